@@ -1,0 +1,5 @@
+"""What a person types."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,57 @@
+"""Labelled images in memory, and the format that a model must accept."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFormat:
+    """What one image looks like and which classes it can be."""
+
+    height: int
+    width: int
+    #: 1 for grey, 3 for RGB.
+    channels: int
+    class_names: tuple[str, ...]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels: the input shape of a Keras model."""
+        return (self.height, self.width, self.channels)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledImages:
+    """Images and the class of each."""
+
+    #: uint8, shape (n, height, width, channels), values 0 to 255, bright strokes on black for characters.
+    images: NDArray[np.uint8]
+    #: int64, shape (n,), each an index into `class_names`.
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def image_format(self) -> ImageFormat:
+        _, height, width, channels = self.images.shape
+        return ImageFormat(height=height, width=width, channels=channels, class_names=self.class_names)
+
+    def take(self, indices: NDArray[np.intp]) -> "LabelledImages":
+        """Return the examples at these indices, in their order."""
+        return LabelledImages(images=self.images[indices], labels=self.labels[indices], class_names=self.class_names)
+
+    def content_hash(self) -> str:
+        """Return the SHA-256 of images, labels and class names, in hexadecimal: equal for equal content only."""
+        digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()

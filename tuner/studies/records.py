@@ -1,0 +1,140 @@
+"""What a study has done so far, as plain values: the border between the database and everyone who shows it.
+
+Accuracies are in [0, 1], epochs count from 1, times are UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
+StudyState = Literal["searching", "finals", "done", "stopped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """One epoch of a training run; `None` where nothing was measured, such as validation without a validation set."""
+
+    epoch: int
+    loss: float | None
+    accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    learning_rate: float | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a trial or a final has no result."""
+
+    #: `out_of_memory`, `nan_loss`, `builder_error`, `training_error`, `timeout`, `worker_died` …
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One trial of the search."""
+
+    number: int
+    state: TrialState
+    #: Best validation accuracy so far, and its epoch.
+    score: float | None
+    best_epoch: int | None
+    hyperparameters: Mapping[str, Any]
+    seed: int | None
+    #: How often a worker began or went on with it.
+    attempts: int
+    workers: tuple[str, ...]
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_s: float | None
+    curve: tuple[EpochRecord, ...]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainRecord:
+    """One retrained and once tested model of a final: one repeat."""
+
+    seed: int
+    state: Literal["waiting", "running", "complete", "failed"]
+    test_accuracy: float | None
+    #: Last epoch's validation accuracy; None when the validation set was trained on too.
+    val_accuracy: float | None
+    curve: tuple[EpochRecord, ...]
+    #: Paths in the artifact store: the bundle, and an `.npz` with `labels` int64 (n,), `probabilities` float32
+    #: (n, classes) in the test set's order, `error_indices` int64 (k,), `error_images` uint8 (k, height, width,
+    #: channels): the misclassified images of highest predicted probability first.
+    bundle: str | None
+    predictions: str | None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalRecord:
+    """One of the best configurations, confirmed with new seeds, retrained and tested."""
+
+    #: 1 is the best by mean validation accuracy over confirmation repeats.
+    rank: int
+    trial: int
+    hyperparameters: Mapping[str, Any]
+    #: Mean over confirmation repeats: what finals are ranked by.
+    val_accuracy_mean: float
+    #: False for the comparison runs that train the best configuration without augmentation.
+    augmented: bool
+    runs: tuple[RetrainRecord, ...]
+    test_accuracy_mean: float | None
+    #: Sample standard deviation over repeats; None for fewer than two.
+    test_accuracy_sd: float | None
+    #: The bundle of the first repeat.
+    bundle: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleRecord:
+    """All augmented finals voting softly: the mean of their probabilities."""
+
+    members: int
+    test_accuracy: float
+    #: As `RetrainRecord.predictions`, of the ensemble.
+    predictions: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord:
+    """A study with its trials and finals."""
+
+    name: str
+    space: str
+    dataset: str
+    seed: int
+    state: StudyState
+    #: Trials that the search will have finished at its end.
+    budget: int
+    #: The validated definition as JSON values: sections `data`, `search`, `fixed`, `finals`.
+    definition: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    #: Code version, package versions, data hash: `{"tuner": …, "keras": …, "data_sha256": …}`.
+    provenance: Mapping[str, str]
+    created_at: datetime
+    trials: tuple[TrialRecord, ...]
+    finals: tuple[FinalRecord, ...]
+    #: The best configuration retrained without augmentation, for the comparison; None when it was not asked for.
+    without_augmentation: FinalRecord | None
+    ensemble: EnsembleRecord | None
+    #: Why the study stopped by itself, if it did.
+    stop_reason: str | None = None
+
+    def trials_in(self, *states: TrialState) -> tuple[TrialRecord, ...]:
+        """Return the trials in any of these states, by number."""
+        return tuple(trial for trial in self.trials if trial.state in states)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The complete or pruned trial of highest score; the earlier one of equals."""
+        scored = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
+        return max(scored, key=lambda trial: (trial.score, -trial.number), default=None)
