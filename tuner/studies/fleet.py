@@ -1,0 +1,183 @@
+"""Workers as the database knows them, and how far the studies are: what `tuner status` and the progress display show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from tuner.studies.lifecycle import Study
+from tuner.studies.records import StudyState
+from tuner.studies.schema import database_time, slots, studies, workers
+from tuner.studies.storage import Storage
+
+#: Seconds after which a worker that gave no sign of life is shown as lost.
+WORKER_LOST_AFTER_S = 60.0
+#: The rate is taken over this many of the last finished trials.
+_RATE_TRIALS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecord:
+    """One worker process."""
+
+    id: str
+    host: str
+    device: str
+    pid: int
+    #: `waiting`, `training`, `ended` or `lost`.
+    state: str
+    study: str | None
+    #: `search`, `confirm`, `retrain` or `ensemble`.
+    stage: str | None
+    trial: int | None
+    epoch: int | None
+    last_seen_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyProgress:
+    """How far one study is."""
+
+    name: str
+    state: StudyState
+    budget: int
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    waiting: int
+    best_score: float | None
+    #: Finished and planned jobs of the finals.
+    finals_done: int
+    finals_planned: int
+    #: From the last finished trials; None before the second one.
+    trials_per_hour: float | None
+    #: Until the search is over; None while unknown.
+    time_left_s: float | None
+    stop_reason: str | None
+
+    @property
+    def finished(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+
+def register_worker(storage: Storage, *, worker_id: str, host: str, device: str, pid: int) -> None:
+    """Make the worker known, and forget those that ended or vanished a day ago."""
+    with storage.engine.begin() as connection:
+        connection.execute(sa.delete(workers).where(workers.c.last_seen_at < database_time() - 86_400))
+        connection.execute(
+            sa.insert(workers).values(
+                id=worker_id,
+                host=host,
+                device=device,
+                pid=pid,
+                state="waiting",
+                started_at=database_time(),
+                last_seen_at=database_time(),
+            )
+        )
+
+
+def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None) -> None:
+    """Note what the worker does, and that it lives."""
+    with storage.engine.begin() as connection:
+        connection.execute(
+            sa.update(workers)
+            .where(workers.c.id == worker_id)
+            .values(state=state, slot_id=slot_id, last_seen_at=database_time())
+        )
+
+
+def read_workers(storage: Storage) -> list[WorkerRecord]:
+    """Return the workers that have not ended, by host, device and pid."""
+    query = (
+        sa.select(
+            workers,
+            (database_time() - workers.c.last_seen_at).label("last_seen_s"),
+            studies.c.name.label("study"),
+            slots.c.stage,
+            slots.c.trial_number,
+            slots.c.job,
+            slots.c.epoch,
+        )
+        .select_from(workers.outerjoin(slots, workers.c.slot_id == slots.c.id).outerjoin(studies))
+        .where(workers.c.state != "ended")
+        .order_by(workers.c.host, workers.c.device, workers.c.pid)
+    )
+    with storage.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    return [
+        WorkerRecord(
+            id=row.id,
+            host=row.host,
+            device=row.device,
+            pid=row.pid,
+            state="lost" if row.last_seen_s > WORKER_LOST_AFTER_S else row.state,
+            study=row.study,
+            stage=row.stage,
+            trial=row.trial_number if row.stage == "search" else (row.job or {}).get("trial"),
+            epoch=row.epoch,
+            last_seen_s=max(0.0, row.last_seen_s),
+        )
+        for row in rows
+    ]
+
+
+def read_progress(storage: Storage, study: Study) -> StudyProgress:
+    """Count the study's slots; cheap enough to be asked every second."""
+    outcome_state = slots.c.outcome["state"].as_string()
+    score = slots.c.outcome["score"].as_float()
+    counts = (
+        sa.select(
+            slots.c.stage, slots.c.state, outcome_state.label("outcome"), sa.func.count().label("n"), sa.func.max(score)
+        )
+        .where(slots.c.study_id == study.id)
+        .group_by(slots.c.stage, slots.c.state, outcome_state)
+    )
+    recent = (
+        sa.select(slots.c.finished_at)
+        .where(slots.c.study_id == study.id, slots.c.stage == "search", slots.c.finished_at.is_not(None))
+        .order_by(slots.c.finished_at.desc())
+        .limit(_RATE_TRIALS)
+    )
+    with storage.engine.connect() as connection:
+        state, stop_reason, budget = connection.execute(
+            sa.select(studies.c.state, studies.c.stop_reason, studies.c.budget).where(studies.c.id == study.id)
+        ).one()
+        rows = connection.execute(counts).all()
+        finished_at = list(connection.scalars(recent))
+        now: float = connection.scalar(sa.select(database_time()))
+        first_start = connection.scalar(
+            sa.select(sa.func.min(slots.c.started_at)).where(slots.c.study_id == study.id, slots.c.stage == "search")
+        )
+    search = [row for row in rows if row.stage == "search"]
+    by_outcome = {
+        name: sum(row.n for row in search if row.outcome == name) for name in ("complete", "pruned", "failed")
+    }
+    by_state = {name: sum(row.n for row in search if row.state == name) for name in ("leased", "waiting")}
+    rate = _trials_per_hour(finished_at, first_start, now)
+    left = by_state["leased"] + by_state["waiting"]
+    jobs = [row for row in rows if row.stage != "search"]
+    return StudyProgress(
+        name=study.name,
+        state=state,
+        budget=budget,
+        complete=by_outcome["complete"],
+        pruned=by_outcome["pruned"],
+        failed=by_outcome["failed"],
+        running=by_state["leased"],
+        waiting=by_state["waiting"],
+        best_score=max((row[-1] for row in search if row[-1] is not None), default=None),
+        finals_done=sum(row.n for row in jobs if row.state == "done"),
+        finals_planned=sum(row.n for row in jobs),
+        trials_per_hour=rate,
+        time_left_s=left / rate * 3600 if rate and left else (0.0 if not left else None),
+        stop_reason=stop_reason,
+    )
+
+
+def _trials_per_hour(finished_at: Sequence[float], first_start: float | None, now: float) -> float | None:
+    if not finished_at or first_start is None:
+        return None
+    since = first_start if len(finished_at) < _RATE_TRIALS else finished_at[-1]
+    return 3600 * len(finished_at) / max(now - since, 1e-3)

@@ -1,0 +1,236 @@
+"""From creation to deletion: what may happen to a whole study."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from tuner.errors import TunerError
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.records import StudyState
+from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.slots import create_slots
+from tuner.studies.storage import Storage
+
+
+class StudyNotFoundError(TunerError):
+    """No study of that name is in this database."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(
+            f"No study named {name!r}.{hint} Known studies: {', '.join(known) or 'none'}. "
+            f"Create it with `tuner study create --name {name} --space cnn`."
+        )
+
+
+class StudyExistsError(TunerError):
+    """A study of that name is in this database already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"A study named {name!r} exists already. Choose another --name, go on with it by "
+            f"`tuner workers {name} --until-done`, or remove it with `tuner study delete {name}`."
+        )
+
+
+class StudyStateError(TunerError):
+    """The study is not in a state that allows this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One study as the database has it now."""
+
+    id: int
+    name: str
+    optuna_study_id: int
+    definition: StudyDefinition
+    class_names: tuple[str, ...]
+    provenance: Mapping[str, str]
+    state: StudyState
+    stop_reason: str | None
+    #: Trials that the search will have finished at its end.
+    budget: int
+    #: Seconds since 1970 by the database's clock.
+    created_at: float
+
+
+def insert_study(
+    storage: Storage, definition: StudyDefinition, *, class_names: Sequence[str], provenance: Mapping[str, str]
+) -> Study:
+    """Store a study with one waiting slot for each trial of its budget.
+
+    Raises:
+        StudyExistsError: The name is taken.
+    """
+    try:
+        optuna_study_id = storage.optuna.create_new_study(
+            [optuna.study.StudyDirection.MAXIMIZE], study_name=definition.name
+        )
+    except optuna.exceptions.DuplicatedStudyError as error:
+        if definition.name in list_names(storage):
+            raise StudyExistsError(definition.name) from error
+        # A creation that died half-way, or a study that Optuna alone knows.
+        optuna_study_id = _adopt_empty(storage, definition.name)
+    try:
+        with storage.engine.begin() as connection:
+            inserted = connection.execute(
+                sa.insert(studies).values(
+                    name=definition.name,
+                    optuna_study_id=optuna_study_id,
+                    definition=definition.model_dump(mode="json"),
+                    class_names=list(class_names),
+                    provenance=dict(provenance),
+                    state="searching",
+                    budget=definition.search.trials,
+                    created_at=database_time(),
+                )
+            )
+            (study_id,) = inserted.inserted_primary_key or (None,)
+            create_slots(connection, study_id, "search", [{}] * definition.search.trials)
+    except IntegrityError as error:
+        raise StudyExistsError(definition.name) from error
+    return find_study(storage, definition.name)
+
+
+def _adopt_empty(storage: Storage, name: str) -> int:
+    optuna_study_id = storage.optuna.get_study_id_from_name(name)
+    if storage.optuna.get_n_trials(optuna_study_id):
+        raise StudyStateError(
+            f"Optuna alone has a study named {name!r} in this database, with trials. Choose another --name."
+        )
+    return optuna_study_id
+
+
+def list_names(storage: Storage) -> list[str]:
+    """Return the names of all studies, oldest first."""
+    with storage.engine.connect() as connection:
+        return list(connection.scalars(sa.select(studies.c.name).order_by(studies.c.id)))
+
+
+def find_study(storage: Storage, name: str) -> Study:
+    """Return the study of that name.
+
+    Raises:
+        StudyNotFoundError: There is none.
+    """
+    with storage.engine.connect() as connection:
+        row = connection.execute(sa.select(studies).where(studies.c.name == name)).one_or_none()
+    if row is None:
+        raise StudyNotFoundError(name, list_names(storage))
+    return Study(
+        id=row.id,
+        name=row.name,
+        optuna_study_id=row.optuna_study_id,
+        definition=StudyDefinition.model_validate(row.definition),
+        class_names=tuple(row.class_names),
+        provenance=row.provenance,
+        state=row.state,
+        stop_reason=row.stop_reason,
+        budget=row.budget,
+        created_at=row.created_at,
+    )
+
+
+def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
+    """Return the studies of these names, or all of them when no name is given.
+
+    Raises:
+        StudyNotFoundError: One name is unknown.
+    """
+    return [find_study(storage, name) for name in (tuple(names) or list_names(storage))]
+
+
+def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
+    """Add trials to the budget; a finished study searches again, a stopped one stays stopped."""
+    study = find_study(storage, name)
+    with storage.engine.begin() as connection:
+        create_slots(connection, study.id, "search", [{}] * n_trials)
+        values: dict[str, Any] = {"budget": studies.c.budget + n_trials}
+        values["resume_state" if study.state == "stopped" else "state"] = "searching"
+        connection.execute(sa.update(studies).where(studies.c.id == study.id).values(values))
+    return find_study(storage, name)
+
+
+def stop_study(storage: Storage, study_id: int, *, reason: str | None = None) -> None:
+    """Give out no more slots of the study; what is being trained ends with its present epoch."""
+    with storage.engine.begin() as connection:
+        connection.execute(
+            sa.update(studies)
+            .where(studies.c.id == study_id, studies.c.state.in_(["searching", "finals"]))
+            .values(resume_state=studies.c.state, state="stopped", stop_reason=reason)
+        )
+
+
+def resume_study(storage: Storage, name: str) -> Study:
+    """Let a stopped study go on.
+
+    Raises:
+        StudyStateError: It is not stopped.
+    """
+    study = find_study(storage, name)
+    if study.state != "stopped":
+        raise StudyStateError(f"Study {name!r} is {study.state}, not stopped; there is nothing to resume.")
+    with storage.engine.begin() as connection:
+        connection.execute(
+            sa.update(studies)
+            .where(studies.c.id == study.id)
+            .values(state=sa.func.coalesce(studies.c.resume_state, "searching"), resume_state=None, stop_reason=None)
+        )
+    return find_study(storage, name)
+
+
+def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: int | None) -> Study:
+    """Ask for other finals than the definition did, and let a finished study go on to make them.
+
+    Raises:
+        StudyStateError: The search is not over.
+    """
+    with storage.engine.connect() as connection:
+        left = connection.scalar(
+            sa.select(sa.func.count()).where(
+                slots.c.study_id == study.id, slots.c.stage == "search", slots.c.state != "done"
+            )
+        )
+    if left and study.state != "stopped":
+        raise StudyStateError(
+            f"Study {study.name!r} is still searching ({left} trials left). Finals begin by themselves at its end; "
+            f"run `tuner workers {study.name} --until-done`, or `tuner study stop {study.name}` to end the search now."
+        )
+    finals = study.definition.finals
+    wanted = finals.model_copy(
+        update={
+            "top": top or finals.top,
+            "candidates": max(finals.candidates, top or 0),
+            "repeats": repeats or finals.repeats,
+        }
+    )
+    definition = study.definition.model_copy(update={"finals": wanted})
+    with storage.engine.begin() as connection:
+        if left:
+            # Stopped in the middle of the search: what was never begun will not be.
+            connection.execute(
+                sa.delete(slots).where(
+                    slots.c.study_id == study.id, slots.c.state == "waiting", slots.c.trial_id.is_(None)
+                )
+            )
+        connection.execute(
+            sa.update(studies)
+            .where(studies.c.id == study.id)
+            .values(definition=definition.model_dump(mode="json"), state="finals", resume_state=None, stop_reason=None)
+        )
+    return find_study(storage, study.name)
+
+
+def delete_study(storage: Storage, study: Study) -> None:
+    """Remove the study from tuner's tables and Optuna's; workers that train for it lose their leases."""
+    with storage.engine.begin() as connection:
+        connection.execute(sa.delete(slots).where(slots.c.study_id == study.id))
+        connection.execute(sa.delete(studies).where(studies.c.id == study.id))
+    storage.optuna.delete_study(study.optuna_study_id)

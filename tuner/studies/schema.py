@@ -1,0 +1,97 @@
+"""The tables beside Optuna's own.
+
+Times are seconds since 1970 by the database's clock, as floats: no time zone of a client or a session can shift them.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+#: The newest migration; a test holds it against `migrations/versions`.
+SCHEMA_REVISION = "0001"
+
+metadata = MetaData()
+
+studies = Table(
+    "tuner_studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    #: The study of Optuna's that holds the trials.
+    Column("optuna_study_id", Integer, nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("class_names", JSON, nullable=False),
+    Column("provenance", JSON, nullable=False),
+    #: `searching`, `finals`, `done` or `stopped`.
+    Column("state", Text, nullable=False),
+    #: What a stopped study goes back to when it is resumed.
+    Column("resume_state", Text),
+    Column("stop_reason", Text),
+    Column("budget", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+slots = Table(
+    "tuner_slots",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("tuner_studies.id", ondelete="CASCADE"), nullable=False),
+    #: `search`, `confirm`, `retrain` or `ensemble`.
+    Column("stage", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    #: `waiting` → `leased` → `ended` (outcome stored, Optuna not told yet) → `done`.
+    Column("state", Text, nullable=False),
+    #: What to do, for the stages after the search.
+    Column("job", JSON, nullable=False),
+    Column("owner", Text),
+    #: Fencing: grows with each claim; a write with an older token is refused.
+    Column("token", Integer, nullable=False),
+    Column("expires_at", Float),
+    Column("attempts", Integer, nullable=False),
+    #: Every worker that claimed it, in order.
+    Column("workers", JSON, nullable=False),
+    Column("trial_id", Integer),
+    Column("trial_number", Integer),
+    #: The last epoch whose result was reported.
+    Column("epoch", Integer, nullable=False),
+    Column("outcome", JSON),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    UniqueConstraint("study_id", "stage", "position"),
+    Index("ix_tuner_slots_claim", "state", "study_id", "id"),
+    Index("ix_tuner_slots_expiry", "state", "expires_at"),
+)
+
+workers = Table(
+    "tuner_workers",
+    metadata,
+    #: A fresh UUID for each process: host and pid are no identity.
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    #: `waiting`, `training` or `ended`.
+    Column("state", Text, nullable=False),
+    Column("slot_id", ForeignKey("tuner_slots.id", ondelete="SET NULL")),
+    Column("started_at", Float, nullable=False),
+    Column("last_seen_at", Float, nullable=False),
+)
+
+
+class database_time(FunctionElement[float]):  # noqa: N801 - named as the SQL function it stands for
+    """Seconds since 1970 by the database's clock."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(database_time, "postgresql")
+def _postgresql_time(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+@compiles(database_time, "sqlite")
+def _sqlite_time(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"

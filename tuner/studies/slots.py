@@ -1,0 +1,218 @@
+"""Slots and leases: who does which part of a study, and that each part is done exactly once.
+
+A slot is one unit of work: a trial of the search's budget, or a job of the finals. A worker claims a slot and holds a
+lease on it: until an expiry by the database's clock, under a token that grows with each claim. Every write names the
+token, so that a worker whose lease went to somebody else changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from tuner.errors import TunerError
+from tuner.studies.schema import database_time, slots, studies
+
+Stage = Literal["search", "confirm", "retrain", "ensemble"]
+
+#: Seconds that a lease lives without being renewed.
+LEASE_TTL_S = 30.0
+
+_RUNNING_STUDIES = sa.select(studies.c.id).where(studies.c.state.in_(["searching", "finals"]))
+
+
+class LeaseLostError(TunerError):
+    """Another worker has the slot, or the study is gone: drop the work, write nothing."""
+
+
+class StudyStoppedError(TunerError):
+    """The study was stopped: give the slot back, so that it goes on when the study is resumed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """The right to work on one slot."""
+
+    slot_id: int
+    study_id: int
+    study_name: str
+    stage: Stage
+    position: int
+    #: What to do, for the stages after the search.
+    job: Mapping[str, Any]
+    owner: str
+    token: int
+    #: How often the slot was claimed, this time included.
+    attempts: int
+    #: The trial of Optuna's, once there is one.
+    trial_id: int | None
+    trial_number: int | None
+
+
+def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: Sequence[Mapping[str, Any]]) -> None:
+    """Append one waiting slot for each job to those that the stage has."""
+    first: int = connection.scalar(
+        sa.select(sa.func.coalesce(sa.func.max(slots.c.position) + 1, 0)).where(
+            slots.c.study_id == study_id, slots.c.stage == stage
+        )
+    )
+    rows = [
+        {
+            "study_id": study_id,
+            "stage": stage,
+            "position": first + offset,
+            "state": "waiting",
+            "job": dict(job),
+            "token": 0,
+            "attempts": 0,
+            "workers": [],
+            "epoch": 0,
+        }
+        for offset, job in enumerate(jobs)
+    ]
+    if rows:
+        connection.execute(sa.insert(slots), rows)
+
+
+def claim_slot(
+    engine: sa.Engine, *, owner: str, study_ids: Sequence[int] | None = None, ttl_s: float = LEASE_TTL_S
+) -> Lease | None:
+    """Take the oldest waiting slot of the running studies, or of these studies only.
+
+    One locked row, whatever the size of the study; two workers never get the same slot.
+
+    Returns:
+        The lease, or None when no slot waits.
+    """
+    running = _RUNNING_STUDIES if study_ids is None else _RUNNING_STUDIES.where(studies.c.id.in_(study_ids))
+    oldest = (
+        sa.select(slots)
+        .where(slots.c.state == "waiting", slots.c.study_id.in_(running))
+        .order_by(slots.c.study_id, slots.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    with engine.begin() as connection:
+        row = connection.execute(oldest).one_or_none()
+        if row is None:
+            return None
+        connection.execute(
+            sa.update(slots)
+            .where(slots.c.id == row.id)
+            .values(
+                state="leased",
+                owner=owner,
+                token=row.token + 1,
+                attempts=row.attempts + 1,
+                workers=[*row.workers, owner],
+                expires_at=database_time() + ttl_s,
+                started_at=sa.func.coalesce(slots.c.started_at, database_time()),
+            )
+        )
+        study_name = connection.scalar(sa.select(studies.c.name).where(studies.c.id == row.study_id))
+    return Lease(
+        slot_id=row.id,
+        study_id=row.study_id,
+        study_name=study_name,
+        stage=row.stage,
+        position=row.position,
+        job=row.job,
+        owner=owner,
+        token=row.token + 1,
+        attempts=row.attempts + 1,
+        trial_id=row.trial_id,
+        trial_number=row.trial_number,
+    )
+
+
+def bind_trial(engine: sa.Engine, lease: Lease, *, trial_id: int, trial_number: int) -> None:
+    """Remember which trial of Optuna's the slot is.
+
+    Raises:
+        LeaseLostError: Another worker has the slot.
+    """
+    _update_leased(engine, lease, trial_id=trial_id, trial_number=trial_number)
+
+
+def renew_lease(engine: sa.Engine, lease: Lease, *, epoch: int, ttl_s: float = LEASE_TTL_S) -> None:
+    """Hold the slot for another `ttl_s` seconds and note the last finished epoch.
+
+    Raises:
+        LeaseLostError: Another worker has the slot.
+        StudyStoppedError: The study gives out no more work.
+    """
+    renewal = (
+        sa.update(slots)
+        .where(_held(lease), slots.c.study_id.in_(_RUNNING_STUDIES))
+        .values(expires_at=database_time() + ttl_s, epoch=epoch)
+    )
+    with engine.begin() as connection:
+        if connection.execute(renewal).rowcount:
+            return
+        held = connection.scalar(sa.select(slots.c.id).where(_held(lease)))
+    if held is None:
+        raise _lease_lost(lease)
+    raise StudyStoppedError(f"Study {lease.study_name!r} was stopped.")
+
+
+def end_slot(engine: sa.Engine, lease: Lease, outcome: Mapping[str, Any]) -> None:
+    """Store the outcome: from now on it stands, whatever happens to this worker.
+
+    A search slot is `ended` until its trial is closed in Optuna too, see `tuner.studies.trials`; others are `done`.
+
+    Raises:
+        LeaseLostError: Another worker has the slot.
+    """
+    state = "ended" if lease.stage == "search" else "done"
+    _update_leased(engine, lease, state=state, outcome=dict(outcome), finished_at=database_time(), expires_at=None)
+
+
+def release_slot(engine: sa.Engine, lease: Lease, *, count_attempt: bool = False) -> None:
+    """Give an unfinished slot back, for the next worker to go on with; nothing happens when the lease was lost.
+
+    Args:
+        engine: The database.
+        lease: What to give back.
+        count_attempt: Whether this attempt counts towards the limit of attempts. A drained worker's does not.
+    """
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(slots)
+            .where(_held(lease))
+            .values(
+                state="waiting",
+                owner=None,
+                expires_at=None,
+                attempts=slots.c.attempts if count_attempt else slots.c.attempts - 1,
+            )
+        )
+
+
+def reap_expired_leases(engine: sa.Engine) -> int:
+    """Make the slots of vanished workers wait again; return how many.
+
+    Looks at the state, not at events: any worker may call it at any time.
+    """
+    with engine.begin() as connection:
+        result = connection.execute(
+            sa.update(slots)
+            .where(slots.c.state == "leased", slots.c.expires_at < database_time())
+            .values(state="waiting", owner=None, expires_at=None)
+        )
+    return result.rowcount
+
+
+def _update_leased(engine: sa.Engine, lease: Lease, **values: Any) -> None:
+    with engine.begin() as connection:
+        updated = connection.execute(sa.update(slots).where(_held(lease)).values(**values)).rowcount
+    if not updated:
+        raise _lease_lost(lease)
+
+
+def _lease_lost(lease: Lease) -> LeaseLostError:
+    return LeaseLostError(f"Slot {lease.slot_id} of study {lease.study_name!r} is another worker's by now.")
+
+
+def _held(lease: Lease) -> sa.ColumnElement[bool]:
+    return sa.and_(slots.c.id == lease.slot_id, slots.c.state == "leased", slots.c.token == lease.token)

@@ -1,0 +1,208 @@
+"""The database: one engine a process for Optuna's tables and ours, on SQLite or Postgres alike."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import optuna
+import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from tuner.errors import TunerError
+from tuner.studies.schema import SCHEMA_REVISION
+
+#: Any constant does; this one is `tuner` in ASCII.
+_SCHEMA_LOCK_KEY = 0x74756E6572
+
+_POSTGRES_ENGINE: dict[str, Any] = {
+    "pool_pre_ping": True,
+    "pool_size": 2,
+    "max_overflow": 2,
+    "pool_recycle": 1800,
+    "connect_args": {
+        "connect_timeout": 5,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        "application_name": "tuner",
+        "options": "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=30s "
+        "-c idle_in_transaction_session_timeout=60s",
+    },
+}
+#: Seconds that a writer waits for another one; SQLite lets one write at a time.
+_SQLITE_ENGINE: dict[str, Any] = {"connect_args": {"timeout": 60}}
+
+
+class StorageUnreachableError(TunerError):
+    """The database does not answer, or is not one that tuner can use."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot use the database {printable_url(url)}: {reason} "
+            "Check --storage or TUNER_STORAGE (sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE)."
+        )
+
+
+class Storage:
+    """One open database. Close it, or use it as a context manager."""
+
+    def __init__(self, rdb: optuna.storages.RDBStorage) -> None:
+        #: Runs the statements on tuner's own tables.
+        self.engine = rdb.engine
+        #: Optuna's storage, with its cache of finished trials.
+        self.optuna: optuna.storages.BaseStorage = optuna.storages.get_storage(rdb)
+
+    def close(self) -> None:
+        self.optuna.remove_session()
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_storage(url: str) -> Storage:
+    """Connect, and create or migrate the tables where they are not up to date.
+
+    Args:
+        url: An SQLAlchemy URL of SQLite or Postgres.
+
+    Raises:
+        StorageUnreachableError: The URL is wrong, the server is away or refuses, or its tables are newer than this
+            version knows.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    target = _parse(url)
+    engine_kwargs = _SQLITE_ENGINE if target.get_backend_name() == "sqlite" else _POSTGRES_ENGINE
+    try:
+        _prepare_schema(target, engine_kwargs)
+        rdb = optuna.storages.RDBStorage(_optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=True)
+    except DBAPIError as error:
+        raise StorageUnreachableError(url, _reason(error)) from error
+    except OSError as error:
+        raise StorageUnreachableError(url, f"{error.strerror or error}.") from error
+    if rdb.engine.dialect.name == "sqlite":
+        _write_exclusively(rdb.engine)
+    return Storage(rdb)
+
+
+def printable_url(url: str) -> str:
+    """Return the URL with its password hidden."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        # A URL that does not parse may still hold a password.
+        return f"{url.split('://', maxsplit=1)[0]}://…"
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise StorageUnreachableError(url, "it is no SQLAlchemy URL.") from error
+    # Heroku and others still write `postgres`; plain `postgresql` would mean psycopg 3 since SQLAlchemy 2.1.
+    if parsed.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
+        return parsed.set(drivername="postgresql+psycopg2")
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise StorageUnreachableError(url, f"it is of kind {parsed.drivername!r}; tuner runs on SQLite and Postgres.")
+    if parsed.database:
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnreachableError(url, f"its folder cannot be made: {error.strerror}.") from error
+    return parsed
+
+
+def _optuna_url(url: sa.URL) -> str:
+    # Optuna fills {SCHEMA_VERSION} into its URL, so that braces of a password must be escaped.
+    return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+
+
+def _prepare_schema(url: sa.URL, engine_kwargs: dict[str, Any]) -> None:
+    engine = sa.create_engine(url, poolclass=NullPool, connect_args=engine_kwargs["connect_args"])
+    if _schema_revision(engine) == SCHEMA_REVISION:
+        return
+    # Four workers that create the tables at once lose three of them, one time in three.
+    with _schema_lock(engine):
+        revision = _schema_revision(engine)
+        if revision is not None and revision > SCHEMA_REVISION:
+            raise StorageUnreachableError(
+                str(url), f"its tables are of a newer tuner (revision {revision}); update tuner."
+            )
+        if revision != SCHEMA_REVISION:
+            _create_tables(engine)
+
+
+def _schema_revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("tuner_alembic_version"):
+            return None
+        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM tuner_alembic_version"))
+        return revision
+
+
+@contextlib.contextmanager
+def _schema_lock(engine: sa.Engine) -> Iterator[None]:
+    if engine.dialect.name == "sqlite":
+        with FileLock(f"{engine.url.database}.lock") if engine.url.database else contextlib.nullcontext():
+            yield
+        return
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _SCHEMA_LOCK_KEY})
+        try:
+            yield
+        finally:
+            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _SCHEMA_LOCK_KEY})
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    # Alembic and its templates take 0.2 s to import; a database that is up to date never needs them.
+    import alembic.command
+    import alembic.config
+
+    optuna.storages.RDBStorage(_optuna_url(engine.url), engine_kwargs={"poolclass": NullPool})
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    with engine.begin() as connection, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Alembic's own, about the missing ini file
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+
+
+def _write_exclusively(engine: sa.Engine) -> None:
+    """Make every SQLite transaction take the write lock when it begins.
+
+    SQLite refuses at once, without waiting, a transaction that has read and then wants to write while another one
+    wrote; Optuna's transactions all read first.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def _leave_transactions_to_sqlalchemy(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin_with_the_lock(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    # The connections that Optuna opened before these listeners were there.
+    engine.dispose()
+
+
+def _reason(error: DBAPIError) -> str:
+    cause = str(error.orig)
+    lines = [line.strip() for line in cause.splitlines() if line.strip()]
+    return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

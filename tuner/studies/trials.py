@@ -1,0 +1,98 @@
+"""A search slot and its trial in Optuna: opened once, found again after a crash, closed with the slot's outcome."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from optuna.trial import TrialState
+
+from tuner.studies.lifecycle import Study
+from tuner.studies.pruners import make_pruner
+from tuner.studies.samplers import make_sampler
+from tuner.studies.schema import slots
+from tuner.studies.slots import Lease, bind_trial
+from tuner.studies.storage import Storage
+
+#: Trial attribute that holds the slot's position, written in the transaction that creates the trial.
+SLOT_ATTRIBUTE = "slot"
+
+_STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+def open_trial(storage: Storage, study: Study, lease: Lease) -> optuna.Trial:
+    """Return the slot's trial in Optuna, created at the first claim.
+
+    Not by `Study.ask`: a worker that died after it and before noting the number would leave a trial that belongs to
+    no slot. Here the new trial names its slot from the first moment.
+
+    Raises:
+        LeaseLostError: Another worker has the slot.
+    """
+    trial_id = lease.trial_id
+    if trial_id is None:
+        trial_id = _find_unbound(storage, study, lease) if lease.token > 1 else None
+        if trial_id is None:
+            trial_id = storage.optuna.create_new_trial(
+                study.optuna_study_id,
+                optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={SLOT_ATTRIBUTE: lease.position}),
+            )
+    number = storage.optuna.get_trial_number_from_id(trial_id)
+    if lease.trial_id is None:
+        bind_trial(storage.engine, lease, trial_id=trial_id, trial_number=number)
+    return optuna.Trial(open_optuna_study(storage, study, trial_number=number), trial_id)
+
+
+def open_optuna_study(storage: Storage, study: Study, *, trial_number: int) -> optuna.Study:
+    """Return Optuna's study with the sampler and pruner for one trial.
+
+    The sampler's seed comes from the study's seed and the trial's number, so that any worker draws the same values
+    from the same history.
+    """
+    search = study.definition.search
+    return optuna.load_study(
+        study_name=study.name,
+        storage=storage.optuna,
+        sampler=make_sampler(search, study_seed=study.definition.seed, trial_number=trial_number),
+        pruner=make_pruner(search),
+    )
+
+
+def close_ended_trials(storage: Storage) -> int:
+    """Close in Optuna every trial whose slot has its outcome, and return how many.
+
+    Looks at the state, not at events: whoever finds an ended slot finishes the work of a worker that died in between.
+    """
+    ended = sa.select(slots.c.id, slots.c.trial_id, slots.c.outcome).where(slots.c.state == "ended")
+    with storage.engine.connect() as connection:
+        rows = connection.execute(ended).all()
+    for row in rows:
+        close_trial(storage, row.trial_id, row.outcome)
+        with storage.engine.begin() as connection:
+            connection.execute(
+                sa.update(slots).where(slots.c.id == row.id, slots.c.state == "ended").values(state="done")
+            )
+    return len(rows)
+
+
+def close_trial(storage: Storage, trial_id: int, outcome: Mapping[str, Any]) -> None:
+    """Give the trial its final state and value; one that is closed already stays as it is."""
+    if storage.optuna.get_trial(trial_id).state.is_finished():
+        return
+    failure = outcome.get("failure")
+    if failure:
+        storage.optuna.set_trial_user_attr(trial_id, "failure", f"{failure['kind']}: {failure['message']}")
+    values = None if outcome["score"] is None else [outcome["score"]]
+    try:
+        storage.optuna.set_trial_state_values(trial_id, _STATES[outcome["state"]], values)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        # Another worker closed it from the same outcome in the meantime.
+        return
+
+
+def _find_unbound(storage: Storage, study: Study, lease: Lease) -> int | None:
+    running = storage.optuna.get_all_trials(study.optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in running:
+        if trial.user_attrs.get(SLOT_ATTRIBUTE) == lease.position:
+            return trial._trial_id  # noqa: SLF001 - Optuna has no public way from a frozen trial to its id
+    return None
