@@ -1,0 +1,159 @@
+"""What a study is: everything that decides its results, written by a person and stored whole with the study."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from tuner.errors import TunerError
+from tuner.studies.explanation import explain
+from tuner.studies.naming import check_study_name, default_study_name, did_you_mean
+from tuner.studies.overrides import apply_overrides, parse_overrides
+from tuner.studies.section import Section
+from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSection
+
+#: Where definitions lie that come with this project.
+_SHIPPED = Path(__file__).parents[2] / "studies"
+
+
+class DefinitionError(TunerError):
+    """A study definition cannot be read, or says what no study can do."""
+
+
+class StudyDefinition(Section):
+    """A study, as `studies/*.toml` holds it."""
+
+    name: Annotated[str, AfterValidator(check_study_name)] = Field(
+        description="what the study is called in commands, folders and URLs"
+    )
+    space: str = Field(
+        min_length=1, description="architecture family, or `package.module:Object` of a builder of your own"
+    )
+    dataset: str = Field(min_length=1, description="name in the catalogue, or path of a folder, CSV or NPZ file")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="every random number of the study follows from it")
+    data: DataSection = Field(default_factory=DataSection, description="what becomes of the images")
+    search: SearchSection = Field(default_factory=SearchSection, description="the trials")
+    fixed: Mapping[str, Scalar] = Field(
+        default_factory=dict, description="hyperparameters that are not searched, each with its value"
+    )
+    finals: FinalsSection = Field(default_factory=FinalsSection, description="what becomes of the best trials")
+
+    def to_json(self) -> str:
+        """Return the whole definition, defaults included, as JSON that `from_json` reads back."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            DefinitionError: Another version of this package wrote it, with settings that this one does not know.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise DefinitionError(explain(error, cls, source="stored definition")) from error
+
+
+def read_definition(path: str | Path, overrides: Sequence[str] = ()) -> StudyDefinition:
+    """Read a study definition from a TOML file.
+
+    A dataset's path is relative to the file's folder, in an override to the current one.
+
+    Args:
+        path: The file.
+        overrides: `key=value` with dotted keys, as in `search.trials=200`; they win over the file.
+
+    Raises:
+        DefinitionError: The file is missing or no TOML, or a key or value is wrong.
+        OverrideError: An override has no `=` or no possible key.
+    """
+    path = Path(path)
+    settings = _read_toml(path)
+    if isinstance(settings.get("dataset"), str):
+        settings["dataset"] = _absolute(settings["dataset"], folder=path.parent)
+    return _validate(settings, overrides, source=str(path))
+
+
+def make_definition(
+    *,
+    space: str,
+    dataset: str = "mnist",
+    name: str | None = None,
+    trials: int | None = None,
+    epochs: int | None = None,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+) -> StudyDefinition:
+    """Make a study definition from the command line's flags; what is None keeps its default.
+
+    Args:
+        space: Architecture family or import path.
+        dataset: Name or path, relative to the current folder.
+        name: The study's name; without it `<dataset>-<space>`.
+        trials: The search's budget.
+        epochs: Epochs of each trial.
+        sampler: A key of `SAMPLERS`.
+        pruner: A key of `PRUNERS`.
+        seed: The study's seed.
+        overrides: As in `read_definition`; they win over the flags.
+
+    Raises:
+        DefinitionError: A value is wrong.
+        OverrideError: An override has no `=` or no possible key.
+    """
+    search = {"trials": trials, "epochs": epochs, "sampler": sampler, "pruner": pruner}
+    settings: dict[str, Any] = {
+        "name": default_study_name(dataset=dataset, space=space) if name is None else name,
+        "space": space,
+        "dataset": _absolute(dataset, folder=Path()),
+        "search": {key: value for key, value in search.items() if value is not None},
+    }
+    if seed is not None:
+        settings["seed"] = seed
+    return _validate(settings, overrides, source="tuner study create")
+
+
+def _validate(settings: Mapping[str, Any], overrides: Sequence[str], *, source: str) -> StudyDefinition:
+    changes = parse_overrides(overrides)
+    if isinstance(changes.get("dataset"), str):
+        changes["dataset"] = _absolute(changes["dataset"], folder=Path())
+    try:
+        return StudyDefinition.model_validate(apply_overrides(settings, changes))
+    except ValidationError as error:
+        raise DefinitionError(explain(error, StudyDefinition, source=source, overridden=list(changes))) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DefinitionError(_describe_missing(path)) from error
+    except OSError as error:
+        raise DefinitionError(
+            f"Could not read {path}: {error.strerror}; expected a study definition in TOML."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"{path} is no text in UTF-8; expected a study definition in TOML.") from error
+    except tomllib.TOMLDecodeError as error:
+        # Python's message ends with "(at line 3, column 5)".
+        raise DefinitionError(f"{path} is no valid TOML: {error}.") from error
+
+
+def _describe_missing(path: Path) -> str:
+    folder = next((folder for folder in (path.parent, Path("studies"), _SHIPPED) if any(folder.glob("*.toml"))), None)
+    if folder is None:
+        return f"No study definition at {path}. Make one with `tuner study create --space cnn`."
+    known = sorted(str(found) for found in folder.glob("*.toml"))
+    return f"No study definition at {path}.{did_you_mean(str(path), known)} There are: {', '.join(known)}."
+
+
+def _absolute(dataset: str, *, folder: Path) -> str:
+    """Return a path as workers in other folders can open it; a word without a slash is a name in the catalogue."""
+    if "/" not in dataset:
+        return dataset
+    return str((folder / Path(dataset).expanduser()).resolve())

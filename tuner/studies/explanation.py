@@ -1,0 +1,108 @@
+"""Pydantic's verdict on a definition, as one line for the person who wrote it."""
+
+import json
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tuner.studies.naming import did_you_mean
+
+_MAX_VALUE_LENGTH = 60
+
+_EXPECTATIONS = {
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "int_type": "a whole number",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "list_type": "a list",
+    "mapping_type": "a table",
+    "model_type": "a table",
+    "string_too_short": "some text",
+    "string_type": "text",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of at least {min_length}",
+    "tuple_type": "a list",
+}
+
+
+def explain(error: ValidationError, model: type[BaseModel], *, source: str, overridden: Sequence[str] = ()) -> str:
+    """Return one line: where the first mistake is, what was received, what was expected, and how many more there are.
+
+    Args:
+        error: What pydantic found.
+        model: The model that was validated.
+        source: The file, or the command, that the settings come from.
+        overridden: Dotted keys that come from `--set` instead.
+    """
+    # A default that needs another setting reports that setting's mistake a second time.
+    found = [item for item in error.errors(include_url=False) if item["type"] != "default_factory_not_called"]
+    first = found[0]
+    key = _dotted_key(first)
+    origin = "--set" if any(_overlap(key, name) for name in overridden) else source
+    more = f" ({len(found) - 1} more after this one)" if len(found) > 1 else ""
+    return f"{origin}: {key}: {_describe(first, model)}{more}"
+
+
+def _overlap(key: str, other: str) -> bool:
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
+def _dotted_key(item: ErrorDetails) -> str:
+    location = [str(part) for part in item["loc"]]
+    if item["type"] == "contradiction":
+        location.append(item["ctx"]["key"])
+    return ".".join(location)
+
+
+def _describe(item: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _describe_unknown_key(item, model)
+    if kind == "missing":
+        return f"missing; expected {_field_description(item, model)}."
+    if kind == "contradiction":
+        return f"{item['msg']}."
+    expected = _expectation(item, context)
+    return f"received {_shorten(item['input'])}, {expected}{'' if expected.endswith(('.', '?')) else '.'}"
+
+
+def _expectation(item: ErrorDetails, context: dict[str, Any]) -> str:
+    kind = item["type"]
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        choices = [part.strip(" '") for part in context["expected"].replace(" or ", ", ").split(",")]
+        return f"expected one of {', '.join(choices)}.{did_you_mean(str(item['input']), choices)}"
+    if kind in _EXPECTATIONS:
+        return f"expected {_EXPECTATIONS[kind].format(**context)}"
+    return item["msg"]
+
+
+def _describe_unknown_key(item: ErrorDetails, model: type[BaseModel]) -> str:
+    *path, name = [str(part) for part in item["loc"]]
+    known = list(_model_at(model, path).model_fields)
+    return f"no setting has this name.{did_you_mean(name, known)} Known here: {', '.join(known)}."
+
+
+def _field_description(item: ErrorDetails, model: type[BaseModel]) -> str:
+    *path, name = [str(part) for part in item["loc"]]
+    return _model_at(model, path).model_fields[name].description or "a value"
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    for name in path:
+        model = typing.cast("type[BaseModel]", model.model_fields[name].annotation)
+    return model
+
+
+def _shorten(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"

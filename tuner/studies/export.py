@@ -1,0 +1,173 @@
+"""Studies as files and JSON values that scripts rely on: keys stay, new ones may come.
+
+Accuracies are in [0, 1], times ISO 8601 in UTC, epochs count from 1. What was not measured is null, or empty in CSV.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from tuner.artifacts import ArtifactStore
+from tuner.errors import TunerError
+from tuner.studies.records import EpochRecord, FinalRecord, StudyRecord, TrialRecord, TrialState
+
+
+class UnknownFormatError(TunerError):
+    """No export writes files with that ending."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"Cannot export to {path}: expected a file name that ends in {' or '.join(_WRITERS)}, "
+            f"as in `--to {path.stem or 'trials'}.csv`."
+        )
+
+
+def export_trials(record: StudyRecord, path: str | Path) -> None:
+    """Write the study's trials to a `.csv` or `.json` file, whole or not at all; an older file is replaced.
+
+    Raises:
+        UnknownFormatError: The name ends otherwise.
+        TunerError: The file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in _WRITERS:
+        raise UnknownFormatError(path)
+    content = _WRITERS[path.suffix](record.trials)
+    ArtifactStore(str(path.parent.resolve())).write(path.name, content.encode())
+
+
+def study_as_json(record: StudyRecord) -> dict[str, Any]:
+    """Return what `tuner study show --json` prints."""
+    best = record.best
+    values = {
+        "name": record.name,
+        "space": record.space,
+        "dataset": record.dataset,
+        "seed": record.seed,
+        "state": record.state,
+        "budget": record.budget,
+        "trials": {state: len(record.trials_in(state)) for state in get_args(TrialState)},
+        "best": None
+        if best is None
+        else {
+            "number": best.number,
+            "score": best.score,
+            "epoch": best.best_epoch,
+            "hyperparameters": best.hyperparameters,
+        },
+        "finals": [_final_values(final) for final in record.finals],
+        "ensemble": None
+        if record.ensemble is None
+        else {"members": record.ensemble.members, "test_accuracy": record.ensemble.test_accuracy},
+        "failures": _failures(record),
+        "stop_reason": record.stop_reason,
+    }
+    return dict(_as_json(values))
+
+
+def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
+    """Return what `tuner study export` writes for one trial."""
+    values = _flat_values(trial) | {
+        "hyperparameters": trial.hyperparameters,
+        "curve": [_epoch_values(epoch) for epoch in trial.curve],
+    }
+    return dict(_as_json(values))
+
+
+def _flat_values(trial: TrialRecord) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "score": trial.score,
+        "best_epoch": trial.best_epoch,
+        "seed": trial.seed,
+        "attempts": trial.attempts,
+        "workers": trial.workers,
+        "started_at": trial.started_at,
+        "finished_at": trial.finished_at,
+        "duration_s": trial.duration_s,
+    }
+
+
+def _epoch_values(epoch: EpochRecord) -> dict[str, Any]:
+    return {
+        "epoch": epoch.epoch,
+        "loss": epoch.loss,
+        "accuracy": epoch.accuracy,
+        "val_loss": epoch.val_loss,
+        "val_accuracy": epoch.val_accuracy,
+    }
+
+
+def _final_values(final: FinalRecord) -> dict[str, Any]:
+    return {
+        "rank": final.rank,
+        "trial": final.trial,
+        "hyperparameters": final.hyperparameters,
+        "val_accuracy_mean": final.val_accuracy_mean,
+        "test_accuracy_mean": final.test_accuracy_mean,
+        "test_accuracy_sd": final.test_accuracy_sd,
+        # How many tests the mean is of; a repeat that is still running or failed is not among them.
+        "repeats": sum(run.state == "complete" for run in final.runs),
+        "bundle": final.bundle,
+    }
+
+
+def _failures(record: StudyRecord) -> list[dict[str, Any]]:
+    finals = [*record.finals, *([record.without_augmentation] if record.without_augmentation else [])]
+    found = [(trial.number, trial.failure) for trial in record.trials]
+    found += [(final.trial, run.failure) for final in finals for run in final.runs]
+    return [{"trial": number, "kind": failure.kind, "message": failure.message} for number, failure in found if failure]
+
+
+def _as_json(value: Any) -> Any:
+    """Return the value in JSON's types: times as text, and null where a number is none."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if isinstance(value, datetime):
+        # A time without a zone is UTC by the records' agreement.
+        return (value.replace(tzinfo=UTC) if value.tzinfo is None else value).astimezone(UTC).isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write_json(trials: Sequence[TrialRecord]) -> str:
+    return json.dumps([trial_as_json(trial) for trial in trials], indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _write_csv(trials: Sequence[TrialRecord]) -> str:
+    """Write one row a trial: the plain columns, then `hp_<name>` for each hyperparameter that any trial has."""
+    names = sorted({name for trial in trials for name in trial.hyperparameters})
+    rows = []
+    for trial in trials:
+        row = _as_json(_flat_values(trial)) | {"workers": " ".join(trial.workers)}
+        rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [*_COLUMNS, *(f"hp_{name}" for name in names)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+_COLUMNS = (
+    "number",
+    "state",
+    "score",
+    "best_epoch",
+    "seed",
+    "attempts",
+    "workers",
+    "started_at",
+    "finished_at",
+    "duration_s",
+)
+
+_WRITERS: Mapping[str, Callable[[Sequence[TrialRecord]], str]] = {".csv": _write_csv, ".json": _write_json}

@@ -1,0 +1,123 @@
+"""Every combination of finitely many values, each by the trial's number alone.
+
+Optuna's `GridSampler` wants all values before the first trial, which a space that is a function cannot give; it stops
+the study from within, a `RuntimeError` when trials are opened one by one; and by its own note parallel workers repeat
+combinations. Here trial `n` is the n-th combination, whoever draws it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from tuner.errors import TunerError
+
+
+class GridValuesError(TunerError):
+    """A hyperparameter's values for the grid are missing or outside of its range."""
+
+
+class NumberedGridSampler(BaseSampler):
+    """Trial n draws the n-th combination; after the last one the first comes again, with another training seed.
+
+    Args:
+        grid: Values to try, by hyperparameter; continuous ones need them, of others they choose some.
+        seed: Decides the order, the same for all trials of a study.
+    """
+
+    def __init__(self, grid: Mapping[str, Sequence[Any]], *, seed: int) -> None:
+        self._grid = grid
+        self._seed = seed
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002 - Optuna's signature
+        """Return nothing: each value follows from the trial's number and the values before it."""
+        return {}
+
+    def sample_relative(
+        self,
+        study: Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,  # noqa: ARG002 - Optuna's signature
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - Optuna's signature
+    ) -> dict[str, Any]:
+        """Return nothing, as above."""
+        return {}
+
+    def sample_independent(
+        self,
+        study: Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the hyperparameter's value in combination `trial.number`.
+
+        Raises:
+            GridValuesError: It is continuous and has no values in the grid, or they are outside of its range.
+        """
+        values = self._values(param_name, param_distribution)
+        combinations = 1
+        for name, distribution in trial.distributions.items():
+            combinations *= len(self._values(name, distribution))
+        turn, place = divmod(trial.number, combinations)
+        # Adding the place among the earlier hyperparameters' combinations still meets each combination once, and lets
+        # all values vary from the first trials on, so that a budget smaller than the grid sees something of each.
+        return values[(turn + place) % len(values)]
+
+    def _values(self, name: str, distribution: BaseDistribution) -> list[Any]:
+        values = self._given(name, distribution) if name in self._grid else list(_all_values(name, distribution))
+        order = np.random.default_rng([self._seed, *name.encode()]).permutation(len(values))
+        return [values[index] for index in order]
+
+    def _given(self, name: str, distribution: BaseDistribution) -> list[Any]:
+        values = [float(value) if _is_float(distribution, value) else value for value in self._grid[name]]
+        wrong = [value for value in values if not _is_within(distribution, value)]
+        if wrong:
+            raise GridValuesError(
+                f"search.grid.{name}: received {wrong[0]!r}, expected {_range_of(distribution)}, as the space says."
+            )
+        return values
+
+
+def _all_values(name: str, distribution: BaseDistribution) -> Iterable[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    if isinstance(distribution, IntDistribution):
+        return range(distribution.low, distribution.high + 1, distribution.step)
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        count = round((distribution.high - distribution.low) / distribution.step) + 1
+        return [min(distribution.low + index * distribution.step, distribution.high) for index in range(count)]
+    raise GridValuesError(
+        f"The sampler 'grid' cannot list all values of the continuous hyperparameter {name!r} "
+        f"({_range_of(distribution)}). Give those to try: `search.grid.{name} = [..]` in the definition, "
+        f"or `--set 'search.grid.{name}=[..]'`."
+    )
+
+
+def _is_float(distribution: BaseDistribution, value: Any) -> bool:
+    return isinstance(distribution, FloatDistribution) and isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_within(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    if isinstance(distribution, IntDistribution):
+        fits = isinstance(value, int) and distribution.low <= value <= distribution.high
+        return fits and (value - distribution.low) % distribution.step == 0
+    if isinstance(distribution, FloatDistribution):
+        return isinstance(value, float) and distribution.low <= value <= distribution.high
+    return False
+
+
+def _range_of(distribution: BaseDistribution) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return f"one of {', '.join(map(repr, distribution.choices))}"
+    if isinstance(distribution, IntDistribution):
+        step = f" in steps of {distribution.step}" if distribution.step > 1 else ""
+        return f"an integer from {distribution.low} to {distribution.high}{step}"
+    if isinstance(distribution, FloatDistribution):
+        return f"a number from {distribution.low:g} to {distribution.high:g}"
+    return str(distribution)

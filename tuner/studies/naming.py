@@ -1,0 +1,37 @@
+"""Names that people type: what a study may be called, and what a mistyped word was meant to be."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+MAX_NAME_LENGTH = 100
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def check_study_name(name: str) -> str:
+    """Return the name when folders, URLs and shells take it as it is.
+
+    Raises:
+        ValueError: It has other characters, begins with a dot or dash, or is too long.
+    """
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
+        raise ValueError(
+            f"expected 1 to {MAX_NAME_LENGTH} letters (a to z), digits, '-', '_' or '.', with a letter or digit first"
+        )
+    return name
+
+
+def default_study_name(*, dataset: str, space: str) -> str:
+    """Return `<dataset>-<space>`; of a path or import path only the last part counts."""
+    dataset_word = re.sub(r"\.(npz|csv|csv\.gz)$", "", dataset.rstrip("/").rpartition("/")[2])
+    space_word = space.rpartition(":")[2]
+    name = _NOT_IN_NAME.sub("-", f"{dataset_word}-{space_word}").strip("-._")
+    return name[:MAX_NAME_LENGTH] or "study"
+
+
+def did_you_mean(received: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean …?` with the closest known word, or nothing when none is close."""
+    close = difflib.get_close_matches(received, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,66 @@
+"""`--set key=value`: one setting of a study definition changed on the command line."""
+
+import copy
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.errors import TunerError
+
+#: Tables whose keys are hyperparameters: the rest of a dotted key is one name, whatever dots it has.
+_OPEN_TABLES = ("fixed", "search.grid")
+
+
+class OverrideError(TunerError):
+    """A `--set` is not `key=value`."""
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the value for each dotted key; the last of equal keys wins.
+
+    A value is read as TOML; what is no TOML is a string, so that words need no quotes.
+
+    Raises:
+        OverrideError: There is no `=`, no key, or a value that begins as a list, table or string and does not end so.
+    """
+    return dict(_parse(override) for override in overrides)
+
+
+def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the settings with each value put in the place of its dotted key.
+
+    Raises:
+        OverrideError: A key leads through something that is no table.
+    """
+    changed = copy.deepcopy(dict(settings))
+    for key, value in changes.items():
+        *tables, last = _split_key(key)
+        table = changed
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise OverrideError(f"--set {key}=…: {name!r} is no table in the definition, so {key!r} is no setting.")
+        table[last] = value
+    return changed
+
+
+def _parse(override: str) -> tuple[str, Any]:
+    key, equals, text = override.partition("=")
+    key, text = key.strip(), text.strip()
+    if not equals or not all(_split_key(key)):
+        raise OverrideError(f"--set {override}: expected key=value with a dotted key, as in --set search.trials=200.")
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError as error:
+        if text.startswith(("[", "{", '"', "'")):
+            raise OverrideError(f"--set {override}: {text} is no value in TOML.") from error
+        return key, text
+    # A line break in the text could bring a second key with it.
+    return key, parsed["value"] if len(parsed) == 1 else text
+
+
+def _split_key(key: str) -> list[str]:
+    for table in _OPEN_TABLES:
+        if key.startswith(f"{table}."):
+            return [*table.split("."), key.removeprefix(f"{table}.")]
+    return key.split(".")

@@ -1,0 +1,141 @@
+"""How hyperparameters are drawn: one function a sampler, listed in `SAMPLERS`.
+
+A sampler is made anew for each trial, so that a trial draws the same values from the same history on any worker.
+Its seed comes from the study's seed and the trial's number; only a sequence that all trials share (`grid`, `qmc`)
+takes the study's seed itself.
+"""
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+
+from tuner.errors import TunerError
+from tuner.studies.cmaes_sampler import ReplayedCmaEsSampler
+from tuner.studies.grid_sampler import NumberedGridSampler
+from tuner.studies.naming import did_you_mean
+from tuner.studies.seeds import sampler_seed
+
+
+class UnknownSamplerError(TunerError):
+    """No sampler has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"No sampler named {name!r}.{did_you_mean(name, SAMPLERS)} Known samplers: {', '.join(SAMPLERS)}."
+        )
+
+
+class SamplerNotInstalledError(TunerError):
+    """The sampler needs a package that is not installed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """What a sampler may know besides the trials that are over."""
+
+    study_seed: int
+    trial_number: int
+    #: Trials drawn at random before a sampler that learns begins to.
+    startup_trials: int
+    #: Values to try, by hyperparameter.
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """This trial's own seed."""
+        return sampler_seed(self.study_seed, self.trial_number)
+
+
+def make_sampler(
+    name: str,
+    *,
+    study_seed: int,
+    trial_number: int,
+    startup_trials: int,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+) -> BaseSampler:
+    """Return the sampler that draws one trial.
+
+    Args:
+        name: A key of `SAMPLERS`.
+        study_seed: The study's seed.
+        trial_number: The number of the trial to draw.
+        startup_trials: Complete or pruned trials drawn at random before a sampler that learns begins to.
+        grid: Values to try, by hyperparameter, for `grid`.
+
+    Raises:
+        UnknownSamplerError: No sampler has that name.
+        SamplerNotInstalledError: It needs a package that is not installed.
+    """
+    if name not in SAMPLERS:
+        raise UnknownSamplerError(name)
+    draw = Draw(study_seed=study_seed, trial_number=trial_number, startup_trials=startup_trials, grid=grid or {})
+    with warnings.catch_warnings():
+        # Optuna marks `group` (since 2.8) and the QMC sampler (since 3.0) as experimental; its version is pinned here.
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return SAMPLERS[name](draw)
+
+
+def _tpe(draw: Draw) -> BaseSampler:
+    """Learn which regions score well, all hyperparameters together; the default."""
+    # `group` keeps conditional hyperparameters in the joint model; the constant liar keeps parallel workers apart.
+    return TPESampler(
+        seed=draw.seed, n_startup_trials=draw.startup_trials, multivariate=True, group=True, constant_liar=True
+    )
+
+
+def _random(draw: Draw) -> BaseSampler:
+    """Draw each trial independently: the baseline that others must beat."""
+    return RandomSampler(seed=draw.seed)
+
+
+def _gp(draw: Draw) -> BaseSampler:
+    """Fit a Gaussian process: best with few trials and few, mostly continuous hyperparameters."""
+    if importlib.util.find_spec("torch") is None:
+        raise SamplerNotInstalledError(
+            "The sampler 'gp' needs PyTorch, which is not installed. "
+            "Install it with `pip install 'tuner[gp]'`, or choose the sampler 'tpe'."
+        )
+    return GPSampler(
+        seed=draw.seed,
+        n_startup_trials=draw.startup_trials,
+        independent_sampler=RandomSampler(seed=draw.seed),
+        warn_independent_sampling=False,
+    )
+
+
+def _grid(draw: Draw) -> BaseSampler:
+    """Try every combination once; continuous hyperparameters take their values from `search.grid`."""
+    return NumberedGridSampler(draw.grid, seed=draw.study_seed)
+
+
+def _qmc(draw: Draw) -> BaseSampler:
+    """Spread trials evenly by a scrambled Sobol sequence: random search without its clumps."""
+    return QMCSampler(
+        seed=draw.study_seed,
+        scramble=True,
+        # With the study's seed here too, trials that begin together before any is over would be copies.
+        independent_sampler=RandomSampler(seed=draw.seed),
+        warn_independent_sampling=False,
+    )
+
+
+def _cmaes(draw: Draw) -> BaseSampler:
+    """Evolve a normal distribution: for many trials over continuous hyperparameters; choices are drawn at random."""
+    return ReplayedCmaEsSampler(seed=draw.seed, n_startup_trials=draw.startup_trials)
+
+
+#: Name → function; a function's first docstring line says what the sampler is for.
+SAMPLERS: Mapping[str, Callable[[Draw], BaseSampler]] = {
+    "tpe": _tpe,
+    "random": _random,
+    "gp": _gp,
+    "grid": _grid,
+    "qmc": _qmc,
+    "cmaes": _cmaes,
+}
