@@ -1,0 +1,161 @@
+"""The state of a training run after an epoch, in one file, written whole and checked when read.
+
+A file is one line (`tuner-checkpoint 1`, a space, the SHA-256 of the rest) and an `.npz` without pickle: `model_000000`
+and on, `optimizer_000000` and on are the variables in Keras' order, seeds of dropout among them; `record` is JSON.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingData, TrainingPlan
+
+MAGIC = b"tuner-checkpoint 1 "
+
+logger = logging.getLogger(__name__)
+
+
+class DamagedCheckpointError(Exception):
+    """The file is not what was written; `Checkpoint.read` tries the one before it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Snapshot:
+    """All that a new process needs to go on."""
+
+    #: Of the plan, the data's size and the model's shape, see `fingerprint`.
+    fingerprint: str
+    epochs: tuple[EpochResult, ...]
+    annealing_state: Mapping[str, float]
+    #: The values of `model.variables` and `optimizer.variables`.
+    model: tuple[NDArray[Any], ...]
+    optimizer: tuple[NDArray[Any], ...]
+
+
+class Checkpoint:
+    """The last two snapshots of one run, in a folder of the artifact store.
+
+    Epochs alternate between two names, so that writing one never touches the newest before it.
+    """
+
+    def __init__(self, store: ArtifactStore, path: str) -> None:
+        self._store, self._path = store, path
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Store the snapshot; the one before the last is replaced.
+
+        Raises:
+            TunerError: The disk is full or the store refuses the file.
+        """
+        self._store.write(self._names[len(snapshot.epochs) % 2], _encode(snapshot))
+
+    def read(self, fingerprint: str) -> Snapshot | None:
+        """Return the newest whole snapshot of this run, or None to begin at the first epoch.
+
+        Damaged files and those of another run (another fingerprint) are logged and passed over.
+        """
+        snapshots = [snapshot for name in self._names if (snapshot := self._read_one(name, fingerprint))]
+        return max(snapshots, key=lambda snapshot: len(snapshot.epochs), default=None)
+
+    def delete(self) -> None:
+        """Remove both files; may be repeated."""
+        self._store.delete(self._path)
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return f"{self._path}/even.npz", f"{self._path}/odd.npz"
+
+    def _read_one(self, name: str, fingerprint: str) -> Snapshot | None:
+        try:
+            snapshot = _decode(self._store.read(name))
+        except ArtifactNotFoundError:
+            return None
+        except DamagedCheckpointError as error:
+            logger.warning("Passed over the damaged checkpoint %s: %s.", self._store.location(name), error)
+            return None
+        if snapshot.fingerprint != fingerprint:
+            logger.warning("Passed over the checkpoint %s: it is of another run.", self._store.location(name))
+            return None
+        return snapshot
+
+
+def fingerprint(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> str:
+    """Return a hash, equal only for runs whose checkpoints fit each other."""
+    shapes = [(tuple(variable.shape), str(variable.dtype)) for variable in _variables(model)]
+    sizes = (len(data.train), len(data.validation or ()), data.train.image_format.shape)
+    return hashlib.sha256(json.dumps([asdict(plan), shapes, sizes]).encode()).hexdigest()
+
+
+def take_snapshot(
+    model: keras.Model, *, fingerprint: str, epochs: tuple[EpochResult, ...], annealing_state: Mapping[str, float]
+) -> Snapshot:
+    """Copy the state out of the model."""
+    return Snapshot(
+        fingerprint=fingerprint,
+        epochs=epochs,
+        annealing_state=annealing_state,
+        model=tuple(map(_to_array, model.variables)),
+        optimizer=tuple(map(_to_array, model.optimizer.variables if model.optimizer else ())),
+    )
+
+
+def restore_model(model: keras.Model, snapshot: Snapshot) -> None:
+    """Put the state back into a built model with a built optimizer, of the same fingerprint."""
+    for variable, value in zip(_variables(model), (*snapshot.model, *snapshot.optimizer), strict=True):
+        variable.assign(value)
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
+
+
+def _to_array(variable: Any) -> NDArray[Any]:
+    array = np.array(variable)
+    # bfloat16 is no NumPy type and would come back as raw bytes; float32 holds each of its values.
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
+def _encode(snapshot: Snapshot) -> bytes:
+    record = {
+        "fingerprint": snapshot.fingerprint,
+        "epochs": [asdict(result) for result in snapshot.epochs],
+        "annealing_state": dict(snapshot.annealing_state),
+    }
+    arrays = {**_numbered("model", snapshot.model), **_numbered("optimizer", snapshot.optimizer)}
+    buffer = io.BytesIO()
+    np.savez(buffer, record=np.frombuffer(json.dumps(record).encode(), np.uint8), **arrays)  # type: ignore[arg-type] # no array is named allow_pickle
+    content = buffer.getvalue()
+    return MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def _decode(stored: bytes) -> Snapshot:
+    header, _, content = stored.partition(b"\n")
+    if header != MAGIC + hashlib.sha256(content).hexdigest().encode():
+        raise DamagedCheckpointError("its SHA-256 does not match its content")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            record = json.loads(arrays["record"].tobytes())
+            return Snapshot(
+                fingerprint=record["fingerprint"],
+                epochs=tuple(EpochResult(**epoch) for epoch in record["epochs"]),
+                annealing_state=record["annealing_state"],
+                model=tuple(arrays[name] for name in sorted(arrays) if name.startswith("model_")),
+                optimizer=tuple(arrays[name] for name in sorted(arrays) if name.startswith("optimizer_")),
+            )
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise DamagedCheckpointError("it has the layout of another version") from error
+
+
+def _numbered(prefix: str, arrays: Iterable[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}_{index:06d}": array for index, array in enumerate(arrays)}

@@ -1,0 +1,41 @@
+"""What one training run is asked to do, and what it trains on."""
+
+from dataclasses import dataclass
+
+from tuner.datasets.images import LabelledImages
+from tuner.training.annealing import Annealing
+from tuner.training.augmentation import Augmentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """How a model is trained; equal plans on equal models and data give equal curves on a CPU."""
+
+    #: At least 1.
+    epochs: int
+    #: At least 1; the last batch of an epoch is smaller when it does not divide the number of images.
+    batch_size: int
+    #: Not negative; data order and augmentation come from (seed, epoch).
+    seed: int
+    #: None: the images as they are.
+    augmentation: Augmentation | None = None
+    #: None: the model's own learning rate throughout.
+    annealing: Annealing | None = None
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < lowest:
+                raise ValueError(f"Received {name}={getattr(self, name)}. Expected {lowest} or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The images to learn from, and those to measure on; never the test set."""
+
+    train: LabelledImages
+    #: None: nothing is measured after an epoch, as when finals train on all labelled images.
+    validation: LabelledImages | None
+
+    def __post_init__(self) -> None:
+        if not len(self.train) or (self.validation is not None and not len(self.validation)):
+            raise ValueError("Received an empty set of images. Expected at least one image in each set.")

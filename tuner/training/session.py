@@ -1,0 +1,48 @@
+"""The state that Keras keeps for a whole process: seeds, graphs, caps on `fit`."""
+
+import gc
+from collections.abc import Mapping
+
+import keras
+
+from tuner.errors import TunerError
+
+#: Keras caps every `fit` at these without a word in its result.
+FIT_CAPS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+
+
+class FitCappedError(TunerError):
+    """The environment shortens every training run."""
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and the backend; call it before a model is built, whose weights and dropout seeds it fixes."""
+    keras.utils.set_random_seed(seed)
+
+
+def refuse_fit_caps(environment: Mapping[str, str]) -> None:
+    """Refuse to train where Keras would silently train less than asked.
+
+    Raises:
+        FitCappedError: `KERAS_MAX_EPOCHS` or `KERAS_MAX_STEPS_PER_EPOCH` is set.
+    """
+    capped = [name for name in FIT_CAPS if environment.get(name)]
+    if capped:
+        raise FitCappedError(
+            f"Received {' and '.join(capped)} in the environment, which shorten every training run. "
+            f"Expected neither: type `unset {' '.join(capped)}` and start again."
+        )
+
+
+def release_memory() -> None:
+    """Free what the last model left behind; call it between trials, when no reference to the model is left.
+
+    The seed is forgotten too: call `seed_everything` before the next model.
+    """
+    keras.utils.clear_session(free_memory=True)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+    # Compiled functions and models refer to each other; caches that were just emptied free more of them.
+    gc.collect()
