@@ -1,0 +1,58 @@
+"""`tuner predict`: classify pictures with a bundle."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tuner.finals.prediction import Prediction
+
+#: Characters of a full probability bar.
+_BAR_WIDTH = 20
+
+
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A *.bundle file that `tuner finals` wrote.", metavar="BUNDLE")],
+    images: Annotated[list[Path], typer.Argument(help="PNG or JPEG pictures of any size.", metavar="IMAGE...")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+) -> None:
+    """Say which class each picture shows."""
+    with open_progress_console().status("Loading the model …"):
+        from tuner.finals.bundle import read_bundle
+        from tuner.finals.prediction import predict_files
+
+        predictions = predict_files(read_bundle(bundle), images)
+    if as_json:
+        print_json(
+            [
+                {
+                    "file": str(prediction.file),
+                    "class": prediction.class_name,
+                    "probability": prediction.probability,
+                    "probabilities": dict(prediction.probabilities),
+                }
+                for prediction in predictions
+            ]
+        )
+    else:
+        open_console().print(_build_table(predictions))
+
+
+def _build_table(predictions: Sequence["Prediction"]) -> "Table":
+    from rich.markup import escape
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    table = Table("file", "class", "", "probability", box=None)
+    for prediction in predictions:
+        bar = ProgressBar(total=1, completed=prediction.probability, width=_BAR_WIDTH)
+        share = format_percent(prediction.probability, decimals=1)
+        table.add_row(escape(str(prediction.file)), escape(prediction.class_name), bar, share)
+    return table

@@ -1,0 +1,30 @@
+"""`tuner submit`: answer Kaggle's digit competition with a bundle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.output import open_progress_console
+
+
+def submit(
+    bundle: Annotated[Path, typer.Argument(help="A *.bundle file that `tuner finals` wrote.", metavar="BUNDLE")],
+    csv: Annotated[Path, typer.Argument(help="Kaggle's test.csv.", metavar="CSV")],
+    *,
+    out: Annotated[Path, typer.Option(help="Where the answers go.")] = Path("submission.csv"),
+) -> None:
+    """Write the class of every image of a CSV as ImageId,Label."""
+    from rich.progress import Progress
+
+    console = open_progress_console()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("Loading the model", total=None)
+        from tuner.finals.bundle import read_bundle
+        from tuner.finals.submission import write_submission
+
+        def show(n_done: int, n_images: int) -> None:
+            progress.update(task, description="Predicting", completed=n_done, total=n_images)
+
+        n_images = write_submission(read_bundle(bundle), csv, out, on_progress=show)
+    console.print(f"{n_images:,} answers in {out}. Hand them in with `kaggle competitions submit`.", soft_wrap=True)

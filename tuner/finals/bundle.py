@@ -1,0 +1,230 @@
+"""A bundle: one file that holds a retrained model with everything needed to use it and to know where it comes from.
+
+A sealed zip: `bundle.json` describes the model, `weights.npz` holds `model.weights` in their order, `SHA256SUMS` lists
+the hash of both. The model is rebuilt by its space and never deserialised: Keras' own loading has had a dozen
+advisories, here the file supplies nothing but validated text and numbers. The hashes detect damage, they do not prove
+an author; a description may name any builder that Python finds on this machine, so use bundles of people you trust.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import prod
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tuner.artifacts import ArtifactStore
+from tuner.datasets.images import ImageFormat
+from tuner.errors import TunerError
+from tuner.finals.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
+from tuner.finals.sealed import NotSealedError, SealBrokenError, seal, unseal
+from tuner.spaces.registry import fixed_hyperparameters, open_space
+
+#: Rises when an older tuner could not read a new bundle.
+FORMAT_VERSION: Final = 1
+
+#: What the pixels of a file go through before the model sees them.
+PREPROCESSING = (
+    "decoded as uint8, grey or RGB as the format's channels ask",
+    "grey only: inverted when dark on light, as characters are bright on black",
+    "fitted to the format's height and width",
+    "uint8 scaled by 1/255 to float32 in [0, 1]",
+)
+
+_MANIFEST, _WEIGHTS = "bundle.json", "weights.npz"
+#: More than any member of any version needs.
+_MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
+
+
+class NotABundleError(TunerError):
+    """The file is something else."""
+
+    def __init__(self, origin: str, reason: str) -> None:
+        super().__init__(f"{origin} is not a bundle: {reason}. Expected a *.bundle file that `tuner finals` wrote.")
+
+
+class BundleDamagedError(TunerError):
+    """The file was a bundle and has changed since."""
+
+    def __init__(self, origin: str, reason: str) -> None:
+        super().__init__(f"{origin} is damaged, its hash is wrong: {reason}. Copy it again from where it was made.")
+
+
+class BundleTooNewError(TunerError):
+    """The file was written by a later version of this package."""
+
+    def __init__(self, origin: str, version: int) -> None:
+        super().__init__(
+            f"{origin} was made by a newer tuner: received format {version}, expected {FORMAT_VERSION} at most. "
+            "Upgrade tuner to use it."
+        )
+
+
+class BundleMismatchError(TunerError):
+    """The space builds another model today than the one whose weights the bundle holds."""
+
+
+class Provenance(BaseModel):
+    """Where a model comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: str
+    trial: int
+    #: Place among the finals, 1 is the best.
+    rank: int
+    seed: int
+    #: In [0, 1]; None when it was not tested.
+    test_accuracy: float | None
+    #: Of `tuner` and of the packages that shaped the result, at the time of training.
+    versions: dict[str, str]
+    data_sha256: str
+
+
+class BundleDescription(BaseModel):
+    """What a person or a program must know to use the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space: str
+    #: The values that `Space.build` asks for, all of them.
+    hyperparameters: dict[str, bool | int | float | str | None]
+    images: ImageFormat
+    preprocessing: tuple[str, ...] = PREPROCESSING
+    provenance: Provenance
+
+
+class _WeightEntry(BaseModel):
+    """One array of `weights.npz`; the path is for people, as Keras counts layers anew in every process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class _Manifest(BaseModel):
+    """The content of `bundle.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = FORMAT_VERSION
+    description: BundleDescription
+    weights: tuple[_WeightEntry, ...] = Field(min_length=1)
+    weights_sha256: str
+
+
+class _Versioned(BaseModel):
+    """What every version of `bundle.json` has."""
+
+    format_version: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """A description and the weights that belong to it."""
+
+    description: BundleDescription
+    #: As `model.weights` of the rebuilt model, in its order.
+    weights: tuple[NDArray[Any], ...]
+
+    def build_model(self) -> keras.Model:
+        """Rebuild the model through its space and fill in the weights.
+
+        Raises:
+            BundleMismatchError: The space builds other weights than the bundle holds.
+            TunerError: The space does not exist here.
+        """
+        space = open_space(self.description.space)
+        model = space.build(fixed_hyperparameters(self.description.hyperparameters), self.description.images)
+        if not model.built:
+            model.build((None, *self.description.images.shape))
+        received = [(array.shape, str(array.dtype)) for array in self.weights]
+        if received != [(tuple(weight.shape), weight.dtype) for weight in model.weights]:
+            raise BundleMismatchError(
+                f"The bundle's weights do not fit the space {space.name!r}: received {_describe(received)}, expected "
+                f"{len(model.weights)} arrays of {model.count_params():,} numbers. Use the code that trained it: "
+                f"tuner {self.description.provenance.versions.get('tuner', 'of its time')}."
+            )
+        model.set_weights(self.weights)
+        return model
+
+
+def write_bundle(store: ArtifactStore, path: str, model: keras.Model, description: BundleDescription) -> None:
+    """Write a trained model as a bundle; equal models and descriptions give equal bytes.
+
+    Args:
+        store: Where it goes.
+        path: Its path there, ending in `.bundle`; an older file is replaced.
+        model: Built by the description's space with the description's hyperparameters.
+        description: What the model is.
+
+    Raises:
+        TunerError: The store refuses the file.
+    """
+    arrays = [np.asarray(array) for array in model.get_weights()]
+    weights = pack_arrays({str(index): array for index, array in enumerate(arrays)})
+    manifest = _Manifest(
+        description=description,
+        weights=tuple(
+            _WeightEntry(path=variable.path, shape=array.shape, dtype=str(array.dtype))
+            for variable, array in zip(model.weights, arrays, strict=True)
+        ),
+        weights_sha256=sha256(weights).hexdigest(),
+    )
+    store.write(path, seal({_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: weights}))
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and check a bundle file.
+
+    Raises:
+        NotABundleError: No such file, or not a bundle.
+        BundleDamagedError: It has changed since it was written.
+        BundleTooNewError: A later tuner wrote it.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file, str(path))
+    except OSError as error:
+        raise NotABundleError(str(path), error.strerror or str(error)) from error
+
+
+def parse_bundle(content: bytes, *, origin: str) -> Bundle:
+    """Check a bundle in memory, as `read_bundle` does; `origin` names it in errors."""
+    return _read(io.BytesIO(content), origin)
+
+
+def _read(file: IO[bytes], origin: str) -> Bundle:
+    try:
+        members = unseal(file, max_bytes=_MAX_BYTES)
+        version = _Versioned.model_validate_json(members.get(_MANIFEST, b"")).format_version
+        if version > FORMAT_VERSION:
+            raise BundleTooNewError(origin, version)
+        manifest = _Manifest.model_validate_json(members[_MANIFEST])
+        arrays = unpack_arrays(members[_WEIGHTS], map(str, range(len(manifest.weights))))
+    except NotSealedError as error:
+        raise NotABundleError(origin, str(error)) from error
+    except SealBrokenError as error:
+        raise BundleDamagedError(origin, str(error)) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "its content"
+        raise NotABundleError(origin, f"in {_MANIFEST}, {place}: {problem['msg']}") from error
+    except (KeyError, ArraysUnreadableError) as error:
+        raise NotABundleError(origin, f"{_WEIGHTS}: {error}") from error
+    expected = [(entry.shape, entry.dtype) for entry in manifest.weights]
+    if [(array.shape, str(array.dtype)) for array in arrays.values()] != expected:
+        raise NotABundleError(origin, f"{_WEIGHTS} does not hold what {_MANIFEST} announces")
+    return Bundle(description=manifest.description, weights=tuple(arrays.values()))
+
+
+def _describe(weights: Sequence[tuple[tuple[int, ...], str]]) -> str:
+    return f"{len(weights)} arrays of {sum(prod(shape) for shape, _ in weights):,} numbers"

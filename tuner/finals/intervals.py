@@ -1,0 +1,34 @@
+"""How sure a measured accuracy is: intervals, means and standard deviations. Knows neither Keras nor Optuna."""
+
+from collections.abc import Sequence
+from math import sqrt
+from statistics import fmean, stdev
+
+
+def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the ends, in [0, 1], of Wilson's score interval for a share of `successes` out of `n`.
+
+    Unlike the normal approximation it stays inside [0, 1] and keeps its coverage near 1, where accuracies are
+    (Wilson 1927; Brown, Cai and DasGupta 2001).
+
+    Args:
+        successes: How many were right, from 0 to `n`.
+        n: How many were asked, at least 1.
+        z: Quantile of the normal distribution; 1.96 covers 95 %.
+
+    Raises:
+        ValueError: `n` is not positive, or `successes` is not between 0 and `n`.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"Received {successes} successes of {n}. Expected n of at least 1 and 0 to n successes.")
+    share = successes / n
+    spread = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    middle = share + z * z / (2 * n)
+    # In exact numbers the share lies inside; rounding may leave 0 or 1 a hair outside.
+    return max(0.0, min(share, (middle - spread) / scale)), min(1.0, max(share, (middle + spread) / scale))
+
+
+def mean_and_sd(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return the mean (None without values) and the sample standard deviation (None for fewer than two values)."""
+    return (fmean(values) if values else None), (stdev(values) if len(values) > 1 else None)
