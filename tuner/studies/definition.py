@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from tuner.errors import TunerError
 from tuner.studies.explanation import explain
 from tuner.studies.naming import check_study_name, default_study_name, did_you_mean
 from tuner.studies.overrides import apply_overrides, parse_overrides
-from tuner.studies.section import Section
-from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSection
+from tuner.studies.pruners import PRUNERS
+from tuner.studies.samplers import SAMPLERS
+from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSection, Section, contradiction
 
 #: Where definitions lie that come with this project.
 _SHIPPED = Path(__file__).parents[2] / "studies"
@@ -39,6 +40,18 @@ class StudyDefinition(Section):
         default_factory=dict, description="hyperparameters that are not searched, each with its value"
     )
     finals: FinalsSection = Field(default_factory=FinalsSection, description="what becomes of the best trials")
+
+    @model_validator(mode="after")
+    def _know_sampler_and_pruner(self) -> Self:
+        for key, name, known in (
+            ("search.sampler", self.search.sampler, SAMPLERS),
+            ("search.pruner", self.search.pruner, PRUNERS),
+        ):
+            if name not in known:
+                raise contradiction(
+                    key, f"received {name!r}, expected one of {', '.join(known)}.{did_you_mean(name, known)}"
+                )
+        return self
 
     def to_json(self) -> str:
         """Return the whole definition, defaults included, as JSON that `from_json` reads back."""

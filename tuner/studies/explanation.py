@@ -69,9 +69,13 @@ def _describe(item: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return f"missing; expected {_field_description(item, model)}."
     if kind == "contradiction":
-        return f"{item['msg']}."
+        return _end(item["msg"])
     expected = _expectation(item, context)
-    return f"received {_shorten(item['input'])}, {expected}{'' if expected.endswith(('.', '?')) else '.'}"
+    return _end(f"received {_shorten(item['input'])}, {expected}")
+
+
+def _end(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
 
 
 def _expectation(item: ErrorDetails, context: dict[str, Any]) -> str:

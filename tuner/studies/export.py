@@ -14,7 +14,22 @@ from typing import Any, get_args
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
-from tuner.studies.records import EpochRecord, FinalRecord, StudyRecord, TrialRecord, TrialState
+from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
+
+#: Attributes of a trial and of an epoch that are exported as they are.
+_TRIAL_KEYS = (
+    "number",
+    "state",
+    "score",
+    "best_epoch",
+    "seed",
+    "attempts",
+    "workers",
+    "started_at",
+    "finished_at",
+    "duration_s",
+)
+_EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class UnknownFormatError(TunerError):
@@ -72,36 +87,15 @@ def study_as_json(record: StudyRecord) -> dict[str, Any]:
 
 def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
     """Return what `tuner study export` writes for one trial."""
-    values = _flat_values(trial) | {
+    values = _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": trial.hyperparameters,
-        "curve": [_epoch_values(epoch) for epoch in trial.curve],
+        "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
     }
     return dict(_as_json(values))
 
 
-def _flat_values(trial: TrialRecord) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "state": trial.state,
-        "score": trial.score,
-        "best_epoch": trial.best_epoch,
-        "seed": trial.seed,
-        "attempts": trial.attempts,
-        "workers": trial.workers,
-        "started_at": trial.started_at,
-        "finished_at": trial.finished_at,
-        "duration_s": trial.duration_s,
-    }
-
-
-def _epoch_values(epoch: EpochRecord) -> dict[str, Any]:
-    return {
-        "epoch": epoch.epoch,
-        "loss": epoch.loss,
-        "accuracy": epoch.accuracy,
-        "val_loss": epoch.val_loss,
-        "val_accuracy": epoch.val_accuracy,
-    }
+def _pick(source: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in names}
 
 
 def _final_values(final: FinalRecord) -> dict[str, Any]:
@@ -148,26 +142,13 @@ def _write_csv(trials: Sequence[TrialRecord]) -> str:
     names = sorted({name for trial in trials for name in trial.hyperparameters})
     rows = []
     for trial in trials:
-        row = _as_json(_flat_values(trial)) | {"workers": " ".join(trial.workers)}
+        row = _as_json(_pick(trial, _TRIAL_KEYS)) | {"workers": " ".join(trial.workers)}
         rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*_COLUMNS, *(f"hp_{name}" for name in names)], lineterminator="\n")
+    writer = csv.DictWriter(text, [*_TRIAL_KEYS, *(f"hp_{name}" for name in names)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
-
-_COLUMNS = (
-    "number",
-    "state",
-    "score",
-    "best_epoch",
-    "seed",
-    "attempts",
-    "workers",
-    "started_at",
-    "finished_at",
-    "duration_s",
-)
 
 _WRITERS: Mapping[str, Callable[[Sequence[TrialRecord]], str]] = {".csv": _write_csv, ".json": _write_json}

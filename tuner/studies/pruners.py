@@ -16,11 +16,10 @@ from optuna.pruners import (
     PercentilePruner,
     SuccessiveHalvingPruner,
 )
-from pydantic import Field
 
 from tuner.errors import TunerError
 from tuner.studies.naming import did_you_mean
-from tuner.studies.section import Section
+from tuner.studies.sections import SearchSection
 
 
 class UnknownPrunerError(TunerError):
@@ -30,72 +29,63 @@ class UnknownPrunerError(TunerError):
         super().__init__(f"No pruner named {name!r}.{did_you_mean(name, PRUNERS)} Known pruners: {', '.join(PRUNERS)}.")
 
 
-class PruningSettings(Section):
-    """`[search.pruning]`: each pruner reads its own settings and leaves the others."""
-
-    min_resource: int = Field(default=1, ge=1, description="asha, hyperband: epochs before the first decision")
-    reduction_factor: int = Field(default=3, ge=2, description="asha, hyperband: one of this many trials goes on")
-    startup_trials: int = Field(
-        default=5, ge=0, description="median, percentile, patient: complete trials before any is pruned"
-    )
-    warmup_epochs: int = Field(
-        default=0, ge=0, description="median, percentile, patient: epochs of each trial that are never its last"
-    )
-    percentile: float = Field(default=25.0, ge=0, le=100, description="percentile: the best part that goes on, in %")
-    patience: int = Field(default=3, ge=0, description="patient: epochs without a better score before pruning")
-
-
-def make_pruner(name: str, *, epochs: int, settings: PruningSettings) -> BasePruner:
-    """Return the pruner of that name for trials of so many epochs.
+def make_pruner(search: SearchSection) -> BasePruner:
+    """Return the pruner that a definition's search names.
 
     Raises:
         UnknownPrunerError: No pruner has that name.
     """
-    if name not in PRUNERS:
-        raise UnknownPrunerError(name)
+    if search.pruner not in PRUNERS:
+        raise UnknownPrunerError(search.pruner)
     with warnings.catch_warnings():
         # Optuna marks the patient pruner (since 2.8) as experimental; its version is pinned here.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return PRUNERS[name](epochs, settings)
+        return PRUNERS[search.pruner](search)
 
 
-def _asha(epochs: int, settings: PruningSettings) -> BasePruner:  # noqa: ARG001 - all pruners are called alike
+def _asha(search: SearchSection) -> BasePruner:
     """Halve successively and without waiting: only the best share goes on at epochs 1, 3, 9 …; the default."""
     # Optuna's "auto" is a guess from the first complete trial, made by each worker for itself.
-    return SuccessiveHalvingPruner(min_resource=settings.min_resource, reduction_factor=settings.reduction_factor)
+    return SuccessiveHalvingPruner(
+        min_resource=search.pruning.min_resource, reduction_factor=search.pruning.reduction_factor
+    )
 
 
-def _hyperband(epochs: int, settings: PruningSettings) -> BasePruner:
+def _hyperband(search: SearchSection) -> BasePruner:
     """Divide trials among several ashas of different patience: for slow starters, with a larger budget."""
     return HyperbandPruner(
-        min_resource=settings.min_resource, max_resource=epochs, reduction_factor=settings.reduction_factor
+        min_resource=search.pruning.min_resource,
+        max_resource=search.epochs,
+        reduction_factor=search.pruning.reduction_factor,
     )
 
 
-def _median(epochs: int, settings: PruningSettings) -> BasePruner:  # noqa: ARG001 - all pruners are called alike
+def _median(search: SearchSection) -> BasePruner:
     """Stop a trial that is worse than the median of complete trials at the same epoch."""
-    return MedianPruner(n_startup_trials=settings.startup_trials, n_warmup_steps=settings.warmup_epochs + 1)
+    return MedianPruner(n_startup_trials=search.pruning.startup_trials, n_warmup_steps=search.pruning.warmup_epochs + 1)
 
 
-def _percentile(epochs: int, settings: PruningSettings) -> BasePruner:  # noqa: ARG001 - all pruners are called alike
+def _percentile(search: SearchSection) -> BasePruner:
     """Stop a trial that is not among the best part of complete trials at the same epoch."""
     return PercentilePruner(
-        settings.percentile, n_startup_trials=settings.startup_trials, n_warmup_steps=settings.warmup_epochs + 1
+        search.pruning.percentile,
+        n_startup_trials=search.pruning.startup_trials,
+        n_warmup_steps=search.pruning.warmup_epochs + 1,
     )
 
 
-def _patient(epochs: int, settings: PruningSettings) -> BasePruner:
+def _patient(search: SearchSection) -> BasePruner:
     """Prune as median does, but only a trial that has not improved for some epochs."""
-    return PatientPruner(_median(epochs, settings), patience=settings.patience)
+    return PatientPruner(_median(search), patience=search.pruning.patience)
 
 
-def _none(epochs: int, settings: PruningSettings) -> BasePruner:  # noqa: ARG001 - all pruners are called alike
+def _none(search: SearchSection) -> BasePruner:  # noqa: ARG001 - all pruners are called alike
     """Train every trial to its last epoch."""
     return NopPruner()
 
 
 #: Name → function; a function's first docstring line says what the pruner is for.
-PRUNERS: Mapping[str, Callable[[int, PruningSettings], BasePruner]] = {
+PRUNERS: Mapping[str, Callable[[SearchSection], BasePruner]] = {
     "asha": _asha,
     "hyperband": _hyperband,
     "median": _median,

@@ -7,9 +7,8 @@ takes the study's seed itself.
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
@@ -18,6 +17,7 @@ from tuner.errors import TunerError
 from tuner.studies.cmaes_sampler import ReplayedCmaEsSampler
 from tuner.studies.grid_sampler import NumberedGridSampler
 from tuner.studies.naming import did_you_mean
+from tuner.studies.sections import SearchSection
 from tuner.studies.seeds import sampler_seed
 
 
@@ -38,12 +38,9 @@ class SamplerNotInstalledError(TunerError):
 class Draw:
     """What a sampler may know besides the trials that are over."""
 
+    search: SearchSection
     study_seed: int
     trial_number: int
-    #: Trials drawn at random before a sampler that learns begins to.
-    startup_trials: int
-    #: Values to try, by hyperparameter.
-    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -51,41 +48,26 @@ class Draw:
         return sampler_seed(self.study_seed, self.trial_number)
 
 
-def make_sampler(
-    name: str,
-    *,
-    study_seed: int,
-    trial_number: int,
-    startup_trials: int,
-    grid: Mapping[str, Sequence[Any]] | None = None,
-) -> BaseSampler:
-    """Return the sampler that draws one trial.
-
-    Args:
-        name: A key of `SAMPLERS`.
-        study_seed: The study's seed.
-        trial_number: The number of the trial to draw.
-        startup_trials: Complete or pruned trials drawn at random before a sampler that learns begins to.
-        grid: Values to try, by hyperparameter, for `grid`.
+def make_sampler(search: SearchSection, *, study_seed: int, trial_number: int) -> BaseSampler:
+    """Return the sampler that a definition's search names, for one trial.
 
     Raises:
         UnknownSamplerError: No sampler has that name.
         SamplerNotInstalledError: It needs a package that is not installed.
     """
-    if name not in SAMPLERS:
-        raise UnknownSamplerError(name)
-    draw = Draw(study_seed=study_seed, trial_number=trial_number, startup_trials=startup_trials, grid=grid or {})
+    if search.sampler not in SAMPLERS:
+        raise UnknownSamplerError(search.sampler)
     with warnings.catch_warnings():
         # Optuna marks `group` (since 2.8) and the QMC sampler (since 3.0) as experimental; its version is pinned here.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[name](draw)
+        return SAMPLERS[search.sampler](Draw(search=search, study_seed=study_seed, trial_number=trial_number))
 
 
 def _tpe(draw: Draw) -> BaseSampler:
     """Learn which regions score well, all hyperparameters together; the default."""
     # `group` keeps conditional hyperparameters in the joint model; the constant liar keeps parallel workers apart.
     return TPESampler(
-        seed=draw.seed, n_startup_trials=draw.startup_trials, multivariate=True, group=True, constant_liar=True
+        seed=draw.seed, n_startup_trials=draw.search.startup_trials, multivariate=True, group=True, constant_liar=True
     )
 
 
@@ -103,7 +85,7 @@ def _gp(draw: Draw) -> BaseSampler:
         )
     return GPSampler(
         seed=draw.seed,
-        n_startup_trials=draw.startup_trials,
+        n_startup_trials=draw.search.startup_trials,
         independent_sampler=RandomSampler(seed=draw.seed),
         warn_independent_sampling=False,
     )
@@ -111,7 +93,7 @@ def _gp(draw: Draw) -> BaseSampler:
 
 def _grid(draw: Draw) -> BaseSampler:
     """Try every combination once; continuous hyperparameters take their values from `search.grid`."""
-    return NumberedGridSampler(draw.grid, seed=draw.study_seed)
+    return NumberedGridSampler(draw.search.grid, seed=draw.study_seed)
 
 
 def _qmc(draw: Draw) -> BaseSampler:
@@ -127,7 +109,7 @@ def _qmc(draw: Draw) -> BaseSampler:
 
 def _cmaes(draw: Draw) -> BaseSampler:
     """Evolve a normal distribution: for many trials over continuous hyperparameters; choices are drawn at random."""
-    return ReplayedCmaEsSampler(seed=draw.seed, n_startup_trials=draw.startup_trials)
+    return ReplayedCmaEsSampler(seed=draw.seed, n_startup_trials=draw.search.startup_trials)
 
 
 #: Name → function; a function's first docstring line says what the sampler is for.

@@ -3,32 +3,19 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tuner.studies.naming import did_you_mean
-from tuner.studies.pruners import PRUNERS, PruningSettings
-from tuner.studies.samplers import SAMPLERS
-from tuner.studies.section import Section
+
+class Section(BaseModel):
+    """A table of a definition: fixed once read, no unknown keys, no silent conversion ("10" is no number)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def contradiction(key: str, message: str) -> PydanticCustomError:
-    """Return the error for a setting that does not go with another one; `key` is dotted, from its own section."""
+    """Return the error for a setting that does not go with another one; `key` is dotted, from the validating table."""
     return PydanticCustomError("contradiction", "{message}", {"key": key, "message": message})
-
-
-def _known(name: str, known: Mapping[str, Any]) -> str:
-    if name not in known:
-        raise ValueError(f"expected one of {', '.join(known)}.{did_you_mean(name, known)}")
-    return name
-
-
-def _check_sampler(name: str) -> str:
-    return _known(name, SAMPLERS)
-
-
-def _check_pruner(name: str) -> str:
-    return _known(name, PRUNERS)
 
 
 def _check_scalar(value: Any) -> Any:
@@ -41,7 +28,6 @@ def _check_scalar(value: Any) -> Any:
 Scalar = Annotated[bool | int | float | str, BeforeValidator(_check_scalar)]
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
-_Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataSection(Section):
@@ -56,17 +42,28 @@ class DataSection(Section):
     )
 
 
+class PruningSettings(Section):
+    """`[search.pruning]`: each pruner reads its own settings and leaves the others."""
+
+    min_resource: int = Field(default=1, ge=1, description="asha, hyperband: epochs before the first decision")
+    reduction_factor: int = Field(default=3, ge=2, description="asha, hyperband: one of this many trials goes on")
+    startup_trials: int = Field(
+        default=5, ge=0, description="median, percentile, patient: complete trials before any is pruned"
+    )
+    warmup_epochs: int = Field(
+        default=0, ge=0, description="median, percentile, patient: epochs of each trial that are never its last"
+    )
+    percentile: float = Field(default=25.0, ge=0, le=100, description="percentile: the best part that goes on, in %")
+    patience: int = Field(default=3, ge=0, description="patient: epochs without a better score before pruning")
+
+
 class SearchSection(Section):
     """`[search]`: the trials."""
 
     trials: int = Field(default=20, ge=1, le=1_000_000, description="the budget: trials finished at the end")
     epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of a trial that is not pruned")
-    sampler: Annotated[str, AfterValidator(_check_sampler)] = Field(
-        default="tpe", description="how hyperparameters are drawn"
-    )
-    pruner: Annotated[str, AfterValidator(_check_pruner)] = Field(
-        default="asha", description="which trials are stopped early"
-    )
+    sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
+    pruner: str = Field(default="asha", description="which trials are stopped early")
     startup_trials: int = Field(
         default=10, ge=0, description="trials drawn at random before a sampler that learns begins to"
     )
@@ -123,20 +120,36 @@ class AnnealingSection(Section):
         default="cosine",
         description="cosine and one-cycle follow the planned epochs, plateau what is monitored, step a fixed interval",
     )
-    warmup_epochs: int = Field(default=1, ge=0, description="cosine: epochs of linear rise at the beginning")
-    min_lr: float = Field(default=1e-5, ge=0, description="plateau, cosine, one-cycle, step: never below this")
-    factor: float = Field(default=0.5, gt=0, lt=1, description="plateau, step: what the learning rate is multiplied by")
-    monitor: Literal["loss", "accuracy", "val_loss", "val_accuracy"] = Field(
-        default="loss", description='plateau: what has to improve; val_… only with finals.train_on = "train"'
+    warmup_epochs: int = Field(
+        default_factory=lambda found: 1 if found["rule"] == "cosine" else 0,
+        ge=0,
+        description="cosine, one-cycle, step: epochs of rising learning rate at the start; 1 for cosine, else 0",
     )
-    patience: int = Field(default=2, ge=1, description="plateau: epochs without improvement before a reduction")
-    step_epochs: int = Field(default=10, ge=1, description="step: epochs between reductions")
+    min_lr: float = Field(default=1e-5, ge=0, description="every rule: never below it")
+    factor: float = Field(default=0.5, gt=0, lt=1, description="plateau, step: what the learning rate is multiplied by")
+    monitor: Literal["val_accuracy", "val_loss", "accuracy", "loss"] = Field(
+        default="val_accuracy", description="plateau: what must improve; without a validation set val_ is dropped"
+    )
+    patience: int = Field(default=3, ge=1, description="plateau: epochs without improvement before the rate falls")
+    min_delta: float = Field(default=1e-4, ge=0, description="plateau: a smaller change is no improvement")
+    cooldown: int = Field(default=0, ge=0, description="plateau: epochs to wait after the rate fell")
+    every_epochs: int = Field(default=5, ge=1, description="step: epochs between falls")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.warmup_epochs and self.rule in {"plateau", "none"}:
+            raise contradiction("warmup_epochs", f"received {self.warmup_epochs}, expected 0 with rule = {self.rule!r}")
+        return self
 
 
 class FinalsSection(Section):
     """`[finals]`: confirm the best with new seeds, retrain them, and test each retrained model once."""
 
-    top: int = Field(default=3, ge=1, description="configurations that are retrained; fewer when the search has fewer")
+    top: int = Field(
+        default=3,
+        ge=0,
+        description="configurations that are retrained, fewer when the search has fewer; 0 ends with it",
+    )
     candidates: int = Field(
         default_factory=lambda found: max(found["top"], 5),
         ge=1,
@@ -157,20 +170,22 @@ class FinalsSection(Section):
         default=True, description="retrain the best configuration without augmentation too, for the report"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_no_warmup_in_one_epoch(cls, settings: Any) -> Any:
+        if isinstance(settings, dict) and settings.get("epochs") == 1:
+            annealing = settings.get("annealing", {})
+            if isinstance(annealing, dict):
+                return settings | {"annealing": {"warmup_epochs": 0} | annealing}
+        return settings
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.candidates < self.top:
             raise contradiction("candidates", f"received {self.candidates}, expected at least finals.top ({self.top})")
-        if self.annealing.warmup_epochs > self.epochs:
+        if self.annealing.warmup_epochs >= self.epochs:
             raise contradiction(
                 "annealing.warmup_epochs",
-                f"received {self.annealing.warmup_epochs}, expected at most finals.epochs ({self.epochs})",
-            )
-        watches_validation = self.annealing.rule == "plateau" and self.annealing.monitor.startswith("val_")
-        if watches_validation and self.train_on == "train+validation":
-            raise contradiction(
-                "annealing.monitor",
-                f'received {self.annealing.monitor!r}, expected "loss" or "accuracy", or finals.train_on = "train": '
-                "with train+validation no image is left to validate on",
+                f"received {self.annealing.warmup_epochs}, expected fewer than finals.epochs ({self.epochs})",
             )
         return self
