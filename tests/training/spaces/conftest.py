@@ -1,0 +1,21 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuner.datasets.images import ImageFormat
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageFormat:
+    """The format of scikit-learn's 8x8 digits."""
+    return ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
+
+
+@pytest.fixture
+def in_tests_folder(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make `tests`, which holds `own_builders`, the current folder; nothing of it stays on the import path."""
+    folder = Path(__file__).parents[2]
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry) != folder])
+    monkeypatch.chdir(folder)
+    return folder

@@ -1,0 +1,76 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from tuner.cli.space import app
+from tuner.datasets.images import ImageFormat
+from tuner.spaces.declaring import declare_hyperparameters
+from tuner.spaces.describing import describe_space
+from tuner.spaces.registry import SPACES, open_space
+
+
+def test_a_description_tells_range_default_condition_and_reason(digits: ImageFormat) -> None:
+    description = describe_space(open_space("mlp"), digits)
+
+    rates = [parameter for parameter in description.parameters if parameter.name == "learning_rate"]
+    assert [(rate.range, rate.condition) for rate in rates] == [
+        ("0.0001 to 0.01 (log)", "optimizer is adam or adamw or nadam or rmsprop"),
+        ("0.001 to 1 (log)", "optimizer is sgd or adagrad or adadelta"),
+    ]
+    assert all(parameter.help for parameter in description.parameters)
+    assert description.n_weights == open_space("mlp").build(_defaults(), digits).count_params()
+
+
+@pytest.mark.usefixtures("in_tests_folder")
+def test_branches_that_defaults_do_not_enter_are_declared_too(digits: ImageFormat) -> None:
+    declared = declare_hyperparameters(open_space("own_builders.nets:EveryKind"), digits)
+
+    assert "scaling/factor" in {parameter.name for parameter in declared}
+    assert [type(parameter).__name__ for parameter in declared if parameter.name == "units"] == ["Choice", "Int"]
+
+
+def test_space_list_names_every_family() -> None:
+    table = CliRunner().invoke(app, ["list"])
+    listed = CliRunner().invoke(app, ["list", "--json"])
+
+    assert [entry["name"] for entry in json.loads(listed.stdout)] == list(SPACES)
+    assert all(name in table.stdout for name in SPACES)
+
+
+def test_space_show_prints_json_alone() -> None:
+    result = CliRunner().invoke(app, ["show", "mlp", "--dataset-shape", "8x8x1", "--classes", "3", "--json"])
+
+    shown = json.loads(result.stdout)
+    assert shown["image_shape"] == [8, 8, 1]
+    assert shown["n_classes"] == 3
+    assert {"name", "kind", "range", "default", "condition", "help"} <= shown["parameters"][0].keys()
+
+
+def test_space_show_prints_a_table() -> None:
+    result = CliRunner().invoke(app, ["show", "mlp"], env={"COLUMNS": "200"})
+
+    assert result.exit_code == 0
+    assert "hidden_layers" in result.stdout
+    assert "669,706 weights" in result.stdout
+
+
+@pytest.mark.parametrize("shape", ["28", "axbxc", "0x8x1"])
+def test_a_shape_that_is_none_is_a_usage_error(shape: str) -> None:
+    assert CliRunner().invoke(app, ["show", "mlp", "--dataset-shape", shape]).exit_code == 2
+
+
+def test_the_list_of_spaces_needs_no_keras() -> None:
+    code = "import sys, tuner.spaces.registry, tuner.cli.space; print('keras' in sys.modules)"
+
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert answer.stdout == "False\n"
+
+
+def _defaults() -> object:
+    from tuner.spaces.registry import fixed_hyperparameters
+
+    return fixed_hyperparameters({})

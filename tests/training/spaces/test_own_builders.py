@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+
+from tuner.datasets.images import ImageFormat
+from tuner.spaces.importing import SpaceImportError, SpaceModelError
+from tuner.spaces.registry import UnknownSpaceError, fixed_hyperparameters, open_space
+
+pytestmark = pytest.mark.usefixtures("in_tests_folder")
+
+
+@pytest.mark.parametrize("builder", ["build", "build_for_images", "ForImages", "TakesImages", "instance", "EveryKind"])
+def test_builders_of_every_shape_build_for_the_images(builder: str, digits: ImageFormat) -> None:
+    space = open_space(f"own_builders.nets:{builder}")
+
+    model = space.build(fixed_hyperparameters({}), digits)
+
+    assert model.output_shape == (None, 10)
+    assert space.name == f"own_builders.nets:{builder}"
+
+
+def test_the_images_format_reaches_a_constructor(digits: ImageFormat) -> None:
+    colour = ImageFormat(height=9, width=7, channels=3, class_names=("a", "b"))
+    space = open_space("own_builders.nets:ForImages")
+
+    shapes = [space.build(fixed_hyperparameters({}), images).input_shape for images in (digits, colour, digits)]
+
+    assert shapes == [(None, 8, 8, 1), (None, 9, 7, 3), (None, 8, 8, 1)]
+
+
+def test_a_fit_of_its_own_is_found_and_an_inherited_one_is_not() -> None:
+    assert open_space("own_builders.nets:EveryKind").fit is not None
+    assert open_space("own_builders.nets:ForImages").fit is None
+    assert open_space("own_builders.nets:build").fit is None
+
+
+def test_help_and_description_come_from_the_module() -> None:
+    space = open_space("own_builders.nets:build")
+
+    assert space.description == "Build a tiny net for 8x8 digits."
+    assert space.help == {"units": "Neurons."}
+
+
+def test_an_unknown_family_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UnknownSpaceError, match=r"'cnm'\. Did you mean 'cnn'\? Known spaces: mlp, cnn, resnet;"):
+        open_space("cnm")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("own_bilders.nets:build", "no module named 'own_bilders' in .*tests nor installed"),
+        ("own_builders.nest:build", "no module named 'own_builders.nest'"),
+        ("own_builders.nets:bild", "has no 'bild'. Did you mean 'build'"),
+        ("own_builders.nets:", "expected package.module:Object"),
+        ("own_builders.nets:number", "it is int; expected a keras_tuner.HyperModel"),
+        ("own_builders.nets:NoHyperModel", "no subclass of keras_tuner.HyperModel"),
+        ("own_builders.nets:NeedsMore", "its constructor needs depth"),
+    ],
+)
+def test_a_path_to_no_builder_is_one_line_that_says_why(path: str, reason: str) -> None:
+    with pytest.raises(SpaceImportError, match=reason) as error:
+        open_space(path)
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import no_such_package", "my_nets itself imports 'no_such_package', which is not installed"),
+        ("def build(hp:", "importing my_nets raised SyntaxError"),
+        ("raise OSError('two\\nlines')", "importing my_nets raised OSError: two lines"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_line_that_says_why(
+    code: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_nets.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SpaceImportError, match=reason) as error:
+        open_space("my_nets:build")
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("builder", "reason"),
+    [
+        ("build_nothing", "build returned NoneType, expected a keras.Model"),
+        ("build_uncompiled", "the model is not compiled"),
+        ("build_wrong_classes", r"output has shape \(None, 7\), expected \(None, 10\)"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_on_the_images_is_refused(
+    builder: str, reason: str, digits: ImageFormat
+) -> None:
+    space = open_space(f"own_builders.nets:{builder}")
+
+    with pytest.raises(SpaceModelError, match=reason):
+        space.build(fixed_hyperparameters({}), digits)

@@ -1,0 +1,236 @@
+import json
+import sys
+from pathlib import Path
+
+import keras_tuner
+import optuna
+import pytest
+from keras_tuner.applications import HyperResNet, HyperXception
+
+from tuner.datasets.images import ImageFormat
+from tuner.spaces.fixing import FixedValueError, UnknownFixedError
+from tuner.spaces.registry import Space, fixed_hyperparameters, open_space
+from tuner.workers.bridge import OptunaHyperParameters, declared_parameters
+
+DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
+
+
+@pytest.fixture
+def every_kind(monkeypatch: pytest.MonkeyPatch) -> Space:
+    """A HyperModel of a person's own, with all kinds of hyperparameters, scopes, and a `fit`."""
+    folder = Path(__file__).parents[1]
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(folder)
+    return open_space("own_builders.nets:EveryKind")
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+
+
+def test_a_finished_trials_values_rebuild_its_model(every_kind: Space, study: optuna.Study) -> None:
+    for _ in range(20):
+        hp = OptunaHyperParameters(study.ask())
+        model = every_kind.build(hp, DIGITS)
+
+        stored = json.loads(json.dumps(hp.values))
+        rebuilt = every_kind.build(fixed_hyperparameters(stored), DIGITS)
+
+        assert [weight.shape for weight in rebuilt.weights] == [weight.shape for weight in model.weights]
+        assert rebuilt.optimizer.get_config() == model.optimizer.get_config()
+
+
+def test_all_values_are_ones_that_kerastuner_could_have_drawn(every_kind: Space, study: optuna.Study) -> None:
+    drawn = []
+    for _ in range(60):
+        hp = OptunaHyperParameters(study.ask())
+        every_kind.build(hp, DIGITS)
+        drawn.append(hp.values)
+
+    assert {values["units"] for values in drawn if values["kind"] == "plain"} == {4, 8}
+    assert {values["units"] for values in drawn if values["kind"] == "scaled"} == {16, 17, 18}
+    assert {values["scaling/factor"] for values in drawn if values["kind"] == "scaled"} == {0.5, 1.0, 2.0, 4.0, 8.0}
+    assert {values["layers"] for values in drawn} == {1, 4, 7}
+    assert {values["layer_0/units"] for values in drawn} == {2, 4, 8, 16}
+    assert {values["dropout"] for values in drawn if values["normalize"]} == {0.0, 0.1, 0.2, 0.3}
+    assert {values["decay"] for values in drawn} == {64.0, 61.0, 49.0, 1.0}
+    assert {values["output"] for values in drawn} == {"softmax"}
+    assert all(isinstance(values["bias"], bool) and isinstance(values["normalize"], bool) for values in drawn)
+    assert all(4 <= values["narrow"] <= 64 and type(values["narrow"]) is int for values in drawn)
+
+
+def test_reverse_logarithms_favour_high_values_as_kerastuners_do(study: optuna.Study) -> None:
+    drawn = [OptunaHyperParameters(study.ask()).Int("units", 1, 1000, sampling="reverse_log") for _ in range(100)]
+
+    assert sum(value > 900 for value in drawn) > 50
+
+
+def test_inactive_hyperparameters_are_none_and_not_stored(study: optuna.Study) -> None:
+    hp = OptunaHyperParameters(study.ask(), fixed={"kind": "small"})
+    hp.Choice("kind", ["small", "large"])
+
+    with hp.conditional_scope("kind", ["large"]):
+        units = hp.Int("units", 1, 9)
+
+    assert units is None
+    assert hp.values == {"kind": "small"}
+
+
+def test_one_name_under_two_conditions_keeps_a_range_for_each(study: optuna.Study) -> None:
+    def ask(kind: str) -> optuna.trial.Trial:
+        trial = study.ask()
+        hp = OptunaHyperParameters(trial, fixed={"kind": kind})
+        hp.Choice("kind", ["words", "numbers"])
+        with hp.conditional_scope("kind", ["words"]):
+            hp.Choice("size", ["s", "m"])
+        with hp.conditional_scope("kind", ["numbers"]):
+            hp.Int("size", 1, 9)
+        return trial
+
+    names = [list(ask(kind).params) for kind in ("words", "numbers", "words")]
+
+    assert names == [["size [kind=words]"], ["size [kind=numbers]"], ["size [kind=words]"]]
+
+
+def test_a_trial_taken_over_answers_as_before(every_kind: Space, study: optuna.Study) -> None:
+    trial = study.ask()
+    first = OptunaHyperParameters(trial)
+    every_kind.build(first, DIGITS)
+
+    second = OptunaHyperParameters(optuna.trial.Trial(study, trial._trial_id))
+    every_kind.build(second, DIGITS)
+
+    assert second.values == first.values
+
+
+@pytest.mark.parametrize("hypermodel", [HyperXception, HyperResNet])
+def test_kerastuners_own_hypermodels_are_searched(hypermodel: type, study: optuna.Study) -> None:
+    space = open_space(f"keras_tuner.applications:{hypermodel.__name__}")
+    images = ImageFormat(height=32, width=32, channels=3, class_names=("a", "b"))
+    # The largest would take half a minute.
+    fixed = {"HyperXception": {"num_residual_blocks": 2}, "HyperResNet": {"conv4_depth": 6}}[hypermodel.__name__]
+    trial = study.ask()
+    hp = OptunaHyperParameters(trial, fixed=fixed)
+
+    model = space.build(hp, images)
+    hp.refuse_unknown_fixed()
+    rebuilt = space.build(fixed_hyperparameters(hp.values), images)
+
+    assert model.output_shape == (None, 2)
+    assert rebuilt.count_params() == model.count_params()
+    assert hp.values.keys() == trial.params.keys() | fixed.keys()
+
+
+def test_fixed_values_are_not_asked_from_optuna(every_kind: Space, study: optuna.Study) -> None:
+    trial = study.ask()
+    hp = OptunaHyperParameters(trial, fixed={"kind": "plain", "units": 8, "learning_rate": 0.01, "normalize": False})
+
+    every_kind.build(hp, DIGITS)
+
+    assert {"kind", "learning_rate", "normalize"}.isdisjoint(trial.params)
+    assert (hp.values["units"], hp.values["learning_rate"], hp.values["normalize"]) == (8, 0.01, False)
+
+
+@pytest.mark.parametrize(
+    ("ask", "value", "stored"),
+    [
+        (lambda hp: hp.Int("x", 0, 100, step=32), 100, 100),
+        (lambda hp: hp.Int("x", 0, 100), 5.0, 5),
+        (lambda hp: hp.Float("x", 0, 2), 1, 1.0),
+        (lambda hp: hp.Choice("x", [True, False]), True, True),
+        (lambda hp: hp.Choice("x", [1.0, 2.0]), 2, 2.0),
+        (lambda hp: hp.Boolean("x"), True, True),
+        (lambda hp: hp.Fixed("x", 1), 4, 4),
+    ],
+)
+def test_a_fixed_value_takes_the_declared_type(ask: object, value: object, stored: object, study: optuna.Study) -> None:
+    hp = OptunaHyperParameters(study.ask(), fixed={"x": value})
+
+    assert ask(hp) == stored
+    assert type(hp.values["x"]) is type(stored)
+
+
+@pytest.mark.parametrize(
+    ("ask", "value", "expected"),
+    [
+        (lambda hp: hp.Int("x", 8, 32, step=8), 64, r"fixes x to 64, but the space expects 8 to 32 \(step 8\)"),
+        (lambda hp: hp.Int("x", 8, 32), 8.5, "8 to 32"),
+        (lambda hp: hp.Int("x", 0, 2), True, "0 to 2"),
+        (lambda hp: hp.Float("x", 1e-4, 1e-2, sampling="log"), "fast", r"0.0001 to 0.01 \(log\)"),
+        (lambda hp: hp.Float("x", 0, 1), float("nan"), "0 to 1"),
+        (lambda hp: hp.Choice("x", ["relu", "elu"]), "gelu", "relu, elu"),
+        (lambda hp: hp.Boolean("x"), 1, "true, false"),
+        (lambda hp: hp.Fixed("x", 1), "wide", "not searched"),
+    ],
+)
+def test_a_fixed_value_out_of_range_is_refused(ask: object, value: object, expected: str, study: optuna.Study) -> None:
+    hp = OptunaHyperParameters(study.ask(), fixed={"x": value})
+
+    with pytest.raises(FixedValueError, match=expected):
+        ask(hp)
+
+
+def test_a_fixed_name_that_is_never_asked_is_refused(study: optuna.Study) -> None:
+    hp = OptunaHyperParameters(study.ask(), fixed={"filter": 8})
+    open_space("cnn").build(hp, DIGITS)
+
+    with pytest.raises(UnknownFixedError, match="'filter', which its space does not ask for. Did you mean 'filters'"):
+        hp.refuse_unknown_fixed()
+
+
+def test_what_a_grid_needs_is_known_before_the_first_trial(every_kind: Space) -> None:
+    fixed = {"kind": "plain", "learning_rate": 0.01, "epochs": 2}
+
+    declared = {
+        parameter.optuna_name: parameter.optuna_values
+        for parameter in declared_parameters(every_kind, DIGITS, fixed=fixed)
+    }
+
+    assert declared["units [kind=plain]"] == (4, 8)
+    assert "units [kind=scaled]" not in declared
+    assert declared["dropout [normalize=True]"] == (0.0, 0.1, 0.2, 0.3)
+    assert declared["decay (index)"] == (0, 1, 2, 3)
+    assert declared["wide"] is None
+    assert {"kind", "learning_rate", "output"}.isdisjoint(declared)
+
+
+def test_optunas_grid_sampler_runs_through_all_that_is_declared() -> None:
+    def build(hp: keras_tuner.HyperParameters, _: ImageFormat) -> None:
+        with hp.conditional_scope(hp.Choice("kind", ["a", "b"]) and "kind", ["a"]):
+            hp.Int("size", 2, 8, step=2, sampling="log")
+
+    space = Space(name="grid", description="", build=build, help={})
+    grid = {parameter.optuna_name: parameter.optuna_values for parameter in declared_parameters(space, DIGITS)}
+    study = optuna.create_study(sampler=optuna.samplers.GridSampler(grid, seed=0))
+    drawn = []
+
+    def objective(trial: optuna.Trial) -> float:
+        hp = OptunaHyperParameters(trial)
+        build(hp, DIGITS)
+        drawn.append(hp.values)
+        return 0.0
+
+    study.optimize(objective)
+
+    assert {values["size"] for values in drawn if values["kind"] == "a"} == {2, 4, 8}
+    assert len(drawn) == 6
+
+
+@pytest.mark.parametrize(
+    ("fixed", "error"),
+    [
+        ({"optimizer": "adam", "learning_rate": 0.5}, FixedValueError),
+        ({"learning_rate": 0.5}, FixedValueError),
+        ({"filter": 16}, UnknownFixedError),
+    ],
+)
+def test_a_study_that_fixes_nonsense_is_refused_before_it_starts(fixed: dict[str, object], error: type) -> None:
+    with pytest.raises(error):
+        declared_parameters(open_space("mlp"), DIGITS, fixed=fixed)
+
+
+def test_a_study_may_fix_what_only_its_own_branch_allows() -> None:
+    declared = declared_parameters(open_space("mlp"), DIGITS, fixed={"optimizer": "sgd", "learning_rate": 0.5})
+
+    assert "momentum [optimizer=sgd]" in {parameter.optuna_name for parameter in declared}

@@ -1,0 +1,90 @@
+"""`tuner space`: the architecture families, and what each asks."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.output import open_console, print_json
+
+if TYPE_CHECKING:
+    from tuner.datasets.images import ImageFormat
+    from tuner.spaces.describing import SpaceDescription
+
+app = typer.Typer(help="Architecture families: which there are, and what each tunes.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+
+
+@app.command("list")
+def list_spaces(*, as_json: AsJson = False) -> None:
+    """List the families that `--space` knows."""
+    from rich.table import Table
+
+    from tuner.spaces.registry import SPACES
+
+    if as_json:
+        print_json([{"name": name, "description": text} for name, text in SPACES.items()])
+        return
+    table = Table("space", "description")
+    for name, description in SPACES.items():
+        table.add_row(name, description)
+    table.add_row(
+        "package.module:Object", "Your own keras_tuner.HyperModel, or function build(hp) or build(hp, images)."
+    )
+    open_console().print(table)
+
+
+@app.command("show")
+def show_space(
+    name: Annotated[str, typer.Argument(help="mlp, cnn, resnet, or package.module:Object.")],
+    *,
+    dataset_shape: Annotated[str, typer.Option(help="Images: height x width x channels.")] = "28x28x1",
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show every hyperparameter of a space: range, default, and what it is for."""
+    images = _parse_format(dataset_shape, classes)
+
+    from tuner.spaces.describing import describe_space
+    from tuner.spaces.registry import open_space
+
+    description = describe_space(open_space(name), images)
+    if as_json:
+        print_json(dataclasses.asdict(description))
+        return
+    _print_description(description)
+
+
+def _parse_format(dataset_shape: str, classes: int) -> "ImageFormat":
+    from tuner.datasets.images import ImageFormat
+
+    try:
+        height, width, channels = (int(part) for part in dataset_shape.lower().split("x"))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{dataset_shape!r} is no shape; expected height x width x channels, such as 28x28x1.",
+            param_hint="--dataset-shape",
+        ) from error
+    if min(height, width, channels) < 1:
+        raise typer.BadParameter(f"{dataset_shape!r} has a side below 1.", param_hint="--dataset-shape")
+    class_names = tuple(str(number) for number in range(classes))
+    return ImageFormat(height=height, width=width, channels=channels, class_names=class_names)
+
+
+def _print_description(description: "SpaceDescription") -> None:
+    from rich.table import Table
+
+    table = Table("hyperparameter", "range", "default", "asked when", "what it is for")
+    for parameter in description.parameters:
+        table.add_row(
+            parameter.name, parameter.range, str(parameter.default), parameter.condition or "always", parameter.help
+        )
+    shape = "x".join(str(side) for side in description.image_shape)
+    console = open_console()
+    console.print(f"{description.name}: {description.description}", highlight=False)
+    console.print(table)
+    console.print(
+        f"With all defaults, for {shape} images of {description.n_classes} classes: {description.n_weights:,} weights.",
+        highlight=False,
+    )

@@ -1,0 +1,80 @@
+"""How every family learns: batch size, optimizer and loss, and the compiled model.
+
+A loss whose name contains `sparse` takes integer labels, every other loss one-hot labels; `accuracy` follows either.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+
+#: What each hyperparameter asked here is for.
+PARAMETERS: Mapping[str, str] = {
+    "batch_size": "Images per step of the optimizer; small batches learn more per epoch, large ones run faster.",
+    "optimizer": "Rule that turns gradients into steps.",
+    "learning_rate": "Size of the first steps; the range depends on the optimizer.",
+    "momentum": "Nesterov momentum of sgd: the share of the last step that goes into the next.",
+    "weight_decay": "Times the learning rate, the share of each kernel lost at a step; biases and scales are spared.",
+    "loss": "What training makes small; without label smoothing the three have equal gradients.",
+    "label_smoothing": "Share of each label's certainty spread evenly over all classes.",
+}
+
+_OPTIMIZERS: Mapping[str, Any] = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "nadam": keras.optimizers.Nadam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+}
+# One name, two ranges: Adam's family diverges at 0.1, where plain gradient descent and Adadelta only begin to move.
+_SMALL_STEPS = ["adam", "adamw", "nadam", "rmsprop"]
+_LARGE_STEPS = ["sgd", "adagrad", "adadelta"]
+
+
+def compile_classifier(model: keras.Model, hp: keras_tuner.HyperParameters) -> keras.Model:
+    """Ask batch size, optimizer and loss, and return the model compiled with them and with accuracy."""
+    # Not used here: whoever trains the model reads it from `hp.values`.
+    hp.Choice("batch_size", [16, 32, 64, 128, 256, 512], default=64)
+    model.compile(optimizer=choose_optimizer(hp), loss=choose_loss(hp), metrics=["accuracy"])
+    return model
+
+
+def choose_optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
+    """Ask an optimizer and its settings; the learning rate is a float, so that training may change it."""
+    name = hp.Choice("optimizer", list(_OPTIMIZERS), default="adam")
+    with hp.conditional_scope("optimizer", _SMALL_STEPS):
+        hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
+    with hp.conditional_scope("optimizer", _LARGE_STEPS):
+        hp.Float("learning_rate", 1e-3, 1.0, sampling="log", default=0.05)
+    settings: dict[str, Any] = {"learning_rate": hp.get("learning_rate")}
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        momentum = hp.Float("momentum", 0.0, 0.99, default=0.9)
+        if momentum is not None:
+            settings |= {"momentum": momentum, "nesterov": momentum > 0}
+    with hp.conditional_scope("optimizer", ["adamw", "sgd"]):
+        weight_decay = hp.Float("weight_decay", 1e-5, 1e-1, sampling="log", default=1e-3)
+        if weight_decay is not None:
+            settings["weight_decay"] = weight_decay
+    optimizer = _OPTIMIZERS[name](**settings)
+    if weight_decay is not None:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def choose_loss(hp: keras_tuner.HyperParameters) -> keras.losses.Loss:
+    """Ask a loss, and label smoothing where Keras' loss has it: the one-hot cross-entropy alone."""
+    name = hp.Choice(
+        "loss",
+        ["categorical_crossentropy", "sparse_categorical_crossentropy", "kl_divergence"],
+        default="categorical_crossentropy",
+    )
+    with hp.conditional_scope("loss", ["categorical_crossentropy"]):
+        label_smoothing = hp.Float("label_smoothing", 0.0, 0.2, default=0.0)
+    if name == "sparse_categorical_crossentropy":
+        return keras.losses.SparseCategoricalCrossentropy()
+    if name == "kl_divergence":
+        return keras.losses.KLDivergence()
+    return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)

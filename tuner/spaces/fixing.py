@@ -1,0 +1,81 @@
+"""Values that a person fixes instead of searching them, checked against what the space declares."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from keras_tuner.engine import hyperparameters as kinds
+
+from tuner.errors import TunerError
+from tuner.spaces.describing import describe_conditions, describe_range
+
+
+class FixedValueError(TunerError):
+    """A study fixes a hyperparameter to something its space does not allow."""
+
+    def __init__(self, parameter: Any, value: Any) -> None:
+        condition = describe_conditions(parameter.conditions)
+        super().__init__(
+            f"The study fixes {parameter.name} to {value!r}, but the space expects {describe_range(parameter)}"
+            f"{f' when {condition}' if condition else ''}. Change it in the study's `fixed` section."
+        )
+
+
+class UnknownFixedError(TunerError):
+    """A study fixes a hyperparameter that its space never asks for."""
+
+    def __init__(self, names: Sequence[str], known: Sequence[str]) -> None:
+        close = difflib.get_close_matches(names[0], known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(
+            f"The study fixes {', '.join(map(repr, names))}, which its space does not ask for.{hint} "
+            f"It asks for: {', '.join(known) or 'nothing'}. Change the study's `fixed` section."
+        )
+
+
+def accept_fixed(parameter: Any, value: Any) -> Any:
+    """Return a fixed value with the type of its `keras_tuner.engine.hyperparameters` object.
+
+    A step binds the sampler, not the person; a `Fixed` takes any value of its own type.
+
+    Raises:
+        FixedValueError: It is of another type, or out of range.
+    """
+    accepted = None
+    if isinstance(parameter, kinds.Boolean):
+        accepted = value if isinstance(value, bool) else None
+    elif isinstance(parameter, kinds.Choice):
+        accepted = next((choice for choice in parameter.values if choice == value), None)
+    elif isinstance(parameter, kinds.Fixed):
+        accepted = _convert(value, type(parameter.value))
+    else:
+        number = _convert(value, int if isinstance(parameter, kinds.Int) else float)
+        if number is not None and parameter.min_value <= number <= parameter.max_value:
+            accepted = number
+    if accepted is None:
+        raise FixedValueError(parameter, value)
+    return accepted
+
+
+def refuse_unknown(fixed: Iterable[str], known: Iterable[str]) -> None:
+    """Check that every fixed name is known.
+
+    Raises:
+        UnknownFixedError: One is not.
+    """
+    unknown = sorted(set(fixed) - set(known))
+    if unknown:
+        raise UnknownFixedError(unknown, tuple(dict.fromkeys(known)))
+
+
+def may_be_asked(parameter: Any, fixed: Mapping[str, Any]) -> bool:
+    """Say whether no fixed value contradicts the hyperparameter's conditions."""
+    return all(condition.name not in fixed or condition.is_active(fixed) for condition in parameter.conditions)
+
+
+def _convert(value: Any, kind: type) -> Any:
+    """Return the value as this type where nothing is lost; None where something would be."""
+    if type(value) is kind:
+        return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return kind(value) if is_number and kind in {int, float} and kind(value) == value else None

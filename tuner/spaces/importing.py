@@ -1,0 +1,172 @@
+"""Builders of one's own, found by import path.
+
+| object at `package.module:Object` | becomes |
+|---|---|
+| subclass of `keras_tuner.HyperModel` | an instance; its constructor may take `input_shape` and `classes` |
+| instance of one | used as it is |
+| function `build(hp)` or `build(hp, images)` | the space's `build` |
+
+A `PARAMETERS` mapping in the module, hyperparameter → what it is for, is shown by `tuner space show`.
+"""
+
+import difflib
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import keras_tuner
+
+from tuner.datasets.images import ImageFormat
+from tuner.errors import TunerError
+from tuner.spaces.registry import Space
+
+
+class SpaceImportError(TunerError):
+    """An import path leads to no builder."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"Cannot open space {path!r}: {' '.join(reason.split())}")
+
+
+class SpaceModelError(TunerError):
+    """A builder returned something that cannot be trained on these images."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"Space {path!r} built no model for these images: {reason}")
+
+
+def import_space(path: str) -> Space:
+    """Open the builder at `package.module:Object`; the current folder is put on `sys.path` and stays there.
+
+    Raises:
+        SpaceImportError: The module cannot be imported, has no such object, or the object is no builder.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise SpaceImportError(path, "expected package.module:Object, for example my_models.nets:TinyNet.")
+    module = _import_module(path, module_name)
+    found = _find_attribute(path, module, attribute)
+    _check_builder(path, found)
+    builder = _Builder(path, found)
+    documentation = found.__doc__ if inspect.isclass(found) or inspect.isfunction(found) else None
+    return Space(
+        name=path,
+        description=inspect.cleandoc(documentation or "A builder of your own.").splitlines()[0],
+        build=builder.build,
+        fit=builder.fit if _has_own_fit(found) else None,
+        help=getattr(module, "PARAMETERS", {}),
+    )
+
+
+class _Builder:
+    """Makes the HyperModel when the images are known, and keeps it: `fit` belongs to the instance that built."""
+
+    def __init__(self, path: str, found: Any) -> None:
+        self._path = path
+        self._found = found
+        self._hypermodel: Any = None
+        self._for_images = functools.cache(self._make)
+
+    def build(self, hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
+        self._hypermodel = self._for_images(images)
+        if isinstance(self._hypermodel, keras_tuner.HyperModel):
+            # A HyperModel hides its `build` behind a wrapper of any signature; the class shows it, with `self`.
+            build, n_own = self._hypermodel.build, _count_required(type(self._hypermodel).build) - 1
+        else:
+            build, n_own = self._hypermodel, _count_required(self._hypermodel)
+        model = build(hp, images) if n_own > 1 else build(hp)
+        _check_model(self._path, model, images)
+        return model
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        return self._hypermodel.fit(hp, model, *args, **kwargs)
+
+    def _make(self, images: ImageFormat) -> Any:
+        if not inspect.isclass(self._found):
+            return self._found
+        known = {"input_shape": images.shape, "classes": images.n_classes}
+        taken = inspect.signature(self._found).parameters
+        return self._found(**{name: value for name, value in known.items() if name in taken})
+
+
+def _import_module(path: str, name: str) -> ModuleType:
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise SpaceImportError(
+                path,
+                f"no module named {error.name!r} in {folder} nor installed. Check its spelling (dots, no slashes, "
+                "no .py), or start tuner in the folder that holds it.",
+            ) from error
+        raise SpaceImportError(path, f"{name} itself imports {error.name!r}, which is not installed.") from error
+    except Exception as error:
+        raise SpaceImportError(
+            path, f"importing {name} raised {type(error).__name__}: {error}. Try `python -c 'import {name}'`."
+        ) from error
+
+
+def _find_attribute(path: str, module: ModuleType, attribute: str) -> Any:
+    if hasattr(module, attribute):
+        return getattr(module, attribute)
+    public = [name for name, value in vars(module).items() if not name.startswith("_") and callable(value)]
+    close = difflib.get_close_matches(attribute, public, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(public) or 'no builders'}."
+    raise SpaceImportError(path, f"{module.__name__} ({module.__file__}) has no {attribute!r}. {hint}")
+
+
+def _check_builder(path: str, found: Any) -> None:
+    is_class = inspect.isclass(found)
+    if is_class and not issubclass(found, keras_tuner.HyperModel):
+        raise SpaceImportError(path, f"the class {found.__name__} is no subclass of keras_tuner.HyperModel.")
+    if not callable(found) and not isinstance(found, keras_tuner.HyperModel):
+        raise SpaceImportError(
+            path,
+            f"it is {type(found).__name__}; expected a keras_tuner.HyperModel (class or instance) or a function "
+            "build(hp) or build(hp, images).",
+        )
+    if is_class:
+        required = [name for name, value in inspect.signature(found).parameters.items() if _is_required(value)]
+        missing = set(required) - {"input_shape", "classes"}
+        if missing:
+            raise SpaceImportError(
+                path,
+                f"its constructor needs {', '.join(sorted(missing))}, but is given input_shape and classes alone. "
+                "Give the others defaults, or name an instance instead of the class.",
+            )
+
+
+def _has_own_fit(found: Any) -> bool:
+    cls: Any = found if inspect.isclass(found) else type(found)
+    return issubclass(cls, keras_tuner.HyperModel) and cls.fit is not keras_tuner.HyperModel.fit
+
+
+def _count_required(function: Callable[..., Any]) -> int:
+    return sum(_is_required(parameter) for parameter in inspect.signature(function).parameters.values())
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    variadic = parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return parameter.default is inspect.Parameter.empty and not variadic
+
+
+def _check_model(path: str, model: Any, images: ImageFormat) -> None:
+    if not isinstance(model, keras.Model):
+        raise SpaceModelError(path, f"build returned {type(model).__name__}, expected a keras.Model.")
+    if not model.compiled:
+        raise SpaceModelError(path, "the model is not compiled. Call model.compile(…, metrics=['accuracy']) in build.")
+    if model.built and tuple(model.output_shape) != (None, images.n_classes):
+        raise SpaceModelError(
+            path,
+            f"its output has shape {model.output_shape}, expected (None, {images.n_classes}): one probability "
+            "for each class.",
+        )

@@ -1,0 +1,82 @@
+"""The one list of architecture families, and the door to them; importing it needs no Keras.
+
+To add a family, write one module with `PARAMETERS` (what each hyperparameter is for) and `build(hp, images)`, and list
+it in `SPACES`.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuner.datasets.images import ImageFormat
+from tuner.errors import TunerError
+
+if TYPE_CHECKING:
+    import keras
+    import keras_tuner
+
+#: Family → what it is, in one line. The name is that of its module in this package.
+SPACES: Mapping[str, str] = {
+    "mlp": "Multi-layer perceptron: trains in seconds on a CPU, 98 % on MNIST.",
+    "cnn": "Convolutional net of one to three blocks: a few minutes on a CPU, 99.5 % on MNIST.",
+    "resnet": "Residual nets: ResNet-8 to ResNet-20 with preactivation, and ResNet-34; made for a GPU.",
+}
+
+
+class UnknownSpaceError(TunerError):
+    """No family of that name is listed."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(
+            f"No space named {name!r}.{hint} Known spaces: {', '.join(known)}; a builder of your own is given as "
+            f"`package.module:Object`. See `tuner space list`."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """One family of models to search."""
+
+    #: As `open_space` takes it.
+    name: str
+    description: str
+    #: Asks `hp` for hyperparameters and returns a compiled model for these images.
+    build: Callable[["keras_tuner.HyperParameters", ImageFormat], "keras.Model"]
+    #: A HyperModel's own `fit(hp, model, *args, **kwargs)`, for the model that `build` returned last; None for
+    #: Keras' own training.
+    fit: Callable[..., Any] | None = None
+    #: Hyperparameter → what it is for; empty where the builder says nothing.
+    help: Mapping[str, str]
+
+
+def open_space(name: str) -> Space:
+    """Open a listed family, or a builder of one's own given as `package.module:Object`.
+
+    Own builders are imported with the current folder on `sys.path`: a HyperModel class or instance, or a function
+    `build(hp)` or `build(hp, images)`.
+
+    Raises:
+        UnknownSpaceError: The name is not listed.
+        SpaceImportError: The import path leads nowhere, or to something that is no builder.
+    """
+    if ":" in name:
+        from tuner.spaces.importing import import_space
+
+        return import_space(name)
+    if name not in SPACES:
+        raise UnknownSpaceError(name, tuple(SPACES))
+    family = importlib.import_module(f"tuner.spaces.{name}")
+    return Space(name=name, description=SPACES[name], build=family.build, help=family.PARAMETERS)
+
+
+def fixed_hyperparameters(values: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
+    """Return hyperparameters that answer with these values, as a finished trial stored them, and rebuild its model."""
+    import keras_tuner
+
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.values = dict(values)
+    return hyperparameters

@@ -1,0 +1,95 @@
+"""Residual nets: the small preactivation family for small pictures, and ResNet-34.
+
+`preact` has three stages of `blocks` basic blocks (6·blocks + 2 layers: 3 blocks are ResNet-20) that double their
+filters and halve the picture: He et al., Identity Mappings in Deep Residual Networks, 2016; with one input channel
+and 10 classes ResNet-preact-20 has 273,370 parameters, as in github.com/hysts/pytorch_image_classification.
+`resnet34` has the 7x7 stem and the 3-4-6-3 basic blocks of He et al., Deep Residual Learning, 2015: 21,300,554.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+
+from tuner.datasets.images import ImageFormat
+from tuner.spaces import activations, compiling
+
+#: What each hyperparameter of this space is for.
+PARAMETERS: Mapping[str, str] = {
+    "variant": "preact: three stages for small pictures; resnet34: 21 million weights, slow without a GPU.",
+    "blocks": "Residual blocks in each of preact's three stages; 3 make ResNet-20.",
+    "filters": "Filters of preact's first stage; each stage doubles them.",
+    "width": "Multiplies preact's filters. Not searched: fix it to 2 or more for wide nets that want a GPU.",
+    "dropout": "Share of features set to zero while training, before the class probabilities.",
+    **activations.PARAMETERS,
+    **compiling.PARAMETERS,
+}
+
+_RESNET34_STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
+
+
+def build(hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
+    """Build and compile one net; its input is float32, shape (batch, height, width, channels), in [0, 1]."""
+    variant = hp.Choice("variant", ["preact", "resnet34"], default="preact")
+    with hp.conditional_scope("variant", ["preact"]):
+        blocks = hp.Int("blocks", 1, 3, default=3)
+        filters = hp.Int("filters", 8, 32, step=8, default=16)
+        width = hp.Fixed("width", 1)
+    activation = activations.choose_activation(hp)
+    dropout = hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.0)
+
+    inputs = keras.Input(images.shape)
+    if variant == "preact":
+        x = _preact(inputs, blocks=blocks, filters=filters * width, activation=activation)
+    else:
+        x = _resnet34(inputs, activation)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout)(x)
+    outputs = keras.layers.Dense(images.n_classes, activation="softmax")(x)
+    return compiling.compile_classifier(keras.Model(inputs, outputs, name=variant), hp)
+
+
+def _preact(x: Any, *, blocks: int, filters: int, activation: Callable[[], keras.layers.Layer]) -> Any:
+    x = _convolve(x, filters)
+    for stage in range(3):
+        for block in range(blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            x = _preact_block(x, filters * 2**stage, stride=stride, activation=activation)
+    return activation()(keras.layers.BatchNormalization()(x))
+
+
+def _preact_block(x: Any, filters: int, *, stride: int, activation: Callable[[], keras.layers.Layer]) -> Any:
+    residual = activation()(keras.layers.BatchNormalization()(x))
+    # A changed shape is projected from the activated input, as the paper's figure 1 has it; else the identity.
+    changed = stride > 1 or x.shape[-1] != filters
+    shortcut = _convolve(residual, filters, kernel_size=1, stride=stride) if changed else x
+    residual = _convolve(residual, filters, stride=stride)
+    residual = activation()(keras.layers.BatchNormalization()(residual))
+    return keras.layers.add([shortcut, _convolve(residual, filters)])
+
+
+def _resnet34(x: Any, activation: Callable[[], keras.layers.Layer]) -> Any:
+    x = activation()(keras.layers.BatchNormalization()(_convolve(x, 64, kernel_size=7, stride=2)))
+    x = keras.layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    for filters, blocks in _RESNET34_STAGES:
+        for _ in range(blocks):
+            # Where filters double the picture is halved; the first stage goes on with the stem's.
+            x = _basic_block(x, filters, stride=1 if filters == x.shape[-1] else 2, activation=activation)
+    return x
+
+
+def _basic_block(x: Any, filters: int, *, stride: int, activation: Callable[[], keras.layers.Layer]) -> Any:
+    residual = keras.layers.BatchNormalization()(_convolve(x, filters, stride=stride))
+    residual = keras.layers.BatchNormalization()(_convolve(activation()(residual), filters))
+    if stride > 1:
+        x = keras.layers.BatchNormalization()(_convolve(x, filters, kernel_size=1, stride=stride))
+    return activation()(keras.layers.add([x, residual]))
+
+
+def _convolve(x: Any, filters: int, *, kernel_size: int = 3, stride: int = 1) -> Any:
+    """Convolve without an offset: batch normalization, before or after, has its own."""
+    return keras.layers.Conv2D(
+        filters, kernel_size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )(x)

@@ -1,0 +1,194 @@
+"""KerasTuner's `hp`, answered by an Optuna trial: any KerasTuner builder can be searched by any Optuna sampler.
+
+| KerasTuner | Optuna is asked for |
+|---|---|
+| `Int`, `Float`, linear or log | an int or float of the same range and step |
+| log or reverse log with a step | `name (index)`: the value's place, as Optuna has no logarithmic steps |
+| reverse log | `name (mirrored)`: lowest plus highest minus the value, on a log scale |
+| `Choice`, `Boolean` | a category |
+| `Fixed` | nothing |
+
+KerasTuner tells hyperparameters apart by name and conditions, Optuna by name alone, and there a name may not change
+its choices between trials: a conditional hyperparameter's name in Optuna ends in its conditions, as in
+`momentum [optimizer=sgd]`. What a trial drew is therefore read from `values`, under KerasTuner's names and with
+KerasTuner's types, not from Optuna's parameters; JSON holds it, and `fixed_hyperparameters` rebuilds the model from it.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import keras_tuner
+import optuna
+from keras_tuner.engine import hyperparameters as kinds
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from tuner.datasets.images import ImageFormat
+from tuner.spaces.declaring import declare_hyperparameters
+from tuner.spaces.fixing import accept_fixed, may_be_asked, refuse_unknown
+from tuner.spaces.registry import Space
+
+
+class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] # KerasTuner ships no types
+    """Hyperparameters whose values come from a trial, or from the study where it fixes them.
+
+    A trial that another worker began answers as it answered there, so a resumed trial rebuilds its model.
+    """
+
+    def __init__(self, trial: optuna.trial.BaseTrial, *, fixed: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self._trial = trial
+        self._fixed = dict(fixed or {})
+
+    def refuse_unknown_fixed(self) -> None:
+        """Check that every fixed name was asked for.
+
+        To be called once the model is built; for a space with its own `fit`, which may ask more, once it is trained.
+
+        Raises:
+            UnknownFixedError: It was not.
+        """
+        refuse_unknown(self._fixed, [parameter.name for parameter in self.space])
+
+    def Choice(self, name: str, values: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - KerasTuner's name
+        """Ask for a choice; KerasTuner makes 0 and 1 of booleans, here they stay what they are."""
+        value = super().Choice(name, values, *args, **kwargs)
+        if value is not None and all(isinstance(choice, bool) for choice in values):
+            value = self.values[self._get_name(name)] = bool(value)
+        return value
+
+    def _retrieve(self, hp: Any) -> Any:
+        # All of KerasTuner's questions end here; it takes a default only for a name without a value.
+        if hp.name not in self.values and self.is_active(hp):
+            self.values[hp.name] = self._answer(hp)
+        return super()._retrieve(hp)
+
+    def _answer(self, parameter: Any) -> Any:
+        if parameter.name in self._fixed:
+            return accept_fixed(parameter, self._fixed[parameter.name])
+        if isinstance(parameter, kinds.Fixed):
+            return parameter.value
+        question = _question(parameter)
+        return question.decode(_suggest(self._trial, question))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredParameter:
+    """One hyperparameter that a study's sampler will be asked for."""
+
+    #: In `hp.values`.
+    name: str
+    optuna_name: str
+    #: All that Optuna can answer, in order; None for a continuum, and for integers on a log scale without steps.
+    optuna_values: tuple[Any, ...] | None
+
+
+def declared_parameters(
+    space: Space, images: ImageFormat, *, fixed: Mapping[str, Any] | None = None
+) -> tuple[DeclaredParameter, ...]:
+    """Return all that a search of this space asks its sampler for, found by building models with default values.
+
+    What is fixed, and what the fixed values rule out, is not among them. For a grid:
+    `{parameter.optuna_name: parameter.optuna_values for parameter in …}`.
+
+    Raises:
+        FixedValueError: A fixed value is outside its range in a branch that the search may enter.
+        UnknownFixedError: A fixed name is not asked for, and the space has no `fit` of its own that could ask for it.
+    """
+    fixed = fixed or {}
+    declared = declare_hyperparameters(space, images)
+    if space.fit is None:
+        refuse_unknown(fixed, [parameter.name for parameter in declared])
+    reachable = [parameter for parameter in declared if may_be_asked(parameter, fixed)]
+    for parameter in reachable:
+        if parameter.name in fixed:
+            accept_fixed(parameter, fixed[parameter.name])
+    asked = [
+        parameter for parameter in reachable if parameter.name not in fixed and not isinstance(parameter, kinds.Fixed)
+    ]
+    return tuple(
+        DeclaredParameter(name=parameter.name, optuna_name=question.name, optuna_values=_finite_values(question))
+        for parameter, question in ((parameter, _question(parameter)) for parameter in asked)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """What Optuna is asked instead of one KerasTuner hyperparameter."""
+
+    name: str
+    distribution: IntDistribution | FloatDistribution | CategoricalDistribution
+    #: From Optuna's answer to KerasTuner's value.
+    decode: Callable[[Any], Any]
+
+
+def _question(parameter: Any) -> _Question:
+    name = parameter.name
+    if parameter.conditions:
+        conditions = (f"{condition.name}={'|'.join(map(str, condition.values))}" for condition in parameter.conditions)
+        name = f"{name} [{', '.join(conditions)}]"
+    if isinstance(parameter, kinds.Boolean):
+        return _Question(name=name, distribution=CategoricalDistribution([False, True]), decode=bool)
+    if isinstance(parameter, kinds.Choice):
+        return _Question(name=name, distribution=CategoricalDistribution(parameter.values), decode=_unchanged)
+    return _number_question(parameter, name)
+
+
+def _number_question(parameter: Any, name: str) -> _Question:
+    if parameter.sampling == "linear" or (parameter.sampling == "log" and parameter.step is None):
+        log = parameter.sampling == "log"
+        return _Question(name=name, distribution=_range(parameter, step=parameter.step, log=log), decode=_unchanged)
+    low, high = parameter.min_value, parameter.max_value
+    number = int if isinstance(parameter, kinds.Int) else float
+    if parameter.step is None:
+        return _Question(
+            name=f"{name} (mirrored)",
+            distribution=_range(parameter, step=None, log=True),
+            decode=lambda answer: number(low + high - answer),
+        )
+    # The small term is KerasTuner's, against 2.9999 steps where 3 are meant.
+    n_steps = int(math.log(high / low, parameter.step) + 1e-8)
+    powers = [low * parameter.step**index for index in range(n_steps + 1)]
+    values = [number(power if parameter.sampling == "log" else low + high - power) for power in powers]
+    return _Question(name=f"{name} (index)", distribution=IntDistribution(0, n_steps), decode=values.__getitem__)
+
+
+def _range(parameter: Any, *, step: float | None, log: bool) -> IntDistribution | FloatDistribution:
+    low, high = parameter.min_value, parameter.max_value
+    if step is not None:
+        # Optuna warns of a last step that is cut short.
+        high = _steps(low, high, step)[-1]
+    if isinstance(parameter, kinds.Int):
+        return IntDistribution(low, int(high), step=int(step or 1), log=log)
+    return FloatDistribution(low, float(high), step=step, log=log)
+
+
+def _unchanged(answer: Any) -> Any:
+    return answer
+
+
+def _steps(low: float, high: float, step: float) -> list[Decimal]:
+    """Return low, low + step, … up to high, exactly: in binary, three steps of 0.1 are more than 0.3."""
+    first, last, by = Decimal(str(low)), Decimal(str(high)), Decimal(str(step))
+    return [first + by * index for index in range(int((last - first) / by) + 1)]
+
+
+def _suggest(trial: optuna.trial.BaseTrial, question: _Question) -> Any:
+    asked = question.distribution
+    if isinstance(asked, CategoricalDistribution):
+        return trial.suggest_categorical(question.name, asked.choices)
+    if isinstance(asked, IntDistribution):
+        return trial.suggest_int(question.name, asked.low, asked.high, step=asked.step, log=asked.log)
+    return trial.suggest_float(question.name, asked.low, asked.high, step=asked.step, log=asked.log)
+
+
+def _finite_values(question: _Question) -> tuple[Any, ...] | None:
+    asked = question.distribution
+    if isinstance(asked, CategoricalDistribution):
+        return asked.choices
+    if asked.log or asked.step is None:
+        return None
+    number = int if isinstance(asked, IntDistribution) else float
+    return tuple(number(value) for value in _steps(asked.low, asked.high, asked.step))
