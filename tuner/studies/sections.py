@@ -107,11 +107,6 @@ class AugmentationSection(Section):
     shear: float = Field(default=0.1, ge=0, lt=1, description="sideways shift of the top edge, fraction of the height")
     cutout: float = Field(default=0.0, ge=0, le=1, description="side of a blackened square, fraction of the side")
 
-    @property
-    def is_off(self) -> bool:
-        """Whether images stay as they are."""
-        return not (self.rotation or self.zoom or self.shift or self.shear or self.cutout)
-
 
 class AnnealingSection(Section):
     """`[finals.annealing]`: how the learning rate falls from the one that the search found."""

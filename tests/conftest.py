@@ -1,0 +1,113 @@
+"""What tests of every kind share: databases, artifacts, the real MNIST, and an environment without surprises."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Before anything imports TensorFlow: its start-up lines would fill the output of failing tests.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+from postgres import PostgresServer, running_server
+
+from tuner.artifacts import ArtifactStore
+from tuner.settings import read_settings
+
+_LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost", ""}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closed_environment() -> Iterator[None]:
+    """Keep tests from a person's own studies, from hidden caps on training, and from the network."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TUNER_STORAGE", "TUNER_ARTIFACTS", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
+            patch.delenv(name, raising=False)
+        patch.setattr(socket.socket, "connect", _connect_locally)
+        yield
+
+
+_connect = socket.socket.connect
+
+
+def _connect_locally(self: socket.socket, address: Any) -> None:
+    if self.family in {socket.AF_INET, socket.AF_INET6} and address[0] not in _LOCAL_HOSTS:
+        raise OSError(f"Tests may not use the network; this one wanted {address[0]}:{address[1]}.")
+    _connect(self, address)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The session's server. A test that stops or kills it takes `own_postgres_server` instead."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres_server() -> Iterator[PostgresServer]:
+    """A server for one test, to be stopped, killed and started again."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """The name of a database with tuner's tables and nothing in them."""
+    from tuner.studies.storage import open_storage
+
+    name = postgres_server.create_database()
+    with open_storage(postgres_server.url(name)):
+        return name
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A Postgres database of the test's own, with tuner's tables."""
+    name = postgres_server.create_database(template=postgres_template)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A Postgres database of the test's own, without any table."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An SQLite database of the test's own; its file does not exist yet."""
+    return f"sqlite:///{tmp_path / 'tuner.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def storage_url(request: pytest.FixtureRequest) -> str:
+    """A database of the test's own, once of each kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> ArtifactStore:
+    """An artifact store of the test's own."""
+    return ArtifactStore(str(tmp_path / "artifacts"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """`TUNER_DATA`, which holds the real MNIST."""
+    folder = read_settings().data_dir
+    if not (folder / "mnist" / "train-images-idx3-ubyte.gz").exists():
+        pytest.fail(
+            f"No MNIST in {folder / 'mnist'}. Fetch it with `tuner dataset fetch mnist`, "
+            "or set TUNER_DATA to a folder that holds mnist/*.gz."
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mnist_dir(data_dir: Path) -> Path:
+    """The folder of MNIST's four IDX files."""
+    return data_dir / "mnist"

@@ -1,0 +1,54 @@
+"""The tests' own Postgres: what fault tests rely on."""
+
+import socket
+
+import psutil
+import psycopg2
+import pytest
+from postgres import PostgresServer, running_server
+
+
+def test_committed_rows_survive_a_kill_and_a_new_start(own_postgres_server: PostgresServer) -> None:
+    own_postgres_server.execute("CREATE TABLE kept AS SELECT 7 AS value")
+
+    own_postgres_server.kill()
+    own_postgres_server.start()
+
+    assert own_postgres_server.execute("SELECT value FROM kept") == [(7,)]
+
+
+def test_a_stopped_server_refuses_connections_until_it_is_started(own_postgres_server: PostgresServer) -> None:
+    own_postgres_server.stop()
+
+    with pytest.raises(psycopg2.OperationalError, match="refused"):
+        own_postgres_server.execute("SELECT 1")
+    own_postgres_server.start()
+
+    assert own_postgres_server.execute("SELECT 1") == [(1,)]
+
+
+def test_nothing_is_left_of_a_server_after_an_interruption() -> None:
+    servers = running_server()
+    postmaster = servers.__enter__().pid
+
+    servers.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+
+    assert postmaster is not None
+    assert not psutil.pid_exists(postmaster)
+
+
+def test_each_test_gets_its_own_copy_of_the_tables(
+    postgres_server: PostgresServer, postgres_template: str, postgres_url: str
+) -> None:
+    other = postgres_server.create_database(template=postgres_template)
+    mine = postgres_url.rpartition("/")[2]
+
+    postgres_server.execute("INSERT INTO studies (study_name) VALUES ('mine')", database=mine)
+
+    assert postgres_server.execute("SELECT study_name FROM studies", database=other) == []
+    postgres_server.drop_database(other)
+
+
+def test_tests_may_not_use_the_network() -> None:
+    with socket.socket() as probe, pytest.raises(OSError, match="may not use the network"):
+        probe.connect(("192.0.2.1", 80))
