@@ -1,12 +1,19 @@
 """HyperModels and build functions of every shape that a space may have."""
 
+from typing import Any
+
 import keras
 import keras_tuner
+
+from tuner.datasets.images import ImageFormat
+
+HP = keras_tuner.HyperParameters
+Shape = tuple[int, int, int]
 
 PARAMETERS = {"units": "Neurons."}
 
 
-def _classifier(hp, shape, classes):
+def _classifier(hp: HP, shape: Shape, classes: int) -> keras.Model:
     model = keras.Sequential([keras.Input(shape), keras.layers.Flatten()])
     model.add(keras.layers.Dense(hp.Int("units", 4, 16, step=4, default=8), activation="relu"))
     model.add(keras.layers.Dense(classes, activation="softmax"))
@@ -14,24 +21,24 @@ def _classifier(hp, shape, classes):
     return model
 
 
-def build(hp):
+def build(hp: HP) -> keras.Model:
     """Build a tiny net for 8x8 digits."""
     return _classifier(hp, (8, 8, 1), 10)
 
 
-def build_for_images(hp, images):
+def build_for_images(hp: HP, images: ImageFormat) -> keras.Model:
     return _classifier(hp, images.shape, images.n_classes)
 
 
-def build_wrong_classes(hp):
+def build_wrong_classes(hp: HP) -> keras.Model:
     return _classifier(hp, (8, 8, 1), 7)
 
 
-def build_nothing(hp):
+def build_nothing(hp: HP) -> None:
     hp.Int("units", 1, 2)
 
 
-def build_uncompiled(hp):
+def build_uncompiled(hp: HP) -> keras.Model:
     hp.Int("units", 1, 2)
     return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
 
@@ -39,23 +46,24 @@ def build_uncompiled(hp):
 class ForImages(keras_tuner.HyperModel):
     """A net that is told of its images when it is made."""
 
-    def __init__(self, input_shape, classes):
+    def __init__(self, input_shape: Shape, classes: int) -> None:
         super().__init__()
         self.input_shape = input_shape
         self.classes = classes
 
-    def build(self, hp):
+    def build(self, hp: HP) -> keras.Model:
         return _classifier(hp, self.input_shape, self.classes)
 
 
 class TakesImages(keras_tuner.HyperModel):
-    def build(self, hp, images):
+    def build(self, hp: HP, images: ImageFormat) -> keras.Model:
         return _classifier(hp, images.shape, images.n_classes)
 
 
 class NeedsMore(keras_tuner.HyperModel):
-    def __init__(self, input_shape, depth):
+    def __init__(self, input_shape: Shape, depth: int) -> None:
         super().__init__()
+        self.shape = (*input_shape, depth)
 
 
 class NoHyperModel:
@@ -69,12 +77,12 @@ number = 3
 class EveryKind(keras_tuner.HyperModel):
     """All kinds of hyperparameters, conditional scopes, name scopes, and a `fit` of its own."""
 
-    def __init__(self, input_shape=(8, 8, 1), classes=10):
+    def __init__(self, input_shape: Shape = (8, 8, 1), classes: int = 10) -> None:
         super().__init__()
         self.input_shape = input_shape
         self.classes = classes
 
-    def build(self, hp):
+    def build(self, hp: HP) -> keras.Model:
         inputs = keras.Input(self.input_shape)
         x = keras.layers.Flatten()(inputs)
         kind = hp.Choice("kind", ["plain", "scaled"])
@@ -105,5 +113,5 @@ class EveryKind(keras_tuner.HyperModel):
         model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 
-    def fit(self, hp, model, *args, **kwargs):
+    def fit(self, hp: HP, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         return model.fit(*args, epochs=hp.Int("epochs", 1, 3), **kwargs)

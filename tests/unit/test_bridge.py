@@ -38,7 +38,8 @@ def test_a_finished_trials_values_rebuild_its_model(every_kind: Space, study: op
         rebuilt = every_kind.build(fixed_hyperparameters(stored), DIGITS)
 
         assert [weight.shape for weight in rebuilt.weights] == [weight.shape for weight in model.weights]
-        assert rebuilt.optimizer.get_config() == model.optimizer.get_config()
+        # Keras numbers optimizers by their names.
+        assert {**rebuilt.optimizer.get_config(), "name": ""} == {**model.optimizer.get_config(), "name": ""}
 
 
 def test_all_values_are_ones_that_kerastuner_could_have_drawn(every_kind: Space, study: optuna.Study) -> None:
@@ -140,7 +141,7 @@ def test_fixed_values_are_not_asked_from_optuna(every_kind: Space, study: optuna
         (lambda hp: hp.Float("x", 0, 2), 1, 1.0),
         (lambda hp: hp.Choice("x", [True, False]), True, True),
         (lambda hp: hp.Choice("x", [1.0, 2.0]), 2, 2.0),
-        (lambda hp: hp.Boolean("x"), True, True),
+        (lambda hp: hp.Boolean("x"), False, False),
         (lambda hp: hp.Fixed("x", 1), 4, 4),
     ],
 )
@@ -175,7 +176,7 @@ def test_a_fixed_name_that_is_never_asked_is_refused(study: optuna.Study) -> Non
     hp = OptunaHyperParameters(study.ask(), fixed={"filter": 8})
     open_space("cnn").build(hp, DIGITS)
 
-    with pytest.raises(UnknownFixedError, match="'filter', which its space does not ask for. Did you mean 'filters'"):
+    with pytest.raises(UnknownFixedError, match=r"'filter', which its space .*Did you mean 'filters'"):
         hp.refuse_unknown_fixed()
 
 
@@ -197,12 +198,12 @@ def test_what_a_grid_needs_is_known_before_the_first_trial(every_kind: Space) ->
 
 def test_optunas_grid_sampler_runs_through_all_that_is_declared() -> None:
     def build(hp: keras_tuner.HyperParameters, _: ImageFormat) -> None:
-        with hp.conditional_scope(hp.Choice("kind", ["a", "b"]) and "kind", ["a"]):
+        hp.Choice("kind", ["a", "b"])
+        with hp.conditional_scope("kind", ["a"]):
             hp.Int("size", 2, 8, step=2, sampling="log")
 
     space = Space(name="grid", description="", build=build, help={})
-    grid = {parameter.optuna_name: parameter.optuna_values for parameter in declared_parameters(space, DIGITS)}
-    study = optuna.create_study(sampler=optuna.samplers.GridSampler(grid, seed=0))
+    study = optuna.create_study(sampler=optuna.samplers.GridSampler(_grid(space, {}), seed=0))
     drawn = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -234,3 +235,8 @@ def test_a_study_may_fix_what_only_its_own_branch_allows() -> None:
     declared = declared_parameters(open_space("mlp"), DIGITS, fixed={"optimizer": "sgd", "learning_rate": 0.5})
 
     assert "momentum [optimizer=sgd]" in {parameter.optuna_name for parameter in declared}
+
+
+def _grid(space: Space, fixed: dict[str, object]) -> dict[str, tuple[object, ...] | None]:
+    declared = declared_parameters(space, DIGITS, fixed=fixed)
+    return {parameter.optuna_name: parameter.optuna_values for parameter in declared}
