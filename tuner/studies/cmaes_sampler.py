@@ -5,20 +5,19 @@ can run code on every worker. Here the optimizer is computed again for each tria
 milliseconds, and nothing is stored.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 from cmaes import CMA  # type: ignore[import-untyped]  # the package ships no py.typed
 from numpy.typing import NDArray
 from optuna import Study
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-Numeric = FloatDistribution | IntDistribution
+from tuner.studies.unit_cube import Numeric, from_unit, to_unit
 
 
 class ReplayedCmaEsSampler(BaseSampler):
@@ -33,18 +32,17 @@ class ReplayedCmaEsSampler(BaseSampler):
         self._n_startup_trials = n_startup_trials
         self._random = RandomSampler(seed=seed)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002 - Optuna's signature
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the numeric hyperparameters that all trials have had, by name."""
+        del trial
         shared = IntersectionSearchSpace(include_pruned=True).calculate(study)
         return {name: found for name, found in shared.items() if isinstance(found, Numeric) and not found.single()}
 
     def sample_relative(
-        self,
-        study: Study,
-        trial: FrozenTrial,  # noqa: ARG002 - Optuna's signature
-        search_space: dict[str, BaseDistribution],
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return values drawn from the distribution that the trials so far have led to."""
+        del trial
         space = {name: found for name, found in search_space.items() if isinstance(found, Numeric)}
         solutions = _solutions(study, space)
         if not space or len(solutions) < self._n_startup_trials:
@@ -60,7 +58,7 @@ class ReplayedCmaEsSampler(BaseSampler):
         for first in range(0, len(solutions) - size + 1, size):
             optimizer.tell(solutions[first : first + size])
         point = optimizer.ask()
-        return {name: _from_unit(found, point[index]) for index, (name, found) in enumerate(space.items())}
+        return {name: from_unit(found, float(point[index])) for index, (name, found) in enumerate(space.items())}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -76,27 +74,6 @@ def _solutions(study: Study, space: dict[str, Numeric]) -> list[tuple[NDArray[np
     scored = [(trial, trial.value) for trial in over if trial.value is not None and trial.datetime_complete is not None]
     scored.sort(key=lambda item: (item[0].datetime_complete, item[0].number))
     return [
-        (np.array([_to_unit(found, trial.params[name]) for name, found in space.items()]), sign * value)
+        (np.array([to_unit(found, trial.params[name]) for name, found in space.items()]), sign * value)
         for trial, value in scored
     ]
-
-
-def _to_unit(distribution: Numeric, value: float) -> float:
-    low, high = _edges(distribution)
-    return ((math.log(value) if distribution.log else value) - low) / (high - low)
-
-
-def _from_unit(distribution: Numeric, position: float) -> float | int:
-    low, high = _edges(distribution)
-    value = low + float(position) * (high - low)
-    value = math.exp(value) if distribution.log else value
-    if distribution.step is not None and not distribution.log:
-        value = distribution.low + round((value - distribution.low) / distribution.step) * distribution.step
-    value = min(max(value, distribution.low), distribution.high)
-    return round(value) if isinstance(distribution, IntDistribution) else value
-
-
-def _edges(distribution: Numeric) -> tuple[float, float]:
-    if distribution.log:
-        return math.log(distribution.low), math.log(distribution.high)
-    return distribution.low, distribution.high

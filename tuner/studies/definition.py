@@ -166,7 +166,7 @@ def _describe_missing(path: Path) -> str:
 
 
 def _absolute(dataset: str, *, folder: Path) -> str:
-    """Return a path as workers in other folders can open it; a word without a slash is a name in the catalogue."""
-    if "/" not in dataset:
+    """Return a path as workers in other folders can open it; a word without slash and dot is a catalogue's name."""
+    if "/" not in dataset and "." not in dataset:
         return dataset
     return str((folder / Path(dataset).expanduser()).resolve())

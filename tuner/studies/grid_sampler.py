@@ -9,19 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from tuner.errors import TunerError
+from tuner.studies.numbered_sampler import NumberedSampler
 
 
 class GridValuesError(TunerError):
     """A hyperparameter's values for the grid are missing or outside of its range."""
 
 
-class NumberedGridSampler(BaseSampler):
+class NumberedGridSampler(NumberedSampler):
     """Trial n draws the n-th combination; after the last one the first comes again, with another training seed.
 
     Args:
@@ -33,35 +32,16 @@ class NumberedGridSampler(BaseSampler):
         self._grid = grid
         self._seed = seed
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002 - Optuna's signature
-        """Return nothing: each value follows from the trial's number and the values before it."""
-        return {}
-
-    def sample_relative(
-        self,
-        study: Study,  # noqa: ARG002 - Optuna's signature
-        trial: FrozenTrial,  # noqa: ARG002 - Optuna's signature
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - Optuna's signature
-    ) -> dict[str, Any]:
-        """Return nothing, as above."""
-        return {}
-
-    def sample_independent(
-        self,
-        study: Study,  # noqa: ARG002 - Optuna's signature
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
+    def draw(self, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
         """Return the hyperparameter's value in combination `trial.number`.
 
         Raises:
             GridValuesError: It is continuous and has no values in the grid, or they are outside of its range.
         """
-        values = self._values(param_name, param_distribution)
+        values = self._values(name, distribution)
         combinations = 1
-        for name, distribution in trial.distributions.items():
-            combinations *= len(self._values(name, distribution))
+        for earlier, its_distribution in trial.distributions.items():
+            combinations *= len(self._values(earlier, its_distribution))
         turn, place = divmod(trial.number, combinations)
         # Adding the place among the earlier hyperparameters' combinations still meets each combination once, and lets
         # all values vary from the first trials on, so that a budget smaller than the grid sees something of each.

@@ -38,7 +38,7 @@ def make_pruner(search: SearchSection) -> BasePruner:
     if search.pruner not in PRUNERS:
         raise UnknownPrunerError(search.pruner)
     with warnings.catch_warnings():
-        # Optuna marks the patient pruner (since 2.8) as experimental; its version is pinned here.
+        # Optuna has marked the patient pruner as experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return PRUNERS[search.pruner](search)
 

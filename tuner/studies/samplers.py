@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from tuner.errors import TunerError
-from tuner.studies.cmaes_sampler import ReplayedCmaEsSampler
 from tuner.studies.grid_sampler import NumberedGridSampler
 from tuner.studies.naming import did_you_mean
+from tuner.studies.qmc_sampler import NumberedQmcSampler
 from tuner.studies.sections import SearchSection
 from tuner.studies.seeds import sampler_seed
 
@@ -58,7 +58,7 @@ def make_sampler(search: SearchSection, *, study_seed: int, trial_number: int) -
     if search.sampler not in SAMPLERS:
         raise UnknownSamplerError(search.sampler)
     with warnings.catch_warnings():
-        # Optuna marks `group` (since 2.8) and the QMC sampler (since 3.0) as experimental; its version is pinned here.
+        # Optuna has marked TPE's `group` as experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return SAMPLERS[search.sampler](Draw(search=search, study_seed=study_seed, trial_number=trial_number))
 
@@ -98,17 +98,14 @@ def _grid(draw: Draw) -> BaseSampler:
 
 def _qmc(draw: Draw) -> BaseSampler:
     """Spread trials evenly by a scrambled Sobol sequence: random search without its clumps."""
-    return QMCSampler(
-        seed=draw.study_seed,
-        scramble=True,
-        # With the study's seed here too, trials that begin together before any is over would be copies.
-        independent_sampler=RandomSampler(seed=draw.seed),
-        warn_independent_sampling=False,
-    )
+    return NumberedQmcSampler(seed=draw.study_seed)
 
 
 def _cmaes(draw: Draw) -> BaseSampler:
     """Evolve a normal distribution: for many trials over continuous hyperparameters; choices are drawn at random."""
+    # It imports SciPy's statistics, a second that no other command should pay.
+    from tuner.studies.cmaes_sampler import ReplayedCmaEsSampler
+
     return ReplayedCmaEsSampler(seed=draw.seed, n_startup_trials=draw.search.startup_trials)
 
 

@@ -1,0 +1,235 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import TunerError
+from tuner.studies.definition import StudyDefinition, make_definition, read_definition
+
+MINIMAL = """\
+name = "first"
+space = "cnn"
+dataset = "mnist"
+
+[search]
+trials = 10
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "first.toml"
+    file.write_text(MINIMAL)
+    return file
+
+
+def test_three_words_and_defaults_make_a_study(path: Path) -> None:
+    definition = read_definition(path)
+
+    assert (definition.name, definition.space, definition.dataset, definition.seed) == ("first", "cnn", "mnist", 0)
+    assert (definition.search.trials, definition.search.epochs) == (10, 10)
+    assert (definition.search.sampler, definition.search.pruner) == ("tpe", "asha")
+    assert (definition.finals.top, definition.finals.candidates, definition.finals.repeats) == (3, 5, 3)
+    assert definition.finals.train_on == "train+validation"
+
+
+def test_a_definition_survives_its_json_whole(path: Path) -> None:
+    overrides = [
+        "search.sampler=grid",
+        "search.grid.learning_rate=[0.1, 1]",
+        "fixed.dropout=0.0",
+        "data.resize=[28,28]",
+    ]
+    definition = read_definition(path, [*overrides, "fixed.batch_normalization=true"])
+
+    assert StudyDefinition.from_json(definition.to_json()) == definition
+    assert StudyDefinition.model_validate(json.loads(definition.to_json())) == definition
+    assert repr(StudyDefinition.from_json(definition.to_json()).fixed["dropout"]) == "0.0"
+
+
+def test_a_stored_definition_with_settings_of_another_version_is_named(path: Path) -> None:
+    newer = json.loads(read_definition(path).to_json()) | {"objectives": 2}
+
+    with pytest.raises(TunerError, match="stored definition: objectives: no setting has this name"):
+        StudyDefinition.from_json(json.dumps(newer))
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("search.trials=200", "search", "trials", 200),
+        ("search.sampler=random", "search", "sampler", "random"),
+        ("search.sampler='random'", "search", "sampler", "random"),
+        ("finals.train_on=train", "finals", "train_on", "train"),
+        ("finals.compare_augmentation=false", "finals", "compare_augmentation", False),
+        ("finals.top=7", "finals", "candidates", 7),
+        ("data.resize=[28, 32]", "data", "resize", (28, 32)),
+        ("search.trial_timeout_s=90", "search", "trial_timeout_s", 90),
+    ],
+)
+def test_an_override_is_read_as_toml_or_as_a_bare_word(
+    path: Path, override: str, section: str, key: str, value: object
+) -> None:
+    definition = read_definition(path, [override])
+
+    assert getattr(getattr(definition, section), key) == value
+
+
+def test_an_override_reaches_tables_that_the_file_does_not_have(path: Path) -> None:
+    definition = read_definition(path, ["finals.augmentation.rotation=15", "fixed.optimizer=adam", "fixed.a.b/c=1"])
+
+    assert definition.finals.augmentation.rotation == 15
+    assert definition.fixed == {"optimizer": "adam", "a.b/c": 1}
+
+
+def test_the_last_of_equal_overrides_wins(path: Path) -> None:
+    definition = read_definition(path, ["seed=1", "seed=2"])
+
+    assert definition.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("search.trails=3", "search.trails: no setting has this name. Did you mean 'trials'?"),
+        ("seach.trials=3", "--set: seach: no setting has this name. Did you mean 'search'?"),
+        ("search.trials=abc", '--set: search.trials: received "abc", expected a whole number.'),
+        ("search.trials=0", "search.trials: received 0, expected a number of at least 1."),
+        ("search.trials=true", "search.trials: received true, expected a whole number."),
+        ("search.trials=2.5", "search.trials: received 2.5, expected a whole number."),
+        ("search.trials.x=1", "'trials' is no table in the definition"),
+        ("search.trials=1\nseed=2", "search.trials: received"),
+        ("search=3", "search: received 3, expected a table."),
+        ("search.sampler=tpee", "search.sampler: received 'tpee', expected one of tpe, random, "),
+        ("search.pruner=hyper", "Did you mean 'hyperband'?"),
+        ("search.trial_timeout_s=inf", "search.trial_timeout_s: received Infinity, expected a finite number."),
+        ("search.grid.units=[1]", "search.grid: values are given, but the sampler is 'tpe'"),
+        ("search.pruning.min_resource=11", "received 11, expected at most search.epochs (10)."),
+        ("data.validation_fraction=1", "data.validation_fraction: received 1, expected a number below 1"),
+        ("data.resize=28", "data.resize: received 28, expected a list."),
+        ("fixed.units=[1]", "fixed.units: received [1], expected a number, a string, true or false."),
+        ("finals.candidates=2", "finals.candidates: received 2, expected at least finals.top (3)."),
+        ("finals.train_on=tain", "expected one of train, train+validation. Did you mean 'train'?"),
+        ("finals.annealing.warmup_epochs=20", "received 20, expected fewer than finals.epochs (20)."),
+        ("name=a b", 'name: received "a b", expected 1 to 100 letters'),
+        ("name=..", "name: received"),
+        ("seed=-1", "seed: received -1, expected a number of at least 0."),
+        ("trials", "--set trials: expected key=value"),
+        ("=3", "expected key=value"),
+        ("search.trials=[1", "[1 is no value in TOML."),
+    ],
+)
+def test_a_wrong_setting_is_explained_in_one_line(path: Path, override: str, message: str) -> None:
+    with pytest.raises(TunerError) as caught:
+        read_definition(path, [override])
+
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("--set")
+    assert len(str(caught.value).splitlines()) == 1 or "\n" in override
+
+
+def test_a_mistake_in_the_file_names_the_file_and_counts_the_others(path: Path) -> None:
+    path.write_text(MINIMAL + 'epochs = "ten"\npruner = 3\n')
+
+    with pytest.raises(TunerError) as caught:
+        read_definition(path)
+
+    assert str(caught.value) == (
+        f'{path}: search.epochs: received "ten", expected a whole number. (1 more after this one)'
+    )
+
+
+def test_a_missing_setting_says_what_it_is_for(path: Path) -> None:
+    path.write_text('name = "first"\nspace = "cnn"\n')
+
+    with pytest.raises(TunerError, match="dataset: missing; expected name in the catalogue, or path"):
+        read_definition(path)
+
+
+def test_a_wrong_top_is_reported_once_although_another_default_follows_from_it(path: Path) -> None:
+    with pytest.raises(TunerError, match=r"finals.top: received -1, expected a number of at least 0\.$"):
+        read_definition(path, ["finals.top=-1"])
+
+
+def test_broken_toml_names_the_file_and_the_line(path: Path) -> None:
+    path.write_text(MINIMAL + "epochs 3\n")
+
+    with pytest.raises(TunerError, match=r"first\.toml is no valid TOML: .*line 7"):
+        read_definition(path)
+
+
+def test_a_file_that_is_no_text_is_named(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(TunerError, match=r"first\.toml is no text in UTF-8"):
+        read_definition(path)
+
+
+def test_a_missing_file_names_those_beside_it(path: Path) -> None:
+    with pytest.raises(TunerError) as caught:
+        read_definition(path.with_name("fist.toml"))
+
+    assert f"No study definition at {path.with_name('fist.toml')}. Did you mean '{path}'?" in str(caught.value)
+
+
+def test_a_missing_file_names_the_shipped_ones_when_its_folder_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(TunerError, match=r"There are: .*studies/digits\.toml"):
+        read_definition(tmp_path / "none" / "digits.toml")
+
+
+def test_a_dataset_path_is_relative_to_what_names_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    path.write_text(MINIMAL.replace('"mnist"', '"./letters"'))
+
+    in_file = read_definition(path).dataset
+    in_override = read_definition(path, ["dataset=./letters"]).dataset
+    in_flag = make_definition(space="cnn", dataset="./letters").dataset
+    file_in_flag = make_definition(space="cnn", dataset="letters.npz").dataset
+
+    assert in_file == str(path.parent / "letters")
+    assert in_override == in_flag == str(elsewhere / "letters")
+    assert file_in_flag == str(elsewhere / "letters.npz")
+
+
+def test_flags_make_the_same_definition_as_a_file(path: Path) -> None:
+    definition = make_definition(space="cnn", dataset="mnist", name="first", trials=10)
+
+    assert definition == read_definition(path)
+
+
+@pytest.mark.parametrize(
+    ("space", "dataset", "name"),
+    [
+        ("cnn", "mnist", "mnist-cnn"),
+        ("my.package:Builder", "mnist", "mnist-Builder"),
+        ("mlp", "/data/my letters.npz", "my-letters-mlp"),
+        ("mlp", "./pictures/", "pictures-mlp"),
+        ("x" * 200, "mnist", f"mnist-{'x' * 94}"),
+    ],
+)
+def test_a_study_without_a_name_is_called_after_dataset_and_space(space: str, dataset: str, name: str) -> None:
+    assert make_definition(space=space, dataset=dataset).name == name
+
+
+def test_a_wrong_flag_is_explained_by_its_setting() -> None:
+    with pytest.raises(TunerError, match=r"tuner study create: search\.trials: received 0"):
+        make_definition(space="cnn", trials=0)
+
+
+def test_finals_of_one_epoch_have_no_warmup(path: Path) -> None:
+    definition = read_definition(path, ["finals.epochs=1"])
+
+    assert definition.finals.annealing.warmup_epochs == 0
+
+
+def test_a_definition_cannot_be_changed(path: Path) -> None:
+    definition = read_definition(path)
+
+    with pytest.raises(ValueError, match="frozen"):
+        definition.seed = 3  # type: ignore[misc]

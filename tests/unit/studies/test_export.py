@@ -1,0 +1,234 @@
+import csv
+import json
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner.errors import TunerError
+from tuner.studies.export import export_trials, study_as_json
+from tuner.studies.records import (
+    EnsembleRecord,
+    EpochRecord,
+    Failure,
+    FinalRecord,
+    RetrainRecord,
+    StudyRecord,
+    TrialRecord,
+)
+
+BEGUN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def epoch(number: int, val_accuracy: float | None, *, loss: float = 0.5) -> EpochRecord:
+    return EpochRecord(epoch=number, loss=loss, accuracy=0.8, val_loss=0.4, val_accuracy=val_accuracy)
+
+
+COMPLETE = TrialRecord(
+    number=0,
+    state="complete",
+    score=0.97,
+    best_epoch=2,
+    hyperparameters={"units": 64, "optimizer": "adam", "batch_normalization": True},
+    seed=11,
+    attempts=2,
+    workers=("a1", "b2"),
+    started_at=BEGUN.astimezone(timezone(timedelta(hours=1))),
+    finished_at=BEGUN + timedelta(seconds=90),
+    duration_s=90.0,
+    curve=(epoch(1, 0.9), epoch(2, 0.97)),
+)
+FAILED = TrialRecord(
+    number=1,
+    state="failed",
+    score=None,
+    best_epoch=None,
+    hyperparameters={"units": 8, "dropout": math.nan},
+    seed=12,
+    attempts=1,
+    workers=("a1",),
+    started_at=BEGUN,
+    finished_at=BEGUN,
+    duration_s=0.0,
+    curve=(epoch(1, None, loss=math.nan),),
+    failure=Failure(kind="nan_loss", message="The loss became NaN in epoch 1.", traceback="Traceback …"),
+)
+WAITING = TrialRecord(
+    number=2,
+    state="waiting",
+    score=None,
+    best_epoch=None,
+    hyperparameters={},
+    seed=None,
+    attempts=0,
+    workers=(),
+    started_at=None,
+    finished_at=None,
+    duration_s=None,
+    curve=(),
+)
+
+
+def retrained(state: Any, test_accuracy: float | None, *, failure: Failure | None = None) -> RetrainRecord:
+    return RetrainRecord(
+        seed=5,
+        state=state,
+        test_accuracy=test_accuracy,
+        val_accuracy=None,
+        curve=(),
+        bundle="bundles/5",
+        predictions=None,
+        failure=failure,
+    )
+
+
+FINAL = FinalRecord(
+    rank=1,
+    trial=0,
+    hyperparameters={"units": 64},
+    val_accuracy_mean=0.968,
+    augmented=True,
+    runs=(
+        retrained("complete", 0.99),
+        retrained("failed", None, failure=Failure(kind="out_of_memory", message="The GPU is full.")),
+    ),
+    test_accuracy_mean=0.99,
+    test_accuracy_sd=None,
+    bundle="bundles/5",
+)
+STUDY = StudyRecord(
+    name="mnist-mlp",
+    space="mlp",
+    dataset="mnist",
+    seed=0,
+    state="finals",
+    budget=3,
+    definition={},
+    class_names=("0", "1"),
+    provenance={},
+    created_at=BEGUN,
+    trials=(COMPLETE, FAILED, WAITING),
+    finals=(FINAL,),
+    without_augmentation=None,
+    ensemble=EnsembleRecord(members=1, test_accuracy=0.991, predictions="predictions/e"),
+)
+
+
+def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
+    export_trials(STUDY, tmp_path / "trials.json")
+
+    trials = json.loads((tmp_path / "trials.json").read_text())
+    assert [trial["number"] for trial in trials] == [0, 1, 2]
+    assert trials[0] == {
+        "number": 0,
+        "state": "complete",
+        "score": 0.97,
+        "best_epoch": 2,
+        "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
+        "seed": 11,
+        "attempts": 2,
+        "workers": ["a1", "b2"],
+        "started_at": "2026-03-01T12:00:00+00:00",
+        "finished_at": "2026-03-01T12:01:30+00:00",
+        "duration_s": 90.0,
+        "curve": [
+            {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9},
+            {"epoch": 2, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.97},
+        ],
+    }
+
+
+def test_what_is_no_number_is_null_in_json(tmp_path: Path) -> None:
+    export_trials(STUDY, tmp_path / "trials.json")
+
+    text = (tmp_path / "trials.json").read_text()
+    failed = json.loads(text)[1]
+    assert "NaN" not in text
+    assert failed["curve"][0]["loss"] is None
+    assert failed["hyperparameters"]["dropout"] is None
+
+
+def test_csv_has_a_row_for_each_trial_and_a_column_for_each_hyperparameter(tmp_path: Path) -> None:
+    export_trials(STUDY, tmp_path / "trials.csv")
+
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[-4:] == ["hp_batch_normalization", "hp_dropout", "hp_optimizer", "hp_units"]
+    assert (rows[0]["score"], rows[0]["workers"], rows[0]["hp_units"]) == ("0.97", "a1 b2", "64")
+    assert rows[0]["started_at"] == "2026-03-01T12:00:00+00:00"
+    assert (rows[1]["state"], rows[1]["score"], rows[1]["hp_dropout"], rows[1]["hp_optimizer"]) == (
+        "failed",
+        "",
+        "",
+        "",
+    )
+
+
+def test_a_study_without_trials_exports_a_header_alone(tmp_path: Path) -> None:
+    export_trials(replace(STUDY, trials=()), tmp_path / "trials.csv")
+
+    assert (tmp_path / "trials.csv").read_text().startswith("number,state,score")
+    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 1
+
+
+def test_an_export_replaces_an_older_file_and_leaves_no_other(tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_text("old")
+
+    export_trials(STUDY, tmp_path / "trials.csv")
+
+    assert [file.name for file in tmp_path.iterdir()] == ["trials.csv"]
+    assert "old" not in (tmp_path / "trials.csv").read_text()
+
+
+def test_an_unknown_ending_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(TunerError, match=r"trials\.xlsx: expected a file name that ends in \.csv or \.json"):
+        export_trials(STUDY, tmp_path / "trials.xlsx")
+
+
+def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
+    values = json.loads(json.dumps(study_as_json(STUDY), allow_nan=False))
+
+    assert values == {
+        "name": "mnist-mlp",
+        "space": "mlp",
+        "dataset": "mnist",
+        "seed": 0,
+        "state": "finals",
+        "budget": 3,
+        "trials": {"complete": 1, "pruned": 0, "failed": 1, "running": 0, "waiting": 1},
+        "best": {
+            "number": 0,
+            "score": 0.97,
+            "epoch": 2,
+            "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
+        },
+        "finals": [
+            {
+                "rank": 1,
+                "trial": 0,
+                "hyperparameters": {"units": 64},
+                "val_accuracy_mean": 0.968,
+                "test_accuracy_mean": 0.99,
+                "test_accuracy_sd": None,
+                "repeats": 1,
+                "bundle": "bundles/5",
+            }
+        ],
+        "ensemble": {"members": 1, "test_accuracy": 0.991},
+        "failures": [
+            {"trial": 1, "kind": "nan_loss", "message": "The loss became NaN in epoch 1."},
+            {"trial": 0, "kind": "out_of_memory", "message": "The GPU is full."},
+        ],
+        "stop_reason": None,
+    }
+
+
+def test_a_study_that_has_just_begun_has_no_best_and_no_ensemble() -> None:
+    values = study_as_json(replace(STUDY, trials=(WAITING,), finals=(), ensemble=None))
+
+    assert values["best"] is None
+    assert values["finals"] == []
+    assert values["ensemble"] is None
