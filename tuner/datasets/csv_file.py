@@ -1,0 +1,82 @@
+"""People's own CSV files: one table, or a folder with `train.csv` and perhaps a labelled `test.csv`."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.csv_table import Table, read_column_names, read_table
+from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
+
+LABEL_COLUMN = "label"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvReader:
+    """One file of training images, another of labelled test images where there is one."""
+
+    train: Path
+    test: Path
+    #: Pixels of an image, where the dataset is known; None takes any square number.
+    n_pixels: int | None = None
+    #: What to do when the training file is missing.
+    if_missing: str = "Check the path."
+
+    @property
+    def has_test_set(self) -> bool:
+        return self.test.is_file() and LABEL_COLUMN in read_column_names(self.test)
+
+    def read_train(self) -> RawExamples:
+        if not self.train.is_file():
+            raise UnreadableDataError(self.train, "is missing", remedy=self.if_missing)
+        return self._read(self.train)
+
+    def read_test(self) -> RawExamples:
+        return self._read(self.test)
+
+    def _read(self, path: Path) -> RawExamples:
+        table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
+        return RawExamples(images=to_square_images(table.pixels, path), labels=read_labels(table, path))
+
+
+def recognise(path: Path, _resize: Size | None) -> Reader | None:
+    """Return a reader when the path is a CSV file or a folder with `train.csv`."""
+    if path.suffix.lower() == ".csv" and path.is_file():
+        # A file alone has no test part, whatever lies beside it.
+        return CsvReader(train=path, test=path / "test.csv")
+    return CsvReader(train=path / "train.csv", test=path / "test.csv") if (path / "train.csv").is_file() else None
+
+
+def to_square_images(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+    """Return uint8, shape (n, side, side, 1).
+
+    Raises:
+        UnreadableDataError: The number of pixels is no square.
+    """
+    side = math.isqrt(pixels.shape[1])
+    if side * side != pixels.shape[1]:
+        problem = f"has {pixels.shape[1]} pixel columns, expected a square number such as 784 (28 x 28)"
+        raise UnreadableDataError(path, problem, remedy="Store square grey images, or PNG files in class folders.")
+    return pixels.reshape(-1, side, side, 1)
+
+
+def read_labels(table: Table, path: Path) -> NDArray[Any]:
+    """Return the labels as int64 where all of them are whole numbers, else as text.
+
+    Raises:
+        UnreadableDataError: A label is blank, or a number but no whole one.
+    """
+    for label in np.unique(table.labels):
+        if not label or re.fullmatch(r"(?i)[+-]?(nan|inf|\d*\.\d*[1-9]\d*)", label):
+            line = table.line_numbers[table.labels == label][0]
+            problem = (
+                f"line {line}, column {LABEL_COLUMN}: received {label or 'a blank'}, expected a whole number or a name"
+            )
+            raise UnreadableDataError(path, problem, remedy="Correct the file.")
+    if all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", label) for label in np.unique(table.labels)):
+        return table.labels.astype(np.float64).astype(np.int64)
+    return table.labels

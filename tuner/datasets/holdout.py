@@ -1,0 +1,30 @@
+"""The test set of a dataset that brings none: a fifth of every class, the same images for ever."""
+
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.splits import divide_stratified
+
+HELD_OUT_FRACTION = 0.2
+_SEED = 0
+
+
+def without_held_out(data: LabelledImages, *, name: str) -> LabelledImages:
+    """Return what search may see of all labelled images.
+
+    Raises:
+        SplitError: A class has too few images.
+    """
+    return _divide(data, name)[0]
+
+
+def held_out(data: LabelledImages, *, name: str) -> LabelledImages:
+    """Return the test set; for `tuner.datasets.test_set` alone.
+
+    Raises:
+        SplitError: A class has too few images.
+    """
+    return _divide(data, name)[1]
+
+
+def _divide(data: LabelledImages, name: str) -> tuple[LabelledImages, LabelledImages]:
+    purpose = f"{name} brings no labelled test set: holding out {HELD_OUT_FRACTION} of it for one"
+    return divide_stratified(data, fraction=HELD_OUT_FRACTION, seed=_SEED, purpose=purpose)

@@ -1,0 +1,114 @@
+"""IDX, the format of MNIST: a magic number, the length of each dimension, then bytes; often gzipped.
+
+Source: http://yann.lecun.com/exdb/mnist/
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.labels import clean_labels
+from tuner.datasets.pixels import to_uint8_images
+from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
+
+_UNSIGNED_BYTES = 0x08
+_MAX_DIMENSIONS = 4
+#: Deflate expands one byte to 1,032 at most. Source: https://www.zlib.net/zlib_tech.html
+_LARGEST_GZIP_RATIO = 1032
+_REMEDY = "Replace it with a whole IDX file of unsigned bytes."
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdxFolderReader:
+    """A folder with MNIST's four file names, or the first two of them."""
+
+    folder: Path
+
+    @property
+    def has_test_set(self) -> bool:
+        return find_idx(self.folder, "t10k-images-idx3-ubyte") is not None
+
+    def read_train(self) -> RawExamples:
+        return self._read("train")
+
+    def read_test(self) -> RawExamples:
+        return self._read("t10k")
+
+    def _read(self, part: str) -> RawExamples:
+        stems = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
+        images, labels = (find_idx(self.folder, stem) for stem in stems)
+        if images is None or labels is None:
+            missing = stems[0] if images is None else stems[1]
+            raise UnreadableDataError(
+                self.folder, f"{missing}[.gz] is missing", remedy="Images and labels must stand side by side."
+            )
+        return RawExamples(
+            images=to_uint8_images(read_idx(images), where=images),
+            labels=clean_labels(read_idx(labels), where=labels),
+        )
+
+
+def recognise(path: Path, _resize: Size | None) -> Reader | None:
+    """Return a reader when the path is a folder with IDX training images."""
+    return IdxFolderReader(folder=path) if find_idx(path, "train-images-idx3-ubyte") else None
+
+
+def idx_file_names(stem: str) -> tuple[str, ...]:
+    """Return the names an IDX file goes by: gzipped or not, also spelt with a dot as in `train-images.idx3-ubyte`."""
+    dotted = stem.replace("-idx", ".idx")
+    return (f"{stem}.gz", stem, f"{dotted}.gz", dotted)
+
+
+def find_idx(folder: Path, stem: str) -> Path | None:
+    """Return the file that goes by one of these names."""
+    return next((folder / name for name in idx_file_names(stem) if (folder / name).is_file()), None)
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Return the array of an IDX file of unsigned bytes.
+
+    Raises:
+        UnreadableDataError: The file is missing, truncated, longer than its header says, too big, or no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            if path.suffix != ".gz":
+                return _decode(file, path)
+            with gzip.open(file) as content:
+                return _decode(cast("BinaryIO", content), path)
+    except EOFError as error:
+        raise UnreadableDataError(path, "the gzip stream is truncated", remedy=_REMEDY) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise UnreadableDataError(path, f"is no valid gzip file ({error})", remedy=_REMEDY) from error
+    except OSError as error:
+        raise UnreadableDataError(path, error.strerror or str(error), remedy=_REMEDY) from error
+
+
+def _decode(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
+    magic = file.read(4)
+    n_dimensions = magic[3] if len(magic) == 4 else 0  # noqa: PLR2004 - the magic number's length
+    if magic[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or not 1 <= n_dimensions <= _MAX_DIMENSIONS:
+        raise UnreadableDataError(path, f"begins with {magic.hex() or 'nothing'}, expected 0000080N", remedy=_REMEDY)
+    lengths = file.read(4 * n_dimensions)
+    if len(lengths) < 4 * n_dimensions:
+        raise UnreadableDataError(path, "is truncated within its header", remedy=_REMEDY)
+    shape = struct.unpack(f">{n_dimensions}I", lengths)
+    check_decoded_size(shape, item_bytes=1, where=path)
+    n_expected = math.prod(shape)
+    n_possible = path.stat().st_size * (_LARGEST_GZIP_RATIO if path.suffix == ".gz" else 1)
+    if n_expected > n_possible:  # `read` would reserve the promised memory at once
+        raise UnreadableDataError(
+            path, f"its header promises {n_expected} values, it holds at most {n_possible}", remedy=_REMEDY
+        )
+    content = file.read(n_expected + 1)
+    if len(content) != n_expected:
+        received = f"{len(content)}" if len(content) < n_expected else f"more than {n_expected}"
+        raise UnreadableDataError(path, f"holds {received} values, its header promises {n_expected}", remedy=_REMEDY)
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -1,0 +1,52 @@
+"""Kaggle's digit-recognizer competition: its catalogue entry, and its images without labels to predict.
+
+Source: https://www.kaggle.com/competitions/digit-recognizer/data
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.csv_file import LABEL_COLUMN, CsvReader
+from tuner.datasets.csv_table import read_column_names, read_table
+from tuner.datasets.entry import CatalogueEntry
+from tuner.datasets.images import ImageFormat
+from tuner.datasets.reading import Reader, UnreadableDataError
+
+_HOW_TO_GET = (
+    "Kaggle gives it to members only: download train.csv (and test.csv, to submit) from "
+    "https://www.kaggle.com/competitions/digit-recognizer/data and put them into the folder kaggle-digits below "
+    "the data folder."
+)
+
+
+def _open_reader(folder: Path) -> Reader:
+    return CsvReader(
+        train=folder / "train.csv", test=folder / "test.csv", n_pixels=784, if_missing=f"{_HOW_TO_GET} ({folder})"
+    )
+
+
+KAGGLE_DIGITS = CatalogueEntry(
+    name="kaggle-digits",
+    description="Kaggle's digit-recognizer: 42,000 labelled MNIST digits as CSV",
+    image_format=ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789")),
+    open_reader=_open_reader,
+    files_to_provide=("train.csv",),
+    how_to_get=_HOW_TO_GET,
+)
+
+
+def read_unlabelled_csv(path: Path, *, image_format: ImageFormat) -> NDArray[np.uint8]:
+    """Return the images of Kaggle's `test.csv`, in its order: uint8, shape (n, height, width, channels).
+
+    Raises:
+        UnreadableDataError: The file is damaged, has labels, or its images are not of the format.
+    """
+    remedy = "Give a CSV file without labels, such as Kaggle's test.csv."
+    if LABEL_COLUMN in read_column_names(path):
+        raise UnreadableDataError(path, f"has a column {LABEL_COLUMN}, expected pixels only", remedy=remedy)
+    height, width, channels = image_format.shape
+    if channels != 1:
+        raise UnreadableDataError(path, "holds grey images, the model expects RGB", remedy=remedy)
+    return read_table(path, label_column=None, n_pixels=height * width).pixels.reshape(-1, height, width, 1)

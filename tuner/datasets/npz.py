@@ -1,0 +1,104 @@
+"""NumPy archives, checked before anything is decoded: names, declared sizes, compression ratio, no pickles."""
+
+import lzma
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from tuner.datasets.labels import clean_labels
+from tuner.datasets.pixels import to_uint8_images
+from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
+
+#: A 522 kB archive can expand to 512 MiB. Big arrays that shrink more than this are no pictures; MNIST shrinks 5 times.
+_LARGEST_RATIO = 100
+#: Sorted labels shrink a thousand times, and harm nobody.
+_SMALL_BYTES = 2**24
+_REMEDY = "Write the file with `numpy.savez_compressed(path, x_train=images, y_train=labels)`."
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpzReader:
+    """One archive with `x_train`, `y_train` and perhaps `x_test`, `y_test`."""
+
+    path: Path
+
+    @property
+    def has_test_set(self) -> bool:
+        with _open_archive(self.path) as archive:
+            return "x_test.npy" in archive.namelist()
+
+    def read_train(self) -> RawExamples:
+        return self._read("train")
+
+    def read_test(self) -> RawExamples:
+        return self._read("test")
+
+    def _read(self, part: str) -> RawExamples:
+        images = read_npz_array(self.path, f"x_{part}")
+        labels = read_npz_array(self.path, f"y_{part}")
+        return RawExamples(
+            images=to_uint8_images(images, where=f"{self.path} x_{part}"),
+            labels=clean_labels(labels, where=f"{self.path} y_{part}"),
+        )
+
+
+def recognise(path: Path, _resize: Size | None) -> Reader | None:
+    """Return a reader when the path is an `.npz` file."""
+    return NpzReader(path=path) if path.suffix == ".npz" and path.is_file() else None
+
+
+def read_npz_array(path: Path, name: str) -> NDArray[Any]:
+    """Return one array of an archive, without ever unpickling.
+
+    Raises:
+        UnreadableDataError: The file is no archive, the array is missing, twice there, damaged, too big or of objects.
+    """
+    with _open_archive(path) as archive:
+        members = [member for member in archive.infolist() if member.filename == f"{name}.npy"]
+        if len(members) != 1:
+            found = ", ".join(archive.namelist()[:8]) or "nothing"
+            problem = f"holds {len(members)} arrays named {name!r}, expected one; it holds {found}"
+            raise UnreadableDataError(path, problem, remedy=_REMEDY)
+        try:
+            with archive.open(members[0]) as file:
+                _check_header(file, members[0], path)
+            with archive.open(members[0]) as file:
+                return np.asarray(npy.read_array(file, allow_pickle=False))
+        except (ValueError, EOFError, OSError, RuntimeError, NotImplementedError, *_DAMAGE) as error:
+            raise UnreadableDataError(path, f"{name} cannot be decoded ({error})", remedy=_REMEDY) from error
+
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+
+
+def _open_archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, ValueError, *_DAMAGE) as error:
+        raise UnreadableDataError(path, f"is no readable .npz archive ({error})", remedy=_REMEDY) from error
+
+
+def _check_header(file: IO[bytes], member: zipfile.ZipInfo, path: Path) -> None:
+    version = npy.read_magic(file)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        problem = f"{member.filename} holds Python objects (a pickle), expected numbers or text"
+        raise UnreadableDataError(path, problem, remedy=_REMEDY)
+    check_decoded_size(shape, item_bytes=dtype.itemsize, where=f"{path} {member.filename}")
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if file.tell() + n_bytes != member.file_size:
+        problem = f"{member.filename} declares {n_bytes} bytes, the archive says {member.file_size - file.tell()}"
+        raise UnreadableDataError(path, problem, remedy=_REMEDY)
+    if n_bytes > max(_SMALL_BYTES, _LARGEST_RATIO * member.compress_size):
+        problem = (
+            f"{member.filename} expands {member.compress_size} bytes to {n_bytes}, more than {_LARGEST_RATIO} times"
+        )
+        raise UnreadableDataError(path, problem, remedy="Check where the file comes from.")

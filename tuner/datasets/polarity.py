@@ -1,0 +1,31 @@
+"""Dark on light or light on dark: models of characters always see bright strokes on black.
+
+Small grey pictures only. People's own small grey data is turned as a whole when most of it is dark on light, so that
+training and `tuner predict`, which turns single pictures, agree. Large grey pictures are photographs more often than
+characters, and stay as they are on both ways.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.images import ImageFormat
+
+#: Longest side, in pixels, that still counts as small.
+_LARGEST_SMALL_SIDE = 64
+
+
+def shows_strokes(image_format: ImageFormat) -> bool:
+    """Say whether pictures of this format are small and grey."""
+    return image_format.channels == 1 and max(image_format.height, image_format.width) <= _LARGEST_SMALL_SIDE
+
+
+def are_dark_on_light(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say for each image whether its border is brighter than the image on average; shape (n,).
+
+    Args:
+        images: uint8, shape (n, height, width, 1).
+    """
+    grey = images[..., 0]
+    border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, 1:-1, 0], grey[:, 1:-1, -1]], axis=1)
+    is_brighter: NDArray[np.bool_] = np.median(border, axis=1) > grey.mean(axis=(1, 2))
+    return is_brighter

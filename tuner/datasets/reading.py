@@ -1,0 +1,81 @@
+"""What every reader of files gives and obeys: raw examples, one error, bounds that hold before anything is decoded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.errors import TunerError
+
+#: Most bytes that one array, or all the pictures of a folder, may take in memory.
+MAX_DECODED_BYTES = 4 * 2**30
+#: How many problems an error spells out; the rest is counted.
+_MAX_SPELT_OUT = 5
+
+#: Height and width in pixels.
+Size = tuple[int, int]
+
+
+class UnreadableDataError(TunerError):
+    """Files are missing, damaged, too big, or not what their names say."""
+
+    def __init__(self, where: Path | str, *problems: str, remedy: str) -> None:
+        #: One entry for each file or cell at fault, all of them.
+        self.problems = problems
+        more = f"; and {len(problems) - _MAX_SPELT_OUT} more" if len(problems) > _MAX_SPELT_OUT else ""
+        text = f"{where}: {'; '.join(problems[:_MAX_SPELT_OUT])}{more}. {remedy}"
+        super().__init__(" ".join(text.split()))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawExamples:
+    """Images with the labels that stand in the files."""
+
+    #: uint8, shape (n, height, width, channels), values 0 to 255.
+    images: NDArray[np.uint8]
+    #: int64 or text, shape (n,).
+    labels: NDArray[Any]
+
+
+class Reader(Protocol):
+    """Reads the two parts of one dataset; only `tuner.datasets.test_set` may ask for the test part."""
+
+    @property
+    def has_test_set(self) -> bool:
+        """Whether a labelled test part is there, judged by names, without reading an image of it."""
+
+    def read_train(self) -> RawExamples:
+        """Read the training part, and nothing of the test part.
+
+        Raises:
+            UnreadableDataError: A file is missing, damaged or too big.
+        """
+
+    def read_test(self) -> RawExamples:
+        """Read the test part; undefined where `has_test_set` is False.
+
+        Raises:
+            UnreadableDataError: A file is missing, damaged or too big.
+        """
+
+
+def check_decoded_size(shape: Sequence[int], *, item_bytes: int, where: Path | str) -> None:
+    """Refuse an array that would not fit into memory, before it is decoded.
+
+    Raises:
+        UnreadableDataError: The array would take more than `MAX_DECODED_BYTES`.
+    """
+    n_bytes = item_bytes
+    for length in shape:
+        n_bytes *= length
+    if n_bytes > MAX_DECODED_BYTES:
+        size = " x ".join(str(length) for length in shape)
+        raise UnreadableDataError(
+            where,
+            f"declares {size} values, {n_bytes / 2**30:.1f} GiB decoded, expected at most "
+            f"{MAX_DECODED_BYTES / 2**30:.0f} GiB",
+            remedy="Use fewer or smaller images.",
+        )

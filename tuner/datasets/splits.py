@@ -1,0 +1,106 @@
+"""Stratified draws that are the same on every machine and with every NumPy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.images import LabelledImages
+from tuner.errors import TunerError
+
+
+class SplitError(TunerError):
+    """A draw would leave a class without images."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Training and validation images, no image in both."""
+
+    train: LabelledImages
+    validation: LabelledImages
+
+
+def split_stratified(data: LabelledImages, *, validation_fraction: float, seed: int) -> Split:
+    """Hold out the same fraction of every class; both parts keep the order of the data.
+
+    Args:
+        data: The labelled examples to divide; the test set must not be among them.
+        validation_fraction: Share of all images held out, between 0 and 1, both excluded.
+        seed: Equal seeds give equal splits, so every worker of a study scores alike.
+
+    Raises:
+        SplitError: The fraction is not between 0 and 1, or leaves a class without images on one side.
+    """
+    rest, drawn = divide_stratified(
+        data, fraction=validation_fraction, seed=seed, purpose=f"data.validation_fraction = {validation_fraction}"
+    )
+    return Split(train=rest, validation=drawn)
+
+
+def divide_stratified(
+    data: LabelledImages, *, fraction: float, seed: int, purpose: str
+) -> tuple[LabelledImages, LabelledImages]:
+    """Return the rest and the drawn fraction of every class; `purpose` begins the message of an error.
+
+    Raises:
+        SplitError: The fraction is not between 0 and 1, or leaves a class without images on one side.
+    """
+    if not 0 < fraction < 1:
+        raise SplitError(f"{purpose}: expected a number between 0 and 1, both excluded, such as 0.1.")
+    n_per_class = _share_out(data, n_images=round(fraction * len(data)))
+    for name, n_drawn, n_class in zip(data.class_names, n_per_class, class_counts(data), strict=True):
+        if not 0 < n_drawn < n_class:
+            raise SplitError(
+                f"{purpose} draws {n_drawn} of the {n_class} images of class {name!r}, expected at least one drawn and "
+                "one left. Choose another fraction or add images of this class."
+            )
+    is_drawn = np.zeros(len(data), np.bool_)
+    is_drawn[_draw_per_class(data, n_per_class, seed=seed)] = True
+    return data.take(np.flatnonzero(~is_drawn)), data.take(np.flatnonzero(is_drawn))
+
+
+def take_stratified(data: LabelledImages, *, n_images: int, seed: int) -> LabelledImages:
+    """Return a subset of that many images with the classes' shares of the whole, at least one image of each.
+
+    Raises:
+        SplitError: There are not so many images, or fewer are wanted than there are classes.
+    """
+    n_classes = len(data.class_names)
+    if not n_classes <= n_images <= len(data):
+        raise SplitError(
+            f"search.train_images: received {n_images}, expected between {n_classes} (one of each class) and "
+            f"{len(data)} (all training images)."
+        )
+    n_per_class = _share_out(data, n_images=n_images)
+    for index in np.flatnonzero((n_per_class == 0) & (class_counts(data) > 0)):
+        n_per_class[index] = 1
+        n_per_class[n_per_class.argmax()] -= 1
+    return data.take(_draw_per_class(data, n_per_class, seed=seed))
+
+
+def class_counts(data: LabelledImages) -> NDArray[np.int64]:
+    """Return how many images each class has, shape (classes,)."""
+    return np.bincount(data.labels, minlength=len(data.class_names)).astype(np.int64)
+
+
+def _share_out(data: LabelledImages, *, n_images: int) -> NDArray[np.int64]:
+    """Share a number of images out among the classes by their sizes: the sum is exact, the largest remainders win."""
+    counts = class_counts(data)
+    # Integers throughout: a float quota of 0.9999… would lose an image.
+    shares, remainders = np.divmod(counts * n_images, len(data))
+    n_left = n_images - int(shares.sum())
+    shares[np.argsort(-remainders, kind="stable")[:n_left]] += 1
+    return shares
+
+
+def _draw_per_class(data: LabelledImages, n_per_class: NDArray[np.int64], *, seed: int) -> NDArray[np.intp]:
+    """Return the sorted indices of that many images of each class."""
+    # NumPy promises the raw stream of PCG64 for ever, the methods of Generator only for one version; an upgrade must
+    # not move images between training and test.
+    keys = np.random.PCG64(seed).random_raw(len(data))
+    drawn = []
+    for label, n_images in enumerate(n_per_class):
+        members = np.flatnonzero(data.labels == label)
+        drawn.append(members[np.argsort(keys[members], kind="stable")[:n_images]])
+    return np.sort(np.concatenate(drawn))

@@ -1,0 +1,27 @@
+"""The only door to test data, and `tuner.finals` alone may open it, after all choices are made."""
+
+from pathlib import Path
+
+from tuner.datasets.catalogue import open_source
+from tuner.datasets.holdout import held_out
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.reading import Size
+
+
+def load_test_set(name_or_path: str, *, data_dir: Path, resize: Size | None = None) -> LabelledImages:
+    """Return the labelled test images: the dataset's own, or the fifth that `Dataset.load_train` leaves out.
+
+    Args:
+        name_or_path: As in `catalogue.open_dataset`.
+        data_dir: As in `catalogue.open_dataset`.
+        resize: As in `catalogue.open_dataset`; equal to the training's.
+
+    Raises:
+        TunerError: Files are missing, damaged or too big, labels are outside the classes of the training images, or
+            the images are not of their format.
+    """
+    source = open_source(name_or_path, data_dir=data_dir, resize=resize)
+    if source.reader.has_test_set:
+        return source.label(source.reader.read_test(), source.read_conventions())
+    raw = source.reader.read_train()
+    return held_out(source.label(raw, source.read_conventions(raw)), name=source.name)
