@@ -1,0 +1,99 @@
+"""The answer a study gives, as plain values: what its reader came for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.finals.intervals import wilson_interval
+from tuner.report.evidence import Evidence, tested_final, tested_runs
+from tuner.report.wording import NO_VALUE, count, percent
+from tuner.studies.records import FinalRecord, StudyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Test numbers and validation numbers of a study, each under its own name."""
+
+    study: str
+    space: str
+    dataset: str
+    budget: int
+    #: Complete, pruned and failed trials.
+    n_finished: int
+    #: Best validation score of the search, and its trial.
+    best_score: float | None
+    best_trial: int | None
+    #: Of the final that the test numbers belong to, or of the best trial.
+    hyperparameters: Mapping[str, Any]
+    #: The final that the test numbers belong to: the best in rank that has been tested.
+    final: FinalRecord | None
+    #: Its mean validation accuracy over confirmation repeats.
+    validation_mean: float | None
+    test_mean: float | None
+    test_sd: float | None
+    #: Repeats tested.
+    n_repeats: int
+    n_test: int | None
+    #: Numbers in the weights of that final's models.
+    n_parameters: int | None
+    #: Wilson's 95 % interval of `test_mean` over `n_test` images; None when the size of the test set is unknown.
+    test_interval: tuple[float, float] | None
+    ensemble_accuracy: float | None
+    ensemble_members: int
+
+    @property
+    def test_text(self) -> str:
+        """The test accuracy with its spread, as one writes it in a table."""
+        if self.test_mean is None:
+            return NO_VALUE
+        if self.test_sd is None:
+            return f"{percent(self.test_mean)} (one repeat)" if self.n_repeats == 1 else percent(self.test_mean)
+        return f"{100 * self.test_mean:.2f} ± {100 * self.test_sd:.2f}\u00a0%"
+
+
+def answer_of(study: StudyRecord, evidence: Evidence) -> Answer:
+    """Gather the answer from a study's records."""
+    best = study.best
+    final = tested_final(study)
+    mean = final.test_accuracy_mean if final else None
+    shown = final or min(study.finals, key=lambda one: one.rank, default=None)
+    n_test = evidence.n_test
+    chosen = shown or best
+    return Answer(
+        study=study.name,
+        space=study.space,
+        dataset=study.dataset,
+        budget=study.budget,
+        n_finished=len(study.trials_in("complete", "pruned", "failed")),
+        best_score=best.score if best else None,
+        best_trial=best.number if best else None,
+        hyperparameters=chosen.hyperparameters if chosen else {},
+        final=final,
+        validation_mean=shown.val_accuracy_mean if shown else None,
+        test_mean=mean,
+        test_sd=final.test_accuracy_sd if final else None,
+        n_repeats=len(tested_runs(final)) if final else 0,
+        n_test=n_test,
+        n_parameters=evidence.n_parameters,
+        test_interval=wilson_interval(round(mean * n_test), n_test) if mean is not None and n_test else None,
+        ensemble_accuracy=study.ensemble.test_accuracy if study.ensemble else None,
+        ensemble_members=study.ensemble.members if study.ensemble else 0,
+    )
+
+
+def still_to_come(study: StudyRecord) -> str | None:
+    """Say what has yet to happen before the study is done; None when nothing has."""
+    n_waiting = max(0, study.budget - len(study.trials_in("complete", "pruned", "failed")))
+    if study.state == "stopped":
+        return f"The study has stopped{f': {study.stop_reason}' if study.stop_reason else ''}."
+    if study.state == "searching":
+        return (
+            f"Still to come: {count(n_waiting, 'trial')}, then confirming the best with new seeds, retraining them and "
+            "testing each retrained model once."
+        )
+    if study.state == "finals":
+        runs = [run for final in study.finals for run in final.runs]
+        n_open = sum(run.state in ("waiting", "running") for run in runs)
+        what = f"{n_open} of {count(len(runs), 'retraining run')}" if runs else "confirmation and all retraining runs"
+        return f"Still to come: {what}, then the ensemble."
+    return None

@@ -1,0 +1,127 @@
+"""What the page knows of a study beside its records, read from the artifact store: predictions and parameter counts."""
+
+import io
+import json
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.errors import TunerError
+from tuner.finals.evaluation import Predictions, PredictionsUnreadableError, read_predictions
+from tuner.finals.sealed import NotSealedError, SealBrokenError, unseal
+from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
+
+_LARGEST_WEIGHTS_BYTES = 2**32
+#: Number, height, width, channels.
+_IMAGE_DIMENSIONS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The predictions that the page shows for a study."""
+
+    #: None when there are none yet, or none that can be read.
+    predictions: Predictions | None
+    #: Whose they are: "the ensemble of 9 models".
+    source: str
+    #: Why there are none, if they were expected.
+    problem: str | None
+
+    #: Numbers in the weights of the best final.
+    n_parameters: int | None
+
+    @property
+    def n_test(self) -> int | None:
+        """How many images the test set has, where known."""
+        return None if self.predictions is None else len(self.predictions.labels)
+
+
+def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
+    """Read the ensemble's predictions or, without one, those of the first tested repeat of the best final."""
+    final = tested_final(study)
+    n_parameters = count_parameters(artifacts, final.bundle) if final else None
+    problem = None
+    for source, path in _candidates(study):
+        try:
+            predictions = read_predictions(artifacts, path)
+            _check_fit(predictions, path, n_classes=len(study.class_names))
+        except TunerError as error:
+            problem = problem or f"The predictions of {source} could not be read: {error}"
+        else:
+            return Evidence(predictions=predictions, source=source, problem=problem, n_parameters=n_parameters)
+    return Evidence(predictions=None, source="", problem=problem, n_parameters=n_parameters)
+
+
+def _candidates(study: StudyRecord) -> list[tuple[str, str]]:
+    ensemble = (
+        [(f"the ensemble of {study.ensemble.members} models", study.ensemble.predictions)] if study.ensemble else []
+    )
+    return ensemble + [
+        (f"final {final.rank}, repeat {number} (seed {run.seed})", run.predictions)
+        for final in sorted(study.finals, key=lambda final: final.rank)
+        for number, run in tested_runs(final)
+        if run.predictions
+    ]
+
+
+def tested_final(study: StudyRecord) -> FinalRecord | None:
+    """Return the best final by rank that has a test accuracy; ranks come from validation, so test chooses nothing."""
+    return min(
+        (final for final in study.finals if final.test_accuracy_mean is not None),
+        key=lambda one: one.rank,
+        default=None,
+    )
+
+
+def tested_runs(final: FinalRecord) -> list[tuple[int, RetrainRecord]]:
+    """Return the repeats that have been tested, each with its number from 1."""
+    return [
+        (number, run)
+        for number, run in enumerate(final.runs, start=1)
+        if run.state == "complete" and run.test_accuracy is not None
+    ]
+
+
+def predicted_classes(predictions: Predictions) -> NDArray[np.int64]:
+    """Return the most probable class of each test image: int64, shape (n,)."""
+    return np.asarray(predictions.probabilities.argmax(axis=1), dtype=np.int64)
+
+
+def count_parameters(artifacts: ArtifactStore, bundle: str | None) -> int | None:
+    """Count the numbers in a bundle's weights, as Keras' `count_params` does; None when the bundle cannot be read.
+
+    Read from the bundle's manifest, because `tuner.finals.bundle` imports Keras.
+    """
+    if bundle is None:
+        return None
+    try:
+        members = unseal(io.BytesIO(artifacts.read(bundle)), max_bytes={"weights.npz": _LARGEST_WEIGHTS_BYTES})
+        shapes = [entry["shape"] for entry in json.loads(members["bundle.json"])["weights"]]
+        return sum(int(prod(shape)) for shape in shapes)
+    except (ArtifactNotFoundError, NotSealedError, SealBrokenError, KeyError, ValueError, TypeError):
+        return None
+
+
+def _check_fit(predictions: Predictions, path: str, *, n_classes: int) -> None:
+    n_images = len(predictions.labels)
+    images = predictions.error_images
+    checks = {
+        "labels of one dimension": predictions.labels.ndim == 1 and n_images > 0,
+        f"probabilities of shape ({n_images}, {n_classes})": predictions.probabilities.shape == (n_images, n_classes),
+        "error images of shape (k, height, width, 1 or 3)": images.ndim == _IMAGE_DIMENSIONS
+        and images.shape[-1] in (1, 3),
+        "an index for each error image": predictions.error_indices.shape == images.shape[:1],
+        f"labels below {n_classes}": _within(predictions.labels, n_classes),
+        f"error indices below {n_images}": _within(predictions.error_indices, n_images),
+        "finite probabilities": bool(np.isfinite(predictions.probabilities).all()),
+    }
+    missing = next((expected for expected, holds in checks.items() if not holds), None)
+    if missing:
+        raise PredictionsUnreadableError(f"{path} does not fit its study: expected {missing}. Run the finals again.")
+
+
+def _within(values: NDArray[np.int64], limit: int) -> bool:
+    return not values.size or bool(values.min() >= 0 and values.max() < limit)

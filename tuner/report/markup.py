@@ -1,0 +1,112 @@
+"""HTML that is safe by default: text is escaped unless it is an `Html` built here."""
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tuner.report.wording import NO_VALUE
+
+_VOID = frozenset({"img", "meta", "br"})
+#: Values of more characters take the width of two.
+_LONG = 30
+
+
+class Html(str):
+    """Markup; everything else is text and is escaped on its way in."""
+
+    __slots__ = ()
+
+
+Child = str | Html | None
+
+
+def element(tag: str, *children: Child, **attributes: str | float | bool | None) -> Html:
+    """Build one element.
+
+    Args:
+        tag: A name written in this package, never one from a record.
+        children: Text, which is escaped, or `Html`; None is left out.
+        attributes: `class_` becomes `class`, `data_value` becomes `data-value`; True stands without a value, False and
+            None are left out.
+    """
+    written = "".join(_attribute(name, value) for name, value in attributes.items())
+    if tag in _VOID:
+        return Html(f"<{tag}{written}>")
+    return Html(f"<{tag}{written}>{join(children)}</{tag}>")
+
+
+def join(children: Iterable[Child]) -> Html:
+    """Put pieces one after the other."""
+    return Html("".join(_escaped(child) for child in children if child is not None))
+
+
+def _escaped(child: str) -> str:
+    return child if isinstance(child, Html) else html.escape(child, quote=False)
+
+
+def _attribute(name: str, value: str | float | bool | None) -> str:  # noqa: FBT001 - an attribute may be a flag
+    if value is None or value is False:
+        return ""
+    name = name.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A table cell whose text does not sort as it reads."""
+
+    content: Child
+    #: What the column is sorted by; None sorts last.
+    key: float | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows under headers; a first column that names its row is marked up as the row's header."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[Child | Cell]]
+
+
+def render_table(table: Table, *, label: str, id_: str | None = None, sortable: bool = False) -> Html:
+    """Write a table in a region that scrolls by itself, so that the page never does, also by keyboard."""
+    headers = [_header(text, index, sortable=sortable) for index, text in enumerate(table.headers)]
+    body = [element("tr", *[_cell(cell, index) for index, cell in enumerate(row)]) for row in table.rows]
+    return element(
+        "div",
+        element(
+            "table",
+            element("caption", label, class_="visually-hidden"),
+            element("thead", element("tr", *headers)),
+            element("tbody", *body),
+            class_="sortable" if sortable else None,
+            id=id_,
+        ),
+        class_="scroll",
+        role="region",
+        aria_label=label,
+        tabindex=0,
+    )
+
+
+def _header(text: str, index: int, *, sortable: bool) -> Html:
+    if not sortable:
+        return element("th", text, scope="col")
+    return element("th", element("button", text, type="button", data_column=index), scope="col")
+
+
+def _cell(cell: Child | Cell, index: int) -> Html:
+    content = cell.content if isinstance(cell, Cell) else cell
+    key = None if not isinstance(cell, Cell) else "" if cell.key is None else str(cell.key)
+    if index == 0:
+        return element("th", content or NO_VALUE, scope="row", data_key=key)
+    return element("td", content or NO_VALUE, data_key=key)
+
+
+def definition_list(items: Iterable[tuple[str, Child]], *, class_: str = "facts") -> Html:
+    """Write names with their values."""
+    pairs = (
+        element("div", element("dt", name), element("dd", value), class_="long" if len(value or "") > _LONG else None)
+        for name, value in items
+    )
+    return element("dl", *pairs, class_=class_)

@@ -1,0 +1,47 @@
+"""Mistakes counted: the confusion matrix, and what it says about each class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
+    """Count images by true class (rows) and predicted class (columns): int64, shape (classes, classes)."""
+    return np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """How one class fares; None where the division has nothing to divide by."""
+
+    name: str
+    #: Test images of this class.
+    images: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def class_scores(matrix: NDArray[np.int64], class_names: tuple[str, ...]) -> tuple[ClassScores, ...]:
+    """Return precision, recall and F1 of each class, in the order of the classes."""
+    return tuple(
+        ClassScores(
+            name=name,
+            images=int(matrix[index].sum()),
+            precision=_ratio(matrix[index, index], matrix[:, index].sum()),
+            recall=_ratio(matrix[index, index], matrix[index].sum()),
+            f1=_ratio(2 * matrix[index, index], matrix[index].sum() + matrix[:, index].sum()),
+        )
+        for index, name in enumerate(class_names)
+    )
+
+
+def confused_pairs(matrix: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Return (true class, predicted class, images) of every mistake made, the most frequent first."""
+    pairs = [(int(true), int(taken), int(matrix[true, taken])) for true, taken in zip(*np.nonzero(matrix), strict=True)]
+    return sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -pair[2])
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None

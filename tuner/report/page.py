@@ -1,0 +1,154 @@
+"""The whole page: one file that needs nothing else, online or off."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from plotly.offline import get_plotlyjs
+
+from tuner.artifacts import ArtifactStore
+from tuner.errors import TunerError
+from tuner.report.answer import Answer, answer_of
+from tuner.report.evidence import Evidence, gather_evidence
+from tuner.report.exhibit import StudyView
+from tuner.report.markup import Html, element, join
+from tuner.report.sections.answer import render_answer
+from tuner.report.sections.comparison import render_comparison
+from tuner.report.sections.finals import render_finals
+from tuner.report.sections.provenance import render_provenance
+from tuner.report.sections.search import render_search
+from tuner.report.sections.trials import PRINTED_ROWS, render_trials
+from tuner.report.theme import COLOURS
+from tuner.report.wording import count
+from tuner.studies.records import StudyRecord
+
+_PARTS = (("search", "Search"), ("finals", "Finals"), ("trials", "Trials"), ("provenance", "Provenance"))
+
+
+def write_report(records: Sequence[StudyRecord], artifacts: ArtifactStore, path: Path) -> Path:
+    """Write the report of one or several studies and return its absolute path; an older file is replaced.
+
+    Raises:
+        TunerError: The file cannot be written.
+    """
+    page = render_report(records, artifacts)
+    target = path.expanduser().resolve()
+    temporary = target.with_name(f".{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Line ends stay as they are: the policy's hashes are of these very bytes.
+        temporary.write_bytes(page.encode("utf-8", errors="replace"))
+        temporary.replace(target)
+    except OSError as error:
+        raise TunerError(f"Could not write {target}: {error.strerror}. Choose another place with --out.") from error
+    return target
+
+
+def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> str:
+    """Return the report of one or several studies as one HTML document.
+
+    Args:
+        records: At least one study; several on one dataset are shown side by side first.
+        artifacts: Where the predictions of finals and ensembles lie; missing ones are said to be missing.
+
+    Raises:
+        ValueError: No study was given.
+    """
+    if not records:
+        raise ValueError("Received no study, expected at least one.")
+    found = [gather_evidence(study, artifacts) for study in records]
+    answers = [answer_of(study, evidence) for study, evidence in zip(records, found, strict=True)]
+    views = [
+        StudyView(study=study, prefix=f"study{number}", level=2 if len(records) == 1 else 3)
+        for number, study in enumerate(records, start=1)
+    ]
+    parts = [_study_parts(*triple) for triple in zip(views, answers, found, strict=True)]
+    if len(records) == 1:
+        return _document(title=records[0].name, lead=None, contents=_contents(views[0]), main=parts[0])
+    comparison = render_comparison(records, answers)
+    studies = [_study_section(view, part) for view, part in zip(views, parts, strict=True)]
+    return _document(
+        title=count(len(records), "study", "studies").replace("\u00a0", " "),
+        lead=", ".join(study.name for study in records),
+        contents=_contents_of_several(views),
+        main=join([comparison, *studies]),
+    )
+
+
+def _study_parts(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
+    return join(
+        [
+            render_answer(view, answer),
+            render_search(view),
+            render_finals(view, answer, evidence),
+            render_trials(view),
+            render_provenance(view),
+        ]
+    )
+
+
+def _study_section(view: StudyView, parts: Html) -> Html:
+    title = element("h2", view.study.name, id=view.anchor("title"))
+    return element("section", title, parts, class_="study", id=view.prefix, aria_labelledby=view.anchor("title"))
+
+
+def _contents(view: StudyView) -> Html:
+    return _links([(view.anchor(key), title) for key, title in _PARTS])
+
+
+def _contents_of_several(views: Sequence[StudyView]) -> Html:
+    return _links([("comparison", "Side by side"), *((view.prefix, view.study.name) for view in views)])
+
+
+def _links(targets: Sequence[tuple[str, str]]) -> Html:
+    items = [element("li", element("a", title, href=f"#{anchor}")) for anchor, title in targets]
+    return element("nav", element("ul", *items), aria_label="Contents")
+
+
+def _document(*, title: str, lead: str | None, contents: Html, main: Html) -> str:
+    header = element("header", element("h1", title), element("p", lead, class_="lead") if lead else None, contents)
+    palette = element("script", Html(json.dumps(dict(COLOURS.values()))), type="application/json", id="palette")
+    plotly, script = _plotly(), _asset("page.js")
+    return Template(_asset("page.html")).substitute(
+        policy=_content_security_policy(plotly, script),
+        title=element("title", f"{title} · tuner report"),
+        style=_style(),
+        header=header,
+        main=main,
+        palette=palette,
+        plotly=plotly,
+        script=script,
+    )
+
+
+@cache
+def _plotly() -> str:
+    return str(get_plotlyjs())
+
+
+def _asset(name: str) -> str:
+    return (files("tuner.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    light = "".join(f"--{name}:{pair[0]};" for name, pair in COLOURS.items())
+    dark = "".join(f"--{name}:{pair[1]};" for name, pair in COLOURS.items())
+    return Template(_asset("page.css")).substitute(light=light, dark=dark, after_printed_rows=PRINTED_ROWS + 1)
+
+
+def _content_security_policy(*scripts: str) -> str:
+    """Allow these scripts and nothing from anywhere; Plotly lays its drawings out by inline styles."""
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")

@@ -1,0 +1,79 @@
+"""The confusion matrix on the test set, coloured by mistakes: at 99 % right the diagonal would drown them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.markup import Table
+from tuner.report.mistakes import confused_pairs
+from tuner.report.theme import HEAT, INK, SURFACE, figure, plain
+from tuner.report.wording import count, percent
+
+#: Up to so many classes the counts fit into their cells.
+_LEGIBLE = 20
+_PAIRS_LISTED = 60
+
+
+def confusion_figure(matrix: NDArray[np.int64], class_names: Sequence[str]) -> go.Figure:
+    """Plot counts by true class (rows) and predicted class (columns)."""
+    n_classes = len(class_names)
+    names = [plain(name) for name in class_names]
+    mistakes = matrix.copy()
+    np.fill_diagonal(mistakes, 0)
+    legible = n_classes <= _LEGIBLE
+    heatmap = go.Heatmap(
+        # The root keeps single mistakes visible beside frequent ones.
+        z=np.sqrt(mistakes, dtype=np.float32),
+        customdata=matrix,
+        text=np.where(matrix > 0, matrix.astype(str), "").tolist() if legible else None,
+        texttemplate="%{text}" if legible else None,
+        textfont={"color": INK, "size": 12 if n_classes <= _LEGIBLE // 2 else 10},
+        colorscale=[[0, SURFACE], [1, HEAT]],
+        zmin=0,
+        zmax=max(1.0, float(mistakes.max()) ** 0.5),
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        hovertemplate="true %{y}, predicted %{x}: %{customdata}<extra></extra>",
+        x=list(range(n_classes)),
+        y=list(range(n_classes)),
+    )
+    step = 1 if legible else -(-n_classes // _LEGIBLE)
+    ticks = {"tickvals": list(range(0, n_classes, step)), "ticktext": names[::step], "showgrid": False}
+    return figure(
+        heatmap,
+        xaxis=ticks | {"title": {"text": "predicted class"}},
+        yaxis=ticks | {"title": {"text": "true class"}, "autorange": "reversed"},
+        margin={"l": 8, "r": 12, "t": 8, "b": 8},
+    )
+
+
+def exhibit(matrix: NDArray[np.int64], class_names: Sequence[str], *, source: str) -> Exhibit:
+    """Show which classes are taken for which."""
+    pairs = confused_pairs(matrix)
+    n_images, n_wrong = int(matrix.sum()), sum(images for _, _, images in pairs)
+    often = "; ".join(
+        f"{class_names[true]} taken for {class_names[taken]} {count(images, 'time')}"
+        for true, taken, images in pairs[:3]
+    )
+    most = f" Most often: {often}." if often else ""
+    finding = (
+        f"Test set, {source}: {count(n_wrong, 'mistake')} on {count(n_images, 'image')} "
+        f"({percent(n_wrong / n_images)}).{most} Darker means more mistakes; the diagonal is right."
+    )
+    listed = pairs[:_PAIRS_LISTED]
+    rows = [(class_names[true], class_names[taken], f"{images:,}") for true, taken, images in listed]
+    return Exhibit(
+        key="confusion",
+        title="Confusion matrix",
+        finding=finding,
+        plots=(
+            Plot(figure=confusion_figure(matrix, class_names), label=f"Confusion matrix. {finding}", height_px=440),
+        ),
+        table=Table(
+            headers=("True class", "Predicted class", "Test images"), rows=rows or [("no mistakes", None, "0")]
+        ),
+    )

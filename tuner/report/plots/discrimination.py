@@ -1,0 +1,195 @@
+"""ROC and precision-recall curves, one class against the rest, whole and zoomed into the corner that matters.
+
+However many classes there are, the few hardest are coloured and named; the others form a grey background.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+
+from tuner.finals.evaluation import Predictions
+from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.markup import Table
+from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, figure, plain
+from tuner.report.wording import count, listing
+
+_HARDEST = ((ORANGE, "solid"), (BLUE, "dash"), (PURPLE, "dot"), (GREEN, "dashdot"))
+#: Points drawn over all classes; more cannot be told apart and only make the page heavy.
+_POINTS = 12_000
+#: The corners tried, as distances from perfect; the first in which the hardest class shows its bend is taken.
+_CORNERS = (0.02, 0.05, 0.1, 0.25)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """One class's curve; `area` is what the class is ranked by."""
+
+    class_name: str
+    #: float32, both in [0, 1]: false and true positive rate, or recall and precision.
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    area: float
+
+
+def roc_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Curve]:
+    """Return the ROC curve of each class that the test set holds, the smallest area first."""
+
+    def one(name: str, positive: NDArray[np.bool_], score: NDArray[np.float32]) -> Curve:
+        x, y, _ = roc_curve(positive, score)
+        return Curve(class_name=name, x=x, y=y, area=float(auc(x, y)))
+
+    return _curves(predictions, class_names, one)
+
+
+def precision_recall_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Curve]:
+    """Return the precision-recall curve of each class that the test set holds, the lowest average precision first."""
+
+    def one(name: str, positive: NDArray[np.bool_], score: NDArray[np.float32]) -> Curve:
+        y, x, _ = precision_recall_curve(positive, score, drop_intermediate=True)
+        return Curve(class_name=name, x=x, y=y, area=float(average_precision_score(positive, score)))
+
+    return _curves(predictions, class_names, one)
+
+
+def _curves(
+    predictions: Predictions,
+    class_names: Sequence[str],
+    one: Callable[[str, NDArray[np.bool_], NDArray[np.float32]], Curve],
+) -> list[Curve]:
+    limit = max(40, _POINTS // len(class_names))
+    curves = []
+    for index, name in enumerate(class_names):
+        positive = predictions.labels == index
+        if 0 < positive.sum() < len(positive):
+            curve = one(name, positive, predictions.probabilities[:, index])
+            curves.append(_thinned(curve, limit))
+    return sorted(curves, key=lambda curve: curve.area)
+
+
+def _thinned(curve: Curve, limit: int) -> Curve:
+    keep = np.unique(np.linspace(0, len(curve.x) - 1, limit).round().astype(int))
+    return Curve(
+        class_name=curve.class_name,
+        x=curve.x[keep].astype(np.float32),
+        y=curve.y[keep].astype(np.float32),
+        area=curve.area,
+    )
+
+
+def corner_size(curves: Sequence[Curve], *, ideal_x: float) -> float:
+    """Return the side of the corner to zoom into: the smallest in which the hardest class has a point."""
+    hardest = curves[0]
+    distance = float(np.maximum(abs(hardest.x - ideal_x), 1 - hardest.y).min())
+    return next((size for size in _CORNERS if distance <= size / 2), 1.0)
+
+
+def curves_figure(curves: Sequence[Curve], *, titles: tuple[str, str], area_name: str) -> go.Figure:
+    """Plot the hardest classes over a grey background of the others."""
+    hardest, others = curves[: len(_HARDEST)], curves[len(_HARDEST) :]
+    background = [
+        _line(
+            curve,
+            {"color": GREY, "width": 1},
+            area_name,
+            name="other classes",
+            legendrank=2000,
+            legendgroup="other",
+            showlegend=index == 0,
+        )
+        for index, curve in enumerate(others)
+    ]
+    named = [
+        _line(curve, {"color": colour, "dash": dash, "width": 2.2}, area_name, name=plain(curve.class_name))
+        for curve, (colour, dash) in zip(hardest, _HARDEST, strict=False)
+    ]
+    return figure(
+        *background,
+        *named,
+        xaxis={"title": {"text": titles[0]}, "range": [-0.01, 1.01], "showgrid": True},
+        yaxis={"title": {"text": titles[1]}, "range": [-0.01, 1.02]},
+    )
+
+
+def _line(curve: Curve, line: dict[str, object], area_name: str, **look: object) -> go.Scatter:
+    text = f"{plain(curve.class_name)}: {area_name} {curve.area:.4f}"
+    return go.Scatter(
+        x=curve.x,
+        y=curve.y,
+        mode="lines",
+        line=line,
+        opacity=0.9,
+        hovertemplate=text + "<br>(%{x:.4f}, %{y:.4f})<extra></extra>",
+        **look,
+    )
+
+
+def zoomed(whole: go.Figure, size: float, *, ideal_x: float) -> go.Figure:
+    """Return the same curves in their best corner, of side `size`."""
+    # Just outside the corner too, so that a curve along the edge is not cut in half.
+    room = 0.03 * size
+    low, high = (-room, size) if ideal_x == 0 else (1 - size, 1 + room)
+    corner = go.Figure(whole)
+    corner.update_xaxes(range=[low, high])
+    corner.update_yaxes(range=[1 - size, 1 + room])
+    return corner
+
+
+def roc_exhibit(predictions: Predictions, class_names: Sequence[str], *, source: str) -> Exhibit | None:
+    """Show how well each class is told from the rest; None when the test set holds one class only."""
+    return _exhibit(
+        roc_curves(predictions, class_names),
+        key="roc",
+        title="ROC curves",
+        titles=("false positive rate", "true positive rate"),
+        area_name="area under the curve",
+        ideal_x=0.0,
+        source=source,
+    )
+
+
+def precision_recall_exhibit(predictions: Predictions, class_names: Sequence[str], *, source: str) -> Exhibit | None:
+    """Show precision against recall of each class; None when the test set holds one class only."""
+    return _exhibit(
+        precision_recall_curves(predictions, class_names),
+        key="precision-recall",
+        title="Precision-recall curves",
+        titles=("recall", "precision"),
+        area_name="average precision",
+        ideal_x=1.0,
+        source=source,
+    )
+
+
+def _exhibit(
+    curves: Sequence[Curve],
+    *,
+    key: str,
+    title: str,
+    titles: tuple[str, str],
+    area_name: str,
+    ideal_x: float,
+    source: str,
+) -> Exhibit | None:
+    if not curves:
+        return None
+    hardest = listing(f"{curve.class_name} ({curve.area:.4f})" for curve in curves[: len(_HARDEST)])
+    mean = fmean(curve.area for curve in curves)
+    size = corner_size(curves, ideal_x=ideal_x)
+    finding = (
+        f"Test set, {source}, each class against the rest: mean {area_name} {mean:.4f} over "
+        f"{count(len(curves), 'class', 'classes')}. Hardest: {hardest}. "
+        f"Second plot: the best corner, {100 * size:.0f}\u00a0% wide, enlarged."
+    )
+    whole = curves_figure(curves, titles=titles, area_name=area_name)
+    plots = (
+        Plot(figure=whole, label=f"{title}. {finding}", height_px=360),
+        Plot(figure=zoomed(whole, size, ideal_x=ideal_x), label=f"{title}, the best corner enlarged.", height_px=360),
+    )
+    rows = [(curve.class_name, f"{curve.area:.5f}") for curve in curves]
+    table = Table(headers=("Class, hardest first", area_name.capitalize()), rows=rows)
+    return Exhibit(key=key, title=title, finding=finding, plots=plots, table=table, wide=True)

@@ -1,0 +1,83 @@
+"""Parameter importance as bars."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.importance import MIN_TRIALS, Importance, measure_importance
+from tuner.report.markup import Table
+from tuner.report.plots.history import scored
+from tuner.report.theme import BLUE, figure, plain
+from tuner.report.wording import count, percent
+from tuner.studies.records import StudyRecord
+
+_SHOWN = 12
+#: Below this share of variance explained, the order of the bars means nothing.
+_TRUSTED_R_SQUARED = 0.1
+
+
+def importance_figure(shares: Sequence[tuple[str, float]]) -> go.Figure:
+    """Plot shares as horizontal bars, the largest on top."""
+    bars = go.Bar(
+        x=[share for _, share in shares],
+        y=[plain(name) for name, _ in shares],
+        text=[percent(share, digits=0) for _, share in shares],
+        orientation="h",
+        marker={"color": BLUE},
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    room = 1.18 * max(share for _, share in shares)
+    return figure(
+        bars,
+        xaxis={"visible": False, "range": [0, room]},
+        yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
+    )
+
+
+def exhibit(study: StudyRecord) -> Exhibit | None:
+    """Show which hyperparameters matter; None where the trials cannot tell."""
+    trials = scored(study.trials)
+    importance = measure_importance(trials)
+    if importance is None or not importance.shares:
+        return None
+    shares = list(importance.shares.items())
+    finding = f"{_verdict(importance, shares[0][0])} {_METHOD.format(n=count(importance.n_trials, 'trial'))}"
+    return Exhibit(
+        key="importance",
+        title="Parameter importance",
+        finding=finding,
+        plots=(
+            Plot(
+                figure=importance_figure(shares[:_SHOWN]),
+                label=f"Importance of each hyperparameter. {finding}",
+                height_px=70 + 30 * max(4, len(shares[:_SHOWN])),
+            ),
+        ),
+        table=Table(
+            headers=("Hyperparameter", "Share"), rows=[(name, percent(share, digits=1)) for name, share in shares]
+        ),
+    )
+
+
+_METHOD = (
+    "Method: permutation importance of a random forest on held-out trials, over the scores of {n} "
+    "(complete or pruned), taken by rank."
+)
+
+
+def _verdict(importance: Importance, first: str) -> str:
+    explained = percent(max(0.0, importance.r_squared), digits=0)
+    if importance.r_squared < _TRUSTED_R_SQUARED:
+        return f"The hyperparameters explain only {explained} of the differences in score: do not trust the order."
+    return f"{first} matters most; together they explain {explained} of the differences in score."
+
+
+def missing_reason(study: StudyRecord) -> str:
+    """Say why there are no importances."""
+    n_trials = len(scored(study.trials))
+    if n_trials < MIN_TRIALS:
+        return f"Parameter importance needs at least {MIN_TRIALS} trials with a score; there are {n_trials}."
+    return "Parameter importance cannot be told: no hyperparameter or no score varied."

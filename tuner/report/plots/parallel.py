@@ -1,0 +1,165 @@
+"""Parallel coordinates: one line a trial through all its hyperparameters, banded by score.
+
+Drawn from plain lines: Plotly's own trace needs WebGL and run-time compiled code, which the page's content security
+policy forbids, and prints as a bitmap.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.markup import Table
+from tuner.report.plots.history import scored
+from tuner.report.plots.slices import Slice, slices
+from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain
+from tuner.report.wording import count, percent, setting
+from tuner.studies.records import StudyRecord, TrialRecord
+
+_SHOWN = 10
+#: Where a trial's line runs when its space did not ask for the hyperparameter.
+_NOT_ASKED = -0.12
+#: (name, share of the trials, colour, width), the best first.
+_BANDS = (
+    ("best 10 %", 0.1, BLUE, 2.0),
+    ("next 15 %", 0.25, BAND2, 1.2),
+    ("next 25 %", 0.5, BAND3, 1),
+    ("rest", 1.0, BAND4, 1),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """Trials of similar score."""
+
+    name: str
+    trials: tuple[TrialRecord, ...]
+    colour: str
+    width: float
+
+
+def score_bands(trials: Sequence[TrialRecord]) -> list[Band]:
+    """Divide the trials with a score into bands, the best first; each trial is in one."""
+    ranked = sorted(scored(trials), key=lambda trial: -(trial.score or 0.0))
+    bands = []
+    start = 0
+    for name, share, colour, width in _BANDS:
+        end = math.ceil(share * len(ranked))
+        bands.append(Band(name=name, trials=tuple(ranked[start:end]), colour=colour, width=width))
+        start = end
+    return [band for band in bands if band.trials]
+
+
+def height_on_axis(trial: TrialRecord, one: Slice) -> float:
+    """Return where a trial's line crosses a hyperparameter's axis: 0 at the bottom, 1 at the top."""
+    value = trial.hyperparameters.get(one.name)
+    if value is None:
+        return _NOT_ASKED
+    if (choices := one.choices) is not None:
+        return (choices.index(value) + 0.5) / len(choices)
+    if one.is_logarithmic:
+        return math.log(value / one.low) / math.log(one.high / one.low)
+    return float((value - one.low) / (one.high - one.low))
+
+
+def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice]) -> go.Figure:
+    """Plot one line a trial, the worst band first so that the best lies on top."""
+    bands = score_bands(trials)
+    lines = [_band_lines(band, axes) for band in reversed(bands)]
+    uprights = [
+        {
+            "type": "line",
+            "x0": x,
+            "x1": x,
+            "y0": _NOT_ASKED,
+            "y1": 1,
+            "line": {"color": LINE, "width": 1},
+            "layer": "below",
+        }
+        for x in range(len(axes))
+    ]
+    return figure(
+        *lines,
+        shapes=uprights,
+        annotations=[label for x, one in enumerate(axes) for label in _axis_labels(x, one, scored(trials))],
+        xaxis={
+            "tickvals": list(range(len(axes))),
+            "ticktext": [plain(one.name) for one in axes],
+            "range": [-0.25, len(axes) - 0.6],
+            "showline": False,
+        },
+        yaxis={"visible": False, "range": [_NOT_ASKED - 0.06, 1.06]},
+        legend={"traceorder": "reversed"},
+    )
+
+
+def _band_lines(band: Band, axes: Sequence[Slice]) -> go.Scatter:
+    places: list[float | None] = []
+    numbers: list[str] = []
+    for trial in band.trials:
+        places += [round(height_on_axis(trial, one), 3) for one in axes] + [None]
+        numbers += [f"trial {trial.number}, {percent(trial.score)}"] * (len(axes) + 1)
+    return go.Scatter(
+        x=[*range(len(axes)), None] * len(band.trials),
+        y=places,
+        customdata=numbers,
+        mode="lines",
+        name=f"{band.name} ({len(band.trials)})",
+        line={"color": band.colour, "width": band.width},
+        opacity=0.75,
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _axis_labels(x: int, one: Slice, trials: Sequence[TrialRecord]) -> list[dict[str, object]]:
+    if (choices := one.choices) is not None:
+        marks = [((index + 0.5) / len(choices), plain(setting(choice))) for index, choice in enumerate(choices)]
+    else:
+        marks = [(0.0, setting(one.low)), (1.0, setting(one.high))]
+    if any(trial.hyperparameters.get(one.name) is None for trial in trials):
+        marks.append((_NOT_ASKED, "not asked"))
+    look = {"showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 11, "color": SOFT}, "bgcolor": SURFACE}
+    return [{"x": x, "y": y, "text": text, **look} for y, text in marks]
+
+
+def exhibit(study: StudyRecord) -> Exhibit | None:
+    """Show which combinations score well; None with fewer than two hyperparameters that varied."""
+    axes = slices(study.trials)
+    if len(axes) < 2:  # noqa: PLR2004 - one axis is a slice
+        return None
+    shown = axes[:_SHOWN]
+    top = score_bands(study.trials)[0]
+    finding = (
+        f"The best tenth, {count(len(top.trials), 'trial')}, had {_common_ground(top, shown)}. "
+        "A line below an axis belongs to a trial whose space did not ask for that hyperparameter."
+    )
+    rows = [(one.name, _spread(top.trials, one), _spread(one.trials, one)) for one in axes]
+    plot = Plot(
+        figure=parallel_figure(study.trials, shown),
+        label=f"Parallel coordinates of {count(len(scored(study.trials)), 'trial')}. {finding}",
+        height_px=380,
+        min_width_px=110 * len(shown),
+    )
+    return Exhibit(
+        key="parallel",
+        title="Parallel coordinates",
+        finding=finding,
+        plots=(plot,),
+        table=Table(headers=("Hyperparameter", "Best tenth of the trials", "All trials"), rows=rows),
+        wide=True,
+    )
+
+
+def _common_ground(band: Band, axes: Sequence[Slice]) -> str:
+    return "; ".join(f"{one.name} {_spread(band.trials, one)}" for one in axes[:4])
+
+
+def _spread(trials: Sequence[TrialRecord], one: Slice) -> str:
+    values = [value for trial in trials if (value := trial.hyperparameters.get(one.name)) is not None]
+    if not values:
+        return "not asked"
+    if one.choices is None:
+        return f"{setting(min(values))} to {setting(max(values))}"
+    return " or ".join(sorted({setting(value) for value in values}, key=lambda text: (len(text), text)))

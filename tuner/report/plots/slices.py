@@ -1,0 +1,160 @@
+"""Slices: the score against one hyperparameter at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import plotly.graph_objects as go
+
+from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.importance import is_numeric, varied_hyperparameters
+from tuner.report.markup import Table
+from tuner.report.plots.history import scored
+from tuner.report.theme import BLUE, GREY, figure, log_axis, nines, plain
+from tuner.report.wording import percent, setting
+from tuner.studies.records import StudyRecord, TrialRecord
+
+_SHOWN = 12
+#: Numbers that span this factor are laid out by their logarithm, when their median lies so near the low end.
+_LOG_SPAN, _LOG_CROWDING = 50, 0.15
+#: Values taken from lists (batch sizes, layers) are as few as this.
+_FEW = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """One hyperparameter's values and the trials that had them."""
+
+    name: str
+    trials: tuple[TrialRecord, ...]
+
+    @cached_property
+    def values(self) -> list[Any]:
+        return [trial.hyperparameters[self.name] for trial in self.trials]
+
+    @cached_property
+    def choices(self) -> list[Any] | None:
+        """The distinct values in order, when they are names or few numbers; None for a continuous range."""
+        distinct = {repr(value): value for value in self.values}.values()
+        if is_numeric(list(distinct)):
+            return sorted(distinct) if len(distinct) <= _FEW else None
+        return sorted(distinct, key=str)
+
+    @cached_property
+    def low(self) -> float:
+        """The smallest of numeric values."""
+        return float(min(self.values))
+
+    @cached_property
+    def high(self) -> float:
+        """The largest of numeric values."""
+        return float(max(self.values))
+
+    @cached_property
+    def is_logarithmic(self) -> bool:
+        """True for positive numbers that crowd at the low end of their range, as log-uniform draws do."""
+        if self.choices is not None or self.low <= 0 or self.high / self.low < _LOG_SPAN:
+            return False
+        return bool((median(self.values) - self.low) / (self.high - self.low) < _LOG_CROWDING)
+
+    @cached_property
+    def best_value(self) -> Any:
+        return max(self.trials, key=lambda trial: trial.score or 0.0).hyperparameters[self.name]
+
+
+def slices(trials: Sequence[TrialRecord]) -> list[Slice]:
+    """Return one slice for each hyperparameter that varied, over the trials that have a score and asked for it."""
+    chosen = scored(trials)
+    return [
+        Slice(name=name, trials=tuple(trial for trial in chosen if trial.hyperparameters.get(name) is not None))
+        for name in varied_hyperparameters(chosen)
+    ]
+
+
+def slice_figure(one: Slice) -> go.Figure:
+    """Plot the score against the values: choices side by side, ranges along an axis."""
+    scores = [trial.score or 0.0 for trial in one.trials]
+    axis = nines(scores)
+    choices = one.choices
+    traces = []
+    for state, colour, symbol in (("pruned", GREY, "x-thin-open"), ("complete", BLUE, "circle")):
+        chosen = [trial for trial in one.trials if trial.state == state]
+        traces.append(
+            go.Scatter(
+                x=[_place(trial, one.name, choices) for trial in chosen],
+                y=[axis.place(trial.score) for trial in chosen],
+                customdata=[_hover(trial, one.name) for trial in chosen],
+                mode="markers",
+                showlegend=False,
+                marker={"color": colour, "symbol": symbol, "size": 5, "opacity": 0.6, "line": {"color": colour}},
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    top = sorted(scores)[len(scores) // 5 :]
+    return figure(
+        *traces,
+        xaxis=_value_axis(one, choices),
+        yaxis=axis.axis("", top),
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        title={"text": plain(one.name), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.97},
+    )
+
+
+def _place(trial: TrialRecord, name: str, choices: list[Any] | None) -> float:
+    value = trial.hyperparameters[name]
+    if choices is None:
+        return float(value)
+    # Spread by the trial's number: trials with one value do not hide each other, and a page rendered twice is equal.
+    return choices.index(value) + 0.5 * ((trial.number * 0.618034) % 1 - 0.5)
+
+
+def _hover(trial: TrialRecord, name: str) -> str:
+    return f"trial {trial.number}: {plain(setting(trial.hyperparameters[name]))}, {percent(trial.score)}"
+
+
+def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
+    if choices is not None:
+        names = [plain(setting(choice)) for choice in choices]
+        return {"tickvals": list(range(len(choices))), "ticktext": names, "range": [-0.6, len(choices) - 0.4]}
+    if one.is_logarithmic:
+        return log_axis("", one.values)
+    return {"nticks": 5}
+
+
+def exhibit(study: StudyRecord) -> Exhibit | None:
+    """Show the score against each hyperparameter; None when none varied."""
+    found = slices(study.trials)
+    if not found:
+        return None
+    shown = found[:_SHOWN]
+    left_out = f" The first {_SHOWN} of {len(found)} are drawn." if len(found) > _SHOWN else ""
+    best = ", ".join(f"{one.name} {setting(one.best_value)}" for one in shown)
+    finding = f"The best trial had {best}. Each point is a trial, a cross a pruned one; up is better.{left_out}"
+    rows = [
+        (one.name, setting(one.best_value), percent(_median(one)), str(len(one.trials)), _range(one)) for one in found
+    ]
+    headers = ("Hyperparameter", "Value of the best trial", "Median validation score", "Trials", "Values tried")
+    plots = [
+        Plot(figure=slice_figure(one), label=f"Validation score against {one.name}.", height_px=210) for one in shown
+    ]
+    return Exhibit(
+        key="slices",
+        title="Score by hyperparameter",
+        finding=finding,
+        plots=tuple(plots),
+        table=Table(headers=headers, rows=rows),
+        wide=True,
+    )
+
+
+def _median(one: Slice) -> float:
+    return median(trial.score or 0.0 for trial in one.trials)
+
+
+def _range(one: Slice) -> str:
+    choices = one.choices
+    if choices is None:
+        return f"{setting(one.low)} to {setting(one.high)}"
+    return ", ".join(setting(choice) for choice in choices)

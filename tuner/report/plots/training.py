@@ -1,0 +1,135 @@
+"""Training curves of a final: loss, accuracy and learning rate by epoch, one line a repeat."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.markup import Table
+from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines
+from tuner.report.wording import count, percent, setting
+from tuner.studies.records import EpochRecord, FinalRecord, RetrainRecord
+
+Measure = Callable[[EpochRecord], float | None]
+
+
+def measured(run: RetrainRecord, measure: Measure) -> list[tuple[int, float]]:
+    """Return (epoch, value) where the value was measured."""
+    return [(epoch.epoch, value) for epoch in run.curve if (value := measure(epoch)) is not None]
+
+
+def loss_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
+    """Plot training and validation loss, on a logarithmic axis."""
+    training: Measure = lambda epoch: epoch.loss  # noqa: E731 - one of two measures, named for the reader
+    validation: Measure = lambda epoch: epoch.val_loss  # noqa: E731 - as above
+    shown = [value for run in runs for measure in (training, validation) for _, value in measured(run, measure)]
+    traces = _lines(runs, training, "training", BLUE, "solid")
+    traces += _lines(runs, validation, "validation", ORANGE, "dash")
+    return figure(*traces, xaxis=_epochs(), yaxis=log_axis("loss", shown))
+
+
+def accuracy_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
+    """Plot training and validation accuracy."""
+    training: Measure = lambda epoch: epoch.accuracy  # noqa: E731 - one of two measures, named for the reader
+    validation: Measure = lambda epoch: epoch.val_accuracy  # noqa: E731 - as above
+    shown = [value for run in runs for measure in (training, validation) for _, value in measured(run, measure)]
+    axis = nines(shown)
+    traces = _lines(runs, training, "training", BLUE, "solid", place=axis.place, text=percent)
+    traces += _lines(runs, validation, "validation", ORANGE, "dash", place=axis.place, text=percent)
+    return figure(*traces, xaxis=_epochs(), yaxis=axis.axis("accuracy", shown))
+
+
+def learning_rate_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
+    """Plot the learning rate, on a logarithmic axis."""
+    rate: Measure = lambda epoch: epoch.learning_rate or None  # noqa: E731 - used twice; a logarithm has no zero
+    shown = [value for run in runs for _, value in measured(run, rate)]
+    traces = _lines(runs, rate, "learning rate", GREEN, "solid", shape="hv")
+    return figure(*traces, xaxis=_epochs(), yaxis=log_axis("learning rate", shown))
+
+
+def _epochs() -> dict[str, Any]:
+    return {"title": {"text": "epoch"}}
+
+
+def _lines(
+    runs: Sequence[RetrainRecord],
+    measure: Measure,
+    name: str,
+    colour: str,
+    dash: str,
+    *,
+    place: Callable[[float], float | None] = lambda value: value,
+    text: Callable[[float], str] = setting,
+    shape: str = "linear",
+) -> list[go.Scatter]:
+    drawn = [(run, points) for run in runs if (points := measured(run, measure))]
+    return [
+        go.Scatter(
+            x=[epoch for epoch, _ in points],
+            y=[place(value) for _, value in points],
+            customdata=[f"{name}, seed {run.seed}: {text(value)}" for _, value in points],
+            mode="lines" if len(points) > 1 else "markers",
+            name=name,
+            legendgroup=name,
+            showlegend=index == 0,
+            line={"color": colour, "dash": dash, "width": 1.8, "shape": shape},
+            marker={"color": colour},
+            opacity=0.85,
+            hovertemplate="epoch %{x}<br>%{customdata}<extra></extra>",
+        )
+        for index, (run, points) in enumerate(drawn)
+    ]
+
+
+def exhibit(final: FinalRecord, *, key: str, title: str) -> Exhibit | None:
+    """Show how a final trained; None before its first epoch."""
+    runs = [run for run in final.runs if run.curve]
+    if not runs:
+        return None
+    finding = _finding(runs)
+    drawings = [("Loss", loss_figure(runs)), ("Accuracy", accuracy_figure(runs))]
+    if any(epoch.learning_rate for run in runs for epoch in run.curve):
+        drawings.append(("Learning rate", learning_rate_figure(runs)))
+    plots = [Plot(figure=drawing, label=f"{name} by epoch. {finding}", height_px=290) for name, drawing in drawings]
+    return Exhibit(key=key, title=title, finding=finding, plots=tuple(plots), table=_table(runs), wide=True)
+
+
+def _finding(runs: Sequence[RetrainRecord]) -> str:
+    last = [run.curve[-1] for run in runs]
+    training = [epoch.accuracy for epoch in last if epoch.accuracy is not None]
+    validation = [epoch.val_accuracy for epoch in last if epoch.val_accuracy is not None]
+    ends = f"training accuracy {_range(training)}" if training else "no training accuracy"
+    if validation:
+        ends += f", validation accuracy {_range(validation)}"
+    else:
+        ends += "; no validation curve, the validation images were trained on too"
+    longest = max(epoch.epoch for epoch in last)
+    return f"{count(len(runs), 'repeat')} up to epoch {longest}; at the last epoch {ends}."
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = percent(min(values)), percent(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _table(runs: Sequence[RetrainRecord]) -> Table:
+    rows = [
+        (
+            f"seed {run.seed}, epoch {epoch.epoch}",
+            *(setting(value) for value in (epoch.loss, epoch.val_loss)),
+            *(percent(value) for value in (epoch.accuracy, epoch.val_accuracy)),
+            setting(epoch.learning_rate),
+        )
+        for run in runs
+        for epoch in run.curve
+    ]
+    headers = (
+        "Repeat and epoch",
+        "Training loss",
+        "Validation loss",
+        "Training accuracy",
+        "Validation accuracy",
+        "Learning rate",
+    )
+    return Table(headers=headers, rows=rows)

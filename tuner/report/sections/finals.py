@@ -1,0 +1,158 @@
+"""What retraining the best gave, and where the winner errs."""
+
+from tuner.finals.evaluation import Predictions
+from tuner.report.answer import Answer
+from tuner.report.evidence import Evidence, predicted_classes, tested_runs
+from tuner.report.exhibit import Exhibit, StudyView, render_exhibit
+from tuner.report.markup import Cell, Html, Table, element, render_table
+from tuner.report.mistakes import class_scores, confusion_matrix
+from tuner.report.plots import confusion, discrimination, training
+from tuner.report.sections.errors import render_worst_errors
+from tuner.report.wording import percent, points, settings
+from tuner.studies.records import FinalRecord, StudyRecord
+
+
+def render_finals(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
+    """Write the section of the finals."""
+    study = view.study
+    parts: list[Html | None] = [_none_yet(study)]
+    if study.finals:
+        parts = [_finals_table(view), _training(view, answer), _augmentation(view, answer)]
+    if evidence.problem:
+        parts.append(element("p", evidence.problem, class_="warning"))
+    if evidence.predictions is not None:
+        parts += _mistakes(view, evidence.predictions, evidence.source)
+    return element(
+        "section",
+        element(f"h{view.level}", "Finals", id=view.anchor("finals-title")),
+        *parts,
+        id=view.anchor("finals"),
+        aria_labelledby=view.anchor("finals-title"),
+    )
+
+
+def _none_yet(study: StudyRecord) -> Html:
+    stopped = "The study stopped before its finals." if study.state == "stopped" else "No finals yet."
+    return element("p", f"{stopped} Nothing has been tested: this report holds no test numbers of this study.")
+
+
+def _finals_table(view: StudyView) -> Html:
+    lead = (
+        "Ranked by validation accuracy over confirmation repeats, then retrained; each retrained model met the test "
+        "set once, after its last epoch."
+    )
+    rows = [_final_row(final) for final in sorted(view.study.finals, key=lambda one: one.rank)]
+    headers = (
+        "Rank",
+        "Trial",
+        "Validation, mean of confirmation",
+        "Test, mean ± sd",
+        "Repeats tested",
+        "Hyperparameters",
+    )
+    failures = [
+        f"Rank {final.rank}, seed {run.seed}: {run.failure.kind.replace('_', ' ')}: {run.failure.message}"
+        for final in view.study.finals
+        for run in final.runs
+        if run.failure
+    ]
+    listed = element("ul", *[element("li", failure) for failure in failures], class_="failures") if failures else None
+    table = render_table(Table(headers=headers, rows=rows), label="Finals by rank")
+    return element("div", element("p", lead, class_="lead"), table, listed)
+
+
+def _final_row(final: FinalRecord) -> tuple[str | Cell, ...]:
+    n_tested = len(tested_runs(final))
+    return (
+        str(final.rank),
+        str(final.trial),
+        percent(final.val_accuracy_mean),
+        _test_text(final),
+        f"{n_tested} of {len(final.runs)}",
+        settings(final.hyperparameters),
+    )
+
+
+def _test_text(final: FinalRecord) -> str:
+    if final.test_accuracy_mean is None or final.test_accuracy_sd is None:
+        return percent(final.test_accuracy_mean)
+    return f"{100 * final.test_accuracy_mean:.2f} ± {100 * final.test_accuracy_sd:.2f}\u00a0%"
+
+
+def _training(view: StudyView, answer: Answer) -> Html:
+    final = answer.final or min(view.study.finals, key=lambda one: one.rank)
+    shown = [training.exhibit(final, key="training", title=f"Training of final {final.rank}")]
+    if view.study.without_augmentation is not None:
+        title = f"The same without augmentation (trial {view.study.without_augmentation.trial})"
+        shown.append(training.exhibit(view.study.without_augmentation, key="training-plain", title=title))
+    return _exhibits(view, [exhibit for exhibit in shown if exhibit])
+
+
+def _augmentation(view: StudyView, answer: Answer) -> Html | None:
+    plain = view.study.without_augmentation
+    if plain is None:
+        return None
+    augmented = next((final for final in view.study.finals if final.trial == plain.trial), answer.final)
+    title = element(f"h{view.level + 1}", "With and without augmentation", id=view.anchor("augmentation"))
+    rows = [
+        (name, _test_text(final), f"{len(tested_runs(final))} of {len(final.runs)}", percent(_last_training(final)))
+        for name, final in (("With augmentation", augmented), ("Without augmentation", plain))
+        if final is not None
+    ]
+    headers = ("Retrained", "Test, mean ± sd", "Repeats tested", "Training accuracy, last epoch")
+    table = render_table(Table(headers=headers, rows=rows), label="With and without augmentation")
+    finding = "The comparison is not complete yet."
+    if augmented and augmented.test_accuracy_mean is not None and plain.test_accuracy_mean is not None:
+        change = points(augmented.test_accuracy_mean - plain.test_accuracy_mean)
+        finding = f"Augmentation changes the mean test accuracy of trial {plain.trial} by {change} points."
+    return element("div", title, element("p", finding), table, class_="block")
+
+
+def _last_training(final: FinalRecord) -> float | None:
+    values = [run.curve[-1].accuracy for run in final.runs if run.curve]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _mistakes(view: StudyView, predictions: Predictions, source: str) -> list[Html]:
+    names = view.study.class_names
+    matrix = confusion_matrix(predictions.labels, predicted_classes(predictions), len(names))
+    curves = [
+        discrimination.roc_exhibit(predictions, names, source=source),
+        discrimination.precision_recall_exhibit(predictions, names, source=source),
+    ]
+    return [
+        element(
+            "div",
+            render_exhibit(confusion.exhibit(matrix, names, source=source), view),
+            _class_table(view, predictions, source),
+            class_="exhibits",
+        ),
+        render_worst_errors(view, predictions, source=source),
+        _exhibits(view, [exhibit for exhibit in curves if exhibit]),
+    ]
+
+
+def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html:
+    names = view.study.class_names
+    scores = class_scores(confusion_matrix(predictions.labels, predicted_classes(predictions), len(names)), names)
+    rows = [
+        (
+            Cell(content=score.name, key=index),
+            Cell(content=f"{score.images:,}", key=score.images),
+            *(Cell(content=percent(value), key=value) for value in (score.precision, score.recall, score.f1)),
+        )
+        for index, score in enumerate(scores)
+    ]
+    table = Table(headers=("Class", "Test images", "Precision", "Recall", "F1"), rows=rows)
+    return element(
+        "div",
+        element(f"h{view.level + 1}", "Each class", id=view.anchor("classes")),
+        element("p", f"Test set, {source}."),
+        render_table(table, label="Precision, recall and F1 of each class", sortable=True),
+        class_="exhibit block",
+    )
+
+
+def _exhibits(view: StudyView, exhibits: list[Exhibit]) -> Html:
+    return element("div", *[render_exhibit(exhibit, view) for exhibit in exhibits], class_="exhibits")

@@ -1,0 +1,37 @@
+"""What made these numbers: versions, data, seeds, the definition."""
+
+import json
+
+from tuner.report.exhibit import StudyView
+from tuner.report.markup import Child, Html, definition_list, element
+from tuner.report.wording import moment
+
+
+def render_provenance(view: StudyView) -> Html:
+    """Write the section of the provenance."""
+    study = view.study
+    facts: list[tuple[str, Child]] = [
+        ("Study", study.name),
+        ("Created", moment(study.created_at)),
+        ("Study seed", str(study.seed)),
+        ("Classes", f"{len(study.class_names)}"),
+    ]
+    facts += [(name.replace("_", " "), value) for name, value in study.provenance.items()]
+    facts += [
+        (f"Seeds of final {final.rank}", ", ".join(str(run.seed) for run in final.runs))
+        for final in study.finals
+        if final.runs
+    ]
+    definition = json.dumps(study.definition, indent=2, ensure_ascii=False, default=str)
+    return element(
+        "section",
+        element(f"h{view.level}", "Provenance", id=view.anchor("provenance-title")),
+        definition_list(facts),
+        element(
+            "details",
+            element("summary", "The study's definition"),
+            element("pre", definition, tabindex=0, role="region", aria_label=f"Definition of {study.name}"),
+        ),
+        id=view.anchor("provenance"),
+        aria_labelledby=view.anchor("provenance-title"),
+    )

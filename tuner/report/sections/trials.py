@@ -1,0 +1,80 @@
+"""All trials, sortable by every column."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tuner.report.exhibit import StudyView
+from tuner.report.markup import Cell, Html, Table, element, render_table
+from tuner.report.wording import count, duration, moment, percent, setting
+from tuner.studies.records import TrialRecord
+
+#: Printed on paper; the rest of a long table stays on the screen.
+PRINTED_ROWS = 40
+_MESSAGE_LIMIT = 400
+
+
+def render_trials(view: StudyView) -> Html:
+    """Write the section of the trials."""
+    trials = view.study.trials
+    lead = f"{count(len(trials), 'trial')}. A click on a column's name sorts by it, a second one the other way round."
+    printed = f"On paper: the first {PRINTED_ROWS} rows of {len(trials)}."
+    body = [
+        element("p", lead, class_="lead"),
+        element("p", printed, class_="print-only") if len(trials) > PRINTED_ROWS else None,
+        render_table(
+            _table(trials), label=f"Trials of {view.study.name}", id_=view.anchor("trials-table"), sortable=True
+        ),
+    ]
+    return element(
+        "section",
+        element(f"h{view.level}", "Trials", id=view.anchor("trials-title")),
+        *(body if trials else [element("p", "No trial has begun.")]),
+        id=view.anchor("trials"),
+        aria_labelledby=view.anchor("trials-title"),
+        class_="trials",
+    )
+
+
+def _table(trials: Sequence[TrialRecord]) -> Table:
+    names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
+    any_failed = any(trial.failure for trial in trials)
+    headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Attempts", "Duration", "Finished"]
+    return Table(
+        headers=[*headers, "Failure"] if any_failed else headers,
+        rows=[_row(trial, names, any_failed=any_failed) for trial in trials],
+    )
+
+
+def _row(trial: TrialRecord, names: Sequence[str], *, any_failed: bool) -> list[Cell]:
+    cells = [
+        Cell(content=str(trial.number), key=trial.number),
+        Cell(content=element("span", trial.state, class_=f"state {trial.state}"), key=trial.state),
+        Cell(content=percent(trial.score), key=trial.score),
+        Cell(content=_number(trial.best_epoch), key=trial.best_epoch),
+        Cell(content=str(len(trial.curve)), key=len(trial.curve)),
+        *(_setting_cell(trial, name) for name in names),
+        Cell(content=str(trial.attempts), key=trial.attempts),
+        Cell(content=duration(trial.duration_s), key=trial.duration_s),
+        Cell(content=moment(trial.finished_at), key=trial.finished_at.timestamp() if trial.finished_at else None),
+    ]
+    return [*cells, _failure_cell(trial)] if any_failed else cells
+
+
+def _setting_cell(trial: TrialRecord, name: str) -> Cell:
+    value: Any = trial.hyperparameters.get(name)
+    if name not in trial.hyperparameters:
+        return Cell(content=None, key=None)
+    return Cell(content=setting(value), key=value if isinstance(value, int | float) else str(value))
+
+
+def _failure_cell(trial: TrialRecord) -> Cell:
+    if trial.failure is None:
+        return Cell(content=None, key=None)
+    kind = trial.failure.kind.replace("_", " ")
+    message = trial.failure.message
+    text = message if len(message) <= _MESSAGE_LIMIT else f"{message[:_MESSAGE_LIMIT]}…"
+    return Cell(content=element("span", element("b", kind), f" {text}", class_="message"), key=kind)
+
+
+def _number(value: int | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,115 @@
+"""The palette, and how every figure looks.
+
+Colours are Okabe and Ito's, readable with any colour vision; no meaning hangs on colour alone. Figures are drawn in the
+light colours; `page.js` swaps each for its dark twin, so a colour that is not in `COLOURS` must not be used.
+Source: https://jfly.uni-koeln.de/color/
+"""
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from tuner.report.wording import shortened
+
+#: Name → (light, dark).
+COLOURS: Mapping[str, tuple[str, str]] = {
+    "ink": ("#1c2024", "#e9ebee"),
+    "soft": ("#5b6470", "#a4adb8"),
+    "line": ("#e2e6ea", "#313840"),
+    "surface": ("#fdfdfc", "#14171b"),
+    "raised": ("#f4f5f3", "#1d2126"),
+    "blue": ("#0067a5", "#5db7ec"),
+    "orange": ("#c65100", "#ff9a4d"),
+    "green": ("#00805c", "#35c79b"),
+    "purple": ("#a04a86", "#e391c8"),
+    "grey": ("#8d96a1", "#79838f"),
+    "heat": ("#f2a57c", "#994a16"),
+    "band2": ("#5c9dc6", "#3e87b6"),
+    "band3": ("#a3c4da", "#2f6083"),
+    "band4": ("#d3dde5", "#2b3b48"),
+}
+
+INK, SOFT, LINE, SURFACE, RAISED, BLUE, ORANGE, GREEN, PURPLE, GREY, HEAT, BAND2, BAND3, BAND4 = (
+    light for light, _ in COLOURS.values()
+)
+_FLAWLESS = 1e-4
+#: Over more powers of ten only the powers are labelled.
+_MANY_DECADES = 1.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nines:
+    """An accuracy axis that stretches towards 100 %: 90, 99 and 99.9 % lie equally far apart."""
+
+    #: Where the axis puts 100 %, as an error rate; without an end it would lie infinitely far up.
+    floor: float
+
+    def place(self, accuracy: float | None) -> float | None:
+        """Return where on the axis an accuracy lies."""
+        return None if accuracy is None else -math.log10(max(1 - accuracy, self.floor))
+
+    def axis(self, title: str, accuracies: Sequence[float]) -> dict[str, Any]:
+        """Return Plotly's settings for an axis that shows these accuracies."""
+        errors = [0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002]
+        ticks = {self.place(1 - error): f"{100 * (1 - error):.4g}\u00a0%" for error in errors if error > self.floor}
+        if any(1 - accuracy <= self.floor for accuracy in accuracies):
+            ticks[-math.log10(self.floor)] = "100\u00a0%"
+        places = [self.place(accuracy) or 0.0 for accuracy in accuracies] or [0.0, 1.0]
+        room = 0.06 * (max(places) - min(places)) or 0.1
+        return {
+            "title": {"text": title},
+            "tickvals": list(ticks),
+            "ticktext": list(ticks.values()),
+            "range": [min(places) - room, max(places) + room],
+            "zeroline": False,
+        }
+
+
+def nines(accuracies: Sequence[float]) -> Nines:
+    """Choose the end of the axis: half of the smallest error seen."""
+    return Nines(floor=min((1 - accuracy for accuracy in accuracies if accuracy < 1), default=2 * _FLAWLESS) / 2)
+
+
+def log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
+    """Return Plotly's settings for a logarithmic axis whose ticks are whole numbers written out: 1, 2, 5, 10."""
+    positive = [value for value in values if value > 0] or [1.0]
+    low, high = math.log10(min(positive)), math.log10(max(positive))
+    factors = (1, 2, 5) if high - low < _MANY_DECADES else (1,)
+    ticks = [factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
+    room = 0.05 * (high - low) or 0.1
+    return {
+        "type": "log",
+        "title": {"text": title},
+        "tickvals": ticks,
+        "ticktext": [f"{tick:.4g}" for tick in ticks],
+        "range": [low - room, high + room],
+    }
+
+
+def plain(text: str) -> str:
+    """Neutralise text from records: Plotly reads `<b>`, `<a href>` and entities in every name, tick and hover text."""
+    return html.escape(shortened(text), quote=False)
+
+
+def figure(*traces: go.Scatter | go.Bar | go.Heatmap, **layout: Any) -> go.Figure:
+    """Lay traces out in the house style."""
+    axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE, "automargin": True, "ticks": ""}
+    style = go.layout.Template(
+        layout={
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": "system-ui, sans-serif", "size": 13, "color": SOFT},
+            "margin": {"l": 8, "r": 12, "t": 30, "b": 8},
+            "xaxis": axis | {"showgrid": False, "zeroline": False, "title": {"standoff": 8}},
+            "yaxis": axis | {"title": {"standoff": 8}},
+            "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+            "hoverlabel": {"bgcolor": RAISED, "bordercolor": LINE, "font": {"color": INK}},
+            "hovermode": "closest",
+            "bargap": 0.35,
+        }
+    )
+    return go.Figure(data=list(traces), layout={"template": style, **layout})

@@ -1,0 +1,75 @@
+"""Numbers as people read them. A no-break space stands before every unit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+#: Stands where a number would, an en dash.
+NO_VALUE = "\u2013"
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+
+
+def percent(fraction: float | None, *, digits: int = 2) -> str:
+    """Write a fraction in [0, 1] as a percentage, a dash for None."""
+    return NO_VALUE if fraction is None else f"{100 * fraction:.{digits}f}\u00a0%"
+
+
+def points(fraction: float, *, digits: int = 2) -> str:
+    """Write a difference of two fractions in percentage points, with its sign."""
+    return f"{100 * fraction:+.{digits}f}".replace("-", "\u2212")
+
+
+def interval(low: float, high: float) -> str:
+    """Write both ends in percent."""
+    return f"{100 * low:.2f}\u2013{100 * high:.2f}\u00a0%"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number with its noun: `1 trial`, `2 trials`."""
+    return f"{number:,}\u00a0{noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in its two largest units."""
+    if seconds is None:
+        return NO_VALUE
+    whole = round(seconds)
+    if whole < _MINUTE_S:
+        return f"{whole}\u00a0s" if seconds >= 1 or seconds == 0 else f"{seconds:.2f}\u00a0s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S}\u00a0min {whole % _MINUTE_S}\u00a0s"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S}\u00a0h {whole % _HOUR_S // _MINUTE_S}\u00a0min"
+    return f"{whole // _DAY_S}\u00a0d {whole % _DAY_S // _HOUR_S}\u00a0h"
+
+
+def moment(time: datetime | None) -> str:
+    """Write a UTC time to the second."""
+    return NO_VALUE if time is None else f"{time:%Y-%m-%d %H:%M:%S}\u00a0UTC"
+
+
+def setting(value: Any) -> str:
+    """Write one hyperparameter's value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "none" if value is None else str(value)
+
+
+def settings(hyperparameters: Mapping[str, Any]) -> str:
+    """Write all hyperparameters in one line."""
+    return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
+
+
+def listing(words: Iterable[str]) -> str:
+    """Join words as a sentence does: `a, b and c`."""
+    known: Sequence[str] = list(words)
+    return " and ".join([", ".join(known[:-1]), known[-1]]) if len(known) > 1 else "".join(known)
+
+
+def shortened(text: str, *, width: int = 28) -> str:
+    """Cut the middle out of a long text; its ends tell it apart."""
+    half = (width - 1) // 2
+    return text if len(text) <= width else f"{text[:half]}…{text[-half:]}"
