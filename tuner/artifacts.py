@@ -17,6 +17,10 @@ class ArtifactNotFoundError(TunerError):
     """No artifact has that path."""
 
 
+class ArtifactNotWrittenError(TunerError):
+    """The disk is full, or the store refuses the file."""
+
+
 class ArtifactStore:
     """Bytes by path below one folder or URL."""
 
@@ -29,7 +33,7 @@ class ArtifactStore:
         """Write the file whole or not at all; an older one of that path is replaced.
 
         Raises:
-            TunerError: The disk is full or the store refuses the file.
+            ArtifactNotWrittenError: The disk is full or the store refuses the file.
         """
         target = f"{self._root}/{path}"
         try:
@@ -38,7 +42,10 @@ class ArtifactStore:
             else:
                 self._fs.pipe_file(target, content)
         except OSError as error:
-            raise TunerError(f"Could not write {self.location(path)}: {error.strerror or error}.") from error
+            raise ArtifactNotWrittenError(
+                f"Could not write {self.location(path)}: {error.strerror or error}. "
+                "Make room there, or choose another place with TUNER_ARTIFACTS."
+            ) from error
 
     def read(self, path: str) -> bytes:
         """Return the file's bytes.

@@ -1,5 +1,63 @@
-"""What a person types."""
+"""What a person types: one module a noun, no logic.
+
+Every command imports what it needs when it runs, so that `tuner --help` stays fast.
+"""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from tuner.cli import space, study, trial
+from tuner.cli.doctor import doctor
+from tuner.cli.finals import finals
+from tuner.cli.options import StorageOption, note_storage
+from tuner.cli.predict import predict
+from tuner.cli.report import report
+from tuner.cli.run import run
+from tuner.cli.status import status
+from tuner.cli.submit import submit
+from tuner.cli.worker import worker
+from tuner.cli.workers import workers
+from tuner.errors import TunerError
+
+app = typer.Typer(
+    name="tuner",
+    help="Hyperparameter search for Keras image classifiers: many workers, exact budgets, honest finals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.add_typer(study.app, name="study")
+app.add_typer(trial.app, name="trial")
+for command in (worker, workers, finals, report, predict, submit, status, doctor):
+    app.command()(command)
+app.add_typer(space.app, name="space")
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        typer.echo(f"tuner {version('tuner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    *,
+    storage: StorageOption = None,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    note_storage(storage)
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; an error that a person can act on is one line and an exit status."""
+    try:
+        app()
+    except TunerError as error:
+        sys.stderr.write(f"tuner: {error}\n")
+        sys.exit(error.exit_status)

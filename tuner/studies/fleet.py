@@ -1,7 +1,8 @@
-"""Workers as the database knows them, and how far the studies are: what `tuner status` and the progress display show."""
+"""Workers as the database knows them, and how far studies are: what `tuner status` and the progress display show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -123,61 +124,119 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
     ]
 
 
-def read_progress(storage: Storage, study: Study) -> StudyProgress:
-    """Count the study's slots; cheap enough to be asked every second."""
-    outcome_state = slots.c.outcome["state"].as_string()
-    score = slots.c.outcome["score"].as_float()
-    counts = (
+@dataclass(frozen=True, kw_only=True)
+class FinishedSlot:
+    """A slot that has its outcome, in short."""
+
+    id: int
+    stage: str
+    trial: int | None
+    #: `complete`, `pruned` or `failed`.
+    outcome: str
+    epochs: int
+    score: float | None
+    test_accuracy: float | None
+    failure: str | None
+
+
+def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list[FinishedSlot]:
+    """Return the slots that finished after that time (seconds since 1970), in their order."""
+    outcome = slots.c.outcome
+    query = (
         sa.select(
-            slots.c.stage, slots.c.state, outcome_state.label("outcome"), sa.func.count().label("n"), sa.func.max(score)
+            slots.c.id,
+            slots.c.stage,
+            slots.c.epoch,
+            slots.c.trial_number,
+            slots.c.job,
+            outcome["state"].as_string().label("outcome"),
+            outcome["score"].as_float().label("score"),
+            outcome["test_accuracy"].as_float().label("test_accuracy"),
+            outcome[("failure", "kind")].as_string().label("failure"),
         )
-        .where(slots.c.study_id == study.id)
-        .group_by(slots.c.stage, slots.c.state, outcome_state)
-    )
-    recent = (
-        sa.select(slots.c.finished_at)
-        .where(slots.c.study_id == study.id, slots.c.stage == "search", slots.c.finished_at.is_not(None))
-        .order_by(slots.c.finished_at.desc())
-        .limit(_RATE_TRIALS)
+        .where(slots.c.study_id == study.id, slots.c.finished_at > after)
+        .order_by(slots.c.finished_at)
     )
     with storage.engine.connect() as connection:
-        state, stop_reason, budget = connection.execute(
-            sa.select(studies.c.state, studies.c.stop_reason, studies.c.budget).where(studies.c.id == study.id)
-        ).one()
-        rows = connection.execute(counts).all()
-        finished_at = list(connection.scalars(recent))
-        now: float = connection.scalar(sa.select(database_time()))
-        first_start = connection.scalar(
-            sa.select(sa.func.min(slots.c.started_at)).where(slots.c.study_id == study.id, slots.c.stage == "search")
+        rows = connection.execute(query).all()
+    return [
+        FinishedSlot(
+            id=row.id,
+            stage=row.stage,
+            trial=row.trial_number if row.stage == "search" else row.job.get("trial"),
+            outcome=row.outcome or "complete",
+            epochs=row.epoch,
+            score=row.score,
+            test_accuracy=row.test_accuracy,
+            failure=row.failure,
         )
-    search = [row for row in rows if row.stage == "search"]
-    by_outcome = {
-        name: sum(row.n for row in search if row.outcome == name) for name in ("complete", "pruned", "failed")
-    }
-    by_state = {name: sum(row.n for row in search if row.state == name) for name in ("leased", "waiting")}
-    rate = _trials_per_hour(finished_at, first_start, now)
-    left = by_state["leased"] + by_state["waiting"]
-    jobs = [row for row in rows if row.stage != "search"]
+        for row in rows
+    ]
+
+
+def read_progress(storage: Storage, study: Study) -> StudyProgress:
+    """Count the study's slots; cheap enough to be asked every second."""
+    with storage.engine.connect() as connection:
+        now, state, stop_reason, budget = connection.execute(
+            sa.select(database_time(), studies.c.state, studies.c.stop_reason, studies.c.budget).where(
+                studies.c.id == study.id
+            )
+        ).one()
+        counts = connection.execute(_counts(study)).all()
+        search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
+        finished_at = list(
+            connection.scalars(
+                sa.select(slots.c.finished_at)
+                .where(search, slots.c.finished_at.is_not(None))
+                .order_by(slots.c.finished_at.desc())
+                .limit(_RATE_TRIALS)
+            )
+        )
+        first_start = connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search))
+    trials = [row for row in counts if row.stage == "search"]
+    jobs = [row for row in counts if row.stage != "search"]
+    left = _sum(trials, state="leased") + _sum(trials, state="waiting")
+    rate = _trials_per_hour(finished_at, first_start, now if left else None)
     return StudyProgress(
         name=study.name,
         state=state,
         budget=budget,
-        complete=by_outcome["complete"],
-        pruned=by_outcome["pruned"],
-        failed=by_outcome["failed"],
-        running=by_state["leased"],
-        waiting=by_state["waiting"],
-        best_score=max((row[-1] for row in search if row[-1] is not None), default=None),
-        finals_done=sum(row.n for row in jobs if row.state == "done"),
+        complete=_sum(trials, outcome="complete"),
+        pruned=_sum(trials, outcome="pruned"),
+        failed=_sum(trials, outcome="failed"),
+        running=_sum(trials, state="leased"),
+        waiting=_sum(trials, state="waiting"),
+        best_score=max((row.best for row in trials if row.best is not None), default=None),
+        finals_done=_sum(jobs, state="done"),
         finals_planned=sum(row.n for row in jobs),
         trials_per_hour=rate,
-        time_left_s=left / rate * 3600 if rate and left else (0.0 if not left else None),
+        time_left_s=0.0 if not left else left / rate * 3600 if rate else None,
         stop_reason=stop_reason,
     )
 
 
-def _trials_per_hour(finished_at: Sequence[float], first_start: float | None, now: float) -> float | None:
+def _counts(study: Study) -> sa.Select[Any]:
+    outcome = slots.c.outcome["state"].as_string()
+    return (
+        sa.select(
+            slots.c.stage,
+            slots.c.state,
+            outcome.label("outcome"),
+            sa.func.count().label("n"),
+            sa.func.max(slots.c.outcome["score"].as_float()).label("best"),
+        )
+        .where(slots.c.study_id == study.id)
+        .group_by(slots.c.stage, slots.c.state, outcome)
+    )
+
+
+def _sum(rows: Sequence[Any], **wanted: str) -> int:
+    return sum(row.n for row in rows if all(getattr(row, key) == value for key, value in wanted.items()))
+
+
+def _trials_per_hour(finished_at: Sequence[float], first_start: float | None, now: float | None) -> float | None:
+    """Return the rate over the last finished trials, newest first; `now` is None when none is left to wait for."""
     if not finished_at or first_start is None:
         return None
     since = first_start if len(finished_at) < _RATE_TRIALS else finished_at[-1]
-    return 3600 * len(finished_at) / max(now - since, 1e-3)
+    return 3600 * len(finished_at) / max((now or finished_at[0]) - since, 1e-3)

@@ -1,6 +1,7 @@
 """From creation to deletion: what may happen to a whole study."""
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,7 +129,7 @@ def find_study(storage: Storage, name: str) -> Study:
         id=row.id,
         name=row.name,
         optuna_study_id=row.optuna_study_id,
-        definition=StudyDefinition.model_validate(row.definition),
+        definition=StudyDefinition.from_json(json.dumps(row.definition)),
         class_names=tuple(row.class_names),
         provenance=row.provenance,
         state=row.state,

@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
+from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.records import (
     EnsembleRecord,
@@ -51,6 +52,26 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
         ensemble=_ensemble(rows),
         stop_reason=study.stop_reason,
     )
+
+
+class TrialNotFoundError(TunerError):
+    """The study has no trial of that number."""
+
+    def __init__(self, record: StudyRecord, number: int) -> None:
+        begun = len(record.trials) - len(record.trials_in("waiting"))
+        super().__init__(f"Study {record.name!r} has no trial {number} yet; it has begun {begun} of {record.budget}.")
+
+
+def pick_trial(record: StudyRecord, number: int) -> TrialRecord:
+    """Return the trial of that number.
+
+    Raises:
+        TrialNotFoundError: There is none.
+    """
+    for trial in record.trials:
+        if trial.number == number:
+            return trial
+    raise TrialNotFoundError(record, number)
 
 
 def read_slots(storage: Storage, study_id: int) -> Sequence[Any]:

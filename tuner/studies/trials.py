@@ -20,8 +20,8 @@ SLOT_ATTRIBUTE = "slot"
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
-def open_trial(storage: Storage, study: Study, lease: Lease) -> optuna.Trial:
-    """Return the slot's trial in Optuna, created at the first claim.
+def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Trial, frozenset[int]]:
+    """Return the slot's trial in Optuna, created at the first claim, and the epochs that it has reported.
 
     Not by `Study.ask`: a worker that died after it and before noting the number would leave a trial that belongs to
     no slot. Here the new trial names its slot from the first moment.
@@ -37,10 +37,11 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> optuna.Trial:
                 study.optuna_study_id,
                 optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={SLOT_ATTRIBUTE: lease.position}),
             )
-    number = storage.optuna.get_trial_number_from_id(trial_id)
+    stored = storage.optuna.get_trial(trial_id)
     if lease.trial_id is None:
-        bind_trial(storage.engine, lease, trial_id=trial_id, trial_number=number)
-    return optuna.Trial(open_optuna_study(storage, study, trial_number=number), trial_id)
+        bind_trial(storage.engine, lease, trial_id=trial_id, trial_number=stored.number)
+    trial = optuna.Trial(open_optuna_study(storage, study, trial_number=stored.number), trial_id)
+    return trial, frozenset(stored.intermediate_values)
 
 
 def open_optuna_study(storage: Storage, study: Study, *, trial_number: int) -> optuna.Study:

@@ -1,0 +1,50 @@
+"""Options that many commands share."""
+
+from typing import Annotated
+
+import typer
+
+from tuner.settings import Settings, read_settings
+
+StorageOption = Annotated[
+    str | None,
+    typer.Option("--storage", help="Database URL; TUNER_STORAGE otherwise, and without it SQLite in .tuner/."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+StudyArgument = Annotated[str, typer.Argument(help="Name of the study.", metavar="NAME")]
+StudiesArgument = Annotated[
+    list[str] | None, typer.Argument(help="Names of studies; all studies without.", metavar="[NAME ...]")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one setting, as in search.trials=200.", metavar="KEY=VALUE")
+]
+UntilDoneOption = Annotated[bool, typer.Option("--until-done", help="End when the studies are done or stopped.")]
+CountOption = Annotated[str, typer.Option("-n", "--workers", help="How many workers: a number, or auto.")]
+PerGpuOption = Annotated[int, typer.Option(min=1, help="Workers that share a GPU.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, gpu:0 or auto.")]
+
+#: What `tuner --storage URL COMMAND` was given; a command's own --storage wins.
+_given_before_the_command: list[str] = []
+
+
+def note_storage(url: str | None) -> None:
+    """Remember the --storage that stood before the command."""
+    _given_before_the_command[:] = [url] if url else []
+
+
+def settings_for(storage: str | None) -> Settings:
+    """Return the settings with the --storage flag, wherever it stood, applied."""
+    return read_settings(storage=storage or next(iter(_given_before_the_command), None))
+
+
+def parse_count(count: str) -> int | None:
+    """Read `auto` as None, and a number of at least 1.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    if count == "auto":
+        return None
+    if not count.isdigit() or int(count) < 1:
+        raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint="--workers")
+    return int(count)

@@ -1,0 +1,54 @@
+"""`tuner status`: what the workers do."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tuner.cli.options import JsonOption, StorageOption, settings_for
+from tuner.cli.output import open_console, print_json
+
+if TYPE_CHECKING:
+    from tuner.studies.storage import Storage
+
+
+def status(
+    *,
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Show workers, their devices and trials, trials an hour and the time left."""
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        if as_json:
+            print_json(_as_json(opened))
+            return
+        from rich.live import Live
+
+        from tuner.workers.display import draw_fleet
+
+        if not watch:
+            open_console().print(draw_fleet(opened))
+            return
+        with Live(draw_fleet(opened), console=open_console(), auto_refresh=False) as live:
+            while True:
+                time.sleep(2)
+                live.update(draw_fleet(opened), refresh=True)
+
+
+def _as_json(storage: "Storage") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from tuner.studies.fleet import read_progress, read_workers
+    from tuner.studies.lifecycle import find_studies
+
+    progress = [read_progress(storage, study) for study in find_studies(storage, []) if study.state == "searching"]
+    rates = [now.trials_per_hour for now in progress if now.trials_per_hour is not None]
+    left = [now.time_left_s for now in progress if now.time_left_s is not None]
+    return {
+        "workers": [asdict(worker) for worker in read_workers(storage)],
+        "trials_per_hour": sum(rates) if rates else None,
+        "time_left_s": max(left) if left else None,
+    }

@@ -1,0 +1,266 @@
+"""`tuner study`: create, list, show, extend, stop, resume, delete and export studies."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgument, settings_for
+from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
+
+if TYPE_CHECKING:
+    from tuner.studies.records import StudyRecord
+
+app = typer.Typer(help="Studies: create them, look at them, change their budget.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    definition: Annotated[
+        Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")
+    ] = None,
+    *,
+    space: Annotated[str | None, typer.Option(help="mlp, cnn, resnet or package.module:Object.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A dataset's name or path; mnist without.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study; DATASET-SPACE without.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the search.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a trial that is not pruned.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="tpe, random, gp, grid, qmc or cmaes.")] = None,
+    pruner: Annotated[str | None, typer.Option(help="asha, hyperband, median, percentile, patient or none.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Every random number follows from it.")] = None,
+    changes: SetOption = None,
+    storage: StorageOption = None,
+) -> None:
+    """Create a study from a file, or from flags; workers then find it by themselves."""
+    from tuner.studies.definition import make_definition, read_definition
+
+    flags = {
+        "space": space, "dataset": dataset, "name": name, "search.trials": trials, "search.epochs": epochs,
+        "search.sampler": sampler, "search.pruner": pruner, "seed": seed,
+    }  # fmt: skip
+    if definition is not None:
+        given = [f"{key}={_toml_value(value)}" for key, value in flags.items() if value is not None]
+        wanted = read_definition(definition, [*given, *(changes or [])])
+    elif space is None:
+        raise typer.BadParameter("Give a definition file or --space.", param_hint="FILE")
+    else:
+        wanted = make_definition(
+            space=space,
+            dataset=dataset or "mnist",
+            name=name,
+            trials=trials,
+            epochs=epochs,
+            sampler=sampler,
+            pruner=pruner,
+            seed=seed,
+            overrides=changes or [],
+        )
+    settings = settings_for(storage)
+    with open_progress_console().status("Checking the dataset and the space …"):
+        from tuner.training.backend import load_backend
+
+        load_backend()
+        from tuner.studies.storage import open_storage
+        from tuner.workers.creation import create_study
+
+        with open_storage(settings.storage) as opened:
+            study = create_study(opened, wanted, data_dir=settings.data_dir)
+    typer.echo(f"Created study {study.name} with a budget of {study.budget} trials.")
+    typer.echo(f"Run it with `tuner workers {study.name} --until-done`.")
+
+
+@app.command("list")
+def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) -> None:
+    """List all studies with their progress."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from tuner.studies.fleet import read_progress
+    from tuner.studies.lifecycle import find_studies
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        progress = [(study, read_progress(opened, study)) for study in find_studies(opened, [])]
+    if as_json:
+        print_json(
+            [
+                {"space": study.definition.space, "dataset": study.definition.dataset, **asdict(now)}
+                for study, now in progress
+            ]
+        )
+        return
+    if not progress:
+        open_progress_console().print("No studies yet. Create one with `tuner study create --space cnn`.")
+        return
+    table = Table("study", "space", "dataset", "state", "trials", "best validation accuracy", box=None)
+    for study, now in progress:
+        table.add_row(
+            study.name,
+            study.definition.space,
+            Path(study.definition.dataset).name,
+            now.state,
+            f"{now.finished}/{now.budget}",
+            format_percent(now.best_score),
+        )
+    open_console().print(table)
+
+
+@app.command()
+def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOption = None) -> None:
+    """Show a study: its trials, its best configuration, its finals."""
+    from tuner.studies.export import study_as_json
+
+    record = _load(name, storage)
+    if as_json:
+        print_json(study_as_json(record))
+    else:
+        _print_study(record)
+
+
+@app.command()
+def extend(
+    name: StudyArgument,
+    *,
+    trials: Annotated[int, typer.Option(min=1, help="Trials to add to the budget.")],
+    storage: StorageOption = None,
+) -> None:
+    """Add trials to a study's budget."""
+    from tuner.studies.lifecycle import extend_study
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        study = extend_study(opened, name, n_trials=trials)
+    typer.echo(
+        f"Study {name} now has a budget of {study.budget} trials. Go on with `tuner workers {name} --until-done`."
+    )
+
+
+@app.command()
+def stop(name: StudyArgument, *, storage: StorageOption = None) -> None:
+    """Give out no more trials of a study; those in training end with their epoch and keep their checkpoint."""
+    from tuner.studies.lifecycle import find_study, stop_study
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        stop_study(opened, find_study(opened, name).id)
+        study = find_study(opened, name)
+    typer.echo(
+        f"Study {name} is {study.state}." + (f" Go on with `tuner study resume {name}`." * (study.state == "stopped"))
+    )
+
+
+@app.command()
+def resume(name: StudyArgument, *, storage: StorageOption = None) -> None:
+    """Let a stopped study go on."""
+    from tuner.studies.lifecycle import resume_study
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        study = resume_study(opened, name)
+    typer.echo(f"Study {name} is {study.state} again. Run it with `tuner workers {name} --until-done`.")
+
+
+@app.command()
+def delete(
+    name: StudyArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Delete a study with its trials, checkpoints and bundles."""
+    from tuner.artifacts import ArtifactStore
+    from tuner.studies.lifecycle import delete_study, find_study
+    from tuner.studies.storage import open_storage
+
+    settings = settings_for(storage)
+    with open_storage(settings.storage) as opened:
+        study = find_study(opened, name)
+        if not yes:
+            typer.confirm(f"Delete study {name} with all its trials and files?", abort=True, err=True)
+        delete_study(opened, study)
+    ArtifactStore(settings.artifacts).delete(name)
+    typer.echo(f"Deleted study {name}.")
+
+
+@app.command()
+def export(
+    name: StudyArgument,
+    *,
+    to: Annotated[Path, typer.Option("--to", help="File to write, ending in .csv or .json.", metavar="FILE")],
+    storage: StorageOption = None,
+) -> None:
+    """Write every trial with its curve to a file."""
+    from tuner.studies.export import export_trials
+
+    record = _load(name, storage)
+    export_trials(record, to)
+    typer.echo(f"Wrote {len(record.trials)} trials to {to}.")
+
+
+def _load(name: str, storage: str | None) -> "StudyRecord":
+    from tuner.studies.reading import load_study
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        return load_study(opened, name)
+
+
+def _toml_value(value: str | int) -> str:
+    # A path or a name may look like a number; quotes keep it text.
+    return str(value) if isinstance(value, int) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _print_study(record: "StudyRecord") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = open_console()
+    done = len(record.trials_in("complete", "pruned", "failed"))
+    console.print(
+        f"[bold]{record.name}[/]: {record.space} on {escape(record.dataset)}, {record.state}", highlight=False
+    )
+    if record.stop_reason:
+        console.print(f"[red]Stopped: {escape(record.stop_reason)}[/]", highlight=False)
+    console.print(
+        f"{done}/{record.budget} trials: "
+        + ", ".join(
+            f"{len(record.trials_in(state))} {state}"  # type: ignore[arg-type]  # the five states
+            for state in ("complete", "pruned", "failed", "running", "waiting")
+        ),
+        highlight=False,
+    )
+    if record.best:
+        console.print(
+            f"Best: trial {record.best.number}, validation accuracy {format_percent(record.best.score)} "
+            f"at epoch {record.best.best_epoch}",
+            highlight=False,
+        )
+        table = Table("hyperparameter", "value", box=None)
+        for key, value in record.best.hyperparameters.items():
+            table.add_row(escape(key), f"{value:.4g}" if isinstance(value, float) else escape(str(value)))
+        console.print(table)
+    if record.finals:
+        table = Table("rank", "trial", "validation (mean)", "test (mean ± sd)", "repeats", "bundle", box=None)
+        for final in record.finals:
+            sd = "" if final.test_accuracy_sd is None else f" ± {100 * final.test_accuracy_sd:.2f}"
+            table.add_row(
+                str(final.rank),
+                str(final.trial),
+                format_percent(final.val_accuracy_mean),
+                format_percent(final.test_accuracy_mean) + sd,
+                f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}",
+                escape(final.bundle or "-"),
+            )
+        console.print(table)
+    if record.ensemble:
+        console.print(
+            f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}",
+            highlight=False,
+        )
+    for trial in record.trials_in("failed"):
+        if trial.failure:
+            console.print(
+                f"[red]Trial {trial.number} failed ({trial.failure.kind}):[/] {escape(trial.failure.message)}",
+                highlight=False,
+            )

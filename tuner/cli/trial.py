@@ -1,0 +1,89 @@
+"""`tuner trial`: look at one trial, or run it again."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import JsonOption, StorageOption, StudyArgument, settings_for
+from tuner.cli.output import format_duration, format_percent, open_console, open_progress_console, print_json
+
+if TYPE_CHECKING:
+    from tuner.studies.records import TrialRecord
+
+app = typer.Typer(help="Trials: what one drew and how it learned.", no_args_is_help=True)
+NumberArgument = Annotated[int, typer.Argument(help="Number of the trial.", metavar="N", min=0)]
+
+
+@app.command()
+def show(
+    name: StudyArgument, number: NumberArgument, *, as_json: JsonOption = False, storage: StorageOption = None
+) -> None:
+    """Show a trial's hyperparameters, curve and failure."""
+    from tuner.studies.export import trial_as_json
+    from tuner.studies.reading import load_study, pick_trial
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        trial = pick_trial(load_study(opened, name), number)
+    if as_json:
+        print_json(trial_as_json(trial))
+    else:
+        _print_trial(trial)
+
+
+@app.command()
+def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOption = None) -> None:
+    """Train a finished trial again with its values and seed, and compare the curves; nothing is stored.
+
+    Exit status 1 when a curve differs: other package versions, another backend, or a GPU.
+    """
+    from tuner.studies.reading import load_study, pick_trial
+    from tuner.studies.storage import open_storage
+
+    settings = settings_for(storage)
+    with open_storage(settings.storage) as opened:
+        record = load_study(opened, name)
+    trial = pick_trial(record, number)
+    from tuner.training.backend import load_backend
+
+    load_backend()
+    from tuner.workers.replay import replay_trial
+
+    console = open_progress_console()
+    differing = 0
+    for before, now in replay_trial(record, trial, data_dir=settings.data_dir):
+        equal = before.val_accuracy == now.val_accuracy and before.loss == now.loss
+        differing += not equal
+        console.print(
+            f"epoch {now.epoch}: validation accuracy {format_percent(now.val_accuracy, decimals=4)}, "
+            + ("as before" if equal else f"before {format_percent(before.val_accuracy, decimals=4)}"),
+            highlight=False,
+        )
+    if differing:
+        console.print(f"{differing} epochs differ.")
+        raise typer.Exit(1)
+    console.print("The curve is the same.")
+
+
+def _print_trial(trial: "TrialRecord") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = open_console()
+    console.print(
+        f"Trial {trial.number}: {trial.state}, validation accuracy {format_percent(trial.score)}, "
+        f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
+        highlight=False,
+    )
+    values = Table("hyperparameter", "value", box=None)
+    for key, value in trial.hyperparameters.items():
+        values.add_row(escape(key), f"{value:.4g}" if isinstance(value, float) else escape(str(value)))
+    console.print(values)
+    curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", box=None)
+    for epoch in trial.curve:
+        numbers = [epoch.loss, epoch.accuracy, epoch.val_loss, epoch.val_accuracy]
+        curve.add_row(str(epoch.epoch), *("-" if value is None else f"{value:.4f}" for value in numbers))
+    console.print(curve)
+    if trial.failure:
+        console.print(f"[red]{trial.failure.kind}[/]: {escape(trial.failure.message)}", highlight=False)
+        console.print(escape(trial.failure.traceback), highlight=False)

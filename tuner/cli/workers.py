@@ -1,0 +1,40 @@
+"""`tuner workers`: a pool of worker processes on this machine."""
+
+import typer
+
+from tuner.cli.options import (
+    CountOption,
+    DeviceOption,
+    PerGpuOption,
+    StorageOption,
+    StudiesArgument,
+    UntilDoneOption,
+    parse_count,
+    settings_for,
+)
+
+
+def workers(
+    studies: StudiesArgument = None,
+    *,
+    count: CountOption = "auto",
+    per_gpu: PerGpuOption = 1,
+    device: DeviceOption = "auto",
+    until_done: UntilDoneOption = False,
+    storage: StorageOption = None,
+) -> None:
+    """Train for these studies, or for all, with one process for each share of this machine.
+
+    Ctrl-C lets the workers finish their epochs; a second one ends them at once.
+    """
+    from tuner.workers.pool import run_pool
+
+    status = run_pool(
+        settings_for(storage),
+        studies or [],
+        n_workers=parse_count(count),
+        per_gpu=per_gpu,
+        device=device,
+        until_done=until_done,
+    )
+    raise typer.Exit(status)

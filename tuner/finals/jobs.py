@@ -1,0 +1,183 @@
+"""The work of one slot after the search: a confirmation, a retraining with its one test, the ensemble."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import sqlalchemy as sa
+
+from tuner.artifacts import ArtifactStore
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.test_set import load_test_set
+from tuner.errors import TunerError
+from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
+from tuner.finals.ensemble import soft_vote
+from tuner.finals.evaluation import Predictions, read_predictions, write_predictions
+from tuner.finals.fitting import OnEpoch, Schedule, fit, scored_outcome
+from tuner.finals.study_data import DataUnavailableError, load_final_data, load_search_data
+from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.studies.lifecycle import Study
+from tuner.studies.schema import slots
+from tuner.studies.slots import Lease
+from tuner.studies.storage import Storage
+from tuner.training.annealing import Annealing
+from tuner.training.augmentation import Augmentation
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.predictions import predict_probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobContext:
+    """Where a job finds its data and leaves its files."""
+
+    storage: Storage
+    artifacts: ArtifactStore
+    data_dir: Path
+    study: Study
+    lease: Lease
+    #: Called after each epoch; may raise to end the job.
+    on_epoch: OnEpoch
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the slot's training is kept until its outcome is stored."""
+        return Checkpoint(self.artifacts, f"{self.study.name}/checkpoints/slot-{self.lease.slot_id}")
+
+
+def run_confirmation(context: JobContext) -> dict[str, Any]:
+    """Train a configuration again as the search did, with another seed."""
+    definition = context.study.definition
+    job = context.lease.job
+    _, epochs = fit(
+        open_space(definition.space),
+        fixed_hyperparameters(job["hyperparameters"]),
+        load_search_data(definition, data_dir=context.data_dir, data_sha256=context.study.provenance["data_sha256"]),
+        Schedule(
+            epochs=definition.finals.confirm_epochs or definition.search.epochs,
+            seed=job["seed"],
+            batch_size=definition.search.batch_size,
+        ),
+        on_epoch=context.on_epoch,
+        checkpoint=context.checkpoint,
+    )
+    return scored_outcome("complete", epochs, job["hyperparameters"])
+
+
+def run_retraining(context: JobContext) -> dict[str, Any]:
+    """Retrain a configuration with augmentation and annealing, then test it: once, at the last epoch."""
+    definition = context.study.definition
+    job = context.lease.job
+    finals = definition.finals
+    data = load_final_data(definition, data_dir=context.data_dir, data_sha256=context.study.provenance["data_sha256"])
+    model, epochs = fit(
+        open_space(definition.space),
+        fixed_hyperparameters(job["hyperparameters"]),
+        data,
+        Schedule(
+            epochs=finals.epochs or definition.search.epochs,
+            seed=job["seed"],
+            batch_size=definition.search.batch_size,
+            augmentation=Augmentation(**finals.augmentation.model_dump()) if job["augmented"] else None,
+            annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
+        ),
+        on_epoch=context.on_epoch,
+        checkpoint=context.checkpoint,
+    )
+    tested = _test(context, model)
+    return {
+        "state": "complete",
+        "test_accuracy": tested.accuracy,
+        "val_accuracy": epochs[-1].val_accuracy,
+        "curve": [asdict(epoch) for epoch in epochs],
+        "bundle": _store_bundle(context, model, data.train, tested.accuracy),
+        "predictions": f"{_final_path(context)}.npz",
+    }
+
+
+def run_ensemble(context: JobContext) -> dict[str, Any]:
+    """Let the tested models vote: the mean of their probabilities on the test set."""
+    members = context.lease.job["slots"]
+    with context.storage.engine.connect() as connection:
+        outcomes = list(connection.scalars(sa.select(slots.c.outcome).where(slots.c.id.in_(members))))
+    votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
+    test = _load_test(context)
+    path = f"{context.study.name}/finals/ensemble-of-{len(votes)}.npz"
+    predictions = write_predictions(
+        context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
+    )
+    return {"state": "complete", "members": len(votes), "test_accuracy": predictions.accuracy, "predictions": path}
+
+
+#: What to run for a slot of each stage.
+JOBS: dict[str, Callable[[JobContext], dict[str, Any]]] = {
+    "confirm": run_confirmation,
+    "retrain": run_retraining,
+    "ensemble": run_ensemble,
+}
+
+
+def failed_outcome(stage: str, failure: dict[str, str]) -> dict[str, Any]:
+    """Return what a slot stores of a job that failed for good."""
+    outcome: dict[str, Any] = {"state": "failed", "failure": failure}
+    if stage == "confirm":
+        outcome |= {"score": None, "best_epoch": None, "curve": []}
+    return outcome
+
+
+def _test(context: JobContext, model: keras.Model) -> Predictions:
+    test = _load_test(context)
+    return write_predictions(
+        context.artifacts,
+        f"{_final_path(context)}.npz",
+        labels=test.labels,
+        probabilities=predict_probabilities(model, test.images),
+        images=test.images,
+    )
+
+
+def _load_test(context: JobContext) -> LabelledImages:
+    definition = context.study.definition
+    try:
+        test = load_test_set(definition.dataset, data_dir=context.data_dir, resize=definition.data.resize)
+    except TunerError as error:
+        raise DataUnavailableError(str(error)) from error
+    if test.class_names != context.study.class_names:
+        raise DataUnavailableError(
+            f"The test set of {definition.dataset!r} has the classes {', '.join(test.class_names)}; "
+            f"training had {', '.join(context.study.class_names)}."
+        )
+    return test
+
+
+def _store_bundle(context: JobContext, model: keras.Model, train: LabelledImages, test_accuracy: float) -> str:
+    job = context.lease.job
+    provenance = dict(context.study.provenance)
+    path = f"{_final_path(context)}.bundle"
+    write_bundle(
+        context.artifacts,
+        path,
+        model,
+        BundleDescription(
+            space=context.study.definition.space,
+            hyperparameters=job["hyperparameters"],
+            images=train.image_format,
+            provenance=Provenance(
+                study=context.study.name,
+                trial=job["trial"],
+                rank=job["rank"],
+                seed=job["seed"],
+                test_accuracy=test_accuracy,
+                data_sha256=provenance.pop("data_sha256"),
+                versions=provenance,
+            ),
+        ),
+    )
+    return path
+
+
+def _final_path(context: JobContext) -> str:
+    job = context.lease.job
+    suffix = "" if job["augmented"] else "-without-augmentation"
+    return f"{context.study.name}/finals/trial-{job['trial']}-repeat-{job['repeat'] + 1}{suffix}"

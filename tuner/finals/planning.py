@@ -1,0 +1,129 @@
+"""Which jobs a study needs next: confirmation, retraining, the ensemble.
+
+Planning looks at what is there and adds what is missing, so that it may be repeated by any worker at any time, and
+goes on by itself after a study was extended or asked for more finals.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.lifecycle import Study
+from tuner.studies.reading import confirmed_scores
+from tuner.studies.schema import slots, studies
+from tuner.studies.seeds import final_seed
+from tuner.studies.slots import Stage, create_slots
+from tuner.studies.storage import Storage
+
+Job = Mapping[str, Any]
+
+
+def advance_study(storage: Storage, study: Study) -> bool:
+    """Create the next stage's slots once the present stage is over, or mark the study done.
+
+    Nothing happens while slots wait or are worked on, or when another worker did it before.
+
+    Returns:
+        Whether slots were created.
+    """
+    with storage.engine.begin() as connection:
+        row = connection.execute(sa.select(studies).where(studies.c.id == study.id).with_for_update()).one_or_none()
+        if row is None or row.state not in {"searching", "finals"}:
+            return False
+        rows = connection.execute(sa.select(slots).where(slots.c.study_id == study.id).order_by(slots.c.id)).all()
+        if any(slot.state != "done" for slot in rows):
+            return False
+        planned = plan_next_jobs(StudyDefinition.from_json(json.dumps(row.definition)), rows)
+        if planned:
+            stage, jobs = planned
+            create_slots(connection, study.id, stage, jobs)
+        connection.execute(
+            sa.update(studies).where(studies.c.id == study.id).values(state="finals" if planned else "done")
+        )
+    return planned is not None
+
+
+def plan_next_jobs(definition: StudyDefinition, rows: Sequence[Any]) -> tuple[Stage, list[Job]] | None:
+    """Return the next stage's missing jobs, or None when the study has all that it asked for.
+
+    Args:
+        definition: The study's.
+        rows: All slots of the study, each with its outcome.
+    """
+    if definition.finals.top == 0:
+        return None
+    plans: list[tuple[Stage, list[Job]]] = [
+        ("confirm", _confirmations(definition, rows)),
+        ("retrain", _retrainings(definition, rows)),
+    ]
+    for stage, wanted in plans:
+        existing = {_key(row.job) for row in rows if row.stage == stage}
+        missing = [job for job in wanted if _key(job) not in existing]
+        if missing:
+            return stage, missing
+    members = [row.id for row in rows if row.stage == "retrain" and row.job["augmented"] and _tested(row)]
+    if members and not any(row.stage == "ensemble" and row.job["slots"] == members for row in rows):
+        return "ensemble", [{"slots": members}]
+    return None
+
+
+def _confirmations(definition: StudyDefinition, rows: Sequence[Any]) -> list[Job]:
+    finals = definition.finals
+    return [
+        {
+            "trial": row.trial_number,
+            "hyperparameters": row.outcome["hyperparameters"],
+            "repeat": repeat,
+            "seed": final_seed(definition.seed, "confirm", row.trial_number, repeat),
+        }
+        for row in _best_trials(rows)[: finals.candidates]
+        for repeat in range(finals.confirm_repeats)
+    ]
+
+
+def _retrainings(definition: StudyDefinition, rows: Sequence[Any]) -> list[Job]:
+    finals = definition.finals
+    trials = {row.trial_number: row for row in _best_trials(rows)}
+    ranked = confirmed_scores(rows) or {number: row.outcome["score"] for number, row in trials.items()}
+    best = list(ranked)[: finals.top]
+    jobs = [
+        _retraining(definition, trials[number], repeat, rank=rank, score=ranked[number], augmented=True)
+        for rank, number in enumerate(best, start=1)
+        for repeat in range(finals.repeats)
+    ]
+    if finals.compare_augmentation and best:
+        jobs += [
+            _retraining(definition, trials[best[0]], repeat, rank=1, score=ranked[best[0]], augmented=False)
+            for repeat in range(finals.repeats)
+        ]
+    return jobs
+
+
+def _retraining(definition: StudyDefinition, row: Any, repeat: int, *, rank: int, score: float, augmented: bool) -> Job:
+    return {
+        "rank": rank,
+        "trial": row.trial_number,
+        "hyperparameters": row.outcome["hyperparameters"],
+        "repeat": repeat,
+        # The same seed with and without augmentation: the comparison then differs in nothing else.
+        "seed": final_seed(definition.seed, "retrain", row.trial_number, repeat),
+        "augmented": augmented,
+        "val_accuracy_mean": score,
+    }
+
+
+def _best_trials(rows: Sequence[Any]) -> list[Any]:
+    """Return the search's slots that have a score: complete ones before pruned ones, the best first."""
+    scored = [row for row in rows if row.stage == "search" and row.outcome and row.outcome["score"] is not None]
+    return sorted(scored, key=lambda row: (row.outcome["state"] != "complete", -row.outcome["score"], row.trial_number))
+
+
+def _key(job: Job) -> tuple[Any, ...]:
+    return (job["trial"], job["repeat"], job.get("augmented"))
+
+
+def _tested(row: Any) -> bool:
+    return bool(row.outcome) and row.outcome.get("test_accuracy") is not None

@@ -1,0 +1,76 @@
+"""Creating a study: everything that could be wrong is found out before the first trial."""
+
+import hashlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import tuner
+from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.splits import split_stratified
+from tuner.spaces.registry import open_space
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
+from tuner.studies.pruners import make_pruner
+from tuner.studies.samplers import make_sampler
+from tuner.studies.storage import Storage
+from tuner.workers.bridge import declared_parameters
+
+#: Packages whose versions shape a result.
+_RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
+
+
+def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Path) -> Study:
+    """Check the definition against its dataset and space, then store the study.
+
+    Raises:
+        TunerError: The dataset cannot be read or split, the space is unknown or does not build, a fixed value is not
+            one of the space's, the sampler or pruner cannot work so, or the name is taken.
+    """
+    if definition.name in list_names(storage):
+        raise StudyExistsError(definition.name)
+    images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
+    split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
+    declared_parameters(open_space(definition.space), images.image_format, fixed=definition.fixed)
+    make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
+    make_pruner(definition.search)
+    return insert_study(
+        storage,
+        definition,
+        class_names=images.class_names,
+        provenance={**recorded_versions(), "data_sha256": images.content_hash()},
+    )
+
+
+def recorded_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape a result, and the hash of this package's code."""
+    versions = {"python": platform.python_version(), "code_sha256": _code_hash()}
+    for name in _RECORDED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            # JAX or TensorFlow: one backend is enough.
+            continue
+    return versions
+
+
+def _code_hash() -> str:
+    digest = hashlib.sha256()
+    root = Path(tuner.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def create_or_continue(storage: Storage, definition: StudyDefinition, *, data_dir: Path) -> Study:
+    """Create the study, or find it with the very same definition from an earlier start.
+
+    Raises:
+        TunerError: As `create_study`, or a study of that name has another definition.
+    """
+    if definition.name not in list_names(storage):
+        return create_study(storage, definition, data_dir=data_dir)
+    study = find_study(storage, definition.name)
+    if study.definition != definition:
+        raise StudyExistsError(definition.name)
+    return study

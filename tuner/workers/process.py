@@ -1,0 +1,69 @@
+"""One worker as a process: signals in, exit status out."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from tuner.artifacts import ArtifactStore
+from tuner.settings import Settings
+from tuner.studies.lifecycle import find_studies
+from tuner.studies.storage import open_storage
+from tuner.training.session import refuse_fit_caps
+from tuner.workers.interruptions import STORAGE_ERRORS
+from tuner.workers.loop import Worker, WorkerSettings
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that SIGTERM lets an epoch take to finish; Docker's own patience ends after 10.
+_GRACE_S = 8.0
+#: Please start me again: the database is away.
+_RESTART_STATUS = 75
+
+
+def run_worker(settings: Settings, studies: Sequence[str], *, device: str, until_done: bool) -> int:
+    """Work until done or told to end, and return the exit status: 0, 75, 130 or 143.
+
+    Raises:
+        TunerError: A study is unknown, or this machine cannot read the data or write the artifacts.
+    """
+    refuse_fit_caps(os.environ)
+    with open_storage(settings.storage) as storage:
+        find_studies(storage, studies)
+        worker = Worker(
+            storage,
+            WorkerSettings(
+                studies=studies,
+                device=device,
+                data_dir=settings.data_dir,
+                artifacts=ArtifactStore(settings.artifacts),
+                until_done=until_done,
+            ),
+        )
+        received: list[int] = []
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            if received and number == signal.SIGINT:
+                # The second Ctrl-C: at once. The lease expires by itself.
+                os._exit(128 + number)
+            received.append(number)
+            worker.drain()
+            _log.info("%s: finishing the epoch", signal.Signals(number).name)
+            if number == signal.SIGTERM:
+                threading.Timer(_GRACE_S, _leave, [worker]).start()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, on_signal)
+        try:
+            worker.run()
+        except STORAGE_ERRORS as error:
+            _log.error("the database is away: %s", str(error).splitlines()[0])
+            return _RESTART_STATUS
+        return 128 + received[0] if received else 0
+
+
+def _leave(worker: Worker) -> None:
+    worker.abandon()
+    os._exit(128 + signal.SIGTERM)

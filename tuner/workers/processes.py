@@ -1,0 +1,141 @@
+"""The processes of a pool: one for each share of this machine, watched and restarted."""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import psutil
+
+from tuner.workers.shares import DeviceShare
+
+_log = logging.getLogger(__name__)
+
+#: Statuses with which a worker ends for good: done, drained by SIGINT, drained by SIGTERM.
+_FINAL_STATUSES = {0, 130, 143}
+#: A worker that lived for less long failed at its start.
+_SHORT_LIFE_S = 30.0
+#: Starts in a row that may fail, before the pool gives the share up.
+_MAX_FAILED_STARTS = 3
+_TICK_S = 0.5
+
+
+@dataclass(kw_only=True)
+class _Seat:
+    """One share and the process that has it."""
+
+    share: DeviceShare
+    log: IO[bytes]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    failed_starts: int = 0
+    restart_at: float = 0.0
+    #: Set when the share is given up or its worker is done.
+    status: int | None = None
+
+
+@dataclass(kw_only=True)
+class WorkerProcesses:
+    """Runs `command` once for each share, until every worker has ended."""
+
+    #: What a worker process runs, without the device.
+    command: Sequence[str]
+    shares: Sequence[DeviceShare]
+    environment: Mapping[str, str]
+    #: Workers write their logs here, one file a share.
+    log_dir: Path
+    _seats: list[_Seat] = field(default_factory=list)
+    _signal: signal.Signals | None = None
+
+    def run(self, on_tick: Callable[[], None]) -> int:
+        """Start the workers and wait for them, calling `on_tick` about twice a second.
+
+        SIGINT and SIGTERM are handed on: the first lets workers finish their epochs, a second SIGINT ends them.
+
+        Returns:
+            The exit status: 0 when all workers ended well, 130 or 143 after a signal, else the worst worker's.
+        """
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        previous = {number: signal.signal(number, self._forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for position, share in enumerate(self.shares):
+                log = (self.log_dir / f"worker-{position}.log").open("ab")
+                self._seats.append(_Seat(share=share, log=log))
+                self._start(self._seats[-1])
+            while any(seat.status is None for seat in self._seats):
+                for seat in self._seats:
+                    self._look_after(seat)
+                on_tick()
+                time.sleep(_TICK_S)
+        finally:
+            self._end_all()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        if self._signal is not None:
+            return 128 + self._signal
+        return max((seat.status or 0 for seat in self._seats), default=0)
+
+    def last_words(self) -> str:
+        """Return the last line that a worker which failed wrote, for the error message."""
+        for seat in self._seats:
+            if seat.status not in {None, *_FINAL_STATUSES}:
+                lines = Path(seat.log.name).read_text(errors="replace").strip().splitlines()
+                return lines[-1] if lines else ""
+        return ""
+
+    def _start(self, seat: _Seat) -> None:
+        seat.process = subprocess.Popen(  # noqa: S603 - our own command
+            [*self.command, "--device", seat.share.device],
+            env={**os.environ, **self.environment, **seat.share.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=seat.log,
+            stderr=seat.log,
+            # A terminal sends Ctrl-C to the whole group; workers get it from the pool, once.
+            start_new_session=True,
+        )
+        if seat.share.cores:
+            psutil.Process(seat.process.pid).cpu_affinity(list(seat.share.cores))
+        seat.started = time.monotonic()
+
+    def _look_after(self, seat: _Seat) -> None:
+        if seat.status is not None:
+            return
+        if seat.process is None:
+            if time.monotonic() >= seat.restart_at:
+                self._start(seat)
+            return
+        status = seat.process.poll()
+        if status is None:
+            return
+        seat.process = None
+        seat.failed_starts = seat.failed_starts + 1 if time.monotonic() - seat.started < _SHORT_LIFE_S else 0
+        # 1: an error that a person must act on; a restart would meet it again.
+        if status in _FINAL_STATUSES or status == 1 or self._signal or seat.failed_starts >= _MAX_FAILED_STARTS:
+            seat.status = status if status >= 0 else 128 - status
+            return
+        wait_s = 2.0**seat.failed_starts
+        _log.warning(
+            "the worker on %s ended with status %d; starting it again in %.0f s", seat.share.device, status, wait_s
+        )
+        seat.restart_at = time.monotonic() + wait_s
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        self._signal = self._signal or signal.Signals(number)
+        for seat in self._seats:
+            if seat.process is not None:
+                seat.process.send_signal(number)
+            else:
+                seat.status = 128 + number
+
+    def _end_all(self) -> None:
+        for seat in self._seats:
+            if seat.process is not None and seat.process.poll() is None:
+                seat.process.kill()
+                seat.process.wait()
+            seat.log.close()

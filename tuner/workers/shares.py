@@ -1,0 +1,108 @@
+"""How this machine is divided among workers: which device, how many threads, which environment each gets.
+
+A share is settled before its process starts, for the frameworks read their environment once, when imported.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tuner.errors import TunerError
+
+#: A convolution's kernels gain little beyond so many threads, see `docs/experiments.md`.
+_CONVOLUTION_THREADS = 4
+
+
+class NoSuchShareError(TunerError):
+    """This machine has no such device, or not so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceShare:
+    """What one worker process has to itself."""
+
+    #: `cpu` or `gpu:N`, for people.
+    device: str
+    #: Set in the worker's environment before it starts.
+    environment: Mapping[str, str]
+    #: CPU cores that the process is bound to; none means all.
+    cores: Sequence[int] = ()
+
+
+def divide_machine(
+    n_workers: int | None, *, per_gpu: int = 1, device: str = "auto", dense: bool = False
+) -> list[DeviceShare]:
+    """Return one share for each worker.
+
+    Args:
+        n_workers: How many; None lets the machine decide: `per_gpu` for each GPU, and without a GPU one for each core
+            for dense networks, one for four cores for others.
+        per_gpu: Workers that share a GPU.
+        device: `cpu`, `gpu:N` or `auto`, which takes the GPUs if there are any.
+        dense: Whether all studies search dense networks, which train best on one thread each.
+
+    Raises:
+        NoSuchShareError: The device is not there.
+    """
+    gpus = [] if device == "cpu" else list_gpus()
+    if device.startswith("gpu:"):
+        index = device.removeprefix("gpu:")
+        if not index.isdigit() or int(index) >= len(gpus):
+            known = ", ".join(["cpu", "auto", *(f"gpu:{number}" for number in range(len(gpus)))])
+            raise NoSuchShareError(
+                f"Received device {device!r}; expected {known}. See what is there with `tuner doctor`."
+            )
+        chosen = [int(index)]
+    elif device in {"auto", "cpu"}:
+        chosen = list(range(len(gpus)))
+    else:
+        raise NoSuchShareError(f"Received device {device!r}; expected cpu, auto or gpu:0, gpu:1, ….")
+    if chosen:
+        n = n_workers or len(chosen) * per_gpu
+        return [_gpu_share(chosen[position % len(chosen)], gpus, per_gpu) for position in range(n)]
+    return _cpu_shares(n_workers, dense=dense)
+
+
+def list_gpus() -> list[str]:
+    """Return the UUIDs of the NVIDIA GPUs that this process may see."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(
+        ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"],  # noqa: S607 - found on PATH above
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def _gpu_share(index: int, gpus: Sequence[str], per_gpu: int) -> DeviceShare:
+    return DeviceShare(
+        device=f"gpu:{index}",
+        environment={
+            "CUDA_VISIBLE_DEVICES": gpus[index],
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / per_gpu:.3f}",
+        },
+    )
+
+
+def _cpu_shares(n_workers: int | None, *, dense: bool) -> list[DeviceShare]:
+    cores = sorted(os.sched_getaffinity(0))
+    n = n_workers or (len(cores) if dense else max(1, len(cores) // _CONVOLUTION_THREADS))
+    n_threads = max(1, len(cores) // n)
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": str(n_threads),
+        "TF_NUM_INTRAOP_THREADS": str(n_threads),
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
+    shares = []
+    for position in range(n):
+        first = position * n_threads
+        own = cores[first : first + n_threads] if first + n_threads <= len(cores) else cores
+        shares.append(DeviceShare(device="cpu", environment=environment, cores=own))
+    return shares
