@@ -6,6 +6,7 @@ and on, `optimizer_000000` and on are the variables in Keras' order, seeds of dr
 
 import hashlib
 import io
+import itertools
 import json
 import logging
 import zipfile
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.variables import read_variable, state_variables
 
 MAGIC = b"tuner-checkpoint 1 "
 
@@ -92,7 +94,7 @@ class Checkpoint:
 
 def fingerprint(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> str:
     """Return a hash, equal only for runs whose checkpoints fit each other."""
-    shapes = [(tuple(variable.shape), str(variable.dtype)) for variable in _variables(model)]
+    shapes = [(tuple(variable.shape), str(variable.dtype)) for variable in itertools.chain(*state_variables(model))]
     sizes = (len(data.train), len(data.validation or ()), data.train.image_format.shape)
     return hashlib.sha256(json.dumps([asdict(plan), shapes, sizes]).encode()).hexdigest()
 
@@ -101,27 +103,25 @@ def take_snapshot(
     model: keras.Model, *, fingerprint: str, epochs: tuple[EpochResult, ...], annealing_state: Mapping[str, float]
 ) -> Snapshot:
     """Copy the state out of the model."""
+    variables, optimizer_variables = state_variables(model)
     return Snapshot(
         fingerprint=fingerprint,
         epochs=epochs,
         annealing_state=annealing_state,
-        model=tuple(map(_to_array, model.variables)),
-        optimizer=tuple(map(_to_array, model.optimizer.variables if model.optimizer else ())),
+        model=tuple(map(_read, variables)),
+        optimizer=tuple(map(_read, optimizer_variables)),
     )
 
 
 def restore_model(model: keras.Model, snapshot: Snapshot) -> None:
     """Put the state back into a built model with a built optimizer, of the same fingerprint."""
-    for variable, value in zip(_variables(model), (*snapshot.model, *snapshot.optimizer), strict=True):
+    variables, optimizer_variables = state_variables(model)
+    for variable, value in zip(variables + optimizer_variables, snapshot.model + snapshot.optimizer, strict=True):
         variable.assign(value)
 
 
-def _variables(model: keras.Model) -> list[Any]:
-    return [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
-
-
-def _to_array(variable: Any) -> NDArray[Any]:
-    array = np.array(variable)
+def _read(variable: Any) -> NDArray[Any]:
+    array = read_variable(variable)
     # bfloat16 is no NumPy type and would come back as raw bytes; float32 holds each of its values.
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 

@@ -19,6 +19,13 @@ from tuner.training.epoch_programs import open_epoch_program, why_not_whole_epoc
 from tuner.training.history import EpochResult, TrainingHistory, epoch_result
 from tuner.training.keras_loop import fit_with_hypermodel, fit_with_keras, takes_initial_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.variables import (
+    build_variables,
+    current_learning_rate,
+    finalize_weights,
+    read_variable,
+    separate_average,
+)
 
 logger = logging.getLogger("tuner.training")
 
@@ -75,7 +82,7 @@ def train(
             "metrics=['accuracy']) before it returns."
         )
     with translate_device_errors():
-        _build_variables(model, data)
+        build_variables(model, data.train.image_format.shape)
         run = TrainingRun(model, data, plan, on_epoch=on_epoch, checkpoint=checkpoint)
         if hypermodel_fit is not None:
             _train_with_hypermodel(run, hypermodel_fit, hyperparameters)
@@ -130,7 +137,7 @@ class TrainingRun:
     def finish_epoch(self, epoch: int, logs: Mapping[str, float], duration_s: float) -> None:
         """Keep the result, store the state, tell the caller."""
         refuse_nan_loss(epoch, logs)
-        rate = _current_rate(self.model)
+        rate = current_learning_rate(self.model)
         result = epoch_result(logs, epoch=epoch, learning_rate=rate, duration_s=duration_s)
         self.epochs.append(result)
         if self._rates is not None:
@@ -171,13 +178,13 @@ def _train_whole_epochs(run: TrainingRun) -> None:
         refuse_nan_loss(epoch, logs)
         logs |= {f"val_{name}": value for name, value in program.validate().items()}
         run.finish_epoch(epoch, logs, time.perf_counter() - started)
-    _finalize_weights(run.model)
+    finalize_weights(run.model)
 
 
 def _train_with_keras(run: TrainingRun) -> None:
     run.resume()
     if run.finished:
-        return _finalize_weights(run.model)
+        return finalize_weights(run.model)
     fit_with_keras(
         run.model,
         run.data,
@@ -186,7 +193,7 @@ def _train_with_keras(run: TrainingRun) -> None:
         begin_epoch=run.learning_rates,
         finish_epoch=run.finish_epoch,
     )
-    return _separate_average(run.model)
+    return separate_average(run.model)
 
 
 def _train_with_hypermodel(run: TrainingRun, hypermodel_fit: Callable[..., Any], hyperparameters: Any) -> None:
@@ -194,7 +201,7 @@ def _train_with_hypermodel(run: TrainingRun, hypermodel_fit: Callable[..., Any],
     if takes_initial_epoch(hypermodel_fit):
         run.resume()
     if run.finished:
-        return _finalize_weights(run.model)
+        return finalize_weights(run.model)
     fit_with_hypermodel(
         hypermodel_fit,
         hyperparameters,
@@ -205,31 +212,7 @@ def _train_with_hypermodel(run: TrainingRun, hypermodel_fit: Callable[..., Any],
         begin_epoch=run.learning_rates,
         finish_epoch=run.finish_epoch,
     )
-    return _separate_average(run.model)
-
-
-def _build_variables(model: keras.Model, data: TrainingData) -> None:
-    """Create all variables of model and optimizer, so that a checkpoint can be put into them."""
-    if not model.built:
-        model.build((None, *data.train.image_format.shape))
-    if model.optimizer is not None and not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-
-
-def _finalize_weights(model: keras.Model) -> None:
-    """Do what `Model.fit` does after its last epoch: put the average of the weights in their place."""
-    model.optimizer.finalize_variable_values(model.trainable_weights)
-    _separate_average(model)
-
-
-def _separate_average(model: keras.Model) -> None:
-    """Give weights and their average (`use_ema`) memory of their own again.
-
-    On JAX they share it once the average is in place, and the next Keras call that donates the weights destroys the
-    average too (Keras 3.15.1).
-    """
-    if getattr(model.optimizer, "use_ema", False):
-        model.set_weights(model.get_weights())
+    return separate_average(run.model)
 
 
 def _start_rates(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> LearningRates | None:
@@ -242,13 +225,8 @@ def _start_rates(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> 
         )
     return start_annealing(
         plan.annealing,
-        highest_rate=float(model.optimizer.learning_rate),
+        highest_rate=float(read_variable(model.optimizer.learning_rate)),
         epochs=plan.epochs,
         steps_per_epoch=math.ceil(len(data.train) / plan.batch_size),
         has_validation=data.validation is not None,
     )
-
-
-def _current_rate(model: keras.Model) -> float | None:
-    rate = getattr(model.optimizer, "learning_rate", None)
-    return None if rate is None else float(keras.ops.convert_to_numpy(rate))

@@ -1,0 +1,204 @@
+"""Seconds per epoch: whole-epoch programs against Keras' `fit`, both in one run, in turns.
+
+    python bench/epochs.py --quick                          one minute
+    python bench/epochs.py --out bench/results/epochs.json
+
+`fit` gets float32 arrays, or with augmentation Keras' own layers in `tf.data`, the usual way. Each side trains one
+epoch unmeasured, then the measured ones, without validation; the table shows medians. The backend is `KERAS_BACKEND`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from tuner.datasets.images import LabelledImages
+from tuner.training.augmentation import Augmentation
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.run import train
+from tuner.training.session import release_memory, seed_everything
+
+SHAPE, N_CLASSES, SEED = (28, 28, 1), 10, 0
+AUGMENTATION = Augmentation(rotation=10, zoom=0.1, shift=0.1)
+
+
+def build_mlp() -> keras.Model:
+    """784-100-100-10."""
+    hidden = [layers.Dense(100, activation="relu") for _ in range(2)]
+    return _compile(keras.Sequential([layers.Input(SHAPE), layers.Flatten(), *hidden, _head()]))
+
+
+def build_cnn() -> keras.Model:
+    """Two convolutions of 32 filters, two of 64, a dense layer of 256."""
+    stack = [layers.Input(SHAPE)]
+    for filters in (32, 64):
+        stack += [layers.Conv2D(filters, 3, activation="relu", padding="same") for _ in range(2)]
+        stack += [layers.MaxPooling2D()]
+    return _compile(
+        keras.Sequential([*stack, layers.Flatten(), layers.Dense(256, activation="relu"), layers.Dropout(0.3), _head()])
+    )
+
+
+def build_resnet() -> keras.Model:
+    """Three residual blocks of 16, 32 and 64 filters with batch normalisation."""
+    inputs = layers.Input(SHAPE)
+    x = layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs)
+    for filters, stride in ((16, 1), (32, 2), (64, 2)):
+        y = layers.ReLU()(layers.BatchNormalization()(x))
+        shortcut = layers.Conv2D(filters, 1, strides=stride, use_bias=False)(y)
+        y = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(y)
+        y = layers.ReLU()(layers.BatchNormalization()(y))
+        x = layers.Add()([layers.Conv2D(filters, 3, padding="same", use_bias=False)(y), shortcut])
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.BatchNormalization()(x)))
+    return _compile(keras.Model(inputs, _head()(x)))
+
+
+BUILDERS: dict[str, Callable[[], keras.Model]] = {"mlp": build_mlp, "cnn": build_cnn, "resnet": build_resnet}
+
+
+def _head() -> keras.layers.Layer:
+    return layers.Dense(N_CLASSES, activation="softmax")
+
+
+def _compile(model: keras.Model) -> keras.Model:
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class EpochTimer(keras.callbacks.Callback):
+    """Seconds of each epoch of a `fit`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        del epoch, logs
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        del epoch, logs
+        self.seconds.append(time.perf_counter() - self._started)
+
+
+def time_fit(model: keras.Model, data: LabelledImages, batch_size: int, *, augmented: bool, epochs: int) -> list[float]:
+    """Return the seconds of each measured epoch of Keras' `fit`."""
+    x, y, timer = data.images.astype(np.float32) / 255, data.labels, EpochTimer()
+    if augmented:
+        moves = [layers.RandomRotation(10 / 360), layers.RandomZoom(0.1), layers.RandomTranslation(0.1, 0.1)]
+        augment = keras.Sequential([layers.Input(SHAPE), *moves])
+        batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(batch_size)
+        batches = batches.map(lambda x, y: (augment(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
+        model.fit(batches.prefetch(tf.data.AUTOTUNE), shuffle=False, epochs=1 + epochs, verbose=0, callbacks=[timer])
+    else:
+        model.fit(x, y, batch_size=batch_size, epochs=1 + epochs, verbose=0, callbacks=[timer])
+    return timer.seconds[1:]
+
+
+def time_programs(
+    model: keras.Model, data: LabelledImages, batch_size: int, *, augmented: bool, epochs: int
+) -> list[float]:
+    """Return the seconds of each measured epoch of our programs."""
+    seconds: list[float] = []
+    plan = TrainingPlan(
+        epochs=1 + epochs, batch_size=batch_size, seed=SEED, augmentation=AUGMENTATION if augmented else None
+    )
+    train(
+        model,
+        TrainingData(train=data, validation=None),
+        plan,
+        on_epoch=lambda result: seconds.append(result.duration_s or 0.0),
+    )
+    return seconds[1:]
+
+
+def measure(
+    name: str, data: LabelledImages, batch_size: int, *, augmented: bool, epochs: int, rounds: int
+) -> dict[str, object]:
+    """Time both sides in turns, so that a slow minute of the machine hits both."""
+    fit: list[float] = []
+    programs: list[float] = []
+    for _ in range(rounds):
+        for side, times in ((time_fit, fit), (time_programs, programs)):
+            seed_everything(SEED)
+            times.extend(side(BUILDERS[name](), data, batch_size, augmented=augmented, epochs=epochs))
+            release_memory()
+    fit_s, program_s = statistics.median(fit), statistics.median(programs)
+    return {
+        "model": name,
+        "batch_size": batch_size,
+        "augmented": augmented,
+        "images": len(data),
+        "fit_s": fit_s,
+        "program_s": program_s,
+        "ratio": fit_s / program_s,
+        "fit_all_s": fit,
+        "program_all_s": programs,
+    }
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few images, one round: a look, no result")
+    parser.add_argument("--models", nargs="+", choices=sorted(BUILDERS), default=list(BUILDERS))
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[32, 128, 512])
+    parser.add_argument("--images", type=int, help="images an epoch; default 54,000 for mlp, 6,400 for the others")
+    parser.add_argument("--epochs", type=int, default=3, help="measured epochs a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    rounds, epochs = (1, 2) if arguments.quick else (arguments.rounds, arguments.epochs)
+    rows = []
+    print(f"{'model':8}{'batch':>6}{'augmented':>11}{'images':>8}{'fit s':>9}{'program s':>11}{'ratio':>8}")
+    for name in arguments.models:
+        usual = 54_000 if name == "mlp" else 6_400
+        data = _random_images(arguments.images or (usual // 4 if arguments.quick else usual))
+        for batch_size in arguments.batch_sizes:
+            for augmented in (False, True):
+                row = measure(name, data, batch_size, augmented=augmented, epochs=epochs, rounds=rounds)
+                rows.append(row)
+                print(
+                    f"{name:8}{batch_size:6}{augmented!s:>11}{row['images']:8}{row['fit_s']:9.3f}"
+                    f"{row['program_s']:11.3f}{row['ratio']:8.2f}",
+                    flush=True,
+                )
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps({**_conditions(rounds, epochs), "rows": rows}, indent=1) + "\n")
+
+
+def _random_images(n: int) -> LabelledImages:
+    """Noise: the time of a step does not depend on what the pictures show."""
+    rng = np.random.default_rng(SEED)
+    return LabelledImages(
+        images=rng.integers(0, 256, (n, *SHAPE), dtype=np.uint8),
+        labels=rng.integers(0, N_CLASSES, n),
+        class_names=tuple("0123456789"),
+    )
+
+
+def _conditions(rounds: int, epochs: int) -> dict[str, object]:
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("keras", "tensorflow", "numpy")},
+        "backend": keras.backend.backend(),
+        "seed": SEED,
+        "rounds": rounds,
+        "measured_epochs_per_round": epochs,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from tuner.datasets.images import LabelledImages
+from tuner.training.plan import TrainingData
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            # Keras 3.15.1: `Variable.numpy` calls `__array__` in a way that NumPy 2 deprecates.
+            item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_session():
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(7)
+
+
+@pytest.fixture(scope="session")
+def digits() -> TrainingData:
+    """250 real 8 by 8 digits to train on, 100 to validate on."""
+    bunch = load_digits()
+    images = (bunch.images * 255 / 16).astype(np.uint8)[..., None]
+    everything = LabelledImages(images=images, labels=bunch.target.astype(np.int64), class_names=tuple("0123456789"))
+    return TrainingData(train=everything.take(np.arange(250)), validation=everything.take(np.arange(250, 350)))

@@ -1,0 +1,118 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tuner.training.augmentation import Augmentation, draw_cutout_corners, draw_transforms
+from tuner.training.batches import Augmenter, scale
+from tuner.training.epoch_draws import draw_epoch
+from tuner.training.plan import TrainingPlan
+
+EVERYTHING = Augmentation(rotation=20, zoom=0.2, shift=0.15, shear=0.2, cutout=0.4)
+
+
+def augment(images, augmentation, *, epoch=1):
+    plan = TrainingPlan(epochs=1, batch_size=len(images), seed=4, augmentation=augmentation)
+    shape = images.shape[1:]
+    draws = draw_epoch(plan, epoch=epoch, n_images=len(images), image_shape=shape, learning_rates=None)
+    pictures = Augmenter(augmentation, shape)(images[draws.order], draws.transforms, draws.cutout_corners)
+    return keras.ops.convert_to_numpy(pictures), draws
+
+
+def test_augmentation_off_draws_nothing_and_only_scales(digits):
+    pictures, draws = augment(digits.train.images, Augmentation())
+
+    assert draws.transforms is None
+    assert draws.cutout_corners is None
+    np.testing.assert_array_equal(pictures, digits.train.images[draws.order].astype(np.float32) / 255)
+
+
+def test_a_quarter_turn_moves_every_pixel_to_its_place(digits):
+    images = digits.train.images[:3]
+    quarter = np.array([[0, -1, 7, 1, 0, 0, 0, 0]] * 3, np.float32)
+
+    turned = keras.ops.convert_to_numpy(Augmenter(None, (8, 8, 1))(images, quarter, None))
+
+    np.testing.assert_allclose(turned, np.rot90(images, 1, axes=(1, 2)) / 255, atol=1e-6)
+
+
+def test_transforms_turn_about_the_centre_and_shift_by_a_share_of_the_side():
+    rng = np.random.default_rng(0)
+    centre = np.array([13.5, 9.5, 1])
+
+    turned = draw_transforms(Augmentation(rotation=30, zoom=0.5, shear=0.3), 1000, 20, 28, rng)
+    shifted = draw_transforms(Augmentation(shift=0.1), 1000, 20, 28, rng)
+
+    np.testing.assert_allclose(turned[:, :3] @ centre, 13.5, rtol=1e-5)
+    np.testing.assert_allclose(turned[:, 3:6] @ centre, 9.5, rtol=1e-5)
+    assert abs(shifted[:, 2]).max() == pytest.approx(2.8, rel=0.01)
+    assert abs(shifted[:, 5]).max() == pytest.approx(2.0, rel=0.01)
+
+
+def test_cutout_sets_one_square_to_zero_and_nothing_else():
+    white = np.full((200, 28, 28, 3), 255, np.uint8)
+
+    pictures, draws = augment(white, Augmentation(cutout=0.5))
+
+    for picture, (row, column) in zip(pictures, draws.cutout_corners, strict=True):
+        expected = np.ones((28, 28, 3))
+        expected[max(row, 0) : row + 14, max(column, 0) : column + 14] = 0
+        np.testing.assert_array_equal(picture, expected)
+
+
+def test_cut_squares_are_centred_anywhere_in_the_image():
+    corners = draw_cutout_corners(6, 5000, 10, 20, np.random.default_rng(0))
+
+    assert corners.dtype == np.int32
+    assert corners.min(axis=0).tolist() == [-3, -3]
+    assert corners.max(axis=0).tolist() == [6, 16]
+
+
+def test_what_is_drawn_depends_on_seed_and_epoch_alone_and_order_not_on_augmentation(digits):
+    again, draws = augment(digits.train.images, EVERYTHING)
+    same, _ = augment(digits.train.images, EVERYTHING)
+    other, other_draws = augment(digits.train.images, EVERYTHING, epoch=2)
+    _, plain_draws = augment(digits.train.images, None)
+
+    np.testing.assert_array_equal(again, same)
+    assert not np.array_equal(draws.order, other_draws.order)
+    assert not np.array_equal(again, other)
+    np.testing.assert_array_equal(draws.order, plain_draws.order)
+    assert sorted(draws.order) == list(range(250))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="compared once, from TensorFlow")
+def test_both_backends_show_the_same_pictures(tmp_path):
+    script = (
+        "import sys, numpy as np; from test_augmentation import EVERYTHING, augment\n"
+        "images = np.load(sys.argv[1]); np.save(sys.argv[2], augment(images, EVERYTHING)[0])"
+    )
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "images.npy", tmp_path / "pictures.npy"],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        cwd=Path(__file__).parent,
+        check=True,
+    )
+
+    pictures, _ = augment(images, EVERYTHING)
+
+    np.testing.assert_allclose(pictures, np.load(tmp_path / "pictures.npy"), atol=2e-4)
+
+
+def test_scaled_pixels_are_float32_between_0_and_1():
+    pictures = scale(np.array([0, 51, 255], np.uint8))
+
+    assert keras.backend.standardize_dtype(pictures.dtype) == "float32"
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(pictures), [0, 0.2, 1])
+
+
+@pytest.mark.parametrize("numbers", [{"rotation": 181}, {"zoom": 1}, {"shift": -0.1}, {"cutout": 1.5}])
+def test_impossible_changes_are_refused(numbers):
+    with pytest.raises(ValueError, match=r"Received .* Expected a number from 0"):
+        Augmentation(**numbers)

@@ -1,0 +1,130 @@
+import logging
+
+import keras
+import numpy as np
+import pytest
+from small_models import build_cnn, build_mlp
+
+from tuner.artifacts import ArtifactStore
+from tuner.training.annealing import Annealing
+from tuner.training.augmentation import Augmentation
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.keras_loop import NoEpochReportedError
+from tuner.training.plan import TrainingPlan
+from tuner.training.run import train
+
+PLAN = TrainingPlan(
+    epochs=3,
+    batch_size=32,
+    seed=2,
+    augmentation=Augmentation(rotation=10, cutout=0.3),
+    annealing=Annealing(rule="step", factor=0.5),
+)
+
+
+class OwnStep(keras.Model):
+    """Overrides `train_step` and changes nothing."""
+
+    def train_step(self, *arguments):
+        return super().train_step(*arguments)
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_after(epoch):
+    def on_epoch(result):
+        if result.epoch == epoch:
+            raise StopError
+
+    return on_epoch
+
+
+def ignore(result):
+    """Look at no epoch."""
+
+
+def own_fit(hyperparameters, model, x, y, **kwargs):
+    assert hyperparameters == {"units": 16}
+    return model.fit(x, y, batch_size=50, shuffle=False, verbose=0, **kwargs)
+
+
+def own_fit_without_resume(hyperparameters, model, x, y, validation_data, epochs, callbacks):
+    return own_fit(hyperparameters, model, x, y, validation_data=validation_data, epochs=epochs, callbacks=callbacks)
+
+
+def curve(history):
+    return [(r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.learning_rate) for r in history.epochs]
+
+
+def test_a_model_with_its_own_train_step_is_trained_by_keras_in_our_order_and_augmentation(digits, caplog):
+    ours, theirs = build_cnn(), build_cnn(cls=OwnStep)
+    theirs.set_weights(ours.get_weights())
+
+    expected = train(ours, digits, PLAN, on_epoch=ignore)
+    with caplog.at_level(logging.INFO, logger="tuner.training"):
+        history = train(theirs, digits, PLAN, on_epoch=ignore)
+
+    assert "Training with Keras' own loop: OwnStep overrides train_step." in caplog.messages
+    np.testing.assert_allclose(curve(history), curve(expected), rtol=1e-3)
+
+
+def test_keras_own_loop_resumes_exactly(digits, tmp_path):
+    def fresh():
+        keras.utils.set_random_seed(0)
+        return build_cnn(cls=OwnStep, dropout=0.2)
+
+    checkpoint = Checkpoint(ArtifactStore(str(tmp_path)), "run")
+    with pytest.raises(StopError):
+        train(fresh(), digits, PLAN, on_epoch=stop_after(2), checkpoint=checkpoint)
+    resumed = train(fresh(), digits, PLAN, on_epoch=ignore, checkpoint=checkpoint)
+    undisturbed = train(fresh(), digits, PLAN, on_epoch=ignore)
+
+    assert resumed.resumed_from == 2
+    assert curve(resumed) == curve(undisturbed)
+
+
+def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(digits):
+    seen = []
+
+    history = train(
+        build_mlp(), digits, PLAN, on_epoch=seen.append, hypermodel_fit=own_fit, hyperparameters={"units": 16}
+    )
+
+    assert tuple(seen) == history.epochs
+    assert [result.epoch for result in seen] == [1, 2, 3]
+    assert [result.learning_rate for result in seen] == pytest.approx([1e-3, 5e-4, 2.5e-4])
+    assert all(result.val_accuracy is not None for result in seen)
+
+
+@pytest.mark.parametrize(("fit", "resumed_from"), [(own_fit, 2), (own_fit_without_resume, 0)])
+def test_an_own_fit_resumes_when_it_takes_an_initial_epoch_and_restarts_when_not(fit, resumed_from, digits, tmp_path):
+    def run(on_epoch, checkpoint=None):
+        keras.utils.set_random_seed(0)
+        return train(
+            build_mlp(),
+            digits,
+            PLAN,
+            on_epoch=on_epoch,
+            checkpoint=checkpoint,
+            hypermodel_fit=fit,
+            hyperparameters={"units": 16},
+        )
+
+    checkpoint = Checkpoint(ArtifactStore(str(tmp_path)), "run")
+    with pytest.raises(StopError):
+        run(stop_after(2), checkpoint)
+    resumed = run(ignore, checkpoint)
+
+    assert resumed.resumed_from == resumed_from
+    assert curve(resumed) == curve(run(ignore))
+
+
+def test_an_own_fit_that_drops_its_callbacks_is_refused(digits):
+    def silent_fit(hyperparameters, model, x, y, **kwargs):
+        del hyperparameters, kwargs
+        model.fit(x, y, verbose=0)
+
+    with pytest.raises(NoEpochReportedError, match="pass its callbacks on"):
+        train(build_mlp(), digits, PLAN, on_epoch=ignore, hypermodel_fit=silent_fit)

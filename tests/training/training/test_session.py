@@ -1,0 +1,60 @@
+import logging
+
+import keras
+import numpy as np
+import psutil
+import pytest
+from small_models import build_mlp
+
+from tuner.training.devices import UnknownDeviceError, list_devices, select_device
+from tuner.training.plan import TrainingPlan
+from tuner.training.run import train
+from tuner.training.session import FitCappedError, refuse_fit_caps, release_memory, seed_everything
+
+
+def test_equal_seeds_build_equal_models():
+    def weights(seed):
+        seed_everything(seed)
+        return build_mlp().get_weights()
+
+    first, second, other = weights(1), weights(1), weights(2)
+
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("name", ["KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"])
+def test_an_environment_that_shortens_training_is_refused(name):
+    refuse_fit_caps({"KERAS_BACKEND": "jax"})
+
+    with pytest.raises(FitCappedError, match=f"type `unset {name}`"):
+        refuse_fit_caps({name: "1"})
+
+
+def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(digits, caplog):
+    def train_one():
+        seed_everything(0)
+        train(build_mlp(), digits, TrainingPlan(epochs=2, batch_size=32, seed=0), on_epoch=lambda _: None)
+        release_memory()
+
+    for _ in range(5):
+        train_one()
+    before = psutil.Process().memory_info().rss
+    with caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            train_one()
+    after = psutil.Process().memory_info().rss
+
+    assert after < 1.05 * before
+    assert "retracing" not in caplog.text
+
+
+def test_the_cpu_is_always_there_and_unknown_devices_are_named_with_the_known_ones():
+    assert list_devices()[0] == "cpu"
+
+    with pytest.raises(UnknownDeviceError, match=r"'gpu:9'.*Known devices: cpu"):
+        select_device("gpu:9")
+
+
+def test_the_backend_is_one_that_has_whole_epoch_programs():
+    assert keras.backend.backend() in ("tensorflow", "jax")

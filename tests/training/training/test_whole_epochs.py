@@ -1,0 +1,164 @@
+import logging
+
+import keras
+import numpy as np
+import pytest
+from small_models import build_cnn, build_mlp
+
+from tuner.training.batches import encode_targets, scale
+from tuner.training.epoch_draws import draw_epoch
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.predictions import predict_probabilities
+from tuner.training.run import train
+from tuner.training.variables import read_variable
+
+LOSSES_AND_OPTIMIZERS = {
+    "sparse": ("sparse_categorical_crossentropy", lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
+    "smoothed": (
+        keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
+        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1, clipnorm=0.5),
+    ),
+    "divergence": ("kl_divergence", lambda: keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.8)),
+    "schedule": (
+        "categorical_crossentropy",
+        lambda: keras.optimizers.RMSprop(keras.optimizers.schedules.CosineDecay(0.01, 16)),
+    ),
+}
+
+
+def ignore(result):
+    """Look at no epoch."""
+
+
+def arrays(model, images):
+    return keras.ops.convert_to_numpy(scale(images.images)), encode_targets(model, images.labels, 10)
+
+
+def fit_in_our_order(model, data, plan):
+    """Train by Keras' own `fit`, one call, no shuffling of its own."""
+    x, y = arrays(model, data.train)
+
+    class Ordered(keras.utils.PyDataset):
+        epoch = 1
+
+        def __len__(self):
+            return -(-len(x) // plan.batch_size)
+
+        def __getitem__(self, index):
+            draws = draw_epoch(plan, epoch=self.epoch, n_images=len(x), image_shape=x.shape[1:], learning_rates=None)
+            order = draws.order[index * plan.batch_size : (index + 1) * plan.batch_size]
+            return x[order], y[order]
+
+    batches = Ordered()
+    count = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(batches, "epoch", epoch + 1))
+    validation = arrays(model, data.validation)
+    return model.fit(batches, validation_data=validation, epochs=plan.epochs, callbacks=[count], verbose=0).history
+
+
+@pytest.mark.parametrize("case", LOSSES_AND_OPTIMIZERS)
+def test_a_whole_epoch_is_what_keras_fit_does_with_the_last_partial_batch_included(case, digits):
+    loss, optimizer = LOSSES_AND_OPTIMIZERS[case]
+    plan = TrainingPlan(epochs=2, batch_size=32, seed=1)
+    ours = build_cnn(optimizer=optimizer(), loss=loss)
+    theirs = build_cnn(optimizer=optimizer(), loss=loss)
+    theirs.set_weights(ours.get_weights())
+
+    history = train(ours, digits, plan, on_epoch=ignore)
+    expected = fit_in_our_order(theirs, digits, plan)
+
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        measured = [getattr(result, name) for result in history.epochs]
+        np.testing.assert_allclose(measured, expected[name], rtol=2e-4, err_msg=name)
+    for mine, his in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, his, rtol=2e-3, atol=2e-4)
+
+
+def test_each_step_has_the_loss_that_keras_gives_it(digits):
+    ours, theirs = build_cnn(), build_cnn()
+    theirs.set_weights(ours.get_weights())
+    x, y = arrays(theirs, digits.train)
+    plan = TrainingPlan(epochs=6, batch_size=250, seed=1)
+
+    history = train(ours, digits, plan, on_epoch=ignore)
+    expected = [theirs.train_on_batch(x, y)[0] for _ in range(plan.epochs)]
+
+    np.testing.assert_allclose([result.loss for result in history.epochs], expected, rtol=1e-4)
+
+
+def test_a_trained_model_with_dropout_learns_and_predicts_in_the_images_order(digits):
+    model = build_cnn(dropout=0.2, optimizer=keras.optimizers.Adam(0.01))
+
+    history = train(model, digits, TrainingPlan(epochs=12, batch_size=32, seed=0), on_epoch=ignore)
+    probabilities = predict_probabilities(model, digits.validation.images)
+
+    assert history.epochs[-1].val_accuracy > 0.85
+    accuracy = (probabilities.argmax(1) == digits.validation.labels).mean()
+    assert accuracy == pytest.approx(history.epochs[-1].val_accuracy)
+    assert probabilities.shape == (100, 10)
+    assert probabilities.dtype == np.float32
+    assert predict_probabilities(model, digits.validation.images[:0]).shape == (0, 10)
+
+
+def test_an_average_of_the_weights_replaces_them_and_training_may_be_repeated(digits):
+    model = build_cnn(optimizer=keras.optimizers.Adam(0.01, use_ema=True))
+    plan = TrainingPlan(epochs=1, batch_size=32, seed=0)
+
+    train(model, digits, plan, on_epoch=ignore)
+    averages = [read_variable(v) for v in model.optimizer.variables if v.name.endswith("average")]
+
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
+        np.testing.assert_array_equal(read_variable(weight), average)
+    predict_probabilities(model, digits.validation.images)
+    train(model, digits, plan, on_epoch=ignore)
+
+
+def test_without_validation_images_nothing_is_measured_on_them(digits):
+    data = TrainingData(train=digits.train, validation=None)
+
+    history = train(build_mlp(), data, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=ignore)
+
+    assert history.epochs[0].val_loss is None
+    assert history.epochs[0].val_accuracy is None
+    assert history.epochs[0].loss > 0
+
+
+def test_a_batch_larger_than_the_data_is_one_step(digits):
+    model = build_mlp()
+
+    train(model, digits, TrainingPlan(epochs=2, batch_size=1000, seed=0), on_epoch=ignore)
+
+    assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 2
+
+
+def test_a_subclassed_model_is_built_and_trained(digits):
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")
+
+        def call(self, x):
+            return self.dense(self.flatten(x))
+
+    model = Subclassed()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    history = train(model, digits, TrainingPlan(epochs=2, batch_size=32, seed=0), on_epoch=ignore)
+
+    assert history.epochs[1].loss < history.epochs[0].loss
+
+
+def test_equal_plans_give_equal_curves_and_other_seeds_others(digits):
+    def curve(seed):
+        keras.utils.set_random_seed(0)
+        plan = TrainingPlan(epochs=2, batch_size=32, seed=seed)
+        return [result.loss for result in train(build_cnn(dropout=0.2), digits, plan, on_epoch=ignore).epochs]
+
+    assert curve(1) == curve(1)
+    assert curve(1) != curve(2)
+
+
+def test_the_log_says_which_loop_trains(digits, caplog):
+    with caplog.at_level(logging.INFO, logger="tuner.training"):
+        train(build_mlp(), digits, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=ignore)
+
+    assert f"Training with whole-epoch programs on {keras.backend.backend()}." in caplog.messages

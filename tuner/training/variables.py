@@ -1,0 +1,52 @@
+"""The variables of a model and its optimizer: made early, read, and put right at the end of a run."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+
+def build_variables(model: keras.Model, image_shape: tuple[int, int, int]) -> None:
+    """Create all variables of model and optimizer, so that a checkpoint can be put into them."""
+    if not model.built:
+        model.build((None, *image_shape))
+    if model.optimizer is not None and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def state_variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
+    """Return the variables of the model, seeds of dropout among them, and those of its optimizer."""
+    return list(model.variables), [] if model.optimizer is None else list(model.optimizer.variables)
+
+
+def read_variable(variable: Any) -> NDArray[Any]:
+    """Copy a variable's value.
+
+    By way of a tensor, because NumPy 2 deprecates what Keras 3.15's `Variable.__array__` does.
+    """
+    return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
+
+
+def current_learning_rate(model: keras.Model) -> float | None:
+    """Return the rate of the next step, a schedule's too; None when the optimizer has no single one."""
+    rate = getattr(model.optimizer, "learning_rate", None)
+    return None if rate is None else float(read_variable(rate))
+
+
+def finalize_weights(model: keras.Model) -> None:
+    """Do what `Model.fit` does after its last epoch: put the average of the weights (`use_ema`) in their place."""
+    if model.optimizer is not None:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    separate_average(model)
+
+
+def separate_average(model: keras.Model) -> None:
+    """Give weights and their average (`use_ema`) memory of their own again.
+
+    On JAX they share it once the average is in place, and the next Keras call that donates the weights destroys the
+    average too (Keras 3.15.1).
+    """
+    if getattr(model.optimizer, "use_ema", False):
+        for variable in model.trainable_variables:
+            variable.assign(read_variable(variable))
