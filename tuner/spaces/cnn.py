@@ -2,7 +2,7 @@
 
 Filters, kernel and padding are one hyperparameter each for all blocks: multivariate TPE learns only from
 hyperparameters that every trial has. The picture may be as small as 1x1: a block halves it while it can be halved, and
-`valid` padding is kept to where the kernel is smaller than the picture.
+`valid` padding is kept to pictures more than three kernels wide: an 8x8 digit would be eaten up.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ PARAMETERS: Mapping[str, str] = {
     "width": "Multiplies all filters. Not searched: fix it to 2 or more for nets that want a GPU.",
     "kernel_size": "Side of every convolution's kernel, in pixels.",
     "stride": "Step of the first convolution; 2 quarters the work and loses detail.",
-    "padding": "Edge of the picture: same pads with zeros and keeps its size, valid shrinks it by the kernel.",
+    "padding": "Edge of the picture: same pads with zeros and keeps its size, valid shrinks large pictures.",
     "pooling": "What halves the picture at a block's end: a pooling, or a step of 2 in the block's last convolution.",
     "batch_normalization": "Normalize every layer's outputs before the activation.",
     "block_dropout": "Share of each block's outputs set to zero while training.",
@@ -79,7 +79,7 @@ def _choose_blocks(
         convolutions=convolutions,
         kernel_size=hp.Int("kernel_size", 3, 7, step=2, default=3),
         stride=hp.Int("stride", 1, 2, default=1),
-        padding=hp.Choice("padding", ["same", "valid"], default="same"),
+        padding=hp.Choice("padding", ["same", "valid"], default="valid"),
         pooling=hp.Choice("pooling", ["max", "average", "stride"], default="max"),
         activation=activation,
         batch_normalization=batch_normalization,
@@ -122,7 +122,7 @@ class _Blocks:
             filters,
             self.kernel_size,
             strides=stride,
-            padding=self.padding if self.kernel_size < _side(x) else "same",
+            padding=self.padding if _side(x) > 3 * self.kernel_size else "same",
             use_bias=not self.batch_normalization,
             kernel_initializer="he_normal",
         )(x)

@@ -34,7 +34,7 @@ def test_width_multiplies_filters() -> None:
 
 @pytest.mark.parametrize(
     ("kernel_size", "stride", "padding", "pooling"),
-    itertools.product([3, 7], [1, 2], ["same", "valid"], ["max", "stride"]),
+    list(itertools.product([3, 7], [1, 2], ["same", "valid"], ["max", "stride"])),
 )
 def test_the_deepest_convolutional_net_leaves_something_of_a_tiny_picture(
     digits: ImageFormat, kernel_size: int, stride: int, padding: str, pooling: str
