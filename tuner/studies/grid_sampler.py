@@ -6,6 +6,7 @@ combinations. Here trial `n` is the n-th combination, whoever draws it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ class NumberedGridSampler(NumberedSampler):
         return values[(turn + place) % len(values)]
 
     def _values(self, name: str, distribution: BaseDistribution) -> list[Any]:
-        values = self._given(name, distribution) if name in self._grid else list(_all_values(name, distribution))
+        key = _grid_key(name, self._grid)
+        values = self._given(key, distribution) if key in self._grid else list(_all_values(key, distribution))
         order = np.random.default_rng([self._seed, *name.encode()]).permutation(len(values))
         return [values[index] for index in order]
 
@@ -62,14 +64,21 @@ class NumberedGridSampler(NumberedSampler):
         return values
 
 
+def _grid_key(name: str, grid: Mapping[str, Sequence[Any]]) -> str:
+    """Return what people call the hyperparameter: a conditional one's name in Optuna ends in ` [its conditions]`."""
+    return name if name in grid else name.partition(" [")[0]
+
+
 def _all_values(name: str, distribution: BaseDistribution) -> Iterable[Any]:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices
-    if isinstance(distribution, IntDistribution):
+    # Integers on a log scale without steps are as good as continuous: 10 to 1,024 are not meant one by one.
+    if isinstance(distribution, IntDistribution) and not distribution.log:
         return range(distribution.low, distribution.high + 1, distribution.step)
     if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        count = round((distribution.high - distribution.low) / distribution.step) + 1
-        return [min(distribution.low + index * distribution.step, distribution.high) for index in range(count)]
+        # In binary, three steps of 0.1 are more than 0.3.
+        low, high, step = (Decimal(str(end)) for end in (distribution.low, distribution.high, distribution.step))
+        return [float(low + index * step) for index in range(int((high - low) / step) + 1)]
     raise GridValuesError(
         f"The sampler 'grid' cannot list all values of the continuous hyperparameter {name!r} "
         f"({_range_of(distribution)}). Give those to try: `search.grid.{name} = [..]` in the definition, "

@@ -165,6 +165,25 @@ def test_a_grid_names_the_continuous_hyperparameter_that_lacks_values() -> None:
     assert "`search.grid.rate = [..]`" in str(caught.value)
 
 
+def test_a_grid_takes_a_conditional_hyperparameter_by_its_plain_name() -> None:
+    def conditional(trial: optuna.Trial) -> float:
+        return trial.suggest_float("rate [optimizer=adam|adamw]", 1e-4, 1.0, log=True)
+
+    study = in_memory()
+
+    trials = [draw(study, search_section("grid"), conditional) for _ in range(3)]
+
+    assert {trial.params["rate [optimizer=adam|adamw]"] for trial in trials} == {0.001, 0.01, 0.1}
+
+
+def test_integers_on_a_log_scale_need_values_too() -> None:
+    def wide(trial: optuna.Trial) -> float:
+        return trial.suggest_int("units", 10, 1024, log=True)
+
+    with pytest.raises(TunerError, match="hyperparameter 'units'"):
+        draw(in_memory(), search_section("grid"), wide)
+
+
 @pytest.mark.parametrize(
     ("grid", "message"),
     [
