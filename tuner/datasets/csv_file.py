@@ -32,7 +32,7 @@ class CsvReader:
 
     def read_train(self) -> RawExamples:
         if not self.train.is_file():
-            raise UnreadableDataError(self.train, "is missing", remedy=self.if_missing)
+            raise UnreadableDataError(self.train.parent, f"{self.train.name} is missing", remedy=self.if_missing)
         return self._read(self.train)
 
     def read_test(self) -> RawExamples:

@@ -15,16 +15,14 @@ from tuner.datasets.images import ImageFormat
 from tuner.datasets.reading import Reader, UnreadableDataError
 
 _HOW_TO_GET = (
-    "Kaggle gives it to members only: download train.csv (and test.csv, to submit) from "
-    "https://www.kaggle.com/competitions/digit-recognizer/data and put them into the folder kaggle-digits below "
-    "the data folder."
+    "Kaggle gives it to members only: download train.csv, and test.csv to submit, from "
+    "https://www.kaggle.com/competitions/digit-recognizer/data and put them into the folder kaggle-digits of "
+    "TUNER_DATA."
 )
 
 
 def _open_reader(folder: Path) -> Reader:
-    return CsvReader(
-        train=folder / "train.csv", test=folder / "test.csv", n_pixels=784, if_missing=f"{_HOW_TO_GET} ({folder})"
-    )
+    return CsvReader(train=folder / "train.csv", test=folder / "test.csv", n_pixels=784, if_missing=_HOW_TO_GET)
 
 
 KAGGLE_DIGITS = CatalogueEntry(

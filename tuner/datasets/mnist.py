@@ -27,7 +27,7 @@ class WrongChecksumError(UnreadableDataError):
         super().__init__(
             path,
             f"its {checksum.algorithm} is not the published {checksum.digest[:12]}…",
-            remedy=f"Delete it, then `tuner dataset fetch {dataset}`.",
+            remedy=f"Replace it with `tuner dataset fetch {dataset}`.",
         )
 
 

@@ -1,0 +1,128 @@
+"""`tuner dataset`: which datasets there are, what is in one, and how to get it."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import JsonOption
+from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
+from tuner.settings import read_settings
+
+if TYPE_CHECKING:
+    from tuner.datasets.summary import Summary
+
+app = typer.Typer(help="Datasets: which there are, what is in one, and how to get it.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_datasets() -> None:
+    """List the datasets known by name, and whether they are on this machine."""
+    from rich.table import Table
+
+    from tuner.datasets.catalogue import CATALOGUE
+
+    data_dir = read_settings().data_dir
+    table = Table("dataset", "images", "classes", "here", "description", title=f"In {data_dir}")
+    for name, entry in CATALOGUE.items():
+        height, width, channels = entry.image_format.shape
+        here = "yes" if entry.is_in_place(data_dir / name) else "no"
+        table.add_row(name, f"{height}x{width}x{channels}", str(entry.image_format.n_classes), here, entry.description)
+    table.add_row("PATH", "any size", "any", "", "Your own .npz, CSV or IDX files, or a folder of class folders")
+    console = open_console()
+    console.print(table)
+    console.print("Get what is not here with `tuner dataset fetch NAME`.", highlight=False)
+
+
+@app.command("show")
+def show_dataset(
+    name: Annotated[str, typer.Argument(help="A name of `tuner dataset list`, or a path.", metavar="NAME|PATH")],
+    *,
+    sheet: Annotated[Path | None, typer.Option(help="Write a PNG with samples of every class.")] = None,
+    resize: Annotated[
+        str | None, typer.Option(help="Scale every image, as `data.resize` does.", metavar="HEIGHTxWIDTH")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count a dataset's training images; the test set stays closed."""
+    size = _parse_size(resize)
+
+    from tuner.datasets.catalogue import open_dataset
+    from tuner.datasets.reading import UnreadableDataError
+    from tuner.datasets.sample_sheet import write_sample_sheet
+    from tuner.datasets.summary import summarise
+
+    dataset = open_dataset(name, data_dir=read_settings().data_dir, resize=size)
+    try:
+        data = dataset.load_train()
+    except UnreadableDataError as error:
+        if as_json:
+            print_json({"name": name, "problems": error.problems})
+        raise
+    summary = summarise(dataset, data)
+    if sheet:
+        write_sample_sheet(data, sheet)
+    if as_json:
+        print_json(dataclasses.asdict(summary) | {"problems": []})
+        return
+    _print_summary(summary)
+    if sheet:
+        open_console().print(f"samples: {sheet}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("fetch")
+def fetch(name: Annotated[str, typer.Argument(help="A name of `tuner dataset list`.")]) -> None:
+    """Download a dataset, check it, and go on where a broken download ended."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from tuner.datasets.catalogue import find_entry
+    from tuner.datasets.fetch import fetch_dataset
+
+    entry = find_entry(name)
+    folder = read_settings().data_dir / name
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=open_progress_console()) as progress:
+        tasks = {}
+
+        def show(file: str, done: int, total: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = progress.add_task(file)
+            progress.update(tasks[file], completed=done, total=total)
+
+        fetched = fetch_dataset(entry, folder, on_progress=show)
+    what = f"fetched {', '.join(fetched)} into {folder}" if fetched else f"whole in {folder}, nothing to fetch"
+    open_console().print(f"{name}: {what}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        height = width = 0
+    if min(height, width) < 1:
+        raise typer.BadParameter(f"{text!r} is no size; expected HEIGHTxWIDTH such as 28x28.", param_hint="--resize")
+    return height, width
+
+
+def _print_summary(summary: "Summary") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("class", "images", "share")
+    for shown in summary.classes:
+        table.add_row(escape(shown.name), f"{shown.n_images:,}", format_percent(shown.share))
+    console = open_console()
+    kind = "grey" if summary.channels == 1 else "RGB"
+    console.print(f"{summary.name}: {summary.description}", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"{summary.n_images:,} training images, {summary.height}x{summary.width} {kind}, {len(summary.classes)} "
+        f"classes, the largest {summary.imbalance:.2f} times the smallest",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(table)
+    origin = "its own" if summary.has_test_set else "a fifth of every class, held out"
+    console.print(f"test set: {origin}; opened by finals alone", highlight=False)

@@ -1,0 +1,47 @@
+"""`tuner dataset fetch`: bring a dataset of the catalogue into its folder."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tuner.datasets.checksum import file_matches
+from tuner.datasets.download import download_file
+from tuner.datasets.entry import CatalogueEntry
+from tuner.errors import TunerError
+
+
+class NothingToDownloadError(TunerError):
+    """The dataset is not published where anybody may download it."""
+
+
+def fetch_dataset(
+    entry: CatalogueEntry, folder: Path, *, on_progress: Callable[[str, int, int | None], None]
+) -> tuple[str, ...]:
+    """Download the files that are missing or damaged, and return their names.
+
+    Args:
+        entry: What to fetch.
+        folder: Where its files belong; a folder that has them all is not written to.
+        on_progress: Called with a file's name, the bytes there, and how many there will be (None: unknown).
+
+    Raises:
+        NothingToDownloadError: People have to put the files there themselves.
+        DownloadError: A file could not be downloaded; the others stay.
+    """
+    if entry.publication is None:
+        if entry.is_in_place(folder):
+            return ()
+        raise NothingToDownloadError(f"{entry.name} cannot be downloaded into {folder}. {entry.how_to_get}")
+    fetched = []
+    for file in entry.publication.files:
+        present = file.find_in(folder)
+        if present and file_matches(present, file.checksum) is not False:
+            continue
+        download_file(
+            [mirror + file.name for mirror in entry.publication.mirrors],
+            folder / file.name,
+            checksum=file.checksum,
+            on_progress=partial(on_progress, file.name),
+        )
+        fetched.append(file.name)
+    return tuple(fetched)

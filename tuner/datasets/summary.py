@@ -1,0 +1,58 @@
+"""What a dataset's training images are, in numbers."""
+
+from dataclasses import dataclass
+
+from tuner.datasets.catalogue import Dataset
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.splits import class_counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassShare:
+    """One class among the training images."""
+
+    name: str
+    n_images: int
+    #: In [0, 1].
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The training images; nothing here was learned from the test set."""
+
+    name: str
+    description: str
+    n_images: int
+    height: int
+    width: int
+    #: 1 for grey, 3 for RGB.
+    channels: int
+    classes: tuple[ClassShare, ...]
+    #: Images of the largest class for each one of the smallest.
+    imbalance: float
+    #: Whether the dataset brings a labelled test set; else a fifth of its images is held out.
+    has_test_set: bool
+    #: SHA-256 of images, labels and class names.
+    content_hash: str
+
+
+def summarise(dataset: Dataset, data: LabelledImages) -> Summary:
+    """Count the training images that the dataset has loaded."""
+    counts = class_counts(data)
+    height, width, channels = data.image_format.shape
+    return Summary(
+        name=dataset.name,
+        description=dataset.description,
+        n_images=len(data),
+        height=height,
+        width=width,
+        channels=channels,
+        classes=tuple(
+            ClassShare(name=name, n_images=int(count), share=float(count / len(data)))
+            for name, count in zip(data.class_names, counts, strict=True)
+        ),
+        imbalance=float(counts.max() / max(1, counts.min())),
+        has_test_set=dataset.has_test_set,
+        content_hash=data.content_hash(),
+    )
