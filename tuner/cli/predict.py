@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli.options import JsonOption
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def predict(
     bundle: Annotated[Path, typer.Argument(help="A *.bundle file that `tuner finals` wrote.", metavar="BUNDLE")],
     images: Annotated[list[Path], typer.Argument(help="PNG or JPEG pictures of any size.", metavar="IMAGE...")],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say which class each picture shows."""
     with open_progress_console().status("Loading the model …"):

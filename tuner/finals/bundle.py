@@ -32,8 +32,8 @@ FORMAT_VERSION: Final = 1
 #: What the pixels of a file go through before the model sees them.
 PREPROCESSING = (
     "decoded as uint8, grey or RGB as the format's channels ask",
-    "grey only: inverted when dark on light, as characters are bright on black",
-    "fitted to the format's height and width",
+    "small grey formats: inverted when dark on light, as strokes are bright on black",
+    "fitted to height and width: single characters cropped to their strokes and centred, anything else scaled",
     "uint8 scaled by 1/255 to float32 in [0, 1]",
 )
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.single_image import read_image
 from tuner.errors import TunerError
 from tuner.finals.bundle import Bundle
@@ -22,7 +23,7 @@ class ImagesUnreadableError(TunerError):
 
     def __init__(self, problems: Mapping[Path, str], readable: Sequence[Path]) -> None:
         n_files = len(problems) + len(readable)
-        reasons = "; ".join(f"{path}: {reason.rstrip('.')}" for path, reason in list(problems.items())[:_MAX_NAMED])
+        reasons = "; ".join(f"{path} {reason}" for path, reason in list(problems.items())[:_MAX_NAMED])
         fine = f" Fine: {_list_names(readable)}." if readable else ""
         super().__init__(
             f"{len(problems)} of {n_files} files could not be read: {reasons}"
@@ -62,8 +63,8 @@ def _read_images(paths: Sequence[Path], image_format: ImageFormat) -> NDArray[np
     for path in paths:
         try:
             images.append(read_image(path, image_format=image_format))
-        except TunerError as error:
-            problems[path] = str(error)
+        except UnreadableDataError as error:
+            problems[path] = ", ".join(error.problems)
     if problems:
         raise ImagesUnreadableError(problems, [path for path in paths if path not in problems])
     return np.stack(images) if images else np.empty((0, *image_format.shape), np.uint8)

@@ -5,8 +5,9 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from tuner.artifacts import ArtifactStore
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.datasets.kaggle import read_unlabelled_csv
+from tuner.errors import TunerError
 from tuner.finals.bundle import Bundle
 from tuner.training.predictions import predict_probabilities
 
@@ -14,12 +15,19 @@ from tuner.training.predictions import predict_probabilities
 _N_STEP_IMAGES = 2_000
 
 
+class SubmissionNotWrittenError(TunerError):
+    """The answers cannot be written where they were wanted."""
+
+    def __init__(self, path: Path, cause: BaseException) -> None:
+        super().__init__(f"Could not write {path}: {cause}. Name a file in a folder with room with --out.")
+
+
 def write_submission(
     bundle: Bundle,
     csv_path: Path,
     out_path: Path,
     *,
-    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the class of every image as Kaggle's `ImageId,Label`, ids from 1, and return their number.
 
@@ -42,7 +50,10 @@ def write_submission(
         if on_progress:
             on_progress(len(labels), len(images))
     target = out_path.absolute()
-    ArtifactStore(str(target.parent)).write(target.name, _format_rows(labels))
+    try:
+        ArtifactStore(str(target.parent)).write(target.name, _format_rows(labels))
+    except ArtifactNotWrittenError as error:
+        raise SubmissionNotWrittenError(target, error.__cause__ or error) from error
     return len(labels)
 
 

@@ -46,11 +46,15 @@ def describe(space: str, hyperparameters: dict[str, bool | float | str | None]) 
     )
 
 
-def build_trained(description: BundleDescription) -> keras.Model:
-    """Return the description's model after a few steps, so that batch normalization has statistics of its own."""
+def build(description: BundleDescription) -> keras.Model:
     keras.utils.set_random_seed(0)
     space = open_space(description.space)
-    model = space.build(fixed_hyperparameters(description.hyperparameters), description.images)
+    return space.build(fixed_hyperparameters(description.hyperparameters), description.images)
+
+
+def build_trained(description: BundleDescription) -> keras.Model:
+    """Return the description's model after a few steps, so that batch normalization has statistics of its own."""
+    model = build(description)
     model.fit(random_images() / 255, keras.utils.to_categorical(np.arange(64) % 3), epochs=1, verbose=0)
     return model
 
@@ -69,7 +73,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of one bundle of a small perceptron."""
     store = ArtifactStore(str(tmp_path_factory.mktemp("bundles")))
     description = describe("mlp", {"units": 10, "hidden_layers": 1})
-    write_bundle(store, PATH, build_trained(description), description)
+    write_bundle(store, PATH, build(description), description)
     return store.read(PATH)
 
 
@@ -111,7 +115,7 @@ def test_a_builder_of_ones_own_is_found_again_by_its_import_path(
         "    return model\n"
     )
     description = describe("own_builder:build", {"units": 5})
-    model = build_trained(description)
+    model = build(description)
 
     write_bundle(store, PATH, model, description)
     rebuilt = read_bundle(Path(store.location(PATH))).build_model()
@@ -150,7 +154,7 @@ def test_hyperparameters_keep_their_types(store: ArtifactStore) -> None:
     values = {"units": 10, "dropout": 0.0, "batch_normalization": True, "activation": "relu", "momentum": None}
     description = describe("mlp", values)
 
-    write_bundle(store, PATH, build_trained(description), description)
+    write_bundle(store, PATH, build(description), description)
     read = read_bundle(Path(store.location(PATH))).description.hyperparameters
 
     assert {name: (type(value), value) for name, value in read.items()} == {
@@ -227,7 +231,7 @@ def test_announced_shapes_must_be_those_of_the_arrays(content: bytes) -> None:
 
 def test_a_space_that_builds_another_model_today_is_named(store: ArtifactStore) -> None:
     description = describe("mlp", {"units": 10, "hidden_layers": 1})
-    model = build_trained(description)
+    model = build(description)
     wider = description.model_copy(update={"hyperparameters": {"units": 20, "hidden_layers": 1}})
 
     write_bundle(store, PATH, model, wider)

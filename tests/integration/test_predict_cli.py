@@ -1,0 +1,184 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from tuner.artifacts import ArtifactStore
+from tuner.cli.predict import predict
+from tuner.cli.submit import submit
+from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.splits import Split, split_stratified
+from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
+from tuner.finals.prediction import ImagesUnreadableError
+from tuner.finals.submission import SubmissionNotWrittenError
+from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.training.augmentation import Augmentation
+from tuner.training.predictions import predict_probabilities
+from tuner.training.run import TrainingData, TrainingPlan, train
+
+HYPERPARAMETERS = {"blocks": 1, "convolutions": 1, "filters": 32, "dense_units": 64, "learning_rate": 0.005}
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    data = open_dataset("digits", data_dir=tmp_path_factory.mktemp("data")).load_train()
+    return split_stratified(data, validation_fraction=0.2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def model(digits: Split) -> keras.Model:
+    """A small convolutional net that knows scikit-learn's digits, augmented as finals are: a few seconds."""
+    keras.utils.set_random_seed(0)
+    model = open_space("cnn").build(fixed_hyperparameters(HYPERPARAMETERS), digits.train.image_format)
+    plan = TrainingPlan(
+        epochs=20, batch_size=64, seed=0, augmentation=Augmentation(rotation=10, zoom=0.1, shift=0.1, shear=0, cutout=0)
+    )
+    train(model, TrainingData(train=digits.train, validation=None), plan, on_epoch=lambda _: None)
+    return model
+
+
+@pytest.fixture(scope="module")
+def bundle(model: keras.Model, digits: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = ArtifactStore(str(tmp_path_factory.mktemp("artifacts")))
+    description = BundleDescription(
+        space="cnn",
+        hyperparameters=HYPERPARAMETERS,
+        images=digits.train.image_format,
+        provenance=Provenance(
+            study="digits", trial=0, rank=1, seed=0, test_accuracy=None, versions={}, data_sha256="0" * 64
+        ),
+    )
+    write_bundle(store, "digits.bundle", model, description)
+    return Path(store.location("digits.bundle"))
+
+
+@pytest.fixture(scope="module")
+def examples(digits: Split) -> LabelledImages:
+    """One digit of each class that the model was not trained on."""
+    labels = digits.validation.labels
+    return digits.validation.take(np.array([np.flatnonzero(labels == label)[2] for label in range(10)]))
+
+
+def run_command(command: Callable[..., None], *arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def photograph(image: np.ndarray) -> Image.Image:
+    """Return the digit as a person would hand it in: large, dark ink on light paper, with a margin, off centre."""
+    ink = Image.fromarray(image[:, :, 0]).resize((160, 160), Image.Resampling.LANCZOS)
+    paper = np.full((260, 300), 235, np.uint8)
+    paper[60:220, 40:200] -= (np.asarray(ink) * 0.8).astype(np.uint8)
+    return Image.fromarray(paper)
+
+
+def write_csv(path: Path, images: np.ndarray) -> Path:
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([f"pixel{index}" for index in range(64)])
+        rows.writerows(images.reshape(len(images), -1).tolist())
+    return path
+
+
+def test_pictures_of_the_models_own_format_are_predicted_as_arrays_are(
+    bundle: Path, model: keras.Model, examples: LabelledImages, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{label}.png" for label in range(10)]
+    for file, image in zip(files, examples.images, strict=True):
+        Image.fromarray(image[:, :, 0]).save(file)
+
+    answers = json.loads(run_command(predict, bundle, *files, "--json").stdout)
+
+    expected = predict_probabilities(model, examples.images)
+    received = np.array([list(answer["probabilities"].values()) for answer in answers], np.float32)
+    np.testing.assert_array_equal(received, expected)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_photographed_digits_are_recognised(
+    bundle: Path, examples: LabelledImages, tmp_path: Path, suffix: str
+) -> None:
+    files = [tmp_path / f"{label}.{suffix}" for label in range(10)]
+    for file, image in zip(files, examples.images, strict=True):
+        photograph(image).save(file)
+
+    answers = json.loads(run_command(predict, bundle, *files, "--json").stdout)
+
+    assert [answer["file"] for answer in answers] == [str(file) for file in files]
+    assert sum(answer["class"] == str(label) for label, answer in enumerate(answers)) >= 8
+    for answer in answers:
+        assert list(answer) == ["file", "class", "probability", "probabilities"]
+        assert list(answer["probabilities"]) == list("0123456789")
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert answer["probability"] == max(answer["probabilities"].values())
+        assert answer["probability"] == answer["probabilities"][answer["class"]]
+
+
+def test_people_read_a_table(bundle: Path, examples: LabelledImages, tmp_path: Path) -> None:
+    Image.fromarray(examples.images[4][:, :, 0]).save(tmp_path / "four.png")
+
+    output = run_command(predict, bundle, tmp_path / "four.png").stdout
+
+    assert "class" in output
+    assert " %" in output
+
+
+def test_one_unreadable_picture_is_named_and_so_are_those_that_are_fine(
+    bundle: Path, examples: LabelledImages, tmp_path: Path
+) -> None:
+    fine, text, missing = (tmp_path / name for name in ("fine.png", "text.png", "missing.png"))
+    photograph(examples.images[1]).save(fine)
+    text.write_text("no picture")
+
+    with pytest.raises(ImagesUnreadableError) as caught:
+        run_command(predict, bundle, fine, text, missing)
+
+    message = str(caught.value)
+    assert message.startswith(f"2 of 3 files could not be read: {text} is no PNG or JPEG picture; {missing} No such")
+    assert f"Fine: {fine}." in message
+    assert "\n" not in message
+
+
+def test_a_submission_answers_every_row_in_kaggles_format(
+    bundle: Path, model: keras.Model, digits: Split, tmp_path: Path
+) -> None:
+    images = digits.validation.images
+
+    result = run_command(submit, bundle, write_csv(tmp_path / "test.csv", images), "--out", tmp_path / "answers.csv")
+
+    lines = (tmp_path / "answers.csv").read_text().splitlines()
+    answers = predict_probabilities(model, images).argmax(axis=1)
+    assert lines == ["ImageId,Label", *(f"{number},{answer}" for number, answer in enumerate(answers, start=1))]
+    assert np.mean(answers == digits.validation.labels) > 0.9
+    assert f"{len(images)} answers" in " ".join(result.stderr.split())
+    assert result.stdout == ""
+
+
+def test_a_submission_of_other_images_is_refused_and_nothing_is_written(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("pixel0,pixel1\n1,2\n")
+
+    with pytest.raises(UnreadableDataError, match=r"test\.csv"):
+        run_command(submit, bundle, tmp_path / "test.csv", "--out", tmp_path / "answers.csv")
+
+    assert not (tmp_path / "answers.csv").exists()
+
+
+def test_a_submission_that_cannot_be_written_says_where_to(bundle: Path, digits: Split, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "test.csv", digits.validation.images[:3])
+
+    with pytest.raises(SubmissionNotWrittenError, match=r"Could not write .*test\.csv/answers\.csv: .* --out"):
+        run_command(submit, bundle, path, "--out", path / "answers.csv")
