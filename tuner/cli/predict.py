@@ -20,7 +20,7 @@ _BAR_WIDTH = 20
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A *.bundle file that `tuner finals` wrote.", metavar="BUNDLE")],
-    images: Annotated[list[Path], typer.Argument(help="PNG or JPEG pictures of any size.", metavar="IMAGE...")],
+    images: Annotated[list[Path], typer.Argument(help="PNG or JPEG pictures of any size.", metavar="IMAGE")],
     *,
     as_json: JsonOption = False,
 ) -> None:
