@@ -1,0 +1,54 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench up lock
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+COMPILE := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url
+# Where tests find mnist/*.gz.
+TUNER_DATA ?= $(abspath ../shared/data)
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; ends with the report's path
+	$(BIN)/tuner run studies/digits.toml
+
+test: $(VENV)/dev ## Run all tests, against a real Postgres
+	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest
+
+check: $(VENV)/dev ## Format, lint, types, imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/dev ## Format, and mend what ruff can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/dev ## Run every benchmark in its quick form
+	for file in bench/*.py; do $(BIN)/python $$file --quick || exit 1; done
+
+up: ## Start Postgres, workers and dashboard in containers
+	docker compose up workers
+
+lock: $(VENV)/dev ## Pin the newest versions that pyproject.toml allows
+	$(BIN)/pip install uv
+	$(COMPILE) --group build --output-file requirements.lock
+	$(COMPILE) --group dev --output-file requirements-dev.lock
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tuner needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# The build backend is in both locks, so that installing the package itself fetches nothing unpinned.
+$(VENV)/run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/run
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	touch $@

@@ -1,0 +1,151 @@
+import threading
+import time
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tuner.studies.lifecycle import Study, delete_study, stop_study
+from tuner.studies.schema import slots
+from tuner.studies.slots import (
+    Lease,
+    LeaseLostError,
+    StudyStoppedError,
+    claim_slot,
+    end_slot,
+    reap_expired_leases,
+    release_slot,
+    renew_lease,
+)
+from tuner.studies.storage import Storage, open_storage
+
+OUTCOME: dict[str, Any] = {
+    "state": "complete", "score": 0.5, "best_epoch": 1, "hyperparameters": {}, "curve": [],
+}  # fmt: skip
+
+
+def claim(storage: Storage, owner: str = "a", *, ttl_s: float = 30) -> Lease:
+    lease = claim_slot(storage.engine, owner=owner, ttl_s=ttl_s)
+    assert lease is not None
+    return lease
+
+
+def row_of(storage: Storage, lease: Lease) -> Any:
+    with storage.engine.connect() as connection:
+        return connection.execute(sa.select(slots).where(slots.c.id == lease.slot_id)).one()
+
+
+def test_slots_are_claimed_in_order_and_no_more_than_the_budget(storage: Storage, study: Study) -> None:
+    positions = [claim(storage).position for _ in range(study.budget)]
+
+    assert positions == list(range(study.budget))
+    assert claim_slot(storage.engine, owner="a") is None
+
+
+def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, storage: Storage, study: Study) -> None:
+    claimed: list[int] = []
+
+    def work() -> None:
+        with open_storage(storage_url) as own:
+            while lease := claim_slot(own.engine, owner="w"):
+                claimed.append(lease.slot_id)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(claimed) == len(set(claimed)) == study.budget
+
+
+def test_a_claim_takes_only_slots_of_the_studies_asked_for(storage: Storage, study: Study) -> None:
+    assert claim_slot(storage.engine, owner="a", study_ids=[study.id + 1]) is None
+    assert claim_slot(storage.engine, owner="a", study_ids=[study.id]) is not None
+
+
+def test_an_expired_lease_goes_to_the_next_worker_under_a_higher_token(storage: Storage, study: Study) -> None:
+    first = claim(storage, "a", ttl_s=0.05)
+    time.sleep(0.1)
+
+    freed = reap_expired_leases(storage.engine)
+    second = claim(storage, "b")
+
+    assert (freed, second.slot_id, second.token) == (1, first.slot_id, first.token + 1)
+    assert row_of(storage, second).workers == ["a", "b"]
+
+
+@pytest.mark.usefixtures("study")
+def test_a_live_lease_is_not_reaped(storage: Storage) -> None:
+    claim(storage, ttl_s=30)
+
+    assert reap_expired_leases(storage.engine) == 0
+
+
+@pytest.mark.usefixtures("study")
+def test_a_late_worker_writes_nothing(storage: Storage) -> None:
+    late = claim(storage, "a", ttl_s=0.05)
+    time.sleep(0.1)
+    reap_expired_leases(storage.engine)
+    claim(storage, "b")
+
+    with pytest.raises(LeaseLostError):
+        renew_lease(storage.engine, late, epoch=3)
+    with pytest.raises(LeaseLostError):
+        end_slot(storage.engine, late, OUTCOME)
+    release_slot(storage.engine, late)
+
+    row = row_of(storage, late)
+    assert (row.owner, row.state, row.outcome, row.epoch) == ("b", "leased", None, 0)
+
+
+@pytest.mark.usefixtures("study")
+def test_a_renewal_moves_the_expiry_and_notes_the_epoch(storage: Storage) -> None:
+    lease = claim(storage, ttl_s=1)
+    before = row_of(storage, lease).expires_at
+
+    renew_lease(storage.engine, lease, epoch=2, ttl_s=60)
+
+    row = row_of(storage, lease)
+    assert row.expires_at > before + 50
+    assert row.epoch == 2
+
+
+@pytest.mark.usefixtures("study")
+def test_a_released_slot_waits_again_and_counts_no_attempt(storage: Storage) -> None:
+    first = claim(storage)
+
+    release_slot(storage.engine, first)
+
+    again = claim(storage)
+    assert (again.slot_id, again.attempts) == (first.slot_id, 1)
+
+
+@pytest.mark.usefixtures("study")
+def test_an_ended_slot_cannot_end_again(storage: Storage) -> None:
+    lease = claim(storage)
+    end_slot(storage.engine, lease, OUTCOME)
+
+    with pytest.raises(LeaseLostError):
+        end_slot(storage.engine, lease, {**OUTCOME, "score": 0.9})
+
+    assert row_of(storage, lease).outcome["score"] == 0.5
+
+
+def test_a_stopped_study_gives_out_nothing_and_refuses_renewals(storage: Storage, study: Study) -> None:
+    lease = claim(storage)
+
+    stop_study(storage, study.id)
+
+    with pytest.raises(StudyStoppedError):
+        renew_lease(storage.engine, lease, epoch=1)
+    assert claim_slot(storage.engine, owner="b") is None
+
+
+def test_a_deleted_studys_leases_are_lost(storage: Storage, study: Study) -> None:
+    lease = claim(storage)
+
+    delete_study(storage, study)
+
+    with pytest.raises(LeaseLostError):
+        renew_lease(storage.engine, lease, epoch=1)

@@ -1,0 +1,82 @@
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from tuner.studies.lifecycle import Study
+from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
+from tuner.studies.storage import Storage
+from tuner.studies.trials import close_ended_trials, open_trial
+
+OUTCOME = {"state": "complete", "score": 0.75, "best_epoch": 2, "hyperparameters": {}, "curve": []}
+
+
+@pytest.fixture
+def lease(storage: Storage, study: Study) -> Lease:
+    lease = claim_slot(storage.engine, owner="w")
+    assert lease is not None
+    assert lease.study_id == study.id
+    return lease
+
+
+def trials_of(storage: Storage, study: Study) -> list[optuna.trial.FrozenTrial]:
+    return storage.optuna.get_all_trials(study.optuna_study_id)
+
+
+def test_a_released_slot_goes_on_with_the_same_trial_and_values(storage: Storage, study: Study, lease: Lease) -> None:
+    trial, _ = open_trial(storage, study, lease)
+    value = trial.suggest_float("x", 0, 1)
+    trial.report(0.5, 1)
+    release_slot(storage.engine, lease)
+    again = claim_slot(storage.engine, owner="v")
+    assert again is not None
+
+    resumed, reported = open_trial(storage, study, again)
+
+    assert resumed.number == trial.number
+    assert resumed.suggest_float("x", 0, 1) == value
+    assert reported == {1}
+
+
+def test_a_trial_that_its_slot_does_not_know_is_found_again(storage: Storage, study: Study, lease: Lease) -> None:
+    # The worker dies between creating the trial and noting its number in the slot.
+    storage.optuna.create_new_trial(
+        study.optuna_study_id,
+        optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={"slot": lease.position}),
+    )
+    release_slot(storage.engine, lease)
+    again = claim_slot(storage.engine, owner="v")
+    assert again is not None
+
+    open_trial(storage, study, again)
+
+    assert len(trials_of(storage, study)) == 1
+
+
+def test_an_ended_slot_closes_its_trial_with_the_score(storage: Storage, study: Study, lease: Lease) -> None:
+    open_trial(storage, study, lease)
+    end_slot(storage.engine, lease, OUTCOME)
+
+    closed = close_ended_trials(storage)
+
+    (trial,) = trials_of(storage, study)
+    assert (closed, trial.state, trial.value) == (1, TrialState.COMPLETE, 0.75)
+
+
+def test_closing_again_changes_nothing(storage: Storage, study: Study, lease: Lease) -> None:
+    open_trial(storage, study, lease)
+    end_slot(storage.engine, lease, OUTCOME)
+    close_ended_trials(storage)
+
+    assert close_ended_trials(storage) == 0
+
+
+def test_equal_histories_draw_equal_values_on_any_worker(storage: Storage, study: Study, lease: Lease) -> None:
+    first, _ = open_trial(storage, study, lease)
+    value = first.suggest_float("x", 0, 1)
+
+    other = optuna.create_study()
+    from tuner.studies.samplers import make_sampler
+
+    other.sampler = make_sampler(study.definition.search, study_seed=study.definition.seed, trial_number=first.number)
+
+    assert other.ask().suggest_float("x", 0, 1) == value
