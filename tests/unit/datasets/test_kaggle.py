@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dataset_files import Load, draw_images, write_csv
+
+from tuner.datasets.images import ImageFormat
+from tuner.datasets.kaggle import read_unlabelled_csv
+from tuner.datasets.reading import UnreadableDataError
+
+PIXELS = draw_images(50, height=28, width=28).reshape(50, 784)
+GREY = ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789"))
+
+
+def test_the_training_file_is_read_and_a_fifth_of_it_held_out(tmp_path: Path, load_train: Load) -> None:
+    write_csv(tmp_path / "kaggle-digits" / "train.csv", PIXELS, [*range(10)] * 5)
+
+    data = load_train("kaggle-digits")
+
+    assert data.image_format == GREY
+    assert np.bincount(data.labels).tolist() == [4] * 10
+
+
+def test_without_the_file_the_error_says_where_to_get_it_and_where_to_put_it(tmp_path: Path, load_train: Load) -> None:
+    message = rf"{tmp_path}/kaggle-digits: train\.csv is missing\. .*kaggle\.com/.*folder kaggle-digits of TUNER_DATA"
+    with pytest.raises(UnreadableDataError, match=message):
+        load_train("kaggle-digits")
+
+
+def test_a_missing_pixel_column_is_named(tmp_path: Path, load_train: Load) -> None:
+    names = ["label", *(f"pixel{number}" for number in range(784) if number != 400)]
+    write_csv(tmp_path / "kaggle-digits" / "train.csv", PIXELS[:, 1:], [*range(10)] * 5, names=names)
+
+    with pytest.raises(UnreadableDataError, match="the column pixel400 is missing"):
+        load_train("kaggle-digits")
+
+
+def test_images_to_predict_keep_their_order(tmp_path: Path) -> None:
+    names = [f"pixel{number}" for number in range(784)]
+    write_csv(tmp_path / "test.csv", PIXELS[:, 1:], PIXELS[:, 0].tolist(), names=names)
+
+    images = read_unlabelled_csv(tmp_path / "test.csv", image_format=GREY)
+
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, PIXELS.reshape(50, 28, 28, 1))
+
+
+@pytest.mark.parametrize(
+    ("names", "image_format", "message"),
+    [
+        (["label", *(f"pixel{n}" for n in range(783))], GREY, "has a column label, expected pixels only"),
+        ([f"pixel{n}" for n in range(784)], ImageFormat(height=28, width=28, channels=3, class_names=()), "RGB"),
+        (
+            [f"p{n}" for n in range(784)],
+            ImageFormat(height=8, width=8, channels=1, class_names=()),
+            "784 .* expected 64",
+        ),
+    ],
+)
+def test_a_file_that_does_not_suit_the_model_is_refused(
+    tmp_path: Path, names: list[str], image_format: ImageFormat, message: str
+) -> None:
+    write_csv(tmp_path / "test.csv", PIXELS[:, 1:], PIXELS[:, 0].tolist(), names=names)
+
+    with pytest.raises(UnreadableDataError, match=message):
+        read_unlabelled_csv(tmp_path / "test.csv", image_format=image_format)
