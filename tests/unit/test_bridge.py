@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import keras_tuner
+import numpy as np
 import optuna
 import pytest
 from keras_tuner.applications import HyperResNet, HyperXception
@@ -121,6 +122,17 @@ def test_kerastuners_own_hypermodels_are_searched(hypermodel: type, study: optun
     assert model.output_shape == (None, 2)
     assert rebuilt.count_params() == model.count_params()
     assert hp.values.keys() == trial.params.keys() | fixed.keys()
+
+
+def test_a_fit_of_its_own_asks_and_stores_too(every_kind: Space, study: optuna.Study) -> None:
+    hp = OptunaHyperParameters(study.ask(), fixed={"epochs": 2})
+    model = every_kind.build(hp, DIGITS)
+    random = np.random.default_rng(0)
+
+    history = every_kind.fit(hp, model, random.random((20, 8, 8, 1)), random.integers(0, 10, 20), verbose=0)
+    hp.refuse_unknown_fixed()
+
+    assert len(history.epoch) == hp.values["epochs"] == 2
 
 
 def test_fixed_values_are_not_asked_from_optuna(every_kind: Space, study: optuna.Study) -> None:

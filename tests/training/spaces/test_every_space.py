@@ -10,8 +10,8 @@ from tuner.spaces.declaring import declare_hyperparameters
 from tuner.spaces.registry import SPACES, fixed_hyperparameters, open_space
 from tuner.workers.bridge import OptunaHyperParameters
 
-# One draw in two would be a ResNet-34 of 21 million weights; a test of its own builds it once.
-SMALL = {"resnet": {"variant": "preact"}}
+# One draw in two would be a ResNet-34 of 21 million weights; it and ResNet-20 are built once in `test_families`.
+SMALL = {"resnet": {"variant": "preact", "blocks": 1}}
 FORMATS = {
     "8x8x1": ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789")),
     "28x28x1": ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789")),
