@@ -91,7 +91,8 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of `tuner dataset lis
             progress.update(tasks[file], completed=done, total=total)
 
         fetched = fetch_dataset(entry, folder, on_progress=show)
-    what = f"fetched {', '.join(fetched)} into {folder}" if fetched else f"whole in {folder}, nothing to fetch"
+    here = f"whole in {folder}, nothing to fetch" if entry.publication else entry.how_to_get
+    what = f"fetched {', '.join(fetched)} into {folder}" if fetched else here
     open_console().print(f"{name}: {what}", highlight=False, markup=False, soft_wrap=True)
 
 

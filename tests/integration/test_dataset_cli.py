@@ -1,0 +1,144 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from tuner.cli.dataset import app
+from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError
+from tuner.datasets.download import DownloadError
+from tuner.datasets.fetch import NothingToDownloadError
+from tuner.datasets.image_folder import MixedSizesError
+from tuner.datasets.reading import UnreadableDataError
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty `TUNER_DATA`."""
+    monkeypatch.setenv("TUNER_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Class folders `cat` and `dog` of ten RGB pictures each."""
+    for index in range(20):
+        path = tmp_path / "photos" / ("cat" if index < 10 else "dog") / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30, 20), (index, 5, 9)).save(path)
+    return tmp_path / "photos"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_list_names_every_dataset_and_says_what_is_here(data_folder: Path) -> None:
+    (data_folder / "kaggle-digits").mkdir(parents=True)
+    (data_folder / "kaggle-digits" / "train.csv").write_text("", encoding="utf-8")
+
+    result = run("list")
+
+    assert result.exit_code == 0
+    rows = {
+        line.split("│")[1].strip(): line.split("│")[4].strip() for line in result.stdout.splitlines() if "│" in line
+    }
+    assert {name: rows[name] for name in CATALOGUE} == {
+        "digits": "yes",
+        "mnist": "no",
+        "kmnist": "no",
+        "fashion-mnist": "no",
+        "kaggle-digits": "yes",
+    }
+
+
+def test_show_counts_the_training_images_of_mnist_only(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNER_DATA", str(data_dir))
+
+    result = run("show", "mnist")
+
+    assert "60,000 training images, 28x28 grey, 10 classes, the largest 1.24 times the smallest" in result.stdout
+    assert "test set: its own; opened by finals alone" in result.stdout
+    assert "10,000" not in result.stdout
+
+
+def test_show_prints_json_alone() -> None:
+    shown = json.loads(run("show", "digits", "--json").stdout)
+
+    assert shown["n_images"] == sum(one["n_images"] for one in shown["classes"]) == 1438
+    assert (shown["height"], shown["width"], shown["channels"]) == (8, 8, 1)
+    assert shown["has_test_set"] is False
+    assert shown["problems"] == []
+
+
+def test_show_writes_a_sheet_of_samples(tmp_path: Path) -> None:
+    result = run("show", "digits", "--sheet", str(tmp_path / "sheet.png"))
+
+    assert f"samples: {tmp_path / 'sheet.png'}" in result.stdout
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert np.asarray(sheet).std() > 10
+
+
+def test_show_takes_a_path(pictures: Path) -> None:
+    result = run("show", str(pictures))
+
+    assert "16 training images, 20x30 RGB, 2 classes" in result.stdout
+    assert "test set: a fifth of every class, held out; opened by finals alone" in result.stdout
+
+
+def test_pictures_of_mixed_sizes_are_shown_with_a_size(pictures: Path) -> None:
+    Image.new("RGB", (64, 64)).save(pictures / "cat" / "large.png")
+
+    assert isinstance(run("show", str(pictures)).exception, MixedSizesError)
+    assert "17 training images, 16x16 RGB" in run("show", str(pictures), "--resize", "16x16").stdout
+
+
+@pytest.mark.parametrize("size", ["28", "28x", "0x28", "axb", "28x28x1"])
+def test_a_size_that_is_none_is_a_usage_error(size: str) -> None:
+    result = run("show", "digits", "--resize", size)
+
+    assert result.exit_code == 2
+    assert "expected HEIGHTxWIDTH" in result.stderr.replace("\n", " ")
+
+
+def test_broken_files_are_listed_in_json_and_end_the_command(pictures: Path) -> None:
+    (pictures / "dog" / "bad.png").write_bytes(b"broken")
+
+    result = run("show", str(pictures), "--json")
+
+    assert json.loads(result.stdout)["problems"] == ["dog/bad.png is no PNG or JPEG picture"]
+    assert isinstance(result.exception, UnreadableDataError)
+
+
+def test_fetching_offline_says_what_to_do(data_folder: Path) -> None:
+    result = run("fetch", "kmnist")
+
+    assert isinstance(result.exception, DownloadError)
+    assert f"put the file into {data_folder / 'kmnist'} yourself" in str(result.exception)
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(("name", "error"), [("mnits", UnknownDatasetError), ("kaggle-digits", NothingToDownloadError)])
+def test_what_cannot_be_fetched_is_an_error(name: str, error: type[Exception]) -> None:
+    assert isinstance(run("fetch", name).exception, error)
+
+
+def test_what_is_here_is_not_fetched(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNER_DATA", str(data_dir))
+
+    assert run("fetch", "mnist").stdout == f"mnist: whole in {data_dir / 'mnist'}, nothing to fetch\n"
+    assert "comes with scikit-learn" in run("fetch", "digits").stdout
+
+
+def test_the_commands_import_no_heavy_library_before_they_run() -> None:
+    code = (
+        "import sys, tuner.cli.dataset; print([name for name in ('numpy', 'PIL', 'requests') if name in sys.modules])"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout == "[]\n"
