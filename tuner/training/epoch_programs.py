@@ -75,7 +75,7 @@ def _arrays(model: keras.Model, images: LabelledImages) -> tuple[NDArray[np.uint
 def _build_metrics(model: keras.Model, images: LabelledImages) -> None:
     """Create the variables of loss and metrics, which Keras does on first use: too late inside a compiled loop."""
     shape = (1, *images.image_format.shape)
-    x, y_pred = keras.ops.zeros(shape), keras.ops.zeros(model.compute_output_shape(shape))
+    x, y_pred = keras.ops.zeros(shape), keras.ops.zeros(model.compute_output_spec(keras.KerasTensor(shape)).shape)
     y = keras.ops.convert_to_tensor(encode_targets(model, images.labels[:1], len(images.class_names)))
     model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
     model.compute_metrics(x, y, y_pred)

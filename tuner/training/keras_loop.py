@@ -109,6 +109,7 @@ def fit_with_keras(
         initial_epoch=first_epoch - 1,
         epochs=plan.epochs,
         callbacks=[EpochReporter(begin, finish_epoch)],
+        shuffle=False,  # of batches; the order within and of them is drawn
         verbose=0,
     )
 

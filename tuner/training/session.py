@@ -39,10 +39,10 @@ def release_memory() -> None:
 
     The seed is forgotten too: call `seed_everything` before the next model.
     """
-    keras.utils.clear_session(free_memory=True)
+    keras.utils.clear_session(free_memory=False)
     if keras.backend.backend() == "jax":
         import jax
 
         jax.clear_caches()
-    # Compiled functions and models refer to each other; caches that were just emptied free more of them.
+    # Compiled functions and models refer to each other: only the collector frees them.
     gc.collect()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 def build_variables(model: keras.Model, image_shape: tuple[int, int, int]) -> None:
     """Create all variables of model and optimizer, so that a checkpoint can be put into them."""
     if not model.built:
-        model.build((None, *image_shape))
+        model(keras.ops.zeros((1, *image_shape)))
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 

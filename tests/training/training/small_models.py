@@ -34,7 +34,7 @@ def build_cnn(
     *, optimizer: Any = "adam", loss: Any = "sparse_categorical_crossentropy", dropout: float = 0.0, cls: Any = None
 ) -> keras.Model:
     inputs = layers.Input((8, 8, 1))
-    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3)(inputs)))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, use_bias=False)(inputs)))
     x = layers.Dropout(dropout)(layers.Flatten()(x))
     model = (cls or keras.Model)(inputs, layers.Dense(10, activation="softmax")(x))
     model.compile(optimizer, loss, metrics=["accuracy"])

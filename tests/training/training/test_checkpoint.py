@@ -65,10 +65,10 @@ def resume(folder, plan, digits):
 
 @pytest.mark.parametrize(("damaged", "resumed_from"), [(["even"], 1), (["odd"], 2), (["even", "odd"], 0)])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start(
-    damaged, resumed_from, half_run, digits, tmp_path_factory, caplog
+    damaged, resumed_from, half_run, digits, caplog
 ):
     folder, plan = half_run
-    _, expected = resume(tmp_path_factory.mktemp("undisturbed"), plan, digits)
+    _, expected = resume(folder / "undisturbed", plan, digits)
     for name in damaged:
         file = folder / "run" / f"{name}.npz"
         content = bytearray(file.read_bytes())

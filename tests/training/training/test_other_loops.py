@@ -50,7 +50,7 @@ def own_fit(hyperparameters, model, x, y, **kwargs):
     return model.fit(x, y, batch_size=50, shuffle=False, verbose=0, **kwargs)
 
 
-def own_fit_without_resume(hyperparameters, model, x, y, validation_data, epochs, callbacks):
+def own_fit_without_resume(hyperparameters, model, x, y, *, validation_data, epochs, callbacks):
     return own_fit(hyperparameters, model, x, y, validation_data=validation_data, epochs=epochs, callbacks=callbacks)
 
 

@@ -34,10 +34,10 @@ def test_an_environment_that_shortens_training_is_refused(name):
 def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(digits, caplog):
     def train_one():
         seed_everything(0)
-        train(build_mlp(), digits, TrainingPlan(epochs=2, batch_size=32, seed=0), on_epoch=lambda _: None)
+        train(build_mlp(), digits, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=lambda _: None)
         release_memory()
 
-    for _ in range(5):
+    for _ in range(4):
         train_one()
     before = psutil.Process().memory_info().rss
     with caplog.at_level(logging.WARNING):
