@@ -19,12 +19,13 @@ app = typer.Typer(help="Datasets: which there are, what is in one, and how to ge
 @app.command("list")
 def list_datasets() -> None:
     """List the datasets known by name, and whether they are on this machine."""
+    from rich.markup import escape
     from rich.table import Table
 
     from tuner.datasets.catalogue import CATALOGUE
 
     data_dir = read_settings().data_dir
-    table = Table("dataset", "images", "classes", "here", "description", title=f"In {data_dir}")
+    table = Table("dataset", "images", "classes", "here", "description", title=escape(f"In {data_dir}"))
     for name, entry in CATALOGUE.items():
         height, width, channels = entry.image_format.shape
         here = "yes" if entry.is_in_place(data_dir / name) else "no"

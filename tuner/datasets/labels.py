@@ -90,7 +90,8 @@ def index_by_number(labels: NDArray[Any], class_names: tuple[str, ...], *, where
         LabelOutsideClassesError: A label is no such index.
     """
     if labels.dtype.kind not in "iu":
-        raise LabelOutsideClassesError(where, labels, class_names)
+        names = np.unique(labels)
+        raise LabelOutsideClassesError(where, names[~np.char.isdecimal(names)], class_names)
     outside = (labels < 0) | (labels >= len(class_names))
     if outside.any():
         raise LabelOutsideClassesError(where, np.unique(labels[outside]), class_names)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pictures import picture_layout, read_picture
+from tuner.datasets.pictures import read_picture
 from tuner.datasets.pixels import scale_picture, to_array
 from tuner.datasets.polarity import are_dark_on_light, shows_strokes
 
@@ -29,19 +29,18 @@ def read_image(path: Path, *, image_format: ImageFormat) -> NDArray[np.uint8]:
     Raises:
         UnreadableDataError: The file is missing, does not decode, is no PNG or JPEG, or has too many pixels.
     """
-    height, width, _ = picture_layout(path)
     picture = read_picture(path, channels=image_format.channels)
-    has_right_size = (height, width) == (image_format.height, image_format.width)
+    size = (image_format.height, image_format.width)
     if not shows_strokes(image_format):
-        return to_array(scale_picture(picture, (image_format.height, image_format.width)))
+        return to_array(scale_picture(picture, size))
     pixels = to_array(picture)
     if are_dark_on_light(pixels[np.newaxis])[0]:
         pixels = np.uint8(255) - pixels
-    if has_right_size:
+    if pixels.shape[:2] == size:
         return pixels
     if all(len(name) == 1 for name in image_format.class_names):
         return _fit_character(pixels[:, :, 0], image_format)
-    return to_array(scale_picture(Image.fromarray(pixels[:, :, 0]), (image_format.height, image_format.width)))
+    return to_array(scale_picture(Image.fromarray(pixels[:, :, 0]), size))
 
 
 def _fit_character(pixels: NDArray[np.uint8], image_format: ImageFormat) -> NDArray[np.uint8]:

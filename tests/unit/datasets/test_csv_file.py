@@ -153,7 +153,7 @@ def test_a_file_that_is_no_table_is_one_clear_line(path: Path, load_train: Load,
     ("label", "error", "message"),
     [
         ("10", LabelOutsideClassesError, "received the label 10, expected one of the classes 0, 1"),
-        ("seven", LabelOutsideClassesError, "received the label"),
+        ("seven", LabelOutsideClassesError, "received the label seven, expected one of the classes 0, 1"),
         ("2.5", UnreadableDataError, "line 2, column label: received 2.5"),
     ],
 )
