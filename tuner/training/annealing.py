@@ -47,7 +47,7 @@ class Annealing:
     patience: int = 3
     #: Plateau and step: the rate is multiplied by it; between 0 and 1, both excluded.
     factor: float = 0.5
-    #: No rule goes below it.
+    #: No rule goes below it; a model that begins below it keeps its own rate.
     min_lr: float = 0.0
     #: Plateau: a smaller change is no improvement.
     min_delta: float = 1e-4
@@ -156,12 +156,13 @@ class Curve:
 
     def __init__(self, annealing: Annealing, *, highest_rate: float, epochs: int, steps_per_epoch: int) -> None:
         self._annealing, self._highest, self._steps = annealing, highest_rate, steps_per_epoch
+        self._lowest = min(annealing.min_lr, highest_rate)
         self._total = epochs * steps_per_epoch
 
     def of_epoch(self, epoch: int) -> NDArray[np.float32]:
         steps = np.arange((epoch - 1) * self._steps, epoch * self._steps)
         shares = CURVES[self._annealing.rule](self._annealing, steps, self._steps, self._total)
-        return np.maximum(self._highest * shares, self._annealing.min_lr).astype(np.float32)
+        return np.maximum(self._highest * shares, self._lowest).astype(np.float32)
 
     def observe(self, result: EpochResult) -> None:
         """Do nothing: what was measured does not matter here."""

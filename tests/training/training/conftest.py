@@ -9,7 +9,7 @@ from tuner.datasets.images import LabelledImages
 from tuner.training.plan import TrainingData
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             # Keras 3.15.1: `Variable.numpy` calls `__array__` in a way that NumPy 2 deprecates.
@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def _fresh_session():
+def _fresh_session() -> None:
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
 

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,12 +11,12 @@ import pytest
 from tuner.training.augmentation import Augmentation, draw_cutout_corners, draw_transforms
 from tuner.training.batches import Augmenter, scale
 from tuner.training.epoch_draws import draw_epoch
-from tuner.training.plan import TrainingPlan
+from tuner.training.plan import TrainingData, TrainingPlan
 
 EVERYTHING = Augmentation(rotation=20, zoom=0.2, shift=0.15, shear=0.2, cutout=0.4)
 
 
-def augment(images, augmentation, *, epoch=1):
+def augment(images: Any, augmentation: Augmentation | None, *, epoch: int = 1) -> Any:
     plan = TrainingPlan(epochs=1, batch_size=len(images), seed=4, augmentation=augmentation)
     shape = images.shape[1:]
     draws = draw_epoch(plan, epoch=epoch, n_images=len(images), image_shape=shape, learning_rates=None)
@@ -23,7 +24,7 @@ def augment(images, augmentation, *, epoch=1):
     return keras.ops.convert_to_numpy(pictures), draws
 
 
-def test_augmentation_off_draws_nothing_and_only_scales(digits):
+def test_augmentation_off_draws_nothing_and_only_scales(digits: TrainingData) -> None:
     pictures, draws = augment(digits.train.images, Augmentation())
 
     assert draws.transforms is None
@@ -31,7 +32,7 @@ def test_augmentation_off_draws_nothing_and_only_scales(digits):
     np.testing.assert_array_equal(pictures, digits.train.images[draws.order].astype(np.float32) / 255)
 
 
-def test_a_quarter_turn_moves_every_pixel_to_its_place(digits):
+def test_a_quarter_turn_moves_every_pixel_to_its_place(digits: TrainingData) -> None:
     images = digits.train.images[:3]
     quarter = np.array([[0, -1, 7, 1, 0, 0, 0, 0]] * 3, np.float32)
 
@@ -40,7 +41,7 @@ def test_a_quarter_turn_moves_every_pixel_to_its_place(digits):
     np.testing.assert_allclose(turned, np.rot90(images, 1, axes=(1, 2)) / 255, atol=1e-6)
 
 
-def test_transforms_turn_about_the_centre_and_shift_by_a_share_of_the_side():
+def test_transforms_turn_about_the_centre_and_shift_by_a_share_of_the_side() -> None:
     rng = np.random.default_rng(0)
     centre = np.array([13.5, 9.5, 1])
 
@@ -53,7 +54,7 @@ def test_transforms_turn_about_the_centre_and_shift_by_a_share_of_the_side():
     assert abs(shifted[:, 5]).max() == pytest.approx(2.0, rel=0.01)
 
 
-def test_cutout_sets_one_square_to_zero_and_nothing_else():
+def test_cutout_sets_one_square_to_zero_and_nothing_else() -> None:
     white = np.full((200, 28, 28, 3), 255, np.uint8)
 
     pictures, draws = augment(white, Augmentation(cutout=0.5))
@@ -64,7 +65,7 @@ def test_cutout_sets_one_square_to_zero_and_nothing_else():
         np.testing.assert_array_equal(picture, expected)
 
 
-def test_cut_squares_are_centred_anywhere_in_the_image():
+def test_cut_squares_are_centred_anywhere_in_the_image() -> None:
     corners = draw_cutout_corners(6, 5000, 10, 20, np.random.default_rng(0))
 
     assert corners.dtype == np.int32
@@ -72,7 +73,7 @@ def test_cut_squares_are_centred_anywhere_in_the_image():
     assert corners.max(axis=0).tolist() == [6, 16]
 
 
-def test_what_is_drawn_depends_on_seed_and_epoch_alone_and_order_not_on_augmentation(digits):
+def test_what_is_drawn_depends_on_seed_and_epoch_alone_and_order_not_on_augmentation(digits: TrainingData) -> None:
     again, draws = augment(digits.train.images, EVERYTHING)
     same, _ = augment(digits.train.images, EVERYTHING)
     other, other_draws = augment(digits.train.images, EVERYTHING, epoch=2)
@@ -86,7 +87,7 @@ def test_what_is_drawn_depends_on_seed_and_epoch_alone_and_order_not_on_augmenta
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="compared once, from TensorFlow")
-def test_both_backends_show_the_same_pictures(tmp_path):
+def test_both_backends_show_the_same_pictures(tmp_path: Path) -> None:
     script = (
         "import sys, numpy as np; from test_augmentation import EVERYTHING, augment\n"
         "images = np.load(sys.argv[1]); np.save(sys.argv[2], augment(images, EVERYTHING)[0])"
@@ -105,7 +106,7 @@ def test_both_backends_show_the_same_pictures(tmp_path):
     np.testing.assert_allclose(pictures, np.load(tmp_path / "pictures.npy"), atol=2e-4)
 
 
-def test_scaled_pixels_are_float32_between_0_and_1():
+def test_scaled_pixels_are_float32_between_0_and_1() -> None:
     pictures = scale(np.array([0, 51, 255], np.uint8))
 
     assert keras.backend.standardize_dtype(pictures.dtype) == "float32"
@@ -113,6 +114,6 @@ def test_scaled_pixels_are_float32_between_0_and_1():
 
 
 @pytest.mark.parametrize("numbers", [{"rotation": 181}, {"zoom": 1}, {"shift": -0.1}, {"cutout": 1.5}])
-def test_impossible_changes_are_refused(numbers):
+def test_impossible_changes_are_refused(numbers: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"Received .* Expected a number from 0"):
         Augmentation(**numbers)

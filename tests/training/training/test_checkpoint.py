@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,15 +13,16 @@ from small_models import RESUME_PLAN, build_cnn, run_resumable
 
 from tuner.artifacts import ArtifactStore
 from tuner.training.checkpoint import Checkpoint, fingerprint
-from tuner.training.plan import TrainingPlan
+from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.session import seed_everything
 
 SCRIPT = Path(__file__).with_name("small_models.py")
 
 
-def test_a_killed_run_resumed_in_a_new_process_is_bit_for_bit_the_undisturbed_one(tmp_path):
-    def run(die_after):
+def test_a_killed_run_resumed_in_a_new_process_is_bit_for_bit_the_undisturbed_one(tmp_path: Path) -> None:
+    def run(die_after: int) -> Any:
         arguments = [tmp_path / "killed", str(die_after), tmp_path / "state.npz"]
         return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
 
@@ -39,14 +41,14 @@ def test_a_killed_run_resumed_in_a_new_process_is_bit_for_bit_the_undisturbed_on
 
 
 @pytest.fixture
-def half_run(digits, tmp_path):
+def half_run(digits: TrainingData, tmp_path: Path) -> Any:
     """A folder with the checkpoints of epochs 1 and 2 of 3, and the plan."""
     plan = TrainingPlan(epochs=3, batch_size=64, seed=1)
 
     class StopError(Exception):
         pass
 
-    def stop(result):
+    def stop(result: EpochResult) -> None:
         if result.epoch == 2:
             raise StopError
 
@@ -56,7 +58,7 @@ def half_run(digits, tmp_path):
     return tmp_path, plan
 
 
-def resume(folder, plan, digits):
+def resume(folder: Path, plan: TrainingPlan, digits: TrainingData) -> Any:
     seed_everything(0)
     checkpoint = Checkpoint(ArtifactStore(str(folder)), "run")
     history = train(build_cnn(), digits, plan, on_epoch=lambda _: None, checkpoint=checkpoint)
@@ -65,8 +67,12 @@ def resume(folder, plan, digits):
 
 @pytest.mark.parametrize(("damaged", "resumed_from"), [(["even"], 1), (["odd"], 2), (["even", "odd"], 0)])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start(
-    damaged, resumed_from, half_run, digits, caplog
-):
+    damaged: list[str],
+    resumed_from: int,
+    half_run: tuple[Path, TrainingPlan],
+    digits: TrainingData,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     folder, plan = half_run
     _, expected = resume(folder / "undisturbed", plan, digits)
     for name in damaged:
@@ -84,7 +90,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start
 
 
 @pytest.mark.parametrize("content", [b"", b"tuner-checkpoint 1 ", b"\x80\x04 a pickle"])
-def test_a_file_of_another_kind_is_passed_over(content, half_run, digits):
+def test_a_file_of_another_kind_is_passed_over(
+    content: bytes, half_run: tuple[Path, TrainingPlan], digits: TrainingData
+) -> None:
     folder, plan = half_run
     for name in ("even", "odd"):
         (folder / "run" / f"{name}.npz").write_bytes(content)
@@ -94,7 +102,9 @@ def test_a_file_of_another_kind_is_passed_over(content, half_run, digits):
     assert history.resumed_from == 0
 
 
-def test_a_checkpoint_of_another_plan_is_passed_over_with_a_warning(half_run, digits, caplog):
+def test_a_checkpoint_of_another_plan_is_passed_over_with_a_warning(
+    half_run: tuple[Path, TrainingPlan], digits: TrainingData, caplog: pytest.LogCaptureFixture
+) -> None:
     folder, plan = half_run
 
     with caplog.at_level(logging.WARNING, logger="tuner.training"):
@@ -104,11 +114,13 @@ def test_a_checkpoint_of_another_plan_is_passed_over_with_a_warning(half_run, di
     assert "it is of another run" in caplog.text
 
 
-def test_a_finished_run_is_returned_from_its_checkpoint_without_training(half_run, digits):
+def test_a_finished_run_is_returned_from_its_checkpoint_without_training(
+    half_run: tuple[Path, TrainingPlan], digits: TrainingData
+) -> None:
     folder, plan = half_run
     _, first = resume(folder, plan, digits)
 
-    def refuse(result):
+    def refuse(result: EpochResult) -> None:
         raise AssertionError(result)
 
     seed_everything(0)
@@ -120,7 +132,9 @@ def test_a_finished_run_is_returned_from_its_checkpoint_without_training(half_ru
     assert [{**asdict(result), "duration_s": None} for result in history.epochs] == first
 
 
-def test_two_checkpoints_are_kept_and_both_are_deleted(half_run, digits):
+def test_two_checkpoints_are_kept_and_both_are_deleted(
+    half_run: tuple[Path, TrainingPlan], digits: TrainingData
+) -> None:
     folder, plan = half_run
     resume(folder, plan, digits)
     files = sorted(file.name for file in (folder / "run").iterdir())
@@ -133,7 +147,7 @@ def test_two_checkpoints_are_kept_and_both_are_deleted(half_run, digits):
     assert not (folder / "run").exists()
 
 
-def test_layer_names_do_not_matter_but_shapes_do(digits):
+def test_layer_names_do_not_matter_but_shapes_do(digits: TrainingData) -> None:
     plan = replace(RESUME_PLAN, epochs=9)
     first, second = build_cnn(), build_cnn()
     wider = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(11)])

@@ -4,13 +4,14 @@ from small_models import build_cnn, build_mlp
 
 from tuner.training.annealing import Annealing, AnnealingError
 from tuner.training.devices import DeviceMemoryError, translate_device_errors
-from tuner.training.plan import TrainingPlan
+from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import NanLossError, UncompiledModelError, train
 
 PLAN = TrainingPlan(epochs=2, batch_size=32, seed=0)
 
 
-def ignore(result):
+def ignore(result: EpochResult) -> None:
     """Look at no epoch."""
 
 
@@ -18,10 +19,10 @@ class PrunedError(Exception):
     pass
 
 
-def test_what_on_epoch_raises_ends_the_run_unchanged(digits):
+def test_what_on_epoch_raises_ends_the_run_unchanged(digits: TrainingData) -> None:
     error = PrunedError()
 
-    def on_epoch(result):
+    def on_epoch(result: EpochResult) -> None:
         assert result.epoch == 1
         raise error
 
@@ -30,7 +31,7 @@ def test_what_on_epoch_raises_ends_the_run_unchanged(digits):
     assert caught.value is error
 
 
-def test_a_loss_that_is_no_number_names_its_epoch(digits):
+def test_a_loss_that_is_no_number_names_its_epoch(digits: TrainingData) -> None:
     model = build_cnn(optimizer=keras.optimizers.SGD(1e30), loss="mean_squared_error")
     model.layers[-1].activation = keras.activations.linear
 
@@ -38,14 +39,14 @@ def test_a_loss_that_is_no_number_names_its_epoch(digits):
         train(model, digits, TrainingPlan(epochs=5, batch_size=32, seed=0), on_epoch=ignore)
 
 
-def test_a_model_that_is_not_compiled_is_refused(digits):
+def test_a_model_that_is_not_compiled_is_refused(digits: TrainingData) -> None:
     model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
 
     with pytest.raises(UncompiledModelError, match=r"call model.compile"):
         train(model, digits, PLAN, on_epoch=ignore)
 
 
-def test_annealing_over_an_optimizers_own_schedule_is_refused(digits):
+def test_annealing_over_an_optimizers_own_schedule_is_refused(digits: TrainingData) -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     plan = TrainingPlan(epochs=1, batch_size=32, seed=0, annealing=Annealing(rule="cosine"))
 
@@ -53,14 +54,14 @@ def test_annealing_over_an_optimizers_own_schedule_is_refused(digits):
         train(build_mlp(optimizer=keras.optimizers.SGD(schedule)), digits, plan, on_epoch=ignore)
 
 
-def test_a_plateau_of_an_accuracy_that_is_not_measured_is_refused(digits):
+def test_a_plateau_of_an_accuracy_that_is_not_measured_is_refused(digits: TrainingData) -> None:
     plan = TrainingPlan(epochs=1, batch_size=32, seed=0, annealing=Annealing(rule="plateau", monitor="val_accuracy"))
 
     with pytest.raises(AnnealingError, match=r"metrics=\['accuracy'\]"):
         train(build_mlp(metrics=[]), digits, plan, on_epoch=ignore)
 
 
-def test_too_little_memory_is_an_error_of_its_own_and_others_pass():
+def test_too_little_memory_is_an_error_of_its_own_and_others_pass() -> None:
     with pytest.raises(DeviceMemoryError, match="lower the batch size"), translate_device_errors():
         keras.ops.ones((10**6, 10**8))
 
@@ -69,6 +70,6 @@ def test_too_little_memory_is_an_error_of_its_own_and_others_pass():
 
 
 @pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("batch_size", 0), ("seed", -1)])
-def test_a_plan_refuses_numbers_out_of_range(name, value):
+def test_a_plan_refuses_numbers_out_of_range(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"Received {name}={value}"):
         TrainingPlan(**{"epochs": 1, "batch_size": 1, "seed": 0, name: value})

@@ -1,4 +1,6 @@
 import logging
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,8 +11,9 @@ from tuner.artifacts import ArtifactStore
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.history import EpochResult, TrainingHistory
 from tuner.training.keras_loop import NoEpochReportedError
-from tuner.training.plan import TrainingPlan
+from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 
 PLAN = TrainingPlan(
@@ -25,7 +28,7 @@ PLAN = TrainingPlan(
 class OwnStep(keras.Model):
     """Overrides `train_step` and changes nothing."""
 
-    def train_step(self, *arguments):
+    def train_step(self, *arguments: Any) -> Any:
         return super().train_step(*arguments)
 
 
@@ -33,32 +36,36 @@ class StopError(Exception):
     pass
 
 
-def stop_after(epoch):
-    def on_epoch(result):
+def stop_after(epoch: int) -> Any:
+    def on_epoch(result: EpochResult) -> None:
         if result.epoch == epoch:
             raise StopError
 
     return on_epoch
 
 
-def ignore(result):
+def ignore(result: EpochResult) -> None:
     """Look at no epoch."""
 
 
-def own_fit(hyperparameters, model, x, y, **kwargs):
+def own_fit(hyperparameters: Any, model: keras.Model, x: Any, y: Any, **kwargs: Any) -> Any:
     assert hyperparameters == {"units": 16}
     return model.fit(x, y, batch_size=50, shuffle=False, verbose=0, **kwargs)
 
 
-def own_fit_without_resume(hyperparameters, model, x, y, *, validation_data, epochs, callbacks):
+def own_fit_without_resume(
+    hyperparameters: Any, model: keras.Model, x: Any, y: Any, *, validation_data: Any, epochs: int, callbacks: Any
+) -> Any:
     return own_fit(hyperparameters, model, x, y, validation_data=validation_data, epochs=epochs, callbacks=callbacks)
 
 
-def curve(history):
+def curve(history: TrainingHistory) -> Any:
     return [(r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.learning_rate) for r in history.epochs]
 
 
-def test_a_model_with_its_own_train_step_is_trained_by_keras_in_our_order_and_augmentation(digits, caplog):
+def test_a_model_with_its_own_train_step_is_trained_by_keras_in_our_order_and_augmentation(
+    digits: TrainingData, caplog: pytest.LogCaptureFixture
+) -> None:
     ours, theirs = build_cnn(), build_cnn(cls=OwnStep)
     theirs.set_weights(ours.get_weights())
 
@@ -70,8 +77,8 @@ def test_a_model_with_its_own_train_step_is_trained_by_keras_in_our_order_and_au
     np.testing.assert_allclose(curve(history), curve(expected), rtol=1e-3)
 
 
-def test_keras_own_loop_resumes_exactly(digits, tmp_path):
-    def fresh():
+def test_keras_own_loop_resumes_exactly(digits: TrainingData, tmp_path: Path) -> None:
+    def fresh() -> Any:
         keras.utils.set_random_seed(0)
         return build_cnn(cls=OwnStep, dropout=0.2)
 
@@ -85,7 +92,7 @@ def test_keras_own_loop_resumes_exactly(digits, tmp_path):
     assert curve(resumed) == curve(undisturbed)
 
 
-def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(digits):
+def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(digits: TrainingData) -> None:
     seen = []
 
     history = train(
@@ -99,8 +106,10 @@ def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(digits
 
 
 @pytest.mark.parametrize(("fit", "resumed_from"), [(own_fit, 2), (own_fit_without_resume, 0)])
-def test_an_own_fit_resumes_when_it_takes_an_initial_epoch_and_restarts_when_not(fit, resumed_from, digits, tmp_path):
-    def run(on_epoch, checkpoint=None):
+def test_an_own_fit_resumes_when_it_takes_an_initial_epoch_and_restarts_when_not(
+    fit: Any, resumed_from: int, digits: TrainingData, tmp_path: Path
+) -> None:
+    def run(on_epoch: Any, checkpoint: Checkpoint | None = None) -> Any:
         keras.utils.set_random_seed(0)
         return train(
             build_mlp(),
@@ -121,8 +130,8 @@ def test_an_own_fit_resumes_when_it_takes_an_initial_epoch_and_restarts_when_not
     assert curve(resumed) == curve(run(ignore))
 
 
-def test_an_own_fit_that_drops_its_callbacks_is_refused(digits):
-    def silent_fit(hyperparameters, model, x, y, **kwargs):
+def test_an_own_fit_that_drops_its_callbacks_is_refused(digits: TrainingData) -> None:
+    def silent_fit(hyperparameters: Any, model: keras.Model, x: Any, y: Any, **kwargs: Any) -> None:
         del hyperparameters, kwargs
         model.fit(x, y, verbose=0)
 

@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,13 +8,13 @@ import pytest
 from small_models import build_mlp
 
 from tuner.training.devices import UnknownDeviceError, list_devices, select_device
-from tuner.training.plan import TrainingPlan
+from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.session import FitCappedError, refuse_fit_caps, release_memory, seed_everything
 
 
-def test_equal_seeds_build_equal_models():
-    def weights(seed):
+def test_equal_seeds_build_equal_models() -> None:
+    def weights(seed: int) -> Any:
         seed_everything(seed)
         return build_mlp().get_weights()
 
@@ -24,15 +25,17 @@ def test_equal_seeds_build_equal_models():
 
 
 @pytest.mark.parametrize("name", ["KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"])
-def test_an_environment_that_shortens_training_is_refused(name):
+def test_an_environment_that_shortens_training_is_refused(name: str) -> None:
     refuse_fit_caps({"KERAS_BACKEND": "jax"})
 
     with pytest.raises(FitCappedError, match=f"type `unset {name}`"):
         refuse_fit_caps({name: "1"})
 
 
-def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(digits, caplog):
-    def train_one():
+def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
+    digits: TrainingData, caplog: pytest.LogCaptureFixture
+) -> None:
+    def train_one() -> None:
         seed_everything(0)
         train(build_mlp(), digits, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=lambda _: None)
         release_memory()
@@ -49,12 +52,12 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(digits
     assert "retracing" not in caplog.text
 
 
-def test_the_cpu_is_always_there_and_unknown_devices_are_named_with_the_known_ones():
+def test_the_cpu_is_always_there_and_unknown_devices_are_named_with_the_known_ones() -> None:
     assert list_devices()[0] == "cpu"
 
     with pytest.raises(UnknownDeviceError, match=r"'gpu:9'.*Known devices: cpu"):
         select_device("gpu:9")
 
 
-def test_the_backend_is_one_that_has_whole_epoch_programs():
+def test_the_backend_is_one_that_has_whole_epoch_programs() -> None:
     assert keras.backend.backend() in ("tensorflow", "jax")

@@ -1,5 +1,6 @@
 import logging
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ from small_models import build_cnn, build_mlp
 
 from tuner.training.batches import encode_targets, scale
 from tuner.training.epoch_draws import draw_epoch
+from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
 from tuner.training.run import train
@@ -27,25 +29,25 @@ LOSSES_AND_OPTIMIZERS = {
 }
 
 
-def ignore(result):
+def ignore(result: EpochResult) -> None:
     """Look at no epoch."""
 
 
-def arrays(model, images):
+def arrays(model: keras.Model, images: Any) -> Any:
     return keras.ops.convert_to_numpy(scale(images.images)), encode_targets(model, images.labels, 10)
 
 
-def fit_in_our_order(model, data, plan):
+def fit_in_our_order(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> Any:
     """Train by Keras' own `fit`, one call, no shuffling of its own."""
     x, y = arrays(model, data.train)
 
     class Ordered(keras.utils.PyDataset):
         epoch = 1
 
-        def __len__(self):
+        def __len__(self) -> Any:
             return math.ceil(len(x) / plan.batch_size)
 
-        def __getitem__(self, index):
+        def __getitem__(self, index: int) -> Any:
             draws = draw_epoch(plan, epoch=self.epoch, n_images=len(x), image_shape=x.shape[1:], learning_rates=None)
             order = draws.order[index * plan.batch_size : (index + 1) * plan.batch_size]
             return x[order], y[order]
@@ -59,7 +61,9 @@ def fit_in_our_order(model, data, plan):
 
 
 @pytest.mark.parametrize("case", LOSSES_AND_OPTIMIZERS)
-def test_a_whole_epoch_is_what_keras_fit_does_with_the_last_partial_batch_included(case, digits):
+def test_a_whole_epoch_is_what_keras_fit_does_with_the_last_partial_batch_included(
+    case: str, digits: TrainingData
+) -> None:
     loss, optimizer = LOSSES_AND_OPTIMIZERS[case]
     plan = TrainingPlan(epochs=2, batch_size=32, seed=1)
     ours = build_cnn(optimizer=optimizer(), loss=loss)
@@ -76,7 +80,7 @@ def test_a_whole_epoch_is_what_keras_fit_does_with_the_last_partial_batch_includ
         np.testing.assert_allclose(mine, his, rtol=2e-3, atol=2e-4)
 
 
-def test_each_step_has_the_loss_that_keras_gives_it(digits):
+def test_each_step_has_the_loss_that_keras_gives_it(digits: TrainingData) -> None:
     ours, theirs = build_cnn(), build_cnn()
     theirs.set_weights(ours.get_weights())
     x, y = arrays(theirs, digits.train)
@@ -88,7 +92,7 @@ def test_each_step_has_the_loss_that_keras_gives_it(digits):
     np.testing.assert_allclose([result.loss for result in history.epochs], expected, rtol=1e-4)
 
 
-def test_a_trained_model_with_dropout_learns_and_predicts_in_the_images_order(digits):
+def test_a_trained_model_with_dropout_learns_and_predicts_in_the_images_order(digits: TrainingData) -> None:
     model = build_cnn(dropout=0.2, optimizer=keras.optimizers.Adam(0.01))
 
     history = train(model, digits, TrainingPlan(epochs=12, batch_size=32, seed=0), on_epoch=ignore)
@@ -102,7 +106,7 @@ def test_a_trained_model_with_dropout_learns_and_predicts_in_the_images_order(di
     assert predict_probabilities(model, digits.validation.images[:0]).shape == (0, 10)
 
 
-def test_an_average_of_the_weights_replaces_them_and_training_may_be_repeated(digits):
+def test_an_average_of_the_weights_replaces_them_and_training_may_be_repeated(digits: TrainingData) -> None:
     model = build_cnn(optimizer=keras.optimizers.Adam(0.01, use_ema=True))
     plan = TrainingPlan(epochs=1, batch_size=32, seed=0)
 
@@ -115,7 +119,7 @@ def test_an_average_of_the_weights_replaces_them_and_training_may_be_repeated(di
     train(model, digits, plan, on_epoch=ignore)
 
 
-def test_without_validation_images_nothing_is_measured_on_them(digits):
+def test_without_validation_images_nothing_is_measured_on_them(digits: TrainingData) -> None:
     data = TrainingData(train=digits.train, validation=None)
 
     history = train(build_mlp(), data, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=ignore)
@@ -125,7 +129,7 @@ def test_without_validation_images_nothing_is_measured_on_them(digits):
     assert history.epochs[0].loss > 0
 
 
-def test_a_batch_larger_than_the_data_is_one_step(digits):
+def test_a_batch_larger_than_the_data_is_one_step(digits: TrainingData) -> None:
     model = build_mlp()
 
     train(model, digits, TrainingPlan(epochs=2, batch_size=1000, seed=0), on_epoch=ignore)
@@ -133,13 +137,13 @@ def test_a_batch_larger_than_the_data_is_one_step(digits):
     assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 2
 
 
-def test_a_subclassed_model_is_built_and_trained(digits):
+def test_a_subclassed_model_is_built_and_trained(digits: TrainingData) -> None:
     class Subclassed(keras.Model):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")
 
-        def call(self, x):
+        def call(self, x: Any) -> Any:
             return self.dense(self.flatten(x))
 
     model = Subclassed()
@@ -150,8 +154,8 @@ def test_a_subclassed_model_is_built_and_trained(digits):
     assert history.epochs[1].loss < history.epochs[0].loss
 
 
-def test_equal_plans_give_equal_curves_and_other_seeds_others(digits):
-    def curve(seed):
+def test_equal_plans_give_equal_curves_and_other_seeds_others(digits: TrainingData) -> None:
+    def curve(seed: int) -> Any:
         keras.utils.set_random_seed(0)
         plan = TrainingPlan(epochs=2, batch_size=32, seed=seed)
         return [result.loss for result in train(build_cnn(dropout=0.2), digits, plan, on_epoch=ignore).epochs]
@@ -160,7 +164,7 @@ def test_equal_plans_give_equal_curves_and_other_seeds_others(digits):
     assert curve(1) != curve(2)
 
 
-def test_the_log_says_which_loop_trains(digits, caplog):
+def test_the_log_says_which_loop_trains(digits: TrainingData, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="tuner.training"):
         train(build_mlp(), digits, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=ignore)
 
