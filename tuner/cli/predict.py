@@ -26,6 +26,9 @@ def predict(
 ) -> None:
     """Say which class each picture shows."""
     with open_progress_console().status("Loading the model …"):
+        from tuner.training.backend import load_backend
+
+        load_backend()
         from tuner.finals.bundle import read_bundle
         from tuner.finals.prediction import predict_files
 

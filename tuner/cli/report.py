@@ -22,7 +22,7 @@ def report(
 
     settings = settings_for(storage)
     with open_progress_console().status("Writing the report …"):
-        from tuner.report import write_report
+        from tuner.report.page import write_report
 
         with open_storage(settings.storage) as opened:
             records = [load_study(opened, name) for name in dict.fromkeys(studies)]

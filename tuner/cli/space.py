@@ -46,6 +46,9 @@ def show_space(
     """Show every hyperparameter of a space: range, default, and what it is for."""
     images = _parse_format(dataset_shape, classes)
 
+    from tuner.training.backend import load_backend
+
+    load_backend()
     from tuner.spaces.describing import describe_space
     from tuner.spaces.registry import open_space
 
@@ -73,18 +76,20 @@ def _parse_format(dataset_shape: str, classes: int) -> "ImageFormat":
 
 
 def _print_description(description: "SpaceDescription") -> None:
-    from rich.table import Table
+    from rich.markup import escape
+    from rich.padding import Padding
 
-    table = Table("hyperparameter", "range", "default", "asked when", "what it is for")
-    for parameter in description.parameters:
-        table.add_row(
-            parameter.name, parameter.range, str(parameter.default), parameter.condition or "always", parameter.help
-        )
     shape = "x".join(str(side) for side in description.image_shape)
     console = open_console()
-    console.print(f"{description.name}: {description.description}", highlight=False)
-    console.print(table)
+    console.print(f"{description.name}: {escape(description.description)}", highlight=False)
     console.print(
         f"With all defaults, for {shape} images of {description.n_classes} classes: {description.n_weights:,} weights.",
         highlight=False,
     )
+    for parameter in description.parameters:
+        default = f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
+        condition = f"When {parameter.condition}. " if parameter.condition else ""
+        console.print(
+            f"[bold]{escape(parameter.name)}[/]: {escape(parameter.range)}; default {escape(default)}", highlight=False
+        )
+        console.print(Padding(escape(condition + parameter.help), (0, 0, 0, 4)), highlight=False)

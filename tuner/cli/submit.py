@@ -20,6 +20,9 @@ def submit(
     console = open_progress_console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("Loading the model", total=None)
+        from tuner.training.backend import load_backend
+
+        load_backend()
         from tuner.finals.bundle import read_bundle
         from tuner.finals.submission import write_submission
 

@@ -65,7 +65,8 @@ def train(
         model: Compiled, for float32 images in [0, 1], ending in class probabilities. It is changed.
         data: What to train and to measure on.
         plan: How.
-        on_epoch: Told each new epoch's result after its checkpoint is written; what it raises ends the run unchanged.
+        on_epoch: Told each epoch's result after its checkpoint is written, first those that the checkpoint held: a
+            worker that died after writing it may not have passed them on. What it raises ends the run unchanged.
         checkpoint: Where the state of the last epochs is kept; the caller deletes it when the result is safe.
         hypermodel_fit: A HyperModel's own `fit`, called once in place of our loop.
         hyperparameters: Its first argument.
@@ -125,6 +126,8 @@ class TrainingRun:
         self.epochs = list(snapshot.epochs)
         self.resumed_from = len(self.epochs)
         logger.info("Going on after epoch %d of %d.", self.resumed_from, self.plan.epochs)
+        for epoch in self.epochs:
+            self._on_epoch(epoch)
 
     @property
     def finished(self) -> bool:

@@ -29,9 +29,10 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     """
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
+    space = open_space(definition.space)
     images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
-    declared_parameters(open_space(definition.space), images.image_format, fixed=definition.fixed)
+    declared_parameters(space, images.image_format, fixed=definition.fixed)
     make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
     make_pruner(definition.search)
     return insert_study(

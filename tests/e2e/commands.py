@@ -1,0 +1,44 @@
+"""The installed command, as tests start it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+TINY = """
+name = "tiny"
+space = "mlp"
+dataset = "digits"
+
+[search]
+trials = 4
+epochs = 3
+startup_trials = 2
+
+[fixed]
+batch_size = 64
+loss = "sparse_categorical_crossentropy"
+
+[finals]
+top = 2
+candidates = 2
+confirm_repeats = 1
+repeats = 2
+epochs = 3
+"""
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the installed command in a folder, with nothing of this shell's settings."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("TUNER_", "KERAS_"))}
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("tuner"), *arguments],
+        cwd=folder,
+        env={**environment, "TUNER_DATA": str(folder / "data"), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,24 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands import TINY, Run, start
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    """Run the installed command in a folder of the test's own."""
+
+    def run_command(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        process = start(folder, *arguments)
+        stdout, stderr = process.communicate(timeout=240)
+        assert process.returncode == status, f"{arguments}: {process.returncode}\n{stdout}\n{stderr}"
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+    return run_command

@@ -1,0 +1,87 @@
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import Run, start
+
+from tuner.cli import app
+
+
+def commands(typer_app: object = app, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return every command of the app as its words."""
+    words = [(*prefix, command.name or command.callback.__name__) for command in typer_app.registered_commands]  # type: ignore[attr-defined]
+    for group in typer_app.registered_groups:  # type: ignore[attr-defined]
+        words += commands(group.typer_instance, (*prefix, group.name))
+    return words
+
+
+@pytest.mark.parametrize("words", [(), *commands()], ids=" ".join)
+def test_every_command_explains_itself(run: Run, words: tuple[str, ...]) -> None:
+    shown = run(*words, "--help").stdout
+
+    assert "Usage: tuner " + " ".join(words) in shown
+    assert "--help" in shown
+
+
+def test_help_takes_less_than_0_4_seconds_of_processor_time() -> None:
+    tuner = Path(sys.executable).with_name("tuner")
+    used = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([tuner, "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+
+    assert min(used) < 0.4
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    assert run("--version").stdout.startswith("tuner 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["study", "show", "nope"], "No study named 'nope'"),
+        (["study", "create", "--space", "cnnn"], "Did you mean 'cnn'"),
+        (["study", "create", "--space", "cnn", "--dataset", "mnits"], "mnist"),
+        (["study", "create", "--space", "mlp", "--dataset", "digits", "--sampler", "tpee"], "tpe, random"),
+        (["study", "create", "--space", "mlp", "--dataset", "digits", "--pruner", "none?"], "asha"),
+        (["study", "create", "--space", "mlp", "--dataset", "digits", "--trials", "0"], "search.trials"),
+        (["study", "create", "--space", "mlp", "--dataset", "digits", "--set", "search.trails=3"], "search.trails: no setting has this name. Did you mean 'trials'?"),
+        (["study", "create", "--space", "mlp", "--dataset", "digits", "--set", "fixed.unitz=3"], "unitz"),
+        (["study", "create", "nowhere.toml"], "nowhere.toml"),
+        (["study", "create", "--space", "mlp", "--dataset", "mnist"], "tuner dataset fetch mnist"),
+        (["--storage", "postgresql://me:secret@127.0.0.1:1/x", "study", "list"], "Connection refused"),
+        (["worker", "nope"], "No study named 'nope'"),
+        (["finals", "nope"], "No study named 'nope'"),
+        (["report", "nope"], "No study named 'nope'"),
+        (["predict", "nope.bundle", "nope.png"], "nope.bundle"),
+        (["dataset", "show", "nope.npz"], "nope.npz"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_and_status_1(run: Run, arguments: list[str], expected: str) -> None:
+    failed = run(*arguments, status=1)
+
+    assert expected in failed.stderr
+    assert failed.stderr.startswith("tuner: ")
+    assert len(failed.stderr.strip().splitlines()) == 1
+    assert "secret" not in failed.stderr
+    assert failed.stdout == ""
+
+
+def test_a_wrong_option_is_status_2(folder: Path) -> None:
+    process = start(folder, "workers", "-n", "many")
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert "auto" in stderr
+
+
+def test_a_failed_creation_leaves_no_study(run: Run) -> None:
+    run("study", "create", "--space", "mlp", "--dataset", "digits", "--set", "fixed.unitz=3", status=1)
+
+    assert "No studies yet" in run("study", "list").stderr
