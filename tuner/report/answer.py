@@ -6,7 +6,7 @@ from typing import Any
 
 from tuner.finals.intervals import wilson_interval
 from tuner.report.evidence import Evidence, tested_final, tested_runs
-from tuner.report.wording import NO_VALUE, count, percent
+from tuner.report.wording import NO_VALUE, count, percent, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 
@@ -48,7 +48,7 @@ class Answer:
             return NO_VALUE
         if self.test_sd is None:
             return f"{percent(self.test_mean)} (one repeat)" if self.n_repeats == 1 else percent(self.test_mean)
-        return f"{100 * self.test_mean:.2f} ± {100 * self.test_sd:.2f}\u00a0%"
+        return spread(self.test_mean, self.test_sd)
 
 
 def answer_of(study: StudyRecord, evidence: Evidence) -> Answer:

@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 from tuner.report.markup import Html, Table, element, render_table
 from tuner.studies.records import StudyRecord
 
+_TOP_LEVEL = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyView:
@@ -21,6 +23,20 @@ class StudyView:
     def anchor(self, key: str) -> str:
         """Return the id of a part of this study."""
         return f"{self.prefix}-{key}"
+
+    @property
+    def is_alone(self) -> bool:
+        """True when the page shows no other study."""
+        return self.level == _TOP_LEVEL
+
+    def unique(self, label: str) -> str:
+        """Return a label that no other study's part has."""
+        return label if self.is_alone else f"{label}, {self.study.name}"
+
+    def title_ids(self, key: str) -> str:
+        """Return the ids that name a section: its own title, below the study's where there are several."""
+        own = self.anchor(f"{key}-title")
+        return own if self.is_alone else f"{self.anchor('title')} {own}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,21 +73,25 @@ def render_exhibit(exhibit: Exhibit, view: StudyView) -> Html:
     numbers = element(
         "details",
         element("summary", "The numbers", element("span", f" of {exhibit.title}", class_="visually-hidden")),
-        render_table(exhibit.table, label=f"{exhibit.title}: the numbers"),
+        render_table(exhibit.table, label=view.unique(f"{exhibit.title}: the numbers")),
     )
     return element(
         "figure",
         element(f"h{view.level + 1}", exhibit.title, id=title_id),
         element("figcaption", exhibit.finding),
-        element("div", *[render_plot(plot) for plot in exhibit.plots], class_=f"plots of-{min(len(exhibit.plots), 4)}"),
+        element(
+            "div",
+            *[render_plot(plot, label=view.unique(exhibit.title)) for plot in exhibit.plots],
+            class_=f"plots of-{min(len(exhibit.plots), 4)}",
+        ),
         numbers,
         class_="exhibit wide" if exhibit.wide else "exhibit",
         aria_labelledby=title_id,
     )
 
 
-def render_plot(plot: Plot) -> Html:
-    """Write the frame that `page.js` draws in, and the figure as JSON inside it."""
+def render_plot(plot: Plot, *, label: str) -> Html:
+    """Write the frame that `page.js` draws in, and the figure as JSON inside it; `label` is unique on the page."""
     # `<` would end the script element, U+2028 and U+2029 are line ends to old parsers.
     data = str(plot.figure.to_json()).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     frame = element(
@@ -87,8 +107,8 @@ def render_plot(plot: Plot) -> Html:
         "div",
         frame,
         element("script", Html(data), type="application/json"),
-        class_="frame",
+        class_="frame scrolls" if scrolls else "frame",
         tabindex=0 if scrolls else None,
         role="region" if scrolls else None,
-        aria_label="Plot that scrolls sideways" if scrolls else None,
+        aria_label=f"{label}, scrolls sideways" if scrolls else None,
     )

@@ -37,6 +37,12 @@ INK, SOFT, LINE, SURFACE, RAISED, BLUE, ORANGE, GREEN, PURPLE, GREY, HEAT, BAND2
     light for light, _ in COLOURS.values()
 )
 _FLAWLESS = 1e-4
+#: Errors whose accuracies are labelled: 10 % to 99.98 %.
+_TICKED_ERRORS = (0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002)
+#: More labels than this on one axis touch each other.
+_CROWDED = 5
+#: Around equal accuracies the axis still spans something.
+_LEAST_ROOM = 0.02
 #: Over more powers of ten only the powers are labelled.
 _MANY_DECADES = 1.7
 
@@ -50,23 +56,34 @@ class Nines:
 
     def place(self, accuracy: float | None) -> float | None:
         """Return where on the axis an accuracy lies."""
-        return None if accuracy is None else -math.log10(max(1 - accuracy, self.floor))
+        return None if accuracy is None else round(-math.log10(max(1 - accuracy, self.floor)), 5)
 
     def axis(self, title: str, accuracies: Sequence[float]) -> dict[str, Any]:
         """Return Plotly's settings for an axis that shows these accuracies."""
-        errors = [0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002]
-        ticks = {self.place(1 - error): f"{100 * (1 - error):.4g}\u00a0%" for error in errors if error > self.floor}
-        if any(1 - accuracy <= self.floor for accuracy in accuracies):
-            ticks[-math.log10(self.floor)] = "100\u00a0%"
         places = [self.place(accuracy) or 0.0 for accuracy in accuracies] or [0.0, 1.0]
-        room = 0.06 * (max(places) - min(places)) or 0.1
+        room = max(0.06 * (max(places) - min(places)), _LEAST_ROOM)
+        low, high = min(places) - room, max(places) + room
+        ticks = self._ticks(low, high)
+        if any(1 - accuracy <= self.floor for accuracy in accuracies):
+            ticks.append(1.0)
         return {
             "title": {"text": title},
-            "tickvals": list(ticks),
-            "ticktext": list(ticks.values()),
-            "range": [min(places) - room, max(places) + room],
+            "tickvals": [self.place(tick) for tick in ticks],
+            "ticktext": [f"{100 * tick:.4g}\u00a0%" for tick in ticks],
+            "range": [low, high],
             "zeroline": False,
         }
+
+    def _ticks(self, low: float, high: float) -> list[float]:
+        """Return accuracies to label between two places, at least two."""
+        round_ones = [1 - error for error in _TICKED_ERRORS if error > self.floor]
+        inside = [accuracy for accuracy in round_ones if low <= (self.place(accuracy) or 0.0) <= high]
+        if len(inside) > 1:
+            return inside
+        worst, best = 1 - 10**-low, 1 - 10**-high
+        power = 10 ** math.floor(math.log10(best - worst))
+        step = next(power * part for part in (0.2, 0.5, 1, 2) if (best - worst) / (power * part) <= _CROWDED)
+        return [step * number for number in range(math.ceil(worst / step), math.floor(best / step) + 1)]
 
 
 def nines(accuracies: Sequence[float]) -> Nines:
@@ -91,8 +108,8 @@ def log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """Neutralise text from records: Plotly reads `<b>`, `<a href>` and entities in every name, tick and hover text."""
-    return html.escape(shortened(text), quote=False)
+    """Neutralise text from records: Plotly reads `<b>`, `<a href>`, entities and `%{x}` in every text it shows."""
+    return html.escape(shortened(text), quote=False).replace("%{", "% {")
 
 
 def figure(*traces: go.Scatter | go.Bar | go.Heatmap, **layout: Any) -> go.Figure:

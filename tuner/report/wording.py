@@ -20,6 +20,11 @@ def points(fraction: float, *, digits: int = 2) -> str:
     return f"{100 * fraction:+.{digits}f}".replace("-", "\u2212")
 
 
+def spread(mean: float, sd: float) -> str:
+    """Write a mean with its standard deviation in percent, as one word that does not break."""
+    return f"{100 * mean:.2f}\u00a0±\u00a0{100 * sd:.2f}\u00a0%"
+
+
 def interval(low: float, high: float) -> str:
     """Write both ends in percent."""
     return f"{100 * low:.2f}\u2013{100 * high:.2f}\u00a0%"

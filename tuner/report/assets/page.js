@@ -40,8 +40,13 @@
   );
   frames.forEach((frame) => near.observe(frame));
   prefersDark.addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { printing = true; drawAll(); });
-  addEventListener("afterprint", () => { printing = false; redraw(); });
+  // The page is laid out for paper only after this event, so the plots are given paper's width by hand.
+  const setPaper = (on) => {
+    printing = on;
+    document.documentElement.toggleAttribute("data-paper", on);
+  };
+  addEventListener("beforeprint", () => { setPaper(true); drawAll(); });
+  addEventListener("afterprint", () => { setPaper(false); redraw(); });
 
   const compare = (left, right, direction) => {
     if (left === "" || right === "") return (left === "") - (right === "");

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tuner.report.exhibit import Exhibit, Plot
 from tuner.report.markup import Table
 from tuner.report.mistakes import confused_pairs
-from tuner.report.theme import HEAT, INK, SURFACE, figure, plain
+from tuner.report.theme import HEAT, INK, LINE, SURFACE, figure, plain
 from tuner.report.wording import count, percent
 
 #: Up to so many classes the counts fit into their cells.
@@ -35,8 +35,8 @@ def confusion_figure(matrix: NDArray[np.int64], class_names: Sequence[str]) -> g
         zmin=0,
         zmax=max(1.0, float(mistakes.max()) ** 0.5),
         showscale=False,
-        xgap=1,
-        ygap=1,
+        xgap=1 if legible else 0,
+        ygap=1 if legible else 0,
         hovertemplate="true %{y}, predicted %{x}: %{customdata}<extra></extra>",
         x=list(range(n_classes)),
         y=list(range(n_classes)),
@@ -47,6 +47,8 @@ def confusion_figure(matrix: NDArray[np.int64], class_names: Sequence[str]) -> g
         heatmap,
         xaxis=ticks | {"title": {"text": "predicted class"}},
         yaxis=ticks | {"title": {"text": "true class"}, "autorange": "reversed"},
+        # Shows through the gaps between the cells.
+        plot_bgcolor=LINE if legible else SURFACE,
         margin={"l": 8, "r": 12, "t": 8, "b": 8},
     )
 
@@ -56,7 +58,7 @@ def exhibit(matrix: NDArray[np.int64], class_names: Sequence[str], *, source: st
     pairs = confused_pairs(matrix)
     n_images, n_wrong = int(matrix.sum()), sum(images for _, _, images in pairs)
     often = "; ".join(
-        f"{class_names[true]} taken for {class_names[taken]} {count(images, 'time')}"
+        f"{class_names[true]} taken for {class_names[taken]} ({count(images, 'time')})"
         for true, taken, images in pairs[:3]
     )
     most = f" Most often: {often}." if often else ""

@@ -22,7 +22,35 @@ _HARDEST = ((ORANGE, "solid"), (BLUE, "dash"), (PURPLE, "dot"), (GREEN, "dashdot
 #: Points drawn over all classes; more cannot be told apart and only make the page heavy.
 _POINTS = 12_000
 #: The corners tried, as distances from perfect; the first in which the hardest class shows its bend is taken.
-_CORNERS = (0.02, 0.05, 0.1, 0.25)
+_CORNERS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """What tells the two exhibits apart."""
+
+    key: str
+    title: str
+    axes: tuple[str, str]
+    area: str
+    #: Where on the x axis perfection lies.
+    ideal_x: float
+
+
+_ROC = _Kind(
+    key="roc",
+    title="ROC curves",
+    axes=("false positive rate", "true positive rate"),
+    area="area under the curve",
+    ideal_x=0.0,
+)
+_PRECISION_RECALL = _Kind(
+    key="precision-recall",
+    title="Precision-recall curves",
+    axes=("recall", "precision"),
+    area="average precision",
+    ideal_x=1.0,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +144,7 @@ def curves_figure(curves: Sequence[Curve], *, titles: tuple[str, str], area_name
 
 
 def _line(curve: Curve, line: dict[str, object], area_name: str, **look: object) -> go.Scatter:
-    text = f"{plain(curve.class_name)}: {area_name} {curve.area:.4f}"
+    text = f"{plain(curve.class_name)}: {area_name} {curve.area:.5f}"
     return go.Scatter(
         x=curve.x,
         y=curve.y,
@@ -141,55 +169,34 @@ def zoomed(whole: go.Figure, size: float, *, ideal_x: float) -> go.Figure:
 
 def roc_exhibit(predictions: Predictions, class_names: Sequence[str], *, source: str) -> Exhibit | None:
     """Show how well each class is told from the rest; None when the test set holds one class only."""
-    return _exhibit(
-        roc_curves(predictions, class_names),
-        key="roc",
-        title="ROC curves",
-        titles=("false positive rate", "true positive rate"),
-        area_name="area under the curve",
-        ideal_x=0.0,
-        source=source,
-    )
+    return _exhibit(roc_curves(predictions, class_names), _ROC, source)
 
 
 def precision_recall_exhibit(predictions: Predictions, class_names: Sequence[str], *, source: str) -> Exhibit | None:
     """Show precision against recall of each class; None when the test set holds one class only."""
-    return _exhibit(
-        precision_recall_curves(predictions, class_names),
-        key="precision-recall",
-        title="Precision-recall curves",
-        titles=("recall", "precision"),
-        area_name="average precision",
-        ideal_x=1.0,
-        source=source,
-    )
+    return _exhibit(precision_recall_curves(predictions, class_names), _PRECISION_RECALL, source)
 
 
-def _exhibit(
-    curves: Sequence[Curve],
-    *,
-    key: str,
-    title: str,
-    titles: tuple[str, str],
-    area_name: str,
-    ideal_x: float,
-    source: str,
-) -> Exhibit | None:
+def _exhibit(curves: Sequence[Curve], kind: _Kind, source: str) -> Exhibit | None:
     if not curves:
         return None
-    hardest = listing(f"{curve.class_name} ({curve.area:.4f})" for curve in curves[: len(_HARDEST)])
-    mean = fmean(curve.area for curve in curves)
-    size = corner_size(curves, ideal_x=ideal_x)
-    finding = (
-        f"Test set, {source}, each class against the rest: mean {area_name} {mean:.4f} over "
-        f"{count(len(curves), 'class', 'classes')}. Hardest: {hardest}. "
-        f"Second plot: the best corner, {100 * size:.0f}\u00a0% wide, enlarged."
-    )
-    whole = curves_figure(curves, titles=titles, area_name=area_name)
-    plots = (
-        Plot(figure=whole, label=f"{title}. {finding}", height_px=360),
-        Plot(figure=zoomed(whole, size, ideal_x=ideal_x), label=f"{title}, the best corner enlarged.", height_px=360),
-    )
+    size = corner_size(curves, ideal_x=kind.ideal_x)
+    finding = _finding(curves, kind, source, size)
+    whole = curves_figure(curves, titles=kind.axes, area_name=kind.area)
+    plots = [Plot(figure=whole, label=f"{kind.title}. {finding}", height_px=360)]
+    if size < 1:
+        corner = zoomed(whole, size, ideal_x=kind.ideal_x)
+        plots.append(Plot(figure=corner, label=f"{kind.title}, the best corner enlarged.", height_px=360))
     rows = [(curve.class_name, f"{curve.area:.5f}") for curve in curves]
-    table = Table(headers=("Class, hardest first", area_name.capitalize()), rows=rows)
-    return Exhibit(key=key, title=title, finding=finding, plots=plots, table=table, wide=True)
+    table = Table(headers=("Class, hardest first", kind.area.capitalize()), rows=rows)
+    return Exhibit(key=kind.key, title=kind.title, finding=finding, plots=tuple(plots), table=table, wide=True)
+
+
+def _finding(curves: Sequence[Curve], kind: _Kind, source: str, size: float) -> str:
+    hardest = listing(f"{curve.class_name} ({curve.area:.5f})" for curve in curves[: len(_HARDEST)])
+    mean = fmean(curve.area for curve in curves)
+    corner = f" Second plot: the best corner, {100 * size:g}\u00a0% wide, enlarged." if size < 1 else ""
+    return (
+        f"Test set, {source}, each class against the rest: mean {kind.area} {mean:.5f} over "
+        f"{count(len(curves), 'class', 'classes')}. Hardest: {hardest}.{corner}"
+    )

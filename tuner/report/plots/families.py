@@ -1,6 +1,7 @@
 """Studies of one dataset side by side: validation scores in one panel, test accuracies in another, never mixed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -18,14 +19,16 @@ def validation_figure(answers: Sequence[Answer]) -> go.Figure:
     dots = go.Scatter(
         x=[axis.place(answer.best_score) for answer in shown],
         y=[plain(answer.study) for answer in shown],
-        customdata=[percent(answer.best_score) for answer in shown],
-        mode="markers",
+        text=[percent(answer.best_score) for answer in shown],
+        textposition="top center",
+        mode="markers+text",
+        cliponaxis=False,
         name="best of the search",
         marker={"color": BLUE, "size": 11, "symbol": "circle-open", "line": {"width": 2}},
-        hovertemplate="%{y}: %{customdata} validation<extra></extra>",
+        hovertemplate="%{y}: %{text} validation<extra></extra>",
     )
     scores = [answer.best_score or 0.0 for answer in shown]
-    return figure(dots, showlegend=True, xaxis=axis.axis("validation score", scores), yaxis=_names(answers))
+    return figure(dots, showlegend=True, xaxis=_roomy(axis.axis("validation score", scores)), yaxis=_names(answers))
 
 
 def test_figure(answers: Sequence[Answer]) -> go.Figure:
@@ -48,22 +51,32 @@ def test_figure(answers: Sequence[Answer]) -> go.Figure:
             "color": ORANGE,
             "thickness": 2,
         },
-        customdata=[f"{percent(answer.test_mean)}" for answer in shown],
-        mode="markers",
-        name="mean of repeats, 95 % interval",
+        text=[percent(answer.test_mean) for answer in shown],
+        textposition="top center",
+        mode="markers+text",
+        cliponaxis=False,
+        name="mean of repeats, with its 95 % interval",
         marker={"color": ORANGE, "size": 11},
-        hovertemplate="%{y}: %{customdata} test<extra></extra>",
+        hovertemplate="%{y}: %{text} test<extra></extra>",
     )
     together = go.Scatter(
         x=[axis.place(answer.ensemble_accuracy) for answer in ensembles],
         y=[plain(answer.study) for answer in ensembles],
-        customdata=[percent(answer.ensemble_accuracy) for answer in ensembles],
-        mode="markers",
+        text=[percent(answer.ensemble_accuracy) for answer in ensembles],
+        textposition="bottom center",
+        mode="markers+text",
+        cliponaxis=False,
         name="ensemble",
         marker={"color": GREEN, "size": 11, "symbol": "diamond"},
-        hovertemplate="%{y}: %{customdata} test, ensemble<extra></extra>",
+        hovertemplate="%{y}: %{text} test, ensemble<extra></extra>",
     )
-    return figure(single, together, xaxis=axis.axis("test accuracy", values + ends), yaxis=_names(answers))
+    return figure(single, together, xaxis=_roomy(axis.axis("test accuracy", values + ends)), yaxis=_names(answers))
+
+
+def _roomy(axis: dict[str, Any]) -> dict[str, Any]:
+    # The numbers beside the dots need room at both ends.
+    low, high = axis["range"]
+    return axis | {"range": [low - 0.1 * (high - low), high + 0.1 * (high - low)], "tickangle": 0}
 
 
 def _names(answers: Sequence[Answer]) -> dict[str, object]:
@@ -78,7 +91,7 @@ def _names(answers: Sequence[Answer]) -> dict[str, object]:
 
 def exhibit(answers: Sequence[Answer], *, key: str) -> Exhibit:
     """Show the studies of one dataset; the caller makes sure that it is one."""
-    height_px = 130 + 44 * len(answers)
+    height_px = 140 + 62 * len(answers)
     plots = []
     if any(answer.best_score is not None for answer in answers):
         label = f"Best validation score of {count(len(answers), 'study', 'studies')}."

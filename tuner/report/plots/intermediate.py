@@ -122,7 +122,8 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
     first, last = summaries[0], summaries[-1]
     finding = (
         f"{count(first.n_trials, 'trial')} reported epoch {first.epoch}, {last.n_trials:,} reached epoch {last.epoch}; "
-        f"{n_pruned:,} were pruned on the way (dotted, ending in a cross). The lowest 5\u00a0% of values lie below."
+        f"{n_pruned:,} were pruned on the way (dotted, ending in a cross). "
+        "The lowest 5\u00a0% of values lie below the plot."
     )
     rows = [
         (str(row.epoch), f"{row.n_trials:,}", f"{row.n_pruned:,}", percent(row.median), percent(row.best))

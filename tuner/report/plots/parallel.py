@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 
 from tuner.report.exhibit import Exhibit, Plot
@@ -15,7 +16,7 @@ from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.plots.slices import Slice, slices
 from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain
-from tuner.report.wording import count, percent, setting
+from tuner.report.wording import count, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
 _SHOWN = 10
@@ -97,19 +98,19 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice]) -> go.
 
 def _band_lines(band: Band, axes: Sequence[Slice]) -> go.Scatter:
     places: list[float | None] = []
-    numbers: list[str] = []
+    numbers: list[int] = []
     for trial in band.trials:
         places += [round(height_on_axis(trial, one), 3) for one in axes] + [None]
-        numbers += [f"trial {trial.number}, {percent(trial.score)}"] * (len(axes) + 1)
+        numbers += [trial.number] * (len(axes) + 1)
     return go.Scatter(
         x=[*range(len(axes)), None] * len(band.trials),
         y=places,
-        customdata=numbers,
+        customdata=np.array(numbers, dtype=np.int32),
         mode="lines",
         name=f"{band.name} ({len(band.trials)})",
         line={"color": band.colour, "width": band.width},
         opacity=0.75,
-        hovertemplate="%{customdata}<extra></extra>",
+        hovertemplate="trial %{customdata}<extra></extra>",
     )
 
 

@@ -108,7 +108,7 @@ def timeline_figure(rows: Sequence[Stretch]) -> go.Figure:
     return figure(
         *traces,
         barmode="overlay",
-        xaxis={"type": "date", "title": {"text": "time (UTC)"}, "nticks": 8},
+        xaxis={"type": "date", "title": {"text": "time (UTC)"}, "nticks": 6, "tickangle": 0},
         yaxis=names | {"range": [len(workers) - 0.4, -0.6], "showgrid": False},
     )
 

@@ -101,7 +101,7 @@ def _ensemble(answer: Answer) -> Html | None:
     if answer.ensemble_accuracy is None:
         return None
     difference = (
-        f"{points(answer.ensemble_accuracy - answer.test_mean)} points to the single model."
+        f"{points(answer.ensemble_accuracy - answer.test_mean)} points against the single model's mean."
         if answer.test_mean is not None
         else ""
     )
@@ -162,5 +162,5 @@ def _budget(study: StudyRecord, answer: Answer) -> Html:
         ("Search, all workers", duration(sum(trial.duration_s or 0.0 for trial in study.trials))),
     ]
     if answer.n_parameters is not None:
-        facts.append(("Parameters of the model", f"{answer.n_parameters:,}"))
+        facts.append(("Model parameters", f"{answer.n_parameters:,}"))
     return definition_list(facts)

@@ -39,7 +39,9 @@ def render_comparison(studies: Sequence[StudyRecord], answers: Sequence[Answer])
         "section",
         element("h2", "Side by side", id="comparison-title"),
         element("p", apart, class_="lead") if len(groups) > 1 else None,
-        element("div", *[render_exhibit(exhibit, view) for exhibit in exhibits], class_="exhibits"),
+        element("div", *[render_exhibit(exhibit, view) for exhibit in exhibits], class_="exhibits")
+        if exhibits
+        else None,
         id="comparison",
         aria_labelledby="comparison-title",
     )

@@ -8,7 +8,7 @@ from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.mistakes import class_scores, confusion_matrix
 from tuner.report.plots import confusion, discrimination, training
 from tuner.report.sections.errors import render_worst_errors
-from tuner.report.wording import percent, points, settings
+from tuner.report.wording import percent, points, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 
@@ -27,7 +27,7 @@ def render_finals(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
         element(f"h{view.level}", "Finals", id=view.anchor("finals-title")),
         *parts,
         id=view.anchor("finals"),
-        aria_labelledby=view.anchor("finals-title"),
+        aria_labelledby=view.title_ids("finals"),
     )
 
 
@@ -57,7 +57,7 @@ def _finals_table(view: StudyView) -> Html:
         if run.failure
     ]
     listed = element("ul", *[element("li", failure) for failure in failures], class_="failures") if failures else None
-    table = render_table(Table(headers=headers, rows=rows), label="Finals by rank")
+    table = render_table(Table(headers=headers, rows=rows), label=view.unique("Finals by rank"))
     return element("div", element("p", lead, class_="lead"), table, listed)
 
 
@@ -76,7 +76,7 @@ def _final_row(final: FinalRecord) -> tuple[str | Cell, ...]:
 def _test_text(final: FinalRecord) -> str:
     if final.test_accuracy_mean is None or final.test_accuracy_sd is None:
         return percent(final.test_accuracy_mean)
-    return f"{100 * final.test_accuracy_mean:.2f} ± {100 * final.test_accuracy_sd:.2f}\u00a0%"
+    return spread(final.test_accuracy_mean, final.test_accuracy_sd)
 
 
 def _training(view: StudyView, answer: Answer) -> Html:
@@ -100,7 +100,7 @@ def _augmentation(view: StudyView, answer: Answer) -> Html | None:
         if final is not None
     ]
     headers = ("Retrained", "Test, mean ± sd", "Repeats tested", "Training accuracy, last epoch")
-    table = render_table(Table(headers=headers, rows=rows), label="With and without augmentation")
+    table = render_table(Table(headers=headers, rows=rows), label=view.unique("With and without augmentation"))
     finding = "The comparison is not complete yet."
     if augmented and augmented.test_accuracy_mean is not None and plain.test_accuracy_mean is not None:
         change = points(augmented.test_accuracy_mean - plain.test_accuracy_mean)
@@ -149,7 +149,7 @@ def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html
         "div",
         element(f"h{view.level + 1}", "Each class", id=view.anchor("classes")),
         element("p", f"Test set, {source}."),
-        render_table(table, label="Precision, recall and F1 of each class", sortable=True),
+        render_table(table, label=view.unique("Precision, recall and F1 of each class"), sortable=True),
         class_="exhibit block",
     )
 

@@ -33,5 +33,5 @@ def render_provenance(view: StudyView) -> Html:
             element("pre", definition, tabindex=0, role="region", aria_label=f"Definition of {study.name}"),
         ),
         id=view.anchor("provenance"),
-        aria_labelledby=view.anchor("provenance-title"),
+        aria_labelledby=view.title_ids("provenance"),
     )

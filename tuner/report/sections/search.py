@@ -27,8 +27,10 @@ def render_search(view: StudyView) -> Html:
         element(f"h{view.level}", "Search", id=view.anchor("search-title")),
         element("p", "Every score in this section is a validation score.", class_="lead"),
         nothing,
-        element("div", *[render_exhibit(exhibit, view) for exhibit in exhibits], class_="exhibits"),
+        element("div", *[render_exhibit(exhibit, view) for exhibit in exhibits], class_="exhibits")
+        if exhibits
+        else None,
         element("p", missing, class_="note") if missing and exhibits else None,
         id=view.anchor("search"),
-        aria_labelledby=view.anchor("search-title"),
+        aria_labelledby=view.title_ids("search"),
     )

@@ -30,7 +30,7 @@ def render_trials(view: StudyView) -> Html:
         element(f"h{view.level}", "Trials", id=view.anchor("trials-title")),
         *(body if trials else [element("p", "No trial has begun.")]),
         id=view.anchor("trials"),
-        aria_labelledby=view.anchor("trials-title"),
+        aria_labelledby=view.title_ids("trials"),
         class_="trials",
     )
 

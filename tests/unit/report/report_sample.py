@@ -46,8 +46,8 @@ def sample_trial(number: int, *, epochs: int = 20, seed: int = 0, n_workers: int
     state, n_epochs = "complete", epochs
     if number % 33 == 32:
         state, n_epochs = "failed", 2
-    elif random.random() < 0.45 + 8 * (0.985 - ceiling) and number > 4:
-        state, n_epochs = "pruned", int(random.choice([1, 3, 6]))
+    elif number > 4 and (stop := _pruned_at(1 - ceiling)) < epochs:
+        state, n_epochs = "pruned", stop
     curve = sample_curve(n_epochs, ceiling=ceiling, seed=(seed, number), learning_rate=hyperparameters["learning_rate"])
     best = max(curve, key=lambda epoch: epoch.val_accuracy or 0)
     duration_s = 11.0 * n_epochs * (0.6 + hyperparameters["filters"] / 64)
@@ -69,6 +69,11 @@ def sample_trial(number: int, *, epochs: int = 20, seed: int = 0, n_workers: int
         curve=curve,
         failure=Failure(kind="nan_loss", message="The loss is NaN at epoch 3.") if state == "failed" else None,
     )
+
+
+def _pruned_at(error: float) -> int:
+    rungs = {1: 0.04, 3: 0.03, 6: 0.025}
+    return next((epoch for epoch, worst in rungs.items() if error > worst), 1000)
 
 
 def _ceiling(values: dict[str, Any]) -> float:

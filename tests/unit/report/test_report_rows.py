@@ -1,0 +1,306 @@
+import dataclasses
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from report_sample import START, sample_answers, sample_trial, searching_study
+
+from tuner.finals.evaluation import Predictions
+from tuner.report.importance import MIN_TRIALS, encode_column, measure_importance
+from tuner.report.mistakes import class_scores, confused_pairs, confusion_matrix
+from tuner.report.plots.budget import epoch_budget
+from tuner.report.plots.confusion import confusion_figure
+from tuner.report.plots.discrimination import corner_size, curves_figure, precision_recall_curves, roc_curves
+from tuner.report.plots.history import best_so_far, records_set
+from tuner.report.plots.intermediate import epoch_summaries
+from tuner.report.plots.parallel import height_on_axis, score_bands
+from tuner.report.plots.slices import slices
+from tuner.report.plots.timeline import stretches, worker_summaries
+from tuner.report.sections.comparison import same_data_groups
+from tuner.report.theme import nines
+from tuner.studies.records import EpochRecord, TrialRecord
+
+
+def trial(number: int, score: float | None = 0.9, **values: object) -> TrialRecord:
+    base = TrialRecord(
+        number=number,
+        state="complete",
+        score=score,
+        best_epoch=1,
+        hyperparameters={},
+        seed=number,
+        attempts=1,
+        workers=("w1",),
+        started_at=START,
+        finished_at=START + timedelta(seconds=10),
+        duration_s=10.0,
+        curve=(),
+    )
+    return dataclasses.replace(base, **values)
+
+
+def curve(*val_accuracies: float) -> tuple[EpochRecord, ...]:
+    return tuple(
+        EpochRecord(epoch=epoch, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=value)
+        for epoch, value in enumerate(val_accuracies, start=1)
+    )
+
+
+def test_the_best_so_far_counts_pruned_trials_and_passes_over_failed_ones() -> None:
+    trials = [trial(0, 0.8), trial(1, None, state="failed"), trial(2, 0.9, state="pruned"), trial(3, 0.85)]
+
+    numbers, best = best_so_far(trials)
+
+    assert numbers == [0, 2, 3]
+    assert best == [0.8, 0.9, 0.9]
+
+
+def test_the_best_so_far_follows_trial_numbers_whatever_the_order_given() -> None:
+    numbers, best = best_so_far([trial(1, 0.7), trial(0, 0.8)])
+
+    assert (numbers, best) == ([0, 1], [0.8, 0.8])
+
+
+def test_an_equal_score_sets_no_new_record() -> None:
+    assert [one.number for one in records_set([trial(0, 0.8), trial(1, 0.8), trial(2, 0.81)])] == [0, 2]
+
+
+def test_epoch_summaries_count_who_reached_an_epoch_and_who_was_pruned_after_it() -> None:
+    trials = [trial(0, curve=curve(0.5, 0.9)), trial(1, state="pruned", curve=curve(0.3)), trial(2, state="failed")]
+
+    first, second = epoch_summaries(trials)
+
+    assert (first.n_trials, first.n_pruned, first.median, first.best) == (2, 1, 0.4, 0.5)
+    assert (second.n_trials, second.n_pruned) == (1, 0)
+
+
+def test_pruning_saves_the_epochs_pruned_trials_did_not_train() -> None:
+    trials = [
+        trial(0, curve=curve(*[0.9] * 10)),
+        trial(1, state="pruned", curve=curve(0.1, 0.2)),
+        trial(2, None, state="failed", curve=curve(0.1)),
+    ]
+
+    budget = epoch_budget(trials, epochs=10)
+
+    assert (budget.trained, budget.saved) == (13, 8)
+    assert budget.saved_share == pytest.approx(8 / 21)
+
+
+def test_nothing_is_saved_without_pruning() -> None:
+    assert epoch_budget([trial(0, curve=curve(0.9))], epochs=5).saved_share == 0
+
+
+def test_a_trial_that_changed_workers_is_drawn_on_the_last() -> None:
+    (row,) = stretches([trial(0, workers=("w1", "w2"))])
+
+    assert (row.worker, row.moved, row.duration_s) == ("w2", True, 10.0)
+
+
+def test_a_running_trial_lasts_until_the_latest_known_time() -> None:
+    running = trial(1, None, state="running", started_at=START + timedelta(seconds=2), finished_at=None)
+
+    rows = stretches([trial(0), running, trial(2, None, state="waiting", started_at=None)])
+
+    assert [row.duration_s for row in rows] == [10.0, 8.0]
+
+
+def test_a_worker_summary_adds_up_its_trials() -> None:
+    later = {"started_at": START + timedelta(seconds=20), "finished_at": START + timedelta(seconds=25)}
+
+    (summary,) = worker_summaries(stretches([trial(0), trial(1, **later)]))
+
+    assert (summary.trials, summary.busy_s) == (2, 15.0)
+    assert summary.last - summary.first == timedelta(seconds=25)
+
+
+def test_a_hyperparameter_that_never_varied_has_no_slice() -> None:
+    trials = [trial(number, hyperparameters={"units": number, "fixed": 3}) for number in range(3)]
+
+    assert [one.name for one in slices(trials)] == ["units"]
+
+
+def test_a_slice_leaves_out_trials_that_were_not_asked() -> None:
+    trials = [trial(0, hyperparameters={"a": 1, "b": True}), trial(1, hyperparameters={"a": 2})]
+
+    by_name = {one.name: one for one in slices(trials)}
+
+    assert [one.number for one in by_name["b"].trials] == [0]
+
+
+def test_log_uniform_draws_get_a_logarithmic_axis_and_uniform_ones_do_not() -> None:
+    draws = [
+        {"learning_rate": 10 ** (-5 + 4 * step / 40), "dropout": 0.001 + 0.6 * step / 40, "optimizer": "ab"[step % 2]}
+        for step in range(41)
+    ]
+
+    found = slices([trial(number, hyperparameters=values) for number, values in enumerate(draws)])
+
+    assert {one.name: one.is_logarithmic for one in found} == {
+        "learning_rate": True,
+        "dropout": False,
+        "optimizer": False,
+    }
+
+
+def test_every_scored_trial_is_in_one_band_the_best_first() -> None:
+    trials = [trial(number, number / 100) for number in range(100)]
+
+    bands = score_bands(trials)
+
+    assert [len(band.trials) for band in bands] == [10, 15, 25, 50]
+    assert bands[0].trials[0].number == 99
+
+
+def test_a_line_runs_below_the_axis_of_a_hyperparameter_the_trial_was_not_asked_for() -> None:
+    trials = [trial(0, hyperparameters={"a": 1}), trial(1, hyperparameters={"a": 2}), trial(2, hyperparameters={})]
+
+    (axis,) = slices(trials)
+
+    assert [height_on_axis(one, axis) for one in trials] == [0.25, 0.75, -0.12]
+
+
+def test_importance_finds_the_hyperparameter_that_decides_the_score() -> None:
+    random = np.random.default_rng(0)
+    drawn = [{"deciding": float(random.random()), "idle": str(random.choice(["a", "b"]))} for _ in range(80)]
+    trials = [
+        trial(number, 0.5 + values["deciding"] / 3, hyperparameters=values) for number, values in enumerate(drawn)
+    ]
+
+    importance = measure_importance(trials)
+
+    assert importance is not None
+    assert importance.shares["deciding"] > 0.95
+    assert importance.r_squared > 0.8
+
+
+def test_importance_of_noise_explains_nothing() -> None:
+    random = np.random.default_rng(0)
+    trials = [
+        trial(number, float(random.random()), hyperparameters={"idle": float(random.random())}) for number in range(60)
+    ]
+
+    importance = measure_importance(trials)
+
+    assert importance is not None
+    assert importance.r_squared < 0.1
+
+
+def test_importance_is_the_same_when_measured_twice() -> None:
+    trials = [sample_trial(number) for number in range(40)]
+    scored = [one for one in trials if one.score is not None]
+
+    assert measure_importance(scored) == measure_importance(scored)
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [trial(number, number / 100, hyperparameters={"a": number}) for number in range(MIN_TRIALS - 1)],
+        [trial(number, 0.9, hyperparameters={"a": number}) for number in range(50)],
+        [trial(number, number / 100, hyperparameters={"a": 1}) for number in range(50)],
+    ],
+    ids=["too few trials", "equal scores", "nothing varied"],
+)
+def test_importance_is_not_told_where_it_cannot_be_known(trials: list[TrialRecord]) -> None:
+    assert measure_importance(trials) is None
+
+
+def test_values_that_were_not_asked_for_lie_below_all_others() -> None:
+    assert encode_column([3, None, 10]).tolist() == [0, -1, 1]
+    assert encode_column(["sgd", None, "adam"]).tolist() == [1, -1, 0]
+
+
+def test_the_confusion_matrix_has_true_classes_as_rows() -> None:
+    matrix = confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
+
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert confused_pairs(matrix) == [(0, 1, 1)]
+
+
+def test_scores_without_a_denominator_are_unknown_rather_than_zero() -> None:
+    matrix = confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
+
+    zero, one, never = class_scores(matrix, ("a", "b", "c"))
+
+    assert (zero.precision, zero.recall, zero.f1) == (1.0, 0.5, pytest.approx(2 / 3))
+    assert (one.precision, one.recall) == (0.5, 1.0)
+    assert (never.precision, never.recall, never.f1) == (None, None, None)
+
+
+def predictions(n_classes: int, *, accuracy: float = 0.9, n_images: int = 600) -> Predictions:
+    labels, probabilities = sample_answers(n_images=n_images, n_classes=n_classes, accuracy=accuracy)
+    nothing = np.zeros((0, 1, 1, 1), dtype=np.uint8)
+    return Predictions(
+        labels=labels, probabilities=probabilities, error_indices=np.zeros(0, np.int64), error_images=nothing
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 10, 100])
+def test_roc_stays_legible_with_any_number_of_classes(n_classes: int) -> None:
+    names = [f"c{number}" for number in range(n_classes)]
+
+    figure = curves_figure(roc_curves(predictions(n_classes), names), titles=("x", "y"), area_name="area")
+
+    in_legend = [line.name for line in figure.data if line.showlegend is not False]
+    assert len(figure.data) == n_classes
+    assert len(in_legend) <= 5
+    assert sum(len(line.x) for line in figure.data) < 15_000
+
+
+def test_the_hardest_class_comes_first() -> None:
+    answers = predictions(3)
+    answers.probabilities[answers.labels == 2] = [0.5, 0.3, 0.2]
+
+    assert roc_curves(answers, ["a", "b", "hard"])[0].class_name == "hard"
+    assert precision_recall_curves(answers, ["a", "b", "hard"])[0].class_name == "hard"
+
+
+def test_a_class_that_the_test_set_lacks_has_no_curve() -> None:
+    answers = predictions(3)
+    kept = answers.labels != 1
+
+    curves = roc_curves(
+        dataclasses.replace(answers, labels=answers.labels[kept], probabilities=answers.probabilities[kept]), "abc"
+    )
+
+    assert {one.class_name for one in curves} == {"a", "c"}
+
+
+def test_the_corner_grows_until_the_hardest_class_bends_inside_it() -> None:
+    good = roc_curves(predictions(10, accuracy=0.999), "0123456789")
+    bad = roc_curves(predictions(10, accuracy=0.3), "0123456789")
+
+    assert corner_size(good, ideal_x=0.0) < corner_size(bad, ideal_x=0.0)
+
+
+def test_a_large_confusion_matrix_has_no_text_in_its_cells_and_few_ticks() -> None:
+    figure = confusion_figure(np.eye(100, dtype=np.int64), [f"c{number}" for number in range(100)])
+
+    assert figure.data[0].text is None
+    assert len(figure.layout.xaxis.tickvals) <= 20
+
+
+@pytest.mark.parametrize("accuracies", [[0.5], [1.0], [0.9881, 0.9897], [0.1, 0.999, 1.0], [0.0, 0.02], []])
+def test_an_accuracy_axis_always_has_labels_inside_its_range(accuracies: list[float]) -> None:
+    axis = nines(accuracies).axis("accuracy", accuracies)
+
+    low, high = axis["range"]
+    assert sum(low <= tick <= high for tick in axis["tickvals"]) >= 1
+    assert len(axis["tickvals"]) <= 14
+    assert low < high
+
+
+def test_a_perfect_score_lies_on_the_axis() -> None:
+    scale = nines([0.9, 1.0])
+
+    assert scale.place(1.0) > scale.place(0.9)
+    assert "100\u00a0%" in scale.axis("accuracy", [0.9, 1.0])["ticktext"]
+
+
+def test_only_studies_of_equal_data_stand_side_by_side() -> None:
+    mnist = searching_study(n_trials=1)
+    other_data = dataclasses.replace(mnist, provenance={"data_sha256": "another"})
+    kmnist = searching_study(n_trials=1, dataset="kmnist")
+
+    assert same_data_groups([mnist, kmnist, other_data, mnist]) == [[0, 3], [1], [2]]
