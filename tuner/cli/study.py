@@ -225,7 +225,7 @@ def _print_study(record: "StudyRecord") -> None:
     console.print(
         f"{done}/{record.budget} trials: "
         + ", ".join(
-            f"{len(record.trials_in(state))} {state}"  # type: ignore[arg-type]  # the five states
+            f"{len(record.trials_in(state))} {state}"
             for state in ("complete", "pruned", "failed", "running", "waiting")
         ),
         highlight=False,

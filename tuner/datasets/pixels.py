@@ -66,7 +66,7 @@ def resize_images(images: NDArray[np.uint8], size: Size, *, where: Path | str) -
 
 def scale_picture(picture: Image.Image, size: Size) -> Image.Image:
     """Return the picture scaled to (height, width); the filter widens when shrinking, so thin strokes do not vanish."""
-    return picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return picture.resize((size[1], size[0]), Image.Resampling.LANCZOS)
 
 
 def to_array(picture: Image.Image) -> NDArray[np.uint8]:

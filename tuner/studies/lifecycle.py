@@ -81,8 +81,9 @@ def insert_study(
         optuna_study_id = _adopt_empty(storage, definition.name)
     try:
         with storage.engine.begin() as connection:
-            inserted = connection.execute(
-                sa.insert(studies).values(
+            study_id = connection.execute(
+                sa.insert(studies)
+                .values(
                     name=definition.name,
                     optuna_study_id=optuna_study_id,
                     definition=definition.model_dump(mode="json"),
@@ -92,8 +93,8 @@ def insert_study(
                     budget=definition.search.trials,
                     created_at=database_time(),
                 )
-            )
-            (study_id,) = inserted.inserted_primary_key or (None,)
+                .returning(studies.c.id)
+            ).scalar_one()
             create_slots(connection, study_id, "search", [{}] * definition.search.trials)
     except IntegrityError as error:
         raise StudyExistsError(definition.name) from error

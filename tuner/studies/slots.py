@@ -57,7 +57,7 @@ def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: S
             slots.c.study_id == study_id, slots.c.stage == stage
         )
     )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "study_id": study_id,
             "stage": stage,
@@ -110,7 +110,7 @@ def claim_slot(
                 started_at=sa.func.coalesce(slots.c.started_at, database_time()),
             )
         )
-        study_name = connection.scalar(sa.select(studies.c.name).where(studies.c.id == row.study_id))
+        study_name: str = connection.execute(sa.select(studies.c.name).where(studies.c.id == row.study_id)).scalar_one()
     return Lease(
         slot_id=row.id,
         study_id=row.study_id,

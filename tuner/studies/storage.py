@@ -100,7 +100,10 @@ def open_storage(url: str) -> Storage:
 def printable_url(url: str) -> str:
     """Return the URL with its password hidden."""
     try:
-        return sa.make_url(url).render_as_string(hide_password=True)
+        parsed = sa.make_url(url)
+        if "password" in parsed.query:
+            parsed = parsed.update_query_dict({"password": "***"})
+        return parsed.render_as_string(hide_password=True)
     except ArgumentError:
         # A URL that does not parse may still hold a password.
         return f"{url.split('://', maxsplit=1)[0]}://…"

@@ -55,6 +55,7 @@ def run_trial(context: JobContext) -> dict[str, Any]:
             on_epoch=on_epoch,
             checkpoint=context.checkpoint,
         )
+        hyperparameters.refuse_unknown_fixed()
     except _PrunedError:
         return scored_outcome("pruned", epochs, hyperparameters.values)
     except INTERRUPTIONS:

@@ -37,7 +37,8 @@ def finish(storage: Storage, study: Study, *, score: float, state: str = "comple
     close_ended_trials(storage)
 
 
-def test_a_study_is_stored_whole_and_read_back(storage: Storage, study: Study, definition: StudyDefinition) -> None:
+@pytest.mark.usefixtures("study")
+def test_a_study_is_stored_whole_and_read_back(storage: Storage, definition: StudyDefinition) -> None:
     found = find_study(storage, "s")
 
     assert found.definition == definition

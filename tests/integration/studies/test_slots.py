@@ -42,7 +42,7 @@ def test_slots_are_claimed_in_order_and_no_more_than_the_budget(storage: Storage
     assert claim_slot(storage.engine, owner="a") is None
 
 
-def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, storage: Storage, study: Study) -> None:
+def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, study: Study) -> None:
     claimed: list[int] = []
 
     def work() -> None:
@@ -64,7 +64,8 @@ def test_a_claim_takes_only_slots_of_the_studies_asked_for(storage: Storage, stu
     assert claim_slot(storage.engine, owner="a", study_ids=[study.id]) is not None
 
 
-def test_an_expired_lease_goes_to_the_next_worker_under_a_higher_token(storage: Storage, study: Study) -> None:
+@pytest.mark.usefixtures("study")
+def test_an_expired_lease_goes_to_the_next_worker_under_a_higher_token(storage: Storage) -> None:
     first = claim(storage, "a", ttl_s=0.05)
     time.sleep(0.1)
 
