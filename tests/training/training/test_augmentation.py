@@ -29,7 +29,7 @@ def test_augmentation_off_draws_nothing_and_only_scales(digits: TrainingData) ->
 
     assert draws.transforms is None
     assert draws.cutout_corners is None
-    np.testing.assert_array_equal(pictures, digits.train.images[draws.order].astype(np.float32) / 255)
+    np.testing.assert_allclose(pictures, digits.train.images[draws.order].astype(np.float32) / 255, rtol=1e-6)
 
 
 def test_a_quarter_turn_moves_every_pixel_to_its_place(digits: TrainingData) -> None:
