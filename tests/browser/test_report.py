@@ -164,13 +164,12 @@ def test_the_first_tab_offers_to_skip_to_the_answer_and_focus_is_seen(context: B
 
 def test_dark_and_light_follow_the_system_while_the_page_is_open(context: BrowserContext, report: Path) -> None:
     page, noises = open_quietly(context, report)
-    tick = ".frame[data-drawn] .xtick text"
+    tick = ".frame .xtick text"
     looks = {}
 
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        page.locator(".frame").first.scroll_into_view_if_needed()
-        page.wait_for_selector(f".frame[data-drawn={scheme}]")
+        expect(page.locator(".frame").first).to_have_attribute("data-drawn", scheme)
         looks[scheme] = page.evaluate(
             f"[getComputedStyle(document.body).backgroundColor, "
             f"getComputedStyle(document.querySelector('{tick}')).fill]"
@@ -194,17 +193,23 @@ def test_a_phone_never_scrolls_sideways(browser: Browser, which: str, request: p
     context.close()
 
 
-def test_paper_shows_every_plot_in_light_colours(browser: Browser, report: Path, tmp_path: Path) -> None:
-    context = browser.new_context(color_scheme="dark")
+def test_paper_shows_every_plot_in_light_colours_and_as_wide_as_paper(
+    browser: Browser, report: Path, tmp_path: Path
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
     page, noises = open_quietly(context, report)
+    expect(page.locator(".frame").first).to_have_attribute("data-drawn", "dark")
     page.evaluate(
-        "addEventListener('beforeprint', () => { window.printed = "
-        "[...document.querySelectorAll('.frame')].map((frame) => frame.dataset.drawn); })"
+        "addEventListener('beforeprint', () => { window.printed = [...document.querySelectorAll('.frame')]"
+        ".map((frame) => [frame.dataset.drawn, frame.querySelector('.main-svg').clientWidth]); })"
     )
 
     page.pdf(path=tmp_path / "report.pdf")
 
-    assert set(page.evaluate("window.printed")) == {"light"}
+    colours, widths_px = zip(*page.evaluate("window.printed"), strict=True)
+    assert set(colours) == {"light"}
+    assert max(widths_px) <= 656
+    expect(page.locator(".frame").first).to_have_attribute("data-drawn", "dark")
     assert noises == []
     context.close()
 

@@ -21,7 +21,8 @@
     // A finger that drags wants to scroll the page, not to enlarge the plot.
     spec.layout.dragmode = finePointer.matches ? "zoom" : false;
     const options = { displayModeBar: false, responsive: true, showTips: false };
-    Plotly.react(frame.querySelector(".plot"), spec.data, spec.layout, options);
+    // Drawn anew: a plot that is only changed keeps its width, and changes some of its colours later.
+    Plotly.newPlot(frame.querySelector(".plot"), spec.data, spec.layout, options);
     frame.dataset.drawn = dark ? "dark" : "light";
   };
 
