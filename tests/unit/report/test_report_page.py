@@ -343,3 +343,19 @@ def test_trials_without_epochs_scores_or_hyperparameters_do_no_harm(artifacts: A
     page = render_report([dataclasses.replace(study, trials=bare, definition={})], artifacts)
 
     assert "best validation score so far" in headline(page)
+
+
+def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(artifacts: ArtifactStore) -> None:
+    study = study_with_one_tested_final(artifacts)
+    (final,) = study.finals
+    run = final.runs[1]
+    curve = (*run.curve[:5], dataclasses.replace(run.curve[5], loss=float("inf"), val_accuracy=float("nan")))
+    failure = Failure(kind="nan_loss", message="The loss is NaN at epoch 6.")
+    diverged = dataclasses.replace(run, state="failed", test_accuracy=None, curve=curve, failure=failure)
+    study = dataclasses.replace(study, finals=(dataclasses.replace(final, runs=(final.runs[0], diverged)),))
+
+    page = words(render_report([study], artifacts))
+
+    assert "Rank 1, seed 7011: nan loss: The loss is NaN at epoch 6." in page
+    assert "1 of 2" in page
+    assert "nan %" not in page.partition("The numbers of Training")[0]

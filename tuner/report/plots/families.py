@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from tuner.report.answer import Answer
 from tuner.report.exhibit import Exhibit, Plot
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREEN, ORANGE, figure, nines, plain
+from tuner.report.theme import BLUE, GREEN, ORANGE, Nines, figure, nines, plain
 from tuner.report.wording import count, interval, listing, percent
 
 
@@ -31,26 +31,17 @@ def validation_figure(answers: Sequence[Answer]) -> go.Figure:
     return figure(dots, showlegend=True, xaxis=_roomy(axis.axis("validation score", scores)), yaxis=_names(answers))
 
 
-def test_figure(answers: Sequence[Answer]) -> go.Figure:
+def tested_figure(answers: Sequence[Answer]) -> go.Figure:
     """Plot each study's test accuracy with its Wilson interval, and its ensemble's."""
     shown = [answer for answer in answers if answer.test_mean is not None]
     ends = [end for answer in shown for end in (answer.test_interval or ())]
     ensembles = [answer for answer in answers if answer.ensemble_accuracy is not None]
     values = [answer.test_mean or 0.0 for answer in shown] + [answer.ensemble_accuracy or 0.0 for answer in ensembles]
     axis = nines(values + ends)
-    places = [axis.place(answer.test_mean) or 0.0 for answer in shown]
-    bounds = [answer.test_interval or (answer.test_mean or 0.0,) * 2 for answer in shown]
     single = go.Scatter(
-        x=places,
+        x=[axis.place(answer.test_mean) for answer in shown],
         y=[plain(answer.study) for answer in shown],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [(axis.place(high) or 0.0) - place for (_, high), place in zip(bounds, places, strict=True)],
-            "arrayminus": [place - (axis.place(low) or 0.0) for (low, _), place in zip(bounds, places, strict=True)],
-            "color": ORANGE,
-            "thickness": 2,
-        },
+        error_x=_interval_bars(shown, axis),
         text=[percent(answer.test_mean) for answer in shown],
         textposition="top center",
         mode="markers+text",
@@ -71,6 +62,19 @@ def test_figure(answers: Sequence[Answer]) -> go.Figure:
         hovertemplate="%{y}: %{text} test, ensemble<extra></extra>",
     )
     return figure(single, together, xaxis=_roomy(axis.axis("test accuracy", values + ends)), yaxis=_names(answers))
+
+
+def _interval_bars(answers: Sequence[Answer], axis: Nines) -> dict[str, Any]:
+    places = [axis.place(answer.test_mean) or 0.0 for answer in answers]
+    bounds = [answer.test_interval or (answer.test_mean or 0.0,) * 2 for answer in answers]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [(axis.place(high) or 0.0) - place for (_, high), place in zip(bounds, places, strict=True)],
+        "arrayminus": [place - (axis.place(low) or 0.0) for (low, _), place in zip(bounds, places, strict=True)],
+        "color": ORANGE,
+        "thickness": 2,
+    }
 
 
 def _roomy(axis: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +103,7 @@ def exhibit(answers: Sequence[Answer], *, key: str) -> Exhibit:
     tested = [answer for answer in answers if answer.test_mean is not None]
     if tested:
         label = f"Test accuracy of {count(len(tested), 'study', 'studies')}. {_finding(answers)}"
-        plots.append(Plot(figure=test_figure(answers), label=label, height_px=height_px))
+        plots.append(Plot(figure=tested_figure(answers), label=label, height_px=height_px))
     return Exhibit(
         key=key,
         title=f"Studies on {answers[0].dataset}, side by side",

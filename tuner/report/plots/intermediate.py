@@ -1,5 +1,6 @@
 """Intermediate values: each trial's validation accuracy, epoch by epoch, pruned trials apart."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -52,7 +53,8 @@ def validation_points(trial: TrialRecord) -> list[tuple[int, float]]:
     """Return (epoch, validation accuracy) of the epochs of a complete or pruned trial; nothing of others."""
     if trial.state not in ("complete", "pruned"):
         return []
-    return [(epoch.epoch, epoch.val_accuracy) for epoch in trial.curve if epoch.val_accuracy is not None]
+    values = ((epoch.epoch, epoch.val_accuracy) for epoch in trial.curve)
+    return [(epoch, value) for epoch, value in values if value is not None and math.isfinite(value)]
 
 
 def intermediate_figure(trials: Sequence[TrialRecord], best: TrialRecord | None) -> go.Figure:

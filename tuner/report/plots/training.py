@@ -1,5 +1,6 @@
 """Training curves of a final: loss, accuracy and learning rate by epoch, one line a repeat."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ Measure = Callable[[EpochRecord], float | None]
 
 
 def measured(run: RetrainRecord, measure: Measure) -> list[tuple[int, float]]:
-    """Return (epoch, value) where the value was measured."""
-    return [(epoch.epoch, value) for epoch in run.curve if (value := measure(epoch)) is not None]
+    """Return (epoch, value) where the value was measured and is finite; a run that diverged has others."""
+    values = ((epoch.epoch, measure(epoch)) for epoch in run.curve)
+    return [(epoch, value) for epoch, value in values if value is not None and math.isfinite(value)]
 
 
 def loss_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
@@ -97,8 +99,8 @@ def exhibit(final: FinalRecord, *, key: str, title: str) -> Exhibit | None:
 
 def _finding(runs: Sequence[RetrainRecord]) -> str:
     last = [run.curve[-1] for run in runs]
-    training = [epoch.accuracy for epoch in last if epoch.accuracy is not None]
-    validation = [epoch.val_accuracy for epoch in last if epoch.val_accuracy is not None]
+    training = [value for run in runs for _, value in measured(run, lambda epoch: epoch.accuracy)[-1:]]
+    validation = [value for run in runs for _, value in measured(run, lambda epoch: epoch.val_accuracy)[-1:]]
     ends = f"training accuracy {_range(training)}" if training else "no training accuracy"
     if validation:
         ends += f", validation accuracy {_range(validation)}"
