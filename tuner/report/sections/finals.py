@@ -69,7 +69,7 @@ def _final_row(final: FinalRecord) -> tuple[str | Cell, ...]:
         percent(final.val_accuracy_mean),
         _test_text(final),
         f"{n_tested} of {len(final.runs)}",
-        settings(final.hyperparameters),
+        element("span", settings(final.hyperparameters), class_="message"),
     )
 
 
