@@ -5,6 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuner.errors import TunerError
+
+#: A killed worker's trial goes on elsewhere after this long.
+DEFAULT_LEASE_S = 30.0
+
+
+class SettingError(TunerError):
+    """An environment variable holds what it cannot mean."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -16,10 +25,12 @@ class Settings:
     data_dir: Path
     #: Folder or fsspec URL (`s3://…`) for checkpoints, bundles and predictions.
     artifacts: str
+    #: Seconds that a worker's lease on a slot lives without being renewed.
+    lease_s: float
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str | None = None) -> Settings:
-    """Read `TUNER_STORAGE`, `TUNER_DATA` and `TUNER_ARTIFACTS`; `storage` (the `--storage` flag) wins over the first.
+    """Read the four `TUNER_…` variables that the README lists; the `--storage` flag wins over the first.
 
     Without them everything lives in `.tuner/` below the current folder, and data in `~/.cache/tuner/data`.
     """
@@ -28,4 +39,18 @@ def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str |
         storage=storage or environment.get("TUNER_STORAGE") or f"sqlite:///{home / 'tuner.db'}",
         data_dir=Path(environment.get("TUNER_DATA") or Path.home() / ".cache/tuner/data").expanduser(),
         artifacts=environment.get("TUNER_ARTIFACTS") or str(home / "artifacts"),
+        lease_s=_read_seconds(environment, "TUNER_LEASE_S", default=DEFAULT_LEASE_S),
     )
+
+
+def _read_seconds(environment: Mapping[str, str], name: str, *, default: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise SettingError(f"Received {name}={text!r}. Expected a number of seconds above 0; unset it for {default:g}.")
+    return seconds

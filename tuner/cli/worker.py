@@ -1,5 +1,7 @@
 """`tuner worker`: one worker process."""
 
+from typing import Annotated
+
 import typer
 
 from tuner.cli.options import DeviceOption, StorageOption, StudiesArgument, UntilDoneOption, settings_for
@@ -10,6 +12,10 @@ def worker(
     *,
     device: DeviceOption = "auto",
     until_done: UntilDoneOption = False,
+    max_slots: Annotated[
+        int | None, typer.Option(min=1, help="End with status 75 after so many trials or jobs; never without.")
+    ] = None,
+    worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     storage: StorageOption = None,
 ) -> None:
     """Train for these studies, or for all, in this process.
@@ -25,4 +31,7 @@ def worker(
     load_backend()
     from tuner.workers.process import run_worker
 
-    raise typer.Exit(run_worker(settings, studies or [], device=device, until_done=until_done))
+    status = run_worker(
+        settings, studies or [], device=device, until_done=until_done, worker_id=worker_id, max_slots=max_slots
+    )
+    raise typer.Exit(status)

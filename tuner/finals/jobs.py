@@ -119,10 +119,10 @@ JOBS: dict[str, Callable[[JobContext], dict[str, Any]]] = {
 
 
 def failed_outcome(stage: str, failure: dict[str, str]) -> dict[str, Any]:
-    """Return what a slot stores of a job that failed for good."""
+    """Return what a slot stores of work that failed for good."""
     outcome: dict[str, Any] = {"state": "failed", "failure": failure}
-    if stage == "confirm":
-        outcome |= {"score": None, "best_epoch": None, "curve": []}
+    if stage in {"search", "confirm"}:
+        outcome |= {"score": None, "best_epoch": None, "hyperparameters": {}, "curve": []}
     return outcome
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
+from tuner.studies.outages import outlasting
 from tuner.studies.reading import confirmed_scores
 from tuner.studies.schema import slots, studies
 from tuner.studies.seeds import final_seed
@@ -21,6 +22,7 @@ from tuner.studies.storage import Storage
 Job = Mapping[str, Any]
 
 
+@outlasting
 def advance_study(storage: Storage, study: Study) -> bool:
     """Create the next stage's slots once the present stage is over, or mark the study done.
 

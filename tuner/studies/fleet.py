@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.studies.lifecycle import Study
+from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies, workers
 from tuner.studies.storage import Storage
@@ -62,10 +63,12 @@ class StudyProgress:
         return self.complete + self.pruned + self.failed
 
 
+@outlasting
 def register_worker(storage: Storage, *, worker_id: str, host: str, device: str, pid: int) -> None:
     """Make the worker known, and forget those that ended or vanished a day ago."""
     with storage.engine.begin() as connection:
-        connection.execute(sa.delete(workers).where(workers.c.last_seen_at < database_time() - 86_400))
+        forgotten = sa.or_(workers.c.last_seen_at < database_time() - 86_400, workers.c.id == worker_id)
+        connection.execute(sa.delete(workers).where(forgotten))
         connection.execute(
             sa.insert(workers).values(
                 id=worker_id,
@@ -79,6 +82,7 @@ def register_worker(storage: Storage, *, worker_id: str, host: str, device: str,
         )
 
 
+@outlasting
 def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None) -> None:
     """Note what the worker does, and that it lives."""
     with storage.engine.begin() as connection:
@@ -89,6 +93,7 @@ def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int 
         )
 
 
+@outlasting
 def read_workers(storage: Storage) -> list[WorkerRecord]:
     """Return the workers that have not ended, by host, device and pid."""
     query = (
@@ -139,6 +144,7 @@ class FinishedSlot:
     failure: str | None
 
 
+@outlasting
 def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list[FinishedSlot]:
     """Return the slots that finished after that time (seconds since 1970), in their order."""
     outcome = slots.c.outcome
@@ -174,6 +180,7 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
     ]
 
 
+@outlasting
 def read_progress(storage: Storage, study: Study) -> StudyProgress:
     """Count the study's slots; cheap enough to be asked every second."""
     with storage.engine.connect() as connection:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.slots import create_slots
@@ -110,12 +111,14 @@ def _adopt_empty(storage: Storage, name: str) -> int:
     return optuna_study_id
 
 
+@outlasting
 def list_names(storage: Storage) -> list[str]:
     """Return the names of all studies, oldest first."""
     with storage.engine.connect() as connection:
         return list(connection.scalars(sa.select(studies.c.name).order_by(studies.c.id)))
 
 
+@outlasting
 def find_study(storage: Storage, name: str) -> Study:
     """Return the study of that name.
 
@@ -160,6 +163,7 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
     return find_study(storage, name)
 
 
+@outlasting
 def stop_study(storage: Storage, study_id: int, *, reason: str | None = None) -> None:
     """Give out no more slots of the study; what is being trained ends with its present epoch."""
     with storage.engine.begin() as connection:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
+from tuner.studies.outages import outlasting
 from tuner.studies.records import (
     EnsembleRecord,
     EpochRecord,
@@ -74,6 +75,7 @@ def pick_trial(record: StudyRecord, number: int) -> TrialRecord:
     raise TrialNotFoundError(record, number)
 
 
+@outlasting
 def read_slots(storage: Storage, study_id: int) -> Sequence[Any]:
     """Return the rows of the study's slots in the order in which they were made."""
     with storage.engine.connect() as connection:
@@ -130,7 +132,7 @@ def _trial(number: int, row: Any, frozen: optuna.trial.FrozenTrial | None, study
         best_epoch=best_epoch,
         hyperparameters=hyperparameters,
         seed=trial_seed(study.definition.seed, number),
-        attempts=row.attempts,
+        attempts=len(row.workers),
         workers=tuple(row.workers),
         started_at=_time(row.started_at),
         finished_at=_time(row.finished_at),

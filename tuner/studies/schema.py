@@ -49,6 +49,7 @@ slots = Table(
     #: Fencing: grows with each claim; a write with an older token is refused.
     Column("token", Integer, nullable=False),
     Column("expires_at", Float),
+    #: Claims since the last finished epoch that did not end in an orderly way.
     Column("attempts", Integer, nullable=False),
     #: Every worker that claimed it, in order.
     Column("workers", JSON, nullable=False),
@@ -95,3 +96,20 @@ def _postgresql_time(_element: Any, _compiler: Any, **_: Any) -> str:
 @compiles(database_time, "sqlite")
 def _sqlite_time(_element: Any, _compiler: Any, **_: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+class database_start(FunctionElement[float]):  # noqa: N801 - named as the SQL function it stands for
+    """When the server came up, in seconds since 1970; 0 for a database without a server."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(database_start, "postgresql")
+def _postgresql_start(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "extract(epoch from pg_postmaster_start_time())::double precision"
+
+
+@compiles(database_start, "sqlite")
+def _sqlite_start(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "0.0"

@@ -5,6 +5,7 @@ lease on it: until an expiry by the database's clock, under a token that grows w
 token, so that a worker whose lease went to somebody else changes nothing.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from tuner.errors import TunerError
-from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.outages import outlasting
+from tuner.studies.schema import database_start, database_time, slots, studies
+from tuner.studies.storage import Storage
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
 
@@ -43,7 +46,7 @@ class Lease:
     job: Mapping[str, Any]
     owner: str
     token: int
-    #: How often the slot was claimed, this time included.
+    #: How often the slot was claimed since its last finished epoch, this time included.
     attempts: int
     #: The trial of Optuna's, once there is one.
     trial_id: int | None
@@ -76,7 +79,7 @@ def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: S
 
 
 def claim_slot(
-    engine: sa.Engine, *, owner: str, study_ids: Sequence[int] | None = None, ttl_s: float = LEASE_TTL_S
+    storage: Storage, *, owner: str, study_ids: Sequence[int] | None = None, ttl_s: float = LEASE_TTL_S
 ) -> Lease | None:
     """Take the oldest waiting slot of the running studies, or of these studies only.
 
@@ -85,6 +88,21 @@ def claim_slot(
     Returns:
         The lease, or None when no slot waits.
     """
+    attempts = 0
+
+    def claim() -> Lease | None:
+        nonlocal attempts
+        attempts += 1
+        with storage.engine.begin() as connection:
+            if attempts > 1:
+                # The answer to the last attempt's COMMIT was lost: whatever it claimed is nobody's work.
+                connection.execute(_release(slots.c.owner == owner, attempts=slots.c.attempts - 1))
+            return _claim(connection, owner=owner, study_ids=study_ids, ttl_s=ttl_s)
+
+    return storage.contact.outlast(claim)
+
+
+def _claim(connection: sa.Connection, *, owner: str, study_ids: Sequence[int] | None, ttl_s: float) -> Lease | None:
     running = _RUNNING_STUDIES if study_ids is None else _RUNNING_STUDIES.where(studies.c.id.in_(study_ids))
     oldest = (
         sa.select(slots)
@@ -93,24 +111,23 @@ def claim_slot(
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    with engine.begin() as connection:
-        row = connection.execute(oldest).one_or_none()
-        if row is None:
-            return None
-        connection.execute(
-            sa.update(slots)
-            .where(slots.c.id == row.id)
-            .values(
-                state="leased",
-                owner=owner,
-                token=row.token + 1,
-                attempts=row.attempts + 1,
-                workers=[*row.workers, owner],
-                expires_at=database_time() + ttl_s,
-                started_at=sa.func.coalesce(slots.c.started_at, database_time()),
-            )
+    row = connection.execute(oldest).one_or_none()
+    if row is None:
+        return None
+    connection.execute(
+        sa.update(slots)
+        .where(slots.c.id == row.id)
+        .values(
+            state="leased",
+            owner=owner,
+            token=row.token + 1,
+            attempts=row.attempts + 1,
+            workers=[*row.workers, owner],
+            expires_at=database_time() + ttl_s,
+            started_at=sa.func.coalesce(slots.c.started_at, database_time()),
         )
-        study_name: str = connection.execute(sa.select(studies.c.name).where(studies.c.id == row.study_id)).scalar_one()
+    )
+    study_name: str = connection.execute(sa.select(studies.c.name).where(studies.c.id == row.study_id)).scalar_one()
     return Lease(
         slot_id=row.id,
         study_id=row.study_id,
@@ -126,28 +143,36 @@ def claim_slot(
     )
 
 
-def bind_trial(engine: sa.Engine, lease: Lease, *, trial_id: int, trial_number: int) -> None:
+@outlasting
+def bind_trial(storage: Storage, lease: Lease, *, trial_id: int, trial_number: int) -> None:
     """Remember which trial of Optuna's the slot is.
 
     Raises:
         LeaseLostError: Another worker has the slot.
     """
-    _update_leased(engine, lease, trial_id=trial_id, trial_number=trial_number)
+    _update_leased(storage, lease, trial_id=trial_id, trial_number=trial_number)
 
 
-def renew_lease(engine: sa.Engine, lease: Lease, *, epoch: int, ttl_s: float = LEASE_TTL_S) -> None:
+@outlasting
+def renew_lease(storage: Storage, lease: Lease, *, epoch: int, ttl_s: float = LEASE_TTL_S) -> None:
     """Hold the slot for another `ttl_s` seconds and note the last finished epoch.
 
     Raises:
         LeaseLostError: Another worker has the slot.
         StudyStoppedError: The study gives out no more work.
     """
+    # A finished epoch proves that the slot kills no worker: attempts count anew.
+    attempts = sa.case((slots.c.epoch < epoch, 1), else_=slots.c.attempts)
     renewal = (
         sa.update(slots)
         .where(_held(lease), slots.c.study_id.in_(_RUNNING_STUDIES))
-        .values(expires_at=database_time() + ttl_s, epoch=epoch)
+        .values(
+            expires_at=database_time() + ttl_s,
+            attempts=attempts,
+            epoch=sa.case((slots.c.epoch < epoch, epoch), else_=slots.c.epoch),
+        )
     )
-    with engine.begin() as connection:
+    with storage.engine.begin() as connection:
         if connection.execute(renewal).rowcount:
             return
         held = connection.scalar(sa.select(slots.c.id).where(_held(lease)))
@@ -156,7 +181,8 @@ def renew_lease(engine: sa.Engine, lease: Lease, *, epoch: int, ttl_s: float = L
     raise StudyStoppedError(f"Study {lease.study_name!r} was stopped.")
 
 
-def end_slot(engine: sa.Engine, lease: Lease, outcome: Mapping[str, Any]) -> None:
+@outlasting
+def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None:
     """Store the outcome: from now on it stands, whatever happens to this worker.
 
     A search slot is `ended` until its trial is closed in Optuna too, see `tuner.studies.trials`; others are `done`.
@@ -165,46 +191,66 @@ def end_slot(engine: sa.Engine, lease: Lease, outcome: Mapping[str, Any]) -> Non
         LeaseLostError: Another worker has the slot.
     """
     state = "ended" if lease.stage == "search" else "done"
-    _update_leased(engine, lease, state=state, outcome=dict(outcome), finished_at=database_time(), expires_at=None)
-
-
-def release_slot(engine: sa.Engine, lease: Lease, *, count_attempt: bool = False) -> None:
-    """Give an unfinished slot back, for the next worker to go on with; nothing happens when the lease was lost.
-
-    Args:
-        engine: The database.
-        lease: What to give back.
-        count_attempt: Whether this attempt counts towards the limit of attempts. A drained worker's does not.
-    """
-    with engine.begin() as connection:
-        connection.execute(
-            sa.update(slots)
-            .where(_held(lease))
-            .values(
-                state="waiting",
-                owner=None,
-                expires_at=None,
-                attempts=slots.c.attempts if count_attempt else slots.c.attempts - 1,
+    ending = (
+        sa.update(slots)
+        .where(_held(lease))
+        .values(state=state, outcome=dict(outcome), finished_at=database_time(), expires_at=None)
+    )
+    with storage.engine.begin() as connection:
+        if connection.execute(ending).rowcount:
+            return
+        # The answer to this very COMMIT may have been lost: then the slot has our token and our outcome.
+        stored = connection.scalar(
+            sa.select(slots.c.outcome).where(
+                slots.c.id == lease.slot_id, slots.c.token == lease.token, slots.c.state.in_(["ended", "done"])
             )
         )
+    if stored != json.loads(json.dumps(outcome)):
+        raise _lease_lost(lease)
 
 
-def reap_expired_leases(engine: sa.Engine) -> int:
+@outlasting
+def release_slot(storage: Storage, lease: Lease) -> None:
+    """Give an unfinished slot back, for the next worker to go on with; nothing happens when the lease was lost.
+
+    The attempt does not count towards the limit: who gives a slot back did not die of it.
+    """
+    with storage.engine.begin() as connection:
+        connection.execute(_release(_held(lease), attempts=slots.c.attempts - 1))
+
+
+@outlasting
+def release_owned(storage: Storage, owner: str) -> int:
+    """Make all slots of a worker wait again that is known to have died; return how many."""
+    with storage.engine.begin() as connection:
+        return connection.execute(_release(slots.c.owner == owner)).rowcount
+
+
+@outlasting
+def reap_expired_leases(storage: Storage, *, ttl_s: float = LEASE_TTL_S) -> int:
     """Make the slots of vanished workers wait again; return how many.
 
-    Looks at the state, not at events: any worker may call it at any time.
+    Looks at the state, not at events: any worker may call it at any time. After an outage nobody reaps for as long as a
+    lease lives, so that workers which trained on can renew theirs: not for `ttl_s` after the database came up, nor
+    after this process itself had lost contact.
     """
-    with engine.begin() as connection:
-        result = connection.execute(
-            sa.update(slots)
-            .where(slots.c.state == "leased", slots.c.expires_at < database_time())
-            .values(state="waiting", owner=None, expires_at=None)
-        )
-    return result.rowcount
+    if storage.contact.uninterrupted_s < ttl_s:
+        return 0
+    expired = sa.and_(slots.c.expires_at < database_time(), database_start() + ttl_s < database_time())
+    with storage.engine.begin() as connection:
+        return connection.execute(_release(expired)).rowcount
 
 
-def _update_leased(engine: sa.Engine, lease: Lease, **values: Any) -> None:
-    with engine.begin() as connection:
+def _release(whose: sa.ColumnElement[bool], **changes: Any) -> sa.Update:
+    return (
+        sa.update(slots)
+        .where(slots.c.state == "leased", whose)
+        .values(state="waiting", owner=None, expires_at=None, **changes)
+    )
+
+
+def _update_leased(storage: Storage, lease: Lease, **values: Any) -> None:
+    with storage.engine.begin() as connection:
         updated = connection.execute(sa.update(slots).where(_held(lease)).values(**values)).rowcount
     if not updated:
         raise _lease_lost(lease)

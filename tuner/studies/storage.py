@@ -15,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
+from tuner.studies.outages import Contact, give_up_on_silence
+from tuner.studies.outlasting import OutlastingStorage
 from tuner.studies.schema import SCHEMA_REVISION
 
 #: Any constant does; this one is `tuner` in ASCII.
@@ -32,7 +34,7 @@ _POSTGRES_ENGINE: dict[str, Any] = {
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
         "application_name": "tuner",
-        "options": "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=30s "
+        "options": "-c timezone=UTC -c statement_timeout=20s -c lock_timeout=20s "
         "-c idle_in_transaction_session_timeout=60s",
     },
 }
@@ -53,11 +55,13 @@ class StorageUnreachableError(TunerError):
 class Storage:
     """One open database. Close it, or use it as a context manager."""
 
-    def __init__(self, rdb: optuna.storages.RDBStorage) -> None:
+    def __init__(self, rdb: optuna.storages.RDBStorage, contact: Contact) -> None:
+        #: Whether the database answers, and for how long calls wait until it does.
+        self.contact = contact
         #: Runs the statements on tuner's own tables.
         self.engine = rdb.engine
         #: Optuna's storage, with its cache of finished trials.
-        self.optuna: optuna.storages.BaseStorage = optuna.storages.get_storage(rdb)
+        self.optuna: optuna.storages.BaseStorage = OutlastingStorage(optuna.storages.get_storage(rdb), contact)
 
     def close(self) -> None:
         self.optuna.remove_session()
@@ -72,11 +76,13 @@ class Storage:
         self.close()
 
 
-def open_storage(url: str) -> Storage:
+def open_storage(url: str, *, patience_s: float = 0.0) -> Storage:
     """Connect, and create or migrate the tables where they are not up to date.
 
     Args:
         url: An SQLAlchemy URL of SQLite or Postgres.
+        patience_s: For how long this and every later call waits for a database that is away; workers do, commands
+            that a person waits for do not.
 
     Raises:
         StorageUnreachableError: The URL is wrong, the server is away or refuses, or its tables are newer than this
@@ -85,16 +91,23 @@ def open_storage(url: str) -> Storage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     target = _parse(url)
     engine_kwargs = _SQLITE_ENGINE if target.get_backend_name() == "sqlite" else _POSTGRES_ENGINE
+    if engine_kwargs is _POSTGRES_ENGINE:
+        give_up_on_silence()
+    contact = Contact(patience_s)
     try:
-        _prepare_schema(target, engine_kwargs)
-        rdb = optuna.storages.RDBStorage(_optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=True)
+        contact.outlast(lambda: _prepare_schema(target, engine_kwargs))
+        rdb = contact.outlast(
+            lambda: optuna.storages.RDBStorage(
+                _optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=True
+            )
+        )
     except DBAPIError as error:
         raise StorageUnreachableError(url, _reason(error)) from error
     except OSError as error:
         raise StorageUnreachableError(url, f"{error.strerror or error}.") from error
     if rdb.engine.dialect.name == "sqlite":
         _write_exclusively(rdb.engine)
-    return Storage(rdb)
+    return Storage(rdb, contact)
 
 
 def printable_url(url: str) -> str:

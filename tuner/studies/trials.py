@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
+from tuner.studies.outages import outlasting
 from tuner.studies.pruners import make_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.schema import slots
@@ -33,13 +34,10 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
     if trial_id is None:
         trial_id = _find_unbound(storage, study, lease) if lease.token > 1 else None
         if trial_id is None:
-            trial_id = storage.optuna.create_new_trial(
-                study.optuna_study_id,
-                optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={SLOT_ATTRIBUTE: lease.position}),
-            )
+            trial_id = _create(storage, study, lease)
     stored = storage.optuna.get_trial(trial_id)
     if lease.trial_id is None:
-        bind_trial(storage.engine, lease, trial_id=trial_id, trial_number=stored.number)
+        bind_trial(storage, lease, trial_id=trial_id, trial_number=stored.number)
     trial = optuna.Trial(open_optuna_study(storage, study, trial_number=stored.number), trial_id)
     return trial, frozenset(stored.intermediate_values)
 
@@ -59,6 +57,7 @@ def open_optuna_study(storage: Storage, study: Study, *, trial_number: int) -> o
     )
 
 
+@outlasting
 def close_ended_trials(storage: Storage) -> int:
     """Close in Optuna every trial whose slot has its outcome, and return how many.
 
@@ -89,6 +88,24 @@ def close_trial(storage: Storage, trial_id: int, outcome: Mapping[str, Any]) -> 
     except optuna.exceptions.UpdateFinishedTrialError:
         # Another worker closed it from the same outcome in the meantime.
         return
+
+
+def _create(storage: Storage, study: Study, lease: Lease) -> int:
+    attempts = 0
+
+    def create() -> int:
+        nonlocal attempts
+        attempts += 1
+        # Where the answer to an attempt was lost, its trial may be there.
+        found = _find_unbound(storage, study, lease) if attempts > 1 else None
+        if found is not None:
+            return found
+        return storage.optuna.create_new_trial(
+            study.optuna_study_id,
+            optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={SLOT_ATTRIBUTE: lease.position}),
+        )
+
+    return storage.contact.outlast(create)
 
 
 def _find_unbound(storage: Storage, study: Study, lease: Lease) -> int | None:

@@ -37,6 +37,8 @@ def load_backend(environment: MutableMapping[str, str] = os.environ) -> None:
 
             # The first look for GPUs complains where there are none.
             tf.config.list_physical_devices()
+            # It warns of functions traced anew, which each trial's new model must be.
+            tf.get_logger().setLevel("ERROR")
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from tuner.errors import TunerError
 from tuner.finals.fitting import BuilderError
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
+from tuner.workers.timeout import TrialTimeoutError
 
 #: Kinds that say nothing of the builder: they do not count towards stopping the study.
-_OF_THE_CONFIGURATION = frozenset({"out_of_memory", "nan_loss"})
+_OF_THE_CONFIGURATION = frozenset({"out_of_memory", "nan_loss", "timeout"})
 #: After this many failures of other kinds in a row a study stops by itself.
 MAX_FAILURES_IN_A_ROW = 5
 _MAX_TRACEBACK = 20_000
@@ -31,6 +32,8 @@ def _kind(error: Exception) -> str:
         return "out_of_memory"
     if isinstance(error, NanLossError):
         return "nan_loss"
+    if isinstance(error, TrialTimeoutError):
+        return "timeout"
     if isinstance(error, BuilderError):
         return "builder_error"
     return "training_error"

@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,20 +32,24 @@ from tuner.studies.trials import close_ended_trials
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
 from tuner.workers.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping, describe_failure
-from tuner.workers.heartbeat import Heartbeat
 from tuner.workers.interruptions import INTERRUPTIONS, DrainedError
+from tuner.workers.reporter import Reporter
 from tuner.workers.trial import run_trial
 
 _log = logging.getLogger(__name__)
 
 #: Seconds between looks for work: the first, and the longest after looking in vain for a while.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.5, 4.0
+#: A slot whose workers died so often in a row without finishing an epoch fails.
+MAX_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     """What a worker works for, and where."""
 
+    #: A fresh UUID: host and pid are no identity.
+    worker_id: str
     #: Names of studies; none means every study there is or will be.
     studies: Sequence[str]
     device: str
@@ -54,16 +57,20 @@ class WorkerSettings:
     artifacts: ArtifactStore
     #: End when all studies are done or stopped, instead of waiting for more.
     until_done: bool
+    #: Seconds that a lease lives without being renewed.
+    lease_s: float
+    #: End after so many slots, for the pool to start a fresh process; None never.
+    max_slots: int | None = None
 
 
 class Worker:
     """One process' loop. `drain` may be called from a signal handler."""
 
     def __init__(self, storage: Storage, settings: WorkerSettings) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = settings.worker_id
         self._storage = storage
         self._settings = settings
-        self._heartbeat = Heartbeat(storage, self.id)
+        self._reporter = Reporter(storage, self.id, ttl_s=settings.lease_s)
         self._draining = threading.Event()
         self._lease: Lease | None = None
 
@@ -73,11 +80,15 @@ class Worker:
 
     def abandon(self) -> None:
         """Give the slot back at once; the epoch that is being trained is lost, those before it are not."""
+        self._storage.contact.patience_s = 0.0
         if self._lease is not None:
-            release_slot(self._storage.engine, self._lease)
+            release_slot(self._storage, self._lease)
 
-    def run(self) -> None:
-        """Work until there is nothing left to do, or until drained.
+    def run(self) -> bool:
+        """Work until there is nothing left to do, until drained, or for `max_slots`.
+
+        Returns:
+            Whether a fresh process should go on.
 
         Raises:
             TunerError: The data cannot be read or the artifacts cannot be written here; the slot is given back.
@@ -86,31 +97,35 @@ class Worker:
             self._storage, worker_id=self.id, host=socket.gethostname(), device=self._settings.device, pid=os.getpid()
         )
         try:
-            with self._heartbeat:
-                self._work()
+            with self._reporter:
+                return self._work()
         finally:
             update_worker(self._storage, self.id, state="ended")
 
-    def _work(self) -> None:
+    def _work(self) -> bool:
         wait_s = _SHORTEST_WAIT_S
+        n_slots = 0
         while not self._draining.is_set():
-            lease = claim_slot(self._storage.engine, owner=self.id, study_ids=self._study_ids())
+            if n_slots == self._settings.max_slots:
+                return True
+            lease = claim_slot(self._storage, owner=self.id, study_ids=self._study_ids(), ttl_s=self._settings.lease_s)
             if lease is not None:
                 self._work_on(lease)
+                n_slots += 1
                 wait_s = _SHORTEST_WAIT_S
             elif self._tidy_up():
                 wait_s = _SHORTEST_WAIT_S
             elif self._settings.until_done and self._nothing_left():
-                return
+                return False
             else:
                 self._draining.wait(wait_s)
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        return False
 
     def _work_on(self, lease: Lease) -> None:
         study = find_study(self._storage, lease.study_name)
         self._lease = lease
-        self._heartbeat.watch(lease)
-        update_worker(self._storage, self.id, state="training", slot_id=lease.slot_id)
+        self._reporter.hold(lease)
         context = JobContext(
             storage=self._storage,
             artifacts=self._settings.artifacts,
@@ -120,9 +135,11 @@ class Worker:
             on_epoch=self._on_epoch,
         )
         try:
-            outcome = _run(context)
-            self._heartbeat.watch(None)
-            end_slot(self._storage.engine, lease, outcome)
+            outcome = self._run(context)
+            # Optuna takes no results of a trial that has ended.
+            self._reporter.flush()
+            self._reporter.let_go()
+            end_slot(self._storage, lease, outcome)
         except LeaseLostError as error:
             _log.warning("%s Dropped.", error)
         except (StudyStoppedError, DrainedError):
@@ -136,21 +153,21 @@ class Worker:
             self._stop_if_failing(study, outcome)
         finally:
             self._lease = None
-            self._heartbeat.watch(None)
+            self._reporter.let_go()
             release_memory()
 
     def _on_epoch(self, result: EpochResult) -> None:
-        self._heartbeat.finish_epoch(result.epoch)
+        self._reporter.finish_epoch(result)
         if self._draining.is_set():
             raise DrainedError
 
     def _give_back(self, lease: Lease) -> None:
-        self._heartbeat.watch(None)
-        release_slot(self._storage.engine, lease)
+        self._reporter.let_go()
+        release_slot(self._storage, lease)
 
     def _tidy_up(self) -> bool:
         """Finish what vanished workers left and plan what comes next; return whether there may be work now."""
-        freed = reap_expired_leases(self._storage.engine)
+        freed = reap_expired_leases(self._storage, ttl_s=self._settings.lease_s)
         close_ended_trials(self._storage)
         planned = [advance_study(self._storage, study) for study in self._studies() if study.state != "done"]
         return bool(freed) or any(planned)
@@ -184,26 +201,35 @@ class Worker:
             _log.error("study %r stops: %s", study.name, reason)
             stop_study(self._storage, study.id, reason=reason)
 
+    def _run(self, context: JobContext) -> dict[str, Any]:
+        lease = context.lease
+        started = time.monotonic()
+        if lease.attempts > MAX_ATTEMPTS:
+            outcome = _worker_died(lease)
+        elif lease.stage == "search":
+            outcome = run_trial(context, self._reporter)
+        else:
+            outcome = _run_job(context)
+        duration_s = time.monotonic() - started
+        _log.info("%s %s %d: %s in %.1f s", lease.study_name, lease.stage, lease.position, outcome["state"], duration_s)
+        return outcome
 
-def _run(context: JobContext) -> dict[str, Any]:
+
+def _run_job(context: JobContext) -> dict[str, Any]:
     lease = context.lease
-    started = time.monotonic()
-    if lease.stage == "search":
-        outcome = run_trial(context)
-    else:
-        try:
-            outcome = JOBS[lease.stage](context)
-        except INTERRUPTIONS:
-            raise
-        except Exception as error:  # noqa: BLE001 - a failed job must not keep the others from being done
-            _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
-            outcome = failed_outcome(lease.stage, describe_failure(error))
-    _log.info(
-        "%s %s %d: %s in %.1f s",
-        lease.study_name,
-        lease.stage,
-        lease.position,
-        outcome["state"],
-        time.monotonic() - started,
-    )
-    return outcome
+    try:
+        return JOBS[lease.stage](context)
+    except INTERRUPTIONS:
+        raise
+    except Exception as error:  # noqa: BLE001 - a failed job must not keep the others from being done
+        _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
+        return failed_outcome(lease.stage, describe_failure(error))
+
+
+def _worker_died(lease: Lease) -> dict[str, Any]:
+    failure = {
+        "kind": "worker_died",
+        "message": f"Its worker died {lease.attempts - 1} times in a row without finishing an epoch.",
+        "traceback": "",
+    }
+    return failed_outcome(lease.stage, failure)

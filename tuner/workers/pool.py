@@ -1,15 +1,22 @@
 """A pool: the workers of this machine, their shares of it, and what people see of them; imports no Keras."""
 
+import logging
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tuner.settings import Settings
 from tuner.studies.lifecycle import Study, find_studies
+from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
+from tuner.studies.trials import close_ended_trials
 from tuner.workers.display import Display
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import divide_machine
+
+_log = logging.getLogger(__name__)
 
 
 def run_pool(
@@ -29,6 +36,7 @@ def run_pool(
     with open_storage(settings.storage) as storage:
         found = find_studies(storage, studies)
         shares = divide_machine(n_workers, per_gpu=per_gpu, device=device, dense=_are_dense(found))
+        keeper = _Keeper(storage, settings.lease_s)
         processes = WorkerProcesses(
             command=_command(studies, until_done=until_done),
             shares=shares,
@@ -37,14 +45,49 @@ def run_pool(
                 "TUNER_STORAGE": settings.storage,
                 "TUNER_DATA": str(settings.data_dir),
                 "TUNER_ARTIFACTS": settings.artifacts,
+                "TUNER_LEASE_S": str(settings.lease_s),
                 "TF_CPP_MIN_LOG_LEVEL": "2",
             },
             log_dir=Path(".tuner/logs"),
+            on_death=keeper.free_slots_of,
         )
         with Display(storage, studies) as display:
-            status = processes.run(display.update)
+
+            def tick() -> None:
+                keeper.tidy_up()
+                _ask(display.update)
+
+            status = processes.run(tick)
         _print_end(storage, studies, processes, status)
     return status
+
+
+class _Keeper:
+    """Frees what vanished workers held, also while every worker of this machine trains."""
+
+    def __init__(self, storage: Storage, lease_s: float) -> None:
+        self._storage = storage
+        self._lease_s = lease_s
+        self._next_look = 0.0
+
+    def free_slots_of(self, worker_id: str) -> None:
+        """Let the slot of a worker that has died wait for the next one."""
+        _ask(lambda: release_owned(self._storage, worker_id))
+
+    def tidy_up(self) -> None:
+        """Reap expired leases and close ended trials, a few times in a lease's life."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + self._lease_s / 6
+            _ask(lambda: reap_expired_leases(self._storage, ttl_s=self._lease_s))
+            _ask(lambda: close_ended_trials(self._storage))
+
+
+def _ask(call: Callable[[], object]) -> None:
+    """Call, and leave it when the database is away: the pool looks after its processes meanwhile."""
+    try:
+        call()
+    except STORAGE_ERRORS as error:
+        _log.debug("left for later: %s", error)
 
 
 def _are_dense(studies: Sequence[Study]) -> bool:

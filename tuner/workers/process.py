@@ -4,42 +4,56 @@ import logging
 import os
 import signal
 import threading
+import uuid
 from collections.abc import Sequence
 from types import FrameType
 
 from tuner.artifacts import ArtifactStore
 from tuner.settings import Settings
 from tuner.studies.lifecycle import find_studies
+from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.storage import open_storage
 from tuner.training.session import refuse_fit_caps
-from tuner.workers.interruptions import STORAGE_ERRORS
 from tuner.workers.loop import Worker, WorkerSettings
 
 _log = logging.getLogger(__name__)
 
 #: Seconds that SIGTERM lets an epoch take to finish; Docker's own patience ends after 10.
 _GRACE_S = 8.0
-#: Please start me again: the database is away.
-_RESTART_STATUS = 75
+#: Please start me again: the database was away for too long, or the process has done its share of work.
+RESTART_STATUS = 75
+#: Seconds that a worker waits for a database that is away; training goes on meanwhile.
+_PATIENCE_S = 3600.0
 
 
-def run_worker(settings: Settings, studies: Sequence[str], *, device: str, until_done: bool) -> int:
+def run_worker(
+    settings: Settings,
+    studies: Sequence[str],
+    *,
+    device: str,
+    until_done: bool,
+    worker_id: str | None = None,
+    max_slots: int | None = None,
+) -> int:
     """Work until done or told to end, and return the exit status: 0, 75, 130 or 143.
 
     Raises:
         TunerError: A study is unknown, or this machine cannot read the data or write the artifacts.
     """
     refuse_fit_caps(os.environ)
-    with open_storage(settings.storage) as storage:
+    with open_storage(settings.storage, patience_s=_PATIENCE_S) as storage:
         find_studies(storage, studies)
         worker = Worker(
             storage,
             WorkerSettings(
+                worker_id=worker_id or uuid.uuid4().hex,
                 studies=studies,
                 device=device,
                 data_dir=settings.data_dir,
                 artifacts=ArtifactStore(settings.artifacts),
                 until_done=until_done,
+                lease_s=settings.lease_s,
+                max_slots=max_slots,
             ),
         )
         received: list[int] = []
@@ -57,13 +71,17 @@ def run_worker(settings: Settings, studies: Sequence[str], *, device: str, until
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, on_signal)
         try:
-            worker.run()
+            wants_successor = worker.run()
         except STORAGE_ERRORS as error:
             _log.error("the database is away: %s", str(error).splitlines()[0])
-            return _RESTART_STATUS
-        return 128 + received[0] if received else 0
+            return RESTART_STATUS
+        if received:
+            return 128 + received[0]
+        return RESTART_STATUS if wants_successor else 0
 
 
 def _leave(worker: Worker) -> None:
-    worker.abandon()
-    os._exit(128 + signal.SIGTERM)
+    try:
+        worker.abandon()
+    finally:
+        os._exit(128 + signal.SIGTERM)

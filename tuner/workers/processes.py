@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 #: Statuses with which a worker ends for good: done, drained by SIGINT, drained by SIGTERM.
 _FINAL_STATUSES = {0, 130, 143}
+#: A fresh process should go on at once.
+RESTART_STATUS = 75
 #: A worker that lived for less long failed at its start.
 _SHORT_LIFE_S = 30.0
 #: Starts in a row that may fail, before the pool gives the share up.
@@ -32,6 +35,7 @@ class _Seat:
 
     share: DeviceShare
     log: IO[bytes]
+    worker_id: str = ""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failed_starts: int = 0
@@ -50,6 +54,8 @@ class WorkerProcesses:
     environment: Mapping[str, str]
     #: Workers write their logs here, one file a share.
     log_dir: Path
+    #: Told the id of each worker that died, so that its slot waits for no expiry.
+    on_death: Callable[[str], object]
     _seats: list[_Seat] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
@@ -90,8 +96,9 @@ class WorkerProcesses:
         return ""
 
     def _start(self, seat: _Seat) -> None:
+        seat.worker_id = uuid.uuid4().hex
         seat.process = subprocess.Popen(  # noqa: S603 - our own command
-            [*self.command, "--device", seat.share.device],
+            [*self.command, "--device", seat.share.device, "--id", seat.worker_id],
             env={**os.environ, **self.environment, **seat.share.environment},
             stdin=subprocess.DEVNULL,
             stdout=seat.log,
@@ -114,6 +121,11 @@ class WorkerProcesses:
         if status is None:
             return
         seat.process = None
+        if status == RESTART_STATUS and not self._signal:
+            self._start(seat)
+            return
+        if status not in _FINAL_STATUSES:
+            self.on_death(seat.worker_id)
         seat.failed_starts = seat.failed_starts + 1 if time.monotonic() - seat.started < _SHORT_LIFE_S else 0
         # 1: an error that a person must act on; a restart would meet it again.
         if status in _FINAL_STATUSES or status == 1 or self._signal or seat.failed_starts >= _MAX_FAILED_STARTS:

@@ -11,20 +11,19 @@ from tuner.finals.jobs import JobContext
 from tuner.finals.study_data import load_search_data
 from tuner.spaces.registry import open_space
 from tuner.studies.seeds import trial_seed
+from tuner.studies.slots import end_slot
 from tuner.studies.trials import open_trial
 from tuner.training.history import EpochResult
 from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.failures import describe_failure
 from tuner.workers.interruptions import INTERRUPTIONS
+from tuner.workers.reporter import PrunedError, Reporter
+from tuner.workers.timeout import TimeLimit
 
 _log = logging.getLogger(__name__)
 
 
-class _PrunedError(Exception):
-    """Ends the training of a trial that the pruner gave up."""
-
-
-def run_trial(context: JobContext) -> dict[str, Any]:
+def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
     """Run or go on with the trial of a search slot, and return what the slot stores of it.
 
     A failure of the configuration or of the person's own code is an outcome too; a lost lease, a stopped study and a
@@ -36,44 +35,51 @@ def run_trial(context: JobContext) -> dict[str, Any]:
     hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed)
     epochs: list[EpochResult] = []
 
-    def on_epoch(result: EpochResult) -> None:
-        # First the lease: a worker that lost it must not report.
-        context.on_epoch(result)
-        epochs.append(result)
-        _report(trial, result, reported=reported, last_epoch=definition.search.epochs)
+    def pass_on(result: EpochResult) -> bool:
+        return _report(trial, result, reported=reported, last_epoch=definition.search.epochs)
 
+    def on_epoch(result: EpochResult) -> None:
+        epochs.append(result)
+        context.on_epoch(result)
+        limit.check()
+
+    def fail(error: Exception) -> dict[str, Any]:
+        failure = describe_failure(error)
+        return scored_outcome("failed", (), hyperparameters.values) | {"failure": failure}
+
+    def end_as_failed(error: Exception) -> None:
+        end_slot(context.storage, context.lease, fail(error))
+
+    reporter.pass_results_to(pass_on)
+    limit = TimeLimit(definition.search.trial_timeout_s, end_as_failed)
+    schedule = Schedule(
+        epochs=definition.search.epochs,
+        seed=trial_seed(definition.seed, trial.number),
+        batch_size=definition.search.batch_size,
+    )
     try:
-        _, finished = fit(
-            open_space(definition.space),
-            hyperparameters,
-            data,
-            Schedule(
-                epochs=definition.search.epochs,
-                seed=trial_seed(definition.seed, trial.number),
-                batch_size=definition.search.batch_size,
-            ),
-            on_epoch=on_epoch,
-            checkpoint=context.checkpoint,
-        )
+        space = open_space(definition.space)
+        with limit:
+            _, finished = fit(space, hyperparameters, data, schedule, on_epoch=on_epoch, checkpoint=context.checkpoint)
         hyperparameters.refuse_unknown_fixed()
-    except _PrunedError:
+    except PrunedError:
         return scored_outcome("pruned", epochs, hyperparameters.values)
     except INTERRUPTIONS:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a person's builder raises belongs to its trial
         _log.warning("trial %d failed: %s", trial.number, error)
-        failure = describe_failure(error)
-        if failure["kind"] == "out_of_memory":
+        outcome = fail(error)
+        if outcome["failure"]["kind"] == "out_of_memory":
             # Infeasible, not merely failed: samplers then keep away from the region.
             trial.set_constraint("out_of_memory", 1.0)
-        return scored_outcome("failed", (), hyperparameters.values) | {"failure": failure}
+        return outcome
     return scored_outcome("complete", finished, hyperparameters.values)
 
 
-def _report(trial: optuna.Trial, result: EpochResult, *, reported: Collection[int], last_epoch: int) -> None:
+def _report(trial: optuna.Trial, result: EpochResult, *, reported: Collection[int], last_epoch: int) -> bool:
+    """Report the epoch and return whether to prune the trial."""
     if result.val_accuracy is None:
-        return
+        return False
     if result.epoch not in reported:
         trial.report(result.val_accuracy, result.epoch)
-    if result.epoch < last_epoch and trial.should_prune():
-        raise _PrunedError
+    return result.epoch < last_epoch and trial.should_prune()

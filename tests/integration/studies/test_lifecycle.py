@@ -23,14 +23,14 @@ from tuner.studies.trials import close_ended_trials, open_trial
 
 
 def finish(storage: Storage, study: Study, *, score: float, state: str = "complete") -> None:
-    lease = claim_slot(storage.engine, owner="w")
+    lease = claim_slot(storage, owner="w")
     assert lease is not None
     trial, _ = open_trial(storage, study, lease)
     trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
     trial.report(score, 1)
     curve = [{"epoch": 1, "loss": 1.0, "accuracy": score, "val_loss": 1.0, "val_accuracy": score}]
     end_slot(
-        storage.engine,
+        storage,
         lease,
         {"state": state, "score": score, "best_epoch": 1, "hyperparameters": {"learning_rate": 0.1}, "curve": curve},
     )
@@ -96,7 +96,7 @@ def test_finals_cannot_be_asked_for_while_the_search_runs(storage: Storage, stud
 def test_a_record_holds_finished_running_and_waiting_trials(storage: Storage, study: Study) -> None:
     finish(storage, study, score=0.5)
     finish(storage, study, score=0.9, state="pruned")
-    lease = claim_slot(storage.engine, owner="w")
+    lease = claim_slot(storage, owner="w")
     assert lease is not None
     trial, _ = open_trial(storage, study, lease)
     trial.report(0.7, 1)
@@ -128,7 +128,7 @@ def test_progress_counts_by_outcome(storage: Storage, study: Study) -> None:
 
 
 def test_a_worker_is_shown_with_its_trial(storage: Storage, study: Study) -> None:
-    lease = claim_slot(storage.engine, owner="w")
+    lease = claim_slot(storage, owner="w")
     assert lease is not None
     register_worker(storage, worker_id="w", host="h", device="cpu", pid=1)
     open_trial(storage, study, lease)

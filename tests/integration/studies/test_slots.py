@@ -25,7 +25,7 @@ OUTCOME: dict[str, Any] = {
 
 
 def claim(storage: Storage, owner: str = "a", *, ttl_s: float = 30) -> Lease:
-    lease = claim_slot(storage.engine, owner=owner, ttl_s=ttl_s)
+    lease = claim_slot(storage, owner=owner, ttl_s=ttl_s)
     assert lease is not None
     return lease
 
@@ -39,7 +39,7 @@ def test_slots_are_claimed_in_order_and_no_more_than_the_budget(storage: Storage
     positions = [claim(storage).position for _ in range(study.budget)]
 
     assert positions == list(range(study.budget))
-    assert claim_slot(storage.engine, owner="a") is None
+    assert claim_slot(storage, owner="a") is None
 
 
 def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, study: Study) -> None:
@@ -47,7 +47,7 @@ def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, st
 
     def work() -> None:
         with open_storage(storage_url) as own:
-            while lease := claim_slot(own.engine, owner="w"):
+            while lease := claim_slot(own, owner="w"):
                 claimed.append(lease.slot_id)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -60,8 +60,8 @@ def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, st
 
 
 def test_a_claim_takes_only_slots_of_the_studies_asked_for(storage: Storage, study: Study) -> None:
-    assert claim_slot(storage.engine, owner="a", study_ids=[study.id + 1]) is None
-    assert claim_slot(storage.engine, owner="a", study_ids=[study.id]) is not None
+    assert claim_slot(storage, owner="a", study_ids=[study.id + 1]) is None
+    assert claim_slot(storage, owner="a", study_ids=[study.id]) is not None
 
 
 @pytest.mark.usefixtures("study")
@@ -69,7 +69,7 @@ def test_an_expired_lease_goes_to_the_next_worker_under_a_higher_token(storage: 
     first = claim(storage, "a", ttl_s=0.05)
     time.sleep(0.1)
 
-    freed = reap_expired_leases(storage.engine)
+    freed = reap_expired_leases(storage, ttl_s=0.05)
     second = claim(storage, "b")
 
     assert (freed, second.slot_id, second.token) == (1, first.slot_id, first.token + 1)
@@ -80,21 +80,21 @@ def test_an_expired_lease_goes_to_the_next_worker_under_a_higher_token(storage: 
 def test_a_live_lease_is_not_reaped(storage: Storage) -> None:
     claim(storage, ttl_s=30)
 
-    assert reap_expired_leases(storage.engine) == 0
+    assert reap_expired_leases(storage, ttl_s=0.05) == 0
 
 
 @pytest.mark.usefixtures("study")
 def test_a_late_worker_writes_nothing(storage: Storage) -> None:
     late = claim(storage, "a", ttl_s=0.05)
     time.sleep(0.1)
-    reap_expired_leases(storage.engine)
+    reap_expired_leases(storage, ttl_s=0.05)
     claim(storage, "b")
 
     with pytest.raises(LeaseLostError):
-        renew_lease(storage.engine, late, epoch=3)
+        renew_lease(storage, late, epoch=3)
     with pytest.raises(LeaseLostError):
-        end_slot(storage.engine, late, OUTCOME)
-    release_slot(storage.engine, late)
+        end_slot(storage, late, OUTCOME)
+    release_slot(storage, late)
 
     row = row_of(storage, late)
     assert (row.owner, row.state, row.outcome, row.epoch) == ("b", "leased", None, 0)
@@ -105,7 +105,7 @@ def test_a_renewal_moves_the_expiry_and_notes_the_epoch(storage: Storage) -> Non
     lease = claim(storage, ttl_s=1)
     before = row_of(storage, lease).expires_at
 
-    renew_lease(storage.engine, lease, epoch=2, ttl_s=60)
+    renew_lease(storage, lease, epoch=2, ttl_s=60)
 
     row = row_of(storage, lease)
     assert row.expires_at > before + 50
@@ -116,7 +116,7 @@ def test_a_renewal_moves_the_expiry_and_notes_the_epoch(storage: Storage) -> Non
 def test_a_released_slot_waits_again_and_counts_no_attempt(storage: Storage) -> None:
     first = claim(storage)
 
-    release_slot(storage.engine, first)
+    release_slot(storage, first)
 
     again = claim(storage)
     assert (again.slot_id, again.attempts) == (first.slot_id, 1)
@@ -125,10 +125,10 @@ def test_a_released_slot_waits_again_and_counts_no_attempt(storage: Storage) -> 
 @pytest.mark.usefixtures("study")
 def test_an_ended_slot_cannot_end_again(storage: Storage) -> None:
     lease = claim(storage)
-    end_slot(storage.engine, lease, OUTCOME)
+    end_slot(storage, lease, OUTCOME)
 
     with pytest.raises(LeaseLostError):
-        end_slot(storage.engine, lease, {**OUTCOME, "score": 0.9})
+        end_slot(storage, lease, {**OUTCOME, "score": 0.9})
 
     assert row_of(storage, lease).outcome["score"] == 0.5
 
@@ -139,8 +139,8 @@ def test_a_stopped_study_gives_out_nothing_and_refuses_renewals(storage: Storage
     stop_study(storage, study.id)
 
     with pytest.raises(StudyStoppedError):
-        renew_lease(storage.engine, lease, epoch=1)
-    assert claim_slot(storage.engine, owner="b") is None
+        renew_lease(storage, lease, epoch=1)
+    assert claim_slot(storage, owner="b") is None
 
 
 def test_a_deleted_studys_leases_are_lost(storage: Storage, study: Study) -> None:
@@ -149,4 +149,4 @@ def test_a_deleted_studys_leases_are_lost(storage: Storage, study: Study) -> Non
     delete_study(storage, study)
 
     with pytest.raises(LeaseLostError):
-        renew_lease(storage.engine, lease, epoch=1)
+        renew_lease(storage, lease, epoch=1)

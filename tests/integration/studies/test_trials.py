@@ -12,7 +12,7 @@ OUTCOME = {"state": "complete", "score": 0.75, "best_epoch": 2, "hyperparameters
 
 @pytest.fixture
 def lease(storage: Storage, study: Study) -> Lease:
-    lease = claim_slot(storage.engine, owner="w")
+    lease = claim_slot(storage, owner="w")
     assert lease is not None
     assert lease.study_id == study.id
     return lease
@@ -26,8 +26,8 @@ def test_a_released_slot_goes_on_with_the_same_trial_and_values(storage: Storage
     trial, _ = open_trial(storage, study, lease)
     value = trial.suggest_float("x", 0, 1)
     trial.report(0.5, 1)
-    release_slot(storage.engine, lease)
-    again = claim_slot(storage.engine, owner="v")
+    release_slot(storage, lease)
+    again = claim_slot(storage, owner="v")
     assert again is not None
 
     resumed, reported = open_trial(storage, study, again)
@@ -43,8 +43,8 @@ def test_a_trial_that_its_slot_does_not_know_is_found_again(storage: Storage, st
         study.optuna_study_id,
         optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={"slot": lease.position}),
     )
-    release_slot(storage.engine, lease)
-    again = claim_slot(storage.engine, owner="v")
+    release_slot(storage, lease)
+    again = claim_slot(storage, owner="v")
     assert again is not None
 
     open_trial(storage, study, again)
@@ -54,7 +54,7 @@ def test_a_trial_that_its_slot_does_not_know_is_found_again(storage: Storage, st
 
 def test_an_ended_slot_closes_its_trial_with_the_score(storage: Storage, study: Study, lease: Lease) -> None:
     open_trial(storage, study, lease)
-    end_slot(storage.engine, lease, OUTCOME)
+    end_slot(storage, lease, OUTCOME)
 
     closed = close_ended_trials(storage)
 
@@ -64,7 +64,7 @@ def test_an_ended_slot_closes_its_trial_with_the_score(storage: Storage, study: 
 
 def test_closing_again_changes_nothing(storage: Storage, study: Study, lease: Lease) -> None:
     open_trial(storage, study, lease)
-    end_slot(storage.engine, lease, OUTCOME)
+    end_slot(storage, lease, OUTCOME)
     close_ended_trials(storage)
 
     assert close_ended_trials(storage) == 0

@@ -1,0 +1,144 @@
+"""What an outage of the database is, and how calls outlast one.
+
+A call is repeated until the database answers again or patience runs out; whatever is repeated so must be safe to
+repeat, for a COMMIT may have succeeded although its answer was lost.
+"""
+
+import functools
+import logging
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import optuna
+import psycopg2
+import psycopg2.extensions
+import tenacity
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+#: How a database that is away shows itself to a caller whose patience has run out.
+STORAGE_ERRORS = (DBAPIError, PoolTimeoutError, optuna.exceptions.StorageInternalError)
+
+#: Seconds between two attempts: the first, and the longest. Leases are renewed within 5 s of the database's return.
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
+#: Seconds after which a server that keeps the connection open and says nothing counts as gone. Longer than the
+#: statement timeout, with which a living server would have answered.
+SILENCE_S = 25.0
+
+
+class Contact:
+    """Whether the database answers, as this process knows it; shared by its threads."""
+
+    def __init__(self, patience_s: float) -> None:
+        #: Seconds that a call outlasts an outage; may be set to 0 to leave at once.
+        self.patience_s = patience_s
+        self._lock = threading.Lock()
+        self._since: float | None = time.monotonic()
+
+    @property
+    def is_lost(self) -> bool:
+        return self._since is None
+
+    @property
+    def uninterrupted_s(self) -> float:
+        """For how long every call was answered, in seconds; 0 during an outage."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def outlast(self, call: Callable[[], T]) -> T:
+        """Return what the call returns, repeating it while the database is away.
+
+        Raises:
+            DBAPIError: The database was away for longer than patience allows.
+        """
+        started = time.monotonic()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_outage),
+            wait=tenacity.wait_random_exponential(multiplier=_SHORTEST_WAIT_S, max=_LONGEST_WAIT_S),
+            stop=lambda _: time.monotonic() - started >= self.patience_s,
+            reraise=True,
+        )
+        result: T = retrying(self._try, call)
+        return result
+
+    def _try(self, call: Callable[[], T]) -> T:
+        try:
+            result = call()
+        except Exception as error:
+            if is_outage(error):
+                self._note_loss(error)
+            raise
+        self._note_answer()
+        return result
+
+    def _note_loss(self, error: Exception) -> None:
+        with self._lock:
+            if self._since is None:
+                return
+            self._since = None
+        reason = str(error.__cause__ or error).strip().splitlines()
+        _log.warning("The database is away (%s).", reason[0] if reason else type(error).__name__)
+
+    def _note_answer(self) -> None:
+        with self._lock:
+            if self._since is not None:
+                return
+            self._since = time.monotonic()
+        _log.info("The database is back.")
+
+
+class HasContact(Protocol):
+    """A storage, to `outlasting`."""
+
+    @property
+    def contact(self) -> Contact: ...
+
+
+S = TypeVar("S", bound=HasContact)
+
+
+def outlasting(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a function of a storage, which must be safe to repeat, outlast outages."""
+
+    @functools.wraps(function)
+    def outlast(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return storage.contact.outlast(lambda: function(storage, *args, **kwargs))
+
+    return outlast
+
+
+def is_outage(error: BaseException) -> bool:
+    """Say whether the error means that the database was away, and not that the call was wrong."""
+    if isinstance(error, optuna.exceptions.StorageInternalError):
+        return error.__cause__ is None or is_outage(error.__cause__)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(
+        error, OperationalError | InterfaceError | PendingRollbackError | PoolTimeoutError | psycopg2.OperationalError
+    )
+
+
+def give_up_on_silence() -> None:
+    """Make every psycopg2 call of this process fail when the server says nothing for `SILENCE_S` seconds.
+
+    A peer that accepts bytes and never answers blocks psycopg2 beyond all keepalives and timeouts of TCP.
+    """
+    psycopg2.extensions.set_wait_callback(_wait)
+
+
+def _wait(connection: Any) -> None:
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        reading = [connection] if state == psycopg2.extensions.POLL_READ else []
+        writing = [connection] if state == psycopg2.extensions.POLL_WRITE else []
+        if not any(select.select(reading, writing, [], SILENCE_S)):
+            connection.close()
+            # In words by which SQLAlchemy knows a lost connection.
+            raise psycopg2.OperationalError(f"could not receive data from server: no answer in {SILENCE_S:.0f} s")

@@ -1,0 +1,85 @@
+"""Optuna's storage, every call of which outlasts outages of the database."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.studies.outages import Contact
+
+
+def _outlasting(name: str) -> Any:
+    def call(self: "OutlastingStorage", *args: Any, **kwargs: Any) -> Any:
+        method = getattr(self.inner, name)
+        return self.contact.outlast(lambda: method(*args, **kwargs))
+
+    call.__name__, call.__doc__ = name, getattr(BaseStorage, name).__doc__
+    return call
+
+
+class OutlastingStorage(BaseStorage):
+    """Repeats each call until the database answers.
+
+    That is safe, as calls set what they are given, but for two: a trial's final state may have been set by the attempt
+    whose answer was lost, and a new trial is asked for once; `tuner.studies.trials` looks for it by its slot.
+    """
+
+    def __init__(self, inner: BaseStorage, contact: Contact) -> None:
+        self.inner = inner
+        self.contact = contact
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Create the trial, in one attempt.
+
+        Raises:
+            StorageInternalError: The database was away; the trial may have been created.
+        """
+        return self.inner.create_new_trial(study_id, template_trial)
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Set the state; a finished trial that has this very state and value already is no error."""
+        attempts = 0
+
+        def set_state() -> bool:
+            nonlocal attempts
+            attempts += 1
+            return self.inner.set_trial_state_values(trial_id, state, values)
+
+        try:
+            return self.contact.outlast(set_state)
+        except UpdateFinishedTrialError:
+            stored = self.get_trial(trial_id)
+            if attempts > 1 and stored.state == state and (stored.values or []) == list(values or []):
+                return True
+            raise
+
+    def remove_session(self) -> None:
+        """Give this thread's connection back."""
+        self.inner.remove_session()
+
+    create_new_study = _outlasting("create_new_study")
+    delete_study = _outlasting("delete_study")
+    get_all_studies = _outlasting("get_all_studies")
+    get_all_trials = _outlasting("get_all_trials")
+    get_best_trial = _outlasting("get_best_trial")
+    get_n_trials = _outlasting("get_n_trials")
+    get_study_directions = _outlasting("get_study_directions")
+    get_study_id_from_name = _outlasting("get_study_id_from_name")
+    get_study_name_from_id = _outlasting("get_study_name_from_id")
+    get_study_system_attrs = _outlasting("get_study_system_attrs")
+    get_study_user_attrs = _outlasting("get_study_user_attrs")
+    get_trial = _outlasting("get_trial")
+    get_trial_id_from_study_id_trial_number = _outlasting("get_trial_id_from_study_id_trial_number")
+    get_trial_number_from_id = _outlasting("get_trial_number_from_id")
+    get_trial_param = _outlasting("get_trial_param")
+    get_trial_params = _outlasting("get_trial_params")
+    get_trial_system_attrs = _outlasting("get_trial_system_attrs")
+    get_trial_user_attrs = _outlasting("get_trial_user_attrs")
+    set_study_system_attr = _outlasting("set_study_system_attr")
+    set_study_user_attr = _outlasting("set_study_user_attr")
+    set_trial_intermediate_value = _outlasting("set_trial_intermediate_value")
+    set_trial_param = _outlasting("set_trial_param")
+    set_trial_system_attr = _outlasting("set_trial_system_attr")
+    set_trial_user_attr = _outlasting("set_trial_user_attr")

@@ -1,0 +1,75 @@
+"""A limit on the time that one attempt at a trial may train."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from tuner.errors import TunerError
+
+_log = logging.getLogger(__name__)
+
+#: Seconds after the limit in which the epoch may finish by itself.
+_GRACE_S = 5.0
+#: The process is in an unknown state; the pool starts a fresh one.
+_RESTART_STATUS = 75
+
+
+class TrialTimeoutError(TunerError):
+    """The trial trained for longer than its study allows."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The trial trained for longer than search.trial_timeout_s = {limit_s:g} seconds.")
+
+
+class TimeLimit:
+    """Ends a training that takes too long; use it as a context manager and call `check` after each epoch.
+
+    An epoch that never ends cannot be interrupted from within Python: then `on_endless` stores the failure, from
+    another thread, and the process ends.
+    """
+
+    def __init__(self, limit_s: float | None, on_endless: Callable[[TrialTimeoutError], None]) -> None:
+        self._limit_s = limit_s
+        self._on_endless = on_endless
+        self._is_over = False
+        self._timers: list[threading.Timer] = []
+
+    def check(self) -> None:
+        """Raise when the time is over.
+
+        Raises:
+            TrialTimeoutError: It is.
+        """
+        if self._is_over and self._limit_s is not None:
+            raise TrialTimeoutError(self._limit_s)
+
+    def _end_time(self) -> None:
+        self._is_over = True
+
+    def _end_process(self) -> None:
+        error = TrialTimeoutError(self._limit_s or 0.0)
+        _log.error("%s Its epoch does not end; this process does.", error)
+        try:
+            self._on_endless(error)
+        finally:
+            os._exit(_RESTART_STATUS)
+
+    def __enter__(self) -> Self:
+        if self._limit_s is not None:
+            self._timers = [
+                threading.Timer(self._limit_s, self._end_time),
+                threading.Timer(self._limit_s + _GRACE_S, self._end_process),
+            ]
+            for timer in self._timers:
+                timer.daemon = True
+                timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for timer in self._timers:
+            timer.cancel()
