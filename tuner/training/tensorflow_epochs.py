@@ -1,10 +1,7 @@
-"""Whole epochs as `tf.function` loops.
-
-Each model gets inner functions of its own: TensorFlow counts traces per Python function, and would warn of retracing
-when methods of one class are compiled anew for every trial.
-"""
+"""Whole epochs as `tf.function` loops."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -30,8 +27,20 @@ class TensorFlowEpochs:
         validation_batch_size: int,
     ) -> None:
         self._model = model
-        self._train = _compile_training(model, train, augmenter, batch_size)
-        self._validate = validation and _compile_validation(model, validation, validation_batch_size)
+        self._train = _compile(
+            _run_epoch,
+            model=model,
+            step_on=_compile_step(model, model.train_step),
+            data=_to_device(train),
+            augmenter=augmenter,
+            batch_size=batch_size,
+        )
+        self._validate = validation and _compile(
+            _run_validation,
+            step_on=_compile_step(model, model.test_step),
+            data=_to_device(validation),
+            batch_size=validation_batch_size,
+        )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
         return self._run(lambda: self._train(draws))
@@ -45,39 +54,41 @@ class TensorFlowEpochs:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
 
-def _compile_training(
-    model: keras.Model, data: tuple[NDArray[np.uint8], NDArray[Any]], augmenter: Augmenter, batch_size: int
-) -> Callable[[EpochDraws], None]:
-    images, targets = map(tf.convert_to_tensor, data)
-    train_step = _compile_step(model, model.train_step)
+def _run_epoch(
+    draws: EpochDraws,
+    *,
+    model: keras.Model,
+    step_on: Callable[[Any], Any],
+    data: tuple[tf.Tensor, tf.Tensor],
+    augmenter: Augmenter,
+    batch_size: int,
+) -> None:
+    images, targets = data
+    for step in tf.range(-(-len(images) // batch_size)):
+        part = slice(step * batch_size, (step + 1) * batch_size)
+        order = draws.order[part]
+        transforms = None if draws.transforms is None else draws.transforms[part]
+        corners = None if draws.cutout_corners is None else draws.cutout_corners[part]
+        if draws.learning_rates is not None:
+            model.optimizer.learning_rate.assign(draws.learning_rates[step])
+        x = augmenter(tf.gather(images, order), transforms, corners)
+        step_on((x, tf.gather(targets, order)))
 
-    def run_epoch(draws: EpochDraws) -> None:
-        for step in tf.range(-(-len(images) // batch_size)):
-            part = slice(step * batch_size, (step + 1) * batch_size)
-            order = draws.order[part]
-            transforms = None if draws.transforms is None else draws.transforms[part]
-            corners = None if draws.cutout_corners is None else draws.cutout_corners[part]
-            if draws.learning_rates is not None:
-                model.optimizer.learning_rate.assign(draws.learning_rates[step])
-            x = augmenter(tf.gather(images, order), transforms, corners)
-            train_step((x, tf.gather(targets, order)))
 
-    compiled: Callable[[EpochDraws], None] = tf.function(run_epoch)
-    return compiled
+def _run_validation(*, step_on: Callable[[Any], Any], data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:
+    images, targets = data
+    for step in tf.range(-(-len(images) // batch_size)):
+        part = slice(step * batch_size, (step + 1) * batch_size)
+        step_on((scale(images[part]), targets[part]))
 
 
-def _compile_validation(
-    model: keras.Model, data: tuple[NDArray[np.uint8], NDArray[Any]], batch_size: int
-) -> Callable[[], None]:
-    images, targets = map(tf.convert_to_tensor, data)
-    test_step = _compile_step(model, model.test_step)
+def _compile(loop: Callable[..., None], **bound: Any) -> Callable[..., None]:
+    """Compile a loop over one model.
 
-    def run_validation() -> None:
-        for step in tf.range(-(-len(images) // batch_size)):
-            part = slice(step * batch_size, (step + 1) * batch_size)
-            test_step((scale(images[part]), targets[part]))
-
-    compiled: Callable[[], None] = tf.function(run_validation)
+    As a partial, because TensorFlow counts traces per code object and would warn of retracing when the same loop is
+    compiled for every trial; a partial has none of its own and is counted by itself.
+    """
+    compiled: Callable[..., None] = tf.function(partial(loop, **bound))
     return compiled
 
 
@@ -93,3 +104,7 @@ def _compile_step(model: keras.Model, step: Callable[[Any], Any]) -> Callable[[A
 
     compiled: Callable[[Any], Any] = tf.function(run_step, jit_compile=model.jit_compile, reduce_retracing=True)
     return compiled
+
+
+def _to_device(arrays: tuple[NDArray[Any], ...]) -> tuple[tf.Tensor, ...]:
+    return tuple(map(tf.convert_to_tensor, arrays))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from small_models import RESUME_PLAN, build_cnn, run_resumable
 
-from tuner.artifacts import ArtifactStore
-from tuner.training.checkpoint import Checkpoint, fingerprint
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
+from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start
     folder, plan = half_run
     _, expected = resume(folder / "undisturbed", plan, digits)
     for name in damaged:
-        file = folder / "run" / f"{name}.npz"
+        file = folder / "run" / f"0-{name}.npz"
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
@@ -95,7 +95,7 @@ def test_a_file_of_another_kind_is_passed_over(
 ) -> None:
     folder, plan = half_run
     for name in ("even", "odd"):
-        (folder / "run" / f"{name}.npz").write_bytes(content)
+        (folder / "run" / f"0-{name}.npz").write_bytes(content)
 
     history, _ = resume(folder, plan, digits)
 
@@ -120,15 +120,14 @@ def test_a_finished_run_is_returned_from_its_checkpoint_without_training(
     folder, plan = half_run
     _, first = resume(folder, plan, digits)
 
-    def refuse(result: EpochResult) -> None:
-        raise AssertionError(result)
-
+    told = []
     seed_everything(0)
     model = build_cnn()
     checkpoint = Checkpoint(ArtifactStore(str(folder)), "run")
-    history = train(model, digits, plan, on_epoch=refuse, checkpoint=checkpoint)
+    history = train(model, digits, plan, on_epoch=told.append, checkpoint=checkpoint)
 
     assert history.resumed_from == 3
+    assert tuple(told) == history.epochs
     assert [{**asdict(result), "duration_s": None} for result in history.epochs] == first
 
 
@@ -143,7 +142,7 @@ def test_two_checkpoints_are_kept_and_both_are_deleted(
     checkpoint.delete()
     checkpoint.delete()
 
-    assert files == ["even.npz", "odd.npz"]
+    assert files == ["0-even.npz", "0-odd.npz"]
     assert not (folder / "run").exists()
 
 
@@ -158,3 +157,31 @@ def test_layer_names_do_not_matter_but_shapes_do(digits: TrainingData) -> None:
     assert fingerprint(first, digits, plan) == fingerprint(second, digits, plan)
     assert fingerprint(first, digits, plan) != fingerprint(wider, digits, plan)
     assert fingerprint(first, digits, plan) != fingerprint(first, digits, RESUME_PLAN)
+
+
+def test_a_writer_that_lost_the_run_spoils_nothing_of_its_successors(
+    half_run: tuple[Path, TrainingPlan], digits: TrainingData
+) -> None:
+    folder, plan = half_run
+    store = ArtifactStore(str(folder))
+    seed_everything(0)
+    train(build_cnn(), digits, plan, on_epoch=lambda _: None, checkpoint=Checkpoint(store, "run", writer=1))
+    late = Checkpoint(store, "run", writer=0)
+
+    late.delete_own()
+
+    # The successor trained epoch 3 alone.
+    assert [file.name for file in (folder / "run").iterdir()] == ["1-odd.npz"]
+    history, _ = resume(folder, plan, digits)
+    assert history.resumed_from == 3
+
+
+def test_a_store_that_refuses_is_told_at_the_next_write(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file where a folder should be")
+    checkpoint = Checkpoint(ArtifactStore(str(tmp_path / "file")), "run")
+    snapshot = Snapshot(fingerprint="", epochs=(), annealing_state={}, model=(), optimizer=())
+
+    checkpoint.write(snapshot)
+
+    with pytest.raises(ArtifactNotWrittenError, match="Could not write"):
+        checkpoint.write(snapshot)

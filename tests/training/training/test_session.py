@@ -43,10 +43,12 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
     for _ in range(4):
         train_one()
     before = psutil.Process().memory_info().rss
-    with caplog.at_level(logging.WARNING):
+    logging.getLogger("tensorflow").addHandler(caplog.handler)
+    with caplog.at_level(logging.WARNING, logger="tensorflow"):
         for _ in range(20):
             train_one()
     after = psutil.Process().memory_info().rss
+    logging.getLogger("tensorflow").removeHandler(caplog.handler)
 
     assert after < 1.05 * before
     assert "retracing" not in caplog.text
