@@ -35,6 +35,9 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
         trial_id = _find_unbound(storage, study, lease) if lease.token > 1 else None
         if trial_id is None:
             trial_id = _create(storage, study, lease)
+    else:
+        # Optuna's cache takes hyperparameters only for trials that this process has created or read in a list.
+        storage.optuna.get_all_trials(study.optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,))
     stored = storage.optuna.get_trial(trial_id)
     if lease.trial_id is None:
         bind_trial(storage, lease, trial_id=trial_id, trial_number=stored.number)

@@ -4,7 +4,7 @@ from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
-from tuner.studies.storage import Storage
+from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, open_trial
 
 OUTCOME = {"state": "complete", "score": 0.75, "best_epoch": 2, "hyperparameters": {}, "curve": []}
@@ -50,6 +50,23 @@ def test_a_trial_that_its_slot_does_not_know_is_found_again(storage: Storage, st
     open_trial(storage, study, again)
 
     assert len(trials_of(storage, study)) == 1
+
+
+def test_a_trial_whose_worker_died_while_drawing_is_drawn_to_the_end_by_another_process(
+    storage: Storage, storage_url: str, study: Study, lease: Lease
+) -> None:
+    trial, _ = open_trial(storage, study, lease)
+    value = trial.suggest_float("x", 0, 1)
+    release_slot(storage, lease)
+
+    with open_storage(storage_url) as other_process:
+        again = claim_slot(other_process, owner="v")
+        assert again is not None
+        resumed, _ = open_trial(other_process, study, again)
+        drawn = (resumed.suggest_float("x", 0, 1), resumed.suggest_float("y", 0, 1))
+
+    (stored,) = trials_of(storage, study)
+    assert drawn == (value, stored.params["y"])
 
 
 def test_an_ended_slot_closes_its_trial_with_the_score(storage: Storage, study: Study, lease: Lease) -> None:
