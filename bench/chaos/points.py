@@ -1,0 +1,204 @@
+"""The named points at which a worker can be killed, made by wrapping the product's functions in this process."""
+
+import functools
+import os
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+import tuner.artifacts
+import tuner.training.checkpoint
+import tuner.training.run
+import tuner.workers.loop
+import tuner.workers.reporter
+import tuner.workers.trial
+from chaos.journal import Journal
+from tuner.artifacts import ArtifactStore
+from tuner.studies.outlasting import OutlastingStorage
+from tuner.studies.slots import Lease, LeaseLostError
+from tuner.workers.loop import MAX_ATTEMPTS
+from tuner.workers.reporter import Reporter
+
+
+class Doom:
+    """Kills this process at the point that the harness names in a file, once it gets there."""
+
+    def __init__(self, file: Path, journal: Journal, *, seed: int) -> None:
+        self._file, self._journal = file, journal
+        self._random = np.random.default_rng(seed)
+        self.lease: Lease | None = None
+        self._has_progressed = False
+
+    def take(self, lease: Lease) -> None:
+        """Remember which slot a death would hit."""
+        self.lease, self._has_progressed = lease, False
+
+    def spare(self) -> None:
+        """The slot has a new epoch: its attempts count anew."""
+        self._has_progressed = True
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether one more death would fail the trial, as is meant to be for one that kills its workers."""
+        return self.lease is not None and self.lease.attempts >= MAX_ATTEMPTS and not self._has_progressed
+
+    def may_strike(self, point: str) -> bool:
+        """Say whether the harness wants this process to die here."""
+        if self.is_fatal and point != "while-reaping":
+            return False
+        try:
+            return self._file.read_text() == point
+        except FileNotFoundError:
+            return False
+
+    def strike(self, point: str) -> None:
+        """Die, if it is wanted."""
+        if self.may_strike(point):
+            self._journal.note("doomed", point=point)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def strike_while_writing(self, file: int, point: str) -> None:
+        """Die with only a part of the file written, if it is wanted."""
+        if self.may_strike(point):
+            os.ftruncate(file, int(self._random.integers(os.fstat(file).st_size + 1)))
+            self.strike(point)
+
+
+def wrap_product(journal: Journal, doom: Doom) -> None:
+    """Let every function whose effect is to be checked write to the journal, and each named point kill."""
+    _wrap_claims(journal, doom)
+    _wrap_training(journal, doom)
+    _wrap_reports(journal, doom)
+    _wrap_endings(journal, doom)
+
+
+def _wrap_claims(journal: Journal, doom: Doom) -> None:
+    def claim(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        lease = original(*args, **kwargs)
+        if lease is not None:
+            doom.take(lease)
+            journal.note("claimed", slot=lease.slot_id, token=lease.token, is_last_attempt=doom.is_fatal)
+            doom.strike("after-claim")
+        return lease
+
+    def open_trial(original: Callable[..., Any], *args: Any) -> Any:
+        trial, reported = original(*args)
+        journal.note("opened", **_place(doom), trial=trial.number, reported=sorted(reported))
+        return trial, reported
+
+    def strike_before_commit(_connection: Any) -> None:
+        doom.strike("while-reaping")
+
+    def reap(original: Callable[..., Any], storage: Any, **kwargs: Any) -> Any:
+        sa.event.listen(storage.engine, "commit", strike_before_commit)
+        try:
+            n_reaped = original(storage, **kwargs)
+        finally:
+            sa.event.remove(storage.engine, "commit", strike_before_commit)
+        if n_reaped:
+            journal.note("reaped", n=n_reaped)
+        return n_reaped
+
+    def set_param(original: Callable[..., Any], *args: Any) -> Any:
+        original(*args)
+        doom.strike("mid-draw")
+
+    _wrap(tuner.workers.loop, "claim_slot", claim)
+    _wrap(tuner.workers.trial, "open_trial", open_trial)
+    _wrap(tuner.workers.loop, "reap_expired_leases", reap)
+    _wrap(OutlastingStorage, "set_trial_param", set_param)
+
+
+def _wrap_training(journal: Journal, doom: Doom) -> None:
+    def resume(original: Callable[..., Any], run: Any) -> None:
+        original(run)
+        journal.note("resumed", **_place(doom), epoch=run.resumed_from)
+
+    def finish_epoch(original: Callable[..., Any], run: Any, epoch: int, logs: Any, duration_s: float) -> None:
+        journal.note("trained", **_place(doom), epoch=epoch, value=logs.get("val_accuracy"))
+        original(run, epoch, logs, duration_s)
+
+    def write(original: Callable[..., Any], store: ArtifactStore, path: str, content: bytes) -> None:
+        place = _place(doom)
+        original(store, path, content)
+        if "/checkpoints/" in path:
+            snapshot = tuner.training.checkpoint._decode(content)  # noqa: SLF001 - the file's own reader
+            journal.note("stored", **place, epoch=len(snapshot.epochs))
+
+    def sync(original: Callable[..., Any], file: int) -> None:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            doom.strike_while_writing(file, "mid-checkpoint")
+        original(file)
+
+    _wrap(tuner.training.run.TrainingRun, "resume", resume)
+    _wrap(tuner.training.run.TrainingRun, "finish_epoch", finish_epoch)
+    _wrap(ArtifactStore, "write", write)
+    _wrap(os, "fsync", sync)
+
+
+def _wrap_reports(journal: Journal, doom: Doom) -> None:
+    def hand_over(original: Callable[..., Any], reporter: Reporter, result: Any) -> None:
+        doom.strike("after-checkpoint")
+        original(reporter, result)
+
+    def report(original: Callable[..., Any], storage: Any, trial_id: int, step: int, value: float) -> None:
+        original(storage, trial_id, step, value)
+        doom.strike("mid-report")
+        doom.spare()
+        journal.note("reported", **_place(doom), epoch=step, value=value)
+
+    def renew(original: Callable[..., Any], storage: Any, lease: Lease, **kwargs: Any) -> None:
+        _noting_refusal(journal, "renewal", lease, lambda: original(storage, lease, **kwargs))
+        journal.note("renewed", slot=lease.slot_id, token=lease.token, epoch=kwargs["epoch"])
+
+    _wrap(Reporter, "finish_epoch", hand_over)
+    _wrap(OutlastingStorage, "set_trial_intermediate_value", report)
+    _wrap(tuner.workers.reporter, "renew_lease", renew)
+
+
+def _wrap_endings(journal: Journal, doom: Doom) -> None:
+    def end(original: Callable[..., Any], storage: Any, lease: Lease, outcome: Any) -> None:
+        doom.strike("before-end")
+        _noting_refusal(journal, "end", lease, lambda: original(storage, lease, outcome))
+        journal.note(
+            "ended", slot=lease.slot_id, token=lease.token, state=outcome["state"], value=outcome["score"],
+            curve=[epoch["val_accuracy"] for epoch in outcome["curve"]],
+        )  # fmt: skip
+
+    def tell(original: Callable[..., Any], *args: Any) -> Any:
+        doom.strike("before-tell")
+        n_told = original(*args)
+        doom.strike("before-tidying")
+        return n_told
+
+    def release(original: Callable[..., Any], storage: Any, lease: Lease) -> None:
+        original(storage, lease)
+        journal.note("released", slot=lease.slot_id, token=lease.token)
+
+    for module in (tuner.workers.loop, tuner.workers.trial):
+        _wrap(module, "end_slot", end)
+    _wrap(tuner.workers.loop, "close_ended_trials", tell)
+    _wrap(tuner.workers.loop, "release_slot", release)
+
+
+def _noting_refusal(journal: Journal, what: str, lease: Lease, call: Callable[[], None]) -> None:
+    try:
+        call()
+    except LeaseLostError:
+        journal.note("refused", what=what, slot=lease.slot_id, token=lease.token)
+        raise
+
+
+def _place(doom: Doom) -> dict[str, int]:
+    assert doom.lease is not None  # noqa: S101 - nobody trains without
+    return {"slot": doom.lease.slot_id, "token": doom.lease.token}
+
+
+def _wrap(owner: Any, name: str, replacement: Callable[..., Any]) -> None:
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(lambda *args, **kwargs: replacement(original, *args, **kwargs)))

@@ -1,0 +1,191 @@
+"""One round: a study, workers, faults until it is done, and the verdict."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from chaos.checker import Evidence, find_violations, gather_evidence
+from chaos.faults import Fault, FaultBringer, Server, plan_faults
+from chaos.fleet import Fleet, Surroundings, Worker
+from chaos.journal import HARNESS, Journal, count_events, read_journals
+from chaos.proxy import FaultyProxy
+from chaos.studies import insert_chaos_study, small_net, undisturbed_curves
+from chaos.watch import Watch
+from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.slots import release_owned
+from tuner.studies.storage import Storage, open_storage
+
+_TICK_S = 0.03
+#: Share of killed workers that are known to be dead at once, as to a pool on their machine; other leases expire.
+_KNOWN_DEAD = 0.5
+#: The study must be done in this time, whatever happens to it.
+_LIMIT_S = 900.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundSettings:
+    """What a round is asked to be; equal settings draw equal faults."""
+
+    seed: int
+    n_workers: int = 4
+    trials: int = 60
+    epochs: int = 6
+    kills: int = 40
+    #: Of Postgres; 0 leaves the network alone too.
+    restarts: int = 5
+    lease_s: float = 3.0
+    epoch_s: float = 1 / 6
+    real_keras: bool = False
+
+    def command(self) -> str:
+        """Return what runs this round again."""
+        flags = [
+            f"--{name.replace('_', '-')} {getattr(self, name)}"
+            for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s")
+        ]
+        keras = ["--real-keras"] if self.real_keras else []
+        return " ".join(["python bench/chaos.py", *flags, f"--workers {self.n_workers}", *keras])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What came of a round."""
+
+    violations: Sequence[str]
+    duration_s: float
+    #: Fault → how often it happened; `kill -9` counts all of them, at named points and at any time.
+    faults: Mapping[str, int]
+    #: Epochs that were trained more than once, of all.
+    epochs_again: int
+    epochs_trained: int
+
+
+def run_round(
+    settings: RoundSettings,
+    fleet: Fleet,
+    *,
+    url: str,
+    folder: Path,
+    server: Server | None = None,
+    proxy: FaultyProxy | None = None,
+    expected: Mapping[int, Sequence[float]] | None = None,
+) -> Verdict:
+    """Run the round and check it.
+
+    Args:
+        settings: What it is asked to be.
+        fleet: Forks the workers.
+        url: The database, without the study, reached directly; workers reach it by way of the proxy if there is one.
+        folder: Takes artifacts, journals and logs.
+        server: What restarts restart.
+        proxy: What faults of the network pass through.
+        expected: The undisturbed curves; None computes those of synthetic training.
+    """
+    started = time.monotonic()
+    with open_storage(url, patience_s=30) as storage:
+        study = insert_chaos_study(
+            storage, trials=settings.trials, epochs=settings.epochs, seed=settings.seed,
+            overrides=small_net() if settings.real_keras else (),
+        )  # fmt: skip
+        surroundings = Surroundings(
+            storage=proxy.url(url) if proxy else url, folder=folder, studies=[study.name], lease_s=settings.lease_s,
+            epoch_s=settings.epoch_s, real_keras=settings.real_keras, seed=settings.seed,
+        )  # fmt: skip
+        _Round(settings, fleet, storage, surroundings, server=server, proxy=proxy).run()
+        entries = read_journals(surroundings.journal)
+        evidence = gather_evidence(
+            storage, study.name, entries, artifacts=surroundings.artifacts, lease_s=settings.lease_s,
+            expected=undisturbed_curves(study.definition) if expected is None else expected,
+        )  # fmt: skip
+    return _verdict(evidence, time.monotonic() - started)
+
+
+@dataclass(kw_only=True)
+class _Seat:
+    """A place for one worker at a time."""
+
+    worker: Worker | None = None
+    start_at: float = 0.0
+    is_done: bool = False
+
+
+@dataclass
+class _Round:
+    settings: RoundSettings
+    fleet: Fleet
+    storage: Storage
+    surroundings: Surroundings
+    server: Server | None
+    proxy: FaultyProxy | None
+    _last_disturbance: float = field(default_factory=time.monotonic)
+
+    def run(self) -> None:
+        settings = self.settings
+        self._journal = Journal(self.surroundings.journal, HARNESS)
+        self._random = np.random.default_rng(settings.seed)
+        faults = plan_faults(self._random, kills=settings.kills, restarts=settings.restarts, lease_s=settings.lease_s)
+        bringer = FaultBringer(self._journal, self._random, server=self.server, proxy=self.proxy)
+        watch = Watch(self.storage.engine, self._journal, lease_s=settings.lease_s)
+        seats = [_Seat() for _ in range(settings.n_workers)]
+        deadline = time.monotonic() + _LIMIT_S
+        while not all(seat.is_done for seat in seats):
+            self.fleet.listen(_TICK_S)
+            for seat in seats:
+                self._look_after(seat, faults)
+            bringer.undo_due()
+            watch.look(calm_s=time.monotonic() - self._last_disturbance)
+            self._bring_due(faults, bringer, seats, watch.n_ended / settings.trials)
+            if time.monotonic() > deadline:
+                self._journal.note("stuck", problem=f"the study was not done after {_LIMIT_S:.0f} s")
+                break
+        bringer.undo_all()
+
+    def _look_after(self, seat: _Seat, faults: list[Fault]) -> None:
+        worker = seat.worker
+        if worker is not None and worker.status is not None:
+            self._journal.note("exit", worker=worker.id, status=worker.status)
+            self._mourn(worker, faults)
+            seat.is_done = worker.status == 0
+            seat.worker, seat.start_at = None, time.monotonic() + float(self._random.uniform(0.0, 0.5))
+        if seat.worker is None and not seat.is_done and time.monotonic() >= seat.start_at:
+            seat.worker = self.fleet.start(self.surroundings)
+
+    def _mourn(self, worker: Worker, faults: list[Fault]) -> None:
+        point = worker.doom_file.read_text() if worker.doom_file.exists() else ""
+        if point and not count_events(worker.entries, "doomed"):
+            # It died of something else, or is done: another one takes its place.
+            faults.insert(0, Fault(kind="point", point=point, due=0.0))
+        if worker.status == -signal.SIGKILL and self._random.random() < _KNOWN_DEAD:
+            try:
+                release_owned(self.storage, worker.id)
+            except STORAGE_ERRORS:
+                return
+
+    def _bring_due(self, faults: list[Fault], bringer: FaultBringer, seats: Sequence[_Seat], progress: float) -> None:
+        workers = [seat.worker for seat in seats if seat.worker is not None]
+        for fault in [fault for fault in faults if fault.due <= progress]:
+            if bringer.bring(fault, workers):
+                faults.remove(fault)
+                if fault.kind in {"restart", "crash", "cut", "stall", "swallow"}:
+                    self._last_disturbance = time.monotonic() + fault.duration_s
+                return
+
+
+def _verdict(evidence: Evidence, duration_s: float) -> Verdict:
+    trained = [(entry["slot"], entry["epoch"]) for entry in evidence.of("trained")]
+    names = {"terminate": "SIGTERM", "stop": "SIGSTOP", "kill": "kill -9", "doomed": "kill -9"}
+    happened = evidence.of("kill", "doomed", "terminate", "stop", "restart", "crash", "cut", "stall", "swallow")
+    faults = Counter(names.get(entry.event, entry.event) for entry in happened)
+    faults.update(f"at {entry['point']}" for entry in evidence.of("doomed"))
+    return Verdict(
+        violations=find_violations(evidence),
+        duration_s=duration_s,
+        faults=dict(faults),
+        epochs_again=len(trained) - len(set(trained)),
+        epochs_trained=len(trained),
+    )

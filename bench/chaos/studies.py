@@ -1,0 +1,59 @@
+"""The study of a round, and what its trials would have been without faults."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import optuna
+
+from chaos.synthetic import HYPERPARAMETERS, undisturbed_curve
+from tuner.datasets.catalogue import open_dataset
+from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.lifecycle import Study, insert_study
+from tuner.studies.samplers import make_sampler
+from tuner.studies.seeds import trial_seed
+from tuner.studies.storage import Storage
+
+#: One small net; the search is over its dropout and learning rate.
+_SMALL = ("fixed.batch_size=64", "search.train_images=600")
+
+
+def insert_chaos_study(
+    storage: Storage,
+    *,
+    name: str = "chaos",
+    trials: int,
+    epochs: int,
+    seed: int = 0,
+    space: str = "mlp",
+    overrides: Sequence[str] = (),
+) -> Study:
+    """Store a study of random search, without pruning and finals, on scikit-learn's digits."""
+    definition = make_definition(
+        space=space, dataset="digits", name=name, trials=trials, epochs=epochs, seed=seed, sampler="random",
+        pruner="none", overrides=["finals.top=0", *overrides],
+    )  # fmt: skip
+    images = open_dataset("digits", data_dir=Path()).load_train()
+    return insert_study(
+        storage, definition, class_names=images.class_names, provenance={"data_sha256": images.content_hash()}
+    )
+
+
+def small_net() -> tuple[str, ...]:
+    """Return what makes a real training take a second."""
+    return _SMALL
+
+
+def undisturbed_curves(definition: StudyDefinition) -> dict[int, list[float]]:
+    """Return the curve of each trial's synthetic training, with the hyperparameters that its number draws."""
+    return {
+        number: undisturbed_curve(
+            _draw(definition, number), seed=trial_seed(definition.seed, number), epochs=definition.search.epochs
+        )
+        for number in range(definition.search.trials)
+    }
+
+
+def _draw(definition: StudyDefinition, number: int) -> Mapping[str, float]:
+    sampler = make_sampler(definition.search, study_seed=definition.seed, trial_number=number)
+    trial = optuna.create_study(sampler=sampler).ask()
+    return {name: trial.suggest_float(name, 0.0, 1.0) for name in HYPERPARAMETERS}

@@ -1,0 +1,90 @@
+"""A training that costs a fraction of a second and whose curve shows every epoch lost, repeated or begun anew.
+
+It stands in for the epoch program alone: the run, its checkpoints and its reports are the product's own. Each epoch's
+result depends on the weights before it, on the seed and on the hyperparameters, all in the order of the epochs.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Three, so that a worker can die between two of them.
+HYPERPARAMETERS = ("first", "second", "third")
+_N_WEIGHTS = 64
+
+
+class Variable:
+    """An array, to what reads and restores a model's variables."""
+
+    def __init__(self) -> None:
+        self.value: NDArray[np.float64] = np.zeros(_N_WEIGHTS)
+        self.shape = self.value.shape
+        self.dtype = "float64"
+
+    def assign(self, value: NDArray[np.float64]) -> None:
+        """Take over a copy."""
+        self.value = np.array(value)
+
+
+class Model:
+    """As much of a Keras model as a training run asks for."""
+
+    compiled = built = True
+    optimizer = None
+
+    def __init__(self, hyperparameters: Mapping[str, float]) -> None:
+        self.hyperparameters = hyperparameters
+        self.variables = [Variable()]
+
+
+class Program:
+    """An epoch program that sleeps and draws."""
+
+    def __init__(self, model: Model, *, seed: int, epoch_s: float) -> None:
+        self._model, self._seed, self._epoch_s = model, seed, epoch_s
+        self._accuracy = 0.0
+
+    def train_epoch(self, draws: Any) -> dict[str, float]:
+        """Train; the draws are those of a real epoch and have its order, but not its number."""
+        del draws
+        time.sleep(self._epoch_s)
+        (weights,) = self._model.variables
+        weights.assign(next_weights(weights.value, self._model.hyperparameters, seed=self._seed))
+        self._accuracy = accuracy_of(weights.value)
+        return {"loss": 1.0 - self._accuracy, "accuracy": self._accuracy}
+
+    def validate(self) -> dict[str, float]:
+        """Return what the last epoch reached."""
+        return {"loss": 1.0 - self._accuracy, "accuracy": self._accuracy}
+
+
+def build(hp: Any, _images: Any) -> Model:
+    """Ask for the hyperparameters, as a builder does."""
+    return Model({name: hp.Float(name, 0.0, 1.0) for name in HYPERPARAMETERS})
+
+
+def next_weights(weights: NDArray[np.float64], values: Mapping[str, float], *, seed: int) -> NDArray[np.float64]:
+    """Return the weights after one more epoch; the last of them counts epochs."""
+    epoch = int(weights[-1]) + 1
+    noise = np.random.default_rng([seed, epoch]).normal(size=_N_WEIGHTS)
+    changed: NDArray[np.float64] = 0.9 * weights + noise + sum(values[name] for name in HYPERPARAMETERS)
+    changed[-1] = epoch
+    return changed
+
+
+def accuracy_of(weights: NDArray[np.float64]) -> float:
+    """Return a number in (0, 1) that any other weights would change."""
+    return float(1.0 / (1.0 + np.exp(-np.mean(weights[:-1]) / 10)))
+
+
+def undisturbed_curve(values: Mapping[str, float], *, seed: int, epochs: int) -> list[float]:
+    """Return the validation accuracy of each epoch of a run that nothing happened to."""
+    weights = Variable().value
+    curve = []
+    for _ in range(epochs):
+        weights = next_weights(weights, values, seed=seed)
+        curve.append(accuracy_of(weights))
+    return curve
