@@ -17,6 +17,7 @@ from tuner.errors import TunerError
 from tuner.studies.grid_sampler import NumberedGridSampler
 from tuner.studies.naming import did_you_mean
 from tuner.studies.qmc_sampler import NumberedQmcSampler
+from tuner.studies.random_sampler import NumberedRandomSampler
 from tuner.studies.sections import SearchSection
 from tuner.studies.seeds import sampler_seed
 
@@ -73,7 +74,7 @@ def _tpe(draw: Draw) -> BaseSampler:
 
 def _random(draw: Draw) -> BaseSampler:
     """Draw each trial independently: the baseline that others must beat."""
-    return RandomSampler(seed=draw.seed)
+    return NumberedRandomSampler(seed=draw.seed)
 
 
 def _gp(draw: Draw) -> BaseSampler:

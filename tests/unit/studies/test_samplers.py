@@ -93,6 +93,20 @@ def test_trials_that_begin_together_differ(name: str) -> None:
     assert len({repr(sorted(trial.params.items())) for trial in open_trials}) == 6
 
 
+@pytest.mark.parametrize("name", ["random", "grid", "qmc"])
+def test_a_trial_that_is_drawn_in_two_parts_equals_one_drawn_at_once(name: str) -> None:
+    whole, broken = in_memory(), in_memory()
+    expected = draw(whole, search_section(name), toy)
+    broken.sampler = make_sampler(search_section(name), study_seed=0, trial_number=0)
+    broken.ask().suggest_float("rate", 1e-4, 1.0, log=True)
+
+    broken.sampler = make_sampler(search_section(name), study_seed=0, trial_number=0)
+    resumed = optuna.Trial(broken, broken.trials[0]._trial_id)
+    toy(resumed)
+
+    assert resumed.params == expected.params
+
+
 @pytest.mark.parametrize("name", ["tpe", "cmaes", *(["gp"] if "gp" in RUNNABLE else [])])
 def test_a_sampler_that_learns_does_better_than_at_random(name: str) -> None:
     def bowl(trial: optuna.Trial) -> float:
