@@ -12,6 +12,9 @@ from fsspec.core import url_to_fs
 
 from tuner.errors import TunerError
 
+#: Ending of files that are being written.
+_PARTIAL = ".partial"
+
 
 class ArtifactNotFoundError(TunerError):
     """No artifact has that path."""
@@ -59,6 +62,14 @@ class ArtifactStore:
             raise ArtifactNotFoundError(f"No artifact at {self.location(path)}.") from error
         return bytes(content)
 
+    def list(self, folder: str) -> list[str]:
+        """Return the paths of all files below the folder, in order; none when it is not there."""
+        root = f"{self._root}/{folder}"
+        if not self._fs.exists(root):
+            return []
+        paths = (found[len(self._root) :].lstrip("/") for found in self._fs.find(root))
+        return sorted(path for path in paths if not path.endswith(_PARTIAL))
+
     def exists(self, path: str) -> bool:
         """Say whether a file or folder has that path."""
         return bool(self._fs.exists(f"{self._root}/{path}"))
@@ -76,7 +87,7 @@ class ArtifactStore:
 
 def _write_durably(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_PARTIAL}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

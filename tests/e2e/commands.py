@@ -31,10 +31,14 @@ epochs = 3
 """
 
 
+#: What the tests of this process have started; `conftest.py` ends what they leave.
+started: list[subprocess.Popen[str]] = []
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start the installed command in a folder, with nothing of this shell's settings."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("TUNER_", "KERAS_"))}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [Path(sys.executable).with_name("tuner"), *arguments],
         cwd=folder,
         env={**environment, "TUNER_DATA": str(folder / "data"), "COLUMNS": "200"},
@@ -42,3 +46,5 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    started.append(process)
+    return process

@@ -1,8 +1,19 @@
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import TINY, Run, start
+from commands import TINY, Run, start, started
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    yield
+    while started:
+        process = started.pop()
+        process.kill()
+        if process.stdout is not None and not process.stdout.closed:
+            process.communicate()
 
 
 @pytest.fixture

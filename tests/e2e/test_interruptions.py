@@ -4,20 +4,24 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from commands import Run, start
 
+from tuner.studies.fleet import read_workers
+from tuner.studies.storage import open_storage
+
 #: Long enough to be interrupted in the middle.
-LONG = ["--set", "search.trials=2", "--set", "search.epochs=200", "--pruner", "none", "--set", "finals.top=0"]
+LONG = ["--set", "search.trials=2", "--set", "search.epochs=20000", "--pruner", "none", "--set", "finals.top=0"]
 
 
-def wait_for_an_epoch(run: Run) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        workers = json.loads(run("status", "--json").stdout)["workers"]
-        if any((worker["epoch"] or 0) >= 2 for worker in workers):
-            return
-        time.sleep(0.3)
+def wait_for_an_epoch(folder: Path) -> None:
+    with open_storage(f"sqlite:///{folder}/.tuner/tuner.db") as storage:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if any((worker.epoch or 0) >= 2 for worker in read_workers(storage)):
+                return
+            time.sleep(0.05)
     pytest.fail("no epoch within two minutes")
 
 
@@ -28,7 +32,7 @@ def test_a_signal_frees_the_slot_and_the_trial_goes_on_later(
 ) -> None:
     run("study", "create", "tiny.toml", *LONG)
     worker = start(folder, command, "tiny", "--until-done")
-    wait_for_an_epoch(run)
+    wait_for_an_epoch(folder)
 
     worker.send_signal(number)
     worker.communicate(timeout=30)
@@ -45,7 +49,7 @@ def test_a_signal_frees_the_slot_and_the_trial_goes_on_later(
 def test_a_second_interrupt_leaves_at_once(run: Run, folder: Path) -> None:
     run("study", "create", "tiny.toml", *LONG)
     worker = start(folder, "worker", "tiny")
-    wait_for_an_epoch(run)
+    wait_for_an_epoch(folder)
 
     os.kill(worker.pid, signal.SIGSTOP)
     worker.send_signal(signal.SIGINT)
@@ -59,7 +63,7 @@ def test_a_second_interrupt_leaves_at_once(run: Run, folder: Path) -> None:
 def test_a_stopped_study_ends_its_workers_and_resumes(run: Run, folder: Path) -> None:
     run("study", "create", "tiny.toml", *LONG)
     worker = start(folder, "workers", "tiny", "--until-done", "-n", "1")
-    wait_for_an_epoch(run)
+    wait_for_an_epoch(folder)
 
     run("study", "stop", "tiny")
     worker.communicate(timeout=60)
@@ -71,12 +75,12 @@ def test_a_stopped_study_ends_its_workers_and_resumes(run: Run, folder: Path) ->
 
 
 def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(run: Run, folder: Path) -> None:
-    few = ["--set", "search.trials=1", "--set", "search.epochs=40", "--pruner", "none", "--set", "finals.top=0"]
+    few = ["--set", "search.trials=1", "--set", "search.epochs=300", "--pruner", "none", "--set", "finals.top=0"]
     for name in ("calm", "disturbed"):
         run("study", "create", "tiny.toml", "--name", name, *few)
     run("worker", "calm", "--until-done")
     worker = start(folder, "worker", "disturbed")
-    wait_for_an_epoch(run)
+    wait_for_an_epoch(folder)
     worker.send_signal(signal.SIGINT)
     worker.communicate(timeout=30)
 
@@ -87,7 +91,7 @@ def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(run: Run, folder: P
         run("study", "export", name, "--to", f"{name}.json")
         (trial,) = json.loads((folder / f"{name}.json").read_text())
         curves.append(trial["curve"])
-    assert len(curves[0]) == 40
+    assert len(curves[0]) == 300
     assert curves[0] == curves[1]
 
 
@@ -125,3 +129,15 @@ def test_a_builder_that_fails_at_once_creates_no_study(run: Run, folder: Path) -
     failed = run("study", "create", "--space", "broken:build", "--dataset", "digits", "--name", "b", status=1)
 
     assert "no such layer" in failed.stderr
+
+
+def test_workers_end_when_their_pool_is_killed(run: Run, folder: Path) -> None:
+    run("study", "create", "tiny.toml", *LONG)
+    pool = start(folder, "workers", "tiny", "-n", "1")
+    wait_for_an_epoch(folder)
+    (worker,) = psutil.Process(pool.pid).children()
+
+    pool.kill()
+
+    assert worker.wait(timeout=60) in {None, 143}
+    assert json.loads(run("study", "show", "tiny", "--json").stdout)["trials"]["running"] == 0

@@ -43,7 +43,8 @@ class JobContext:
     @property
     def checkpoint(self) -> Checkpoint:
         """Where the slot's training is kept until its outcome is stored."""
-        return Checkpoint(self.artifacts, f"{self.study.name}/checkpoints/slot-{self.lease.slot_id}")
+        folder = f"{self.study.name}/checkpoints/slot-{self.lease.slot_id}"
+        return Checkpoint(self.artifacts, folder, writer=self.lease.token)
 
 
 def run_confirmation(context: JobContext) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
 def run_ensemble(context: JobContext) -> dict[str, Any]:
     """Let the tested models vote: the mean of their probabilities on the test set."""
     members = context.lease.job["slots"]
-    with context.storage.engine.connect() as connection:
+    with context.storage.reader.connect() as connection:
         outcomes = list(connection.scalars(sa.select(slots.c.outcome).where(slots.c.id.in_(members))))
     votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
     test = _load_test(context)

@@ -110,7 +110,7 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
         .where(workers.c.state != "ended")
         .order_by(workers.c.host, workers.c.device, workers.c.pid)
     )
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         rows = connection.execute(query).all()
     return [
         WorkerRecord(
@@ -163,7 +163,7 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
         .where(slots.c.study_id == study.id, slots.c.finished_at > after)
         .order_by(slots.c.finished_at)
     )
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         rows = connection.execute(query).all()
     return [
         FinishedSlot(
@@ -183,7 +183,7 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
 @outlasting
 def read_progress(storage: Storage, study: Study) -> StudyProgress:
     """Count the study's slots; cheap enough to be asked every second."""
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         now, state, stop_reason, budget = connection.execute(
             sa.select(database_time(), studies.c.state, studies.c.stop_reason, studies.c.budget).where(
                 studies.c.id == study.id

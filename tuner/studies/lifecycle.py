@@ -114,7 +114,7 @@ def _adopt_empty(storage: Storage, name: str) -> int:
 @outlasting
 def list_names(storage: Storage) -> list[str]:
     """Return the names of all studies, oldest first."""
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         return list(connection.scalars(sa.select(studies.c.name).order_by(studies.c.id)))
 
 
@@ -125,7 +125,7 @@ def find_study(storage: Storage, name: str) -> Study:
     Raises:
         StudyNotFoundError: There is none.
     """
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         row = connection.execute(sa.select(studies).where(studies.c.name == name)).one_or_none()
     if row is None:
         raise StudyNotFoundError(name, list_names(storage))
@@ -198,7 +198,7 @@ def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: i
     Raises:
         StudyStateError: The search is not over.
     """
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         left = connection.scalar(
             sa.select(sa.func.count()).where(
                 slots.c.study_id == study.id, slots.c.stage == "search", slots.c.state != "done"

@@ -78,7 +78,7 @@ def pick_trial(record: StudyRecord, number: int) -> TrialRecord:
 @outlasting
 def read_slots(storage: Storage, study_id: int) -> Sequence[Any]:
     """Return the rows of the study's slots in the order in which they were made."""
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         return connection.execute(sa.select(slots).where(slots.c.study_id == study_id).order_by(slots.c.id)).all()
 
 

@@ -40,6 +40,8 @@ _POSTGRES_ENGINE: dict[str, Any] = {
 }
 #: Seconds that a writer waits for another one; SQLite lets one write at a time.
 _SQLITE_ENGINE: dict[str, Any] = {"connect_args": {"timeout": 60}}
+#: Execution option of transactions that only read.
+_ONLY_READS = "tuner_only_reads"
 
 
 class StorageUnreachableError(TunerError):
@@ -60,6 +62,8 @@ class Storage:
         self.contact = contact
         #: Runs the statements on tuner's own tables.
         self.engine = rdb.engine
+        #: The same engine for transactions that only read: on SQLite they wait for no writer, and no writer for them.
+        self.reader = rdb.engine.execution_options(**{_ONLY_READS: True})
         #: Optuna's storage, with its cache of finished trials.
         self.optuna: optuna.storages.BaseStorage = OutlastingStorage(optuna.storages.get_storage(rdb), contact)
 
@@ -198,7 +202,7 @@ def _create_tables(engine: sa.Engine) -> None:
 
 
 def _write_exclusively(engine: sa.Engine) -> None:
-    """Make every SQLite transaction take the write lock when it begins.
+    """Make every SQLite transaction that may write take the write lock when it begins.
 
     SQLite refuses at once, without waiting, a transaction that has read and then wants to write while another one
     wrote; Optuna's transactions all read first.
@@ -211,8 +215,9 @@ def _write_exclusively(engine: sa.Engine) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
 
     @sa.event.listens_for(engine, "begin")
-    def _begin_with_the_lock(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def _begin(connection: sa.Connection) -> None:
+        only_reads = connection.get_execution_options().get(_ONLY_READS, False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     # The connections that Optuna opened before these listeners were there.
     engine.dispose()

@@ -67,7 +67,7 @@ def close_ended_trials(storage: Storage) -> int:
     Looks at the state, not at events: whoever finds an ended slot finishes the work of a worker that died in between.
     """
     ended = sa.select(slots.c.id, slots.c.trial_id, slots.c.outcome).where(slots.c.state == "ended")
-    with storage.engine.connect() as connection:
+    with storage.reader.connect() as connection:
         rows = connection.execute(ended).all()
     for row in rows:
         close_trial(storage, row.trial_id, row.outcome)

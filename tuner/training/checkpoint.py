@@ -11,6 +11,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,35 +49,59 @@ class Snapshot:
 class Checkpoint:
     """The last two snapshots of one run, in a folder of the artifact store.
 
-    Epochs alternate between two names, so that writing one never touches the newest before it.
+    They are written beside training, by a thread. Epochs alternate between two names, so that writing one never touches
+    the newest before it; each writer has its own two, so that one which lost the run, and does not know yet, spoils
+    nothing of its successor's.
+
+    Args:
+        store: Where the folder is.
+        folder: The run's own.
+        writer: Tells the run's writers apart; higher for later ones.
     """
 
-    def __init__(self, store: ArtifactStore, path: str) -> None:
-        self._store, self._path = store, path
+    def __init__(self, store: ArtifactStore, folder: str, *, writer: int = 0) -> None:
+        self._store, self._folder, self._writer = store, folder, writer
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
 
     def write(self, snapshot: Snapshot) -> None:
-        """Store the snapshot; the one before the last is replaced.
+        """Begin to store the snapshot, once the one before is stored; the one before that is replaced.
 
         Raises:
-            TunerError: The disk is full or the store refuses the file.
+            ArtifactNotWrittenError: The one before could not be stored: the disk is full, or the store refused it.
         """
-        self._store.write(self._names[len(snapshot.epochs) % 2], _encode(snapshot))
+        self.flush()
+        name = f"{self._folder}/{self._writer}-{'odd' if len(snapshot.epochs) % 2 else 'even'}.npz"
+        self._writing = self._thread.submit(lambda: self._store.write(name, _encode(snapshot)))
+
+    def flush(self) -> None:
+        """Wait until what was begun is stored.
+
+        Raises:
+            ArtifactNotWrittenError: It could not be.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def read(self, fingerprint: str) -> Snapshot | None:
         """Return the newest whole snapshot of this run, or None to begin at the first epoch.
 
         Damaged files and those of another run (another fingerprint) are logged and passed over.
         """
-        snapshots = [snapshot for name in self._names if (snapshot := self._read_one(name, fingerprint))]
+        names = self._store.list(self._folder)
+        snapshots = [snapshot for name in names if (snapshot := self._read_one(name, fingerprint))]
         return max(snapshots, key=lambda snapshot: len(snapshot.epochs), default=None)
 
     def delete(self) -> None:
-        """Remove both files; may be repeated."""
-        self._store.delete(self._path)
+        """Remove the run's files, those of all writers; may be repeated."""
+        self._store.delete(self._folder)
 
-    @property
-    def _names(self) -> tuple[str, str]:
-        return f"{self._path}/even.npz", f"{self._path}/odd.npz"
+    def delete_own(self) -> None:
+        """Remove this writer's files: the run is another's by now."""
+        for name in self._store.list(self._folder):
+            if name.startswith(f"{self._folder}/{self._writer}-"):
+                self._store.delete(name)
 
     def _read_one(self, name: str, fingerprint: str) -> Snapshot | None:
         try:

@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -82,7 +83,7 @@ def train(
             "Received a model that is not compiled. Expected the builder to call model.compile(optimizer, loss, "
             "metrics=['accuracy']) before it returns."
         )
-    with translate_device_errors():
+    with translate_device_errors(), _stored(checkpoint):
         build_variables(model, data.train.image_format.shape)
         run = TrainingRun(model, data, plan, on_epoch=on_epoch, checkpoint=checkpoint)
         if hypermodel_fit is not None:
@@ -94,6 +95,16 @@ def train(
             logger.info("Training with whole-epoch programs on %s.", keras.backend.backend())
             _train_whole_epochs(run)
     return TrainingHistory(resumed_from=run.resumed_from, epochs=tuple(run.epochs))
+
+
+@contextmanager
+def _stored(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """See to it that the last snapshot is stored when the run ends, in whatever way."""
+    try:
+        yield
+    finally:
+        if checkpoint is not None:
+            checkpoint.flush()
 
 
 class TrainingRun:

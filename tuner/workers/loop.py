@@ -142,6 +142,7 @@ class Worker:
             end_slot(self._storage, lease, outcome)
         except LeaseLostError as error:
             _log.warning("%s Dropped.", error)
+            context.checkpoint.delete_own()
         except (StudyStoppedError, DrainedError):
             self._give_back(lease)
         except INTERRUPTIONS:
@@ -192,7 +193,7 @@ class Worker:
             .order_by(slots.c.finished_at.desc())
             .limit(MAX_FAILURES_IN_A_ROW)
         )
-        with self._storage.engine.connect() as connection:
+        with self._storage.reader.connect() as connection:
             failures = [found.get("failure") for found in connection.scalars(last)]
         if len(failures) == MAX_FAILURES_IN_A_ROW and all(
             failure and counts_towards_stopping(failure["kind"]) for failure in failures

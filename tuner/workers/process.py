@@ -70,6 +70,8 @@ def run_worker(
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, on_signal)
+        if worker_id is not None:
+            threading.Thread(target=_outlive_no_pool, name="pool-watch", daemon=True).start()
         try:
             wants_successor = worker.run()
         except STORAGE_ERRORS as error:
@@ -78,6 +80,14 @@ def run_worker(
         if received:
             return 128 + received[0]
         return RESTART_STATUS if wants_successor else 0
+
+
+def _outlive_no_pool() -> None:
+    """Drain when the pool's end of standard input closes: nobody would stop this process any more."""
+    # Not through `sys.stdin`, whose lock a blocked thread would hold at exit.
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(worker: Worker) -> None:

@@ -100,7 +100,8 @@ class WorkerProcesses:
         seat.process = subprocess.Popen(  # noqa: S603 - our own command
             [*self.command, "--device", seat.share.device, "--id", seat.worker_id],
             env={**os.environ, **self.environment, **seat.share.environment},
-            stdin=subprocess.DEVNULL,
+            # Never written to: it closes when the pool is gone, however it went, and the worker then drains.
+            stdin=subprocess.PIPE,
             stdout=seat.log,
             stderr=seat.log,
             # A terminal sends Ctrl-C to the whole group; workers get it from the pool, once.

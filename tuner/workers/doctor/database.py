@@ -57,7 +57,7 @@ def _measure_database(url: str) -> str:
         durations_ms = []
         for _ in range(5):
             start = time.perf_counter()
-            with storage.engine.connect() as connection:
+            with storage.reader.connect() as connection:
                 connection.execute(text("SELECT 1"))
             durations_ms.append(1000 * (time.perf_counter() - start))
     return f"{printable_url(url)}, tables of revision {SCHEMA_REVISION}, {median(durations_ms):.1f} ms a statement"
