@@ -10,7 +10,8 @@ from keras_tuner.applications import HyperResNet, HyperXception
 
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.fixing import FixedValueError, UnknownFixedError
-from tuner.spaces.registry import Space, fixed_hyperparameters, open_space
+from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.spaces.space import Space
 from tuner.workers.bridge import OptunaHyperParameters, declared_parameters
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))

@@ -8,7 +8,7 @@ import keras
 import keras_tuner
 
 from tuner.errors import TunerError
-from tuner.spaces.registry import Space
+from tuner.spaces.space import Space
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint

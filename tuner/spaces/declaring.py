@@ -10,7 +10,8 @@ from typing import Any
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.registry import Space, fixed_hyperparameters
+from tuner.spaces.registry import fixed_hyperparameters
+from tuner.spaces.space import Space
 
 
 def declare_hyperparameters(space: Space, images: ImageFormat) -> tuple[Any, ...]:

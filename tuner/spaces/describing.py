@@ -8,7 +8,7 @@ import keras_tuner
 
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.declaring import declare_hyperparameters
-from tuner.spaces.registry import Space
+from tuner.spaces.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)

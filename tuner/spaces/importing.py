@@ -24,7 +24,7 @@ import keras_tuner
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
-from tuner.spaces.registry import Space
+from tuner.spaces.space import Space
 
 
 class SpaceImportError(TunerError):

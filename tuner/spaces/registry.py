@@ -6,15 +6,13 @@ it in `SPACES`.
 
 import difflib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
+from tuner.spaces.space import Space
 
 if TYPE_CHECKING:
-    import keras
     import keras_tuner
 
 #: Family → what it is, in one line. The name is that of its module in this package.
@@ -35,22 +33,6 @@ class UnknownSpaceError(TunerError):
             f"No space named {name!r}.{hint} Known spaces: {', '.join(known)}; a builder of your own is given as "
             f"`package.module:Object`. See `tuner space list`."
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Space:
-    """One family of models to search."""
-
-    #: As `open_space` takes it.
-    name: str
-    description: str
-    #: Asks `hp` for hyperparameters and returns a compiled model for these images.
-    build: Callable[["keras_tuner.HyperParameters", ImageFormat], "keras.Model"]
-    #: A HyperModel's own `fit(hp, model, *args, **kwargs)`, for the model that `build` returned last; None for
-    #: Keras' own training.
-    fit: Callable[..., Any] | None = None
-    #: Hyperparameter → what it is for; empty where the builder says nothing.
-    help: Mapping[str, str]
 
 
 def open_space(name: str) -> Space:

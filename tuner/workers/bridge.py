@@ -28,7 +28,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.declaring import declare_hyperparameters
 from tuner.spaces.fixing import accept_fixed, may_be_asked, refuse_unknown
-from tuner.spaces.registry import Space
+from tuner.spaces.space import Space
 
 
 class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] # KerasTuner ships no types

@@ -5,7 +5,6 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import tuner
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
 from tuner.spaces.registry import open_space
@@ -57,7 +56,7 @@ def recorded_versions() -> dict[str, str]:
 
 def _code_hash() -> str:
     digest = hashlib.sha256()
-    root = Path(tuner.__file__).parent
+    root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
