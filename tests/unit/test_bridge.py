@@ -253,3 +253,15 @@ def test_a_study_may_fix_what_only_its_own_branch_allows() -> None:
 def _grid(space: Space, fixed: dict[str, object]) -> dict[str, tuple[object, ...] | None]:
     declared = declared_parameters(space, DIGITS, fixed=fixed)
     return {parameter.optuna_name: parameter.optuna_values for parameter in declared}
+
+
+def test_defaults_enqueued_in_optunas_names_give_the_spaces_defaults(every_kind: Space, study: optuna.Study) -> None:
+    declared = declared_parameters(every_kind, DIGITS)
+    study.enqueue_trial({parameter.optuna_name: parameter.optuna_default for parameter in declared})
+    defaults = keras_tuner.HyperParameters()
+    every_kind.build(defaults, DIGITS)
+
+    hp = OptunaHyperParameters(study.ask())
+    every_kind.build(hp, DIGITS)
+
+    assert hp.values == pytest.approx(defaults.values)

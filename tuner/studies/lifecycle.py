@@ -64,9 +64,21 @@ class Study:
 
 
 def insert_study(
-    storage: Storage, definition: StudyDefinition, *, class_names: Sequence[str], provenance: Mapping[str, str]
+    storage: Storage,
+    definition: StudyDefinition,
+    *,
+    class_names: Sequence[str],
+    provenance: Mapping[str, str],
+    first_trial: Mapping[str, Any] | None = None,
 ) -> Study:
     """Store a study with one waiting slot for each trial of its budget.
+
+    Args:
+        storage: Where.
+        definition: The study's.
+        class_names: Of its dataset, in the order of the labels.
+        provenance: Versions and hashes to record.
+        first_trial: Values for the first trial to take instead of drawing them, by Optuna's names.
 
     Raises:
         StudyExistsError: The name is taken.
@@ -96,7 +108,8 @@ def insert_study(
                 )
                 .returning(studies.c.id)
             ).scalar_one()
-            create_slots(connection, study_id, "search", [{}] * definition.search.trials)
+            jobs = [{"values": dict(first_trial or {})}, *[{}] * (definition.search.trials - 1)]
+            create_slots(connection, study_id, "search", jobs)
     except IntegrityError as error:
         raise StudyExistsError(definition.name) from error
     return find_study(storage, definition.name)

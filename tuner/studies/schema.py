@@ -43,7 +43,7 @@ slots = Table(
     Column("position", Integer, nullable=False),
     #: `waiting` → `leased` → `ended` (outcome stored, Optuna not told yet) → `done`.
     Column("state", Text, nullable=False),
-    #: What to do, for the stages after the search.
+    #: What to do; for the search, the values that a trial takes instead of drawing them.
     Column("job", JSON, nullable=False),
     Column("owner", Text),
     #: Fencing: grows with each claim; a write with an older token is refused.

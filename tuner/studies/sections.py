@@ -64,6 +64,9 @@ class SearchSection(Section):
     epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of a trial that is not pruned")
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
     pruner: str = Field(default="asha", description="which trials are stopped early")
+    start_with_defaults: bool = Field(
+        default=True, description="the first trial takes the space's defaults; the sampler grid begins with its own"
+    )
     startup_trials: int = Field(
         default=10, ge=0, description="trials drawn at random before a sampler that learns begins to"
     )

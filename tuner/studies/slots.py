@@ -42,7 +42,7 @@ class Lease:
     study_name: str
     stage: Stage
     position: int
-    #: What to do, for the stages after the search.
+    #: What to do; for the search, the `values` that the trial takes instead of drawing them.
     job: Mapping[str, Any]
     owner: str
     token: int

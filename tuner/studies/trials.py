@@ -103,10 +103,13 @@ def _create(storage: Storage, study: Study, lease: Lease) -> int:
         found = _find_unbound(storage, study, lease) if attempts > 1 else None
         if found is not None:
             return found
-        return storage.optuna.create_new_trial(
-            study.optuna_study_id,
-            optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={SLOT_ATTRIBUTE: lease.position}),
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            user_attrs={SLOT_ATTRIBUTE: lease.position},
+            # As `Study.enqueue_trial` does: values that are taken instead of drawn.
+            system_attrs={"fixed_params": lease.job["values"]} if lease.job.get("values") else {},
         )
+        return storage.optuna.create_new_trial(study.optuna_study_id, template)
 
     return storage.contact.outlast(create)
 

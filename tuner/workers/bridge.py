@@ -83,6 +83,8 @@ class DeclaredParameter:
     optuna_name: str
     #: All that Optuna can answer, in order; None for a continuum, and for integers on a log scale without steps.
     optuna_values: tuple[Any, ...] | None
+    #: What Optuna would answer for the space's default.
+    optuna_default: Any
 
 
 def declared_parameters(
@@ -109,7 +111,12 @@ def declared_parameters(
         parameter for parameter in reachable if parameter.name not in fixed and not isinstance(parameter, kinds.Fixed)
     ]
     return tuple(
-        DeclaredParameter(name=parameter.name, optuna_name=question.name, optuna_values=_finite_values(question))
+        DeclaredParameter(
+            name=parameter.name,
+            optuna_name=question.name,
+            optuna_values=_finite_values(question),
+            optuna_default=question.default,
+        )
         for parameter, question in ((parameter, _question(parameter)) for parameter in asked)
     )
 
@@ -122,24 +129,29 @@ class _Question:
     distribution: IntDistribution | FloatDistribution | CategoricalDistribution
     #: From Optuna's answer to KerasTuner's value.
     decode: Callable[[Any], Any]
+    #: Optuna's answer for KerasTuner's default.
+    default: Any
 
 
 def _question(parameter: Any) -> _Question:
-    name = parameter.name
+    name, default = parameter.name, parameter.default
     if parameter.conditions:
         conditions = (f"{condition.name}={'|'.join(map(str, condition.values))}" for condition in parameter.conditions)
         name = f"{name} [{', '.join(conditions)}]"
     if isinstance(parameter, kinds.Boolean):
-        return _Question(name=name, distribution=CategoricalDistribution([False, True]), decode=bool)
+        return _Question(name=name, distribution=CategoricalDistribution([False, True]), decode=bool, default=default)
     if isinstance(parameter, kinds.Choice):
-        return _Question(name=name, distribution=CategoricalDistribution(parameter.values), decode=_unchanged)
+        return _Question(
+            name=name, distribution=CategoricalDistribution(parameter.values), decode=_unchanged, default=default
+        )
     return _number_question(parameter, name)
 
 
 def _number_question(parameter: Any, name: str) -> _Question:
     if parameter.sampling == "linear" or (parameter.sampling == "log" and parameter.step is None):
         log = parameter.sampling == "log"
-        return _Question(name=name, distribution=_range(parameter, step=parameter.step, log=log), decode=_unchanged)
+        distribution = _range(parameter, step=parameter.step, log=log)
+        return _Question(name=name, distribution=distribution, decode=_unchanged, default=parameter.default)
     low, high = parameter.min_value, parameter.max_value
     number = int if isinstance(parameter, kinds.Int) else float
     if parameter.step is None:
@@ -147,12 +159,19 @@ def _number_question(parameter: Any, name: str) -> _Question:
             name=f"{name} (mirrored)",
             distribution=_range(parameter, step=None, log=True),
             decode=lambda answer: number(low + high - answer),
+            default=low + high - parameter.default,
         )
     # The small term is KerasTuner's, against 2.9999 steps where 3 are meant.
     n_steps = int(math.log(high / low, parameter.step) + 1e-8)
     powers = [low * parameter.step**index for index in range(n_steps + 1)]
     values = [number(power if parameter.sampling == "log" else low + high - power) for power in powers]
-    return _Question(name=f"{name} (index)", distribution=IntDistribution(0, n_steps), decode=values.__getitem__)
+    return _Question(
+        name=f"{name} (index)",
+        distribution=IntDistribution(0, n_steps),
+        decode=values.__getitem__,
+        # A default need not be one of the steps.
+        default=min(range(n_steps + 1), key=lambda index: abs(values[index] - parameter.default)),
+    )
 
 
 def _range(parameter: Any, *, step: float | None, log: bool) -> IntDistribution | FloatDistribution:
