@@ -1,4 +1,4 @@
-"""The thread that speaks to the database while a worker trains: it renews the lease and passes on results.
+"""The thread that speaks to the database while a worker trains: it renews the lease, passes on results, and reaps.
 
 Training never waits for the database. A result is handed over and its pruning decision awaited for a moment; while the
 database is away results queue up, and are passed on in their order when it is back. Only a lost lease, a stopped study
@@ -15,7 +15,7 @@ from typing import Self
 
 from tuner.studies.fleet import update_worker
 from tuner.studies.outages import STORAGE_ERRORS
-from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, renew_lease
+from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
 from tuner.training.history import EpochResult
 
@@ -103,28 +103,37 @@ class Reporter:
                 raise self._verdict
 
     def _run(self) -> None:
-        next_renewal = 0.0
+        next_sign = 0.0
         while not self._ended:
             with self._changed:
                 if not self._results:
-                    self._changed.wait(max(0.0, next_renewal - time.monotonic()))
+                    self._changed.wait(max(0.0, next_sign - time.monotonic()))
                 lease, pass_on = self._lease, self._pass_on
                 result = self._results[0] if self._results else None
+            is_due = time.monotonic() >= next_sign
             try:
-                self._speak(lease, result, pass_on)
+                if is_due or result is None:
+                    self._give_sign(lease)
+                if lease is not None:
+                    self._speak(lease, result, pass_on)
+                if is_due:
+                    # Also while nobody asks for work: a vanished worker's trial must not wait for the end of a queue.
+                    reap_expired_leases(self._storage, ttl_s=self._ttl_s)
             except (LeaseLostError, StudyStoppedError, PrunedError, *STORAGE_ERRORS) as verdict:
                 self._conclude(lease, verdict)
             if result is not None:
                 self._done_with(lease)
-            next_renewal = time.monotonic() + self._ttl_s / 3
+            if is_due:
+                next_sign = time.monotonic() + self._ttl_s / 3
 
-    def _speak(self, lease: Lease | None, result: EpochResult | None, pass_on: PassOn | None) -> None:
+    def _give_sign(self, lease: Lease | None) -> None:
         if lease is None:
             update_worker(self._storage, self._worker_id, state="waiting")
-            return
-        if result is None:
-            update_worker(self._storage, self._worker_id, state="training", slot_id=lease.slot_id)
         else:
+            update_worker(self._storage, self._worker_id, state="training", slot_id=lease.slot_id)
+
+    def _speak(self, lease: Lease, result: EpochResult | None, pass_on: PassOn | None) -> None:
+        if result is not None:
             self._epoch = result.epoch
         # First the lease: a worker that lost it must not report.
         renew_lease(self._storage, lease, epoch=self._epoch, ttl_s=self._ttl_s)
