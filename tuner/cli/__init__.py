@@ -12,6 +12,7 @@ import typer
 from tuner.cli import dataset, space, study, trial
 from tuner.cli.doctor import doctor
 from tuner.cli.finals import finals
+from tuner.cli.gc import gc
 from tuner.cli.options import StorageOption, note_storage
 from tuner.cli.predict import predict
 from tuner.cli.report import report
@@ -32,7 +33,7 @@ app = typer.Typer(
 app.command()(run)
 app.add_typer(study.app, name="study")
 app.add_typer(trial.app, name="trial")
-for command in (worker, workers, finals, report, predict, submit, status, doctor):
+for command in (worker, workers, finals, report, predict, submit, status, doctor, gc):
     app.command()(command)
 app.add_typer(space.app, name="space")
 app.add_typer(dataset.app, name="dataset")
@@ -62,3 +63,21 @@ def main() -> None:
     except TunerError as error:
         sys.stderr.write(f"tuner: {error}\n")
         sys.exit(error.exit_status)
+    except Exception as error:
+        # Only a command that has opened a database has loaded this; `tuner --help` stays fast without.
+        outages = sys.modules.get("tuner.studies.outages")
+        if outages is None or not outages.is_outage(error):
+            raise
+        sys.stderr.write(
+            f"tuner: The database failed: {_reason(error)}. Nothing was changed; see whether it is reachable and "
+            "has room, then type the command again. `tuner doctor` tells more.\n"
+        )
+        sys.exit(1)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the driver's own words, without the statement and the parameters that SQLAlchemy adds."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

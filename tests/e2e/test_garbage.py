@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from commands import Run
+
+
+def test_gc_removes_what_no_study_refers_to_and_nothing_else(run: Run, folder: Path) -> None:
+    run("study", "create", "tiny.toml", "--set", "search.trials=1", "--set", "search.epochs=1")
+    run("worker", "tiny", "--until-done")
+    artifacts = folder / ".tuner/artifacts"
+    kept = {path for path in artifacts.rglob("*") if path.is_file()}
+    for orphan in ("tiny/checkpoints/slot-1/3-odd.npz", "gone/finals/trial-1-repeat-1.bundle"):
+        (artifacts / orphan).parent.mkdir(parents=True, exist_ok=True)
+        (artifacts / orphan).write_bytes(b"left behind")
+
+    would = run("gc", "--dry-run").stdout
+    removed = run("gc").stdout
+
+    assert would.count("Would remove") == removed.count("Removed") == 2
+    assert {path for path in artifacts.rglob("*") if path.is_file()} == kept
+    assert kept

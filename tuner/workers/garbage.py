@@ -1,0 +1,36 @@
+"""Artifacts that no study refers to any more: left by workers that were killed, or by studies deleted elsewhere."""
+
+import re
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from tuner.artifacts import ArtifactStore
+from tuner.studies.schema import slots, studies
+from tuner.studies.storage import Storage
+
+_CHECKPOINT = re.compile(r"(?P<study>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
+
+
+def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
+    """Yield the paths of files that are neither a final's nor an unfinished slot's checkpoint.
+
+    Files are listed first and rows read afterwards, so that what a worker writes meanwhile is not taken for garbage.
+    """
+    paths = artifacts.list("")
+    with storage.reader.connect() as connection:
+        rows = connection.execute(
+            sa.select(studies.c.name, slots.c.id, slots.c.state, slots.c.outcome).join_from(slots, studies)
+        ).all()
+    unfinished = {(row.name, row.id) for row in rows if row.state in {"waiting", "leased"}}
+    kept = {row.outcome[key] for row in rows if row.outcome for key in ("bundle", "predictions") if key in row.outcome}
+    # A final's files are written before its slot names them.
+    in_training = {row.name for row in rows if row.state == "leased"}
+    for path in paths:
+        checkpoint = _CHECKPOINT.match(path)
+        if checkpoint:
+            is_needed = (checkpoint["study"], int(checkpoint["slot"])) in unfinished
+        else:
+            is_needed = path in kept or path.split("/", maxsplit=1)[0] in in_training
+        if not is_needed:
+            yield path
