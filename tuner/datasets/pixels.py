@@ -40,7 +40,9 @@ def to_uint8_images(array: NDArray[Any], *, where: Path | str) -> NDArray[np.uin
     if array.dtype.kind not in "iuf":
         raise UnreadableDataError(where, f"images are {array.dtype}, expected uint8 or floats", remedy="Store uint8.")
     low, high = array.min(), array.max()
-    if not (low >= 0 and high <= _LARGEST):  # also true for NaN
+    if np.isnan(low):
+        raise UnreadableDataError(where, "a pixel is NaN, expected 0 to 1 or 0 to 255", remedy="Store uint8.")
+    if low < 0 or high > _LARGEST:
         raise UnreadableDataError(
             where,
             f"pixel values go from {low} to {high}, expected 0 to 1 or 0 to 255",
