@@ -11,7 +11,7 @@ from string import Template
 
 from plotly.offline import get_plotlyjs
 
-from tuner.artifacts import ArtifactStore
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
 from tuner.report.answer import Answer, answer_of
 from tuner.report.evidence import Evidence, gather_evidence
@@ -38,14 +38,13 @@ def write_report(records: Sequence[StudyRecord], artifacts: ArtifactStore, path:
     """
     page = render_report(records, artifacts)
     target = path.expanduser().resolve()
-    temporary = target.with_name(f".{target.name}.partial")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         # Line ends stay as they are: the policy's hashes are of these very bytes.
-        temporary.write_bytes(page.encode("utf-8", errors="replace"))
-        temporary.replace(target)
-    except OSError as error:
-        raise TunerError(f"Could not write {target}: {error.strerror}. Choose another place with --out.") from error
+        ArtifactStore(str(target.parent)).write(target.name, page.encode("utf-8", errors="replace"))
+    except ArtifactNotWrittenError as error:
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else error
+        raise TunerError(f"Could not write {target}: {reason}. Choose another place with --out.") from error
     return target
 
 
