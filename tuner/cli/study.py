@@ -9,6 +9,9 @@ from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgumen
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuner.artifacts import ArtifactStore
     from tuner.studies.records import StudyRecord
 
 app = typer.Typer(help="Studies: create them, look at them, change their budget.", no_args_is_help=True)
@@ -93,7 +96,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
     if not progress:
         open_progress_console().print("No studies yet. Create one with `tuner study create --space cnn`.")
         return
-    table = Table("study", "space", "dataset", "state", "trials", "best validation accuracy", box=None)
+    table = Table("study", "space", "dataset", "state", "trials", "best (validation)", box=None)
     for study, now in progress:
         table.add_row(
             study.name,
@@ -115,7 +118,9 @@ def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOp
     if as_json:
         print_json(study_as_json(record))
     else:
-        _print_study(record)
+        from tuner.artifacts import ArtifactStore
+
+        _print_study(record, ArtifactStore(settings_for(storage).artifacts))
 
 
 @app.command()
@@ -211,7 +216,7 @@ def _toml_value(value: str | int) -> str:
     return str(value) if isinstance(value, int) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _print_study(record: "StudyRecord") -> None:
+def _print_study(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -240,27 +245,39 @@ def _print_study(record: "StudyRecord") -> None:
         for key, value in record.best.hyperparameters.items():
             table.add_row(escape(key), f"{value:.4g}" if isinstance(value, float) else escape(str(value)))
         console.print(table)
-    if record.finals:
-        table = Table("rank", "trial", "validation (mean)", "test (mean ± sd)", "repeats", "bundle", box=None)
-        for final in record.finals:
-            sd = "" if final.test_accuracy_sd is None else f" ± {100 * final.test_accuracy_sd:.2f}"
-            table.add_row(
-                str(final.rank),
-                str(final.trial),
-                format_percent(final.val_accuracy_mean),
-                format_percent(final.test_accuracy_mean) + sd,
-                f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}",
-                escape(final.bundle or "-"),
-            )
-        console.print(table)
-    if record.ensemble:
-        console.print(
-            f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}",
-            highlight=False,
-        )
+    _print_finals(record, artifacts, console)
     for trial in record.trials_in("failed"):
         if trial.failure:
             console.print(
                 f"[red]Trial {trial.number} failed ({trial.failure.kind}):[/] {escape(trial.failure.message)}",
                 highlight=False,
             )
+
+
+def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: "Console") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not record.finals:
+        return
+    table = Table("rank", "trial", "validation (mean)", "test (mean ± sd)", "repeats", box=None)
+    for final in record.finals:
+        sd = "" if final.test_accuracy_sd is None else f" ± {100 * final.test_accuracy_sd:.2f}"
+        table.add_row(
+            str(final.rank),
+            str(final.trial),
+            format_percent(final.val_accuracy_mean),
+            format_percent(final.test_accuracy_mean) + sd,
+            f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}",
+        )
+    console.print(table)
+    # In lines of their own: a path that a table cuts or wraps cannot be copied.
+    for final in record.finals:
+        if final.bundle:
+            where = artifacts.location(final.bundle)
+            console.print(f"Bundle of rank {final.rank}: {escape(where)}", highlight=False, soft_wrap=True)
+    if record.ensemble:
+        console.print(
+            f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}",
+            highlight=False,
+        )

@@ -18,7 +18,8 @@ def submit(
     from rich.progress import Progress
 
     console = open_progress_console()
-    with Progress(console=console, transient=True) as progress:
+    # Without a terminal a bar would leave an empty line before an error.
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Loading the model", total=None)
         from tuner.training.backend import load_backend
 
