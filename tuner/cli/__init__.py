@@ -69,7 +69,7 @@ def main() -> None:
         if outages is None or not outages.is_outage(error):
             raise
         sys.stderr.write(
-            f"tuner: The database failed: {_reason(error)}. Nothing was changed; see whether it is reachable and "
+            f"tuner: The database failed: {_reason(error)}. Nothing is lost: see that it is reachable and "
             "has room, then type the command again. `tuner doctor` tells more.\n"
         )
         sys.exit(1)
