@@ -18,6 +18,8 @@ from tuner.studies.storage import Storage
 
 #: Seconds between two looks at the database.
 _INTERVAL_S = 1.0
+#: Columns of a full progress bar.
+_BAR_WIDTH = 14
 _STATE_COLOURS = {"training": "green", "waiting": "yellow", "lost": "red"}
 
 
@@ -76,39 +78,57 @@ def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
 
 
 def _draw_studies(studies: Sequence[StudyProgress]) -> Table:
-    table = Table("study", "state", "", "trials", "pruned", "failed", "best", "trials/h", "left", "finals", box=None)
+    table = Table("study", "state", "trials", "best", "left", box=None)
     for now in studies:
+        # Names fold at 80 columns; numbers that are cut would say something else.
         table.add_row(
-            now.name,
-            now.state,
-            ProgressBar(total=max(now.budget, 1), completed=now.finished, width=20),
-            f"{now.finished}/{now.budget}",
-            str(now.pruned),
-            Text(str(now.failed), style="red" if now.failed else ""),
+            Text(now.name, overflow="fold"),
+            f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
+            Group(_draw_bar(now), _draw_counts(now)),
             _percent(now.best_score),
-            "-" if now.trials_per_hour is None else f"{now.trials_per_hour:.0f}",
-            _duration(now.time_left_s),
-            f"{now.finals_done}/{now.finals_planned}" if now.finals_planned else "-",
+            "-" if now.time_left_s is None or now.state != "searching" else _duration(now.time_left_s),
         )
+    for column in table.columns[1:]:
+        column.no_wrap = True
     return table
+
+
+def _draw_bar(now: StudyProgress) -> Table:
+    row = Table.grid(padding=(0, 1))
+    row.add_row(
+        ProgressBar(total=max(now.budget, 1), completed=now.finished, width=_BAR_WIDTH), f"{now.finished}/{now.budget}"
+    )
+    return row
+
+
+def _draw_counts(now: StudyProgress) -> Text:
+    rate = "" if now.trials_per_hour is None else f", {now.trials_per_hour:.0f}/h"
+    failed = Text(f"{now.failed} failed", style="red" if now.failed else "")
+    return Text.assemble(f"{now.pruned} pruned, ", failed, rate)
 
 
 def _draw_workers(workers: Sequence[WorkerRecord]) -> RenderableType:
     if not workers:
         return Text("No workers. Start some with `tuner workers`.")
-    table = Table("worker", "device", "state", "study", "doing", "epoch", "seen", box=None)
+    table = Table("worker", "device", "state", "doing", "seen", box=None)
     for worker in workers:
-        doing = "" if worker.stage is None else _name_slot(worker.stage, worker.trial)
         table.add_row(
-            f"{worker.host}:{worker.pid}",
+            Text(f"{worker.host}:{worker.pid}", overflow="fold"),
             worker.device,
             Text(worker.state, style=_STATE_COLOURS.get(worker.state, "")),
-            worker.study or "",
-            doing,
-            str(worker.epoch or "") if doing else "",
+            Text(_describe_work(worker), overflow="fold"),
             f"{worker.last_seen_s:.0f} s ago",
         )
+    for column in (*table.columns[1:3], table.columns[4]):
+        column.no_wrap = True
     return table
+
+
+def _describe_work(worker: WorkerRecord) -> str:
+    if worker.stage is None:
+        return ""
+    epoch = f", epoch {worker.epoch}" if worker.epoch else ""
+    return f"{worker.study} {_name_slot(worker.stage, worker.trial)}{epoch}"
 
 
 def _describe(slot: FinishedSlot) -> str:
@@ -116,7 +136,14 @@ def _describe(slot: FinishedSlot) -> str:
     kind = "test" if slot.stage in {"retrain", "ensemble"} else "validation"
     measured = "" if accuracy is None else f", {kind} accuracy {_percent(accuracy)}"
     failure = f", {slot.failure}" if slot.failure else ""
-    return f"{_name_slot(slot.stage, slot.trial)} {slot.outcome} after {slot.epochs} epochs{measured}{failure}"
+    return f"{_name_slot(slot.stage, slot.trial)} {slot.outcome}{_after(slot.epochs)}{measured}{failure}"
+
+
+def _after(epochs: int) -> str:
+    if not epochs:
+        # The ensemble trains nothing.
+        return ""
+    return f" after {epochs} epoch{'s' * (epochs > 1)}"
 
 
 def _name_slot(stage: str, trial: int | None) -> str:
@@ -128,7 +155,7 @@ def _name_slot(stage: str, trial: int | None) -> str:
 def _summarise(now: StudyProgress) -> str:
     if now.finals_planned:
         return f"finals {now.finals_done}/{now.finals_planned}"
-    left = "" if now.time_left_s is None else f", {_duration(now.time_left_s)} left"
+    left = f", {_duration(now.time_left_s)} left" if now.time_left_s else ""
     return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {_percent(now.best_score)}{left}"
 
 
@@ -136,8 +163,8 @@ def _percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min {round(seconds) % 60:02} s"  # noqa: PLR2004 - minutes an hour
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:  # noqa: PLR2004 - minutes an hour
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
