@@ -27,7 +27,13 @@ def worker(
     configure_logging()
     settings = settings_for(storage)
     from tuner.training.backend import load_backend
+    from tuner.workers.shares import divide_machine, take_share
 
+    if worker_id is None:
+        # A pool has settled this for its workers.
+        share = divide_machine(1, device=device)[0]
+        take_share(share)
+        device = share.device
     load_backend()
     from tuner.workers.process import run_worker
 

@@ -12,11 +12,9 @@ from tuner.studies.outages import outlasting
 from tuner.studies.pruners import make_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.schema import slots
+from tuner.studies.single_creation import SLOT_ATTRIBUTE
 from tuner.studies.slots import Lease, bind_trial
 from tuner.studies.storage import Storage
-
-#: Trial attribute that holds the slot's position, written in the transaction that creates the trial.
-SLOT_ATTRIBUTE = "slot"
 
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
@@ -70,7 +68,9 @@ def close_ended_trials(storage: Storage) -> int:
     with storage.reader.connect() as connection:
         rows = connection.execute(ended).all()
     for row in rows:
-        close_trial(storage, row.trial_id, row.outcome)
+        # A slot whose workers all died before they opened its trial has none.
+        if row.trial_id is not None:
+            close_trial(storage, row.trial_id, row.outcome)
         with storage.engine.begin() as connection:
             connection.execute(
                 sa.update(slots).where(slots.c.id == row.id, slots.c.state == "ended").values(state="done")

@@ -65,6 +65,11 @@ def divide_machine(
     return _cpu_shares(n_workers, dense=dense)
 
 
+def take_share(share: DeviceShare) -> None:
+    """Make this process the owner of the share; before Keras is imported."""
+    os.environ.update(share.environment)
+
+
 def list_gpus() -> list[str]:
     """Return the UUIDs of the NVIDIA GPUs that this process may see."""
     if shutil.which("nvidia-smi") is None:
