@@ -16,7 +16,7 @@ demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; e
 	$(BIN)/tuner run studies/digits.toml
 
 test: $(VENV)/dev ## Run all tests, against a real Postgres
-	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest
+	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 check: $(VENV)/dev ## Format, lint, types, imports
 	$(BIN)/ruff format --check
