@@ -1,5 +1,6 @@
 """The harness' hold on its workers: start, kill, stop, and see how each ended."""
 
+import contextlib
 import json
 import os
 import select
@@ -75,11 +76,12 @@ class Worker:
     def send(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when the process has ended meanwhile."""
         if self.status is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def die_at(self, point: str) -> None:
         """Let the worker kill itself when it gets to this point."""
-        self.doom_file.parent.mkdir(exist_ok=True)
+        self.doom_file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.doom_file.with_suffix(".partial")
         partial.write_text(point)
         partial.replace(self.doom_file)
@@ -92,10 +94,12 @@ class Fleet:
         self.workers: dict[str, Worker] = {}
         self._buffer = b""
 
-    def start(self, surroundings: Surroundings) -> Worker:
-        """Start a worker, and return when its process is there."""
+    def start(self, surroundings: Surroundings, *, doom: str | None = None) -> Worker:
+        """Start a worker, to die at a named point or not, and return when its process is there."""
         worker = Worker(uuid.uuid4().hex, surroundings)
         self.workers[worker.id] = worker
+        if doom is not None:
+            worker.die_at(doom)
         order = {
             "worker_id": worker.id,
             "storage": surroundings.storage,
@@ -132,6 +136,13 @@ class Fleet:
             for line in lines:
                 self._note(json.loads(line))
             timeout_s = 0.0
+
+    def end_all(self) -> None:
+        """Kill -9 every worker that still lives."""
+        for worker in self.workers.values():
+            worker.send(signal.SIGKILL)
+        for worker in self.workers.values():
+            self.wait(worker, 30)
 
     def wait(self, worker: Worker, timeout_s: float) -> int:
         """Return the worker's exit status.

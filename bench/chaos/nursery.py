@@ -12,7 +12,9 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import tuner.training.checkpoint
@@ -24,7 +26,7 @@ from chaos.points import Doom, wrap_product
 from tuner.finals.study_data import load_search_data
 from tuner.logs import configure_logging
 from tuner.settings import Settings
-from tuner.spaces.registry import Space
+from tuner.spaces.space import Space
 from tuner.studies.definition import make_definition
 from tuner.training.backend import load_backend
 from tuner.workers.process import run_worker
@@ -110,8 +112,9 @@ def _become_worker(order: dict[str, Any]) -> NoReturn:
 def _redirect(log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, number in ((nothing, 0), (target, 1), (target, 2)):
+    # A worker drains when its standard input ends, as it would with its pool: this pipe never does.
+    endless, _ = os.pipe()
+    for source, number in ((endless, 0), (target, 1), (target, 2)):
         os.dup2(source, number)
 
 
@@ -129,12 +132,18 @@ def _enter_surroundings(order: dict[str, Any]) -> None:
 def _train_synthetically(epoch_s: float) -> None:
     space = Space(name="synthetic", description="", build=synthetic.build, help={})
     # Each in the module that calls it: the rest of the run is the product's.
-    tuner.workers.trial.open_space = lambda _name: space
-    tuner.training.run.why_not_whole_epochs = lambda _model: None
-    tuner.training.run.open_epoch_program = lambda model, _data, plan: synthetic.Program(
-        model, seed=plan.seed, epoch_s=epoch_s
-    )
-    tuner.training.checkpoint.read_variable = lambda variable: variable.value.copy()
+    replacements: list[tuple[ModuleType, str, Callable[..., Any]]] = [
+        (tuner.workers.trial, "open_space", lambda _name: space),
+        (tuner.training.run, "why_not_whole_epochs", lambda _model: None),
+        (
+            tuner.training.run,
+            "open_epoch_program",
+            lambda model, _data, plan: synthetic.Program(model, seed=plan.seed, epoch_s=epoch_s),
+        ),
+        (tuner.training.checkpoint, "read_variable", lambda variable: variable.value.copy()),
+    ]
+    for module, name, replacement in replacements:
+        setattr(module, name, replacement)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,8 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
 
     _wrap(tuner.workers.loop, "claim_slot", claim)
     _wrap(tuner.workers.trial, "open_trial", open_trial)
-    _wrap(tuner.workers.loop, "reap_expired_leases", reap)
+    for module in (tuner.workers.loop, tuner.workers.reporter):
+        _wrap(module, "reap_expired_leases", reap)
     _wrap(OutlastingStorage, "set_trial_param", set_param)
 
 

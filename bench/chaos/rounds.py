@@ -24,7 +24,7 @@ _TICK_S = 0.03
 #: Share of killed workers that are known to be dead at once, as to a pool on their machine; other leases expire.
 _KNOWN_DEAD = 0.5
 #: The study must be done in this time, whatever happens to it.
-_LIMIT_S = 900.0
+_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from tuner.errors import TunerError
 from tuner.studies.outages import Contact, give_up_on_silence
 from tuner.studies.outlasting import OutlastingStorage
 from tuner.studies.schema import SCHEMA_REVISION
+from tuner.studies.single_creation import SingleCreationStorage
 
 #: Any constant does; this one is `tuner` in ASCII.
 _SCHEMA_LOCK_KEY = 0x74756E6572
@@ -101,9 +102,7 @@ def open_storage(url: str, *, patience_s: float = 0.0) -> Storage:
     try:
         contact.outlast(lambda: _prepare_schema(target, engine_kwargs))
         rdb = contact.outlast(
-            lambda: optuna.storages.RDBStorage(
-                _optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=True
-            )
+            lambda: SingleCreationStorage(_optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=True)
         )
     except DBAPIError as error:
         raise StorageUnreachableError(url, _reason(error)) from error
