@@ -86,6 +86,14 @@ class ArtifactStore:
 
 
 def _write_durably(target: Path, content: bytes) -> None:
+    try:
+        _write_once(target, content)
+    except FileNotFoundError:
+        # The folder was removed meanwhile: a worker that lost its slot writes where its successor has tidied up.
+        _write_once(target, content)
+
+
+def _write_once(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_PARTIAL}")
     try:

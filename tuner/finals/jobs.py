@@ -43,8 +43,13 @@ class JobContext:
     @property
     def checkpoint(self) -> Checkpoint:
         """Where the slot's training is kept until its outcome is stored."""
-        folder = f"{self.study.name}/checkpoints/slot-{self.lease.slot_id}"
+        folder = f"{checkpoints_folder(self.study)}/slot-{self.lease.slot_id}"
         return Checkpoint(self.artifacts, folder, writer=self.lease.token)
+
+
+def checkpoints_folder(study: Study) -> str:
+    """Return where the checkpoints of a study's unfinished slots are."""
+    return f"{study.name}/checkpoints"
 
 
 def run_confirmation(context: JobContext) -> dict[str, Any]:

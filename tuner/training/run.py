@@ -4,13 +4,14 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.artifacts import ArtifactNotWrittenError
 from tuner.errors import TunerError
 from tuner.training.annealing import AnnealingError, LearningRates, start_annealing
 from tuner.training.checkpoint import Checkpoint, fingerprint, restore_model, take_snapshot
@@ -102,9 +103,17 @@ def _stored(checkpoint: Checkpoint | None) -> Iterator[None]:
     """See to it that the last snapshot is stored when the run ends, in whatever way."""
     try:
         yield
-    finally:
-        if checkpoint is not None:
-            checkpoint.flush()
+    except BaseException:
+        # What ended the run says more than that its last snapshot could not be stored.
+        with suppress(ArtifactNotWrittenError):
+            _flush(checkpoint)
+        raise
+    _flush(checkpoint)
+
+
+def _flush(checkpoint: Checkpoint | None) -> None:
+    if checkpoint is not None:
+        checkpoint.flush()
 
 
 class TrainingRun:

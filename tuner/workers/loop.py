@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
-from tuner.finals.jobs import JOBS, JobContext, failed_outcome
+from tuner.finals.jobs import JOBS, JobContext, checkpoints_folder, failed_outcome
 from tuner.finals.planning import advance_study
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.lifecycle import Study, find_studies, find_study, stop_study
@@ -116,6 +116,7 @@ class Worker:
             elif self._tidy_up():
                 wait_s = _SHORTEST_WAIT_S
             elif self._settings.until_done and self._nothing_left():
+                self._sweep()
                 return False
             else:
                 self._draining.wait(wait_s)
@@ -175,6 +176,12 @@ class Worker:
 
     def _nothing_left(self) -> bool:
         return all(study.state in {"done", "stopped"} for study in self._studies())
+
+    def _sweep(self) -> None:
+        """Remove checkpoints that a worker which died between storing an outcome and tidying up left behind."""
+        for study in self._studies():
+            if study.state == "done":
+                self._settings.artifacts.delete(checkpoints_folder(study))
 
     def _studies(self) -> list[Study]:
         return find_studies(self._storage, self._settings.studies)
