@@ -43,6 +43,13 @@ class Contact:
         self._lock = threading.Lock()
         self._since: float | None = time.monotonic()
 
+    def __getstate__(self) -> dict[str, float]:
+        # Optuna hands storages to other processes; a lock and a contact are this process' own.
+        return {"patience_s": self.patience_s}
+
+    def __setstate__(self, state: dict[str, float]) -> None:
+        self.__init__(state["patience_s"])  # type: ignore[misc] # begun anew, as in a new process
+
     @property
     def is_lost(self) -> bool:
         return self._since is None
