@@ -79,10 +79,14 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill -9 the server and all its processes, as a lost machine would."""
         if self._process:
-            # Children first: a postmaster that is gone leaves them behind, and no other one could start meanwhile.
-            for process in psutil.Process(self._process.pid).children(recursive=True):
-                with _may_be_gone():
-                    process.kill()
+            with _may_be_gone():
+                postmaster = psutil.Process(self._process.pid)
+                # Children first: a postmaster that is gone leaves them behind, and no other one could start meanwhile.
+                # And stopped, for it starts new ones in place of those that crashed.
+                postmaster.suspend()
+                for process in postmaster.children(recursive=True):
+                    with _may_be_gone():
+                        process.kill()
         self._signal_and_wait(signal.SIGKILL)
 
     def restart(self) -> None:
