@@ -164,13 +164,13 @@ def _curves_are_undisturbed(evidence: Evidence) -> Iterator[str]:
 def _resumptions_from_too_early(evidence: Evidence) -> Iterator[str]:
     durable: dict[int, int] = defaultdict(int)
     at_claim: dict[tuple[int, int], int] = {}
-    for entry in evidence.of("stored", "claimed", "resumed"):
+    for entry in _of_the_newest_tokens(evidence, "stored", "claimed", "resumed"):
         slot = entry["slot"]
         if entry.event == "stored":
             durable[slot] = max(durable[slot], entry["epoch"])
         elif entry.event == "claimed":
             at_claim[slot, entry["token"]] = durable[slot]
-        elif entry["epoch"] < at_claim.get((slot, entry["token"]), 0):
+        elif entry["epoch"] < at_claim[slot, entry["token"]]:
             yield (
                 f"slot {slot}, token {entry['token']}: went on after epoch {entry['epoch']}, "
                 f"stored was {at_claim[slot, entry['token']]}"
@@ -179,13 +179,24 @@ def _resumptions_from_too_early(evidence: Evidence) -> Iterator[str]:
 
 def _epochs_trained_too_often(evidence: Evidence) -> Iterator[str]:
     trained: dict[int, list[int]] = defaultdict(list)
-    for entry in evidence.of("trained"):
-        trained[entry["slot"]].append(entry["epoch"])
+    for entry in _of_the_newest_tokens(evidence, "trained", "claimed"):
+        if entry.event == "trained":
+            trained[entry["slot"]].append(entry["epoch"])
     claims = Counter(entry["slot"] for entry in evidence.of("claimed"))
     for slot, epochs in trained.items():
         again = len(epochs) - len(set(epochs))
         if again > claims[slot] - 1:
             yield f"slot {slot}: {again} epochs trained again after {claims[slot] - 1} interruptions"
+
+
+def _of_the_newest_tokens(evidence: Evidence, *events: str) -> Iterator[Entry]:
+    """Yield the entries without those of a worker that another one has replaced: what it does counts for nothing."""
+    newest: dict[int, int] = defaultdict(int)
+    for entry in evidence.of(*events):
+        if entry.event == "claimed":
+            newest[entry["slot"]] = entry["token"]
+        if entry["token"] == newest[entry["slot"]]:
+            yield entry
 
 
 def _no_file_is_left(evidence: Evidence) -> Iterator[str]:

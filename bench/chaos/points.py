@@ -4,6 +4,7 @@ import functools
 import os
 import signal
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,15 +92,18 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
         journal.note("opened", **_place(doom), trial=trial.number, reported=sorted(reported))
         return trial, reported
 
+    reaping = threading.local()
+
     def strike_before_commit(_connection: Any) -> None:
-        doom.strike("while-reaping")
+        if getattr(reaping, "is_under_way", False):
+            doom.strike("while-reaping")
 
     def reap(original: Callable[..., Any], storage: Any, **kwargs: Any) -> Any:
-        sa.event.listen(storage.engine, "commit", strike_before_commit)
+        reaping.is_under_way = True
         try:
             n_reaped = original(storage, **kwargs)
         finally:
-            sa.event.remove(storage.engine, "commit", strike_before_commit)
+            reaping.is_under_way = False
         if n_reaped:
             journal.note("reaped", n=n_reaped)
         return n_reaped
@@ -108,6 +112,7 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
         original(*args)
         doom.strike("mid-draw")
 
+    sa.event.listen(sa.Engine, "commit", strike_before_commit)
     _wrap(tuner.workers.loop, "claim_slot", claim)
     _wrap(tuner.workers.trial, "open_trial", open_trial)
     for module in (tuner.workers.loop, tuner.workers.reporter):

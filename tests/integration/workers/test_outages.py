@@ -1,0 +1,69 @@
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chaos.fleet import Fleet, Surroundings
+from chaos.studies import insert_chaos_study
+from postgres import PostgresServer
+from waiting import events, wait_for_epochs, wait_until
+
+from tuner.studies.storage import open_storage
+
+LEASE_S = 3.0
+
+
+@pytest.mark.parametrize("outage_s", [1.5, 10.0])
+def test_an_outage_ends_no_trial_and_leases_are_renewed_within_5_s(
+    fleet: Fleet, own_postgres_server: PostgresServer, tmp_path: Path, outage_s: float
+) -> None:
+    url = own_postgres_server.url(own_postgres_server.create_database())
+    with open_storage(url) as storage:
+        insert_chaos_study(storage, trials=3, epochs=1000)
+    surroundings = Surroundings(storage=url, folder=tmp_path, studies=["chaos"], lease_s=LEASE_S, epoch_s=0.2)
+    workers = [fleet.start(surroundings) for _ in range(3)]
+    wait_for_epochs(fleet, workers, 3)
+
+    own_postgres_server.kill()
+    time.sleep(outage_s)
+    trained_before = [len(events(worker, "trained")) for worker in workers]
+    own_postgres_server.start()
+    back = time.monotonic()
+    wait_until(
+        lambda: all(any(float(str(entry["at"])) > back for entry in events(worker, "renewed")) for worker in workers),
+        timeout_s=5,
+    )
+    wait_until(
+        lambda: all(
+            len(events(worker, "reported")) >= trained for worker, trained in zip(workers, trained_before, strict=True)
+        )
+    )
+
+    # 0.2 s an epoch: training went on for most of the outage.
+    assert min(trained_before) > outage_s / 0.2 / 2
+    assert [len(events(worker, "claimed")) for worker in workers] == [1, 1, 1]
+    assert [len(events(worker, "refused")) for worker in workers] == [0, 0, 0]
+    for worker in workers:
+        reported = [entry["epoch"] for entry in events(worker, "reported")]
+        assert reported == list(range(1, len(reported) + 1))
+
+
+def test_a_peer_that_stalls_for_longer_than_a_lease_ends_no_trial(
+    fleet: Fleet, insert: Callable[..., object], surround: Callable[..., Surroundings], proxy: object, postgres_url: str
+) -> None:
+    insert(trials=2, epochs=1000)
+    surroundings = surround(storage=proxy.url(postgres_url), lease_s=LEASE_S, epoch_s=0.2)  # type: ignore[attr-defined]
+    trainers = [fleet.start(surroundings) for _ in range(2)]
+    wait_for_epochs(fleet, trainers, 3)
+    idler = fleet.start(surroundings)
+    wait_until(lambda: bool(events(idler, "started")), fleet=fleet)
+    # As long as it needs to be allowed to reap.
+    time.sleep(LEASE_S + 1)
+
+    proxy.hold()  # type: ignore[attr-defined]
+    time.sleep(8)
+    proxy.release()  # type: ignore[attr-defined]
+    time.sleep(LEASE_S + 3)
+
+    assert [len(events(worker, "claimed")) for worker in (*trainers, idler)] == [1, 1, 0]
+    assert [len(events(worker, "refused")) for worker in trainers] == [0, 0]

@@ -1,0 +1,66 @@
+import signal
+import time
+from collections.abc import Callable
+
+from chaos.fleet import Fleet, Surroundings
+from waiting import events, wait_for_epochs, wait_until
+
+from tuner.studies.fleet import read_progress
+from tuner.studies.lifecycle import Study
+from tuner.studies.reading import read_slots
+from tuner.studies.storage import Storage
+
+
+def test_a_worker_stopped_for_three_leases_writes_nothing_when_it_goes_on(
+    fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings], storage: Storage
+) -> None:
+    study = insert(trials=1, epochs=40)
+    surroundings = surround(lease_s=1.0, epoch_s=0.1)
+    late = fleet.start(surroundings)
+    wait_for_epochs(fleet, [late], 3)
+    successor = fleet.start(surroundings)
+
+    late.send(signal.SIGSTOP)
+    time.sleep(3)
+    n_before = len(late.entries)
+    late.send(signal.SIGCONT)
+    statuses = [fleet.wait(worker, 60) for worker in (successor, late)]
+
+    (row,) = read_slots(storage, study.id)
+    written = {entry.event for entry in late.entries[n_before:]} & {"renewed", "reported", "ended"}
+    assert statuses == [0, 0]
+    assert written == set()
+    assert events(late, "refused")
+    assert row.workers == [late.id, successor.id]
+    assert [path for path in surroundings.artifacts.rglob("*") if path.is_file()] == []
+
+
+def test_sigterm_frees_the_slot_within_10_s_and_counts_no_attempt(
+    fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings], storage: Storage
+) -> None:
+    study = insert(trials=1, epochs=1000)
+    worker = fleet.start(surround(epoch_s=0.1))
+    wait_for_epochs(fleet, [worker], 3)
+
+    worker.send(signal.SIGTERM)
+    status = fleet.wait(worker, 10)
+
+    (row,) = read_slots(storage, study.id)
+    assert status == 143
+    assert (row.state, row.attempts) == ("waiting", 0)
+    assert read_progress(storage, study).waiting == 1
+
+
+def test_sigterm_in_an_epoch_that_is_too_long_frees_the_slot_within_10_s(
+    fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings], storage: Storage
+) -> None:
+    study = insert(trials=1, epochs=2)
+    worker = fleet.start(surround(epoch_s=60.0))
+    wait_until(lambda: bool(events(worker, "resumed")), fleet=fleet)
+
+    worker.send(signal.SIGTERM)
+    status = fleet.wait(worker, 10)
+
+    (row,) = read_slots(storage, study.id)
+    assert status == 143
+    assert (row.state, row.attempts) == ("waiting", 0)
