@@ -3,6 +3,7 @@
 Paths are relative to the store and use `/`. A file is there whole or not at all.
 """
 
+import errno
 import os
 import uuid
 from pathlib import Path
@@ -77,8 +78,13 @@ class ArtifactStore:
     def delete(self, path: str) -> None:
         """Remove a file or a folder with all it holds; nothing happens when it is not there."""
         target = f"{self._root}/{path}"
-        if self._fs.exists(target):
-            self._fs.rm(target, recursive=True)
+        while self._fs.exists(target):
+            try:
+                self._fs.rm(target, recursive=True)
+            except OSError as error:
+                # Another process removes the same folder, or writes into it.
+                if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
+                    raise
 
     def location(self, path: str) -> str:
         """Return where people find the file: an absolute local path, or a URL."""

@@ -210,6 +210,14 @@ def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None
 
 
 @outlasting
+def is_over(storage: Storage, lease: Lease) -> bool:
+    """Say whether nobody will work on the slot any more, its outcome being stored or its study deleted."""
+    with storage.reader.connect() as connection:
+        state = connection.scalar(sa.select(slots.c.state).where(slots.c.id == lease.slot_id))
+    return state in {None, "ended", "done"}
+
+
+@outlasting
 def release_slot(storage: Storage, lease: Lease) -> None:
     """Give an unfinished slot back, for the next worker to go on with; nothing happens when the lease was lost.
 

@@ -24,6 +24,7 @@ from tuner.studies.slots import (
     StudyStoppedError,
     claim_slot,
     end_slot,
+    is_over,
     reap_expired_leases,
     release_slot,
 )
@@ -143,7 +144,9 @@ class Worker:
             end_slot(self._storage, lease, outcome)
         except LeaseLostError as error:
             _log.warning("%s Dropped.", error)
-            context.checkpoint.delete_own()
+            # Nobody may have gone on with it yet: until it is over, the next worker needs what this one has stored.
+            if is_over(self._storage, lease):
+                context.checkpoint.delete()
         except (StudyStoppedError, DrainedError):
             self._give_back(lease)
         except INTERRUPTIONS:

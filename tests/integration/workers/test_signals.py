@@ -8,6 +8,7 @@ from waiting import events, wait_for_epochs, wait_until
 from tuner.studies.fleet import read_progress
 from tuner.studies.lifecycle import Study
 from tuner.studies.reading import read_slots
+from tuner.studies.slots import reap_expired_leases
 from tuner.studies.storage import Storage
 
 
@@ -22,6 +23,7 @@ def test_a_worker_stopped_for_three_leases_writes_nothing_when_it_goes_on(
 
     late.send(signal.SIGSTOP)
     time.sleep(3)
+    wait_until(lambda: bool(events(successor, "claimed")), fleet=fleet)
     n_before = len(late.entries)
     late.send(signal.SIGCONT)
     statuses = [fleet.wait(worker, 60) for worker in (successor, late)]
@@ -64,3 +66,25 @@ def test_sigterm_in_an_epoch_that_is_too_long_frees_the_slot_within_10_s(
     (row,) = read_slots(storage, study.id)
     assert status == 143
     assert (row.state, row.attempts) == ("waiting", 0)
+
+
+def test_a_worker_that_lost_its_slot_to_nobody_leaves_its_checkpoint_for_whoever_comes(
+    fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings], storage: Storage
+) -> None:
+    study = insert(trials=1, epochs=40)
+    surroundings = surround(lease_s=1.0, epoch_s=0.1)
+    late = fleet.start(surroundings)
+    wait_for_epochs(fleet, [late], 5)
+
+    late.send(signal.SIGSTOP)
+    time.sleep(1.5)
+    # What any worker's reaping does; none is there to go on with it.
+    reap_expired_leases(storage, ttl_s=1.0)
+    late.send(signal.SIGCONT)
+    status = fleet.wait(late, 60)
+
+    (row,) = read_slots(storage, study.id)
+    resumed = [entry["epoch"] for entry in events(late, "resumed")]
+    assert status == 0
+    assert (row.state, row.workers) == ("done", [late.id, late.id])
+    assert int(str(resumed[1])) >= 5
