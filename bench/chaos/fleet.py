@@ -36,6 +36,8 @@ class Surroundings:
     seed: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     clock_offset_s: float = 0.0
+    #: No file may grow beyond this, as on a full disk; 0 for no limit.
+    file_limit_bytes: int = 0
     #: Folders from which the space is imported.
     import_from: Sequence[str] = ()
 
@@ -116,6 +118,7 @@ class Fleet:
             "until_done": surroundings.until_done,
             "environment": dict(surroundings.environment),
             "clock_offset_s": surroundings.clock_offset_s,
+            "file_limit_bytes": surroundings.file_limit_bytes,
             "import_from": list(surroundings.import_from),
         }
         assert self._process.stdin  # noqa: S101 - it is a pipe

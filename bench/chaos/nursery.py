@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import select
 import signal
 import sys
@@ -119,10 +120,12 @@ def _redirect(log: Path) -> None:
 
 
 def _enter_surroundings(order: dict[str, Any]) -> None:
-    """Take on the time zone and the wrong clock that the order names."""
+    """Take on the time zone, the wrong clock and the full disk that the order names."""
     os.environ.update(order["environment"])
     time.tzset()
     sys.path[:0] = order["import_from"]
+    if order["file_limit_bytes"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit_bytes"],) * 2)
     offset_s = order["clock_offset_s"]
     if offset_s:
         right_time = time.time

@@ -1,0 +1,98 @@
+"""What becomes of a trial and its worker when a person's builder, the device or the disk fails; on real Keras."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos.fleet import Fleet, Surroundings
+from optuna.trial import TrialState
+
+from tuner.studies.lifecycle import Study
+from tuner.studies.reading import read_slots
+from tuner.studies.storage import Storage
+
+HERE = str(Path(__file__).parent)
+SMALL = ["search.train_images=100", "search.batch_size=64"]
+
+
+@pytest.fixture
+def run(fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings]) -> Callable[..., Any]:
+    """Search with a builder of this folder until the study is done, and return the study and the workers' statuses."""
+
+    def run_study(builder: str, *overrides: str, **changes: Any) -> tuple[Study, list[int]]:
+        study = insert(trials=1, epochs=4, space=f"failing_builders:{builder}", overrides=[*SMALL, *overrides])
+        surroundings = surround(real_keras=True, import_from=[HERE], lease_s=1.0, **changes)
+        statuses = []
+        while not statuses or statuses[-1] not in {0, 1}:
+            statuses.append(fleet.wait(fleet.start(surroundings), 120))
+            assert len(statuses) < 8
+        return study, statuses
+
+    return run_study
+
+
+@pytest.mark.parametrize(
+    ("builder", "kind", "message"),
+    [
+        ("memory_error", "out_of_memory", "no room for this net"),
+        ("backend_out_of_memory", "out_of_memory", "memory"),
+        ("nan_loss", "nan_loss", "The loss became nan in epoch 1"),
+        ("exception_in_build", "builder_error", "no such layer"),
+        ("exception_in_epoch_3", "training_error", "broken in epoch 3"),
+    ],
+)
+def test_a_failure_has_a_kind_and_its_worker_lives_on(
+    run: Callable[..., Any], storage: Storage, builder: str, kind: str, message: str
+) -> None:
+    study, statuses = run(builder)
+
+    (row,) = read_slots(storage, study.id)
+    (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
+    assert statuses == [0]
+    assert (row.outcome["state"], row.outcome["failure"]["kind"]) == ("failed", kind)
+    assert message in row.outcome["failure"]["message"]
+    assert trial.state == TrialState.FAIL
+
+
+def test_a_trial_whose_workers_exit_before_their_first_epoch_fails_after_three(
+    run: Callable[..., Any], storage: Storage
+) -> None:
+    study, statuses = run("exit_in_first_epoch")
+
+    (row,) = read_slots(storage, study.id)
+    assert statuses == [9, 9, 9, 0]
+    assert row.outcome["failure"]["kind"] == "worker_died"
+
+
+def test_a_trial_whose_workers_exit_later_goes_on_from_their_last_epoch(
+    run: Callable[..., Any], storage: Storage
+) -> None:
+    study, statuses = run("exit_in_second_epoch")
+
+    (row,) = read_slots(storage, study.id)
+    assert statuses == [9, 9, 9, 0]
+    assert row.outcome["state"] == "complete"
+    assert [epoch["epoch"] for epoch in row.outcome["curve"]] == [1, 2, 3, 4]
+
+
+def test_an_endless_epoch_ends_with_its_process_and_the_trial_fails(run: Callable[..., Any], storage: Storage) -> None:
+    study, statuses = run("endless_epoch", "search.trial_timeout_s=1.0")
+
+    (row,) = read_slots(storage, study.id)
+    assert statuses == [75, 0]
+    assert row.outcome["failure"]["kind"] == "timeout"
+
+
+def test_a_full_disk_gives_the_slot_back_and_says_what_to_do(
+    run: Callable[..., Any], storage: Storage, tmp_path: Path
+) -> None:
+    # As on a full disk, writing fails in the middle of a checkpoint; journal and log stay smaller.
+    study, statuses = run("healthy", file_limit_bytes=20_000)
+
+    (row,) = read_slots(storage, study.id)
+    log = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
+    assert statuses == [1]
+    assert (row.state, row.attempts) == ("waiting", 0)
+    assert "Make room there" in log
+    assert [path for path in tmp_path.rglob("*.partial") if path.is_file()] == []
