@@ -6,7 +6,6 @@ from pathlib import Path
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import Split, split_stratified, take_stratified
-from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition
 from tuner.training.plan import TrainingData
@@ -50,17 +49,6 @@ def load_final_data(definition: StudyDefinition, *, data_dir: Path, data_sha256:
         return TrainingData(train=_load(definition, data_dir, data_sha256), validation=None)
     split = _split(definition, data_dir, data_sha256)
     return TrainingData(train=split.train, validation=split.validation)
-
-
-def check_test_set(definition: StudyDefinition, *, data_dir: Path) -> None:
-    """Read a dataset's own test set and forget it, so that a study learns before its search that it can be tested.
-
-    Raises:
-        TunerError: It cannot be read, has labels outside the classes, or images of another format.
-    """
-    resize = definition.data.resize
-    if open_dataset(definition.dataset, data_dir=data_dir, resize=resize).has_test_set:
-        load_test_set(definition.dataset, data_dir=data_dir, resize=resize)
 
 
 def _load(definition: StudyDefinition, data_dir: Path, data_sha256: str) -> LabelledImages:

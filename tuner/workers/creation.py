@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
-from tuner.finals.study_data import check_test_set
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
@@ -24,17 +23,15 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     """Check the definition against its dataset and space, then store the study.
 
     Raises:
-        TunerError: The dataset cannot be read or split, its test set does not belong to it, the space is unknown or
-            does not build, a fixed value is not one of the space's, the sampler or pruner cannot work so, or the name
-            is taken.
+        TunerError: The dataset cannot be read or split, the space is unknown or does not build, a fixed value is not
+            one of the space's, the sampler or pruner cannot work so, or the name is taken.
     """
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
     space = open_space(definition.space)
     images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
-    check_test_set(definition, data_dir=data_dir)
-    declared_parameters(space, images.image_format, fixed=definition.fixed)
+    declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
     make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
     make_pruner(definition.search)
     return insert_study(
@@ -42,6 +39,10 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
         definition,
         class_names=images.class_names,
         provenance={**recorded_versions(), "data_sha256": images.content_hash()},
+        # A grid has its own first combination.
+        first_trial={parameter.optuna_name: parameter.optuna_default for parameter in declared}
+        if definition.search.start_with_defaults and definition.search.sampler != "grid"
+        else {},
     )
 
 
