@@ -24,15 +24,16 @@ _log = logging.getLogger(__name__)
 #: Seconds that training waits for the decision on an epoch, while the database answers.
 _DECISION_S = 2.0
 
-#: After these nothing more can be passed on.
-_FINAL = (LeaseLostError, *STORAGE_ERRORS)
-
 #: Passes a result on; returns whether the trial should be pruned.
 PassOn = Callable[[EpochResult], bool]
 
 
 class PrunedError(Exception):
     """The pruner gave the trial up."""
+
+
+#: With these, or without any, results that wait are still passed on.
+_NOT_FINAL = (PrunedError, StudyStoppedError, type(None))
 
 
 class Reporter:
@@ -97,9 +98,9 @@ class Reporter:
             DBAPIError: The database was away for longer than patience allows.
         """
         with self._changed:
-            while self._results and not isinstance(self._verdict, _FINAL):
+            while self._results and isinstance(self._verdict, _NOT_FINAL):
                 self._changed.wait()
-            if isinstance(self._verdict, _FINAL):
+            if self._verdict is not None and not isinstance(self._verdict, _NOT_FINAL):
                 raise self._verdict
 
     def _run(self) -> None:
@@ -119,7 +120,7 @@ class Reporter:
                 if is_due:
                     # Also while nobody asks for work: a vanished worker's trial must not wait for the end of a queue.
                     reap_expired_leases(self._storage, ttl_s=self._ttl_s)
-            except (LeaseLostError, StudyStoppedError, PrunedError, *STORAGE_ERRORS) as verdict:
+            except Exception as verdict:  # noqa: BLE001 - the training thread raises it
                 self._conclude(lease, verdict)
             if result is not None:
                 self._done_with(lease)
