@@ -43,9 +43,10 @@ def main() -> None:
                 lease_s=arguments.lease_s,
                 epoch_s=arguments.epoch_s,
                 real_keras=arguments.real_keras,
+                sqlite=arguments.sqlite,
             )
             folder = Path(tempfile.mkdtemp(prefix=f"tuner-chaos-{seed}-"))
-            verdict = _run(settings, fleet, folder, sqlite=arguments.sqlite, url=arguments.storage)
+            verdict = _run(settings, fleet, folder, url=arguments.storage)
             _print(settings, verdict, folder)
             failed |= bool(verdict.violations)
             if not verdict.violations and not arguments.keep:
@@ -76,9 +77,9 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
-def _run(settings: RoundSettings, fleet: Fleet, folder: Path, *, sqlite: bool, url: str | None) -> Verdict:
+def _run(settings: RoundSettings, fleet: Fleet, folder: Path, *, url: str | None) -> Verdict:
     expected = _calm_curves(settings, fleet, folder / "calm") if settings.real_keras else None
-    if sqlite or url:
+    if settings.sqlite or url:
         return run_round(settings, fleet, url=url or f"sqlite:///{folder}/tuner.db", folder=folder, expected=expected)
     with _postgres() as (server, direct), FaultyProxy(server.port) as proxy:
         return run_round(settings, fleet, url=direct, folder=folder, server=server, proxy=proxy, expected=expected)

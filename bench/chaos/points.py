@@ -87,6 +87,10 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
             doom.strike("after-claim")
         return lease
 
+    def register(original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
+        journal.note("registered")
+
     def open_trial(original: Callable[..., Any], *args: Any) -> Any:
         trial, reported = original(*args)
         journal.note("opened", **_place(doom), trial=trial.number, reported=sorted(reported))
@@ -113,6 +117,7 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
         doom.strike("mid-draw")
 
     sa.event.listen(sa.Engine, "commit", strike_before_commit)
+    _wrap(tuner.workers.loop, "register_worker", register)
     _wrap(tuner.workers.loop, "claim_slot", claim)
     _wrap(tuner.workers.trial, "open_trial", open_trial)
     for module in (tuner.workers.loop, tuner.workers.reporter):

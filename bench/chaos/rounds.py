@@ -41,6 +41,7 @@ class RoundSettings:
     lease_s: float = 3.0
     epoch_s: float = 1 / 6
     real_keras: bool = False
+    sqlite: bool = False
 
     def command(self) -> str:
         """Return what runs this round again."""
@@ -48,8 +49,8 @@ class RoundSettings:
             f"--{name.replace('_', '-')} {getattr(self, name)}"
             for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s")
         ]
-        keras = ["--real-keras"] if self.real_keras else []
-        return " ".join(["python bench/chaos.py", *flags, f"--workers {self.n_workers}", *keras])
+        switches = [f"--{name.replace('_', '-')}" for name in ("real_keras", "sqlite") if getattr(self, name)]
+        return " ".join(["python bench/chaos.py", *flags, f"--workers {self.n_workers}", *switches])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +142,18 @@ class _Round:
             for seat in seats:
                 self._look_after(seat, faults)
             bringer.undo_due()
-            watch.look(calm_s=time.monotonic() - self._last_disturbance)
+            watch.look(calm_s=time.monotonic() - max(self._last_disturbance, self._oldest_start(seats)))
             self._bring_due(faults, bringer, seats, watch.n_ended / settings.trials)
             if time.monotonic() > deadline:
                 self._journal.note("stuck", problem=f"the study was not done after {_LIMIT_S:.0f} s")
                 break
         bringer.undo_all()
+
+    def _oldest_start(self, seats: Sequence[_Seat]) -> float:
+        """Return since when there has been a worker that can reap: it must have been in contact for a lease itself."""
+        workers = [seat.worker for seat in seats if seat.worker is not None and not seat.worker.is_stopped]
+        registered = [entry.at for worker in workers for entry in worker.entries if entry.event == "registered"]
+        return min(registered, default=time.monotonic())
 
     def _look_after(self, seat: _Seat, faults: list[Fault]) -> None:
         worker = seat.worker
