@@ -55,6 +55,7 @@ def test_the_version_is_printed(run: Run) -> None:
             "Did you mean 'trials'?",
         ),
         (["study", "create", "--space", "mlp", "--dataset", "digits", "--set", "fixed.unitz=3"], "unitz"),
+        (["study", "create", "--space", "mlp", "--dataset", "digits", "--sampler", "grid"], "learning_rate"),
         (["study", "create", "nowhere.toml"], "nowhere.toml"),
         (["study", "create", "--space", "mlp", "--dataset", "mnist"], "tuner dataset fetch mnist"),
         (["--storage", "postgresql://me:secret@127.0.0.1:1/x", "study", "list"], "Connection refused"),

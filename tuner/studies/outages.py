@@ -92,7 +92,9 @@ class Contact:
                 return
             self._since = None
         reason = str(error.__cause__ or error).strip().splitlines()
-        _log.warning("The database is away (%s).", reason[0] if reason else type(error).__name__)
+        # Without patience the caller says it, in a line of its own.
+        level = logging.WARNING if self.patience_s else logging.DEBUG
+        _log.log(level, "The database is away (%s).", reason[0] if reason else type(error).__name__)
 
     def _note_answer(self) -> None:
         with self._lock:

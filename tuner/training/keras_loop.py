@@ -133,7 +133,9 @@ def fit_with_hypermodel(
         NoEpochReportedError: It called no callback.
     """
     reporter = EpochReporter(begin_epoch, finish_epoch)
-    resume = {"initial_epoch": first_epoch - 1} if first_epoch > 1 else {}
+    options: dict[str, Any] = {"initial_epoch": first_epoch - 1} if first_epoch > 1 else {}
+    if _takes(hypermodel_fit, "verbose"):
+        options["verbose"] = 0
     hypermodel_fit(
         hyperparameters,
         model,
@@ -142,7 +144,7 @@ def fit_with_hypermodel(
         validation_data=_validation_arrays(model, data),
         epochs=plan.epochs,
         callbacks=[reporter],
-        **resume,
+        **options,
     )
     if not reporter.n_epochs:
         raise NoEpochReportedError(
@@ -152,8 +154,12 @@ def fit_with_hypermodel(
 
 def takes_initial_epoch(hypermodel_fit: Callable[..., Any]) -> bool:
     """Say whether this `fit` can go on in the middle of a run."""
+    return _takes(hypermodel_fit, "initial_epoch")
+
+
+def _takes(hypermodel_fit: Callable[..., Any], name: str) -> bool:
     parameters = inspect.signature(hypermodel_fit).parameters.values()
-    return any(parameter.kind is parameter.VAR_KEYWORD or parameter.name == "initial_epoch" for parameter in parameters)
+    return any(parameter.kind is parameter.VAR_KEYWORD or parameter.name == name for parameter in parameters)
 
 
 def _targets(model: keras.Model, images: LabelledImages) -> NDArray[Any]:

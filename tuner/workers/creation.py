@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
 from tuner.studies.pruners import make_pruner
 from tuner.studies.samplers import make_sampler
+from tuner.studies.sections import SearchSection
 from tuner.studies.storage import Storage
-from tuner.workers.bridge import declared_parameters
+from tuner.workers.bridge import DeclaredParameter, declared_parameters
 
 #: Packages whose versions shape a result.
 _RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
@@ -32,6 +35,7 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
     declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
+    _check_grid(definition.search, declared)
     make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
     make_pruner(definition.search)
     return insert_study(
@@ -64,6 +68,30 @@ def _code_hash() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _check_grid(search: SearchSection, declared: Sequence[DeclaredParameter]) -> None:
+    if search.sampler != "grid":
+        return
+    known = {name for parameter in declared for name in (parameter.name, parameter.optuna_name)}
+    unknown = sorted(set(search.grid) - known)
+    if unknown:
+        raise GridValuesError(
+            f"search.grid has values for {', '.join(unknown)}, which the space does not ask for. "
+            f"It asks for: {', '.join(sorted({parameter.name for parameter in declared}))}."
+        )
+    missing = sorted(
+        {
+            parameter.name
+            for parameter in declared
+            if parameter.optuna_values is None and not {parameter.name, parameter.optuna_name} & set(search.grid)
+        }
+    )
+    if missing:
+        raise GridValuesError(
+            f"The sampler grid needs values for the continuous hyperparameters {', '.join(missing)}. "
+            f"Give them, as in `--set search.grid.{missing[0]}=[…]`, or fix them: `--set fixed.{missing[0]}=…`."
+        )
 
 
 def create_or_continue(storage: Storage, definition: StudyDefinition, *, data_dir: Path) -> Study:
