@@ -121,6 +121,7 @@ class FaultBringer:
             victim.is_stopped = True
             self._later.append((time.monotonic() + fault.duration_s, lambda: self._continue(victim)))
         else:
+            victim.is_ending = True
             victim.send(signal.SIGKILL if fault.kind == "kill" else signal.SIGTERM)
         return True
 
@@ -167,7 +168,7 @@ class FaultBringer:
 
 def _may_be_hit(worker: Worker) -> bool:
     """Say whether the worker has work, and its death is not the last one that fails a trial by design."""
-    if worker.status is not None or worker.is_stopped:
+    if worker.status is not None or worker.is_stopped or worker.is_ending:
         return False
     claims = [index for index, entry in enumerate(worker.entries) if entry.event == "claimed"]
     if not claims:

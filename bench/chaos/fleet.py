@@ -60,6 +60,8 @@ class Worker:
         #: As of `Popen.returncode`; None while it lives.
         self.status: int | None = None
         self.is_stopped = False
+        #: Killed or terminated, and perhaps not dead yet.
+        self.is_ending = False
 
     @property
     def doom_file(self) -> Path:

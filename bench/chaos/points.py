@@ -73,6 +73,7 @@ class Doom:
 def wrap_product(journal: Journal, doom: Doom) -> None:
     """Let every function whose effect is to be checked write to the journal, and each named point kill."""
     _wrap_claims(journal, doom)
+    _wrap_reaping(journal, doom)
     _wrap_training(journal, doom)
     _wrap_reports(journal, doom)
     _wrap_endings(journal, doom)
@@ -96,6 +97,17 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
         journal.note("opened", **_place(doom), trial=trial.number, reported=sorted(reported))
         return trial, reported
 
+    def set_param(original: Callable[..., Any], *args: Any) -> Any:
+        original(*args)
+        doom.strike("mid-draw")
+
+    _wrap(tuner.workers.loop, "register_worker", register)
+    _wrap(tuner.workers.loop, "claim_slot", claim)
+    _wrap(tuner.workers.trial, "open_trial", open_trial)
+    _wrap(OutlastingStorage, "set_trial_param", set_param)
+
+
+def _wrap_reaping(journal: Journal, doom: Doom) -> None:
     reaping = threading.local()
 
     def strike_before_commit(_connection: Any) -> None:
@@ -112,17 +124,9 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
             journal.note("reaped", n=n_reaped)
         return n_reaped
 
-    def set_param(original: Callable[..., Any], *args: Any) -> Any:
-        original(*args)
-        doom.strike("mid-draw")
-
     sa.event.listen(sa.Engine, "commit", strike_before_commit)
-    _wrap(tuner.workers.loop, "register_worker", register)
-    _wrap(tuner.workers.loop, "claim_slot", claim)
-    _wrap(tuner.workers.trial, "open_trial", open_trial)
     for module in (tuner.workers.loop, tuner.workers.reporter):
         _wrap(module, "reap_expired_leases", reap)
-    _wrap(OutlastingStorage, "set_trial_param", set_param)
 
 
 def _wrap_training(journal: Journal, doom: Doom) -> None:
