@@ -29,7 +29,7 @@ def folder(done: Path) -> Path:
 def test_the_last_line_names_the_report(folder: Path) -> None:
     report = Path((folder / "stdout").read_text().splitlines()[-1])
 
-    assert (folder / report).read_text().startswith("<!doctype html>")
+    assert (folder / report).read_text().startswith("<!DOCTYPE html>")
 
 
 def test_progress_is_a_line_a_trial_where_there_is_no_terminal(folder: Path) -> None:

@@ -29,6 +29,8 @@ STORAGE_ERRORS = (DBAPIError, PoolTimeoutError, optuna.exceptions.StorageInterna
 
 #: Seconds between two attempts: the first, and the longest. Leases are renewed within 5 s of the database's return.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
+#: An answer that took so many seconds ends a silence, in which others may not have renewed their leases either.
+_SLOW_S = 1.0
 #: Seconds after which a server that keeps the connection open and says nothing counts as gone. Longer than the
 #: statement timeout, with which a living server would have answered.
 SILENCE_S = 25.0
@@ -77,13 +79,14 @@ class Contact:
         return result
 
     def _try(self, call: Callable[[], T]) -> T:
+        started = time.monotonic()
         try:
             result = call()
         except Exception as error:
             if is_outage(error):
                 self._note_loss(error)
             raise
-        self._note_answer()
+        self._note_answer(after_s=time.monotonic() - started)
         return result
 
     def _note_loss(self, error: Exception) -> None:
@@ -96,12 +99,13 @@ class Contact:
         level = logging.WARNING if self.patience_s else logging.DEBUG
         _log.log(level, "The database is away (%s).", reason[0] if reason else type(error).__name__)
 
-    def _note_answer(self) -> None:
+    def _note_answer(self, *, after_s: float) -> None:
         with self._lock:
-            if self._since is not None:
-                return
-            self._since = time.monotonic()
-        _log.info("The database is back.")
+            was_lost = self._since is None
+            if was_lost or after_s > _SLOW_S:
+                self._since = time.monotonic()
+        if was_lost:
+            _log.info("The database is back.")
 
 
 class HasContact(Protocol):

@@ -97,12 +97,6 @@ class Checkpoint:
         """Remove the run's files, those of all writers; may be repeated."""
         self._store.delete(self._folder)
 
-    def delete_own(self) -> None:
-        """Remove this writer's files: the run is another's by now."""
-        for name in self._store.list(self._folder):
-            if name.startswith(f"{self._folder}/{self._writer}-"):
-                self._store.delete(name)
-
     def _read_one(self, name: str, fingerprint: str) -> Snapshot | None:
         try:
             snapshot = _decode(self._store.read(name))

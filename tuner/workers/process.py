@@ -66,7 +66,9 @@ def run_worker(
             worker.drain()
             _log.info("%s: finishing the epoch", signal.Signals(number).name)
             if number == signal.SIGTERM:
-                threading.Timer(_GRACE_S, _leave, [worker]).start()
+                timer = threading.Timer(_GRACE_S, _leave, [worker])
+                timer.daemon = True
+                timer.start()
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, on_signal)

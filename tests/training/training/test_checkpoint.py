@@ -159,23 +159,6 @@ def test_layer_names_do_not_matter_but_shapes_do(digits: TrainingData) -> None:
     assert fingerprint(first, digits, plan) != fingerprint(first, digits, RESUME_PLAN)
 
 
-def test_a_writer_that_lost_the_run_spoils_nothing_of_its_successors(
-    half_run: tuple[Path, TrainingPlan], digits: TrainingData
-) -> None:
-    folder, plan = half_run
-    store = ArtifactStore(str(folder))
-    seed_everything(0)
-    train(build_cnn(), digits, plan, on_epoch=lambda _: None, checkpoint=Checkpoint(store, "run", writer=1))
-    late = Checkpoint(store, "run", writer=0)
-
-    late.delete_own()
-
-    # The successor trained epoch 3 alone.
-    assert [file.name for file in (folder / "run").iterdir()] == ["1-odd.npz"]
-    history, _ = resume(folder, plan, digits)
-    assert history.resumed_from == 3
-
-
 def test_a_store_that_refuses_is_told_at_the_next_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file where a folder should be")
     checkpoint = Checkpoint(ArtifactStore(str(tmp_path / "file")), "run")
