@@ -1,6 +1,5 @@
 """From creation to deletion: what may happen to a whole study."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.naming import did_you_mean
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies
@@ -23,10 +23,8 @@ class StudyNotFoundError(TunerError):
     """No study of that name is in this database."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(
-            f"No study named {name!r}.{hint} Known studies: {', '.join(known) or 'none'}. "
+            f"No study named {name!r}.{did_you_mean(name, known)} Known studies: {', '.join(known) or 'none'}. "
             f"Create it with `tuner study create --name {name} --space cnn`."
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from tuner.artifacts import ArtifactStore
+from tuner.errors import RestartNeededError
 from tuner.settings import Settings
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import STORAGE_ERRORS
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 #: Seconds that SIGTERM lets an epoch take to finish; Docker's own patience ends after 10.
 _GRACE_S = 8.0
 #: Please start me again: the database was away for too long, or the process has done its share of work.
-RESTART_STATUS = 75
+RESTART_STATUS = RestartNeededError.exit_status
 #: Seconds that a worker waits for a database that is away; training goes on meanwhile.
 _PATIENCE_S = 3600.0
 

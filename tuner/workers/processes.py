@@ -14,6 +14,7 @@ from typing import IO
 
 import psutil
 
+from tuner.errors import RestartNeededError
 from tuner.workers.shares import DeviceShare
 
 _log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 #: Statuses with which a worker ends for good: done, drained by SIGINT, drained by SIGTERM.
 _FINAL_STATUSES = {0, 130, 143}
 #: A fresh process should go on at once.
-RESTART_STATUS = 75
+RESTART_STATUS = RestartNeededError.exit_status
 #: A worker that lived for less long failed at its start.
 _SHORT_LIFE_S = 30.0
 #: Starts in a row that may fail, before the pool gives the share up.

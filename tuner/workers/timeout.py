@@ -7,14 +7,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tuner.errors import TunerError
+from tuner.errors import RestartNeededError, TunerError
 
 _log = logging.getLogger(__name__)
 
 #: Seconds after the limit in which the epoch may finish by itself.
 _GRACE_S = 5.0
 #: The process is in an unknown state; the pool starts a fresh one.
-_RESTART_STATUS = 75
+_RESTART_STATUS = RestartNeededError.exit_status
 
 
 class TrialTimeoutError(TunerError):

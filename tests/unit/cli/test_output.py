@@ -50,4 +50,4 @@ def test_json_has_no_numbers_that_are_none(capsys: pytest.CaptureFixture[str]) -
 def test_speaking_needs_nothing_heavy() -> None:
     command = "import sys, tuner.cli.output; assert not {'rich', 'keras', 'optuna', 'numpy'} & sys.modules.keys()"
 
-    subprocess.run([sys.executable, "-c", command], check=True)
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0

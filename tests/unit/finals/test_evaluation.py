@@ -119,4 +119,4 @@ def test_reading_predictions_needs_no_keras() -> None:
     modules = "tuner.finals.evaluation, tuner.finals.ensemble, tuner.finals.intervals"
     command = f"import sys, {modules}; assert not {{'keras', 'tensorflow', 'optuna'}} & sys.modules.keys()"
 
-    subprocess.run([sys.executable, "-c", command], check=True)
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
