@@ -120,7 +120,7 @@ def test_a_study_whose_builder_keeps_failing_stops_with_the_reason(run: Run, fol
     assert shown["trials"]["failed"] == 5
     assert "no such layer" in shown["stop_reason"]
     assert shown["failures"][0]["kind"] == "builder_error"
-    assert "no such layer" in run("trial", "show", "b", "0").stdout
+    assert "no such layer" in run("trial", "show", "b", "1").stdout
 
 
 def test_a_builder_that_fails_at_once_creates_no_study(run: Run, folder: Path) -> None:

@@ -134,18 +134,21 @@ def fit_with_hypermodel(
     """
     reporter = EpochReporter(begin_epoch, finish_epoch)
     options: dict[str, Any] = {"initial_epoch": first_epoch - 1} if first_epoch > 1 else {}
-    if _takes(hypermodel_fit, "verbose"):
-        options["verbose"] = 0
-    hypermodel_fit(
-        hyperparameters,
-        model,
-        _pictures(data.train),
-        _targets(model, data.train),
-        validation_data=_validation_arrays(model, data),
-        epochs=plan.epochs,
-        callbacks=[reporter],
-        **options,
-    )
+    # `verbose` is the person's to pass; Keras' progress bars would break the worker's own lines.
+    keras.config.disable_interactive_logging()
+    try:
+        hypermodel_fit(
+            hyperparameters,
+            model,
+            _pictures(data.train),
+            _targets(model, data.train),
+            validation_data=_validation_arrays(model, data),
+            epochs=plan.epochs,
+            callbacks=[reporter],
+            **options,
+        )
+    finally:
+        keras.config.enable_interactive_logging()
     if not reporter.n_epochs:
         raise NoEpochReportedError(
             "The HyperModel's fit reported no epoch. Expected it to pass its callbacks on: model.fit(..., **kwargs)."
@@ -154,12 +157,8 @@ def fit_with_hypermodel(
 
 def takes_initial_epoch(hypermodel_fit: Callable[..., Any]) -> bool:
     """Say whether this `fit` can go on in the middle of a run."""
-    return _takes(hypermodel_fit, "initial_epoch")
-
-
-def _takes(hypermodel_fit: Callable[..., Any], name: str) -> bool:
     parameters = inspect.signature(hypermodel_fit).parameters.values()
-    return any(parameter.kind is parameter.VAR_KEYWORD or parameter.name == name for parameter in parameters)
+    return any(parameter.kind is parameter.VAR_KEYWORD or parameter.name == "initial_epoch" for parameter in parameters)
 
 
 def _targets(model: keras.Model, images: LabelledImages) -> NDArray[Any]:
