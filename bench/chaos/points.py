@@ -93,9 +93,9 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
         journal.note("registered")
 
     def open_trial(original: Callable[..., Any], *args: Any) -> Any:
-        trial, reported = original(*args)
-        journal.note("opened", **_place(doom), trial=trial.number, reported=sorted(reported))
-        return trial, reported
+        trial, scores = original(*args)
+        journal.note("opened", **_place(doom), trial=trial.number)
+        return trial, scores
 
     def set_param(original: Callable[..., Any], *args: Any) -> Any:
         original(*args)
@@ -161,18 +161,15 @@ def _wrap_reports(journal: Journal, doom: Doom) -> None:
         doom.strike("after-checkpoint")
         original(reporter, result)
 
-    def report(original: Callable[..., Any], storage: Any, trial_id: int, step: int, value: float) -> None:
-        original(storage, trial_id, step, value)
-        doom.strike("mid-report")
-        doom.spare()
-        journal.note("reported", **_place(doom), epoch=step, value=value)
-
     def renew(original: Callable[..., Any], storage: Any, lease: Lease, **kwargs: Any) -> None:
         _noting_refusal(journal, "renewal", lease, lambda: original(storage, lease, **kwargs))
+        for epoch, value in (kwargs.get("scores") or {}).items():
+            doom.strike("mid-report")
+            doom.spare()
+            journal.note("reported", **_place(doom), epoch=epoch, value=value)
         journal.note("renewed", slot=lease.slot_id, token=lease.token, epoch=kwargs["epoch"])
 
     _wrap(Reporter, "finish_epoch", hand_over)
-    _wrap(OutlastingStorage, "set_trial_intermediate_value", report)
     _wrap(tuner.workers.reporter, "renew_lease", renew)
 
 

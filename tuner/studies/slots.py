@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from tuner.errors import TunerError
 from tuner.studies.outages import outlasting
 from tuner.studies.schema import database_start, database_time, slots, studies
+from tuner.studies.scores import insert_scores
 from tuner.studies.storage import Storage
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
@@ -154,8 +155,24 @@ def bind_trial(storage: Storage, lease: Lease, *, trial_id: int, trial_number: i
 
 
 @outlasting
-def renew_lease(storage: Storage, lease: Lease, *, epoch: int, ttl_s: float = LEASE_TTL_S) -> None:
-    """Hold the slot for another `ttl_s` seconds and note the last finished epoch.
+def renew_lease(
+    storage: Storage,
+    lease: Lease,
+    *,
+    epoch: int,
+    ttl_s: float = LEASE_TTL_S,
+    trial_id: int | None = None,
+    scores: Mapping[int, float] | None = None,
+) -> None:
+    """Hold the slot for another `ttl_s` seconds, note the last finished epoch and store new scores, or none of these.
+
+    Args:
+        storage: The database.
+        lease: What is held.
+        epoch: The last finished epoch, from 1; 0 before it.
+        ttl_s: Seconds from now until it expires.
+        trial_id: The trial that the scores belong to.
+        scores: Validation accuracies by epoch, not stored before.
 
     Raises:
         LeaseLostError: Another worker has the slot.
@@ -174,6 +191,8 @@ def renew_lease(storage: Storage, lease: Lease, *, epoch: int, ttl_s: float = LE
     )
     with storage.engine.begin() as connection:
         if connection.execute(renewal).rowcount:
+            if trial_id is not None and scores:
+                insert_scores(connection, trial_id, scores)
             return
         held = connection.scalar(sa.select(slots.c.id).where(_held(lease)))
     if held is None:

@@ -12,6 +12,7 @@ from tuner.studies.outages import outlasting
 from tuner.studies.pruners import make_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.schema import slots
+from tuner.studies.scores import read_peers
 from tuner.studies.single_creation import SLOT_ATTRIBUTE
 from tuner.studies.slots import Lease, bind_trial
 from tuner.studies.storage import Storage
@@ -19,8 +20,41 @@ from tuner.studies.storage import Storage
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
-def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Trial, frozenset[int]]:
-    """Return the slot's trial in Optuna, created at the first claim, and the epochs that it has reported.
+class TrialScores:
+    """The scores of one running trial, and the decision on each of its epochs. Epochs count from 1."""
+
+    def __init__(
+        self, storage: Storage, study: Study, *, trial_id: int, trial_number: int, stored: Mapping[int, float]
+    ) -> None:
+        self.trial_id = trial_id
+        self._storage, self._study = storage, study
+        self._scores = dict(stored)
+        #: On earlier epochs a worker before this one has decided.
+        self._first_undecided = max(stored, default=1)
+        self._pruner = make_pruner(study.definition.search, study_name=study.name, trial_number=trial_number)
+
+    def decides_after(self, epoch: int) -> bool:
+        """Say whether the trial may be pruned after this epoch."""
+        is_open = self._first_undecided <= epoch < self._study.definition.search.epochs
+        return is_open and self._pruner.decides_after(epoch)
+
+    def unstored(self, scores: Mapping[int, float]) -> dict[int, float]:
+        """Return those of these scores that are not stored yet."""
+        return {epoch: score for epoch, score in scores.items() if epoch not in self._scores}
+
+    def remember(self, stored: Mapping[int, float]) -> None:
+        """Count these scores as stored."""
+        self._scores |= stored
+
+    def should_prune(self, epoch: int) -> bool:
+        """Decide on an epoch whose score was stored, by the scores that all other trials have after it."""
+        peers = read_peers(self._storage, self._study.optuna_study_id, trial_id=self.trial_id, epoch=epoch)
+        own = [self._scores[earlier] for earlier in sorted(self._scores) if earlier <= epoch]
+        return self._pruner.prunes(own, peers)
+
+
+def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Trial, TrialScores]:
+    """Return the slot's trial in Optuna, created at the first claim, and the scores that it has.
 
     Not by `Study.ask`: a worker that died after it and before noting the number would leave a trial that belongs to
     no slot. Here the new trial names its slot from the first moment.
@@ -40,11 +74,14 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
     if lease.trial_id is None:
         bind_trial(storage, lease, trial_id=trial_id, trial_number=stored.number)
     trial = optuna.Trial(open_optuna_study(storage, study, trial_number=stored.number), trial_id)
-    return trial, frozenset(stored.intermediate_values)
+    scores = TrialScores(
+        storage, study, trial_id=trial_id, trial_number=stored.number, stored=stored.intermediate_values
+    )
+    return trial, scores
 
 
 def open_optuna_study(storage: Storage, study: Study, *, trial_number: int) -> optuna.Study:
-    """Return Optuna's study with the sampler and pruner for one trial.
+    """Return Optuna's study with the sampler for one trial.
 
     The sampler's seed comes from the study's seed and the trial's number, so that any worker draws the same values
     from the same history.
@@ -54,7 +91,8 @@ def open_optuna_study(storage: Storage, study: Study, *, trial_number: int) -> o
         study_name=study.name,
         storage=storage.optuna,
         sampler=make_sampler(search, study_seed=study.definition.seed, trial_number=trial_number),
-        pruner=make_pruner(search),
+        # Decisions are ours, see `TrialScores`; Optuna would take the median pruner.
+        pruner=optuna.pruners.NopPruner(),
     )
 
 

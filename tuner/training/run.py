@@ -157,6 +157,10 @@ class TrainingRun:
         """Return the rate of each step; None leaves the optimizer alone."""
         return None if self._rates is None else self._rates.of_epoch(epoch)
 
+    def await_checkpoint(self) -> None:
+        """Wait until the epoch before is stored, so that a death costs no more than the last finished one."""
+        _flush(self._checkpoint)
+
     def finish_epoch(self, epoch: int, logs: Mapping[str, float], duration_s: float) -> None:
         """Keep the result, store the state, tell the caller."""
         refuse_nan_loss(epoch, logs)
@@ -199,6 +203,7 @@ def _train_whole_epochs(run: TrainingRun) -> None:
         )
         logs = program.train_epoch(draws)
         refuse_nan_loss(epoch, logs)
+        run.await_checkpoint()
         logs |= {f"val_{name}": value for name, value in program.validate().items()}
         run.finish_epoch(epoch, logs, time.perf_counter() - started)
     finalize_weights(run.model)

@@ -12,7 +12,7 @@ from tuner.spaces.registry import open_space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
-from tuner.studies.pruners import make_pruner
+from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.sections import SearchSection
 from tuner.studies.storage import Storage
@@ -37,7 +37,7 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
     _check_grid(definition.search, declared)
     make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
-    make_pruner(definition.search)
+    refuse_unknown_pruner(definition.search.pruner)
     return insert_study(
         storage,
         definition,

@@ -1,15 +1,15 @@
 """The thread that speaks to the database while a worker trains: it renews the lease, passes on results, and reaps.
 
-Training never waits for the database. A result is handed over and its pruning decision awaited for a moment; while the
-database is away results queue up, and are passed on in their order when it is back. Only a lost lease, a stopped study
-or a decision to prune ends a trial.
+Training never waits for the database. A result is handed over, and where a pruner decides on it, the decision awaited
+for a moment; other results are passed on together, at most once a second. While the database is away results queue up,
+to be passed on in their order when it is back. Only a lost lease, a stopped study or a decision to prune ends a trial.
 """
 
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,15 +17,15 @@ from tuner.studies.fleet import update_worker
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
+from tuner.studies.trials import TrialScores
 from tuner.training.history import EpochResult
 
 _log = logging.getLogger(__name__)
 
 #: Seconds that training waits for the decision on an epoch, while the database answers.
 _DECISION_S = 2.0
-
-#: Passes a result on; returns whether the trial should be pruned.
-PassOn = Callable[[EpochResult], bool]
+#: Seconds between results on which nobody decides.
+_INTERVAL_S = 1.0
 
 
 class PrunedError(Exception):
@@ -44,10 +44,12 @@ class Reporter:
         self._worker_id = worker_id
         self._ttl_s = ttl_s
         self._lease: Lease | None = None
-        self._pass_on: PassOn | None = None
+        self._scores: TrialScores | None = None
         self._results: deque[EpochResult] = deque()
         self._epoch = 0
         self._verdict: Exception | None = None
+        #: Somebody waits for the results that are queued.
+        self._is_urgent = False
         self._ended = False
         #: Guards all of the above; notified whenever one of them changes.
         self._changed = threading.Condition()
@@ -56,9 +58,9 @@ class Reporter:
     def hold(self, lease: Lease) -> None:
         """Renew this lease from now on."""
         with self._changed:
-            self._lease, self._pass_on = lease, None
+            self._lease, self._scores = lease, None
             self._results.clear()
-            self._epoch, self._verdict = 0, None
+            self._epoch, self._verdict, self._is_urgent = 0, None, False
             self._changed.notify_all()
 
     def let_go(self) -> None:
@@ -66,13 +68,13 @@ class Reporter:
         with self._changed:
             self._lease = None
 
-    def pass_results_to(self, pass_on: PassOn) -> None:
-        """Hand every result of the present lease to this function, in the reporter's thread."""
+    def pass_scores_to(self, scores: TrialScores) -> None:
+        """Store the scores of the present lease's results as those of this trial, and let its pruner decide."""
         with self._changed:
-            self._pass_on = pass_on
+            self._scores = scores
 
     def finish_epoch(self, result: EpochResult) -> None:
-        """Hand over a result, and wait a moment for the decision on it unless the database is away.
+        """Hand over a result; if a pruner decides on it, wait a moment for that, unless the database is away.
 
         Raises:
             LeaseLostError: Another worker has the slot.
@@ -81,12 +83,16 @@ class Reporter:
         """
         with self._changed:
             self._results.append(result)
-            self._changed.notify_all()
-            deadline = time.monotonic() + _DECISION_S
-            while self._results and self._verdict is None and not self._storage.contact.is_lost:
-                # Short, as losing contact notifies nobody.
-                if not self._changed.wait(0.1) and time.monotonic() > deadline:
-                    break
+            if self._decides_on(result):
+                self._is_urgent = True
+                self._changed.notify_all()
+                deadline = time.monotonic() + _DECISION_S
+                while self._results and self._verdict is None and not self._storage.contact.is_lost:
+                    # Short, as losing contact notifies nobody.
+                    if not self._changed.wait(0.1) and time.monotonic() > deadline:
+                        break
+            else:
+                self._changed.notify_all()
             if self._verdict is not None:
                 raise self._verdict
 
@@ -98,34 +104,48 @@ class Reporter:
             DBAPIError: The database was away for longer than patience allows.
         """
         with self._changed:
+            self._is_urgent = True
+            self._changed.notify_all()
             while self._results and isinstance(self._verdict, _NOT_FINAL):
                 self._changed.wait()
             if self._verdict is not None and not isinstance(self._verdict, _NOT_FINAL):
                 raise self._verdict
 
+    def _decides_on(self, result: EpochResult) -> bool:
+        return self._scores is not None and result.val_accuracy is not None and self._scores.decides_after(result.epoch)
+
     def _run(self) -> None:
-        next_sign = 0.0
+        next_sign = next_report = 0.0
+        told: Lease | None = None
         while not self._ended:
             with self._changed:
-                if not self._results:
-                    self._changed.wait(max(0.0, next_sign - time.monotonic()))
-                lease, pass_on = self._lease, self._pass_on
-                result = self._results[0] if self._results else None
+                results = self._await_work(next_sign, next_report)
+                lease, scores = self._lease, self._scores
             is_due = time.monotonic() >= next_sign
             try:
-                if is_due or result is None:
+                if is_due or lease is not told:
                     self._give_sign(lease)
-                if lease is not None:
-                    self._speak(lease, result, pass_on)
+                    told = lease
+                if lease is not None and (is_due or results):
+                    self._speak(lease, results, scores)
                 if is_due:
                     # Also while nobody asks for work: a vanished worker's trial must not wait for the end of a queue.
                     reap_expired_leases(self._storage, ttl_s=self._ttl_s)
             except Exception as verdict:  # noqa: BLE001 - the training thread raises it
                 self._conclude(lease, verdict)
-            if result is not None:
-                self._done_with(lease)
+            if results:
+                self._done_with(lease, results)
+                next_report = time.monotonic() + _INTERVAL_S
             if is_due:
                 next_sign = time.monotonic() + self._ttl_s / 3
+
+    def _await_work(self, next_sign: float, next_report: float) -> list[EpochResult]:
+        """Wait until something is due or changes; return the results that are to be passed on now."""
+        now = time.monotonic()
+        if not self._results or not (self._is_urgent or now >= next_report):
+            self._changed.wait(max(0.0, (min(next_sign, next_report) if self._results else next_sign) - now))
+        is_time = self._is_urgent or time.monotonic() >= next_report
+        return list(self._results) if is_time else []
 
     def _give_sign(self, lease: Lease | None) -> None:
         if lease is None:
@@ -133,12 +153,17 @@ class Reporter:
         else:
             update_worker(self._storage, self._worker_id, state="training", slot_id=lease.slot_id)
 
-    def _speak(self, lease: Lease, result: EpochResult | None, pass_on: PassOn | None) -> None:
-        if result is not None:
-            self._epoch = result.epoch
-        # First the lease: a worker that lost it must not report.
-        renew_lease(self._storage, lease, epoch=self._epoch, ttl_s=self._ttl_s)
-        if result is not None and pass_on is not None and pass_on(result):
+    def _speak(self, lease: Lease, results: Sequence[EpochResult], scores: TrialScores | None) -> None:
+        if results:
+            self._epoch = results[-1].epoch
+        measured = {result.epoch: result.val_accuracy for result in results if result.val_accuracy is not None}
+        if scores is None:
+            renew_lease(self._storage, lease, epoch=self._epoch, ttl_s=self._ttl_s)
+            return
+        fresh = scores.unstored(measured)
+        renew_lease(self._storage, lease, epoch=self._epoch, ttl_s=self._ttl_s, trial_id=scores.trial_id, scores=fresh)
+        scores.remember(fresh)
+        if any(scores.decides_after(epoch) and scores.should_prune(epoch) for epoch in measured):
             raise PrunedError
 
     def _conclude(self, lease: Lease | None, verdict: Exception) -> None:
@@ -149,10 +174,12 @@ class Reporter:
         if isinstance(verdict, STORAGE_ERRORS):
             _log.warning("The database did not come back in time.")
 
-    def _done_with(self, lease: Lease | None) -> None:
+    def _done_with(self, lease: Lease | None, results: Sequence[EpochResult]) -> None:
         with self._changed:
-            if self._lease is lease and self._results:
-                self._results.popleft()
+            if self._lease is lease:
+                for _ in results:
+                    self._results.popleft()
+                self._is_urgent = self._is_urgent and bool(self._results)
             self._changed.notify_all()
 
     def __enter__(self) -> Self:

@@ -1,10 +1,7 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
-from collections.abc import Collection
 from typing import Any
-
-import optuna
 
 from tuner.finals.fitting import Schedule, fit, scored_outcome
 from tuner.finals.jobs import JobContext
@@ -31,12 +28,9 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
     """
     definition = context.study.definition
     data = load_search_data(definition, data_dir=context.data_dir, data_sha256=context.study.provenance["data_sha256"])
-    trial, reported = open_trial(context.storage, context.study, context.lease)
+    trial, scores = open_trial(context.storage, context.study, context.lease)
     hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed)
     epochs: list[EpochResult] = []
-
-    def pass_on(result: EpochResult) -> bool:
-        return _report(trial, result, reported=reported, last_epoch=definition.search.epochs)
 
     def on_epoch(result: EpochResult) -> None:
         epochs.append(result)
@@ -50,7 +44,7 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
     def end_as_failed(error: Exception) -> None:
         end_slot(context.storage, context.lease, fail(error))
 
-    reporter.pass_results_to(pass_on)
+    reporter.pass_scores_to(scores)
     limit = TimeLimit(definition.search.trial_timeout_s, end_as_failed)
     schedule = Schedule(
         epochs=definition.search.epochs,
@@ -74,12 +68,3 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
             trial.set_constraint("out_of_memory", 1.0)
         return outcome
     return scored_outcome("complete", finished, hyperparameters.values)
-
-
-def _report(trial: optuna.Trial, result: EpochResult, *, reported: Collection[int], last_epoch: int) -> bool:
-    """Report the epoch and return whether to prune the trial."""
-    if result.val_accuracy is None:
-        return False
-    if result.epoch not in reported:
-        trial.report(result.val_accuracy, result.epoch)
-    return result.epoch < last_epoch and trial.should_prune()

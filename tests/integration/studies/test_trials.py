@@ -30,11 +30,11 @@ def test_a_released_slot_goes_on_with_the_same_trial_and_values(storage: Storage
     again = claim_slot(storage, owner="v")
     assert again is not None
 
-    resumed, reported = open_trial(storage, study, again)
+    resumed, scores = open_trial(storage, study, again)
 
     assert resumed.number == trial.number
     assert resumed.suggest_float("x", 0, 1) == value
-    assert reported == {1}
+    assert scores.unstored({1: 0.5, 2: 0.6}) == {2: 0.6}
 
 
 def test_a_trial_that_its_slot_does_not_know_is_found_again(storage: Storage, study: Study, lease: Lease) -> None:
