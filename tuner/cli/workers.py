@@ -1,5 +1,7 @@
 """`tuner workers`: a pool of worker processes on this machine."""
 
+from typing import Annotated
+
 import typer
 
 from tuner.cli.options import (
@@ -21,6 +23,9 @@ def workers(
     per_gpu: PerGpuOption = 1,
     device: DeviceOption = "auto",
     until_done: UntilDoneOption = False,
+    max_slots: Annotated[
+        int | None, typer.Option(min=1, help="Replace a worker process after so many trials or jobs; 200 without.")
+    ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Train for these studies, or for all, with one process for each share of this machine.
@@ -36,5 +41,6 @@ def workers(
         per_gpu=per_gpu,
         device=device,
         until_done=until_done,
+        max_slots=max_slots,
     )
     raise typer.Exit(status)

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 #: Seconds between looks for work: the first, and the longest after looking in vain for a while.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.5, 4.0
 #: A slot whose workers died so often in a row without finishing an epoch fails.
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tuner.settings import Settings
 from tuner.studies.lifecycle import Study, find_studies
@@ -18,6 +19,11 @@ from tuner.workers.shares import divide_machine
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+#: Slots after which a worker process makes room for a fresh one, whatever a person's builder leaks.
+_MAX_SLOTS = 200
+
 
 def run_pool(
     settings: Settings,
@@ -27,6 +33,7 @@ def run_pool(
     per_gpu: int = 1,
     device: str = "auto",
     until_done: bool = False,
+    max_slots: int | None = None,
 ) -> int:
     """Run workers for these studies, or for all, and show what they do; return the exit status.
 
@@ -38,7 +45,7 @@ def run_pool(
         shares = divide_machine(n_workers, per_gpu=per_gpu, device=device, dense=_are_dense(found))
         keeper = _Keeper(storage, settings.lease_s)
         processes = WorkerProcesses(
-            command=_command(studies, until_done=until_done),
+            command=_command(studies, until_done=until_done, max_slots=max_slots or _MAX_SLOTS),
             shares=shares,
             # In the environment, not in the command: a command line shows passwords to everybody on the machine.
             environment={
@@ -70,9 +77,9 @@ class _Keeper:
         self._lease_s = lease_s
         self._next_look = 0.0
 
-    def free_slots_of(self, worker_id: str) -> None:
-        """Let the slot of a worker that has died wait for the next one."""
-        _ask(lambda: release_owned(self._storage, worker_id))
+    def free_slots_of(self, worker_id: str) -> bool:
+        """Let the slot of a worker that has died wait for the next one; return whether it had any."""
+        return bool(_ask(lambda: release_owned(self._storage, worker_id)))
 
     def tidy_up(self) -> None:
         """Reap expired leases and close ended trials, a few times in a lease's life."""
@@ -82,20 +89,22 @@ class _Keeper:
             _ask(lambda: close_ended_trials(self._storage))
 
 
-def _ask(call: Callable[[], object]) -> None:
+def _ask(call: Callable[[], T]) -> T | None:
     """Call, and leave it when the database is away: the pool looks after its processes meanwhile."""
     try:
-        call()
+        return call()
     except STORAGE_ERRORS as error:
         _log.debug("left for later: %s", error)
+        return None
 
 
 def _are_dense(studies: Sequence[Study]) -> bool:
     return bool(studies) and all(study.definition.space == "mlp" for study in studies)
 
 
-def _command(studies: Sequence[str], *, until_done: bool) -> list[str]:
-    return [sys.executable, "-m", "tuner", "worker", *studies, *(["--until-done"] if until_done else [])]
+def _command(studies: Sequence[str], *, until_done: bool, max_slots: int) -> list[str]:
+    options = ["--max-slots", str(max_slots), *(["--until-done"] if until_done else [])]
+    return [sys.executable, "-m", "tuner", "worker", *studies, *options]
 
 
 def _print_end(storage: Storage, names: Sequence[str], processes: WorkerProcesses, status: int) -> None:

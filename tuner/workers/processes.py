@@ -55,8 +55,8 @@ class WorkerProcesses:
     environment: Mapping[str, str]
     #: Workers write their logs here, one file a share.
     log_dir: Path
-    #: Told the id of each worker that died, so that its slot waits for no expiry.
-    on_death: Callable[[str], object]
+    #: Told the id of each worker that died, so that its slot waits for no expiry; returns whether it had one.
+    on_death: Callable[[str], bool]
     _seats: list[_Seat] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
@@ -122,15 +122,20 @@ class WorkerProcesses:
         status = seat.process.poll()
         if status is None:
             return
+        _close(seat.process)
         seat.process = None
         if status == RESTART_STATUS and not self._signal:
             self._start(seat)
             return
-        if status not in _FINAL_STATUSES:
-            self.on_death(seat.worker_id)
-        seat.failed_starts = seat.failed_starts + 1 if time.monotonic() - seat.started < _SHORT_LIFE_S else 0
+        died_at_work = status not in _FINAL_STATUSES and self.on_death(seat.worker_id)
+        is_failed_start = time.monotonic() - seat.started < _SHORT_LIFE_S and not (
+            # A slot's own limit ends what kills at work; and a kill from outside says nothing of the next start.
+            died_at_work or status == -signal.SIGKILL
+        )
+        seat.failed_starts = seat.failed_starts + 1 if is_failed_start else 0
         # 1: an error that a person must act on; a restart would meet it again.
-        if status in _FINAL_STATUSES or status == 1 or self._signal or seat.failed_starts >= _MAX_FAILED_STARTS:
+        is_hopeless = (status == 1 and not died_at_work) or seat.failed_starts >= _MAX_FAILED_STARTS
+        if status in _FINAL_STATUSES or is_hopeless or self._signal:
             seat.status = status if status >= 0 else 128 - status
             return
         wait_s = 2.0**seat.failed_starts
@@ -149,7 +154,13 @@ class WorkerProcesses:
 
     def _end_all(self) -> None:
         for seat in self._seats:
-            if seat.process is not None and seat.process.poll() is None:
+            if seat.process is not None:
                 seat.process.kill()
                 seat.process.wait()
+                _close(seat.process)
             seat.log.close()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()

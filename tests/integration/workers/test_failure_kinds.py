@@ -55,13 +55,13 @@ def test_a_failure_has_a_kind_and_its_worker_lives_on(
     assert trial.state == TrialState.FAIL
 
 
-def test_a_trial_whose_workers_exit_before_their_first_epoch_fails_after_three(
+def test_a_trial_whose_workers_exit_before_their_first_epoch_fails_after_five(
     run: Callable[..., Any], storage: Storage
 ) -> None:
     study, statuses = run("exit_in_first_epoch")
 
     (row,) = read_slots(storage, study.id)
-    assert statuses == [9, 9, 9, 0]
+    assert statuses == [9, 9, 9, 9, 9, 0]
     assert row.outcome["failure"]["kind"] == "worker_died"
 
 

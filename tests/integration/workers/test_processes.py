@@ -1,0 +1,71 @@
+"""The pool's processes, with small commands in the place of workers."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tuner.workers.processes import WorkerProcesses
+from tuner.workers.shares import DeviceShare
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Callable[..., WorkerProcesses]:
+    def make(ends: str, *, held_slot: bool = False) -> WorkerProcesses:
+        """Make a pool of one whose n-th process runs the n-th of these statements, later ones the last."""
+        script = (
+            "import os, pathlib, signal\n"
+            f"starts = pathlib.Path({str(tmp_path / 'starts')!r})\n"
+            "starts.write_text(starts.read_text() + '.' if starts.exists() else '.')\n"
+            f"ends = {ends!r}.split('; ')\n"
+            "exec(ends[min(len(starts.read_text()), len(ends)) - 1])\n"
+        )
+        return WorkerProcesses(
+            command=[sys.executable, "-c", script],
+            shares=[DeviceShare(device="cpu", environment={})],
+            environment={},
+            log_dir=tmp_path / "logs",
+            on_death=lambda _: held_slot,
+        )
+
+    return make
+
+
+def n_starts(folder: Path) -> int:
+    return len((folder / "starts").read_text())
+
+
+def test_a_worker_killed_again_and_again_is_started_again(
+    processes: Callable[..., WorkerProcesses], tmp_path: Path
+) -> None:
+    kill = "os.kill(os.getpid(), signal.SIGKILL)"
+
+    assert processes(f"{kill}; {kill}; {kill}; {kill}; pass").run(lambda: None) == 0
+    assert n_starts(tmp_path) == 5
+
+
+def test_a_worker_that_fails_at_its_start_is_given_up_after_three_times(
+    processes: Callable[..., WorkerProcesses], tmp_path: Path
+) -> None:
+    assert processes("os._exit(3)").run(lambda: None) == 3
+    assert n_starts(tmp_path) == 3
+
+
+def test_a_worker_that_dies_of_its_slot_is_started_again_whatever_its_status(
+    processes: Callable[..., WorkerProcesses], tmp_path: Path
+) -> None:
+    assert processes("os._exit(1); os._exit(1); os._exit(3); os._exit(3); pass", held_slot=True).run(lambda: None) == 0
+    assert n_starts(tmp_path) == 5
+
+
+def test_an_error_to_act_on_ends_the_worker_for_good(processes: Callable[..., WorkerProcesses], tmp_path: Path) -> None:
+    assert processes("os._exit(1)").run(lambda: None) == 1
+    assert n_starts(tmp_path) == 1
+
+
+def test_a_worker_that_wants_a_successor_gets_one_at_once(
+    processes: Callable[..., WorkerProcesses], tmp_path: Path
+) -> None:
+    assert processes("os._exit(75); os._exit(75); os._exit(75); os._exit(75); pass").run(lambda: None) == 0
+    assert n_starts(tmp_path) == 5
