@@ -31,6 +31,10 @@ def advance_study(storage: Storage, study: Study) -> bool:
     Returns:
         Whether slots were created.
     """
+    unfinished = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.state != "done").limit(1)
+    with storage.reader.connect() as connection:
+        if connection.scalar(unfinished) is not None:
+            return False
     with storage.engine.begin() as connection:
         row = connection.execute(sa.select(studies).where(studies.c.id == study.id).with_for_update()).one_or_none()
         if row is None or row.state not in {"searching", "finals"}:

@@ -129,17 +129,34 @@ def list_names(storage: Storage) -> list[str]:
         return list(connection.scalars(sa.select(studies.c.name).order_by(studies.c.id)))
 
 
-@outlasting
 def find_study(storage: Storage, name: str) -> Study:
     """Return the study of that name.
 
     Raises:
         StudyNotFoundError: There is none.
     """
+    return find_studies(storage, [name])[0]
+
+
+@outlasting
+def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
+    """Return the studies of these names, or all of them, oldest first, when no name is given.
+
+    Raises:
+        StudyNotFoundError: One name is unknown.
+    """
+    wanted = tuple(names)
+    query = sa.select(studies).order_by(studies.c.id)
     with storage.reader.connect() as connection:
-        row = connection.execute(sa.select(studies).where(studies.c.name == name)).one_or_none()
-    if row is None:
-        raise StudyNotFoundError(name, list_names(storage))
+        rows = connection.execute(query.where(studies.c.name.in_(wanted)) if wanted else query).all()
+    found = {row.name: _read_study(row) for row in rows}
+    for name in wanted:
+        if name not in found:
+            raise StudyNotFoundError(name, list_names(storage))
+    return [found[name] for name in wanted or found]
+
+
+def _read_study(row: Any) -> Study:
     return Study(
         id=row.id,
         name=row.name,
@@ -152,15 +169,6 @@ def find_study(storage: Storage, name: str) -> Study:
         budget=row.budget,
         created_at=row.created_at,
     )
-
-
-def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
-    """Return the studies of these names, or all of them when no name is given.
-
-    Raises:
-        StudyNotFoundError: One name is unknown.
-    """
-    return [find_study(storage, name) for name in (tuple(names) or list_names(storage))]
 
 
 def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:

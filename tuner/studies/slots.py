@@ -80,9 +80,9 @@ def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: S
 
 
 def claim_slot(
-    storage: Storage, *, owner: str, study_ids: Sequence[int] | None = None, ttl_s: float = LEASE_TTL_S
+    storage: Storage, *, owner: str, study_names: Sequence[str] = (), ttl_s: float = LEASE_TTL_S
 ) -> Lease | None:
-    """Take the oldest waiting slot of the running studies, or of these studies only.
+    """Take the oldest waiting slot of the running studies of these names, or of all.
 
     One locked row, whatever the size of the study; two workers never get the same slot.
 
@@ -98,13 +98,13 @@ def claim_slot(
             if attempts > 1:
                 # The answer to the last attempt's COMMIT was lost: whatever it claimed is nobody's work.
                 connection.execute(_release(slots.c.owner == owner, attempts=slots.c.attempts - 1))
-            return _claim(connection, owner=owner, study_ids=study_ids, ttl_s=ttl_s)
+            return _claim(connection, owner=owner, study_names=study_names, ttl_s=ttl_s)
 
     return storage.contact.outlast(claim)
 
 
-def _claim(connection: sa.Connection, *, owner: str, study_ids: Sequence[int] | None, ttl_s: float) -> Lease | None:
-    running = _RUNNING_STUDIES if study_ids is None else _RUNNING_STUDIES.where(studies.c.id.in_(study_ids))
+def _claim(connection: sa.Connection, *, owner: str, study_names: Sequence[str], ttl_s: float) -> Lease | None:
+    running = _RUNNING_STUDIES.where(studies.c.name.in_(study_names)) if study_names else _RUNNING_STUDIES
     oldest = (
         sa.select(slots)
         .where(slots.c.state == "waiting", slots.c.study_id.in_(running))

@@ -1,22 +1,49 @@
 """A search slot and its trial in Optuna: opened once, found again after a crash, closed with the slot's outcome."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
 from tuner.studies.outages import outlasting
 from tuner.studies.pruners import make_pruner
 from tuner.studies.samplers import make_sampler
-from tuner.studies.schema import slots
+from tuner.studies.schema import slots, studies
 from tuner.studies.scores import read_peers
 from tuner.studies.single_creation import SLOT_ATTRIBUTE
 from tuner.studies.slots import Lease, bind_trial
 from tuner.studies.storage import Storage
 
+_log = logging.getLogger(__name__)
+
+_ORPHANED = {
+    "state": "failed",
+    "score": None,
+    "failure": {"kind": "orphaned", "message": "It ran without a slot, so that nobody worked on it."},
+}
+_trials, _attributes = TrialModel.__table__, TrialUserAttributeModel.__table__
+_ORPHANS = (
+    sa.select(_trials.c.trial_id, _trials.c.number, studies.c.name)
+    .join(studies, studies.c.optuna_study_id == _trials.c.study_id)
+    .where(
+        _trials.c.state == TrialState.RUNNING,
+        ~sa.exists().where(slots.c.study_id == studies.c.id, slots.c.trial_id == _trials.c.trial_id),
+        # A trial names its slot before the slot knows it.
+        ~sa.exists().where(
+            slots.c.study_id == studies.c.id,
+            slots.c.stage == "search",
+            slots.c.trial_id.is_(None),
+            _attributes.c.trial_id == _trials.c.trial_id,
+            _attributes.c.key == SLOT_ATTRIBUTE,
+            _attributes.c.value_json == sa.cast(slots.c.position, sa.String),
+        ),
+    )
+)
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -114,6 +141,21 @@ def close_ended_trials(storage: Storage) -> int:
                 sa.update(slots).where(slots.c.id == row.id, slots.c.state == "ended").values(state="done")
             )
     return len(rows)
+
+
+@outlasting
+def end_orphans(storage: Storage) -> int:
+    """End every trial of our studies that runs in Optuna and belongs to no slot, and return how many.
+
+    Somebody's own `study.ask()` leaves such trials, or a backup restored in parts; samplers keep away from what seems
+    to run.
+    """
+    with storage.reader.connect() as connection:
+        orphans = connection.execute(_ORPHANS).all()
+    for orphan in orphans:
+        _log.warning("Trial %d of study %r belongs to no slot; ended as failed.", orphan.number, orphan.name)
+        close_trial(storage, orphan.trial_id, _ORPHANED)
+    return len(orphans)
 
 
 def close_trial(storage: Storage, trial_id: int, outcome: Mapping[str, Any]) -> None:

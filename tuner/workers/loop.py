@@ -29,7 +29,7 @@ from tuner.studies.slots import (
     release_slot,
 )
 from tuner.studies.storage import Storage
-from tuner.studies.trials import close_ended_trials
+from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
 from tuner.workers.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping, describe_failure
@@ -40,7 +40,9 @@ from tuner.workers.trial import run_trial
 _log = logging.getLogger(__name__)
 
 #: Seconds between looks for work: the first, and the longest after looking in vain for a while.
-_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.5, 4.0
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.5, 4.5
+#: Looks in vain between two searches for what vanished workers left unfinished, once looks are that far apart.
+_LOOKS_PER_TIDYING = 4
 #: A slot whose workers died so often in a row without finishing an epoch fails.
 MAX_ATTEMPTS = 5
 
@@ -105,24 +107,38 @@ class Worker:
 
     def _work(self) -> bool:
         wait_s = _SHORTEST_WAIT_S
-        n_slots = 0
+        n_slots = n_vain_looks = 0
         while not self._draining.is_set():
             if n_slots == self._settings.max_slots:
                 return True
-            lease = claim_slot(self._storage, owner=self.id, study_ids=self._study_ids(), ttl_s=self._settings.lease_s)
+            lease = self._look_for_work()
             if lease is not None:
                 self._work_on(lease)
                 n_slots += 1
-                wait_s = _SHORTEST_WAIT_S
-            elif self._tidy_up():
-                wait_s = _SHORTEST_WAIT_S
-            elif self._settings.until_done and self._nothing_left():
-                self._sweep()
+                wait_s, n_vain_looks = _SHORTEST_WAIT_S, 0
+                continue
+            studies = find_studies(self._storage, self._settings.studies)
+            is_time = wait_s < _LONGEST_WAIT_S or n_vain_looks % _LOOKS_PER_TIDYING == 0
+            n_vain_looks += 1
+            if is_time and self._tidy_up(studies):
+                continue
+            if self._settings.until_done and all(study.state in {"done", "stopped"} for study in studies):
+                self._sweep(studies)
                 return False
-            else:
-                self._draining.wait(wait_s)
-                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            self._draining.wait(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return False
+
+    def _look_for_work(self) -> Lease | None:
+        def claim() -> Lease | None:
+            return claim_slot(
+                self._storage, owner=self.id, study_names=self._settings.studies, ttl_s=self._settings.lease_s
+            )
+
+        lease = claim()
+        if lease is None and reap_expired_leases(self._storage, ttl_s=self._settings.lease_s):
+            return claim()
+        return lease
 
     def _work_on(self, lease: Lease) -> None:
         study = find_study(self._storage, lease.study_name)
@@ -170,29 +186,18 @@ class Worker:
         self._reporter.let_go()
         release_slot(self._storage, lease)
 
-    def _tidy_up(self) -> bool:
+    def _tidy_up(self, studies: Sequence[Study]) -> bool:
         """Finish what vanished workers left and plan what comes next; return whether there may be work now."""
-        freed = reap_expired_leases(self._storage, ttl_s=self._settings.lease_s)
         close_ended_trials(self._storage)
-        planned = [advance_study(self._storage, study) for study in self._studies() if study.state != "done"]
-        return bool(freed) or any(planned)
+        end_orphans(self._storage)
+        planned = [advance_study(self._storage, study) for study in studies if study.state != "done"]
+        return any(planned)
 
-    def _nothing_left(self) -> bool:
-        return all(study.state in {"done", "stopped"} for study in self._studies())
-
-    def _sweep(self) -> None:
-        """Remove checkpoints that a worker which died between storing an outcome and tidying up left behind."""
-        for study in self._studies():
+    def _sweep(self, studies: Sequence[Study]) -> None:
+        """Remove what a worker which died between storing an outcome and tidying up left behind."""
+        for study in studies:
             if study.state == "done":
                 self._settings.artifacts.delete(checkpoints_folder(study))
-
-    def _studies(self) -> list[Study]:
-        return find_studies(self._storage, self._settings.studies)
-
-    def _study_ids(self) -> list[int] | None:
-        if not self._settings.studies:
-            return None
-        return [study.id for study in self._studies()]
 
     def _stop_if_failing(self, study: Study, outcome: dict[str, Any]) -> None:
         if outcome["state"] != "failed":

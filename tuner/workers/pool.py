@@ -12,7 +12,7 @@ from tuner.studies.lifecycle import Study, find_studies
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
-from tuner.studies.trials import close_ended_trials
+from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.workers.display import Display
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import divide_machine
@@ -82,11 +82,12 @@ class _Keeper:
         return bool(_ask(lambda: release_owned(self._storage, worker_id)))
 
     def tidy_up(self) -> None:
-        """Reap expired leases and close ended trials, a few times in a lease's life."""
+        """Reap expired leases, close ended trials and end orphans, a few times in a lease's life."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + self._lease_s / 6
             _ask(lambda: reap_expired_leases(self._storage, ttl_s=self._lease_s))
             _ask(lambda: close_ended_trials(self._storage))
+            _ask(lambda: end_orphans(self._storage))
 
 
 def _ask(call: Callable[[], T]) -> T | None:

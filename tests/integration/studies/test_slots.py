@@ -60,8 +60,8 @@ def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, st
 
 
 def test_a_claim_takes_only_slots_of_the_studies_asked_for(storage: Storage, study: Study) -> None:
-    assert claim_slot(storage, owner="a", study_ids=[study.id + 1]) is None
-    assert claim_slot(storage, owner="a", study_ids=[study.id]) is not None
+    assert claim_slot(storage, owner="a", study_names=["another"]) is None
+    assert claim_slot(storage, owner="a", study_names=[study.name]) is not None
 
 
 @pytest.mark.usefixtures("study")

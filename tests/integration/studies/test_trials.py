@@ -5,7 +5,7 @@ from optuna.trial import TrialState
 from tuner.studies.lifecycle import Study
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
 from tuner.studies.storage import Storage, open_storage
-from tuner.studies.trials import close_ended_trials, open_trial
+from tuner.studies.trials import close_ended_trials, end_orphans, open_trial
 
 OUTCOME = {"state": "complete", "score": 0.75, "best_epoch": 2, "hyperparameters": {}, "curve": []}
 
@@ -97,3 +97,23 @@ def test_equal_histories_draw_equal_values_on_any_worker(storage: Storage, study
     other.sampler = make_sampler(study.definition.search, study_seed=study.definition.seed, trial_number=first.number)
 
     assert other.ask().suggest_float("x", 0, 1) == value
+
+
+def test_trials_that_run_without_a_slot_are_ended_and_others_are_not(
+    storage: Storage, study: Study, lease: Lease
+) -> None:
+    bound, _ = open_trial(storage, study, lease)
+    unbound = storage.optuna.create_new_trial(
+        study.optuna_study_id, optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={"slot": 1})
+    )
+    foreign = storage.optuna.create_new_trial(study.optuna_study_id)
+    second = storage.optuna.create_new_trial(
+        study.optuna_study_id, optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={"slot": 7_000})
+    )
+
+    assert end_orphans(storage) == 2
+
+    states = {trial._trial_id: trial.state for trial in trials_of(storage, study)}
+    assert states[foreign] == states[second] == TrialState.FAIL
+    assert states[bound._trial_id] == states[unbound] == TrialState.RUNNING
+    assert end_orphans(storage) == 0

@@ -16,7 +16,7 @@ from tuner.studies.trials import close_ended_trials, open_trial
 def live(storage: Storage, name: str) -> None:
     """Do all that a worker writes for one trial."""
     study = find_study(storage, name)
-    lease = claim_slot(storage, owner="w", study_ids=[study.id])
+    lease = claim_slot(storage, owner="w", study_names=[study.name])
     assert lease is not None
     trial, _ = open_trial(storage, study, lease)
     value = trial.suggest_float("x", 0, 1)
