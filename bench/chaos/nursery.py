@@ -24,6 +24,7 @@ import tuner.workers.trial
 from chaos import synthetic
 from chaos.journal import Journal
 from chaos.points import Doom, wrap_product
+from tuner.errors import TunerError
 from tuner.finals.study_data import load_search_data
 from tuner.logs import configure_logging
 from tuner.settings import Settings
@@ -101,6 +102,9 @@ def _become_worker(order: dict[str, Any]) -> NoReturn:
         status = run_worker(
             settings, order["studies"], device="cpu", until_done=order["until_done"], worker_id=order["worker_id"]
         )
+    except TunerError as error:
+        logging.getLogger("tuner").error("%s", error)  # noqa: TRY400 - one line, as on the command line
+        status = error.exit_status
     except BaseException:
         logging.getLogger("tuner").exception("the worker ended with an exception")
         status = 1

@@ -237,13 +237,16 @@ def is_over(storage: Storage, lease: Lease) -> bool:
 
 
 @outlasting
-def release_slot(storage: Storage, lease: Lease) -> None:
+def release_slot(storage: Storage, lease: Lease, *, is_attempt: bool = False) -> None:
     """Give an unfinished slot back, for the next worker to go on with; nothing happens when the lease was lost.
 
-    The attempt does not count towards the limit: who gives a slot back did not die of it.
+    Args:
+        storage: The database.
+        lease: On the slot.
+        is_attempt: Count it towards the limit, as a death; who gives a slot back of his own will did not die of it.
     """
     with storage.engine.begin() as connection:
-        connection.execute(_release(_held(lease), attempts=slots.c.attempts - 1))
+        connection.execute(_release(_held(lease), attempts=slots.c.attempts - (0 if is_attempt else 1)))
 
 
 @outlasting

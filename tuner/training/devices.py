@@ -4,12 +4,13 @@ Devices are named `cpu`, `gpu:0`, `gpu:1` …
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
 
-from tuner.errors import TunerError
+from tuner.errors import RestartNeededError, TunerError
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,17 @@ class UnknownDeviceError(TunerError):
 
 class DeviceMemoryError(TunerError):
     """The model and its batches do not fit into the device's memory."""
+
+
+class DeviceLostError(RestartNeededError):
+    """The device failed under the process, which cannot use it any more; a fresh process may."""
+
+
+#: Statuses of CUDA, with which both frameworks name the cause in an error's message, after which no call succeeds.
+_LOST = re.compile(
+    r"CUDA_ERROR_(ILLEGAL_ADDRESS|LAUNCH_FAILED|LAUNCH_TIMEOUT|ECC_UNCORRECTABLE|NO_DEVICE|DEVICE_UNAVAILABLE"
+    r"|CONTEXT_IS_DESTROYED|HARDWARE_STACK_ERROR|SYSTEM_DRIVER_MISMATCH|UNKNOWN)|device is lost|GPU is lost"
+)
 
 
 def list_devices() -> tuple[str, ...]:
@@ -74,14 +86,20 @@ def configure_threads(n_threads: int) -> None:
 
 @contextmanager
 def translate_device_errors() -> Iterator[None]:
-    """Raise `DeviceMemoryError` in place of the framework's own error.
+    """Raise errors of our own in place of the framework's.
 
     Raises:
         DeviceMemoryError: An allocation failed.
+        DeviceLostError: The device failed.
     """
     try:
         yield
     except Exception as error:
+        if _is_of_framework(error) and (lost := _LOST.search(str(error))):
+            raise DeviceLostError(
+                f"The device was lost ({lost[0]}). Expected a fresh process to find it again; "
+                f"if it does not, see `nvidia-smi` and `dmesg`."
+            ) from error
         if not _is_out_of_memory(error):
             raise
         raise DeviceMemoryError(
@@ -93,9 +111,12 @@ def translate_device_errors() -> Iterator[None]:
 def _is_out_of_memory(error: Exception) -> bool:
     # TensorFlow has a class for it, JAX only the message of its one error class; both keep XLA's status name.
     names = {cls.__name__ for cls in type(error).__mro__}
-    return "ResourceExhaustedError" in names or (
-        bool(names & {"JaxRuntimeError", "XlaRuntimeError", "InternalError"}) and "RESOURCE_EXHAUSTED" in str(error)
-    )
+    return "ResourceExhaustedError" in names or (_is_of_framework(error) and "RESOURCE_EXHAUSTED" in str(error))
+
+
+def _is_of_framework(error: Exception) -> bool:
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return bool(names & {"JaxRuntimeError", "XlaRuntimeError", "InternalError", "UnavailableError", "UnknownError"})
 
 
 def _gpus() -> list[object]:

@@ -78,6 +78,7 @@ def train(
         UncompiledModelError: `model.compile` was not called.
         AnnealingError: The model's optimizer has a learning rate of its own that cannot be set.
         DeviceMemoryError: The device has too little memory for this model and batch size.
+        DeviceLostError: The device failed; a fresh process may go on from the checkpoint.
     """
     if not model.compiled:
         raise UncompiledModelError(

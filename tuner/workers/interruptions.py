@@ -4,6 +4,7 @@ from tuner.artifacts import ArtifactNotWrittenError
 from tuner.finals.study_data import DataUnavailableError
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import LeaseLostError, StudyStoppedError
+from tuner.training.devices import DeviceLostError
 
 
 class DrainedError(Exception):
@@ -16,5 +17,6 @@ INTERRUPTIONS = (
     StudyStoppedError,
     DataUnavailableError,
     ArtifactNotWrittenError,
+    DeviceLostError,
     *STORAGE_ERRORS,
 )

@@ -30,6 +30,7 @@ from tuner.studies.slots import (
 )
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, end_orphans
+from tuner.training.devices import DeviceLostError
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
 from tuner.workers.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping, describe_failure
@@ -165,6 +166,10 @@ class Worker:
                 context.checkpoint.delete()
         except (StudyStoppedError, DrainedError):
             self._give_back(lease)
+        except DeviceLostError:
+            # It may have died of this very slot: the attempt counts.
+            self._give_back(lease, is_attempt=True)
+            raise
         except INTERRUPTIONS:
             self._give_back(lease)
             raise
@@ -182,9 +187,9 @@ class Worker:
         if self._draining.is_set():
             raise DrainedError
 
-    def _give_back(self, lease: Lease) -> None:
+    def _give_back(self, lease: Lease, *, is_attempt: bool = False) -> None:
         self._reporter.let_go()
-        release_slot(self._storage, lease)
+        release_slot(self._storage, lease, is_attempt=is_attempt)
 
     def _tidy_up(self, studies: Sequence[Study]) -> bool:
         """Finish what vanished workers left and plan what comes next; return whether there may be work now."""

@@ -80,5 +80,14 @@ def exit_in_second_epoch(_hp: Any) -> keras.Model:
     return _doing(2, lambda: os._exit(9))
 
 
+def lost_device(_hp: Any) -> keras.Model:
+    """Lost in the second epoch of each process."""
+
+    def lose() -> None:
+        raise tf.errors.InternalError(None, None, "Failed to synchronize: CUDA_ERROR_ILLEGAL_ADDRESS: illegal access")
+
+    return _doing(2, lose)
+
+
 def endless_epoch(_hp: Any) -> keras.Model:
     return _doing(1, lambda: time.sleep(3600))

@@ -76,6 +76,17 @@ def test_a_trial_whose_workers_exit_later_goes_on_from_their_last_epoch(
     assert [epoch["epoch"] for epoch in row.outcome["curve"]] == [1, 2, 3, 4]
 
 
+def test_a_lost_device_asks_for_a_fresh_process_which_goes_on_with_the_trial(
+    run: Callable[..., Any], storage: Storage
+) -> None:
+    study, statuses = run("lost_device")
+
+    (row,) = read_slots(storage, study.id)
+    assert statuses == [75, 75, 75, 0]
+    assert row.outcome["state"] == "complete"
+    assert [epoch["epoch"] for epoch in row.outcome["curve"]] == [1, 2, 3, 4]
+
+
 def test_an_endless_epoch_ends_with_its_process_and_the_trial_fails(run: Callable[..., Any], storage: Storage) -> None:
     study, statuses = run("endless_epoch", "search.trial_timeout_s=1.0")
 
