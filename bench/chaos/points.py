@@ -188,8 +188,8 @@ def _wrap_endings(journal: Journal, doom: Doom) -> None:
         doom.strike("before-tidying")
         return n_told
 
-    def release(original: Callable[..., Any], storage: Any, lease: Lease) -> None:
-        original(storage, lease)
+    def release(original: Callable[..., Any], storage: Any, lease: Lease, **kwargs: Any) -> None:
+        original(storage, lease, **kwargs)
         journal.note("released", slot=lease.slot_id, token=lease.token)
 
     for module in (tuner.workers.loop, tuner.workers.trial):
