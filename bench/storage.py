@@ -1,0 +1,372 @@
+"""What the database costs: claims, suggestions and epochs, as studies grow and workers join; on a Postgres of its own.
+
+    python bench/storage.py [--quick]
+
+Prints tables and writes `bench/results/storage.json`. Nothing is trained: trials only draw, report and end, beside the
+loop that people write with Optuna alone (ask, suggest, report, should_prune, tell on RDBStorage) on the same server.
+`--quick` takes small numbers, to see that it runs.
+"""
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import psutil
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from postgres import running_server
+from pruning import RESULTS, describe_machine
+
+from tuner.studies.definition import make_definition
+from tuner.studies.lifecycle import Study, find_study, insert_study
+from tuner.studies.schema import slots
+from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
+from tuner.studies.storage import Storage, open_storage
+from tuner.studies.trials import close_ended_trials, open_trial
+from tuner.training.history import EpochResult
+from tuner.workers.reporter import PrunedError, Reporter
+
+EPOCHS = 9
+#: Hyperparameters of a trial: log floats, like a learning rate's.
+PARAMETERS = [f"x{position}" for position in range(5)]
+DISTRIBUTION = optuna.distributions.FloatDistribution(1e-4, 1.0, log=True)
+
+
+def main() -> None:
+    """Measure one after another and print as it goes."""
+    arguments = parse_arguments()
+    sizes, clients, trials = ([20, 200], [1, 2], 8) if arguments.quick else ([100, 1_000, 10_000], [1, 8, 32, 64], 256)
+    result: dict[str, Any] = {"machine": describe_machine(), "epochs": EPOCHS}
+    with running_server() as server:
+        result["growth"] = [measure_growth(server.url(server.create_database()), size) for size in sizes]
+        result["clients"] = [
+            measure_clients(server.url(server.create_database()), side, n, trials)
+            for n in clients
+            for side in ("tuner", "optuna")
+        ]
+        result["idle"] = measure_idle(server.url(server.create_database()), seconds=10 if arguments.quick else 60)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "storage.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="What the database costs.")
+    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
+    return parser.parse_args()
+
+
+def measure_growth(url: str, n_finished: int) -> dict[str, Any]:
+    """Time claims and warm suggestions in a study of so many finished trials."""
+    with open_storage(url) as storage:
+        study = make_study(storage, trials=n_finished + 50)
+        fill(storage, study, n_finished)
+        claims = [timed_claim(storage) for _ in range(300)]
+        lease = claim(storage)
+        trial, _ = open_trial(storage, study, lease)
+        suggestions = [timed(lambda name=name: trial.suggest_float(name, 1e-4, 1, log=True)) for name in PARAMETERS]
+        release_slot(storage, lease)
+        warm = []
+        for _ in range(3):
+            lease = claim(storage)
+            trial, _ = open_trial(storage, study, lease)
+            warm.append(timed(lambda trial=trial: draw(trial)))
+            end_slot(storage, lease, outcome_of("complete"))
+            close_ended_trials(storage)
+    row = {
+        "n_finished": n_finished,
+        "claim_p50_ms": 1e3 * statistics.median(claims),
+        "claim_p95_ms": 1e3 * float(np.percentile(claims, 95)),
+        "first_draw_s": sum(suggestions),
+        "warm_draw_s": statistics.median(warm),
+    }
+    print(
+        f"{n_finished:6} finished trials: claim p50 {row['claim_p50_ms']:.1f} ms, p95 {row['claim_p95_ms']:.1f} ms; "
+        f"a trial's {len(PARAMETERS)} tpe values {row['first_draw_s']:.2f} s cold, {row['warm_draw_s']:.2f} s warm",
+        flush=True,
+    )
+    return row
+
+
+def measure_clients(url: str, side: str, n_clients: int, n_trials: int) -> dict[str, Any]:
+    """Run trials without training by so many processes at once."""
+    with open_storage(url) as storage:
+        if side == "tuner":
+            make_study(storage, trials=n_trials)
+        else:
+            optuna.create_study(study_name="bench", storage=url, direction="maximize")
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(n_clients + 1), context.Queue()
+    work = {"tuner": run_ours, "optuna": run_optunas}[side]
+    share = [n_trials // n_clients] * n_clients
+    processes = [context.Process(target=run_client, args=(work, url, n, barrier, answers)) for n in share]
+    for process in processes:
+        process.start()
+    barrier.wait()
+    started = time.perf_counter()
+    counts = [answers.get() for _ in processes]
+    seconds = time.perf_counter() - started
+    for process in processes:
+        process.join()
+    n_epochs, n_statements = sum(count["epochs"] for count in counts), sum(count["statements"] for count in counts)
+    n_of_epochs = sum(count["epoch_statements"] for count in counts)
+    row = {
+        "side": side,
+        "clients": n_clients,
+        "trials_per_s": sum(share) / seconds,
+        "statements_per_trial": n_statements / sum(share),
+        "statements_per_epoch": n_of_epochs / n_epochs,
+    }
+    print(
+        f"{n_clients:3} clients, {side:6}: {row['trials_per_s']:6.1f} trials/s; statements: "
+        f"{row['statements_per_epoch']:.2f} an epoch, {row['statements_per_trial']:.0f} a trial in all",
+        flush=True,
+    )
+    return row
+
+
+def run_client(work: Callable[..., Any], url: str, n_trials: int, barrier: Any, answers: Any) -> None:
+    """Run a client's share of trials once all are ready; the target of its process."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    work(url, n_trials, barrier, answers)
+
+
+def run_ours(url: str, n_trials: int, barrier: Any, answers: Any) -> None:
+    """Claim, draw, report and end trials as a worker does."""
+    n_epochs = n_of_epochs = 0
+    with open_storage(url, patience_s=60) as storage, counted(storage.engine) as statements:
+        barrier.wait()
+        statements.clear()
+        with Reporter(storage, "bench", ttl_s=30) as reporter:
+            for _ in range(n_trials):
+                lease = claim(storage)
+                study = find_study(storage, lease.study_name)
+                trial, scores = open_trial(storage, study, lease)
+                draw(trial)
+                reporter.hold(lease)
+                reporter.pass_scores_to(scores)
+                before, state = len(statements), "complete"
+                try:
+                    for epoch in range(1, EPOCHS + 1):
+                        n_epochs += 1
+                        reporter.finish_epoch(epoch_result(epoch, accuracy(trial.params["x0"], epoch)))
+                except PrunedError:
+                    state = "pruned"
+                reporter.flush()
+                reporter.let_go()
+                n_of_epochs += len(statements) - before
+                end_slot(storage, lease, outcome_of(state))
+                close_ended_trials(storage)
+        answers.put({"epochs": n_epochs, "epoch_statements": n_of_epochs, "statements": len(statements)})
+
+
+def run_optunas(url: str, n_trials: int, barrier: Any, answers: Any) -> None:
+    """Do the same by Optuna's own loop, with the pruner that ours stands for."""
+    rdb = optuna.storages.RDBStorage(url)
+    study = optuna.load_study(
+        study_name="bench",
+        storage=rdb,
+        sampler=optuna.samplers.TPESampler(),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
+    )
+    n_epochs = n_of_epochs = 0
+    with counted(rdb.engine) as statements:
+        barrier.wait()
+        statements.clear()
+        for _ in range(n_trials):
+            trial = study.ask()
+            draw(trial)
+            before, state = len(statements), TrialState.COMPLETE
+            for epoch in range(1, EPOCHS + 1):
+                n_epochs += 1
+                value = accuracy(trial.params["x0"], epoch)
+                trial.report(value, epoch)
+                if epoch < EPOCHS and trial.should_prune():
+                    state = TrialState.PRUNED
+                    break
+            n_of_epochs += len(statements) - before
+            study.tell(trial, value if state == TrialState.COMPLETE else None, state)
+        answers.put({"epochs": n_epochs, "epoch_statements": n_of_epochs, "statements": len(statements)})
+
+
+def measure_idle(url: str, *, seconds: float) -> dict[str, float]:
+    """Run a worker that has nothing to do, and return its share of a core and its statements a second."""
+    with open_storage(url):
+        pass
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=wait_for_work, args=(url, seconds, answers))
+    process.start()
+    row: dict[str, float] = answers.get()
+    process.terminate()
+    print(f"idle worker: {row['core']:.2%} of a core, {row['statements_per_s']:.2f} statements a second", flush=True)
+    return row
+
+
+def wait_for_work(url: str, seconds: float, answers: Any) -> None:
+    """Be an idle worker; the target of its process."""
+    import threading
+
+    from tuner.artifacts import ArtifactStore
+    from tuner.workers.loop import Worker, WorkerSettings
+
+    with open_storage(url, patience_s=60) as storage, counted(storage.engine) as statements:
+        settings = WorkerSettings(
+            worker_id="idle", studies=[], device="cpu", data_dir=Path(), artifacts=ArtifactStore("/tmp"),  # noqa: S108 - nothing is written
+            until_done=False, lease_s=30,
+        )  # fmt: skip
+        threading.Thread(target=Worker(storage, settings).run, daemon=True).start()
+        # The first looks follow each other quickly.
+        time.sleep(12)
+        statements.clear()
+        used = psutil.Process().cpu_times()
+        time.sleep(seconds)
+        now = psutil.Process().cpu_times()
+        cpu_s = now.user + now.system - used.user - used.system
+        answers.put({"core": cpu_s / seconds, "statements_per_s": len(statements) / seconds})
+
+
+def make_study(storage: Storage, *, trials: int) -> Study:
+    """Insert a study with tpe and asha."""
+    definition = make_definition(space="mlp", dataset="digits", name="bench", trials=trials, epochs=EPOCHS)
+    return insert_study(storage, definition, class_names=["0", "1"], provenance={})
+
+
+def fill(storage: Storage, study: Study, n_finished: int) -> None:
+    """Make the first slots of a study finished trials, in bulk."""
+    rng = np.random.default_rng(0)
+    trials = [
+        {
+            "trial_id": number + 1,
+            "number": number,
+            "study_id": study.optuna_study_id,
+            "state": TrialState.COMPLETE,
+            "datetime_start": None,
+            "datetime_complete": None,
+        }
+        for number in range(n_finished)
+    ]
+    drawn = rng.uniform(1e-4, 1, (n_finished, len(PARAMETERS)))
+    rows: dict[Any, list[dict[str, Any]]] = {
+        models.TrialModel: trials,
+        models.TrialUserAttributeModel: [
+            {"trial_id": number + 1, "key": "slot", "value_json": str(number)} for number in range(n_finished)
+        ],
+        models.TrialParamModel: [
+            {
+                "trial_id": number + 1,
+                "param_name": name,
+                "param_value": float(drawn[number, position]),
+                "distribution_json": optuna.distributions.distribution_to_json(DISTRIBUTION),
+            }
+            for number in range(n_finished)
+            for position, name in enumerate(PARAMETERS)
+        ],
+        models.TrialValueModel: [
+            {
+                "trial_id": number + 1,
+                "objective": 0,
+                "value": accuracy(drawn[number, 0], EPOCHS),
+                "value_type": models.TrialValueModel.TrialValueType.FINITE,
+            }
+            for number in range(n_finished)
+        ],
+        models.TrialIntermediateValueModel: [
+            {
+                "trial_id": number + 1,
+                "step": epoch,
+                "intermediate_value": accuracy(drawn[number, 0], epoch),
+                "intermediate_value_type": models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE,
+            }
+            for number in range(n_finished)
+            for epoch in range(1, EPOCHS + 1)
+        ],
+    }
+    with storage.engine.begin() as connection:
+        for model, values in rows.items():
+            connection.execute(sa.insert(model), values)
+        connection.execute(sa.text("SELECT setval('trials_trial_id_seq', :last)"), {"last": n_finished})
+        connection.execute(
+            sa.update(slots)
+            .where(slots.c.study_id == study.id, slots.c.position < n_finished)
+            .values(state="done", trial_id=slots.c.position + 1, trial_number=slots.c.position)
+            .values(outcome=outcome_of("complete"))
+        )
+
+
+def draw(trial: optuna.Trial) -> None:
+    """Draw all values of a trial."""
+    for name in PARAMETERS:
+        trial.suggest_float(name, 1e-4, 1, log=True)
+
+
+def accuracy(x: float, epoch: int) -> float:
+    """Return a curve that rises with the epochs and is best where x is 0.01."""
+    return float(1 - 0.05 * abs(np.log10(x) + 2) - 0.3 / epoch)
+
+
+def epoch_result(epoch: int, value: float) -> EpochResult:
+    """Return what training would say of an epoch."""
+    return EpochResult(
+        epoch=epoch, loss=1 - value, accuracy=value, val_loss=1 - value, val_accuracy=value,
+        learning_rate=1e-3, duration_s=0.0,
+    )  # fmt: skip
+
+
+def outcome_of(state: str) -> dict[str, Any]:
+    """Return a small outcome for a slot."""
+    return {"state": state, "score": 0.5, "best_epoch": 1, "hyperparameters": {}, "curve": []}
+
+
+def claim(storage: Storage) -> Lease:
+    """Claim a slot where there must be one."""
+    lease = claim_slot(storage, owner="bench")
+    if lease is None:
+        raise RuntimeError("no slot waits")
+    return lease
+
+
+def timed_claim(storage: Storage) -> float:
+    """Claim a slot and give it back; return the seconds of the claim alone."""
+    started = time.perf_counter()
+    lease = claim(storage)
+    seconds = time.perf_counter() - started
+    release_slot(storage, lease)
+    return seconds
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+@contextmanager
+def counted(engine: sa.Engine) -> Iterator[list[str]]:
+    """Collect the statements that this engine runs."""
+    statements: list[str] = []
+
+    def note(_connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield statements
+    sa.event.remove(engine, "before_cursor_execute", note)
+
+
+if __name__ == "__main__":
+    main()
