@@ -1,6 +1,11 @@
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "unit" / "dashboard"))
+
 from looking_role import looking_role
 from postgres import PostgresServer
 
