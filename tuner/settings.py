@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuner.errors import TunerError
@@ -27,10 +27,12 @@ class Settings:
     artifacts: str
     #: Seconds that a worker's lease on a slot lives without being renewed.
     lease_s: float
+    #: What a visitor of the dashboard must know, where it asks for it.
+    dashboard_token: str | None = field(default=None, repr=False)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str | None = None) -> Settings:
-    """Read the four `TUNER_…` variables that the README lists; the `--storage` flag wins over the first.
+    """Read the five `TUNER_…` variables that the README lists; the `--storage` flag wins over the first.
 
     Without them everything lives in `.tuner/` below the current folder, and data in `~/.cache/tuner/data`.
     """
@@ -40,6 +42,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str |
         data_dir=Path(environment.get("TUNER_DATA") or Path.home() / ".cache/tuner/data").expanduser(),
         artifacts=environment.get("TUNER_ARTIFACTS") or str(home / "artifacts"),
         lease_s=_read_seconds(environment, "TUNER_LEASE_S", default=DEFAULT_LEASE_S),
+        dashboard_token=environment.get("TUNER_DASHBOARD_TOKEN") or None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli import dataset, space, study, trial
+from tuner.cli.dashboard import dashboard
 from tuner.cli.doctor import doctor
 from tuner.cli.finals import finals
 from tuner.cli.gc import gc
@@ -33,7 +34,7 @@ app = typer.Typer(
 app.command()(run)
 app.add_typer(study.app, name="study")
 app.add_typer(trial.app, name="trial")
-for command in (worker, workers, finals, report, predict, submit, status, doctor, gc):
+for command in (worker, workers, finals, report, predict, submit, status, dashboard, doctor, gc):
     app.command()(command)
 app.add_typer(space.app, name="space")
 app.add_typer(dataset.app, name="dataset")

@@ -41,14 +41,11 @@ def status(
 def _as_json(storage: "Storage") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from tuner.studies.fleet import read_progress, read_workers
-    from tuner.studies.lifecycle import find_studies
+    from tuner.studies.fleet import read_fleet
 
-    progress = [read_progress(storage, study) for study in find_studies(storage, []) if study.state == "searching"]
-    rates = [now.trials_per_hour for now in progress if now.trials_per_hour is not None]
-    left = [now.time_left_s for now in progress if now.time_left_s is not None]
+    fleet = read_fleet(storage)
     return {
-        "workers": [asdict(worker) for worker in read_workers(storage)],
-        "trials_per_hour": sum(rates) if rates else None,
-        "time_left_s": max(left) if left else None,
+        "workers": [asdict(worker) for worker in fleet.workers],
+        "trials_per_hour": fleet.trials_per_hour,
+        "time_left_s": fleet.time_left_s,
     }

@@ -46,13 +46,24 @@ def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
     problem = None
     for source, path in _candidates(study):
         try:
-            predictions = read_predictions(artifacts, path)
-            _check_fit(predictions, path, n_classes=len(study.class_names))
+            predictions = read_fitting_predictions(study, artifacts, path)
         except TunerError as error:
             problem = problem or f"The predictions of {source} could not be read: {error}"
         else:
             return Evidence(predictions=predictions, source=source, problem=problem, n_parameters=n_parameters)
     return Evidence(predictions=None, source="", problem=problem, n_parameters=n_parameters)
+
+
+def read_fitting_predictions(study: StudyRecord, artifacts: ArtifactStore, path: str) -> Predictions:
+    """Read predictions that belong to this study.
+
+    Raises:
+        ArtifactNotFoundError: No file has that path.
+        PredictionsUnreadableError: The file is damaged, or of a study with other classes.
+    """
+    predictions = read_predictions(artifacts, path)
+    _check_fit(predictions, path, n_classes=len(study.class_names))
+    return predictions
 
 
 def _candidates(study: StudyRecord) -> list[tuple[str, str]]:

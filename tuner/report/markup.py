@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tuner.report.wording import NO_VALUE
 
-_VOID = frozenset({"img", "meta", "br"})
+_VOID = frozenset({"img", "input", "meta", "br"})
 #: Values of more characters take the width of two.
 _LONG = 30
 

@@ -1,11 +1,8 @@
 """The whole page: one file that needs nothing else, online or off."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -14,16 +11,17 @@ from plotly.offline import get_plotlyjs
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
 from tuner.report.answer import Answer, answer_of
+from tuner.report.document import page_style, read_asset, sources_of
 from tuner.report.evidence import Evidence, gather_evidence
 from tuner.report.exhibit import StudyView
 from tuner.report.markup import Html, element, join
+from tuner.report.palette import COLOURS
 from tuner.report.sections.answer import render_answer
 from tuner.report.sections.comparison import render_comparison
 from tuner.report.sections.finals import render_finals
 from tuner.report.sections.provenance import render_provenance
 from tuner.report.sections.search import render_search
-from tuner.report.sections.trials import PRINTED_ROWS, render_trials
-from tuner.report.theme import COLOURS
+from tuner.report.sections.trials import render_trials
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
 
@@ -112,11 +110,11 @@ def _links(targets: Sequence[tuple[str, str]]) -> Html:
 def _document(*, title: str, lead: str | None, contents: Html, main: Html) -> str:
     header = element("header", element("h1", title), element("p", lead, class_="lead") if lead else None, contents)
     palette = element("script", Html(json.dumps(dict(COLOURS.values()))), type="application/json", id="palette")
-    plotly, script = _plotly(), _asset("page.js")
-    return Template(_asset("page.html")).substitute(
+    plotly, script = _plotly(), read_asset("page.js")
+    return Template(read_asset("page.html")).substitute(
         policy=_content_security_policy(plotly, script),
         title=element("title", f"{title} · tuner report"),
-        style=_style(),
+        style=page_style(),
         header=header,
         main=main,
         palette=palette,
@@ -130,24 +128,9 @@ def _plotly() -> str:
     return str(get_plotlyjs())
 
 
-def _asset(name: str) -> str:
-    return (files("tuner.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _style() -> str:
-    light = "".join(f"--{name}:{pair[0]};" for name, pair in COLOURS.items())
-    dark = "".join(f"--{name}:{pair[1]};" for name, pair in COLOURS.items())
-    return Template(_asset("page.css")).substitute(light=light, dark=dark, after_printed_rows=PRINTED_ROWS + 1)
-
-
 def _content_security_policy(*scripts: str) -> str:
     """Allow these scripts and nothing from anywhere; Plotly lays its drawings out by inline styles."""
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {sources_of(*scripts)}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")

@@ -1,37 +1,19 @@
-"""The palette, and how every figure looks.
+"""How every figure looks.
 
-Colours are Okabe and Ito's, readable with any colour vision; no meaning hangs on colour alone. Figures are drawn in the
-light colours; `page.js` swaps each for its dark twin, so a colour that is not in `COLOURS` must not be used.
-Source: https://jfly.uni-koeln.de/color/
+Figures are drawn in the palette's light colours; `page.js` swaps each for its dark twin, so a colour that is not in
+`COLOURS` must not be used.
 """
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
+from tuner.report.palette import COLOURS
 from tuner.report.wording import shortened
-
-#: Name → (light, dark).
-COLOURS: Mapping[str, tuple[str, str]] = {
-    "ink": ("#1c2024", "#e9ebee"),
-    "soft": ("#5b6470", "#a4adb8"),
-    "line": ("#e2e6ea", "#313840"),
-    "surface": ("#fdfdfc", "#14171b"),
-    "raised": ("#f4f5f3", "#1d2126"),
-    "blue": ("#0067a5", "#5db7ec"),
-    "orange": ("#c65100", "#ff9a4d"),
-    "green": ("#00805c", "#35c79b"),
-    "purple": ("#a04a86", "#e391c8"),
-    "grey": ("#8d96a1", "#79838f"),
-    "heat": ("#f2a57c", "#994a16"),
-    "band2": ("#5c9dc6", "#3e87b6"),
-    "band3": ("#a3c4da", "#2f6083"),
-    "band4": ("#d3dde5", "#2b3b48"),
-}
 
 INK, SOFT, LINE, SURFACE, RAISED, BLUE, ORANGE, GREEN, PURPLE, GREY, HEAT, BAND2, BAND3, BAND4 = (
     light for light, _ in COLOURS.values()

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from optuna.storages._rdb.models import TrialIntermediateValueModel
 
-from tuner.studies.lifecycle import Study
+from tuner.studies.lifecycle import Study, find_studies
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies, workers
@@ -61,6 +62,35 @@ class StudyProgress:
     @property
     def finished(self) -> int:
         return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """All workers and all studies."""
+
+    workers: Sequence[WorkerRecord]
+    studies: Sequence[StudyProgress]
+
+    @property
+    def trials_per_hour(self) -> float | None:
+        """The rates of all studies together; None while none is known."""
+        rates = [study.trials_per_hour for study in self._searching if study.trials_per_hour is not None]
+        return sum(rates) if rates else None
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Until the last search is over; None while unknown."""
+        return max((study.time_left_s for study in self._searching if study.time_left_s is not None), default=None)
+
+    @property
+    def _searching(self) -> list[StudyProgress]:
+        return [study for study in self.studies if study.state == "searching"]
+
+
+def read_fleet(storage: Storage) -> Fleet:
+    """Read what all workers do and how far all studies are."""
+    progress = [read_progress(storage, study) for study in find_studies(storage, [])]
+    return Fleet(workers=read_workers(storage), studies=progress)
 
 
 @outlasting
@@ -127,6 +157,43 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
         )
         for row in rows
     ]
+
+
+@outlasting
+def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
+    """Return epoch and validation accuracy of each epoch reported so far of what is being searched, by worker's id."""
+    reported = TrialIntermediateValueModel
+    query = (
+        sa.select(workers.c.id, reported.step, reported.intermediate_value)
+        .select_from(workers.join(slots, workers.c.slot_id == slots.c.id))
+        .join(reported, reported.trial_id == slots.c.trial_id)
+        .where(workers.c.state == "training", slots.c.stage == "search", slots.c.state == "leased")
+        .where(reported.intermediate_value.is_not(None))
+        .order_by(workers.c.id, reported.step)
+    )
+    curves: dict[str, list[tuple[int, float]]] = {}
+    with storage.reader.connect() as connection:
+        for worker_id, epoch, accuracy in connection.execute(query):
+            curves.setdefault(worker_id, []).append((epoch, accuracy))
+    return curves
+
+
+@outlasting
+def count_failures(storage: Storage) -> dict[str, dict[str, int]]:
+    """Count failed trials and finals by study's name and kind of failure."""
+    kind = slots.c.outcome[("failure", "kind")].as_string()
+    query = (
+        sa.select(studies.c.name, kind.label("kind"), sa.func.count().label("n"))
+        .select_from(slots.join(studies))
+        .where(slots.c.outcome["state"].as_string() == "failed")
+        .group_by(studies.c.name, kind)
+        .order_by(studies.c.name, sa.func.count().desc(), kind)
+    )
+    failures: dict[str, dict[str, int]] = {}
+    with storage.reader.connect() as connection:
+        for row in connection.execute(query):
+            failures.setdefault(row.name, {})[row.kind or "unknown"] = row.n
+    return failures
 
 
 @dataclass(frozen=True, kw_only=True)

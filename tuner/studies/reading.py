@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import optuna
@@ -53,6 +54,24 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
         ensemble=_ensemble(rows),
         stop_reason=study.stop_reason,
     )
+
+
+@outlasting
+def read_version(storage: Storage, study: Study) -> str:
+    """Return a text that changes whenever the study's record does; far cheaper than the record."""
+    query = sa.select(
+        sa.func.count(),
+        sa.func.sum(slots.c.epoch),
+        sa.func.sum(slots.c.token),
+        sa.func.count(slots.c.trial_id),
+        sa.func.count(slots.c.finished_at),
+        sa.func.max(slots.c.finished_at),
+    ).where(slots.c.study_id == study.id)
+    with storage.reader.connect() as connection:
+        counted = connection.execute(query).one()
+    finals = study.definition.finals.model_dump_json()
+    whole = [study.id, study.created_at, study.state, study.stop_reason, study.budget, finals, *counted]
+    return sha256(repr(whole).encode()).hexdigest()
 
 
 class TrialNotFoundError(TunerError):

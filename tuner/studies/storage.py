@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +39,16 @@ _POSTGRES_ENGINE: dict[str, Any] = {
         "-c idle_in_transaction_session_timeout=60s",
     },
 }
+#: As above, for whoever only reads: several threads at once, and the server itself refuses their writes.
+_POSTGRES_READER: dict[str, Any] = _POSTGRES_ENGINE | {
+    "pool_size": 4,
+    "max_overflow": 8,
+    "connect_args": _POSTGRES_ENGINE["connect_args"]
+    | {
+        "application_name": "tuner dashboard",
+        "options": f"{_POSTGRES_ENGINE['connect_args']['options']} -c default_transaction_read_only=on",
+    },
+}
 #: Seconds that a writer waits for another one; SQLite lets one write at a time.
 _SQLITE_ENGINE: dict[str, Any] = {"connect_args": {"timeout": 60}}
 #: Execution option of transactions that only read.
@@ -52,6 +62,17 @@ class StorageUnreachableError(TunerError):
         super().__init__(
             f"Cannot use the database {printable_url(url)}: {reason} "
             "Check --storage or TUNER_STORAGE (sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE)."
+        )
+
+
+class StorageNotPreparedError(TunerError):
+    """The database lacks tuner's tables, or has those of another version, and was opened to read only."""
+
+    def __init__(self, url: str, revision: str | None) -> None:
+        found = "no tables of tuner's" if revision is None else f"tables of revision {revision}"
+        super().__init__(
+            f"Found {found} in {printable_url(url)}, expected revision {SCHEMA_REVISION}. Type a command that may "
+            "write there, such as `tuner study list`: it prepares the tables, or says which tuner they need."
         )
 
 
@@ -93,14 +114,50 @@ def open_storage(url: str, *, patience_s: float = 0.0) -> Storage:
         StorageUnreachableError: The URL is wrong, the server is away or refuses, or its tables are newer than this
             version knows.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     target = _parse(url)
+    _make_folder(target, url)
     engine_kwargs = _SQLITE_ENGINE if target.get_backend_name() == "sqlite" else _POSTGRES_ENGINE
-    if engine_kwargs is _POSTGRES_ENGINE:
+    storage = _connect(
+        url, target, engine_kwargs, Contact(patience_s), check=lambda: _prepare_schema(target, engine_kwargs)
+    )
+    if storage.engine.dialect.name == "sqlite":
+        _write_exclusively(storage.engine)
+    return storage
+
+
+def open_storage_to_read(url: str) -> Storage:
+    """Connect without preparing anything, and refuse every write: a role that may only SELECT is enough.
+
+    Args:
+        url: An SQLAlchemy URL of SQLite or Postgres.
+
+    Raises:
+        StorageUnreachableError: The URL is wrong, the server is away or refuses.
+        StorageNotPreparedError: The tables are missing or of another version.
+    """
+    target = _parse(url)
+    if target.get_backend_name() != "sqlite":
+        return _connect(
+            url, target, _POSTGRES_READER, Contact(0.0), check=lambda: _check_schema(url, target, _POSTGRES_READER)
+        )
+    # SQLite would make an empty file of a missing one.
+    if not (target.database and Path(target.database).exists()):
+        raise StorageNotPreparedError(url, None)
+    storage = _connect(
+        url, target, _SQLITE_ENGINE, Contact(0.0), check=lambda: _check_schema(url, target, _SQLITE_ENGINE)
+    )
+    _refuse_writes(storage.engine)
+    return storage
+
+
+def _connect(
+    url: str, target: sa.URL, engine_kwargs: dict[str, Any], contact: Contact, *, check: Callable[[], None]
+) -> Storage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if target.get_backend_name() != "sqlite":
         give_up_on_silence()
-    contact = Contact(patience_s)
     try:
-        contact.outlast(lambda: _prepare_schema(target, engine_kwargs))
+        contact.outlast(check)
         rdb = contact.outlast(
             lambda: SingleCreationStorage(_optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=True)
         )
@@ -108,8 +165,6 @@ def open_storage(url: str, *, patience_s: float = 0.0) -> Storage:
         raise StorageUnreachableError(url, _reason(error)) from error
     except OSError as error:
         raise StorageUnreachableError(url, f"{error.strerror or error}.") from error
-    if rdb.engine.dialect.name == "sqlite":
-        _write_exclusively(rdb.engine)
     return Storage(rdb, contact)
 
 
@@ -135,12 +190,15 @@ def _parse(url: str) -> sa.URL:
         return parsed.set(drivername="postgresql+psycopg2")
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise StorageUnreachableError(url, f"it is of kind {parsed.drivername!r}; tuner runs on SQLite and Postgres.")
-    if parsed.database:
+    return parsed
+
+
+def _make_folder(target: sa.URL, url: str) -> None:
+    if target.get_backend_name() == "sqlite" and target.database:
         try:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(target.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageUnreachableError(url, f"its folder cannot be made: {error.strerror}.") from error
-    return parsed
 
 
 def _optuna_url(url: sa.URL) -> str:
@@ -161,6 +219,13 @@ def _prepare_schema(url: sa.URL, engine_kwargs: dict[str, Any]) -> None:
             )
         if revision != SCHEMA_REVISION:
             _create_tables(engine)
+
+
+def _check_schema(url: str, target: sa.URL, engine_kwargs: dict[str, Any]) -> None:
+    engine = sa.create_engine(target, poolclass=NullPool, connect_args=engine_kwargs["connect_args"])
+    revision = _schema_revision(engine)
+    if revision != SCHEMA_REVISION:
+        raise StorageNotPreparedError(url, revision)
 
 
 def _schema_revision(engine: sa.Engine) -> str | None:
@@ -219,6 +284,22 @@ def _write_exclusively(engine: sa.Engine) -> None:
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     # The connections that Optuna opened before these listeners were there.
+    engine.dispose()
+
+
+def _refuse_writes(engine: sa.Engine) -> None:
+    """Make SQLite refuse to write through this engine, and its transactions wait for no writer."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _only_query(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA query_only=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    # As above.
     engine.dispose()
 
 

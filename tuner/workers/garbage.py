@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
+from tuner.studies.lifecycle import find_studies
 from tuner.studies.schema import slots, studies
+from tuner.studies.showcase import shown_paths
 from tuner.studies.storage import Storage
 
 _CHECKPOINT = re.compile(r"(?P<study>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
@@ -24,6 +26,7 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
         ).all()
     unfinished = {(row.name, row.id) for row in rows if row.state in {"waiting", "leased"}}
     kept = {row.outcome[key] for row in rows if row.outcome for key in ("bundle", "predictions") if key in row.outcome}
+    kept |= {path for study in find_studies(storage, []) for path in shown_paths(storage, study)}
     # A final's files are written before its slot names them.
     in_training = {row.name for row in rows if row.state == "leased"}
     for path in paths:

@@ -36,6 +36,7 @@ from tuner.training.session import release_memory
 from tuner.workers.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping, describe_failure
 from tuner.workers.interruptions import INTERRUPTIONS, DrainedError
 from tuner.workers.reporter import Reporter
+from tuner.workers.showing import Showing
 from tuner.workers.trial import run_trial
 
 _log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Worker:
         self._storage = storage
         self._settings = settings
         self._reporter = Reporter(storage, self.id, ttl_s=settings.lease_s)
+        self._showing = Showing(storage, settings.artifacts)
         self._draining = threading.Event()
         self._lease: Lease | None = None
 
@@ -177,6 +179,7 @@ class Worker:
             close_ended_trials(self._storage)
             context.checkpoint.delete()
             self._stop_if_failing(study, outcome)
+            self._showing.bring_up_to_date(study)
         finally:
             self._lease = None
             self._reporter.let_go()
@@ -196,6 +199,8 @@ class Worker:
         close_ended_trials(self._storage)
         end_orphans(self._storage)
         planned = [advance_study(self._storage, study) for study in studies if study.state != "done"]
+        for study in studies:
+            self._showing.bring_up_to_date(study)
         return any(planned)
 
     def _sweep(self, studies: Sequence[Study]) -> None:

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tuner.report.document import PRINTED_ROWS
 from tuner.report.exhibit import StudyView
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.wording import count, duration, moment, percent, setting
 from tuner.studies.records import TrialRecord
 
-#: Printed on paper; the rest of a long table stays on the screen.
-PRINTED_ROWS = 40
 _MESSAGE_LIMIT = 400
 
 

@@ -1,0 +1,25 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "unit" / "dashboard"))
+
+from looking_role import looking_role
+from postgres import PostgresServer
+
+from tuner.studies.storage import Storage, open_storage
+
+
+@pytest.fixture
+def storage(postgres_url: str) -> Iterator[Storage]:
+    with open_storage(postgres_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def looker_url(postgres_server: PostgresServer, postgres_url: str) -> Iterator[str]:
+    """The test's database for a role that may SELECT and nothing else."""
+    with looking_role(postgres_server, postgres_url) as url:
+        yield url

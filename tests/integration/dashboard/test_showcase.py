@@ -1,0 +1,220 @@
+"""What Optuna Dashboard shows of a study: written whenever it is out of date, never twice, removed with the study."""
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import optuna
+import pytest
+from optuna_dashboard import get_note, save_note
+from PIL import Image
+from running_studies import begin_trial, create_study, end_trial, finish_study
+from wsgi_client import ask
+
+from tuner.artifacts import ArtifactStore
+from tuner.dashboard.site import Site, open_site
+from tuner.studies.lifecycle import Study, delete_study, extend_study, find_study
+from tuner.studies.reading import load_study
+from tuner.studies.storage import Storage, open_storage_to_read
+from tuner.workers.garbage import find_garbage
+from tuner.workers.showing import Showing
+
+
+@pytest.fixture
+def study(storage: Storage) -> Study:
+    return create_study(storage)
+
+
+@pytest.fixture
+def site(storage: Storage, postgres_url: str, artifacts: ArtifactStore) -> Iterator[Site]:
+    assert storage
+    with open_storage_to_read(postgres_url) as reading:
+        yield open_site(reading, artifacts, storage_url=postgres_url, signed_in=False)
+
+
+def detail(site: Site, study: Study) -> Any:
+    """What Optuna Dashboard's page is told of a study."""
+    return json.loads(ask(site, f"/api/studies/{study.optuna_study_id}").body)
+
+
+def bring_up_to_date(storage: Storage, artifacts: ArtifactStore) -> None:
+    """Do what a worker does that has just started."""
+    Showing(storage, artifacts).bring_up_to_date(find_study(storage, "s"))
+
+
+def attributes(storage: Storage, study: Study) -> dict[str, Any]:
+    return dict(storage.optuna.get_study_system_attrs(study.optuna_study_id))
+
+
+def test_a_searching_study_has_a_note_and_nothing_else(
+    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site
+) -> None:
+    end_trial(storage, begin_trial(storage, study), score=0.71)
+
+    bring_up_to_date(storage, artifacts)
+
+    shown = detail(site, study)
+    assert "Searches `mlp` on `digits`" in shown["note"]["body"]
+    assert "71.00" in shown["note"]["body"]
+    assert "/report/s" in shown["note"]["body"]
+    assert shown["plotly_graph_objects"] == []
+    assert artifacts.list("") == []
+    assert len(attributes(storage, study)) == 3
+
+
+def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
+    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site
+) -> None:
+    finish_study(storage, artifacts, study)
+
+    bring_up_to_date(storage, artifacts)
+
+    shown = detail(site, study)
+    (figure,) = shown["plotly_graph_objects"]
+    assert "Finals" in json.loads(figure["graph_object"])["layout"]["title"]["text"]
+    assert "Ensemble" in shown["note"]["body"]
+    with_files = {trial["number"]: trial["artifacts"] for trial in shown["trials"] if trial["artifacts"]}
+    assert len(with_files) == 3
+    for number, files in with_files.items():
+        names = [file["filename"] for file in files]
+        assert sorted(names) == ["classes.json", "confusion.csv", "confusion.png", "worst-errors.png"], number
+    trial = next(trial for trial in shown["trials"] if trial["artifacts"])
+    for file in trial["artifacts"]:
+        answer = ask(site, f"/artifacts/{study.optuna_study_id}/{trial['trial_id']}/{file['artifact_id']}")
+        assert answer.status == 200
+        assert answer.headers["content-type"] == file["mimetype"]
+        if file["mimetype"] == "image/png":
+            with Image.open(io.BytesIO(answer.body), formats=["PNG"]) as picture:
+                assert min(picture.size) > 100
+
+
+def test_writing_again_and_by_many_adds_nothing(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
+    finish_study(storage, artifacts, study)
+    bring_up_to_date(storage, artifacts)
+    once = set(attributes(storage, study)), artifacts.list("s/dashboard")
+
+    for _ in range(3):
+        # As after a crash just before the end.
+        storage.optuna.set_study_system_attr(
+            study.optuna_study_id,
+            "tuner:shown",
+            json.dumps({**json.loads(attributes(storage, study)["tuner:shown"]), "stage": "crashed"}),
+        )
+        bring_up_to_date(storage, artifacts)
+
+    assert (set(attributes(storage, study)), artifacts.list("s/dashboard")) == once
+
+
+@pytest.mark.parametrize("calls", range(0, 24, 3))
+def test_a_crash_anywhere_loses_nothing(
+    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site, calls: int
+) -> None:
+    finish_study(storage, artifacts, study)
+    set_attribute, left = storage.optuna.set_study_system_attr, [calls]
+
+    def die_after_some(study_id: int, key: str, value: Any) -> None:
+        if not left[0]:
+            raise SystemExit
+        left[0] -= 1
+        set_attribute(study_id, key, value)
+
+    storage.optuna.set_study_system_attr = die_after_some  # type: ignore[method-assign]
+    try:
+        bring_up_to_date(storage, artifacts)
+    except SystemExit:
+        pass
+    finally:
+        storage.optuna.set_study_system_attr = set_attribute  # type: ignore[method-assign]
+
+    bring_up_to_date(storage, artifacts)
+
+    shown = detail(site, study)
+    files = [file["artifact_id"] for trial in shown["trials"] for file in trial["artifacts"]]
+    assert len(files) == len(set(files)) == len(artifacts.list("s/dashboard")) == 12
+    assert len(shown["plotly_graph_objects"]) == 1
+    assert "Stage: done" in shown["note"]["body"]
+
+
+def test_what_a_person_wrote_is_left_alone(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
+    bring_up_to_date(storage, artifacts)
+    optuna_study = optuna.load_study(study_name="s", storage=storage.optuna)
+    save_note(optuna_study, "mine")
+
+    finish_study(storage, artifacts, study)
+    bring_up_to_date(storage, artifacts)
+
+    assert get_note(optuna_study) == "mine"
+
+
+def test_the_note_follows_the_stage(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
+    showing = Showing(storage, artifacts)
+    optuna_study = optuna.load_study(study_name="s", storage=storage.optuna)
+    notes = []
+
+    showing.bring_up_to_date(study)
+    notes.append(get_note(optuna_study))
+    showing.bring_up_to_date(finish_study(storage, artifacts, study))
+    notes.append(get_note(optuna_study))
+    showing.bring_up_to_date(extend_study(storage, "s", n_trials=2))
+    notes.append(get_note(optuna_study))
+
+    assert ["Stage: searching" in note for note in notes] == [True, False, True]
+    assert "8\u00a0trials" in notes[2]
+
+
+def test_trials_that_are_no_longer_the_best_lose_their_files(
+    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site
+) -> None:
+    finish_study(storage, artifacts, study)
+    bring_up_to_date(storage, artifacts)
+    before = {trial["number"] for trial in detail(site, study)["trials"] if trial["artifacts"]}
+    extend_study(storage, "s", n_trials=3)
+    finish_study(storage, artifacts, study)
+
+    bring_up_to_date(storage, artifacts)
+
+    with open_storage_to_read(site.reports.storage_url) as reading:
+        fresh = open_site(reading, artifacts, storage_url="", signed_in=False)
+        after = {trial["number"] for trial in detail(fresh, study)["trials"] if trial["artifacts"]}
+    assert len(before) == 3
+    assert after - before
+    assert len(artifacts.list("s/dashboard")) == 4 * len(after)
+
+
+def test_garbage_collection_keeps_what_is_shown(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
+    finish_study(storage, artifacts, study)
+    bring_up_to_date(storage, artifacts)
+    artifacts.write("s/dashboard/stray", b"left behind")
+
+    assert list(find_garbage(storage, artifacts)) == ["s/dashboard/stray"]
+
+
+def test_deleting_a_study_leaves_nothing_of_it(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
+    done = finish_study(storage, artifacts, study)
+    bring_up_to_date(storage, artifacts)
+
+    delete_study(storage, done)
+    artifacts.delete(done.name)
+
+    assert artifacts.list("") == []
+    with storage.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT count(*) FROM study_system_attributes").scalar_one()
+    assert rows == 0
+    Showing(storage, artifacts).bring_up_to_date(done)
+    assert artifacts.list("") == []
+
+
+def test_damaged_predictions_are_named_and_cost_their_own_pictures_alone(
+    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    finish_study(storage, artifacts, study)
+    damaged = load_study(storage, "s").finals[0].runs[0].predictions
+    assert damaged is not None
+    artifacts.write(damaged, b"damaged")
+
+    bring_up_to_date(storage, artifacts)
+
+    assert "damaged" in caplog.text
+    assert len(artifacts.list("s/dashboard")) == 8
+    assert "Stage: done" in detail(site, study)["note"]["body"]

@@ -1,0 +1,110 @@
+"""Studies in a database that live on as workers would let them, without training."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from tuner.artifacts import ArtifactStore
+from tuner.finals.planning import advance_study
+from tuner.studies.definition import make_definition
+from tuner.studies.fleet import register_worker, update_worker
+from tuner.studies.lifecycle import Study, find_study, insert_study
+from tuner.studies.schema import slots
+from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
+from tuner.studies.storage import Storage
+from tuner.studies.trials import close_ended_trials, open_trial
+
+sys.path.append(str(Path(__file__).parent / "unit" / "report"))
+from report_sample import store_sample_predictions
+
+
+def create_study(storage: Storage, name: str = "s", *, trials: int = 6, epochs: int = 4) -> Study:
+    """Store a study of perceptrons on digits with every trial still to come."""
+    definition = make_definition(space="mlp", dataset="digits", name=name, trials=trials, epochs=epochs)
+    return insert_study(
+        storage, definition, class_names=[str(digit) for digit in range(10)], provenance={"data_sha256": "0" * 64}
+    )
+
+
+@dataclass(frozen=True)
+class BegunTrial:
+    """A trial that a worker trains."""
+
+    lease: Lease
+    trial_id: int
+
+
+def begin_trial(storage: Storage, study: Study, *, worker: str = "w1", curve: tuple[float, ...] = ()) -> BegunTrial:
+    """Let a worker begin the next trial and report these validation accuracies."""
+    register_worker(storage, worker_id=worker, host="box", device="cpu", pid=4711)
+    lease = claim_slot(storage, owner=worker, study_ids=[study.id])
+    assert lease is not None
+    update_worker(storage, worker, state="training", slot_id=lease.slot_id)
+    trial, _ = open_trial(storage, study, lease)
+    trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+    trial.suggest_int("units", 16, 128)
+    for epoch, accuracy in enumerate(curve, start=1):
+        report_epoch(storage, BegunTrial(lease, trial._trial_id), epoch=epoch, accuracy=accuracy)
+    return BegunTrial(lease, trial._trial_id)
+
+
+def report_epoch(storage: Storage, begun: BegunTrial, *, epoch: int, accuracy: float) -> None:
+    """Report one more epoch."""
+    storage.optuna.set_trial_intermediate_value(begun.trial_id, epoch, accuracy)
+    renew_lease(storage, begun.lease, epoch=epoch)
+
+
+def end_trial(storage: Storage, begun: BegunTrial, *, score: float | None, kind: str | None = None) -> None:
+    """Store the trial's outcome: a score, or a failure of this kind."""
+    outcome: dict[str, Any] = {
+        "state": "complete" if kind is None else "failed",
+        "score": score,
+        "best_epoch": 1 if score else None,
+        "hyperparameters": {"learning_rate": 0.01, "units": 32},
+        "curve": [{"epoch": 1, "loss": 1.0, "accuracy": score, "val_loss": 1.0, "val_accuracy": score}]
+        if score
+        else [],
+    }
+    if kind is not None:
+        outcome["failure"] = {"kind": kind, "message": "The loss is NaN.", "traceback": ""}
+    end_slot(storage, begun.lease, outcome)
+    close_ended_trials(storage)
+
+
+def finish_study(storage: Storage, artifacts: ArtifactStore, study: Study) -> Study:
+    """Let a worker do all that is left of the study: trials, confirmations, retrainings, ensemble."""
+    while True:
+        with storage.reader.connect() as connection:
+            waiting = select(slots.c.stage).where(slots.c.study_id == study.id, slots.c.state == "waiting").limit(1)
+            stage = connection.scalar(waiting)
+        if stage == "search":
+            begun = begin_trial(storage, study, curve=(0.5, 0.6))
+            end_trial(storage, begun, score=0.6 + 0.01 * begun.lease.position)
+        elif stage is not None:
+            lease = claim_slot(storage, owner="w1", study_ids=[study.id])
+            assert lease is not None
+            end_slot(storage, lease, _final_outcome(artifacts, study, lease))
+        elif not advance_study(storage, find_study(storage, study.name)):
+            return find_study(storage, study.name)
+
+
+def _final_outcome(artifacts: ArtifactStore, study: Study, lease: Lease) -> dict[str, Any]:
+    curve = [{"epoch": 1, "loss": 1.0, "accuracy": 0.9, "val_loss": 1.0, "val_accuracy": 0.9}]
+    if lease.stage == "confirm":
+        score = 0.7 + 0.01 * lease.job["trial"]
+        return {
+            "state": "complete",
+            "score": score,
+            "best_epoch": 1,
+            "hyperparameters": lease.job["hyperparameters"],
+            "curve": curve,
+        }
+    path = f"{study.name}/finals/slot-{lease.slot_id}.npz"
+    tested = store_sample_predictions(artifacts, path, n_images=200, n_classes=10, accuracy=0.9, seed=lease.slot_id)
+    outcome: dict[str, Any] = {"state": "complete", "test_accuracy": tested.accuracy, "predictions": path}
+    if lease.stage == "ensemble":
+        return outcome | {"members": len(lease.job["slots"])}
+    return outcome | {"val_accuracy": 0.9, "curve": curve, "bundle": None}

@@ -1,0 +1,45 @@
+"""`tuner dashboard`: Optuna Dashboard with the fleet and the reports beside it, guarded."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import StorageOption, settings_for
+
+
+def dashboard(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for any free one.")] = 8080,
+    allow_writes: Annotated[
+        bool, typer.Option("--allow-writes", help="Let visitors change notes and delete studies; needs a token.")
+    ] = False,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token to sign in with; TUNER_DASHBOARD_TOKEN otherwise.")
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which visitors reach it; may be repeated.", metavar="NAME")
+    ] = None,
+    storage: StorageOption = None,
+) -> None:
+    """Show studies, workers and reports in a browser; read-only and on this machine alone, unless told otherwise."""
+    from tuner.logs import configure_logging
+
+    configure_logging()
+    settings = settings_for(storage)
+    from tuner.dashboard.server import Access, serve
+    from tuner.dashboard.visitors import read_token
+
+    access = Access(
+        host=host,
+        port=port,
+        token=read_token(token_file) if token_file else settings.dashboard_token,
+        allow_writes=allow_writes,
+        allowed_hosts=allowed_host or [],
+    )
+    mode = "visitors may write" if allow_writes else "read-only"
+    status = serve(settings, access, on_listening=lambda url: typer.echo(f"Dashboard ({mode}): {url}", err=True))
+    raise typer.Exit(status)

@@ -1,0 +1,58 @@
+"""Answers made small on their way out: 10,000 trials are tens of megabytes of JSON, and compress tenfold."""
+
+import gzip
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_TYPES = ("text/html", "text/csv", "application/json")
+#: Below it headers weigh more.
+_SMALLEST_BYTES = 1024
+#: The fastest level halves the time of the default one and is a tenth larger.
+_LEVEL = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compression:
+    """WSGI middleware that compresses text for whoever reads gzip."""
+
+    application: "WSGIApplication"
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "gzip" not in environ.get("HTTP_ACCEPT_ENCODING", "") or environ["REQUEST_METHOD"] == "HEAD":
+            return self.application(environ, start_response)
+        begun: list[Any] = []
+
+        def note(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+            begun[:] = [status, headers, exc_info]
+            return _refuse_to_write
+
+        body = self.application(environ, note)
+        status, headers, exc_info = begun
+        given = {name.lower(): value for name, value in headers}
+        if not given.get("content-type", "").startswith(_TYPES) or "content-encoding" in given:
+            start_response(status, headers, exc_info)
+            return body
+        whole = _join(body)
+        headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        headers.append(("Vary", "Accept-Encoding"))
+        if len(whole) >= _SMALLEST_BYTES:
+            whole = gzip.compress(whole, _LEVEL, mtime=0)
+            headers.append(("Content-Encoding", "gzip"))
+        start_response(status, [*headers, ("Content-Length", str(len(whole)))], exc_info)
+        return [whole]
+
+
+def _join(body: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(body)
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+
+
+def _refuse_to_write(_data: bytes) -> None:
+    raise RuntimeError("Expected an application that returns its answer; received one that calls write().")

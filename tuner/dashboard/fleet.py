@@ -1,0 +1,86 @@
+"""The fleet page's values: what every worker and every study does now."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tuner.dashboard.pages import report_path
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.fleet import StudyProgress, WorkerRecord, count_failures, read_fleet, read_live_curves
+from tuner.studies.lifecycle import Study, find_studies
+from tuner.studies.storage import Storage
+
+#: Seconds for which everybody is shown the same values: many open pages cost no more than one.
+_KEPT_S = 1.5
+
+
+@dataclass(kw_only=True)
+class FleetWatch:
+    """Reads the fleet at most every `_KEPT_S` seconds; used by several threads."""
+
+    storage: Storage
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _read_at: float = float("-inf")
+    _last: Mapping[str, Any] = field(default_factory=dict)
+
+    def now(self) -> Mapping[str, Any]:
+        """Return the values, made of JSON's types."""
+        with self._lock:
+            if time.monotonic() - self._read_at > _KEPT_S:
+                self._last = describe_fleet(self.storage)
+                self._read_at = time.monotonic()
+            return self._last
+
+
+def describe_fleet(storage: Storage) -> dict[str, Any]:
+    """Return what `tuner status --json` does, with each worker's live curve and each study's failures by kind."""
+    fleet = read_fleet(storage)
+    curves = read_live_curves(storage)
+    failures = count_failures(storage)
+    studies = {study.name: study for study in find_studies(storage, [])}
+    return {
+        "now": datetime.now(tz=UTC).isoformat(timespec="seconds"),
+        "trials_per_hour": fleet.trials_per_hour,
+        "time_left_s": fleet.time_left_s,
+        "workers": [
+            {
+                **asdict(worker),
+                "epochs": _planned_epochs(worker, studies),
+                "curve": curves.get(worker.id, []) if worker.state == "training" else [],
+            }
+            for worker in fleet.workers
+        ],
+        "studies": [
+            _describe_study(progress, studies[progress.name], failures.get(progress.name, {}))
+            for progress in fleet.studies
+            # One that was deleted in between is gone.
+            if progress.name in studies
+        ],
+    }
+
+
+def _describe_study(progress: StudyProgress, study: Study, failures: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        **asdict(progress),
+        "failures": failures,
+        "report_path": report_path(progress.name),
+        "optuna_path": f"/dashboard/studies/{study.optuna_study_id}",
+    }
+
+
+def _planned_epochs(worker: WorkerRecord, studies: Mapping[str, Study]) -> int | None:
+    study = studies.get(worker.study or "")
+    return None if study is None else _epochs_of_stage(study.definition, worker.stage)
+
+
+def _epochs_of_stage(definition: StudyDefinition, stage: str | None) -> int | None:
+    search = definition.search.epochs
+    by_stage = {
+        "search": search,
+        "confirm": definition.finals.confirm_epochs or search,
+        "retrain": definition.finals.epochs or search,
+    }
+    return by_stage.get(stage or "")

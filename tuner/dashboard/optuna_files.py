@@ -1,0 +1,41 @@
+"""Optuna's view of our artifact store: the files that `tuner.studies.showcase` names, to read only."""
+
+import io
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.studies.showcase import path_of_file
+from tuner.studies.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptunaFiles:
+    """What `optuna_dashboard.wsgi` takes for an artifact store."""
+
+    storage: Storage
+    artifacts: ArtifactStore
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """Open a file.
+
+        Raises:
+            ArtifactNotFound: No study has a file of that id.
+        """
+        path = path_of_file(self.storage, artifact_id)
+        if path is None:
+            raise ArtifactNotFound(f"No study has a file {artifact_id!r}.")
+        try:
+            return io.BytesIO(self.artifacts.read(path))
+        except ArtifactNotFoundError as error:
+            raise ArtifactNotFound(str(error)) from error
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:  # noqa: ARG002 - Optuna's protocol
+        """Refuse: what is uploaded here would belong to no study and stay for ever."""
+        raise io.UnsupportedOperation("Files are not uploaded through the dashboard.")
+
+    def remove(self, artifact_id: str) -> None:  # noqa: ARG002 - Optuna's protocol
+        """Refuse, as `write` does; `tuner study delete` removes a study's files."""
+        raise io.UnsupportedOperation("Files are not removed through the dashboard.")

@@ -1,0 +1,71 @@
+"""What a browser may do with an answer, by what it is."""
+
+from collections.abc import Iterable, Mapping
+
+#: Optuna Dashboard's own pages and what they load; their code needs `unsafe-eval` for a plot that uses WebGL.
+_OPTUNA_PREFIXES = ("/dashboard", "/static/", "/api/", "/csv/", "/favicon.ico", "/incompatible-rdb-schema")
+_OPTUNA_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+#: For files that anybody may have put there: no script, no form, no origin.
+_FILE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+#: Files of these types are shown; every other one is offered for saving, as bytes.
+_SHOWN_TYPES = frozenset(
+    {"image/png", "image/jpeg", "image/gif", "image/webp", "application/json", "text/csv", "text/plain"}
+)
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not `no-referrer`: with that, browsers send forms without the origin that the guard looks at.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+#: Set by us alone, whatever the application said.
+_REPLACED = frozenset(
+    {"content-security-policy", "access-control-allow-origin", "server", *(name.lower() for name in _ALWAYS)}
+)
+
+
+def page_policy(*, scripts: str, styles: str) -> str:
+    """Return the policy of a page of ours that runs these scripts and styles (sources) and nothing else."""
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return an answer's headers with those that protect its reader.
+
+    Args:
+        path: What was asked for.
+        headers: What the application wants to say. A page of ours brings its own `Content-Security-Policy`; whatever
+            is neither such a page nor Optuna Dashboard's is treated as a file from a stranger.
+    """
+    given = {name.lower(): value for name, value in headers}
+    kept = [(name, value) for name, value in headers if name.lower() not in _REPLACED]
+    protection: Mapping[str, str]
+    if path.startswith(_OPTUNA_PREFIXES):
+        protection = {"Content-Security-Policy": _OPTUNA_POLICY}
+    elif path.startswith("/artifacts/") or "content-security-policy" not in given:
+        kept = [(name, value) for name, value in kept if name.lower() not in {"content-type", "content-disposition"}]
+        protection = {"Content-Security-Policy": _FILE_POLICY, **_file_headers(given.get("content-type", ""))}
+    else:
+        protection = {"Content-Security-Policy": given["content-security-policy"]}
+    if "cache-control" not in given:
+        # The bundle is 2 MB and asked for anew only when it has changed; all else is nobody's to keep.
+        caching = "private, no-cache" if path.startswith("/static/") else "no-store"
+        protection = {**protection, "Cache-Control": caching}
+    return [*kept, *_ALWAYS.items(), *protection.items()]
+
+
+def _file_headers(content_type: str) -> Mapping[str, str]:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in _SHOWN_TYPES:
+        return {"Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind}
+    return {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}

@@ -1,0 +1,140 @@
+"""The dashboard as a process: what it listens on, who may come in, signals in, exit status out."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import FrameType
+
+from waitress.server import create_server
+
+from tuner.artifacts import ArtifactStore
+from tuner.dashboard.compression import Compression
+from tuner.dashboard.guard import LOOPBACK_NAMES, Guard, host_of, is_loopback
+from tuner.dashboard.site import open_site
+from tuner.dashboard.visitors import TokenError, Visitors, check_token
+from tuner.errors import TunerError
+from tuner.settings import Settings
+from tuner.studies.storage import open_storage, open_storage_to_read
+
+_THREADS = 8
+#: The largest thing anybody sends is a note.
+_MAX_REQUEST_BYTES = 256 * 1024
+#: Answers of up to this size wait in memory for a slow reader, larger ones in a temporary file.
+_ANSWER_IN_MEMORY_BYTES = 16 * 1024 * 1024
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not chosen
+
+
+class AddressUnusableError(TunerError):
+    """Nobody can listen there: the port is taken, or the address is not this machine's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Where the dashboard listens and what it lets visitors do."""
+
+    host: str
+    #: 0 for any free one.
+    port: int
+    token: str | None
+    allow_writes: bool
+    #: Further names by which visitors may call it.
+    allowed_hosts: Iterable[str]
+
+    def visitors(self) -> Visitors | None:
+        """Return who may come in, or None where everybody on this machine may look.
+
+        Raises:
+            TokenError: A token is needed and there is none, or it can be guessed.
+        """
+        if self.token is not None:
+            return Visitors(check_token(self.token))
+        if is_loopback(self.host) and not self.allow_writes:
+            return None
+        why = "With --allow-writes" if is_loopback(self.host) else f"Listening on {self.host}"
+        raise TokenError(
+            f"{why} the dashboard needs a token. Make one with `openssl rand -hex 24 > token`, then add "
+            "--token-file token or set TUNER_DASHBOARD_TOKEN."
+        )
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The host names that it answers to."""
+        bound = set() if self.host in _ANY_ADDRESS else {host_of(_bracketed(self.host))}
+        return LOOPBACK_NAMES | bound | {host_of(_bracketed(name)) for name in self.allowed_hosts}
+
+
+def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], None]) -> int:
+    """Answer requests until a signal comes, and return the exit status: 130 or 143.
+
+    Args:
+        settings: Where studies and artifacts are.
+        access: Where to listen, and what is allowed.
+        on_listening: Told the address, once it can be opened.
+
+    Raises:
+        TunerError: The database, the token or the address will not do.
+    """
+    visitors = access.visitors()
+    open_it = open_storage if access.allow_writes else open_storage_to_read
+    with open_it(settings.storage) as storage:
+        site = open_site(
+            storage,
+            ArtifactStore(settings.artifacts),
+            storage_url=settings.storage,
+            signed_in=visitors is not None,
+        )
+        guard = Guard(
+            application=Compression(application=site),
+            hosts=access.names,
+            visitors=visitors,
+            allow_writes=access.allow_writes,
+            cookie=f"tuner_session_{access.port}",
+        )
+        try:
+            server = create_server(
+                guard,
+                host=access.host,
+                port=access.port,
+                threads=_THREADS,
+                ident=None,
+                max_request_body_size=_MAX_REQUEST_BYTES,
+                outbuf_overflow=_ANSWER_IN_MEMORY_BYTES,
+                clear_untrusted_proxy_headers=True,
+            )
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise AddressUnusableError(
+                f"Cannot listen on {access.host}:{access.port}: {reason}. Choose another --port or --host."
+            ) from error
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        received: list[int] = []
+
+        def leave(number: int, _frame: FrameType | None) -> None:
+            received.append(number)
+            # Waitress' loop ends by it, and lets answers that have begun go out.
+            sys.exit(128 + number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, leave)
+        on_listening(f"http://{_shown_host(access.host)}:{_port_of(server)}/")
+        try:
+            server.run()
+        finally:
+            server.close()
+        return 128 + received[0] if received else 0
+
+
+def _port_of(server: object) -> int:
+    # A host name with several addresses gives a server that listens on each.
+    listening = getattr(server, "effective_listen", None) or [(None, getattr(server, "effective_port", 0))]
+    return int(listening[0][1])
+
+
+def _shown_host(host: str) -> str:
+    return "127.0.0.1" if host in _ANY_ADDRESS else _bracketed(host)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,173 @@
+"""Which page answers which path: ours, and Optuna Dashboard's for everything else."""
+
+import gzip
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from tuner.artifacts import ArtifactStore
+from tuner.dashboard.fleet import FleetWatch
+from tuner.dashboard.pages import ListedStudy, Page, fleet_page, message_page, start_page
+from tuner.dashboard.reports import RendererBusyError, ReportNotRenderedError, Reports
+from tuner.dashboard.responses import Response, html_response, json_response, refusal
+from tuner.errors import TunerError
+from tuner.studies.fleet import read_progress
+from tuner.studies.lifecycle import StudyNotFoundError, delete_study, find_studies
+from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.storage import Storage
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_log = logging.getLogger(__name__)
+
+#: The report brings its own policy for scripts in its head; a sandbox without an origin is what it may do at most.
+_REPORT_POLICY = "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
+_OPTUNA_STUDY = "/api/studies/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """WSGI application of all pages."""
+
+    storage: Storage
+    artifacts: ArtifactStore
+    optuna_dashboard: "WSGIApplication"
+    fleet: FleetWatch
+    reports: Reports
+    #: Whether visitors sign in, and may sign out again.
+    signed_in: bool
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "") or "/"
+        answer = self._find(environ, path)
+        if answer is None:
+            return self.optuna_dashboard(environ, start_response)
+        return self._answer(answer, environ, path).send(environ, start_response)
+
+    def _find(self, environ: "WSGIEnvironment", path: str) -> Callable[[], Response] | None:
+        """Return what makes the answer, or None for Optuna Dashboard's paths."""
+        ours: Mapping[str, Callable[[], Response]] = {
+            "/": self._start,
+            "/fleet": lambda: _show(fleet_page(self.fleet.now(), signed_in=self.signed_in)),
+            "/fleet.json": lambda: json_response(self.fleet.now()),
+            "/report": lambda: self._report(environ, parse_qs(environ.get("QUERY_STRING", "")).get("study", [])),
+        }
+        if path in ours:
+            return ours[path]
+        if path.startswith("/report/"):
+            return lambda: self._report(environ, [path.removeprefix("/report/")])
+        if environ["REQUEST_METHOD"] == "DELETE" and path.removeprefix(_OPTUNA_STUDY).isdigit():
+            return lambda: self._delete(int(path.removeprefix(_OPTUNA_STUDY)))
+        return None
+
+    def _answer(self, answer: Callable[[], Response], environ: "WSGIEnvironment", path: str) -> Response:
+        problems: tuple[type[Exception], ...] = (TunerError, *STORAGE_ERRORS)
+        try:
+            return answer()
+        except problems as error:
+            status, text = _explain(error)
+            if not isinstance(error, TunerError):
+                _log.warning("%s: %s", path, error)
+            headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+            if path.endswith(".json") or "text/html" not in environ.get("HTTP_ACCEPT", "text/html"):
+                return refusal(status, text, headers)
+            return _show(message_page(status.phrase, text, signed_in=self.signed_in), status=status, headers=headers)
+
+    def _start(self) -> Response:
+        studies = [
+            ListedStudy(
+                progress=read_progress(self.storage, study),
+                space=study.definition.space,
+                dataset=study.definition.dataset,
+                optuna_study_id=study.optuna_study_id,
+            )
+            for study in find_studies(self.storage, [])
+        ]
+        return _show(start_page(studies, signed_in=self.signed_in))
+
+    def _report(self, environ: "WSGIEnvironment", names: list[str]) -> Response:
+        chosen = list(dict.fromkeys(names))
+        if not chosen:
+            text = "Choose at least one study on the start page."
+            return _show(message_page("Nothing chosen", text, signed_in=self.signed_in), status=HTTPStatus.BAD_REQUEST)
+        etag = f'"{self.reports.version_of(chosen)}"'
+        headers = {
+            "Content-Security-Policy": _REPORT_POLICY,
+            # Kept by the browser, but asked about each time: a running study's report changes with every epoch.
+            "Cache-Control": "private, no-cache",
+            "Vary": "Accept-Encoding",
+        }
+        if environ.get("HTTP_IF_NONE_MATCH") == etag:
+            not_modified = Response(status=HTTPStatus.NOT_MODIFIED, content_type="text/html; charset=utf-8", body=b"")
+            return _with_headers(not_modified, {**headers, "ETag": etag})
+        report = self.reports.render(chosen)
+        headers["ETag"] = f'"{report.version}"'
+        packed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
+        page = Response(
+            content_type="text/html; charset=utf-8",
+            body=report.compressed if packed else gzip.decompress(report.compressed),
+        )
+        return _with_headers(page, {**headers, "Content-Encoding": "gzip"} if packed else headers)
+
+    def _delete(self, optuna_study_id: int) -> Response:
+        """Delete a study as `tuner study delete` does; Optuna Dashboard alone would leave our tables and files."""
+        for study in find_studies(self.storage, []):
+            if study.optuna_study_id == optuna_study_id:
+                delete_study(self.storage, study)
+                self.artifacts.delete(study.name)
+                return Response(status=HTTPStatus.NO_CONTENT, content_type="application/json", body=b"")
+        return refusal(HTTPStatus.NOT_FOUND, "No study of tuner's has that number.")
+
+
+def _show(page: Page, *, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    return html_response(page.html, status=status, headers={**(headers or {}), **page.headers})
+
+
+def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:
+    return Response(
+        status=response.status,
+        content_type=response.content_type,
+        body=response.body,
+        headers=tuple(headers.items()),
+    )
+
+
+def _explain(error: Exception) -> tuple[HTTPStatus, str]:
+    if isinstance(error, StudyNotFoundError):
+        return HTTPStatus.NOT_FOUND, str(error)
+    if isinstance(error, RendererBusyError):
+        return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
+    if isinstance(error, ReportNotRenderedError):
+        return HTTPStatus.INTERNAL_SERVER_ERROR, str(error)
+    if isinstance(error, TunerError):
+        return HTTPStatus.BAD_REQUEST, str(error)
+    # The driver's words may hold the database's address.
+    return HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."
+
+
+def open_site(storage: Storage, artifacts: ArtifactStore, *, storage_url: str, signed_in: bool) -> Site:
+    """Put the pages together.
+
+    Args:
+        storage: Stays open as long as the site is used.
+        artifacts: Where reports and Optuna Dashboard find their files.
+        storage_url: The storage's own, for the processes that render reports.
+        signed_in: Whether visitors sign in.
+    """
+    from optuna_dashboard import wsgi
+
+    from tuner.dashboard.optuna_files import OptunaFiles
+
+    files: Any = OptunaFiles(storage=storage, artifacts=artifacts)
+    return Site(
+        storage=storage,
+        artifacts=artifacts,
+        optuna_dashboard=wsgi(storage.optuna, files),
+        fleet=FleetWatch(storage=storage),
+        reports=Reports(storage=storage, storage_url=storage_url, artifacts_url=artifacts.url),
+        signed_in=signed_in,
+    )

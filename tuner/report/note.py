@@ -1,0 +1,56 @@
+"""A study in a few lines of Markdown, for Optuna Dashboard's note; imports no Plotly."""
+
+from tuner.report.wording import count, percent, setting, spread
+from tuner.studies.records import FinalRecord, StudyRecord
+
+
+def write_note(study: StudyRecord) -> str:
+    """Say what the study searches, what it has found so far, and where to read more."""
+    search = study.definition["search"]
+    lines = [
+        f"## {_code(study.name)}",
+        (
+            f"Searches {_code(study.space)} on {_code(study.dataset)}: {count(study.budget, 'trial')} of up to "
+            f"{count(search['epochs'], 'epoch')}, sampler {_code(search['sampler'])}, "
+            f"pruner {_code(search['pruner'])}. Stage: {study.state}."
+        ),
+        _best(study),
+        *(_final(final) for final in sorted(study.finals, key=lambda one: one.rank)),
+    ]
+    if study.ensemble:
+        models = count(study.ensemble.members, "model")
+        lines.append(f"- Ensemble of {models}: **{percent(study.ensemble.test_accuracy)}** test accuracy")
+    if study.stop_reason:
+        lines.append(f"Stopped: {_code(study.stop_reason)}")
+    lines.append(
+        f"Report: [/report/{study.name}](/report/{study.name}) beside this dashboard, or "
+        f"{_code(f'tuner report {study.name}')}. Workers: [/fleet](/fleet)."
+    )
+    return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _best(study: StudyRecord) -> str:
+    if study.best is None:
+        return "No trial has a score yet."
+    names = ", ".join(f"{_code(name)} {_code(setting(value))}" for name, value in study.best.hyperparameters.items())
+    return (
+        f"Best of the search when this stage began: trial {study.best.number}, **{percent(study.best.score)}** "
+        f"validation accuracy after epoch {study.best.best_epoch}. {names}"
+    )
+
+
+def _final(final: FinalRecord) -> str:
+    confirmed = f"{percent(final.val_accuracy_mean)} validation accuracy over confirmations"
+    if final.test_accuracy_mean is None:
+        return f"- Rank {final.rank}, trial {final.trial}: {confirmed}, not tested yet"
+    tested = (
+        percent(final.test_accuracy_mean)
+        if final.test_accuracy_sd is None
+        else spread(final.test_accuracy_mean, final.test_accuracy_sd)
+    )
+    return f"- Rank {final.rank}, trial {final.trial}: {confirmed}, **{tested}** test accuracy"
+
+
+def _code(text: str) -> str:
+    """Mark text from a database so that Markdown finds neither links nor markup in it."""
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"

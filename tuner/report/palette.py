@@ -1,0 +1,25 @@
+"""The colours of every page and figure; imports no Plotly.
+
+They are Okabe and Ito's, readable with any colour vision; no meaning hangs on colour alone.
+Source: https://jfly.uni-koeln.de/color/
+"""
+
+from collections.abc import Mapping
+
+#: Name → (light, dark).
+COLOURS: Mapping[str, tuple[str, str]] = {
+    "ink": ("#1c2024", "#e9ebee"),
+    "soft": ("#5b6470", "#a4adb8"),
+    "line": ("#e2e6ea", "#313840"),
+    "surface": ("#fdfdfc", "#14171b"),
+    "raised": ("#f4f5f3", "#1d2126"),
+    "blue": ("#0067a5", "#5db7ec"),
+    "orange": ("#c65100", "#ff9a4d"),
+    "green": ("#00805c", "#35c79b"),
+    "purple": ("#a04a86", "#e391c8"),
+    "grey": ("#8d96a1", "#79838f"),
+    "heat": ("#f2a57c", "#994a16"),
+    "band2": ("#5c9dc6", "#3e87b6"),
+    "band3": ("#a3c4da", "#2f6083"),
+    "band4": ("#d3dde5", "#2b3b48"),
+}
