@@ -37,6 +37,7 @@ up: ## Start Postgres, workers and dashboard in containers
 lock: $(VENV)/dev ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install uv
 	$(COMPILE) --group build --output-file requirements.lock
+	$(COMPILE) --group build --extra gpu --output-file requirements-gpu.lock
 	$(COMPILE) --group dev --output-file requirements-dev.lock
 
 $(VENV)/bin/python:
