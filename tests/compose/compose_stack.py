@@ -22,7 +22,7 @@ class Stack:
 
     def compose(self, *arguments: str, check: bool = True, timeout_s: float = 300) -> str:
         """Run `docker-compose` on the project's file."""
-        return run("docker-compose", "--env-file", "/dev/null", "--file", _FILE, *arguments,
+        return run("docker-compose", "--file", _FILE, *arguments,
                    environment=self.environment, check=check, timeout_s=timeout_s)  # fmt: skip
 
     def tuner(self, *arguments: str) -> str:
@@ -47,13 +47,19 @@ class Stack:
         main = psutil.Process(int(self.inspect(service, "{{.State.Pid}}")))
         return [process for process in [main, *main.children(recursive=True)] if argument in process.cmdline()]
 
-    def leftovers(self) -> str:
+    def containers(self) -> list[str]:
+        """Return the ids of all containers of the project, running or not."""
+        return self.engine.docker("ps", "-aq", "--filter", self._label).split()
+
+    def leftovers(self) -> list[str]:
         """Return the ids of all containers, networks and volumes of the project."""
-        label = f"label=com.docker.compose.project={self.environment['COMPOSE_PROJECT_NAME']}"
-        return "".join(
-            self.engine.docker(*listing, "--filter", label)
-            for listing in (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-        )
+        networks = self.engine.docker("network", "ls", "-q", "--filter", self._label).split()
+        volumes = self.engine.docker("volume", "ls", "-q", "--filter", self._label).split()
+        return [*self.containers(), *networks, *volumes]
+
+    @property
+    def _label(self) -> str:
+        return f"label=com.docker.compose.project={self.environment['COMPOSE_PROJECT_NAME']}"
 
     @property
     def dashboard_port(self) -> int:

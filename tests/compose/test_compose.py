@@ -121,13 +121,9 @@ def test_the_workers_become_healthy(stack: Stack) -> None:
 
 
 def test_passwords_and_token_are_nowhere_but_in_their_volumes(stack: Stack) -> None:
-    secrets = [
-        stack.compose("run", "--rm", "-T", "--no-deps", "--entrypoint", "cat", "secrets", f"/secrets/{name}").split()[
-            -1
-        ]
-        for name in SECRETS
-    ]
-    containers = stack.engine.docker("ps", "-aq").split()
+    read = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "cat", "secrets")
+    secrets = [stack.compose(*read, f"/secrets/{name}").split()[-1] for name in SECRETS]
+    containers = stack.containers()
     seen = {
         "inspect": stack.engine.docker("inspect", *containers),
         "logs": "".join(stack.engine.docker("logs", container) for container in containers),
