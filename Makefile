@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench up lock
+.PHONY: help demo test test-compose check fix bench up lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,13 +10,16 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --
 TUNER_DATA ?= $(abspath ../shared/data)
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; ends with the report's path
 	$(BIN)/tuner run studies/digits.toml
 
 test: $(VENV)/dev ## Run all tests, against a real Postgres
 	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=auto --dist=loadfile
+
+test-compose: $(VENV)/dev ## Build the images and run them, with kills, on an engine of its own (root on Debian) or DOCKER_HOST's
+	$(BIN)/pytest tests/compose -m compose --capture=no
 
 check: $(VENV)/dev ## Format, lint, types, imports
 	$(BIN)/ruff format --check
@@ -32,11 +35,12 @@ bench: $(VENV)/dev ## Run every benchmark in its quick form
 	for file in bench/*.py; do $(BIN)/python $$file --quick || exit 1; done
 
 up: ## Start Postgres, workers and dashboard in containers
-	docker compose up workers
+	docker compose up workers dashboard
 
 lock: $(VENV)/dev ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install uv
 	$(COMPILE) --group build --output-file requirements.lock
+	$(COMPILE) --group build --extra gpu --output-file requirements-gpu.lock
 	$(COMPILE) --group dev --output-file requirements-dev.lock
 
 $(VENV)/bin/python:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli import dataset, space, study, trial
+from tuner.cli import database, dataset, space, study, trial
 from tuner.cli.dashboard import dashboard
 from tuner.cli.doctor import doctor
 from tuner.cli.finals import finals
@@ -38,6 +38,7 @@ for command in (worker, workers, finals, report, predict, submit, status, dashbo
     app.command()(command)
 app.add_typer(space.app, name="space")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(database.app, name="database")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so

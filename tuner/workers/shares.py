@@ -4,12 +4,11 @@ A share is settled before its process starts, for the frameworks read their envi
 """
 
 import os
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.errors import TunerError
+from tuner.workers.gpus import Gpu, list_gpus
 
 #: A convolution's kernels gain little beyond so many threads, see `docs/experiments.md`.
 _CONVOLUTION_THREADS = 4
@@ -70,24 +69,11 @@ def take_share(share: DeviceShare) -> None:
     os.environ.update(share.environment)
 
 
-def list_gpus() -> list[str]:
-    """Return the UUIDs of the NVIDIA GPUs that this process may see."""
-    if shutil.which("nvidia-smi") is None:
-        return []
-    listed = subprocess.run(
-        ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"],  # noqa: S607 - found on PATH above
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return listed.stdout.split() if listed.returncode == 0 else []
-
-
-def _gpu_share(index: int, gpus: Sequence[str], per_gpu: int) -> DeviceShare:
+def _gpu_share(index: int, gpus: Sequence[Gpu], per_gpu: int) -> DeviceShare:
     return DeviceShare(
         device=f"gpu:{index}",
         environment={
-            "CUDA_VISIBLE_DEVICES": gpus[index],
+            "CUDA_VISIBLE_DEVICES": gpus[index].uuid,
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
             "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / per_gpu:.3f}",

@@ -1,0 +1,4 @@
+# Stands in for python:3.11-slim-bookworm where no registry can be reached.
+FROM tuner-stand-in/base
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-pip >/dev/null \
+    && rm -rf /var/lib/apt/lists/* && ln -s python3 /usr/bin/python

@@ -1,0 +1,33 @@
+"""`tuner database`: get a database ready for workers and dashboards."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import StorageOption, settings_for
+
+app = typer.Typer(help="The database: its tables, and a role that only reads.", no_args_is_help=True)
+
+
+@app.command()
+def prepare(
+    *,
+    reader: Annotated[str | None, typer.Option(help="Make this role of Postgres, which can read and no more.")] = None,
+    reader_password_file: Annotated[
+        Path | None, typer.Option(help="The file that holds the reader's password.", exists=True, dir_okay=False)
+    ] = None,
+    storage: StorageOption = None,
+) -> None:
+    """Create or update the tables; repeat it as you like, workers do it too."""
+    from tuner.studies.reader_role import create_reader
+    from tuner.studies.storage import open_storage, printable_url
+
+    if (reader is None) != (reader_password_file is None):
+        raise typer.BadParameter("Give both or neither.", param_hint="--reader, --reader-password-file")
+    settings = settings_for(storage)
+    with open_storage(settings.storage) as opened:
+        if reader is not None and reader_password_file is not None:
+            password = reader_password_file.read_text().rstrip("\n")
+            create_reader(opened, role=reader, password=password)
+    typer.echo(f"{printable_url(settings.storage)} is ready{f', {reader} can read it' if reader else ''}.")
