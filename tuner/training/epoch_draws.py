@@ -47,5 +47,5 @@ def draw_epoch(
         transforms = draw_transforms(augmentation, n_images, height, width, rng(TRANSFORMS))
     if augmentation and (side := augmentation.cutout_side(height, width)):
         corners = draw_cutout_corners(side, n_images, height, width, rng(CUTOUT))
-    order = rng(ORDER).permutation(n_images).astype(np.int32)
+    order = (rng(ORDER).permutation(n_images) if plan.shuffle else np.arange(n_images)).astype(np.int32)
     return EpochDraws(order, transforms, corners, learning_rates)

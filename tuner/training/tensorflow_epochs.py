@@ -20,7 +20,7 @@ class TensorFlowEpochs:
         self,
         model: keras.Model,
         *,
-        train: tuple[NDArray[np.uint8], NDArray[Any]],
+        train: tuple[NDArray[Any], ...],
         validation: tuple[NDArray[np.uint8], NDArray[Any]] | None,
         augmenter: Augmenter,
         batch_size: int,
@@ -59,11 +59,11 @@ def _run_epoch(
     *,
     model: keras.Model,
     step_on: Callable[[Any], Any],
-    data: tuple[tf.Tensor, tf.Tensor],
+    data: tuple[tf.Tensor, ...],
     augmenter: Augmenter,
     batch_size: int,
 ) -> None:
-    images, targets = data
+    images, *others = data
     for step in tf.range(-(-len(images) // batch_size)):
         part = slice(step * batch_size, (step + 1) * batch_size)
         order = draws.order[part]
@@ -72,7 +72,7 @@ def _run_epoch(
         if draws.learning_rates is not None:
             model.optimizer.learning_rate.assign(draws.learning_rates[step])
         x = augmenter(tf.gather(images, order), transforms, corners)
-        step_on((x, tf.gather(targets, order)))
+        step_on((x, *(tf.gather(other, order) for other in others)))
 
 
 def _run_validation(*, step_on: Callable[[Any], Any], data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:
