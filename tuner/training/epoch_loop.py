@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.training.batches import accept_soft_targets
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.epoch_programs import open_epoch_program
 from tuner.training.fit_call import FitCall
@@ -21,6 +22,8 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
     The run's plan has the call's batch size, epochs and order, see `TrainingRun.follow`.
     """
     model, images, plan = run.model, run.data.train, run.plan
+    if plan.augmentation and plan.augmentation.mixes:
+        accept_soft_targets(model)
     program = open_epoch_program(model, run.data, plan, class_weight=call.class_weight)
     callbacks = keras.callbacks.CallbackList(
         list(call.callbacks),

@@ -61,8 +61,8 @@ class JaxEpochs:
         def step(state: Any, batch: EpochDraws) -> tuple[Any, None]:
             if batch.learning_rates is not None:
                 state = self._with_learning_rate(state, batch.learning_rates)
-            x = self._augmenter(images[batch.order], batch.transforms, batch.cutout_corners)
-            _, state = self._model.train_step(state, (x, *(other[batch.order] for other in others)))
+            others_here = [other[batch.order] for other in others]
+            _, state = self._model.train_step(state, self._augmenter(images[batch.order], others_here, batch.images))
             return state, None
 
         # Rates have one row a step, everything else one row an image.

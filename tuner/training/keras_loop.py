@@ -76,13 +76,11 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
         part = slice(index * self._plan.batch_size, (index + 1) * self._plan.batch_size)
-        order, transforms, corners, _ = self._draws
-        pictures = self._augmenter(
-            self._images.images[order[part]],
-            None if transforms is None else transforms[part],
-            None if corners is None else corners[part],
+        order = self._draws.order[part]
+        pictures, targets = self._augmenter(
+            self._images.images[order], [self._targets[order]], self._draws.images.part(part)
         )
-        return keras.ops.convert_to_numpy(pictures), self._targets[order[part]]
+        return keras.ops.convert_to_numpy(pictures), keras.ops.convert_to_numpy(targets)
 
 
 def fit_with_keras(

@@ -9,6 +9,7 @@ import keras
 
 from tuner.artifacts import ArtifactNotWrittenError
 from tuner.errors import TunerError
+from tuner.training.batches import accept_soft_targets
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.epoch_loop import train_whole_epochs
@@ -63,6 +64,7 @@ def train(
     Raises:
         NanLossError: The loss is not finite.
         UncompiledModelError: `model.compile` was not called.
+        SoftTargetsError: Images are to be mixed, and the model's loss takes class indices in a way of its own.
         NoEpochReportedError: The HyperModel's own `fit` called no callback.
         AnnealingError: The model's optimizer has a learning rate of its own that cannot be set.
         DeviceMemoryError: The device has too little memory for this model and batch size.
@@ -105,6 +107,8 @@ def _flush(checkpoint: Checkpoint | None) -> None:
 
 
 def _train_with_keras(run: TrainingRun) -> None:
+    if run.plan.augmentation and run.plan.augmentation.mixes:
+        accept_soft_targets(run.model)
     run.resume()
     if run.finished:
         return finalize_weights(run.model)

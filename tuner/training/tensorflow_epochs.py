@@ -67,12 +67,10 @@ def _run_epoch(
     for step in tf.range(-(-len(images) // batch_size)):
         part = slice(step * batch_size, (step + 1) * batch_size)
         order = draws.order[part]
-        transforms = None if draws.transforms is None else draws.transforms[part]
-        corners = None if draws.cutout_corners is None else draws.cutout_corners[part]
         if draws.learning_rates is not None:
             model.optimizer.learning_rate.assign(draws.learning_rates[step])
-        x = augmenter(tf.gather(images, order), transforms, corners)
-        step_on((x, *(tf.gather(other, order) for other in others)))
+        others_here = [tf.gather(other, order) for other in others]
+        step_on(augmenter(tf.gather(images, order), others_here, draws.images.part(part)))
 
 
 def _run_validation(*, step_on: Callable[[Any], Any], data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:

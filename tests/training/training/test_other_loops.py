@@ -20,7 +20,7 @@ PLAN = TrainingPlan(
     epochs=3,
     batch_size=32,
     seed=2,
-    augmentation=Augmentation(rotation=10, cutout=0.3),
+    augmentation=Augmentation(rotation=10, elastic=0.05, contrast=0.2, cutout=0.3, mixup=0.3),
     annealing=Annealing(rule="step", factor=0.5),
 )
 

@@ -119,7 +119,7 @@ def test_every_step_is_keras_with_each_kind_of_optimizer(name: str, train_only: 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_every_step_is_keras_in_mixed_precision(policy: str, train_only: TrainingData) -> None:
     with precision(policy):
-        # The scale of the loss, 2**15 at first, doubles every 4 steps until gradients overflow, whose steps are skipped.
+        # The loss is scaled by 2**15, twice that every 4 steps, until gradients overflow; such steps are skipped.
         def optimizer() -> Any:
             inner = keras.optimizers.Adam(0.01, use_ema=True)
             if policy == "mixed_bfloat16":
