@@ -159,7 +159,7 @@ def main() -> None:
     print(f"{'fit s':>9}{'program s':>11}{'ratio':>8}{'ratio of CPU seconds':>22}")
     for name in arguments.models:
         usual = 54_000 if name == "mlp" else 6_400
-        data = _random_images(arguments.images or (usual // 4 if arguments.quick else usual))
+        data = random_images(arguments.images or (usual // 4 if arguments.quick else usual))
         for batch_size in arguments.batch_sizes:
             for augmented in (False, True):
                 row = measure(name, data, batch_size, augmented=augmented, epochs=epochs, rounds=rounds)
@@ -169,10 +169,10 @@ def main() -> None:
                 print(f"{row['cpu_ratio']:22.2f}", flush=True)
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps({**_conditions(rounds, epochs), "rows": rows}, indent=1) + "\n")
+        arguments.out.write_text(json.dumps({**describe_conditions(rounds, epochs), "rows": rows}, indent=1) + "\n")
 
 
-def _random_images(n: int) -> LabelledImages:
+def random_images(n: int) -> LabelledImages:
     """Noise: the time of a step does not depend on what the pictures show."""
     rng = np.random.default_rng(SEED)
     return LabelledImages(
@@ -182,7 +182,8 @@ def _random_images(n: int) -> LabelledImages:
     )
 
 
-def _conditions(rounds: int, epochs: int) -> dict[str, object]:
+def describe_conditions(rounds: int, epochs: int) -> dict[str, object]:
+    """Say on what and with what was measured."""
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end",
         "python": platform.python_version(),

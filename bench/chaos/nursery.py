@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import tuner.training.checkpoint
+import tuner.training.epoch_loop
 import tuner.training.run
 import tuner.workers.trial
 from chaos import synthetic
@@ -143,9 +144,9 @@ def _train_synthetically(epoch_s: float) -> None:
         (tuner.workers.trial, "open_space", lambda _name: space),
         (tuner.training.run, "why_not_whole_epochs", lambda _model: None),
         (
-            tuner.training.run,
+            tuner.training.epoch_loop,
             "open_epoch_program",
-            lambda model, _data, plan: synthetic.Program(model, seed=plan.seed, epoch_s=epoch_s),
+            lambda model, _data, plan, **_: synthetic.Program(model, seed=plan.seed, epoch_s=epoch_s),
         ),
         (tuner.training.checkpoint, "read_variable", lambda variable: variable.value.copy()),
     ]

@@ -134,9 +134,11 @@ def _wrap_training(journal: Journal, doom: Doom) -> None:
         original(run)
         journal.note("resumed", **_place(doom), epoch=run.resumed_from)
 
-    def finish_epoch(original: Callable[..., Any], run: Any, epoch: int, logs: Any, duration_s: float) -> None:
+    def finish_epoch(
+        original: Callable[..., Any], run: Any, epoch: int, logs: Any, duration_s: float, **kwargs: Any
+    ) -> None:
         journal.note("trained", **_place(doom), epoch=epoch, value=logs.get("val_accuracy"))
-        original(run, epoch, logs, duration_s)
+        original(run, epoch, logs, duration_s, **kwargs)
 
     def write(original: Callable[..., Any], store: ArtifactStore, path: str, content: bytes) -> None:
         place = _place(doom)

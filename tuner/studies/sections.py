@@ -102,13 +102,30 @@ class SearchSection(Section):
 
 
 class AugmentationSection(Section):
-    """`[finals.augmentation]`: how training images are distorted, each draw between minus and plus; 0 is off."""
+    """`[finals.augmentation]`: how training images are changed, each image of each epoch by its own draw; 0 is off.
+
+    Rotation to shear, brightness and contrast are drawn between minus and plus.
+    """
 
     rotation: float = Field(default=10.0, ge=0, le=180, description="degrees")
     zoom: float = Field(default=0.1, ge=0, lt=1, description="fraction of the size")
     shift: float = Field(default=0.1, ge=0, lt=1, description="fraction of the side, in both directions")
     shear: float = Field(default=0.1, ge=0, lt=1, description="sideways shift of the top edge, fraction of the height")
+    elastic: float = Field(
+        default=0.0, ge=0, le=0.5, description="standard deviation of each pixel's displacement, fraction of the side"
+    )
+    elastic_smoothness: float = Field(
+        default=0.15, ge=0.1, le=1, description="elastic: how far displacements go together, fraction of the side"
+    )
+    brightness: float = Field(default=0.0, ge=0, le=1, description="added to every pixel, fraction of the range")
+    contrast: float = Field(default=0.0, ge=0, le=1, description="fraction of the differences from an image's mean")
     cutout: float = Field(default=0.0, ge=0, le=1, description="side of a blackened square, fraction of the side")
+    mixup: float = Field(
+        default=0.0, ge=0, le=10, description="two images are blended, shares from Beta(mixup, mixup); 0.2 is usual"
+    )
+    cutmix: float = Field(
+        default=0.0, ge=0, le=10, description="a box of another image, its area from Beta(cutmix, cutmix); 1 is usual"
+    )
 
 
 class AnnealingSection(Section):

@@ -1,7 +1,8 @@
 """The state of a training run after an epoch, in one file, written whole and checked when read.
 
 A file is one line (`tuner-checkpoint 1`, a space, the SHA-256 of the rest) and an `.npz` without pickle: `model_000000`
-and on, `optimizer_000000` and on are the variables in Keras' order, seeds of dropout among them; `record` is JSON.
+and on, `optimizer_000000` and on are the variables in Keras' order, seeds of dropout among them; `kept_000000` and on
+are weights that callbacks hold; `record` is JSON.
 """
 
 import hashlib
@@ -40,10 +41,14 @@ class Snapshot:
     #: Of the plan, the data's size and the model's shape, see `fingerprint`.
     fingerprint: str
     epochs: tuple[EpochResult, ...]
+    #: Keras' logs of each of them.
+    logs: tuple[dict[str, float], ...]
     annealing_state: Mapping[str, float]
     #: The values of `model.variables` and `optimizer.variables`.
     model: tuple[NDArray[Any], ...]
     optimizer: tuple[NDArray[Any], ...]
+    #: Weights that callbacks hold.
+    kept: tuple[NDArray[Any], ...] = ()
 
 
 class Checkpoint:
@@ -119,16 +124,24 @@ def fingerprint(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> s
 
 
 def take_snapshot(
-    model: keras.Model, *, fingerprint: str, epochs: tuple[EpochResult, ...], annealing_state: Mapping[str, float]
+    model: keras.Model,
+    *,
+    fingerprint: str,
+    epochs: tuple[EpochResult, ...],
+    logs: tuple[dict[str, float], ...],
+    annealing_state: Mapping[str, float],
+    kept: tuple[NDArray[Any], ...] = (),
 ) -> Snapshot:
-    """Copy the state out of the model."""
+    """Copy the state out of the model; the other parts are stored as they are."""
     variables, optimizer_variables = state_variables(model)
     return Snapshot(
         fingerprint=fingerprint,
         epochs=epochs,
+        logs=logs,
         annealing_state=annealing_state,
         model=tuple(map(_read, variables)),
         optimizer=tuple(map(_read, optimizer_variables)),
+        kept=tuple(map(_storable, kept)),
     )
 
 
@@ -140,7 +153,10 @@ def restore_model(model: keras.Model, snapshot: Snapshot) -> None:
 
 
 def _read(variable: Any) -> NDArray[Any]:
-    array = read_variable(variable)
+    return _storable(read_variable(variable))
+
+
+def _storable(array: NDArray[Any]) -> NDArray[Any]:
     # bfloat16 is no NumPy type and would come back as raw bytes; float32 holds each of its values.
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 
@@ -149,9 +165,11 @@ def _encode(snapshot: Snapshot) -> bytes:
     record = {
         "fingerprint": snapshot.fingerprint,
         "epochs": [asdict(result) for result in snapshot.epochs],
+        "logs": snapshot.logs,
         "annealing_state": dict(snapshot.annealing_state),
     }
-    arrays = {**_numbered("model", snapshot.model), **_numbered("optimizer", snapshot.optimizer)}
+    parts = {"model": snapshot.model, "optimizer": snapshot.optimizer, "kept": snapshot.kept}
+    arrays = {key: array for prefix, part in parts.items() for key, array in _numbered(prefix, part).items()}
     buffer = io.BytesIO()
     np.savez(buffer, record=np.frombuffer(json.dumps(record).encode(), np.uint8), **arrays)  # type: ignore[arg-type] # no array is named allow_pickle
     content = buffer.getvalue()
@@ -168,12 +186,18 @@ def _decode(stored: bytes) -> Snapshot:
             return Snapshot(
                 fingerprint=record["fingerprint"],
                 epochs=tuple(EpochResult(**epoch) for epoch in record["epochs"]),
+                logs=tuple(record["logs"]),
                 annealing_state=record["annealing_state"],
-                model=tuple(arrays[name] for name in sorted(arrays) if name.startswith("model_")),
-                optimizer=tuple(arrays[name] for name in sorted(arrays) if name.startswith("optimizer_")),
+                model=_take(arrays, "model"),
+                optimizer=_take(arrays, "optimizer"),
+                kept=_take(arrays, "kept"),
             )
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise DamagedCheckpointError("it has the layout of another version") from error
+
+
+def _take(arrays: Mapping[str, NDArray[Any]], prefix: str) -> tuple[NDArray[Any], ...]:
+    return tuple(arrays[name] for name in sorted(arrays) if name.startswith(f"{prefix}_"))
 
 
 def _numbered(prefix: str, arrays: Iterable[NDArray[Any]]) -> dict[str, NDArray[Any]]:

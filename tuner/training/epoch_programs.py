@@ -5,7 +5,7 @@ images in `fit` on TensorFlow, 0.43 s as one program (2 cores). The mathematics 
 partial batch included.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import keras
@@ -36,7 +36,7 @@ class EpochProgram(Protocol):
 
 def why_not_whole_epochs(model: keras.Model) -> str:
     """Say why this model must be trained by Keras' own loop; empty when it need not be."""
-    replaced = [name for name in LOOP_METHODS if getattr(type(model), name) is not getattr(keras.Model, name)]
+    replaced = [name for name in LOOP_METHODS if _overrides(model, name)]
     if replaced:
         return f"{type(model).__name__} overrides {', '.join(replaced)}"
     if model.run_eagerly:
@@ -46,8 +46,25 @@ def why_not_whole_epochs(model: keras.Model) -> str:
     return ""
 
 
-def open_epoch_program(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> EpochProgram:
-    """Put the data on the device and prepare the programs; they are compiled on their first call."""
+def _overrides(model: keras.Model, name: str) -> bool:
+    return getattr(type(model), name) is not getattr(keras.Model, name)
+
+
+def open_epoch_program(
+    model: keras.Model,
+    data: TrainingData,
+    plan: TrainingPlan,
+    *,
+    class_weight: Mapping[int, float] | None = None,
+) -> EpochProgram:
+    """Put the data on the device and prepare the programs; they are compiled on their first call.
+
+    Args:
+        model: Built and compiled.
+        data: What to train and to measure on.
+        plan: How.
+        class_weight: As in `Model.fit`: class index to its weight in the training loss; 1 for classes that it lacks.
+    """
     _build_metrics(model, data.train)
     program: Callable[..., EpochProgram]
     if keras.backend.backend() == "tensorflow":
@@ -60,7 +77,7 @@ def open_epoch_program(model: keras.Model, data: TrainingData, plan: TrainingPla
         program = JaxEpochs
     return program(
         model,
-        train=_arrays(model, data.train),
+        train=(*_arrays(model, data.train), *_sample_weights(data.train, class_weight)),
         validation=None if data.validation is None else _arrays(model, data.validation),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
         batch_size=min(plan.batch_size, len(data.train)),
@@ -70,6 +87,14 @@ def open_epoch_program(model: keras.Model, data: TrainingData, plan: TrainingPla
 
 def _arrays(model: keras.Model, images: LabelledImages) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     return images.images, encode_targets(model, images.labels, len(images.class_names))
+
+
+def _sample_weights(images: LabelledImages, class_weight: Mapping[int, float] | None) -> list[NDArray[np.float32]]:
+    """Return each image's weight, float32, shape (n,), where there are class weights."""
+    if not class_weight:
+        return []
+    classes = range(len(images.class_names))
+    return [np.array([class_weight.get(index, 1.0) for index in classes], np.float32)[images.labels]]
 
 
 def _build_metrics(model: keras.Model, images: LabelledImages) -> None:

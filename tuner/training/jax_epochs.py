@@ -1,6 +1,6 @@
 """Whole epochs as `jax.lax.scan` over Keras' stateless steps."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from tuner.training.batches import Augmenter, scale
 from tuner.training.epoch_draws import EpochDraws
 
-#: A Keras step: (state, (x, y)) to (logs, state).
-Step = Callable[[Any, tuple[Any, Any]], tuple[Any, Any]]
-
 
 class JaxEpochs:
     """An `EpochProgram`; full batches are scanned, a partial one follows with a step of its own shape."""
@@ -22,7 +19,7 @@ class JaxEpochs:
         self,
         model: keras.Model,
         *,
-        train: tuple[NDArray[np.uint8], NDArray[Any]],
+        train: tuple[NDArray[Any], ...],
         validation: tuple[NDArray[np.uint8], NDArray[Any]] | None,
         augmenter: Augmenter,
         batch_size: int,
@@ -58,14 +55,14 @@ class JaxEpochs:
     def _logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
-    def _run_epoch(self, state: Any, data: tuple[Any, Any], draws: EpochDraws) -> Any:
-        images, targets = data
+    def _run_epoch(self, state: Any, data: tuple[Any, ...], draws: EpochDraws) -> Any:
+        images, *others = data
 
         def step(state: Any, batch: EpochDraws) -> tuple[Any, None]:
             if batch.learning_rates is not None:
                 state = self._with_learning_rate(state, batch.learning_rates)
-            x = self._augmenter(images[batch.order], batch.transforms, batch.cutout_corners)
-            _, state = self._model.train_step(state, (x, targets[batch.order]))
+            others_here = [other[batch.order] for other in others]
+            _, state = self._model.train_step(state, self._augmenter(images[batch.order], others_here, batch.images))
             return state, None
 
         # Rates have one row a step, everything else one row an image.

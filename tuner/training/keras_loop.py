@@ -18,6 +18,7 @@ from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
 from tuner.training.batches import Augmenter, encode_targets, scale
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
+from tuner.training.fit_call import HandedOver
 from tuner.training.plan import TrainingData, TrainingPlan
 
 #: Called before an epoch (from 1); returns its learning rates, see `EpochDraws.learning_rates`.
@@ -37,7 +38,6 @@ class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc] # Keras shi
         super().__init__()
         self._begin_epoch, self._finish_epoch = begin_epoch, finish_epoch
         self._started = 0.0
-        self.n_epochs = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Keras counts epochs from 0."""
@@ -49,7 +49,6 @@ class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc] # Keras shi
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Keras has validated by now."""
-        self.n_epochs += 1
         self._finish_epoch(epoch + 1, logs or {}, time.perf_counter() - self._started)
 
 
@@ -77,13 +76,11 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
         part = slice(index * self._plan.batch_size, (index + 1) * self._plan.batch_size)
-        order, transforms, corners, _ = self._draws
-        pictures = self._augmenter(
-            self._images.images[order[part]],
-            None if transforms is None else transforms[part],
-            None if corners is None else corners[part],
+        order = self._draws.order[part]
+        pictures, targets = self._augmenter(
+            self._images.images[order], [self._targets[order]], self._draws.images.part(part)
         )
-        return keras.ops.convert_to_numpy(pictures), self._targets[order[part]]
+        return keras.ops.convert_to_numpy(pictures), keras.ops.convert_to_numpy(targets)
 
 
 def fit_with_keras(
@@ -114,45 +111,44 @@ def fit_with_keras(
     )
 
 
-def fit_with_hypermodel(
-    hypermodel_fit: Callable[..., Any],
-    hyperparameters: Any,
-    model: keras.Model,
-    data: TrainingData,
-    plan: TrainingPlan,
-    *,
-    first_epoch: int,
-    begin_epoch: BeginEpoch,
-    finish_epoch: FinishEpoch,
+def hand_over(model: keras.Model, data: TrainingData, reporter: EpochReporter, *, initial_epoch: int) -> HandedOver:
+    """Make what a HyperModel's own `fit` is given: float32 images in [0, 1] in stored order, and their targets."""
+    return HandedOver(
+        x=_pictures(data.train),
+        y=_targets(model, data.train),
+        validation_data=_validation_arrays(model, data),
+        reporter=reporter,
+        optimizer=model.optimizer,
+        initial_epoch=initial_epoch,
+    )
+
+
+def call_hypermodel_fit(
+    hypermodel_fit: Callable[..., Any], hyperparameters: Any, model: keras.Model, handed: HandedOver, *, epochs: int
 ) -> None:
-    """Train by a HyperModel's own `fit(hp, model, x, y, validation_data, epochs, callbacks)`.
+    """Call `fit(hp, model, x, y, validation_data, epochs, callbacks)` as KerasTuner does.
 
-    It gets float32 images in [0, 1] in stored order; order, batches and augmentation are its own affair.
-
-    Raises:
-        NoEpochReportedError: It called no callback.
+    Order, batches and augmentation are its own affair unless it hands everything on, see `fit_call`.
     """
-    reporter = EpochReporter(begin_epoch, finish_epoch)
-    options: dict[str, Any] = {"initial_epoch": first_epoch - 1} if first_epoch > 1 else {}
+    options: dict[str, Any] = {"validation_data": handed.validation_data, "callbacks": [handed.reporter]}
+    if handed.initial_epoch:
+        options["initial_epoch"] = handed.initial_epoch
+
+    def call(**more: Any) -> None:
+        hypermodel_fit(hyperparameters, model, handed.x, handed.y, **options, **more)
+
     # `verbose` is the person's to pass; Keras' progress bars would break the worker's own lines.
     keras.config.disable_interactive_logging()
     try:
-        hypermodel_fit(
-            hyperparameters,
-            model,
-            _pictures(data.train),
-            _targets(model, data.train),
-            validation_data=_validation_arrays(model, data),
-            epochs=plan.epochs,
-            callbacks=[reporter],
-            **options,
-        )
+        try:
+            call(epochs=epochs)
+        except TypeError as error:
+            # `model.fit(*args, epochs=hp.Int(...), **kwargs)`: KerasTuner's users leave `epochs` out of `search`.
+            if "multiple values for keyword argument 'epochs'" not in str(error):
+                raise
+            call()
     finally:
         keras.config.enable_interactive_logging()
-    if not reporter.n_epochs:
-        raise NoEpochReportedError(
-            "The HyperModel's fit reported no epoch. Expected it to pass its callbacks on: model.fit(..., **kwargs)."
-        )
 
 
 def takes_initial_epoch(hypermodel_fit: Callable[..., Any]) -> bool:

@@ -17,6 +17,8 @@ class TrainingPlan:
     batch_size: int
     #: Not negative; data order and augmentation come from (seed, epoch).
     seed: int
+    #: False: the images in stored order in each epoch.
+    shuffle: bool = True
     #: None: the images as they are.
     augmentation: Augmentation | None = None
     #: None: the model's own learning rate throughout.

@@ -20,7 +20,7 @@ class TensorFlowEpochs:
         self,
         model: keras.Model,
         *,
-        train: tuple[NDArray[np.uint8], NDArray[Any]],
+        train: tuple[NDArray[Any], ...],
         validation: tuple[NDArray[np.uint8], NDArray[Any]] | None,
         augmenter: Augmenter,
         batch_size: int,
@@ -59,20 +59,18 @@ def _run_epoch(
     *,
     model: keras.Model,
     step_on: Callable[[Any], Any],
-    data: tuple[tf.Tensor, tf.Tensor],
+    data: tuple[tf.Tensor, ...],
     augmenter: Augmenter,
     batch_size: int,
 ) -> None:
-    images, targets = data
+    images, *others = data
     for step in tf.range(-(-len(images) // batch_size)):
         part = slice(step * batch_size, (step + 1) * batch_size)
         order = draws.order[part]
-        transforms = None if draws.transforms is None else draws.transforms[part]
-        corners = None if draws.cutout_corners is None else draws.cutout_corners[part]
         if draws.learning_rates is not None:
             model.optimizer.learning_rate.assign(draws.learning_rates[step])
-        x = augmenter(tf.gather(images, order), transforms, corners)
-        step_on((x, tf.gather(targets, order)))
+        others_here = [tf.gather(other, order) for other in others]
+        step_on(augmenter(tf.gather(images, order), others_here, draws.images.part(part)))
 
 
 def _run_validation(*, step_on: Callable[[Any], Any], data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:

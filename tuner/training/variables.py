@@ -47,6 +47,8 @@ def separate_average(model: keras.Model) -> None:
     On JAX they share it once the average is in place, and the next Keras call that donates the weights destroys the
     average too (Keras 3.15.1).
     """
-    if getattr(model.optimizer, "use_ema", False):
+    # Loss scaling, which mixed_float16 brings, wraps the optimizer that averages.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if getattr(optimizer, "use_ema", False):
         for variable in model.trainable_variables:
             variable.assign(read_variable(variable))

@@ -5,7 +5,7 @@ import traceback
 from tuner.errors import TunerError
 from tuner.finals.fitting import BuilderError
 from tuner.training.devices import DeviceMemoryError
-from tuner.training.run import NanLossError
+from tuner.training.progress import NanLossError
 from tuner.workers.timeout import TrialTimeoutError
 
 #: Kinds that say nothing of the builder: they do not count towards stopping the study.

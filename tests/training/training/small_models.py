@@ -25,7 +25,18 @@ RESUME_PLAN = TrainingPlan(
     epochs=4,
     batch_size=32,
     seed=3,
-    augmentation=Augmentation(rotation=10, zoom=0.1, shift=0.1, shear=0.1, cutout=0.3),
+    augmentation=Augmentation(
+        rotation=10,
+        zoom=0.1,
+        shift=0.1,
+        shear=0.1,
+        elastic=0.05,
+        brightness=0.1,
+        contrast=0.1,
+        cutout=0.3,
+        mixup=0.2,
+        cutmix=1.0,
+    ),
     annealing=Annealing(rule="plateau", monitor="loss", patience=1, factor=0.5, min_delta=0.5),
 )
 

@@ -10,25 +10,35 @@ import pytest
 
 from tuner.training.augmentation import Augmentation, draw_cutout_corners, draw_transforms
 from tuner.training.batches import Augmenter, scale
-from tuner.training.epoch_draws import draw_epoch
+from tuner.training.epoch_draws import ImageDraws, draw_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 
-EVERYTHING = Augmentation(rotation=20, zoom=0.2, shift=0.15, shear=0.2, cutout=0.4)
+EVERYTHING = Augmentation(
+    rotation=20,
+    zoom=0.2,
+    shift=0.15,
+    shear=0.2,
+    elastic=0.05,
+    brightness=0.2,
+    contrast=0.3,
+    cutout=0.4,
+    mixup=0.4,
+    cutmix=1.0,
+)
 
 
 def augment(images: Any, augmentation: Augmentation | None, *, epoch: int = 1) -> Any:
     plan = TrainingPlan(epochs=1, batch_size=len(images), seed=4, augmentation=augmentation)
     shape = images.shape[1:]
     draws = draw_epoch(plan, epoch=epoch, n_images=len(images), image_shape=shape, learning_rates=None)
-    pictures = Augmenter(augmentation, shape)(images[draws.order], draws.transforms, draws.cutout_corners)
+    pictures, *_ = Augmenter(augmentation, shape)(images[draws.order], [], draws.images)
     return keras.ops.convert_to_numpy(pictures), draws
 
 
 def test_augmentation_off_draws_nothing_and_only_scales(digits: TrainingData) -> None:
     pictures, draws = augment(digits.train.images, Augmentation())
 
-    assert draws.transforms is None
-    assert draws.cutout_corners is None
+    assert draws.images == ImageDraws()
     np.testing.assert_allclose(pictures, digits.train.images[draws.order].astype(np.float32) / 255, rtol=1e-6)
 
 
@@ -36,9 +46,9 @@ def test_a_quarter_turn_moves_every_pixel_to_its_place(digits: TrainingData) -> 
     images = digits.train.images[:3]
     quarter = np.array([[0, -1, 7, 1, 0, 0, 0, 0]] * 3, np.float32)
 
-    turned = keras.ops.convert_to_numpy(Augmenter(None, (8, 8, 1))(images, quarter, None))
+    turned, *_ = Augmenter(None, (8, 8, 1))(images, [], ImageDraws(transforms=quarter))
 
-    np.testing.assert_allclose(turned, np.rot90(images, 1, axes=(1, 2)) / 255, atol=1e-6)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(turned), np.rot90(images, 1, axes=(1, 2)) / 255, atol=1e-6)
 
 
 def test_transforms_turn_about_the_centre_and_shift_by_a_share_of_the_side() -> None:
@@ -59,7 +69,7 @@ def test_cutout_sets_one_square_to_zero_and_nothing_else() -> None:
 
     pictures, draws = augment(white, Augmentation(cutout=0.5))
 
-    for picture, (row, column) in zip(pictures, draws.cutout_corners, strict=True):
+    for picture, (row, column) in zip(pictures, draws.images.cutout_corners, strict=True):
         expected = np.ones((28, 28, 3))
         expected[max(row, 0) : row + 14, max(column, 0) : column + 14] = 0
         np.testing.assert_array_equal(picture, expected)
@@ -113,7 +123,20 @@ def test_scaled_pixels_are_float32_between_0_and_1() -> None:
     np.testing.assert_allclose(keras.ops.convert_to_numpy(pictures), [0, 0.2, 1])
 
 
-@pytest.mark.parametrize("numbers", [{"rotation": 181}, {"zoom": 1}, {"shift": -0.1}, {"cutout": 1.5}])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"rotation": 181},
+        {"zoom": 1},
+        {"shift": -0.1},
+        {"cutout": 1.5},
+        {"elastic": 0.6},
+        {"elastic": 0.1, "elastic_smoothness": 0.05},
+        {"contrast": 2},
+        {"mixup": -1},
+        {"cutmix": 11},
+    ],
+)
 def test_impossible_changes_are_refused(numbers: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"Received .* Expected a number from 0"):
         Augmentation(**numbers)

@@ -162,7 +162,7 @@ def test_layer_names_do_not_matter_but_shapes_do(digits: TrainingData) -> None:
 def test_a_store_that_refuses_is_told_at_the_next_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file where a folder should be")
     checkpoint = Checkpoint(ArtifactStore(str(tmp_path / "file")), "run")
-    snapshot = Snapshot(fingerprint="", epochs=(), annealing_state={}, model=(), optimizer=())
+    snapshot = Snapshot(fingerprint="", epochs=(), logs=(), annealing_state={}, model=(), optimizer=())
 
     checkpoint.write(snapshot)
 

@@ -6,7 +6,8 @@ from tuner.training.annealing import Annealing, AnnealingError
 from tuner.training.devices import DeviceMemoryError, translate_device_errors
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import NanLossError, UncompiledModelError, train
+from tuner.training.progress import NanLossError
+from tuner.training.run import UncompiledModelError, train
 
 PLAN = TrainingPlan(epochs=2, batch_size=32, seed=0)
 

@@ -20,7 +20,7 @@ PLAN = TrainingPlan(
     epochs=3,
     batch_size=32,
     seed=2,
-    augmentation=Augmentation(rotation=10, cutout=0.3),
+    augmentation=Augmentation(rotation=10, elastic=0.05, contrast=0.2, cutout=0.3, mixup=0.3),
     annealing=Annealing(rule="step", factor=0.5),
 )
 
@@ -59,6 +59,18 @@ def own_fit_without_resume(
     return own_fit(hyperparameters, model, x, y, validation_data=validation_data, epochs=epochs, callbacks=callbacks)
 
 
+def brightening_fit(hyperparameters: Any, model: keras.Model, x: Any, y: Any, **kwargs: Any) -> Any:
+    return own_fit(hyperparameters, model, x * 1.1, y, **kwargs)
+
+
+def brightening_fit_without_resume(
+    hyperparameters: Any, model: keras.Model, x: Any, y: Any, *, validation_data: Any, epochs: int, callbacks: Any
+) -> Any:
+    return brightening_fit(
+        hyperparameters, model, x, y, validation_data=validation_data, epochs=epochs, callbacks=callbacks
+    )
+
+
 def curve(history: TrainingHistory) -> Any:
     return [(r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.learning_rate) for r in history.epochs]
 
@@ -92,12 +104,11 @@ def test_keras_own_loop_resumes_exactly(digits: TrainingData, tmp_path: Path) ->
     assert curve(resumed) == curve(undisturbed)
 
 
-def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(digits: TrainingData) -> None:
+@pytest.mark.parametrize("fit", [own_fit, brightening_fit])
+def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(fit: Any, digits: TrainingData) -> None:
     seen = []
 
-    history = train(
-        build_mlp(), digits, PLAN, on_epoch=seen.append, hypermodel_fit=own_fit, hyperparameters={"units": 16}
-    )
+    history = train(build_mlp(), digits, PLAN, on_epoch=seen.append, hypermodel_fit=fit, hyperparameters={"units": 16})
 
     assert tuple(seen) == history.epochs
     assert [result.epoch for result in seen] == [1, 2, 3]
@@ -105,8 +116,16 @@ def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(digits
     assert all(result.val_accuracy is not None for result in seen)
 
 
-@pytest.mark.parametrize(("fit", "resumed_from"), [(own_fit, 2), (own_fit_without_resume, 0)])
-def test_an_own_fit_resumes_when_it_takes_an_initial_epoch_and_restarts_when_not(
+@pytest.mark.parametrize(
+    ("fit", "resumed_from"),
+    [
+        (own_fit, 2),
+        (own_fit_without_resume, 2),
+        (brightening_fit, 2),
+        (brightening_fit_without_resume, 0),
+    ],
+)
+def test_an_own_fit_resumes_when_it_hands_on_or_takes_an_initial_epoch_and_restarts_when_not(
     fit: Any, resumed_from: int, digits: TrainingData, tmp_path: Path
 ) -> None:
     def run(on_epoch: Any, checkpoint: Checkpoint | None = None) -> Any:

@@ -1,0 +1,148 @@
+"""What a call of `model.fit` inside a HyperModel's own `fit` asks for, and whether whole-epoch programs can do it.
+
+KerasTuner's documented way to tune batch size, class weights and the like is a `fit` that hands its arguments on:
+`model.fit(*args, batch_size=hp.Choice(...), **kwargs)`. While such a `fit` runs, `model.fit` is replaced, and a call
+with the arrays that were handed over trains by our programs; any other call is Keras' own.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+#: Keras' own default.
+DEFAULT_BATCH_SIZE = 32
+
+#: Hooks that want to be called between the steps of an epoch, which a program does not leave.
+BATCH_HOOKS = tuple(f"on_{kind}batch_{moment}" for kind in ("", "train_", "test_") for moment in ("begin", "end"))
+
+#: Callbacks that write or exchange weights: a resumed run could not call them for the epochs before it.
+WEIGHT_CALLBACKS = (
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.SwapEMAWeights,
+)
+
+#: Arguments of `Model.fit` that must have their default, beside those that `FitCall` holds.
+_LEFT_ALONE = ("validation_split", "sample_weight", "steps_per_epoch", "validation_steps", "validation_freq")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HandedOver:
+    """What a HyperModel's `fit` is given."""
+
+    #: float32, shape (n, height, width, channels), in [0, 1].
+    x: NDArray[np.float32]
+    y: NDArray[Any]
+    validation_data: tuple[NDArray[np.float32], NDArray[Any]] | None
+    #: Tells the run of epochs.
+    reporter: keras.callbacks.Callback
+    #: The model's, whose state a resumed run has restored.
+    optimizer: Any
+    #: Epochs that a checkpoint held.
+    initial_epoch: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitCall:
+    """The arguments of `Model.fit` that an epoch program honours."""
+
+    batch_size: int
+    epochs: int
+    shuffle: bool = True
+    #: Class index to its weight in the training loss; 1 for classes that it lacks.
+    class_weight: Mapping[int, float] | None = None
+    #: Without the run's own reporter.
+    callbacks: tuple[keras.callbacks.Callback, ...] = ()
+    verbose: Any = 0
+
+
+def why_not_handed_on(arguments: Mapping[str, Any], handed: HandedOver) -> str:
+    """Say why a program cannot do this call of `model.fit`; empty when it can.
+
+    Args:
+        arguments: All parameters of `Model.fit` with their values, defaults included.
+        handed: What the caller was given.
+    """
+    defaults = inspect.signature(keras.Model.fit).parameters
+    changed = [name for name in _LEFT_ALONE if not _is_same(arguments[name], defaults[name].default)]
+    callbacks = _flatten(arguments["callbacks"])
+    hooked = [type(callback).__name__ for callback in callbacks if _wants_batches(callback)]
+    reasons = {
+        "it passes other training data than it was given": arguments["x"] is not handed.x
+        or arguments["y"] is not handed.y,
+        "it passes other validation data than it was given": not _same_pair(
+            arguments["validation_data"], handed.validation_data
+        ),
+        f"it passes {', '.join(changed)}": changed,
+        "it begins at another epoch": arguments["initial_epoch"] not in (0, handed.initial_epoch),
+        "it drops the callbacks that it was given": handed.reporter not in callbacks,
+        f"{', '.join(hooked)} works between steps or with weights": hooked,
+        "it compiles the model anew": arguments["self"].optimizer is not handed.optimizer,
+        "its class weights are no mapping": not isinstance(arguments["class_weight"], Mapping | None),
+        "it shuffles in a way of its own": not isinstance(arguments["shuffle"], bool),
+        "its batch size or number of epochs is no whole number above 0": not (
+            _is_positive(arguments["batch_size"] or DEFAULT_BATCH_SIZE) and _is_positive(arguments["epochs"])
+        ),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def read_fit_call(arguments: Mapping[str, Any], handed: HandedOver) -> FitCall:
+    """Return what a call that `why_not_handed_on` lets pass asks for."""
+    return FitCall(
+        batch_size=int(arguments["batch_size"] or DEFAULT_BATCH_SIZE),
+        epochs=int(arguments["epochs"]),
+        shuffle=arguments["shuffle"],
+        class_weight=arguments["class_weight"],
+        callbacks=tuple(callback for callback in _flatten(arguments["callbacks"]) if callback is not handed.reporter),
+        verbose=arguments["verbose"],
+    )
+
+
+@contextmanager
+def replaced_fit(model: keras.Model, fit: Callable[..., Any]) -> Iterator[None]:
+    """Let `model.fit` call `fit` with all parameters of `Model.fit` as one mapping, `self` among them."""
+    signature = inspect.signature(keras.Model.fit)
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        bound = signature.bind(model, *arguments, **keywords)
+        bound.apply_defaults()
+        return fit(bound.arguments)
+
+    model.fit = call
+    try:
+        yield
+    finally:
+        del model.fit
+
+
+def _wants_batches(callback: keras.callbacks.Callback) -> bool:
+    untouched = keras.callbacks.Callback
+    return isinstance(callback, WEIGHT_CALLBACKS) or any(
+        getattr(getattr(callback, name), "__func__", None) is not getattr(untouched, name) for name in BATCH_HOOKS
+    )
+
+
+def _flatten(callbacks: Any) -> list[Any]:
+    return list(keras.tree.flatten(callbacks)) if callbacks else []
+
+
+def _same_pair(given: Any, handed: tuple[Any, Any] | None) -> bool:
+    if given is None or handed is None:
+        return given is handed
+    return isinstance(given, tuple | list) and len(given) == len(handed) and all(map(_is_same, given, handed))
+
+
+def _is_same(given: Any, expected: Any) -> bool:
+    # Arrays are compared by identity alone: equal ones may still be changed by their owner.
+    return given is expected or (isinstance(given, int | float) and given == expected)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value > 0)

@@ -1,0 +1,165 @@
+"""What lasts from epoch to epoch of a run beside its model: results, learning rates, checkpoint."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.errors import TunerError
+from tuner.training.annealing import AnnealingError, LearningRates, start_annealing
+from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, restore_model, take_snapshot
+from tuner.training.fit_call import FitCall
+from tuner.training.history import EpochResult, epoch_result
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.variables import current_learning_rate
+
+logger = logging.getLogger("tuner.training")
+
+OnEpoch = Callable[[EpochResult], None]
+
+
+class NanLossError(TunerError):
+    """The loss is not a number any more, or infinite."""
+
+    def __init__(self, epoch: int, loss: float) -> None:
+        super().__init__(
+            f"The loss became {loss} in epoch {epoch}. Expected a finite number: "
+            f"try a lower learning rate, or clipnorm in the optimizer."
+        )
+
+
+class TrainingRun:
+    """One training run on its way."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: TrainingData,
+        plan: TrainingPlan,
+        *,
+        on_epoch: OnEpoch,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.model, self.data, self.plan = model, data, plan
+        self.epochs: list[EpochResult] = []
+        #: Keras' logs of each epoch, `val_` included, for callbacks that a resumed run must tell of them.
+        self.logs: list[dict[str, float]] = []
+        self.resumed_from = 0
+        self._on_epoch, self._checkpoint = on_epoch, checkpoint
+        self._fingerprint = fingerprint(model, data, plan)
+        self._highest_rate = current_learning_rate(model)
+        self._rates = self._start_rates()
+        self._resumed = False
+        self._snapshot: Snapshot | None = None
+
+    def follow(self, call: FitCall) -> None:
+        """Train as a call of `model.fit` asks, not as the plan does; comes before the first epoch."""
+        self.plan = replace(self.plan, batch_size=call.batch_size, epochs=call.epochs, shuffle=call.shuffle)
+        self._rates = self._start_rates()
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one; once."""
+        if self._resumed:
+            return
+        self._resumed = True
+        self._snapshot = self._checkpoint.read(self._fingerprint) if self._checkpoint else None
+        if self._snapshot is None:
+            return
+        self.restore()
+        self.epochs, self.logs = list(self._snapshot.epochs), list(self._snapshot.logs)
+        self.resumed_from = len(self.epochs)
+        logger.info("Going on after epoch %d of %d.", self.resumed_from, self.plan.epochs)
+        for epoch in self.epochs:
+            self._on_epoch(epoch)
+
+    def restore(self) -> tuple[NDArray[np.generic], ...]:
+        """Put model and rates back into the state of the checkpoint; may be repeated.
+
+        Returns:
+            The weights that callbacks kept, see `finish_epoch`.
+        """
+        if self._snapshot is None:
+            return ()
+        restore_model(self.model, self._snapshot)
+        if self._rates is not None:
+            self._rates.restore(self._snapshot.annealing_state)
+        return self._snapshot.kept
+
+    @property
+    def finished(self) -> bool:
+        return len(self.epochs) >= self.plan.epochs
+
+    def learning_rates(self, epoch: int) -> NDArray[np.float32] | None:
+        """Return the rate of each step; None leaves the optimizer alone."""
+        return None if self._rates is None else self._rates.of_epoch(epoch)
+
+    def await_checkpoint(self) -> None:
+        """Wait until the epoch before is stored, so that a death costs no more than the last finished one."""
+        if self._checkpoint is not None:
+            self._checkpoint.flush()
+
+    def finish_epoch(
+        self,
+        epoch: int,
+        logs: Mapping[str, float],
+        duration_s: float,
+        *,
+        learning_rate: float | None = None,
+        kept: tuple[NDArray[np.generic], ...] = (),
+    ) -> None:
+        """Keep the result, store the state, tell the caller.
+
+        Args:
+            epoch: From 1.
+            logs: As Keras gives them to callbacks.
+            duration_s: Of training and validation.
+            learning_rate: Of the last step; without it the optimizer's rate now.
+            kept: Weights that callbacks hold and would need again, such as those of the best epoch.
+        """
+        refuse_nan_loss(epoch, logs)
+        rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
+        result = epoch_result(logs, epoch=epoch, learning_rate=rate, duration_s=duration_s)
+        self.epochs.append(result)
+        self.logs.append({name: float(value) for name, value in logs.items()})
+        if self._rates is not None:
+            self._rates.observe(result)
+        if self._checkpoint is not None:
+            self._checkpoint.write(
+                take_snapshot(
+                    self.model,
+                    fingerprint=self._fingerprint,
+                    epochs=tuple(self.epochs),
+                    logs=tuple(self.logs),
+                    annealing_state={} if self._rates is None else self._rates.state(),
+                    kept=kept,
+                )
+            )
+        self._on_epoch(result)
+
+    def _start_rates(self) -> LearningRates | None:
+        annealing = self.plan.annealing
+        if annealing is None:
+            return None
+        if self._highest_rate is None or not isinstance(self.model.optimizer.learning_rate, keras.Variable):
+            raise AnnealingError(
+                f"Received annealing ({annealing.rule}) for a model whose optimizer has a schedule of its own. "
+                f"Expected a float: remove the schedule from the builder, or the annealing from the definition."
+            )
+        return start_annealing(
+            annealing,
+            highest_rate=self._highest_rate,
+            epochs=self.plan.epochs,
+            steps_per_epoch=math.ceil(len(self.data.train) / self.plan.batch_size),
+            has_validation=self.data.validation is not None,
+        )
+
+
+def refuse_nan_loss(epoch: int, logs: Mapping[str, float]) -> None:
+    """Raise `NanLossError` unless the training loss is finite."""
+    loss = logs.get("loss")
+    if loss is not None and not math.isfinite(loss):
+        raise NanLossError(epoch, float(loss))
