@@ -1,0 +1,153 @@
+"""What many workers and bad days cost: throughput, outages, deaths and starts, with real processes on a real Postgres.
+
+    python bench/fleet.py [--only throughput outage death starts] [--quick]
+
+Prints a line for each and writes `bench/results/fleet.json`. Training is the chaos harness' synthetic one: an epoch
+sleeps; run, checkpoints, reports, leases and storage are the product's. `--quick` takes small numbers.
+"""
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from chaos.fleet import Fleet, Surroundings, Worker
+from chaos.studies import insert_chaos_study
+from postgres import PostgresServer, running_server
+from pruning import RESULTS, describe_machine
+
+from tuner.studies.slots import LEASE_TTL_S
+from tuner.studies.storage import open_storage
+
+
+def main() -> None:
+    """Measure what was asked for and print as it goes."""
+    parser = argparse.ArgumentParser(description="What many workers and bad days cost.")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
+    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
+    arguments = parser.parse_args()
+    path = RESULTS / "fleet.json"
+    result = json.loads(path.read_text()) if path.exists() else {}
+    with running_server() as server, Fleet() as fleet:
+        for name in arguments.only:
+            with tempfile.TemporaryDirectory() as folder:
+                measured = MEASUREMENTS[name](fleet, server, Path(folder), arguments.quick)
+            print(f"{name}: {json.dumps(measured)}", flush=True)
+            result[name] = measured | {"machine": describe_machine()}
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def measure_throughput(fleet: Fleet, server: PostgresServer, folder: Path, quick: bool) -> dict[str, Any]:  # noqa: FBT001 - measurements are called alike
+    """Run 32 workers with epochs of one second, and compare with trials that cost nothing but their epochs."""
+    n_workers, trials_each, epochs = (4, 2, 3) if quick else (32, 4, 6)
+    url = new_study(server, trials=n_workers * trials_each, epochs=epochs)
+    workers = start(fleet, url, folder, n_workers, lease_s=LEASE_TTL_S, epoch_s=1.0)
+    for worker in workers:
+        fleet.wait(worker, 600)
+    shares = []
+    for worker in workers:
+        claims, ends = times_of(worker, "claimed"), times_of(worker, "ended")
+        shares.append(len(ends) * epochs * 1.0 / (ends[-1] - claims[0]))
+    return {
+        "workers": n_workers,
+        "trials": sum(len(times_of(worker, "ended")) for worker in workers),
+        "of_ideal_trials_per_hour": statistics.fmean(shares),
+        "of_ideal_worst_worker": min(shares),
+    }
+
+
+def measure_outage(fleet: Fleet, server: PostgresServer, folder: Path, quick: bool) -> dict[str, Any]:  # noqa: FBT001 - as above
+    """Take the database away in the middle of a trial, while another trains in calm on a server of its own."""
+    epochs, outage_s, epoch_s = (40, 4.0, 0.25) if quick else (180, 60.0, 0.5)
+    with running_server() as shaken:
+        calm_url = new_study(server, trials=1, epochs=epochs)
+        shaken_url = new_study(shaken, trials=1, epochs=epochs)
+        (calm,) = start(fleet, calm_url, folder / "calm", 1, lease_s=LEASE_TTL_S, epoch_s=epoch_s)
+        (hit,) = start(fleet, shaken_url, folder / "hit", 1, lease_s=LEASE_TTL_S, epoch_s=epoch_s)
+        while len(times_of(hit, "trained")) < 5:
+            fleet.listen(0.05)
+        shaken.kill()
+        time.sleep(outage_s)
+        shaken.start()
+        statuses = [fleet.wait(worker, 600) for worker in (calm, hit)]
+        training = [times_of(worker, "trained") for worker in (calm, hit)]
+        with open_storage(shaken_url) as storage:
+            (trial,) = storage.optuna.get_all_trials(1)
+    calm_s, hit_s = (trained[-1] - trained[0] for trained in training)
+    return {
+        "outage_s": outage_s,
+        "training_s_calm": calm_s,
+        "training_s_with_outage": hit_s,
+        "ratio": hit_s / calm_s,
+        "reports_lost": epochs - len(trial.intermediate_values),
+        "statuses": statuses,
+    }
+
+
+def measure_death(fleet: Fleet, server: PostgresServer, folder: Path, quick: bool) -> dict[str, Any]:  # noqa: FBT001 - as above
+    """Kill a worker of which nobody knows that it died, and wait until its trial goes on with another."""
+    lease_s = 3.0 if quick else LEASE_TTL_S
+    waits = []
+    for attempt in range(1 if quick else 3):
+        url = new_study(server, trials=2, epochs=10_000)
+        doomed, other, idle = start(fleet, url, folder / str(attempt), 3, lease_s=lease_s, epoch_s=0.5)
+        while not all(len(times_of(worker, "trained")) > 3 + 2 * attempt for worker in (doomed, other)):
+            fleet.listen(0.05)
+        doomed.send(signal.SIGKILL)
+        killed = time.monotonic()
+        while not times_of(idle, "claimed"):
+            fleet.listen(0.05)
+        waits.append(times_of(idle, "claimed")[0] - killed)
+        fleet.end_all()
+    return {"lease_s": lease_s, "seconds_until_claimed_elsewhere": waits}
+
+
+def measure_starts(fleet: Fleet, server: PostgresServer, folder: Path, quick: bool) -> dict[str, Any]:  # noqa: FBT001 - as above
+    """Start eight workers at once on an empty database, again and again."""
+    rounds, failures = 2 if quick else 20, 0
+    for attempt in range(rounds):
+        url = server.url(server.create_database())
+        workers = [fleet.start(Surroundings(storage=url, folder=folder / str(attempt), studies=[])) for _ in range(8)]
+        failures += sum(fleet.wait(worker, 60) != 0 for worker in workers)
+    return {"rounds": rounds, "workers": 8, "failed_workers": failures}
+
+
+def new_study(server: PostgresServer, *, trials: int, epochs: int) -> str:
+    """Return the URL of a new database with one study."""
+    url = server.url(server.create_database())
+    with open_storage(url) as storage:
+        insert_chaos_study(storage, trials=trials, epochs=epochs)
+    return url
+
+
+def start(fleet: Fleet, url: str, folder: Path, n_workers: int, *, lease_s: float, epoch_s: float) -> list[Worker]:
+    """Start workers for the study."""
+    surroundings = Surroundings(storage=url, folder=folder, studies=["chaos"], lease_s=lease_s, epoch_s=epoch_s)
+    return [fleet.start(surroundings) for _ in range(n_workers)]
+
+
+def times_of(worker: Worker, event: str) -> list[float]:
+    """Return when, by the monotonic clock, the worker noted these events."""
+    return [entry.at for entry in worker.entries if entry.event == event]
+
+
+#: Name → what measures it.
+MEASUREMENTS: dict[str, Callable[[Fleet, PostgresServer, Path, bool], dict[str, Any]]] = {
+    "throughput": measure_throughput,
+    "outage": measure_outage,
+    "death": measure_death,
+    "starts": measure_starts,
+}
+
+
+if __name__ == "__main__":
+    main()
