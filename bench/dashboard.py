@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import requests
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -30,14 +31,26 @@ from tuner.studies.storage import Storage, open_storage
 
 EPOCHS, RUNNING = 20, 5
 _LIMIT_MS = 90_000
+
+
+def _numbers(kind: str, low: float, high: float, *, log: bool = False) -> str:
+    attributes = {"low": low, "high": high, "log": log, "step": 1 if kind == "Int" else None}
+    return json.dumps({"name": f"{kind}Distribution", "attributes": attributes})
+
+
+def _choices(*choices: str) -> str:
+    return json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": choices}})
+
+
+#: Each hyperparameter's distribution, and the SQL that draws from it.
 _PARAMETERS = {
-    "learning_rate": ('{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0001, "high": 0.1, "log": true}}', "0.0001 + 0.0999 * random()"),
-    "units": ('{"name": "IntDistribution", "attributes": {"log": false, "step": 1, "low": 16, "high": 512}}', "16 + floor(496 * random())"),
-    "layers": ('{"name": "IntDistribution", "attributes": {"log": false, "step": 1, "low": 1, "high": 4}}', "1 + floor(4 * random())"),
-    "dropout": ('{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0, "high": 0.6, "log": false}}', "0.6 * random()"),
-    "optimizer": ('{"name": "CategoricalDistribution", "attributes": {"choices": ["adam", "sgd", "rmsprop"]}}', "floor(3 * random())"),
-    "activation": ('{"name": "CategoricalDistribution", "attributes": {"choices": ["relu", "gelu"]}}', "floor(2 * random())"),
-}  # fmt: skip
+    "learning_rate": (_numbers("Float", 1e-4, 1e-1, log=True), "0.0001 + 0.0999 * random()"),
+    "units": (_numbers("Int", 16, 512), "16 + floor(496 * random())"),
+    "layers": (_numbers("Int", 1, 4), "1 + floor(4 * random())"),
+    "dropout": (_numbers("Float", 0.0, 0.6), "0.6 * random()"),
+    "optimizer": (_choices("adam", "sgd", "rmsprop"), "floor(3 * random())"),
+    "activation": (_choices("relu", "gelu"), "floor(2 * random())"),
+}
 _TRIALS = """
 INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete)
 SELECT n, :study, (CASE WHEN n < :finished THEN 'COMPLETE' ELSE 'RUNNING' END)::trialstate, now() - interval '1 hour',
@@ -54,7 +67,8 @@ SELECT trial_id, epoch, 0.99 - 0.5 / epoch + 0.01 * random(), 'FINITE'
 FROM trials, generate_series(1, :epochs) AS epoch WHERE study_id = :study
 """
 _ATTRIBUTES = """
-INSERT INTO trial_user_attributes (trial_id, key, value_json) SELECT trial_id, 'slot', number FROM trials WHERE study_id = :study
+INSERT INTO trial_user_attributes (trial_id, key, value_json)
+SELECT trial_id, 'slot', numberFROM trials WHERE study_id = :study
 """
 _SLOTS = """
 UPDATE tuner_slots SET trial_id = t.trial_id, trial_number = t.number, epoch = :epochs, token = 1, workers = '["w"]',
@@ -118,15 +132,17 @@ def peak_memory_mib(pid: int) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) // 1024
 
 
-def measure(url: str, study: Study, browser: Browser) -> list[dict[str, Any]]:
+def measure(url: str, study: Study, small: Study, browser: Browser) -> list[dict[str, Any]]:
     """Open each page of a server that has just started, then of the same one again."""
-    optuna = f"/dashboard/studies/{study.optuna_study_id}"
+    optuna, empty = f"/dashboard/studies/{study.optuna_study_id}", f"/dashboard/studies/{small.optuna_study_id}"
     pages: list[tuple[str, str, Callable[[Page], object]]] = [
         (
             "fleet",
             "/fleet",
             lambda page: page.wait_for_selector(".curve polyline", state="attached", timeout=_LIMIT_MS),
         ),
+        # What Optuna Dashboard's own code takes to start, whatever the study.
+        ("list of a study without trials", f"{empty}/trials", lambda page: page.get_by_text("0 Trials").wait_for()),
         (
             "trial list",
             f"{optuna}/trials",
@@ -145,6 +161,16 @@ def measure(url: str, study: Study, browser: Browser) -> list[dict[str, Any]]:
             for name, path, is_shown in pages:
                 seconds = time_page(browser, address + path, is_shown)
                 rows.append({"page": f"{name}, {turn}", "seconds": seconds, "peak_mib": peak_memory_mib(process.pid)})
+            started = time.monotonic()
+            answer = requests.get(f"{address}/api/studies/{study.optuna_study_id}?after=1", timeout=120)
+            rows.append(
+                {
+                    "page": f"all trials but the first, {turn}",
+                    "seconds": round(time.monotonic() - started, 2),
+                    "peak_mib": peak_memory_mib(process.pid),
+                    "answer_mb": round(len(answer.content) / 1e6, 1),
+                }
+            )
     return rows
 
 
@@ -160,12 +186,14 @@ def main() -> None:
         url = server.url(server.create_database())
         with open_storage(url) as storage:
             study = fill(storage, trials=trials)
+            definition = make_definition(space="mlp", dataset="digits", name="small", trials=1, epochs=EPOCHS)
+            small = insert_study(storage, definition, class_names=["0", "1"], provenance={"data_sha256": "0" * 64})
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        rows = measure(url, study, browser)
+        rows = measure(url, study, small, browser)
         browser.close()
     print(f"{trials:,} trials of {EPOCHS} epochs")
     for row in rows:
-        print(f"{row['page']:26} {row['seconds'] or '':>7} s  {row['peak_mib']:>5} MiB")
+        print(f"{row['page']:38} {row['seconds'] or '':>7} s  {row['peak_mib']:>5} MiB")
     if arguments.out:
         arguments.out.write_text(json.dumps({"trials": trials, "epochs": EPOCHS, "rows": rows}, indent=1) + "\n")
 
