@@ -68,7 +68,7 @@ FROM trials, generate_series(1, :epochs) AS epoch WHERE study_id = :study
 """
 _ATTRIBUTES = """
 INSERT INTO trial_user_attributes (trial_id, key, value_json)
-SELECT trial_id, 'slot', numberFROM trials WHERE study_id = :study
+SELECT trial_id, 'slot', number FROM trials WHERE study_id = :study
 """
 _SLOTS = """
 UPDATE tuner_slots SET trial_id = t.trial_id, trial_number = t.number, epoch = :epochs, token = 1, workers = '["w"]',
