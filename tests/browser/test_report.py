@@ -1,13 +1,11 @@
 """The report in a real Chromium: drawn, silent on the network, usable by keyboard, in light, dark and on a phone."""
 
 import dataclasses
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tuner.artifacts import ArtifactStore
 from tuner.report.page import write_report
@@ -18,30 +16,6 @@ from report_sample import finished_study, searching_study
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 #: Lines, bars and points, and the picture of a heatmap.
 DRAWN = ".cartesianlayer .trace path, .cartesianlayer image"
-OFFLINE_FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.fail("No Chromium on this machine. Install it: apt-get install -y chromium")
-    browser = playwright.chromium.launch(executable_path=executable, args=OFFLINE_FLAGS)
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +37,6 @@ def report_of_several(tmp_path_factory: pytest.TempPathFactory) -> Path:
         searching_study(name=f"searching {NASTY}", n_trials=10, dataset="kmnist"),
     ]
     return write_report([dataclasses.replace(study, space=NASTY) for study in studies], store, folder / "report.html")
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield context
-    context.close()
 
 
 def open_quietly(context: BrowserContext, path: Path) -> tuple[Page, list[str]]:

@@ -1,7 +1,7 @@
 """Answers made small on their way out: 10,000 trials are tens of megabytes of JSON, and compress tenfold."""
 
-import gzip
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ _TYPES = ("text/html", "text/csv", "application/json")
 _SMALLEST_BYTES = 1024
 #: The fastest level halves the time of the default one and is a tenth larger.
 _LEVEL = 1
+#: What zlib calls gzip, with its largest window.
+_GZIP_FORMAT = 31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +38,22 @@ class Compression:
         if not given.get("content-type", "").startswith(_TYPES) or "content-encoding" in given:
             start_response(status, headers, exc_info)
             return body
-        whole = _join(body)
+        headers = [*headers, ("Vary", "Accept-Encoding")]
+        if int(given.get("content-length", _SMALLEST_BYTES)) < _SMALLEST_BYTES:
+            start_response(status, headers, exc_info)
+            return body
         headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        headers.append(("Vary", "Accept-Encoding"))
-        if len(whole) >= _SMALLEST_BYTES:
-            whole = gzip.compress(whole, _LEVEL, mtime=0)
-            headers.append(("Content-Encoding", "gzip"))
-        start_response(status, [*headers, ("Content-Length", str(len(whole)))], exc_info)
-        return [whole]
+        start_response(status, [*headers, ("Content-Encoding", "gzip")], exc_info)
+        return _compressed(body)
 
 
-def _join(body: Iterable[bytes]) -> bytes:
+def _compressed(body: Iterable[bytes]) -> Iterator[bytes]:
+    """Compress piece by piece: a large answer is never whole in memory."""
+    packer = zlib.compressobj(_LEVEL, wbits=_GZIP_FORMAT)
     try:
-        return b"".join(body)
+        for piece in body:
+            yield packer.compress(piece)
+        yield packer.flush()
     finally:
         if hasattr(body, "close"):
             body.close()

@@ -13,6 +13,7 @@ from tuner.dashboard.fleet import FleetWatch
 from tuner.dashboard.pages import ListedStudy, Page, fleet_page, message_page, start_page
 from tuner.dashboard.reports import RendererBusyError, ReportNotRenderedError, Reports
 from tuner.dashboard.responses import Response, html_response, json_response, refusal
+from tuner.dashboard.study_detail import StudyDetails
 from tuner.errors import TunerError
 from tuner.studies.fleet import read_progress
 from tuner.studies.lifecycle import StudyNotFoundError, delete_study, find_studies
@@ -38,15 +39,23 @@ class Site:
     optuna_dashboard: "WSGIApplication"
     fleet: FleetWatch
     reports: Reports
+    details: StudyDetails
     #: Whether visitors sign in, and may sign out again.
     signed_in: bool
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "") or "/"
         answer = self._find(environ, path)
-        if answer is None:
+        try:
+            if answer is not None:
+                return answer().send(environ, start_response)
+            pieces = self._study_detail(environ, path)
+        except (TunerError, *STORAGE_ERRORS) as error:
+            return self._apologise(error, environ, path).send(environ, start_response)
+        if pieces is None:
             return self.optuna_dashboard(environ, start_response)
-        return self._answer(answer, environ, path).send(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return pieces
 
     def _find(self, environ: "WSGIEnvironment", path: str) -> Callable[[], Response] | None:
         """Return what makes the answer, or None for Optuna Dashboard's paths."""
@@ -60,22 +69,26 @@ class Site:
             return ours[path]
         if path.startswith("/report/"):
             return lambda: self._report(environ, [path.removeprefix("/report/")])
-        if environ["REQUEST_METHOD"] == "DELETE" and path.removeprefix(_OPTUNA_STUDY).isdigit():
+        if environ["REQUEST_METHOD"] == "DELETE" and path.removeprefix(_OPTUNA_STUDY).isdecimal():
             return lambda: self._delete(int(path.removeprefix(_OPTUNA_STUDY)))
         return None
 
-    def _answer(self, answer: Callable[[], Response], environ: "WSGIEnvironment", path: str) -> Response:
-        problems: tuple[type[Exception], ...] = (TunerError, *STORAGE_ERRORS)
-        try:
-            return answer()
-        except problems as error:
-            status, text = _explain(error)
-            if not isinstance(error, TunerError):
-                _log.warning("%s: %s", path, error)
-            headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-            if path.endswith(".json") or "text/html" not in environ.get("HTTP_ACCEPT", "text/html"):
-                return refusal(status, text, headers)
-            return _show(message_page(status.phrase, text, signed_in=self.signed_in), status=status, headers=headers)
+    def _study_detail(self, environ: "WSGIEnvironment", path: str) -> Iterable[bytes] | None:
+        """Return what Optuna Dashboard's page asks of one of tuner's studies; None for everything else."""
+        number = path.removeprefix(_OPTUNA_STUDY)
+        after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
+        if environ["REQUEST_METHOD"] != "GET" or not (number.isdecimal() and after.isdecimal()):
+            return None
+        return self.details.write(int(number), after=int(after))
+
+    def _apologise(self, error: Exception, environ: "WSGIEnvironment", path: str) -> Response:
+        status, text = _explain(error)
+        if not isinstance(error, TunerError):
+            _log.warning("%s: %s", path, error)
+        headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+        if path.endswith(".json") or "text/html" not in environ.get("HTTP_ACCEPT", "text/html"):
+            return refusal(status, text, headers)
+        return _show(message_page(status.phrase, text, signed_in=self.signed_in), status=status, headers=headers)
 
     def _start(self) -> Response:
         studies = [
@@ -168,6 +181,7 @@ def open_site(storage: Storage, artifacts: ArtifactStore, *, storage_url: str, s
         artifacts=artifacts,
         optuna_dashboard=wsgi(storage.optuna, files),
         fleet=FleetWatch(storage=storage),
+        details=StudyDetails(storage=storage),
         reports=Reports(storage=storage, storage_url=storage_url, artifacts_url=artifacts.url),
         signed_in=signed_in,
     )

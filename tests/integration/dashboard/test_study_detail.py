@@ -1,0 +1,120 @@
+"""Our own answer for Optuna Dashboard's page is Optuna Dashboard's answer."""
+
+import json
+import math
+from typing import Any
+
+import optuna
+import pytest
+from optuna_dashboard import wsgi
+from running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
+from wsgi_client import ask
+
+from tuner.artifacts import ArtifactStore
+from tuner.dashboard import study_detail
+from tuner.dashboard.study_detail import StudyDetails
+from tuner.studies.lifecycle import find_study
+from tuner.studies.storage import Storage, open_storage
+from tuner.workers.showing import Showing
+
+
+def ours(storage: Storage, study_id: int, *, after: int = 0) -> Any:
+    pieces = StudyDetails(storage=storage).write(study_id, after=after)
+    assert pieces is not None
+    return json.loads(b"".join(pieces))
+
+
+def theirs(storage: Storage, study_id: int, *, after: int = 0) -> Any:
+    return json.loads(ask(wsgi(storage.optuna), f"/api/studies/{study_id}?after={after}").body)
+
+
+def in_order(value: Any) -> Any:
+    """Neither answer promises the order of parameters and attributes."""
+    if isinstance(value, dict):
+        return {key: in_order(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return sorted((in_order(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+@pytest.fixture
+def full(storage_url: str, artifacts: ArtifactStore) -> Any:
+    """A study with everything in it: finals, notes, files, failures, odd numbers, categories."""
+    with open_storage(storage_url) as storage:
+        study = create_study(storage, trials=8)
+        end_trial(storage, begin_trial(storage, study, curve=(0.5, 0.7)), score=0.7)
+        end_trial(storage, begin_trial(storage, study), score=None, kind="nan_loss")
+        odd = begin_trial(storage, study)
+        for epoch, value in enumerate((math.nan, math.inf, -math.inf), start=1):
+            report_epoch(storage, odd, epoch=epoch, accuracy=value)
+        trial = optuna.Trial(optuna.load_study(study_name="s", storage=storage.optuna), odd.trial_id)
+        trial.suggest_categorical("optimizer", ["adam", "sgd", None, True])
+        trial.set_user_attr("where", "here")
+        trial.set_user_attr("many", list(range(900)))
+        end_trial(storage, odd, score=0.9)
+        finish_study(storage, artifacts, study)
+        Showing(storage, artifacts).bring_up_to_date(find_study(storage, "s"))
+        yield storage
+
+
+@pytest.mark.parametrize("after", [0, 3, 8, 99])
+def test_both_answers_are_equal(full: Storage, after: int) -> None:
+    number = find_study(full, "s").optuna_study_id
+    own, optunas = ours(full, number, after=after), theirs(full, number, after=after)
+
+    left = own.pop("trials_left")
+
+    assert in_order(own) == in_order(optunas)
+    assert [trial["number"] for trial in own["trials"]] == [trial["number"] for trial in optunas["trials"]]
+    assert left <= 0
+
+
+def test_a_study_without_trials_is_answered_too(full: Storage) -> None:
+    number = create_study(full, "empty").optuna_study_id
+    own = ours(full, number)
+
+    del own["trials_left"]
+
+    assert in_order(own) == in_order(theirs(full, number))
+
+
+def test_a_study_of_optunas_alone_is_left_to_optuna_dashboard(full: Storage) -> None:
+    study_id = full.optuna.create_new_study([optuna.study.StudyDirection.MINIMIZE], "foreign")
+
+    assert StudyDetails(storage=full).write(study_id, after=0) is None
+
+
+def test_the_page_gets_the_first_trials_and_then_the_rest(full: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_detail, "PIECE", 3)
+    monkeypatch.setattr(study_detail, "FIRST", 3)
+    number = find_study(full, "s").optuna_study_id
+
+    first, rest = ours(full, number), ours(full, number, after=3)
+
+    assert [trial["number"] for trial in first["trials"]] == [0, 1, 2]
+    assert first["trials_left"] == 5
+    assert [trial["number"] for trial in rest["trials"]] == [3, 4, 5, 6, 7]
+    assert rest["trials_left"] == 0
+
+
+def test_what_is_remembered_follows_running_trials_and_notes(full: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_detail, "PIECE", 2)
+    study = create_study(full, "running")
+    details = StudyDetails(storage=full)
+    end_trial(full, begin_trial(full, study), score=0.5)
+    begun = begin_trial(full, study)
+
+    def shown() -> Any:
+        pieces = details.write(study.optuna_study_id, after=0)
+        assert pieces is not None
+        return json.loads(b"".join(pieces))["trials"]
+
+    before = shown()
+    end_trial(full, begun, score=0.6)
+    ended = shown()
+    full.optuna.set_study_system_attr(study.optuna_study_id, f"dashboard:{begun.trial_id}:note_ver", 1)
+    full.optuna.set_study_system_attr(study.optuna_study_id, f"dashboard:{begun.trial_id}:note_str:0", "seen")
+    noted = shown()
+
+    assert [trials[1]["state"] for trials in (before, ended, noted)] == ["Running", "Complete", "Complete"]
+    assert [trials[1]["note"]["body"] for trials in (before, ended, noted)] == ["", "", "seen"]
