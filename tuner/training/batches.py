@@ -62,8 +62,10 @@ class Augmenter:
     def _displace(self, pictures: Any, transforms: Any | None, noise: Any) -> Any:
         """Move each pixel's source by a smooth field, on top of the affine map, in one interpolation."""
         down, across = self._smoothing
-        fields = ops.einsum("yk,bklf,xl->byxf", down, (ops.cast(noise, "float32") - NOISE_MEAN) / NOISE_SD, across)
-        rows, columns = fields[..., 0] * (self._elastic * self._height), fields[..., 1] * (self._elastic * self._width)
+        unit = ops.transpose((ops.cast(noise, "float32") - NOISE_MEAN) / NOISE_SD, (0, 3, 1, 2))
+        # Two products: one einsum of all three takes three times as long in TensorFlow.
+        fields = ops.matmul(ops.matmul(down, unit), np.ascontiguousarray(across.T))
+        rows, columns = fields[:, 0] * (self._elastic * self._height), fields[:, 1] * (self._elastic * self._width)
         y, x = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in (self._height, self._width)), indexing="ij")
         if transforms is None:
             return _interpolate(pictures, rows + y, columns + x)

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
+import psutil
 
 from tuner.errors import RestartNeededError, TunerError
+
+#: What is taken for free on a GPU under TensorFlow, which tells what it has taken and not what there is.
+ASSUMED_GPU_BYTES = 4 * 2**30
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +72,23 @@ def select_device(name: str) -> None:
         import jax
 
         jax.config.update("jax_default_device", chosen[0] if chosen else jax.devices("cpu")[0])
+
+
+def free_memory_bytes() -> int:
+    """Return how much more the device in use can hold: a GPU's own memory, else this machine's."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.config.jax_default_device or jax.devices()[0]
+        statistics = device.memory_stats() or {}
+        if "bytes_limit" in statistics:
+            return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if tf.config.get_visible_devices("GPU"):
+            return ASSUMED_GPU_BYTES
+    return int(psutil.virtual_memory().available)
 
 
 def configure_threads(n_threads: int) -> None:

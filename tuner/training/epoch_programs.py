@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.batches import Augmenter, encode_targets
+from tuner.training.devices import free_memory_bytes
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.plan import TrainingData, TrainingPlan
 
 #: Images a step while validating; results do not depend on it beyond rounding.
 VALIDATION_BATCH_SIZE = 512
+
+#: Images stay on the device when they take no more than this share of its free memory: the rest is for the model, its
+#: optimizer and what a step computes. Else Keras' own loop streams them, batch by batch.
+LARGEST_SHARE = 0.5
 
 #: What a model may replace of Keras' loop; any of it needs that loop.
 LOOP_METHODS = ("fit", "evaluate", "train_step", "test_step", "make_train_function", "make_test_function")
@@ -34,8 +39,8 @@ class EpochProgram(Protocol):
         """Measure the validation set; return Keras' logs without `val_`, nothing without a validation set."""
 
 
-def why_not_whole_epochs(model: keras.Model) -> str:
-    """Say why this model must be trained by Keras' own loop; empty when it need not be."""
+def why_not_whole_epochs(model: keras.Model, data: TrainingData) -> str:
+    """Say why this model must be trained by Keras' own loop on these images; empty when it need not be."""
     replaced = [name for name in LOOP_METHODS if _overrides(model, name)]
     if replaced:
         return f"{type(model).__name__} overrides {', '.join(replaced)}"
@@ -43,7 +48,19 @@ def why_not_whole_epochs(model: keras.Model) -> str:
         return "the model is compiled with run_eagerly=True"
     if keras.backend.backend() not in ("tensorflow", "jax"):
         return f"there is no whole-epoch program for {keras.backend.backend()}"
+    n_bytes, n_free = sum(map(_device_bytes, (data.train, data.validation))), free_memory_bytes()
+    if n_bytes > LARGEST_SHARE * n_free:
+        return (
+            f"the images take {n_bytes / 2**30:.2f} GiB, more than {LARGEST_SHARE:.0%} of the {n_free / 2**30:.2f} GiB "
+            "that are free on the device, and are streamed"
+        )
     return ""
+
+
+def _device_bytes(images: LabelledImages | None) -> int:
+    """Return the most that images and one-hot targets take."""
+    n_target_bytes = np.dtype(np.float32).itemsize
+    return 0 if images is None else images.images.nbytes + len(images) * len(images.class_names) * n_target_bytes
 
 
 def _overrides(model: keras.Model, name: str) -> bool:

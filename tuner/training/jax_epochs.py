@@ -1,6 +1,10 @@
-"""Whole epochs as `jax.lax.scan` over Keras' stateless steps."""
+"""Whole epochs as `jax.lax.scan` over Keras' stateless steps; on a CPU the same steps one by one.
 
-from collections.abc import Iterable, Sequence
+XLA has no fast convolutions inside a CPU loop: two steps of a small convolutional net took 12 s scanned and 1 s called
+one by one, while a dense net gains nothing from the scan there (JAX 0.10, see `docs/experiments.md`).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -26,10 +30,18 @@ class JaxEpochs:
         validation_batch_size: int,
     ) -> None:
         self._model, self._augmenter = model, augmenter
-        self._train, self._validation = jax.device_put(train), jax.device_put(validation)
+        self._train, self._validation = jax.device_put(train), validation
         self._batch_size, self._validation_batch_size = batch_size, validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
-        self._train_loop, self._validation_loop = jax.jit(self._run_epoch), jax.jit(self._run_validation)
+        self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
+        self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
+        if platform_of(self._train[0]) == "cpu":
+            self._scan = _call_each
+            self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
+        else:
+            self._scan = _scan
+            self._validation = jax.device_put(validation)
+            self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
         model = self._model
@@ -56,22 +68,24 @@ class JaxEpochs:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
     def _run_epoch(self, state: Any, data: tuple[Any, ...], draws: EpochDraws) -> Any:
-        images, *others = data
-
-        def step(state: Any, batch: EpochDraws) -> tuple[Any, None]:
-            if batch.learning_rates is not None:
-                state = self._with_learning_rate(state, batch.learning_rates)
-            others_here = [other[batch.order] for other in others]
-            _, state = self._model.train_step(state, self._augmenter(images[batch.order], others_here, batch.images))
-            return state, None
+        def step(state: Any, batch: EpochDraws) -> Any:
+            return self._train_step(state, data, batch)
 
         # Rates have one row a step, everything else one row an image.
-        rates = draws.learning_rates
-        full, rest = _split_batches(draws._replace(learning_rates=None), len(images), self._batch_size)
-        n_full = len(images) // self._batch_size
-        state, _ = jax.lax.scan(step, state, full._replace(learning_rates=None if rates is None else rates[:n_full]))
+        rates, n_images = draws.learning_rates, len(data[0])
+        full, rest = _split_batches(draws._replace(learning_rates=None), n_images, self._batch_size)
+        n_full = n_images // self._batch_size
+        state = self._scan(step, state, full._replace(learning_rates=None if rates is None else rates[:n_full]))
         if rest is not None:
-            state, _ = step(state, rest._replace(learning_rates=None if rates is None else rates[n_full]))
+            state = step(state, rest._replace(learning_rates=None if rates is None else rates[n_full]))
+        return state
+
+    def _take_train_step(self, state: Any, data: tuple[Any, ...], batch: EpochDraws) -> Any:
+        images, *others = data
+        if batch.learning_rates is not None:
+            state = self._with_learning_rate(state, batch.learning_rates)
+        others_here = [other[batch.order] for other in others]
+        _, state = self._model.train_step(state, self._augmenter(images[batch.order], others_here, batch.images))
         return state
 
     def _with_learning_rate(self, state: Any, rate: Any) -> Any:
@@ -80,14 +94,31 @@ class JaxEpochs:
         return trainable, non_trainable, [*optimizer[:index], rate, *optimizer[index + 1 :]], metrics
 
     def _run_validation(self, state: Any, data: tuple[Any, Any]) -> Any:
-        def step(state: Any, batch: tuple[Any, Any]) -> tuple[Any, None]:
-            images, targets = batch
-            _, state = self._model.test_step(state, (scale(images), targets))
-            return state, None
-
         full, rest = _split_batches(data, len(data[0]), self._validation_batch_size)
-        state, _ = jax.lax.scan(step, state, full)
-        return state if rest is None else step(state, rest)[0]
+        state = self._scan(self._validation_step, state, full)
+        return state if rest is None else self._validation_step(state, rest)
+
+    def _take_validation_step(self, state: Any, batch: tuple[Any, Any]) -> Any:
+        images, targets = batch
+        _, state = self._model.test_step(state, (scale(images), targets))
+        return state
+
+
+def platform_of(array: jax.Array) -> str:
+    """Return the kind of device that holds it, `cpu` or `gpu`."""
+    return str(next(iter(array.devices())).platform)
+
+
+def _scan(step: Callable[[Any, Any], Any], state: Any, batches: Any) -> Any:
+    """Step through the first axis inside one program."""
+    return jax.lax.scan(lambda state, batch: (step(state, batch), None), state, batches)[0]
+
+
+def _call_each(step: Callable[[Any, Any], Any], state: Any, batches: Any) -> Any:
+    """Step through the first axis of NumPy arrays, one call a step."""
+    for index in range(len(jax.tree.leaves(batches)[0])):
+        state = step(state, jax.tree.map(lambda array: array[index], batches))  # noqa: B023 - called at once
+    return state
 
 
 def _split_batches(arrays: Any, n: int, size: int) -> tuple[Any, Any | None]:

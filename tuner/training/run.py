@@ -80,7 +80,7 @@ def train(
         run = TrainingRun(model, data, plan, on_epoch=on_epoch, checkpoint=checkpoint)
         if hypermodel_fit is not None:
             _train_with_hypermodel(run, hypermodel_fit, hyperparameters)
-        elif reason := why_not_whole_epochs(model):
+        elif reason := why_not_whole_epochs(model, data):
             logger.info("Training with Keras' own loop: %s.", reason)
             _train_with_keras(run)
         else:
@@ -140,7 +140,7 @@ def _train_with_hypermodel(run: TrainingRun, hypermodel_fit: Callable[..., Any],
         nonlocal n_calls
         n_calls += 1
         reason = "it calls model.fit again" if n_calls > 1 else why_not_handed_on(arguments, handed)
-        if reason := reason or why_not_whole_epochs(model):
+        if reason := reason or why_not_whole_epochs(model, run.data):
             logger.info("Training with the HyperModel's own fit and Keras' own loop: %s.", reason)
             return fit(**{name: value for name, value in arguments.items() if name != "self"})
         call = read_fit_call(arguments, handed)

@@ -4,13 +4,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
+from tuner.training import epoch_programs
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.devices import free_memory_bytes
 from tuner.training.history import EpochResult, TrainingHistory
 from tuner.training.keras_loop import NoEpochReportedError
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -156,3 +159,34 @@ def test_an_own_fit_that_drops_its_callbacks_is_refused(digits: TrainingData) ->
 
     with pytest.raises(NoEpochReportedError, match="pass its callbacks on"):
         train(build_mlp(), digits, PLAN, on_epoch=ignore, hypermodel_fit=silent_fit)
+
+
+def test_images_that_do_not_fit_the_device_are_streamed_to_the_same_curve(
+    digits: TrainingData, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run() -> TrainingHistory:
+        keras.utils.set_random_seed(0)
+        return train(build_cnn(), digits, PLAN, on_epoch=ignore)
+
+    expected = run()
+    n_bytes = 350 * (64 + 10 * 4)
+    monkeypatch.setattr(epoch_programs, "LARGEST_SHARE", (n_bytes - 1) / free_memory_bytes() / 2)
+    with caplog.at_level(logging.INFO, logger="tuner.training"):
+        history = run()
+
+    assert "Training with Keras' own loop: the images take 0.00 GiB, more than 0% of the" in caplog.text
+    assert "are streamed." in caplog.text
+    np.testing.assert_allclose(curve(history), curve(expected), rtol=1e-3)
+
+
+def test_the_device_says_what_is_free_and_images_up_to_half_of_it_stay_there(
+    digits: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 2**20 < free_memory_bytes() <= psutil.virtual_memory().total
+
+    n_bytes = 350 * (64 + 10 * 4)
+    monkeypatch.setattr(epoch_programs, "free_memory_bytes", lambda: 2 * n_bytes)
+    assert epoch_programs.why_not_whole_epochs(build_mlp(), digits) == ""
+
+    monkeypatch.setattr(epoch_programs, "free_memory_bytes", lambda: 2 * n_bytes - 1)
+    assert "more than 50% of the" in epoch_programs.why_not_whole_epochs(build_mlp(), digits)

@@ -92,7 +92,7 @@ def step_losses(model: keras.Model) -> Any:
     return read_variable(next(v for v in model.metrics_variables if tuple(v.shape) == (N_STEPS,)))
 
 
-def compare(ours: keras.Model, theirs: keras.Model, *, rtol: float = 5e-4) -> None:
+def check_same(ours: keras.Model, theirs: keras.Model, *, rtol: float = 5e-4) -> None:
     losses = step_losses(ours)
     assert (losses > 0).all(), "every step must be there"
     np.testing.assert_allclose(losses, step_losses(theirs), rtol=rtol)
@@ -113,7 +113,7 @@ def test_every_step_is_keras_with_each_kind_of_optimizer(name: str, train_only: 
     train(ours, train_only, PLAN, on_epoch=lambda _: None)
     fit_with_keras(theirs, train_only)
 
-    compare(ours, theirs)
+    check_same(ours, theirs)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -133,7 +133,7 @@ def test_every_step_is_keras_in_mixed_precision(policy: str, train_only: Trainin
 
     assert ours.layers[1].compute_dtype == policy.removeprefix("mixed_")
     # Two programs round 8 (bfloat16) or 11 bits of mantissa differently.
-    compare(ours, theirs, rtol=2e-2)
+    check_same(ours, theirs, rtol=2e-2)
     if policy == "mixed_float16":
         for name in ("dynamic_scale", "step_counter"):
             assert read_variable(getattr(ours.optimizer, name)) == read_variable(getattr(theirs.optimizer, name))

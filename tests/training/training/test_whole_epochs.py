@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from small_models import build_cnn, build_mlp
 
+from tuner.training.annealing import Annealing
+from tuner.training.augmentation import Augmentation
 from tuner.training.batches import encode_targets, scale
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.history import EpochResult
@@ -169,3 +171,22 @@ def test_the_log_says_which_loop_trains(digits: TrainingData, caplog: pytest.Log
         train(build_mlp(), digits, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=ignore)
 
     assert f"Training with whole-epoch programs on {keras.backend.backend()}." in caplog.messages
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone calls steps one by one on a CPU")
+def test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps(
+    digits: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuner.training import jax_epochs
+
+    augmentation = Augmentation(rotation=10, elastic=0.05, cutout=0.2, mixup=0.3)
+    plan = TrainingPlan(epochs=2, batch_size=32, seed=1, augmentation=augmentation, annealing=Annealing(rule="cosine"))
+
+    def run() -> Any:
+        keras.utils.set_random_seed(0)
+        return [(r.loss, r.val_loss) for r in train(build_cnn(dropout=0.2), digits, plan, on_epoch=ignore).epochs]
+
+    single = run()
+    monkeypatch.setattr(jax_epochs, "platform_of", lambda _: "gpu")
+
+    np.testing.assert_allclose(run(), single, rtol=1e-3)
