@@ -38,10 +38,6 @@ def are_training(stack: Stack, n_workers: int) -> bool:
     return sum(worker["state"] == "training" and bool(worker["epoch"]) for worker in read_workers(stack)) >= n_workers
 
 
-def are_in_contact(stack: Stack, n_workers: int) -> bool:
-    return sum(worker["last_seen_s"] < 8 for worker in read_workers(stack)) >= n_workers
-
-
 def test_the_image_is_small_and_runs_as_nobody_in_particular(stack: Stack) -> None:
     image = json.loads(stack.engine.docker("image", "inspect", "tuner:cpu"))[0]
 
@@ -63,14 +59,9 @@ def test_a_study_ends_with_its_exact_budget_whatever_dies(stack: Stack) -> None:
     # Postgres with all its processes at once; the engine starts it again.
     postmaster = psutil.Process(int(stack.inspect("postgres", "{{.State.Pid}}")))
     postmaster.kill()
-    wait_until(
-        lambda: (
-            stack.inspect("postgres", "{{.State.Health.Status}} {{.State.Pid}}").split()
-            not in (["healthy", str(postmaster.pid)], ["unhealthy", str(postmaster.pid)])
-            and stack.inspect("postgres", "{{.State.Health.Status}}") == "healthy"
-        ),
-        timeout_s=60,
-    )
+    gone = {"0", str(postmaster.pid)}
+    wait_until(lambda: stack.inspect("postgres", "{{.State.Pid}}") not in gone, timeout_s=30)
+    wait_until(lambda: stack.inspect("postgres", "{{.State.Health.Status}}") == "healthy", timeout_s=60)
 
     # The network, for 6 seconds.
     network = f"{stack.environment['COMPOSE_PROJECT_NAME']}_default"
@@ -78,9 +69,6 @@ def test_a_study_ends_with_its_exact_budget_whatever_dies(stack: Stack) -> None:
     stack.engine.docker("network", "disconnect", network, workers)
     time.sleep(6)
     stack.engine.docker("network", "connect", network, workers)
-    # A connection that was cut without a word is given up after 25 s.
-    time.sleep(8)
-    wait_until(lambda: are_in_contact(stack, 2), timeout_s=90)
 
     # Draining within the grace period, and on from there.
     assert stack.study("faulty")["state"] != "done", "the faults came too late to mean anything"
@@ -222,6 +210,6 @@ def test_a_backup_goes_into_a_new_stack_as_docs_running_says(stack: Stack) -> No
     stack.compose("up", "--detach", "workers")
 
     assert stack.study("faulty") == before
-    bundle = before["finals"][0]["bundle"]
+    bundle = f"/artifacts/{before['finals'][0]['bundle']}"
     assert stack.compose("exec", "-T", "workers", "ls", bundle).split() == [bundle]
     wait_until(lambda: stack.inspect("dashboard", "{{.State.Health.Status}}") == "healthy", timeout_s=90)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tuner.settings import Settings
 from tuner.studies.lifecycle import Study, find_studies
-from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
@@ -62,6 +62,7 @@ def run_pool(
             },
             log_dir=Path(".tuner/logs"),
             on_death=keeper.free_slots_of,
+            on_signal=expect_answers_soon,
         )
         with Display(storage, studies) as display:
 

@@ -59,6 +59,8 @@ class WorkerProcesses:
     log_dir: Path
     #: Told the id of each worker that died, so that its slot waits for no expiry; returns whether it had one.
     on_death: Callable[[str], bool]
+    #: Called by each signal, in the middle of whatever the pool does.
+    on_signal: Callable[[], object] = lambda: None
     _seats: list[_Seat] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
@@ -170,6 +172,7 @@ class WorkerProcesses:
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         self._signal = self._signal or signal.Signals(number)
+        self.on_signal()
         for seat in self._seats:
             if seat.process is not None:
                 seat.process.send_signal(number)
