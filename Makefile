@@ -35,7 +35,7 @@ bench: $(VENV)/dev ## Run every benchmark in its quick form
 	for file in bench/*.py; do $(BIN)/python $$file --quick || exit 1; done
 
 up: ## Start Postgres, workers and dashboard in containers
-	docker compose up workers dashboard
+	docker compose up workers
 
 lock: $(VENV)/dev ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install uv

@@ -30,7 +30,8 @@ class ArtifactStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._fs, self._root = url_to_fs(url)
+        # Other workers write and delete there: a remembered listing would be wrong.
+        self._fs, self._root = url_to_fs(url, use_listings_cache=False)
         self._local = isinstance(self._fs, fsspec.implementations.local.LocalFileSystem)
 
     def write(self, path: str, content: bytes) -> None:

@@ -1,6 +1,8 @@
 """One compose project of ours on an engine, and what tests ask of it."""
 
 import json
+import os
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,19 @@ class Stack:
         """Run `docker-compose` on the project's file."""
         return run("docker-compose", "--file", _FILE, *arguments,
                    environment=self.environment, check=check, timeout_s=timeout_s)  # fmt: skip
+
+    def compose_bytes(self, *arguments: str, given: bytes = b"") -> bytes:
+        """Run `docker-compose` with this standard input, and return its standard output, which may be no text."""
+        done = subprocess.run(
+            ["docker-compose", "--file", _FILE, *arguments],
+            env={**os.environ, **self.environment},
+            input=given,
+            capture_output=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
+        return done.stdout
 
     def tuner(self, *arguments: str) -> str:
         """Run a command of tuner's in the container of the workers."""

@@ -4,6 +4,8 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 
 import psutil
 import pytest
@@ -11,10 +13,11 @@ from compose_stack import Stack
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
-TRIALS = 8
+TRIALS = 12
 CREATE = ("study", "create", "studies/digits.toml", "--name", "faulty", "--set", f"search.trials={TRIALS}",
-          "--set", "search.epochs=12", "--set", "search.pruner=none", "--set", "finals.candidates=2",
+          "--set", "search.epochs=15", "--set", "search.pruner=none", "--set", "finals.candidates=2",
           "--set", "finals.confirm_repeats=1", "--set", "finals.repeats=2", "--set", "finals.epochs=10")  # fmt: skip
+SERVICES = ("workers", "dashboard", "postgres")
 SECRETS = ("database/password", "dashboard/password", "dashboard/token")
 
 
@@ -25,14 +28,10 @@ def wait_until(happened: Callable[[], bool], *, timeout_s: float) -> None:
         time.sleep(0.5)
 
 
-def finished(stack: Stack) -> int:
-    return sum(stack.study("faulty")["trials"][state] for state in ("complete", "pruned", "failed"))
-
-
-def is_training(stack: Stack, n_workers: int) -> bool:
+def is_training(stack: Stack) -> bool:
     printed = stack.tuner("status", "--json")
     workers = json.loads(printed[printed.index("{") :])["workers"]
-    return sum(worker["state"] == "training" and (worker["epoch"] or 0) > 0 for worker in workers) >= n_workers
+    return any(worker["state"] == "training" and worker["epoch"] for worker in workers)
 
 
 def test_the_image_is_small_and_runs_as_nobody_in_particular(stack: Stack) -> None:
@@ -46,24 +45,19 @@ def test_the_image_is_small_and_runs_as_nobody_in_particular(stack: Stack) -> No
 def test_a_study_ends_with_its_exact_budget_whatever_dies(stack: Stack) -> None:
     stack.compose("up", "--detach", "workers")
     stack.compose("run", "--rm", "-T", "tuner", *CREATE)
-    wait_until(lambda: is_training(stack, 2), timeout_s=90)
+    wait_until(lambda: is_training(stack) and len(stack.processes("workers", "worker")) == 2, timeout_s=240)
 
     # A worker process, from the host.
     victim = stack.processes("workers", "worker")[0]
     victim.kill()
-    wait_until(lambda: len([p for p in stack.processes("workers", "worker") if p.pid != victim.pid]) == 2, timeout_s=30)
+    wait_until(lambda: len([p for p in stack.processes("workers", "worker") if p.pid != victim.pid]) == 2, timeout_s=60)
 
     # Postgres with all its processes at once; the engine starts it again.
     postmaster = psutil.Process(int(stack.inspect("postgres", "{{.State.Pid}}")))
     postmaster.kill()
-    wait_until(
-        lambda: (
-            stack.inspect("postgres", "{{.State.Health.Status}} {{.State.Pid}}").split()
-            not in (["healthy", str(postmaster.pid)], ["unhealthy", str(postmaster.pid)])
-            and stack.inspect("postgres", "{{.State.Health.Status}}") == "healthy"
-        ),
-        timeout_s=60,
-    )
+    gone = {"0", str(postmaster.pid)}
+    wait_until(lambda: stack.inspect("postgres", "{{.State.Pid}}") not in gone, timeout_s=30)
+    wait_until(lambda: stack.inspect("postgres", "{{.State.Health.Status}}") == "healthy", timeout_s=60)
 
     # The network, for 6 seconds.
     network = f"{stack.environment['COMPOSE_PROJECT_NAME']}_default"
@@ -71,10 +65,9 @@ def test_a_study_ends_with_its_exact_budget_whatever_dies(stack: Stack) -> None:
     stack.engine.docker("network", "disconnect", network, workers)
     time.sleep(6)
     stack.engine.docker("network", "connect", network, workers)
-    wait_until(lambda: is_training(stack, 1), timeout_s=90)
 
     # Draining within the grace period, and on from there.
-    before = finished(stack)
+    assert stack.study("faulty")["state"] != "done", "the faults came too late to mean anything"
     begun = time.monotonic()
     stack.compose("stop", "workers")
     stack.durations_s["drain"] = time.monotonic() - begun
@@ -83,7 +76,6 @@ def test_a_study_ends_with_its_exact_budget_whatever_dies(stack: Stack) -> None:
     wait_until(lambda: stack.study("faulty")["state"] == "done", timeout_s=600)
     study = stack.study("faulty")
 
-    assert before < TRIALS, "the faults came too late to mean anything"
     assert stack.durations_s["drain"] < 15
     assert exit_code == "143"
     assert study["trials"] == {"complete": TRIALS, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
@@ -92,9 +84,52 @@ def test_a_study_ends_with_its_exact_budget_whatever_dies(stack: Stack) -> None:
     assert study["failures"] == []
 
 
+def ask_dashboard(stack: Stack, path: str, *, method: str = "GET", token: str | None = None, host: str = "") -> int:
+    """Return the status of the dashboard's answer."""
+    connection = HTTPConnection("127.0.0.1", stack.dashboard_port, timeout=30)
+    headers = {
+        "Host": host or f"127.0.0.1:{stack.dashboard_port}",
+        "Origin": f"http://127.0.0.1:{stack.dashboard_port}",
+    }
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    with closing(connection):
+        connection.request(method, path, headers=headers)
+        return connection.getresponse().status
+
+
+def test_the_dashboard_answers_those_who_know_the_token_and_changes_nothing(stack: Stack) -> None:
+    wait_until(lambda: stack.inspect("dashboard", "{{.State.Health.Status}}") == "healthy", timeout_s=90)
+    token = stack.compose("exec", "-T", "dashboard", "cat", "/secrets/dashboard/token").split()[-1]
+
+    assert ask_dashboard(stack, "/login") == 200
+    assert ask_dashboard(stack, "/api/studies") == 401
+    assert ask_dashboard(stack, "/api/studies", token="a-wrong-token-of-some-length") == 401  # noqa: S106
+    assert ask_dashboard(stack, "/api/studies", token=token, host="evil.example") == 403
+    for path in ("/", "/api/studies", "/api/studies/1", "/fleet.json", "/report?study=faulty"):
+        assert ask_dashboard(stack, path, token=token) == 200, path
+    for method in ("DELETE", "PUT", "POST"):
+        assert ask_dashboard(stack, "/api/studies/1", method=method, token=token) == 403
+    assert stack.study("faulty")["budget"] == TRIALS
+
+
+def test_the_dashboards_role_can_write_nothing_and_its_container_has_no_other_password(stack: Stack) -> None:
+    script = (
+        "import psycopg2; c = psycopg2.connect(host='postgres', dbname='tuner', user='dashboard'); c.autocommit = True;"
+        "u = c.cursor(); u.execute('SELECT count(*) FROM trials'); assert u.fetchone()[0];"
+        "u.execute('SET default_transaction_read_only = off'); u.execute('DELETE FROM trials')"
+    )
+
+    refused = stack.compose("exec", "-T", "dashboard", "python", "-c", script, check=False)
+    files = stack.compose("exec", "-T", "dashboard", "find", "/secrets", "-type", "f")
+
+    assert "permission denied for table trials" in refused
+    assert "/secrets/database/" not in files
+
+
 def test_containers_may_write_nowhere_and_have_no_rights(stack: Stack) -> None:
     stack.compose("up", "--detach", "workers")
-    for service in ("workers", "init", "secrets"):
+    for service in ("workers", "dashboard", "init", "secrets"):
         config = json.loads(stack.inspect(service, "{{json .HostConfig}}"))
         assert config["ReadonlyRootfs"], service
         assert config["CapDrop"] == ["ALL"], service
@@ -108,16 +143,21 @@ def test_containers_may_write_nowhere_and_have_no_rights(stack: Stack) -> None:
 
 
 def test_nothing_but_the_dashboard_is_published_and_that_on_loopback_alone(stack: Stack) -> None:
-    published = stack.engine.docker("ps", "--format", "{{.Ports}}")
+    ports = {service: json.loads(stack.inspect(service, "{{json .NetworkSettings.Ports}}")) for service in SERVICES}
+    addresses = {
+        (service, address["HostIp"], address["HostPort"])
+        for service, bindings in ports.items()
+        for published in bindings.values()
+        for address in published or []
+    }
 
-    assert "0.0.0.0:" not in published
-    assert ":::" not in published
-    for service in ("postgres", "workers"):
-        assert json.loads(stack.inspect(service, "{{json .HostConfig.PortBindings}}")) in ({}, None)
+    assert addresses == {("dashboard", "127.0.0.1", str(stack.dashboard_port))}
 
 
 def test_the_workers_become_healthy(stack: Stack) -> None:
-    wait_until(lambda: stack.inspect("workers", "{{.State.Health.Status}}") == "healthy", timeout_s=120)
+    wait_until(lambda: stack.inspect("workers", "{{.State.Health.Status}}") != "starting", timeout_s=120)
+
+    assert stack.inspect("workers", "{{.State.Health.Status}}") == "healthy"
 
 
 def test_passwords_and_token_are_nowhere_but_in_their_volumes(stack: Stack) -> None:
@@ -148,3 +188,26 @@ def test_workers_can_be_scaled_and_starting_again_changes_no_password(stack: Sta
     assert len(stack.compose("ps", "--quiet", "workers").split()) == 2
     assert stack.compose(*read).split()[-1] == before
     stack.compose("up", "--detach", "--scale", "workers=1", "workers")
+
+
+def test_a_backup_goes_into_a_new_stack_as_docs_running_says(stack: Stack) -> None:
+    before = stack.study("faulty")
+    tar = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "tar", "tuner", "-C", "/artifacts")
+    stack.compose("stop", "workers")
+    dump = stack.compose_bytes(
+        "exec", "-T", "postgres", "pg_dump", "--username", "tuner", "--format", "custom", "tuner"
+    )
+    artifacts = stack.compose_bytes(*tar, "-c", ".")
+
+    stack.compose("down", "--volumes", "--timeout", "5")
+    stack.compose("up", "--detach", "init")
+    wait_until(lambda: stack.inspect("init", "{{.State.Status}}") == "exited", timeout_s=60)
+    restore = ("exec", "-T", "postgres", "pg_restore", "--username", "tuner", "--dbname", "tuner")
+    stack.compose_bytes(*restore, "--clean", "--if-exists", given=dump)
+    stack.compose_bytes(*tar, "-x", given=artifacts)
+    stack.compose("up", "--detach", "workers")
+
+    assert stack.study("faulty") == before
+    bundle = f"/artifacts/{before['finals'][0]['bundle']}"
+    assert stack.compose("exec", "-T", "workers", "ls", bundle).split() == [bundle]
+    wait_until(lambda: stack.inspect("dashboard", "{{.State.Health.Status}}") == "healthy", timeout_s=90)

@@ -28,3 +28,10 @@ def test_many_may_delete_the_same_folder_at_once(tmp_path: Path, attempt: int) -
 
     assert errors == []
     assert not store.exists("s/checkpoints")
+
+
+def test_a_shared_store_remembers_no_listing() -> None:
+    store = ArtifactStore("s3://bucket/folder")
+
+    # Against a server of S3's kind, `exists` was wrong about what other processes wrote and deleted.
+    assert not store._fs.dircache.use_listings_cache

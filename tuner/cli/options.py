@@ -20,7 +20,9 @@ SetOption = Annotated[
 ]
 UntilDoneOption = Annotated[bool, typer.Option("--until-done", help="End when the studies are done or stopped.")]
 CountOption = Annotated[str, typer.Option("-n", "--workers", help="How many workers: a number, or auto.")]
-PerGpuOption = Annotated[int, typer.Option(min=1, help="Workers that share a GPU.")]
+PerGpuOption = Annotated[
+    str, typer.Option(help="Workers that share a GPU: a number, or auto, which adds some while that pays.")
+]
 DeviceOption = Annotated[str, typer.Option(help="cpu, gpu:0 or auto.")]
 
 #: What `tuner --storage URL COMMAND` was given; a command's own --storage wins.
@@ -37,7 +39,7 @@ def settings_for(storage: str | None) -> Settings:
     return read_settings(storage=storage or next(iter(_given_before_the_command), None))
 
 
-def parse_count(count: str) -> int | None:
+def parse_count(count: str, *, option: str = "--workers") -> int | None:
     """Read `auto` as None, and a number of at least 1.
 
     Raises:
@@ -46,5 +48,5 @@ def parse_count(count: str) -> int | None:
     if count == "auto":
         return None
     if not count.isdigit() or int(count) < 1:
-        raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint="--workers")
+        raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint=option)
     return int(count)

@@ -20,7 +20,7 @@ def workers(
     studies: StudiesArgument = None,
     *,
     count: CountOption = "auto",
-    per_gpu: PerGpuOption = 1,
+    per_gpu: PerGpuOption = "1",
     device: DeviceOption = "auto",
     until_done: UntilDoneOption = False,
     max_slots: Annotated[
@@ -38,7 +38,7 @@ def workers(
         settings_for(storage),
         studies or [],
         n_workers=parse_count(count),
-        per_gpu=per_gpu,
+        per_gpu=parse_count(per_gpu, option="--per-gpu"),
         device=device,
         until_done=until_done,
         max_slots=max_slots,

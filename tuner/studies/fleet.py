@@ -196,6 +196,17 @@ def count_failures(storage: Storage) -> dict[str, dict[str, int]]:
     return failures
 
 
+@outlasting
+def read_epochs(storage: Storage, worker_ids: Sequence[str], *, finished_within_s: float) -> dict[int, int]:
+    """Return the last reported epoch of each slot that these workers hold, or finished so lately."""
+    query = sa.select(slots.c.id, slots.c.epoch, slots.c.workers).where(
+        sa.or_(slots.c.state == "leased", slots.c.finished_at > database_time() - finished_within_s)
+    )
+    with storage.reader.connect() as connection:
+        rows = connection.execute(query).all()
+    return {row.id: row.epoch for row in rows if row.workers and row.workers[-1] in worker_ids}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinishedSlot:
     """A slot that has its outcome, in short."""

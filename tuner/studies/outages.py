@@ -34,6 +34,11 @@ _SLOW_S = 1.0
 #: Seconds after which a server that keeps the connection open and says nothing counts as gone. Longer than the
 #: statement timeout, with which a living server would have answered.
 SILENCE_S = 25.0
+#: The same once a process has been told to end, for which others wait.
+_LAST_SILENCE_S = 2.0
+_is_ending = threading.Event()
+#: Seconds between two looks at whether it has.
+_SLICE_S = 0.5
 
 
 class Contact:
@@ -147,11 +152,25 @@ def give_up_on_silence() -> None:
     psycopg2.extensions.set_wait_callback(_wait)
 
 
+def expect_answers_soon() -> None:
+    """From now on, also in calls that wait already, give up on a silent server after 2 seconds.
+
+    For a process that is about to end: on a connection that was cut without a word it would wait for nothing.
+    """
+    _is_ending.set()
+
+
 def _wait(connection: Any) -> None:
+    heard = time.monotonic()
     while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
         reading = [connection] if state == psycopg2.extensions.POLL_READ else []
         writing = [connection] if state == psycopg2.extensions.POLL_WRITE else []
-        if not any(select.select(reading, writing, [], SILENCE_S)):
+        # In slices, to notice that the process is told to end.
+        if any(select.select(reading, writing, [], _SLICE_S)):
+            heard = time.monotonic()
+            continue
+        silence_s = time.monotonic() - heard
+        if silence_s >= (_LAST_SILENCE_S if _is_ending.is_set() else SILENCE_S):
             connection.close()
             # In words by which SQLAlchemy knows a lost connection.
-            raise psycopg2.OperationalError(f"could not receive data from server: no answer in {SILENCE_S:.0f} s")
+            raise psycopg2.OperationalError(f"could not receive data from server: no answer in {silence_s:.0f} s")

@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from tuner.settings import Settings
 from tuner.studies.lifecycle import Study, find_studies
-from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
+from tuner.workers.crowding import Crowd
 from tuner.workers.display import Display
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import divide_machine
@@ -30,19 +31,23 @@ def run_pool(
     studies: Sequence[str],
     *,
     n_workers: int | None = None,
-    per_gpu: int = 1,
+    per_gpu: int | None = 1,
     device: str = "auto",
     until_done: bool = False,
     max_slots: int | None = None,
 ) -> int:
     """Run workers for these studies, or for all, and show what they do; return the exit status.
 
+    Without `per_gpu`, and without `n_workers`, measurement tells how many workers share a GPU.
+
     Raises:
         TunerError: A study is unknown or the machine has no such share.
     """
     with open_storage(settings.storage) as storage:
         found = find_studies(storage, studies)
-        shares = divide_machine(n_workers, per_gpu=per_gpu, device=device, dense=_are_dense(found))
+        shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device, dense=_are_dense(found))
+        measures = per_gpu is None and n_workers is None and shares[0].device != "cpu"
+        crowd = Crowd(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s)
         processes = WorkerProcesses(
             command=_command(studies, until_done=until_done, max_slots=max_slots or _MAX_SLOTS),
@@ -57,11 +62,14 @@ def run_pool(
             },
             log_dir=Path(".tuner/logs"),
             on_death=keeper.free_slots_of,
+            on_signal=expect_answers_soon,
         )
         with Display(storage, studies) as display:
 
             def tick() -> None:
                 keeper.tidy_up()
+                if crowd is not None:
+                    _ask(lambda: crowd.look(processes))
                 _ask(display.update)
 
             status = processes.run(tick)

@@ -12,7 +12,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
 from tuner.settings import Settings
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon
 from tuner.studies.storage import open_storage
 from tuner.training.session import refuse_fit_caps
 from tuner.workers.loop import Worker, WorkerSettings
@@ -94,6 +94,7 @@ def _outlive_no_pool() -> None:
 
 
 def _leave(worker: Worker) -> None:
+    expect_answers_soon()
     try:
         worker.abandon()
     finally:

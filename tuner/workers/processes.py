@@ -41,6 +41,8 @@ class _Seat:
     started: float = 0.0
     failed_starts: int = 0
     restart_at: float = 0.0
+    #: Told to end, with nobody in its place.
+    retired: bool = False
     #: Set when the share is given up or its worker is done.
     status: int | None = None
 
@@ -57,6 +59,8 @@ class WorkerProcesses:
     log_dir: Path
     #: Told the id of each worker that died, so that its slot waits for no expiry; returns whether it had one.
     on_death: Callable[[str], bool]
+    #: Called by each signal, in the middle of whatever the pool does.
+    on_signal: Callable[[], object] = lambda: None
     _seats: list[_Seat] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
@@ -71,10 +75,8 @@ class WorkerProcesses:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         previous = {number: signal.signal(number, self._forward) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            for position, share in enumerate(self.shares):
-                log = (self.log_dir / f"worker-{position}.log").open("ab")
-                self._seats.append(_Seat(share=share, log=log))
-                self._start(self._seats[-1])
+            for share in self.shares:
+                self.add(share)
             while any(seat.status is None for seat in self._seats):
                 for seat in self._seats:
                     self._look_after(seat)
@@ -87,6 +89,27 @@ class WorkerProcesses:
         if self._signal is not None:
             return 128 + self._signal
         return max((seat.status or 0 for seat in self._seats), default=0)
+
+    def add(self, share: DeviceShare) -> None:
+        """Start one more worker; `on_tick` may call this."""
+        log = (self.log_dir / f"worker-{len(self._seats)}.log").open("ab")
+        self._seats.append(_Seat(share=share, log=log))
+        self._start(self._seats[-1])
+
+    def retire(self, count: int) -> None:
+        """Let the newest workers finish their epoch and put nobody in their place; `on_tick` may call this."""
+        serving = [seat for seat in self._seats if seat.status is None and not seat.retired]
+        for seat in serving[-count:]:
+            seat.retired = True
+            if seat.process is None:
+                seat.status = 0
+            else:
+                seat.process.terminate()
+
+    @property
+    def worker_ids(self) -> list[str]:
+        """The ids of the workers that run and shall go on."""
+        return [seat.worker_id for seat in self._seats if seat.process is not None and not seat.retired]
 
     def last_words(self) -> str:
         """Return the last line that a worker which failed wrote, for the error message."""
@@ -124,10 +147,13 @@ class WorkerProcesses:
             return
         _close(seat.process)
         seat.process = None
-        if status == RESTART_STATUS and not self._signal:
+        if status == RESTART_STATUS and not self._signal and not seat.retired:
             self._start(seat)
             return
         died_at_work = status not in _FINAL_STATUSES and self.on_death(seat.worker_id)
+        if seat.retired:
+            seat.status = 0
+            return
         is_failed_start = time.monotonic() - seat.started < _SHORT_LIFE_S and not (
             # A slot's own limit ends what kills at work; and a kill from outside says nothing of the next start.
             died_at_work or status == -signal.SIGKILL
@@ -146,6 +172,7 @@ class WorkerProcesses:
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         self._signal = self._signal or signal.Signals(number)
+        self.on_signal()
         for seat in self._seats:
             if seat.process is not None:
                 seat.process.send_signal(number)

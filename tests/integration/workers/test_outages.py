@@ -1,3 +1,4 @@
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,3 +68,23 @@ def test_a_peer_that_stalls_for_longer_than_a_lease_ends_no_trial(
 
     assert [len(events(worker, "claimed")) for worker in (*trainers, idler)] == [1, 1, 0]
     assert [len(events(worker, "refused")) for worker in trainers] == [0, 0]
+
+
+def test_a_worker_told_to_end_does_not_wait_for_a_server_that_has_gone_silent(
+    fleet: Fleet, insert: Callable[..., object], surround: Callable[..., Surroundings], proxy: object, postgres_url: str
+) -> None:
+    insert(trials=1, epochs=1000)
+    worker = fleet.start(surround(storage=proxy.url(postgres_url), epoch_s=0.2))  # type: ignore[attr-defined]
+    wait_for_epochs(fleet, [worker], 3)
+
+    proxy.hold()  # type: ignore[attr-defined]
+    time.sleep(2)
+    begun = time.monotonic()
+    worker.send(signal.SIGTERM)
+    status = fleet.wait(worker, 30)
+    duration_s = time.monotonic() - begun
+    proxy.release()  # type: ignore[attr-defined]
+
+    assert status == 143
+    # 8 s for its epoch and the report of it, 2 s for each of the few connections that it may try.
+    assert duration_s < 13

@@ -69,3 +69,29 @@ def test_a_worker_that_wants_a_successor_gets_one_at_once(
 ) -> None:
     assert processes("os._exit(75); os._exit(75); os._exit(75); os._exit(75); pass").run(lambda: None) == 0
     assert n_starts(tmp_path) == 5
+
+
+def test_a_worker_can_be_added_and_retired_and_the_others_decide_the_status(tmp_path: Path) -> None:
+    script = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.05)"
+    share = DeviceShare(device="cpu", environment={})
+    processes = WorkerProcesses(
+        command=[sys.executable, "-c", script, str(tmp_path / "end")],
+        shares=[share],
+        environment={},
+        log_dir=tmp_path / "logs",
+        on_death=lambda _: False,
+    )
+    seen: list[list[str]] = []
+
+    def tick() -> None:
+        seen.append(processes.worker_ids)
+        if len(seen) == 1:
+            processes.add(share)
+        elif len(seen) == 2:
+            processes.retire(1)
+        elif len(seen) == 5:
+            (tmp_path / "end").touch()
+
+    assert processes.run(tick) == 0
+    assert [len(ids) for ids in seen[:5]] == [1, 2, 1, 1, 1]
+    assert seen[4] == seen[0]

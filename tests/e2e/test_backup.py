@@ -1,0 +1,67 @@
+"""What docs/running.md says about backups, on the installed command and a real Postgres."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from commands import Run, start
+from postgres import PostgresServer, find_binaries
+
+
+def call(program: str, server: PostgresServer, database: str, *arguments: str | Path) -> None:
+    subprocess.run(
+        [find_binaries() / program, "--host=127.0.0.1", f"--port={server.port}", "--username=postgres",
+         f"--dbname={database}", *arguments],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+
+
+EPOCHS = 120
+
+
+def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its_exact_budget(
+    run: Run, folder: Path, postgres_server: PostgresServer, empty_postgres_url: str
+) -> None:
+    database = empty_postgres_url.rsplit("/", 1)[1]
+    storage = ("--storage", empty_postgres_url)
+    run(*storage, "study", "create", "tiny.toml", "--set", "search.trials=3", "--set", f"search.epochs={EPOCHS}",
+        "--set", "search.pruner=none", "--set", "finals.top=1", "--set", "finals.candidates=1")  # fmt: skip
+    workers = start(folder, *storage, "workers", "-n", "1")
+    while not json.loads(run(*storage, "study", "show", "tiny", "--json").stdout)["trials"]["complete"]:
+        assert workers.poll() is None
+        time.sleep(0.5)
+    workers.terminate()
+    workers.communicate(timeout=60)
+    before = read_trials(run, folder, *storage)
+
+    call("pg_dump", postgres_server, database, "--format=custom", f"--file={folder / 'tuner.dump'}")
+    shutil.make_archive(str(folder / "artifacts"), "tar", folder / ".tuner" / "artifacts")
+    shutil.rmtree(folder / ".tuner")
+    restored = postgres_server.create_database()
+    storage = ("--storage", postgres_server.url(restored))
+    run(*storage, "database", "prepare")
+    call("pg_restore", postgres_server, restored, "--clean", "--if-exists", folder / "tuner.dump")
+    shutil.unpack_archive(folder / "artifacts.tar", folder / ".tuner" / "artifacts")
+    after = read_trials(run, folder, *storage)
+    run(*storage, "workers", "-n", "1", "--until-done")
+
+    assert after == before
+    assert any(0 < len(scores) < EPOCHS for scores in before.values()), "no trial was under way"
+    study = json.loads(run(*storage, "study", "show", "tiny", "--json").stdout)
+    assert study["state"] == "done"
+    assert study["trials"] == {"complete": 3, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
+    finished = read_trials(run, folder, *storage)
+    assert {number: len(scores) for number, scores in finished.items()} == dict.fromkeys(range(3), EPOCHS)
+    for number, scores in before.items():
+        assert finished[number][: len(scores)] == scores
+    postgres_server.drop_database(restored)
+
+
+def read_trials(run: Run, folder: Path, *storage: str) -> dict[int, list[float]]:
+    """Return each trial's validation accuracy after each epoch."""
+    run(*storage, "study", "export", "tiny", "--to", "trials.json")
+    rows = json.loads((folder / "trials.json").read_text())
+    return {row["number"]: [epoch["val_accuracy"] for epoch in row["curve"]] for row in rows}
