@@ -73,7 +73,7 @@ def measure_outage(fleet: Fleet, server: PostgresServer, folder: Path, quick: bo
         shaken_url = new_study(shaken, trials=1, epochs=epochs)
         (calm,) = start(fleet, calm_url, folder / "calm", 1, lease_s=LEASE_TTL_S, epoch_s=epoch_s)
         (hit,) = start(fleet, shaken_url, folder / "hit", 1, lease_s=LEASE_TTL_S, epoch_s=epoch_s)
-        while len(times_of(hit, "trained")) < 5:
+        while len(times_of(hit, "trained")) < epochs // 20:
             fleet.listen(0.05)
         shaken.kill()
         time.sleep(outage_s)

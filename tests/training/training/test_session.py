@@ -1,3 +1,4 @@
+import gc
 import logging
 from typing import Any
 
@@ -32,6 +33,11 @@ def test_an_environment_that_shortens_training_is_refused(name: str) -> None:
         refuse_fit_caps({name: "1"})
 
 
+def count_graphs() -> int:
+    """Return how many traced TensorFlow functions live; none on JAX."""
+    return sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects())
+
+
 def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
     digits: TrainingData, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -42,7 +48,7 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
 
     for _ in range(4):
         train_one()
-    before = psutil.Process().memory_info().rss
+    before, n_graphs = psutil.Process().memory_info().rss, count_graphs()
     logging.getLogger("tensorflow").addHandler(caplog.handler)
     with caplog.at_level(logging.WARNING, logger="tensorflow"):
         for _ in range(20):
@@ -51,6 +57,7 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
     logging.getLogger("tensorflow").removeHandler(caplog.handler)
 
     assert after < 1.05 * before
+    assert count_graphs() == n_graphs
     assert "retracing" not in caplog.text
 
 
