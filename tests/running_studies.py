@@ -40,7 +40,7 @@ class BegunTrial:
 def begin_trial(storage: Storage, study: Study, *, worker: str = "w1", curve: tuple[float, ...] = ()) -> BegunTrial:
     """Let a worker begin the next trial and report these validation accuracies."""
     register_worker(storage, worker_id=worker, host="box", device="cpu", pid=4711)
-    lease = claim_slot(storage, owner=worker, study_ids=[study.id])
+    lease = claim_slot(storage, owner=worker, study_names=[study.name])
     assert lease is not None
     update_worker(storage, worker, state="training", slot_id=lease.slot_id)
     trial, _ = open_trial(storage, study, lease)
@@ -53,8 +53,7 @@ def begin_trial(storage: Storage, study: Study, *, worker: str = "w1", curve: tu
 
 def report_epoch(storage: Storage, begun: BegunTrial, *, epoch: int, accuracy: float) -> None:
     """Report one more epoch."""
-    storage.optuna.set_trial_intermediate_value(begun.trial_id, epoch, accuracy)
-    renew_lease(storage, begun.lease, epoch=epoch)
+    renew_lease(storage, begun.lease, epoch=epoch, trial_id=begun.trial_id, scores={epoch: accuracy})
 
 
 def end_trial(storage: Storage, begun: BegunTrial, *, score: float | None, kind: str | None = None) -> None:
@@ -84,7 +83,7 @@ def finish_study(storage: Storage, artifacts: ArtifactStore, study: Study) -> St
             begun = begin_trial(storage, study, curve=(0.5, 0.6))
             end_trial(storage, begun, score=0.6 + 0.01 * begun.lease.position)
         elif stage is not None:
-            lease = claim_slot(storage, owner="w1", study_ids=[study.id])
+            lease = claim_slot(storage, owner="w1", study_names=[study.name])
             assert lease is not None
             end_slot(storage, lease, _final_outcome(artifacts, study, lease))
         elif not advance_study(storage, find_study(storage, study.name)):

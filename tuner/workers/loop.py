@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,9 @@ class Worker:
             raise DrainedError
 
     def _give_back(self, lease: Lease, *, is_attempt: bool = False) -> None:
+        if not self._storage.contact.is_lost:
+            with suppress(LeaseLostError):
+                self._reporter.flush()
         self._reporter.let_go()
         release_slot(self._storage, lease, is_attempt=is_attempt)
 
