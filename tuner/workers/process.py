@@ -65,6 +65,7 @@ def run_worker(
                 os._exit(128 + number)
             received.append(number)
             worker.drain()
+            expect_answers_soon()
             _log.info("%s: finishing the epoch", signal.Signals(number).name)
             if number == signal.SIGTERM:
                 timer = threading.Timer(_GRACE_S, _leave, [worker])
@@ -94,7 +95,6 @@ def _outlive_no_pool() -> None:
 
 
 def _leave(worker: Worker) -> None:
-    expect_answers_soon()
     try:
         worker.abandon()
     finally:
