@@ -25,7 +25,7 @@ import tuner.workers.trial
 from chaos import synthetic
 from chaos.journal import Journal
 from chaos.points import Doom, wrap_product
-from tuner.errors import TunerError
+from tuner.errors import RestartNeededError, TunerError
 from tuner.finals.study_data import load_search_data
 from tuner.logs import configure_logging
 from tuner.settings import Settings
@@ -100,9 +100,10 @@ def _become_worker(order: dict[str, Any]) -> NoReturn:
             lease_s=order["lease_s"],
         )
         journal.note("started", pid=os.getpid())
-        status = run_worker(
+        ended = run_worker(
             settings, order["studies"], device="cpu", until_done=order["until_done"], worker_id=order["worker_id"]
         )
+        status = RestartNeededError.exit_status if ended is None else ended
     except TunerError as error:
         logging.getLogger("tuner").error("%s", error)  # noqa: TRY400 - one line, as on the command line
         status = error.exit_status

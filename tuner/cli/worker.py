@@ -1,10 +1,16 @@
 """`tuner worker`: one worker process."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
 from tuner.cli.options import DeviceOption, StorageOption, StudiesArgument, UntilDoneOption, settings_for
+from tuner.errors import RestartNeededError
+
+#: Trials and jobs after which the process begins anew.
+_RENEWED_AFTER = 40
 
 
 def worker(
@@ -13,7 +19,8 @@ def worker(
     device: DeviceOption = "auto",
     until_done: UntilDoneOption = False,
     max_slots: Annotated[
-        int | None, typer.Option(min=1, help="End with status 75 after so many trials or jobs; never without.")
+        int | None,
+        typer.Option(min=1, help="End with status 75 after so many trials or jobs; never without."),
     ] = None,
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     storage: StorageOption = None,
@@ -38,6 +45,14 @@ def worker(
     from tuner.workers.process import run_worker
 
     status = run_worker(
-        settings, studies or [], device=device, until_done=until_done, worker_id=worker_id, max_slots=max_slots
+        settings,
+        studies or [],
+        device=device,
+        until_done=until_done,
+        worker_id=worker_id,
+        max_slots=max_slots or _RENEWED_AFTER,
     )
-    raise typer.Exit(status)
+    if status is None and max_slots is None:
+        # The frameworks free little of what they take for a trial; a process that begins anew frees all of it.
+        os.execv(sys.executable, [sys.executable, "-m", "tuner", *sys.argv[1:]])  # noqa: S606 - this very command
+    raise typer.Exit(RestartNeededError.exit_status if status is None else status)

@@ -22,15 +22,10 @@ _trials = TrialModel.__table__
 def insert_scores(connection: sa.Connection, trial_id: int, scores: Mapping[int, float]) -> None:
     """Store scores by epoch as the trial's intermediate values; those that are there stay."""
     insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(_values)
-    rows = [
-        {
-            "trial_id": trial_id,
-            "step": epoch,
-            "intermediate_value": score,
-            "intermediate_value_type": TrialIntermediateValueModel.TrialIntermediateValueType.FINITE,
-        }
-        for epoch, score in scores.items()
-    ]
+    rows = []
+    for epoch, score in scores.items():
+        value, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(score)
+        rows.append({"trial_id": trial_id, "step": epoch, "intermediate_value": value, "intermediate_value_type": kind})
     connection.execute(insert.values(rows).on_conflict_do_nothing(index_elements=["trial_id", "step"]))
 
 
@@ -41,6 +36,8 @@ def read_peers(storage: Storage, optuna_study_id: int, *, trial_id: int, epoch: 
         sa.select(_trials.c.number, _values.c.intermediate_value, _trials.c.state)
         .join(_trials, _trials.c.trial_id == _values.c.trial_id)
         .where(_trials.c.study_id == optuna_study_id, _values.c.step == epoch, _values.c.trial_id != trial_id)
+        # NULL stands for what is no finite number.
+        .where(_values.c.intermediate_value.is_not(None))
     )
     with storage.reader.connect() as connection:
         return [

@@ -1,6 +1,7 @@
 """A search slot and its trial in Optuna: opened once, found again after a crash, closed with the slot's outcome."""
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,6 +76,8 @@ class TrialScores:
 
     def should_prune(self, epoch: int) -> bool:
         """Decide on an epoch whose score was stored, by the scores that all other trials have after it."""
+        if not math.isfinite(self._scores[epoch]):
+            return True
         peers = read_peers(self._storage, self._study.optuna_study_id, trial_id=self.trial_id, epoch=epoch)
         own = [self._scores[earlier] for earlier in sorted(self._scores) if earlier <= epoch]
         return self._pruner.prunes(own, peers)

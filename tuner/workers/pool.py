@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Slots after which a worker process makes room for a fresh one, whatever a person's builder leaks.
-_MAX_SLOTS = 200
+_MAX_SLOTS = 40
 
 
 def run_pool(

@@ -35,8 +35,11 @@ def run_worker(
     until_done: bool,
     worker_id: str | None = None,
     max_slots: int | None = None,
-) -> int:
-    """Work until done or told to end, and return the exit status: 0, 75, 130 or 143.
+) -> int | None:
+    """Work until done or told to end.
+
+    Returns:
+        The exit status: 0, 75, 130 or 143; None after `max_slots`, when a fresh process should go on.
 
     Raises:
         TunerError: A study is unknown, or this machine cannot read the data or write the artifacts.
@@ -83,7 +86,7 @@ def run_worker(
             return RESTART_STATUS
         if received:
             return 128 + received[0]
-        return RESTART_STATUS if wants_successor else 0
+        return None if wants_successor else 0
 
 
 def _outlive_no_pool() -> None:
