@@ -1,6 +1,6 @@
 """What many workers and bad days cost: throughput, outages, deaths and starts, with real processes on a real Postgres.
 
-    python bench/fleet.py [--only throughput outage death starts] [--quick]
+    python bench/fleet.py [--only throughput outage death starts connections] [--quick]
 
 Prints a line for each and writes `bench/results/fleet.json`. Training is the chaos harness' synthetic one: an epoch
 sleeps; run, checkpoints, reports, leases and storage are the product's. `--quick` takes small numbers.
@@ -121,6 +121,30 @@ def measure_starts(fleet: Fleet, server: PostgresServer, folder: Path, quick: bo
     return {"rounds": rounds, "workers": 8, "failed_workers": failures}
 
 
+def measure_connections(fleet: Fleet, server: PostgresServer, folder: Path, quick: bool) -> dict[str, Any]:  # noqa: FBT001 - as above
+    """Count the connections that many workers hold while they train."""
+    n_workers = 10 if quick else 100
+    url = new_study(server, trials=n_workers, epochs=10_000)
+    workers = start(fleet, url, folder, n_workers, lease_s=LEASE_TTL_S, epoch_s=1.0)
+    while not all(len(times_of(worker, "trained")) > 1 for worker in workers):
+        fleet.listen(0.5)
+    counts = []
+    for _ in range(20 if quick else 150):
+        ((n_connections,),) = server.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tuner'")
+        counts.append(n_connections)
+        time.sleep(0.2)
+    ((allowed,),) = server.execute("SHOW max_connections")
+    alive = sum(worker.status is None for worker in workers)
+    fleet.end_all()
+    return {
+        "workers": n_workers,
+        "alive": alive,
+        "connections_mean": statistics.fmean(counts),
+        "connections_most": max(counts),
+        "allowed": int(allowed),
+    }
+
+
 def new_study(server: PostgresServer, *, trials: int, epochs: int) -> str:
     """Return the URL of a new database with one study."""
     url = server.url(server.create_database())
@@ -146,6 +170,7 @@ MEASUREMENTS: dict[str, Callable[[Fleet, PostgresServer, Path, bool], dict[str, 
     "outage": measure_outage,
     "death": measure_death,
     "starts": measure_starts,
+    "connections": measure_connections,
 }
 
 

@@ -143,7 +143,7 @@ def _train_synthetically(epoch_s: float) -> None:
     # Each in the module that calls it: the rest of the run is the product's.
     replacements: list[tuple[ModuleType, str, Callable[..., Any]]] = [
         (tuner.workers.trial, "open_space", lambda _name: space),
-        (tuner.training.run, "why_not_whole_epochs", lambda _model: None),
+        (tuner.training.run, "why_not_whole_epochs", lambda _model, _data: ""),
         (
             tuner.training.epoch_loop,
             "open_epoch_program",

@@ -93,6 +93,15 @@ class Storage:
         self.optuna.remove_session()
         self.engine.dispose()
 
+    def hang_up(self) -> None:
+        """Close the connections to a server that nobody uses just now; the next call opens one.
+
+        Whoever falls silent for a second or more does so: a hundred workers then share the hundred connections that
+        Postgres allows, of which each needs one for a few milliseconds at a time.
+        """
+        if self.engine.dialect.name != "sqlite":
+            self.engine.dispose()
+
     def __enter__(self) -> Self:
         return self
 

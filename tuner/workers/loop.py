@@ -129,6 +129,7 @@ class Worker:
             if self._settings.until_done and all(study.state in {"done", "stopped"} for study in studies):
                 self._sweep(studies)
                 return False
+            self._storage.hang_up()
             self._draining.wait(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return False

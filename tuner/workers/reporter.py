@@ -138,6 +138,8 @@ class Reporter:
                 next_report = time.monotonic() + _INTERVAL_S
             if is_due:
                 next_sign = time.monotonic() + self._ttl_s / 3
+            if is_due or results:
+                self._storage.hang_up()
 
     def _await_work(self, next_sign: float, next_report: float) -> list[EpochResult]:
         """Wait until something is due or changes; return the results that are to be passed on now."""
