@@ -19,7 +19,7 @@ def call(program: str, server: PostgresServer, database: str, *arguments: str | 
     )  # fmt: skip
 
 
-EPOCHS = 120
+EPOCHS = 80
 
 
 def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its_exact_budget(

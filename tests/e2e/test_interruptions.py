@@ -75,7 +75,7 @@ def test_a_stopped_study_ends_its_workers_and_resumes(run: Run, folder: Path) ->
 
 
 def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(run: Run, folder: Path) -> None:
-    few = ["--set", "search.trials=1", "--set", "search.epochs=300", "--pruner", "none", "--set", "finals.top=0"]
+    few = ["--set", "search.trials=1", "--set", "search.epochs=120", "--pruner", "none", "--set", "finals.top=0"]
     for name in ("calm", "disturbed"):
         run("study", "create", "tiny.toml", "--name", name, *few)
     run("worker", "calm", "--until-done")
@@ -91,7 +91,7 @@ def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(run: Run, folder: P
         run("study", "export", name, "--to", f"{name}.json")
         (trial,) = json.loads((folder / f"{name}.json").read_text())
         curves.append(trial["curve"])
-    assert len(curves[0]) == 300
+    assert len(curves[0]) == 120
     assert curves[0] == curves[1]
 
 

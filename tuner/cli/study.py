@@ -60,9 +60,6 @@ def create(
         )
     settings = settings_for(storage)
     with open_progress_console().status("Checking the dataset and the space …"):
-        from tuner.training.backend import load_backend
-
-        load_backend()
         from tuner.studies.storage import open_storage
         from tuner.workers.creation import create_study
 

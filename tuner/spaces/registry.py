@@ -49,10 +49,15 @@ def open_space(name: str) -> Space:
         from tuner.spaces.importing import import_space
 
         return import_space(name)
-    if name not in SPACES:
-        raise UnknownSpaceError(name, tuple(SPACES))
+    refuse_unknown_space(name)
     family = importlib.import_module(f"tuner.spaces.{name}")
     return Space(name=name, description=SPACES[name], build=family.build, help=family.PARAMETERS)
+
+
+def refuse_unknown_space(name: str) -> None:
+    """Raise `UnknownSpaceError` unless a family is listed by that name, or it is an import path, which is not tried."""
+    if ":" not in name and name not in SPACES:
+        raise UnknownSpaceError(name, tuple(SPACES))
 
 
 def fixed_hyperparameters(values: Mapping[str, Any]) -> "keras_tuner.HyperParameters":

@@ -5,10 +5,11 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
-from tuner.spaces.registry import open_space
+from tuner.spaces.registry import open_space, refuse_unknown_space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
@@ -16,7 +17,10 @@ from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.sections import SearchSection
 from tuner.studies.storage import Storage
-from tuner.workers.bridge import DeclaredParameter, declared_parameters
+from tuner.training.backend import load_backend
+
+if TYPE_CHECKING:
+    from tuner.workers.bridge import DeclaredParameter
 
 #: Packages whose versions shape a result.
 _RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
@@ -31,13 +35,17 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     """
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
-    space = open_space(definition.space)
+    refuse_unknown_space(definition.space)
+    refuse_unknown_pruner(definition.search.pruner)
+    make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
     images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
-    declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
+    # Only now: it takes seconds, for which nobody wants to wait before he reads of a slip of the pen.
+    load_backend()
+    from tuner.workers.bridge import declared_parameters
+
+    declared = declared_parameters(open_space(definition.space), images.image_format, fixed=definition.fixed)
     _check_grid(definition.search, declared)
-    make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
-    refuse_unknown_pruner(definition.search.pruner)
     return insert_study(
         storage,
         definition,
@@ -70,7 +78,7 @@ def _code_hash() -> str:
     return digest.hexdigest()
 
 
-def _check_grid(search: SearchSection, declared: Sequence[DeclaredParameter]) -> None:
+def _check_grid(search: SearchSection, declared: Sequence["DeclaredParameter"]) -> None:
     if search.sampler != "grid":
         return
     known = {name for parameter in declared for name in (parameter.name, parameter.optuna_name)}
