@@ -163,13 +163,11 @@ def end_orphans(storage: Storage) -> int:
 
 def close_trial(storage: Storage, trial_id: int, outcome: Mapping[str, Any]) -> None:
     """Give the trial its final state and value; one that is closed already stays as it is."""
-    if storage.optuna.get_trial(trial_id).state.is_finished():
-        return
     failure = outcome.get("failure")
-    if failure:
-        storage.optuna.set_trial_user_attr(trial_id, "failure", f"{failure['kind']}: {failure['message']}")
     values = None if outcome["score"] is None else [outcome["score"]]
     try:
+        if failure:
+            storage.optuna.set_trial_user_attr(trial_id, "failure", f"{failure['kind']}: {failure['message']}")
         storage.optuna.set_trial_state_values(trial_id, _STATES[outcome["state"]], values)
     except optuna.exceptions.UpdateFinishedTrialError:
         # Another worker closed it from the same outcome in the meantime.
