@@ -99,8 +99,11 @@ def measure_death(fleet: Fleet, server: PostgresServer, folder: Path, quick: boo
     waits = []
     for attempt in range(1 if quick else 3):
         url = new_study(server, trials=2, epochs=10_000)
-        doomed, other, idle = start(fleet, url, folder / str(attempt), 3, lease_s=lease_s, epoch_s=0.5)
+        doomed, other = start(fleet, url, folder / str(attempt), 2, lease_s=lease_s, epoch_s=0.5)
         while not all(len(times_of(worker, "trained")) > 3 + 2 * attempt for worker in (doomed, other)):
+            fleet.listen(0.05)
+        (idle,) = start(fleet, url, folder / str(attempt), 1, lease_s=lease_s, epoch_s=0.5)
+        while not times_of(idle, "registered"):
             fleet.listen(0.05)
         doomed.send(signal.SIGKILL)
         killed = time.monotonic()

@@ -97,16 +97,17 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
         trial_id = _find_unbound(storage, study, lease) if lease.token > 1 else None
         if trial_id is None:
             trial_id = _create(storage, study, lease)
+        number, stored = _read_number(storage, trial_id), {}
+        if lease.token > 1:
+            stored = storage.optuna.get_trial(trial_id).intermediate_values
+        bind_trial(storage, lease, trial_id=trial_id, trial_number=number)
     else:
         # Optuna's cache takes hyperparameters only for trials that this process has created or read in a list.
         storage.optuna.get_all_trials(study.optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,))
-    stored = storage.optuna.get_trial(trial_id)
-    if lease.trial_id is None:
-        bind_trial(storage, lease, trial_id=trial_id, trial_number=stored.number)
-    trial = optuna.Trial(open_optuna_study(storage, study, trial_number=stored.number), trial_id)
-    scores = TrialScores(
-        storage, study, trial_id=trial_id, trial_number=stored.number, stored=stored.intermediate_values
-    )
+        frozen = storage.optuna.get_trial(trial_id)
+        number, stored = frozen.number, frozen.intermediate_values
+    trial = optuna.Trial(open_optuna_study(storage, study, trial_number=number), trial_id)
+    scores = TrialScores(storage, study, trial_id=trial_id, trial_number=number, stored=stored)
     return trial, scores
 
 
@@ -193,6 +194,13 @@ def _create(storage: Storage, study: Study, lease: Lease) -> int:
         return storage.optuna.create_new_trial(study.optuna_study_id, template)
 
     return storage.contact.outlast(create)
+
+
+@outlasting
+def _read_number(storage: Storage, trial_id: int) -> int:
+    with storage.reader.connect() as connection:
+        number: int = connection.execute(sa.select(_trials.c.number).where(_trials.c.trial_id == trial_id)).scalar_one()
+    return number
 
 
 def _find_unbound(storage: Storage, study: Study, lease: Lease) -> int | None:
