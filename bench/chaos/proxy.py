@@ -127,10 +127,9 @@ class _Connection:
 
     def serve(self) -> None:
         try:
-            self._pump()
-        except (OSError, ValueError):
-            # Either side is gone, or `close` was called meanwhile.
-            pass
+            # Either side goes at some time, or `close` is called meanwhile: thus each connection ends.
+            with contextlib.suppress(OSError, ValueError):
+                self._pump()
         finally:
             self.close()
             for end in (self._client, self._server):

@@ -63,23 +63,7 @@ def run_worker(
                 max_slots=max_slots,
             ),
         )
-        received: list[int] = []
-
-        def on_signal(number: int, _frame: FrameType | None) -> None:
-            if received and number == signal.SIGINT:
-                # The second Ctrl-C: at once. The lease expires by itself.
-                os._exit(128 + number)
-            received.append(number)
-            worker.drain()
-            expect_answers_soon()
-            _log.info("%s: finishing the epoch", signal.Signals(number).name)
-            if number == signal.SIGTERM:
-                timer = threading.Timer(_GRACE_S, _leave, [worker])
-                timer.daemon = True
-                timer.start()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, on_signal)
+        signals = _Signals(worker)
         if worker_id is not None:
             threading.Thread(target=_outlive_no_pool, name="pool-watch", daemon=True).start()
         try:
@@ -87,9 +71,32 @@ def run_worker(
         except STORAGE_ERRORS as error:
             _log.error("the database is away: %s", str(error).splitlines()[0])
             return RESTART_STATUS
-        if received:
-            return 128 + received[0]
+        if signals.first is not None:
+            return 128 + signals.first
         return None if wants_successor else 0
+
+
+class _Signals:
+    """Makes a worker drain at SIGINT and SIGTERM from now on."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.first: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self.first is not None and number == signal.SIGINT:
+            # The second Ctrl-C: at once. The lease expires by itself.
+            os._exit(128 + number)
+        self.first = self.first or number
+        self._worker.drain()
+        expect_answers_soon()
+        _log.info("%s: finishing the epoch", signal.Signals(number).name)
+        if number == signal.SIGTERM:
+            timer = threading.Timer(_GRACE_S, _leave, [self._worker])
+            timer.daemon = True
+            timer.start()
 
 
 def _outlive_no_pool() -> None:
