@@ -42,6 +42,8 @@ def main() -> None:
                 measured = MEASUREMENTS[name](fleet, server, Path(folder), arguments.quick)
             print(f"{name}: {json.dumps(measured)}", flush=True)
             result[name] = measured | {"machine": describe_machine()}
+    if arguments.quick:
+        return
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -58,6 +58,8 @@ def main() -> None:
             for side in ("tuner", "optuna")
         ]
         result["idle"] = measure_idle(server.url(server.create_database()), seconds=10 if arguments.quick else 60)
+    if arguments.quick:
+        return
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "storage.json").write_text(json.dumps(result, indent=2) + "\n")
 
