@@ -15,9 +15,8 @@ help: ## List the targets
 demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; ends with the report's path
 	$(BIN)/tuner run studies/digits.toml
 
-# One process more than cores, as many tests wait; in the order of the folders, where the longest files come first.
 test: $(VENV)/dev ## Run all tests, against a real Postgres
-	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=$$(($$(nproc) + 1)) --dist=loadfile --no-loadscope-reorder
+	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 test-compose: $(VENV)/dev ## Build the images and run them, with kills, on an engine of its own (root on Debian) or DOCKER_HOST's
 	$(BIN)/pytest tests/compose -m compose --capture=no
