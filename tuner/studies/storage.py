@@ -100,7 +100,8 @@ class Storage:
         Postgres allows, of which each needs one for a few milliseconds at a time.
         """
         if self.engine.dialect.name != "sqlite":
-            self.engine.dispose()
+            # In place: a connection that another thread uses just now must come back to a pool that is emptied again.
+            self.engine.pool.dispose()
 
     def __enter__(self) -> Self:
         return self
