@@ -66,7 +66,7 @@ def run(
 
 @contextmanager
 def running_engine() -> Iterator[Engine]:
-    """Yield an engine that can build the project's images; skip the test, saying why, where none can run."""
+    """Yield an engine that can build the project's images; fail, saying why, where none can run."""
     if host := os.environ.get("DOCKER_HOST"):
         yield Engine(host=host)
         return
@@ -86,7 +86,7 @@ def running_engine() -> Iterator[Engine]:
 def _install() -> None:
     missing = [package for command, package in _PACKAGES.items() if shutil.which(command) is None]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        pytest.skip("starting an engine takes root on Debian; name a running one with DOCKER_HOST")
+        pytest.fail("starting an engine takes root on Debian; name a running one with DOCKER_HOST")
     if missing:
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         run("apt-get", "update", "-qq", environment=quiet)
@@ -121,7 +121,7 @@ def _running_daemon(folder: Path) -> Iterator[str]:
         while not _answers(host):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 last = (folder / "dockerd.log").read_text().strip().splitlines()[-1:]
-                pytest.skip(f"no engine starts on this machine: {' '.join(last)[-300:]}")
+                pytest.fail(f"no engine starts on this machine: {' '.join(last)[-300:]}")
             time.sleep(0.2)
         yield host
     finally:

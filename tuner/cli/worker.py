@@ -9,9 +9,6 @@ import typer
 from tuner.cli.options import DeviceOption, StorageOption, StudiesArgument, UntilDoneOption, settings_for
 from tuner.errors import RestartNeededError
 
-#: Trials and jobs after which the process begins anew.
-_RENEWED_AFTER = 40
-
 
 def worker(
     studies: StudiesArgument = None,
@@ -19,8 +16,7 @@ def worker(
     device: DeviceOption = "auto",
     until_done: UntilDoneOption = False,
     max_slots: Annotated[
-        int | None,
-        typer.Option(min=1, help="End with status 75 after so many trials or jobs; never without."),
+        int | None, typer.Option(min=1, help="End with status 75 after so many trials or jobs; never without.")
     ] = None,
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     storage: StorageOption = None,
@@ -43,6 +39,7 @@ def worker(
         device = share.device
     load_backend()
     from tuner.workers.process import run_worker
+    from tuner.workers.processes import MAX_SLOTS
 
     status = run_worker(
         settings,
@@ -50,7 +47,7 @@ def worker(
         device=device,
         until_done=until_done,
         worker_id=worker_id,
-        max_slots=max_slots or _RENEWED_AFTER,
+        max_slots=max_slots or MAX_SLOTS,
     )
     if status is None and max_slots is None:
         # The frameworks free little of what they take for a trial; a process that begins anew frees all of it.

@@ -88,8 +88,9 @@ class Hyperband:
 
     study_name: str
     trial_number: int
-    #: First rungs of the brackets, and of how many trials each bracket gets its part.
+    #: The rule of the first bracket; in each later one the first rung comes `reduction_factor` times as late.
     halving: SuccessiveHalving
+    #: Of every sum(parts) trials, how many each bracket gets.
     parts: Sequence[int]
 
     def decides_after(self, epoch: int) -> bool:

@@ -17,7 +17,7 @@ from tuner.training.epoch_draws import EpochDraws
 
 
 class JaxEpochs:
-    """An `EpochProgram`; full batches are scanned, a partial one follows with a step of its own shape."""
+    """An `EpochProgram`; full batches come first, scanned or one by one, a partial one follows in its own shape."""
 
     def __init__(
         self,

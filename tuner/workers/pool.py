@@ -15,15 +15,12 @@ from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.workers.crowding import Crowd
 from tuner.workers.display import Display
-from tuner.workers.processes import WorkerProcesses
+from tuner.workers.processes import MAX_SLOTS, WorkerProcesses
 from tuner.workers.shares import divide_machine
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-#: Slots after which a worker process makes room for a fresh one, whatever a person's builder leaks.
-_MAX_SLOTS = 40
 
 
 def run_pool(
@@ -50,7 +47,7 @@ def run_pool(
         crowd = Crowd(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s)
         processes = WorkerProcesses(
-            command=_command(studies, until_done=until_done, max_slots=max_slots or _MAX_SLOTS),
+            command=_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
             shares=shares,
             # In the environment, not in the command: a command line shows passwords to everybody on the machine.
             environment={

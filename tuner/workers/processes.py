@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 _FINAL_STATUSES = {0, 130, 143}
 #: A fresh process should go on at once.
 RESTART_STATUS = RestartNeededError.exit_status
+#: Slots after which a worker process makes room for a fresh one: frameworks and builders free less than they take.
+MAX_SLOTS = 40
 #: A worker that lived for less long failed at its start.
 _SHORT_LIFE_S = 30.0
 #: Starts in a row that may fail, before the pool gives the share up.
