@@ -30,6 +30,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from postgres import running_server
 from pruning import RESULTS, describe_machine
 
+from tuner.finals.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, find_study, insert_study
 from tuner.studies.schema import slots
@@ -227,9 +228,14 @@ def wait_for_work(url: str, seconds: float, answers: Any) -> None:
 
     with open_storage(url, patience_s=60) as storage, counted(storage.engine) as statements:
         settings = WorkerSettings(
-            worker_id="idle", studies=[], device="cpu", data_dir=Path(), artifacts=ArtifactStore("/tmp"),  # noqa: S108 - nothing is written
-            until_done=False, lease_s=30,
-        )  # fmt: skip
+            worker_id="idle",
+            studies=[],
+            device="cpu",
+            places=DataPlaces(data_dir=Path(), cache_dir=Path()),
+            artifacts=ArtifactStore("/tmp"),  # noqa: S108 - nothing is written
+            until_done=False,
+            lease_s=30,
+        )
         threading.Thread(target=Worker(storage, settings).run, daemon=True).start()
         # The first looks follow each other quickly.
         time.sleep(12)

@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
 from postgres import PostgresServer, running_server
+from s3_server import S3Server, running_s3_server
 
 from tuner.artifacts import ArtifactStore
 from tuner.settings import read_settings
@@ -93,6 +94,15 @@ def storage_url(request: pytest.FixtureRequest) -> str:
 def artifacts(tmp_path: Path) -> ArtifactStore:
     """An artifact store of the test's own."""
     return ArtifactStore(str(tmp_path / "artifacts"))
+
+
+@pytest.fixture
+def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """A store of S3's kind for one test, with one empty bucket; this process' environment leads to it."""
+    with running_s3_server() as server:
+        for name, value in server.settings.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -109,6 +109,7 @@ class Fleet:
             "storage": surroundings.storage,
             "artifacts": str(surroundings.artifacts),
             "data_dir": str(surroundings.folder / "data"),
+            "home": str(surroundings.folder / "home"),
             "journal": str(surroundings.journal),
             "log": str(surroundings.folder / "logs" / f"{worker.id}.log"),
             "doom": str(worker.doom_file),

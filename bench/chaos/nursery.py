@@ -3,7 +3,6 @@
 Orders come as JSON lines on stdin, births and deaths go to stdout. It ends with its stdin, and its workers with it.
 """
 
-import contextlib
 import gc
 import json
 import logging
@@ -26,11 +25,9 @@ from chaos import synthetic
 from chaos.journal import Journal
 from chaos.points import Doom, wrap_product
 from tuner.errors import RestartNeededError, TunerError
-from tuner.finals.study_data import load_search_data
 from tuner.logs import configure_logging
 from tuner.settings import Settings
 from tuner.spaces.space import Space
-from tuner.studies.definition import make_definition
 from tuner.training.backend import load_backend
 from tuner.workers.process import run_worker
 
@@ -39,10 +36,6 @@ _TICK_S = 0.02
 
 def main() -> None:
     """Serve until stdin ends."""
-    definition = make_definition(space="mlp", dataset="digits")
-    with contextlib.suppress(Exception):
-        # For the cache alone: every worker inherits the images. The hash belongs to the study and is wrong here.
-        load_search_data(definition, data_dir=Path(), data_sha256="")
     load_backend()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Else each worker's first collection copies every page of what was imported: 1.9 s a trial, measured.
@@ -97,6 +90,7 @@ def _become_worker(order: dict[str, Any]) -> NoReturn:
             storage=order["storage"],
             data_dir=Path(order["data_dir"]),
             artifacts=order["artifacts"],
+            home=Path(order["home"]),
             lease_s=order["lease_s"],
         )
         journal.note("started", pid=os.getpid())

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -35,13 +35,13 @@ epochs = 3
 started: list[subprocess.Popen[str]] = []
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the installed command in a folder, with nothing of this shell's settings."""
+def start(folder: Path, *arguments: str, settings: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+    """Start the installed command in a folder, with nothing of this shell's settings but these."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("TUNER_", "KERAS_"))}
     process = subprocess.Popen(
         [Path(sys.executable).with_name("tuner"), *arguments],
         cwd=folder,
-        env={**environment, "TUNER_DATA": str(folder / "data"), "COLUMNS": "200"},
+        env={**environment, "TUNER_DATA": str(folder / "data"), "COLUMNS": "200", **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 from commands import Run
@@ -18,3 +20,19 @@ def test_gc_removes_what_no_study_refers_to_and_nothing_else(run: Run, folder: P
     assert would.count("Would remove") == removed.count("Removed") == 2
     assert {path for path in artifacts.rglob("*") if path.is_file()} == kept
     assert kept
+
+
+def test_gc_removes_what_was_never_written_to_its_end_and_leaves_what_is_being_written(run: Run, folder: Path) -> None:
+    run("study", "create", "tiny.toml")
+    writing, abandoned = (folder / f".tuner/artifacts/tiny/.3-odd.npz.{name}.partial" for name in ("now", "long-ago"))
+    writing.parent.mkdir(parents=True)
+    for path in (writing, abandoned):
+        path.write_bytes(b"half")
+    two_hours_ago = time.time() - 2 * 3600
+    os.utime(abandoned, (two_hours_ago, two_hours_ago))
+
+    removed = run("gc").stdout
+
+    assert removed.count("Removed") == 1
+    assert writing.exists()
+    assert not abandoned.exists()

@@ -12,17 +12,27 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     storage: StorageOption = None,
 ) -> None:
-    """Remove checkpoints and finals that no study refers to, such as those of workers that were killed."""
+    """Remove checkpoints and finals that no study refers to, such as those of workers that were killed.
+
+    With them go the images that this machine keeps decoded for studies that are no more.
+    """
     from tuner.artifacts import ArtifactStore
+    from tuner.datasets.image_cache import ImageCache
     from tuner.studies.storage import open_storage
-    from tuner.workers.garbage import find_garbage
+    from tuner.workers.garbage import find_garbage, find_unused_images
 
     settings = settings_for(storage)
     artifacts = ArtifactStore(settings.artifacts)
+    cache = ImageCache(settings.image_cache)
     with open_storage(settings.storage) as opened:
         garbage = list(find_garbage(opened, artifacts))
+        unused = list(find_unused_images(opened, cache))
     for path in garbage:
         if not dry_run:
             artifacts.delete(path)
         typer.echo(f"{'Would remove' if dry_run else 'Removed'} {artifacts.location(path)}")
-    typer.echo(f"{len(garbage)} files that no study refers to.", err=True)
+    for key in unused:
+        if not dry_run:
+            cache.delete(key)
+        typer.echo(f"{'Would remove' if dry_run else 'Removed'} {settings.image_cache / key}")
+    typer.echo(f"{len(garbage) + len(unused)} files that no study refers to.", err=True)

@@ -44,4 +44,4 @@ def run(
     from tuner.cli.study import show
 
     show(wanted.name, storage=storage)
-    report([wanted.name], out=(out or Path(".tuner/reports") / wanted.name) / "report.html", storage=storage)
+    report([wanted.name], out=(out or settings.home / "reports" / wanted.name) / "report.html", storage=storage)

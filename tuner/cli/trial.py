@@ -47,11 +47,13 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     from tuner.training.backend import load_backend
 
     load_backend()
+    from tuner.finals.study_data import DataPlaces
     from tuner.workers.replay import replay_trial
 
+    places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
     console = open_progress_console()
     differing = 0
-    for before, now in replay_trial(record, trial, data_dir=settings.data_dir):
+    for before, now in replay_trial(record, trial, places=places):
         equal = before.val_accuracy == now.val_accuracy and before.loss == now.loss
         differing += not equal
         console.print(

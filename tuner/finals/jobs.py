@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,7 +15,7 @@ from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
 from tuner.finals.ensemble import soft_vote
 from tuner.finals.evaluation import Predictions, read_predictions, write_predictions
 from tuner.finals.fitting import OnEpoch, Schedule, fit, scored_outcome
-from tuner.finals.study_data import DataUnavailableError, load_final_data, load_search_data
+from tuner.finals.study_data import DataPlaces, DataUnavailableError, load_final_data, load_search_data
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.studies.lifecycle import Study
 from tuner.studies.schema import slots
@@ -34,7 +33,7 @@ class JobContext:
 
     storage: Storage
     artifacts: ArtifactStore
-    data_dir: Path
+    places: DataPlaces
     study: Study
     lease: Lease
     #: Called after each epoch; may raise to end the job.
@@ -59,7 +58,7 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
     _, epochs = fit(
         open_space(definition.space),
         fixed_hyperparameters(job["hyperparameters"]),
-        load_search_data(definition, data_dir=context.data_dir, data_sha256=context.study.provenance["data_sha256"]),
+        load_search_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places),
         Schedule(
             epochs=definition.finals.confirm_epochs or definition.search.epochs,
             seed=job["seed"],
@@ -76,7 +75,7 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     definition = context.study.definition
     job = context.lease.job
     finals = definition.finals
-    data = load_final_data(definition, data_dir=context.data_dir, data_sha256=context.study.provenance["data_sha256"])
+    data = load_final_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places)
     model, epochs = fit(
         open_space(definition.space),
         fixed_hyperparameters(job["hyperparameters"]),
@@ -146,7 +145,7 @@ def _test(context: JobContext, model: keras.Model) -> Predictions:
 def _load_test(context: JobContext) -> LabelledImages:
     definition = context.study.definition
     try:
-        test = load_test_set(definition.dataset, data_dir=context.data_dir, resize=definition.data.resize)
+        test = load_test_set(definition.dataset, data_dir=context.places.data_dir, resize=definition.data.resize)
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error
     if test.class_names != context.study.class_names:

@@ -1,11 +1,12 @@
-"""The images that a study's jobs train on, read and split once a process."""
+"""The images that a study's jobs train on: read and divided once a machine, mapped once a process."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import Split, split_stratified, take_stratified
+from tuner.datasets.image_cache import ImageCache, Parts
+from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition
 from tuner.training.plan import TrainingData
@@ -18,55 +19,98 @@ class DataUnavailableError(TunerError):
 class DataChangedError(DataUnavailableError):
     """The dataset is not the one that the study was created with."""
 
-    def __init__(self, definition: StudyDefinition) -> None:
+    def __init__(self, dataset: str) -> None:
         super().__init__(
-            f"The dataset {definition.dataset!r} has other content than when study {definition.name!r} was created. "
+            f"The dataset {dataset!r} has other content than when the study was created. "
             "Put the old files back, or create a new study."
         )
 
 
-def load_search_data(definition: StudyDefinition, *, data_dir: Path, data_sha256: str) -> TrainingData:
+@dataclass(frozen=True, kw_only=True)
+class DataPlaces:
+    """Where this machine has its images."""
+
+    #: One folder for each dataset of the catalogue.
+    data_dir: Path
+    #: What was read of them, divided for studies.
+    cache_dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Division:
+    """Which images of which dataset; equal divisions give equal images."""
+
+    dataset: str
+    resize: tuple[int, int] | None
+    #: Content hash of the whole training part.
+    data_sha256: str
+    seed: int
+    #: None: nothing is held out.
+    validation_fraction: float | None
+    #: None: all that are not held out.
+    train_images: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The division's name in the cache; it begins with the content hash."""
+        held_out = f"seed-{self.seed}-validation-{self.validation_fraction}-train-{self.train_images or 'rest'}"
+        return f"{self.data_sha256}-{'all' if self.validation_fraction is None else held_out}"
+
+    def read(self, data_dir: Path) -> Parts:
+        try:
+            images = open_dataset(self.dataset, data_dir=data_dir, resize=self.resize).load_train()
+        except TunerError as error:
+            raise DataUnavailableError(str(error)) from error
+        if images.content_hash() != self.data_sha256:
+            raise DataChangedError(self.dataset)
+        if self.validation_fraction is None:
+            return {"train": images}
+        split = split_stratified(images, validation_fraction=self.validation_fraction, seed=self.seed)
+        train = split.train
+        if self.train_images is not None and self.train_images < len(train):
+            train = take_stratified(train, n_images=self.train_images, seed=self.seed)
+        return {"train": train, "validation": split.validation}
+
+
+def load_search_data(definition: StudyDefinition, *, data_sha256: str, places: DataPlaces) -> TrainingData:
     """Return what the search and the confirmation train on and score with.
 
     Raises:
         DataUnavailableError: The files are missing, broken or not those that the study was created with.
     """
-    split = _split(definition, data_dir, data_sha256)
-    train = split.train
-    n_images = definition.search.train_images
-    if n_images is not None and n_images < len(train):
-        train = take_stratified(train, n_images=n_images, seed=definition.seed)
-    return TrainingData(train=train, validation=split.validation)
+    return _load(
+        _Division(
+            dataset=definition.dataset,
+            resize=definition.data.resize,
+            data_sha256=data_sha256,
+            seed=definition.seed,
+            validation_fraction=definition.data.validation_fraction,
+            train_images=definition.search.train_images,
+        ),
+        places,
+    )
 
 
-def load_final_data(definition: StudyDefinition, *, data_dir: Path, data_sha256: str) -> TrainingData:
+def load_final_data(definition: StudyDefinition, *, data_sha256: str, places: DataPlaces) -> TrainingData:
     """Return what finals are retrained on: all of train, with validation or as part of it.
 
     Raises:
         DataUnavailableError: The files are missing, broken or not those that the study was created with.
     """
-    if definition.finals.train_on == "train+validation":
-        return TrainingData(train=_load(definition, data_dir, data_sha256), validation=None)
-    split = _split(definition, data_dir, data_sha256)
-    return TrainingData(train=split.train, validation=split.validation)
+    is_divided = definition.finals.train_on == "train"
+    return _load(
+        _Division(
+            dataset=definition.dataset,
+            resize=definition.data.resize,
+            data_sha256=data_sha256,
+            seed=definition.seed,
+            validation_fraction=definition.data.validation_fraction if is_divided else None,
+        ),
+        places,
+    )
 
 
-def _load(definition: StudyDefinition, data_dir: Path, data_sha256: str) -> LabelledImages:
-    images, content_hash = _read(definition.dataset, definition.data.resize, data_dir)
-    if content_hash != data_sha256:
-        raise DataChangedError(definition)
-    return images
-
-
-def _split(definition: StudyDefinition, data_dir: Path, data_sha256: str) -> Split:
-    images = _load(definition, data_dir, data_sha256)
-    return split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
-
-
-@lru_cache(maxsize=1)
-def _read(dataset: str, resize: tuple[int, int] | None, data_dir: Path) -> tuple[LabelledImages, str]:
-    try:
-        images = open_dataset(dataset, data_dir=data_dir, resize=resize).load_train()
-    except TunerError as error:
-        raise DataUnavailableError(str(error)) from error
-    return images, images.content_hash()
+@lru_cache(maxsize=2)
+def _load(division: _Division, places: DataPlaces) -> TrainingData:
+    parts = ImageCache(places.cache_dir).load(division.key, lambda: division.read(places.data_dir))
+    return TrainingData(train=parts["train"], validation=parts.get("validation"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tuner.artifacts import ArtifactNotWrittenError
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.errors import TunerError
 from tuner.training.batches import accept_soft_targets
 from tuner.training.checkpoint import Checkpoint
@@ -96,7 +96,7 @@ def _stored(checkpoint: Checkpoint | None) -> Iterator[None]:
         yield
     except BaseException:
         # What ended the run says more than that its last snapshot could not be stored.
-        with suppress(ArtifactNotWrittenError):
+        with suppress(ArtifactNotWrittenError, ArtifactStoreAwayError):
             _flush(checkpoint)
         raise
     _flush(checkpoint)

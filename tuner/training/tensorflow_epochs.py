@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from tuner.training.batches import Augmenter, scale
 from tuner.training.epoch_draws import EpochDraws
 
+#: Bytes: what TensorFlow's kernels expect of an address, and what `.npy` files are padded to.
+_ALIGNMENT = 64
+
 
 class TensorFlowEpochs:
     """An `EpochProgram`; a partial batch is a shorter slice, so that one traced step does for all."""
@@ -105,4 +108,17 @@ def _compile_step(model: keras.Model, step: Callable[[Any], Any]) -> Callable[[A
 
 
 def _to_device(arrays: tuple[NDArray[Any], ...]) -> tuple[tf.Tensor, ...]:
-    return tuple(map(tf.convert_to_tensor, arrays))
+    on_cpu = not tf.config.get_visible_devices("GPU")
+    return tuple(_share(array) if on_cpu and _is_sharable(array) else tf.convert_to_tensor(array) for array in arrays)
+
+
+def _is_sharable(array: NDArray[Any]) -> bool:
+    return array.ctypes.data % _ALIGNMENT == 0 and array.flags.c_contiguous and array.flags.writeable
+
+
+def _share(array: NDArray[Any]) -> tf.Tensor:
+    """Take the array's own memory, which for images is a file's that all processes of the machine have mapped.
+
+    `tf.convert_to_tensor` copies it, and holds a second copy for a while.
+    """
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
+from tuner.datasets.image_cache import ImageCache
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.schema import slots, studies
 from tuner.studies.showcase import shown_paths
@@ -15,7 +16,7 @@ _CHECKPOINT = re.compile(r"(?P<study>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
 
 
 def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
-    """Yield the paths of files that are neither a final's nor an unfinished slot's checkpoint.
+    """Yield the paths of files that are neither a final's nor an unfinished slot's checkpoint, or never became whole.
 
     Files are listed first and rows read afterwards, so that what a worker writes meanwhile is not taken for garbage.
     """
@@ -37,3 +38,10 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
             is_needed = path in kept or path.split("/", maxsplit=1)[0] in in_training
         if not is_needed:
             yield path
+    yield from artifacts.list_abandoned()
+
+
+def find_unused_images(storage: Storage, cache: ImageCache) -> Iterator[str]:
+    """Yield the keys of images that no study of this database trains on."""
+    in_use = {study.provenance["data_sha256"] for study in find_studies(storage, [])}
+    return (key for key in cache.list_keys() if key.partition("-")[0] not in in_use)

@@ -1,6 +1,6 @@
 """What ends a worker's slot without an outcome: the slot goes on later, here or elsewhere."""
 
-from tuner.artifacts import ArtifactNotWrittenError
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.finals.study_data import DataUnavailableError
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import LeaseLostError, StudyStoppedError
@@ -17,6 +17,7 @@ INTERRUPTIONS = (
     StudyStoppedError,
     DataUnavailableError,
     ArtifactNotWrittenError,
+    ArtifactStoreAwayError,
     DeviceLostError,
     *STORAGE_ERRORS,
 )

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from tuner.artifacts import ArtifactStore
 from tuner.finals.jobs import JOBS, JobContext, checkpoints_folder, failed_outcome
 from tuner.finals.planning import advance_study
+from tuner.finals.study_data import DataPlaces
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.lifecycle import Study, find_studies, find_study, stop_study
 from tuner.studies.schema import slots
@@ -59,7 +59,7 @@ class WorkerSettings:
     #: Names of studies; none means every study there is or will be.
     studies: Sequence[str]
     device: str
-    data_dir: Path
+    places: DataPlaces
     artifacts: ArtifactStore
     #: End when all studies are done or stopped, instead of waiting for more.
     until_done: bool
@@ -152,7 +152,7 @@ class Worker:
         context = JobContext(
             storage=self._storage,
             artifacts=self._settings.artifacts,
-            data_dir=self._settings.data_dir,
+            places=self._settings.places,
             study=study,
             lease=lease,
             on_epoch=self._on_epoch,

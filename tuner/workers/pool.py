@@ -4,7 +4,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from tuner.settings import Settings
@@ -54,10 +53,11 @@ def run_pool(
                 "TUNER_STORAGE": settings.storage,
                 "TUNER_DATA": str(settings.data_dir),
                 "TUNER_ARTIFACTS": settings.artifacts,
+                "TUNER_HOME": str(settings.home),
                 "TUNER_LEASE_S": str(settings.lease_s),
                 "TF_CPP_MIN_LOG_LEVEL": "2",
             },
-            log_dir=Path(".tuner/logs"),
+            log_dir=settings.home / "logs",
             on_death=keeper.free_slots_of,
             on_signal=expect_answers_soon,
         )

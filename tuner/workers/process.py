@@ -11,6 +11,7 @@ from types import FrameType
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
+from tuner.finals.study_data import DataPlaces
 from tuner.settings import Settings
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon
@@ -56,7 +57,7 @@ def run_worker(
                 worker_id=worker_id or uuid.uuid4().hex,
                 studies=studies,
                 device=device,
-                data_dir=settings.data_dir,
+                places=DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache),
                 artifacts=ArtifactStore(settings.artifacts),
                 until_done=until_done,
                 lease_s=settings.lease_s,

@@ -2,11 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from tuner.errors import TunerError
 from tuner.finals.fitting import Schedule, fit
-from tuner.finals.study_data import load_search_data
+from tuner.finals.study_data import DataPlaces, load_search_data
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.records import EpochRecord, StudyRecord, TrialRecord
@@ -22,7 +21,7 @@ class _AsFarAsBefore(Exception):  # noqa: N818 - no error: the pruned trial went
 
 
 def replay_trial(
-    record: StudyRecord, trial: TrialRecord, *, data_dir: Path
+    record: StudyRecord, trial: TrialRecord, *, places: DataPlaces
 ) -> Iterator[tuple[EpochRecord, EpochResult]]:
     """Train the trial again, as many epochs as it had, and yield each epoch as it was and as it is now.
 
@@ -46,7 +45,7 @@ def replay_trial(
         fit(
             open_space(record.space),
             fixed_hyperparameters(trial.hyperparameters),
-            load_search_data(definition, data_dir=data_dir, data_sha256=record.provenance["data_sha256"]),
+            load_search_data(definition, data_sha256=record.provenance["data_sha256"], places=places),
             # All epochs of the plan, though the last ones are not trained: they shape a schedule of the model's own.
             Schedule(epochs=definition.search.epochs, seed=trial.seed, batch_size=definition.search.batch_size),
             on_epoch=on_epoch,

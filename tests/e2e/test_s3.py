@@ -1,0 +1,44 @@
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import start
+from s3_server import BUCKET, S3Server
+
+from tuner.artifacts import ArtifactStore
+
+FEW = ["--set", "search.trials=1", "--pruner", "none", "--set", "finals.top=1", "--set", "finals.repeats=1"]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("not within two minutes")
+        time.sleep(0.2)
+
+
+def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(folder: Path, s3_server: S3Server) -> None:
+    settings = {**s3_server.settings, "TUNER_ARTIFACTS": f"s3://{BUCKET}/team", "TUNER_LEASE_S": "2"}
+    start(folder, "study", "create", "tiny.toml", *FEW, "--set", "search.epochs=60").communicate()
+    store = ArtifactStore(f"s3://{BUCKET}/team")
+    killed = start(folder, "worker", "tiny", settings=settings)
+    wait_until(lambda: len(store.list("tiny/checkpoints")) == 2)
+
+    killed.kill()
+    worker = start(folder, "worker", "tiny", "--until-done", settings=settings)
+    wait_until(lambda: any("/2-" in path for path in store.list("tiny/checkpoints")))
+    s3_server.stop_answering()
+    time.sleep(5)
+    s3_server.start_again()
+    _, messages = worker.communicate(timeout=240)
+
+    assert worker.returncode == 0, messages
+    shown = json.loads(start(folder, "study", "show", "tiny", "--json").communicate()[0])
+    trial = json.loads(start(folder, "trial", "show", "tiny", "0", "--json").communicate()[0])
+    assert (shown["state"], shown["trials"]["complete"], len(trial["workers"])) == ("done", 1, 2)
+    assert [epoch["epoch"] for epoch in trial["curve"]] == list(range(1, 61))
+    assert store.exists(shown["finals"][0]["bundle"])
+    assert store.list("tiny/checkpoints") == []

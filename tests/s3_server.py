@@ -1,0 +1,89 @@
+"""A store of S3's kind on this machine: a process of moto's, which a test may kill and start again."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+
+#: Name of the bucket that a fresh server has.
+BUCKET = "artifacts"
+
+
+class S3Server:
+    """Keeps nothing once it is killed."""
+
+    def __init__(self) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self._port = listener.getsockname()[1]
+        self.process = self._start()
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What a process needs in its environment to use the server."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def stop_answering(self) -> None:
+        """Refuse connections from now on, as when the network or the store is down."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        """Answer again; the bucket is there, its files are not."""
+        self.process = self._start()
+        self.create_bucket()
+
+    def create_bucket(self) -> None:
+        import boto3
+
+        client = boto3.client("s3", **_spelt_out(self.settings))
+        client.create_bucket(Bucket=BUCKET)
+        client.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
+            env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self._port)).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return process
+        process.kill()
+        pytest.fail("moto's server did not start: `python -m moto.server` says why.")
+
+
+def _spelt_out(settings: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "endpoint_url": settings["AWS_ENDPOINT_URL"],
+        "aws_access_key_id": settings["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": settings["AWS_SECRET_ACCESS_KEY"],
+        "region_name": settings["AWS_DEFAULT_REGION"],
+    }
+
+
+@contextmanager
+def running_s3_server() -> Iterator[S3Server]:
+    """Run a server with one empty bucket."""
+    server = S3Server()
+    try:
+        server.create_bucket()
+        yield server
+    finally:
+        server.stop_answering()
