@@ -6,18 +6,27 @@ import sys
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from tuner.errors import TunerError
+
+#: The programs used longest ago go first.
+_MAX_PROGRAM_CACHE_BYTES = 2 * 2**30
 
 
 class NoBackendError(TunerError):
     """Neither TensorFlow nor JAX is installed."""
 
 
-def load_backend(environment: MutableMapping[str, str] = os.environ) -> None:
+def load_backend(environment: MutableMapping[str, str] = os.environ, *, program_cache: Path | None = None) -> None:
     """Import Keras on the backend that `KERAS_BACKEND` names; without it TensorFlow where installed, else JAX.
 
     TensorFlow trains convolutions about three times as fast as JAX on a CPU, see `docs/experiments.md`.
+
+    Args:
+        environment: What is not set in it is settled in it, for this process and those that it starts.
+        program_cache: Folder in which JAX keeps what it compiles, for later processes and trials of equal shapes; None
+            keeps nothing. JAX's own variables win.
 
     Raises:
         NoBackendError: There is none.
@@ -29,6 +38,10 @@ def load_backend(environment: MutableMapping[str, str] = os.environ) -> None:
         raise NoBackendError("Neither tensorflow nor jax is installed. Install one: `pip install tensorflow`.")
     environment.setdefault("KERAS_BACKEND", installed[0])
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if program_cache is not None:
+        environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(program_cache))
+        environment.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_MAX_PROGRAM_CACHE_BYTES))
+        environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     with _quiet_native_code():
         import keras
 
