@@ -1,9 +1,12 @@
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from commands import TINY, Run, start, started
+from typer.testing import CliRunner
+
+from tuner.cli import app
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +36,19 @@ def run(folder: Path) -> Run:
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
     return run_command
+
+
+@pytest.fixture
+def create_tiny(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Create a study from `tiny.toml` with these options.
+
+    In this very process, which imports TensorFlow once for all tests; what creation prints is tested elsewhere.
+    """
+
+    def create(*options: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.chdir(folder)
+            created = CliRunner().invoke(app, ["study", "create", "tiny.toml", *options])
+        assert created.exit_code == 0, created.output
+
+    return create

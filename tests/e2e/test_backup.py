@@ -4,10 +4,14 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from commands import Run, start
 from postgres import PostgresServer, find_binaries
+
+from tuner.studies.reading import load_study
+from tuner.studies.storage import open_storage
 
 
 def call(program: str, server: PostgresServer, database: str, *arguments: str | Path) -> None:
@@ -19,20 +23,21 @@ def call(program: str, server: PostgresServer, database: str, *arguments: str | 
     )  # fmt: skip
 
 
-EPOCHS = 80
+EPOCHS = 60
 
 
 def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its_exact_budget(
-    run: Run, folder: Path, postgres_server: PostgresServer, empty_postgres_url: str
+    run: Run, create_tiny: Callable[..., None], folder: Path, postgres_server: PostgresServer, empty_postgres_url: str
 ) -> None:
     database = empty_postgres_url.rsplit("/", 1)[1]
     storage = ("--storage", empty_postgres_url)
-    run(*storage, "study", "create", "tiny.toml", "--set", "search.trials=3", "--set", f"search.epochs={EPOCHS}",
-        "--set", "search.pruner=none", "--set", "finals.top=1", "--set", "finals.candidates=1")  # fmt: skip
+    create_tiny("--set", "search.trials=3", "--set", f"search.epochs={EPOCHS}", "--set", "search.pruner=none",
+        "--set", "finals.top=1", "--set", "finals.candidates=1", *storage)  # fmt: skip
     workers = start(folder, *storage, "workers", "-n", "1")
-    while not json.loads(run(*storage, "study", "show", "tiny", "--json").stdout)["trials"]["complete"]:
-        assert workers.poll() is None
-        time.sleep(0.5)
+    with open_storage(empty_postgres_url) as opened:
+        while not any(trial.curve for trial in load_study(opened, "tiny").trials if trial.number == 1):
+            assert workers.poll() is None
+            time.sleep(0.05)
     workers.terminate()
     workers.communicate(timeout=60)
     before = read_trials(run, folder, *storage)

@@ -94,8 +94,8 @@ def run_on_a_full_disk(folder: Path, *arguments: str) -> str:
     return stderr
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(run: Run, folder: Path) -> None:
-    run("study", "create", "tiny.toml")
+def test_a_full_disk_is_one_line_and_loses_nothing(run: Run, create_tiny: Callable[..., None], folder: Path) -> None:
+    create_tiny()
     (folder / "report.html").write_text("the old one")
 
     failed_extension = run_on_a_full_disk(folder, "study", "extend", "tiny", "--trials", "50000")

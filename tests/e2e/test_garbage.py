@@ -1,12 +1,15 @@
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from commands import Run
 
 
-def test_gc_removes_what_no_study_refers_to_and_nothing_else(run: Run, folder: Path) -> None:
-    run("study", "create", "tiny.toml", "--set", "search.trials=1", "--set", "search.epochs=1")
+def test_gc_removes_what_no_study_refers_to_and_nothing_else(
+    run: Run, create_tiny: Callable[..., None], folder: Path
+) -> None:
+    create_tiny("--set", "search.trials=1", "--set", "search.epochs=1")
     run("worker", "tiny", "--until-done")
     artifacts = folder / ".tuner/artifacts"
     kept = {path for path in artifacts.rglob("*") if path.is_file()}
@@ -22,8 +25,10 @@ def test_gc_removes_what_no_study_refers_to_and_nothing_else(run: Run, folder: P
     assert kept
 
 
-def test_gc_removes_what_was_never_written_to_its_end_and_leaves_what_is_being_written(run: Run, folder: Path) -> None:
-    run("study", "create", "tiny.toml")
+def test_gc_removes_what_was_never_written_to_its_end_and_leaves_what_is_being_written(
+    run: Run, create_tiny: Callable[..., None], folder: Path
+) -> None:
+    create_tiny()
     writing, abandoned = (folder / f".tuner/artifacts/tiny/.3-odd.npz.{name}.partial" for name in ("now", "long-ago"))
     writing.parent.mkdir(parents=True)
     for path in (writing, abandoned):

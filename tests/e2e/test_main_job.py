@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,8 @@ def test_more_finals_keep_those_that_are_there(run: Run) -> None:
     assert after["trials"] == before["trials"]
 
 
-def test_deleting_a_study_removes_its_files(run: Run, folder: Path) -> None:
-    run("study", "create", "tiny.toml", "--name", "other")
+def test_deleting_a_study_removes_its_files(run: Run, create_tiny: Callable[..., None], folder: Path) -> None:
+    create_tiny("--name", "other")
     (folder / ".tuner/artifacts/other/checkpoints").mkdir(parents=True)
 
     run("study", "delete", "other", "--yes")

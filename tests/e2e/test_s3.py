@@ -20,9 +20,11 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(folder: Path, s3_server: S3Server) -> None:
+def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(
+    create_tiny: Callable[..., None], folder: Path, s3_server: S3Server
+) -> None:
     settings = {**s3_server.settings, "TUNER_ARTIFACTS": f"s3://{BUCKET}/team", "TUNER_LEASE_S": "2"}
-    start(folder, "study", "create", "tiny.toml", *FEW, "--set", "search.epochs=60").communicate()
+    create_tiny(*FEW, "--set", "search.epochs=60")
     store = ArtifactStore(f"s3://{BUCKET}/team")
     killed = start(folder, "worker", "tiny", settings=settings)
     wait_until(lambda: len(store.list("tiny/checkpoints")) == 2)

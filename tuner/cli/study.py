@@ -31,6 +31,9 @@ def create(
     sampler: Annotated[str | None, typer.Option(help="tpe, random, gp, grid, qmc or cmaes.")] = None,
     pruner: Annotated[str | None, typer.Option(help="asha, hyperband, median, percentile, patient or none.")] = None,
     seed: Annotated[int | None, typer.Option(help="Every random number follows from it.")] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(help="An earlier study, whose best trials are tried first.", metavar="STUDY")
+    ] = None,
     changes: SetOption = None,
     storage: StorageOption = None,
 ) -> None:
@@ -39,7 +42,7 @@ def create(
 
     flags = {
         "space": space, "dataset": dataset, "name": name, "search.trials": trials, "search.epochs": epochs,
-        "search.sampler": sampler, "search.pruner": pruner, "seed": seed,
+        "search.sampler": sampler, "search.pruner": pruner, "search.warm_start": warm_start, "seed": seed,
     }  # fmt: skip
     if definition is not None:
         given = [f"{key}={_toml_value(value)}" for key, value in flags.items() if value is not None]
@@ -55,6 +58,7 @@ def create(
             epochs=epochs,
             sampler=sampler,
             pruner=pruner,
+            warm_start=warm_start,
             seed=seed,
             overrides=changes or [],
         )

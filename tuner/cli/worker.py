@@ -29,17 +29,22 @@ def worker(
 
     configure_logging()
     settings = settings_for(storage)
+    from tuner.studies.lifecycle import find_studies
+    from tuner.studies.storage import open_storage
     from tuner.training.backend import load_backend
+    from tuner.workers.processes import MAX_SLOTS, PATIENCE_S
     from tuner.workers.shares import divide_machine, take_share
 
     if worker_id is None:
         # A pool has settled this for its workers.
+        with open_storage(settings.storage, patience_s=PATIENCE_S) as opened:
+            # The frameworks take seconds to import; nobody wants to wait for them to read of a slip of the pen.
+            find_studies(opened, studies or [])
         share = divide_machine(1, device=device)[0]
         take_share(share)
         device = share.device
-    load_backend()
+    load_backend(program_cache=settings.program_cache)
     from tuner.workers.process import run_worker
-    from tuner.workers.processes import MAX_SLOTS
 
     status = run_worker(
         settings,

@@ -99,6 +99,7 @@ def make_definition(
     epochs: int | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
+    warm_start: str | None = None,
     seed: int | None = None,
     overrides: Sequence[str] = (),
 ) -> StudyDefinition:
@@ -112,6 +113,7 @@ def make_definition(
         epochs: Epochs of each trial.
         sampler: A key of `SAMPLERS`.
         pruner: A key of `PRUNERS`.
+        warm_start: A study whose best trials are tried first.
         seed: The study's seed.
         overrides: As in `read_definition`; they win over the flags.
 
@@ -119,7 +121,7 @@ def make_definition(
         DefinitionError: A value is wrong.
         OverrideError: An override has no `=` or no possible key.
     """
-    search = {"trials": trials, "epochs": epochs, "sampler": sampler, "pruner": pruner}
+    search = {"trials": trials, "epochs": epochs, "sampler": sampler, "pruner": pruner, "warm_start": warm_start}
     settings: dict[str, Any] = {
         "name": default_study_name(dataset=dataset, space=space) if name is None else name,
         "space": space,

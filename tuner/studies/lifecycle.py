@@ -67,7 +67,7 @@ def insert_study(
     *,
     class_names: Sequence[str],
     provenance: Mapping[str, str],
-    first_trial: Mapping[str, Any] | None = None,
+    first_trials: Sequence[Mapping[str, Any]] = (),
 ) -> Study:
     """Store a study with one waiting slot for each trial of its budget.
 
@@ -76,7 +76,8 @@ def insert_study(
         definition: The study's.
         class_names: Of its dataset, in the order of the labels.
         provenance: Versions and hashes to record.
-        first_trial: Values for the first trial to take instead of drawing them, by Optuna's names.
+        first_trials: Values for the first trials to take instead of drawing them, by Optuna's names; what a trial's
+            values lack is drawn, and what the budget does not hold is left out.
 
     Raises:
         StudyExistsError: The name is taken.
@@ -106,8 +107,8 @@ def insert_study(
                 )
                 .returning(studies.c.id)
             ).scalar_one()
-            jobs = [{"values": dict(first_trial or {})}, *[{}] * (definition.search.trials - 1)]
-            create_slots(connection, study_id, "search", jobs)
+            jobs = [{"values": dict(values)} for values in first_trials] + [{}] * definition.search.trials
+            create_slots(connection, study_id, "search", jobs[: definition.search.trials])
     except IntegrityError as error:
         raise StudyExistsError(definition.name) from error
     return find_study(storage, definition.name)

@@ -67,6 +67,13 @@ class SearchSection(Section):
     start_with_defaults: bool = Field(
         default=True, description="the first trial takes the space's defaults; the sampler grid begins with its own"
     )
+    baselines: tuple[Annotated[Mapping[str, Scalar], Field(min_length=1)], ...] = Field(
+        default=(), strict=False, description="hyperparameters of the next trials, such as a recipe; the rest is drawn"
+    )
+    warm_start: str | None = Field(
+        default=None, min_length=1, description="a study in the same database whose best trials are tried next"
+    )
+    warm_start_trials: int = Field(default=5, ge=1, description="so many of them")
     startup_trials: int = Field(
         default=10, ge=0, description="trials drawn at random before a sampler that learns begins to"
     )
@@ -92,6 +99,11 @@ class SearchSection(Section):
             raise contradiction(
                 "pruning.min_resource",
                 f"received {self.pruning.min_resource}, expected at most search.epochs ({self.epochs})",
+            )
+        if self.sampler == "grid" and (self.baselines or self.warm_start):
+            raise contradiction(
+                "baselines" if self.baselines else "warm_start",
+                "a grid tries its own combinations alone; expected another search.sampler, or none of these",
             )
         if self.grid and self.sampler != "grid":
             raise contradiction(

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import keras_tuner
@@ -85,6 +86,8 @@ class DeclaredParameter:
     optuna_values: tuple[Any, ...] | None
     #: What Optuna would answer for the space's default.
     optuna_default: Any
+    #: From one of KerasTuner's values to Optuna's answer; None for what is not among the parameter's values.
+    optuna_answer: Callable[[Any], Any]
 
 
 def declared_parameters(
@@ -115,7 +118,8 @@ def declared_parameters(
             name=parameter.name,
             optuna_name=question.name,
             optuna_values=_finite_values(question),
-            optuna_default=question.default,
+            optuna_default=question.encode(parameter.default),
+            optuna_answer=partial(_find_answer, question),
         )
         for parameter, question in ((parameter, _question(parameter)) for parameter in asked)
     )
@@ -129,20 +133,32 @@ class _Question:
     distribution: IntDistribution | FloatDistribution | CategoricalDistribution
     #: From Optuna's answer to KerasTuner's value.
     decode: Callable[[Any], Any]
-    #: Optuna's answer for KerasTuner's default.
-    default: Any
+    #: From KerasTuner's value to Optuna's answer, the nearest where it has none for it.
+    encode: Callable[[Any], Any]
+
+
+def _find_answer(question: _Question, value: Any) -> Any:
+    asked = question.distribution
+    if isinstance(asked, CategoricalDistribution):
+        # 1 and True are equal in Python, and different choices.
+        return value if any(value == choice and type(value) is type(choice) for choice in asked.choices) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    answer = question.encode(value)
+    is_exact = math.isclose(question.decode(answer), value, rel_tol=1e-9)
+    return answer if is_exact and asked._contains(asked.to_internal_repr(answer)) else None  # noqa: SLF001 - Optuna has no public way to ask
 
 
 def _question(parameter: Any) -> _Question:
-    name, default = parameter.name, parameter.default
+    name = parameter.name
     if parameter.conditions:
         conditions = (f"{condition.name}={'|'.join(map(str, condition.values))}" for condition in parameter.conditions)
         name = f"{name} [{', '.join(conditions)}]"
     if isinstance(parameter, kinds.Boolean):
-        return _Question(name=name, distribution=CategoricalDistribution([False, True]), decode=bool, default=default)
+        return _Question(name=name, distribution=CategoricalDistribution([False, True]), decode=bool, encode=bool)
     if isinstance(parameter, kinds.Choice):
         return _Question(
-            name=name, distribution=CategoricalDistribution(parameter.values), decode=_unchanged, default=default
+            name=name, distribution=CategoricalDistribution(parameter.values), decode=_unchanged, encode=_unchanged
         )
     return _number_question(parameter, name)
 
@@ -151,7 +167,7 @@ def _number_question(parameter: Any, name: str) -> _Question:
     if parameter.sampling == "linear" or (parameter.sampling == "log" and parameter.step is None):
         log = parameter.sampling == "log"
         distribution = _range(parameter, step=parameter.step, log=log)
-        return _Question(name=name, distribution=distribution, decode=_unchanged, default=parameter.default)
+        return _Question(name=name, distribution=distribution, decode=_unchanged, encode=_unchanged)
     low, high = parameter.min_value, parameter.max_value
     number = int if isinstance(parameter, kinds.Int) else float
     if parameter.step is None:
@@ -159,7 +175,7 @@ def _number_question(parameter: Any, name: str) -> _Question:
             name=f"{name} (mirrored)",
             distribution=_range(parameter, step=None, log=True),
             decode=lambda answer: number(low + high - answer),
-            default=low + high - parameter.default,
+            encode=lambda value: low + high - value,
         )
     # The small term is KerasTuner's, against 2.9999 steps where 3 are meant.
     n_steps = int(math.log(high / low, parameter.step) + 1e-8)
@@ -170,7 +186,7 @@ def _number_question(parameter: Any, name: str) -> _Question:
         distribution=IntDistribution(0, n_steps),
         decode=values.__getitem__,
         # A default need not be one of the steps.
-        default=min(range(n_steps + 1), key=lambda index: abs(values[index] - parameter.default)),
+        encode=lambda value: min(range(n_steps + 1), key=lambda index: abs(values[index] - value)),
     )
 
 

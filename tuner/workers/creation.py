@@ -38,10 +38,13 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     refuse_unknown_space(definition.space)
     refuse_unknown_pruner(definition.search.pruner)
     make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
+    if definition.search.warm_start is not None:
+        find_study(storage, definition.search.warm_start)
     images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
     # Only now: it takes seconds, for which nobody wants to wait before he reads of a slip of the pen.
     load_backend()
+    from tuner.workers.beginnings import first_trials
     from tuner.workers.bridge import declared_parameters
 
     declared = declared_parameters(open_space(definition.space), images.image_format, fixed=definition.fixed)
@@ -51,10 +54,7 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
         definition,
         class_names=images.class_names,
         provenance={**recorded_versions(), "data_sha256": images.content_hash()},
-        # A grid has its own first combination.
-        first_trial={parameter.optuna_name: parameter.optuna_default for parameter in declared}
-        if definition.search.start_with_defaults and definition.search.sampler != "grid"
-        else {},
+        first_trials=first_trials(storage, definition.search, declared),
     )
 
 

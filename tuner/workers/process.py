@@ -18,6 +18,7 @@ from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon
 from tuner.studies.storage import open_storage
 from tuner.training.session import refuse_fit_caps
 from tuner.workers.loop import Worker, WorkerSettings
+from tuner.workers.processes import PATIENCE_S
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ _log = logging.getLogger(__name__)
 _GRACE_S = 8.0
 #: Please start me again: the database was away for too long, or the process has done its share of work.
 RESTART_STATUS = RestartNeededError.exit_status
-#: Seconds that a worker waits for a database that is away; training goes on meanwhile.
-_PATIENCE_S = 3600.0
 
 
 def run_worker(
@@ -49,7 +48,7 @@ def run_worker(
     refuse_fit_caps(os.environ)
     # Half a million objects of the frameworks stay for good: freeing a trial's memory need not look at them each time.
     gc.freeze()
-    with open_storage(settings.storage, patience_s=_PATIENCE_S) as storage:
+    with open_storage(settings.storage, patience_s=PATIENCE_S) as storage:
         find_studies(storage, studies)
         worker = Worker(
             storage,

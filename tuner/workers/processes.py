@@ -25,6 +25,8 @@ _FINAL_STATUSES = {0, 130, 143}
 RESTART_STATUS = RestartNeededError.exit_status
 #: Slots after which a worker process makes room for a fresh one: frameworks and builders free less than they take.
 MAX_SLOTS = 40
+#: Seconds that a worker waits for a database that is away; training goes on meanwhile.
+PATIENCE_S = 3600.0
 #: A worker that lived for less long failed at its start.
 _SHORT_LIFE_S = 30.0
 #: Starts in a row that may fail, before the pool gives the share up.

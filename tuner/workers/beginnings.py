@@ -1,0 +1,79 @@
+"""The trials that a search begins with instead of drawing them: defaults, baselines, another study's best."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.errors import TunerError
+from tuner.studies.reading import load_study
+from tuner.studies.sections import SearchSection
+from tuner.studies.storage import Storage
+from tuner.workers.bridge import DeclaredParameter
+
+
+class BaselineError(TunerError):
+    """A baseline has a hyperparameter or value that the space does not have."""
+
+
+class NothingToStartFromError(TunerError):
+    """The study to start from has nothing that this one could use."""
+
+
+def first_trials(
+    storage: Storage, search: SearchSection, declared: Sequence[DeclaredParameter]
+) -> list[Mapping[str, Any]]:
+    """Return the values of the first trials by Optuna's names, in their order and each once.
+
+    Raises:
+        BaselineError: A baseline does not fit the space.
+        StudyNotFoundError: There is no study to start from.
+        NothingToStartFromError: None of its trials is complete, or it searched something else.
+    """
+    trials: list[Mapping[str, Any]] = []
+    # A grid has its own first combination.
+    if search.start_with_defaults and search.sampler != "grid":
+        trials.append({parameter.optuna_name: parameter.optuna_default for parameter in declared})
+    trials += [_encode_baseline(baseline, declared) for baseline in search.baselines]
+    if search.warm_start is not None:
+        trials += _best_of(storage, search.warm_start, search.warm_start_trials, declared)
+    return [values for index, values in enumerate(trials) if values not in trials[:index]]
+
+
+def _encode_baseline(baseline: Mapping[str, Any], declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
+    known = sorted({parameter.name for parameter in declared})
+    for name, value in baseline.items():
+        if name not in known:
+            raise BaselineError(
+                f"search.baselines has a value for {name!r}, which the space does not ask for. "
+                f"It asks for: {', '.join(known)}."
+            )
+        if not _encode({name: value}, declared):
+            raise BaselineError(
+                f"search.baselines has {name} = {value!r}, which is not one of its values. "
+                "See `tuner space show` for its range."
+            )
+    return _encode(baseline, declared)
+
+
+def _best_of(
+    storage: Storage, name: str, n_trials: int, declared: Sequence[DeclaredParameter]
+) -> list[Mapping[str, Any]]:
+    complete = [trial for trial in load_study(storage, name).trials if trial.state == "complete"]
+    best = sorted(complete, key=lambda trial: -(trial.score or 0.0))[:n_trials]
+    # What one space has and the other lacks is left out, and values outside a range are drawn anew.
+    trials = [values for trial in best if (values := _encode(trial.hyperparameters, declared))]
+    if not trials:
+        raise NothingToStartFromError(
+            f"Received search.warm_start = {name!r}, of whose {len(complete)} complete trials none has a "
+            "hyperparameter of this space. Expected a study of the same space with complete trials."
+        )
+    return trials
+
+
+def _encode(values: Mapping[str, Any], declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
+    """Return Optuna's answers for those of KerasTuner's values that the space has, for each branch it has them in."""
+    answers = {
+        parameter.optuna_name: parameter.optuna_answer(values[parameter.name])
+        for parameter in declared
+        if parameter.name in values
+    }
+    return {name: answer for name, answer in answers.items() if answer is not None}
