@@ -16,7 +16,7 @@ demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; e
 	$(BIN)/tuner run studies/digits.toml
 
 test: $(VENV)/dev ## Run all tests, against a real Postgres
-	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=auto --dist=loadfile
+	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test-compose: $(VENV)/dev ## Build the images and run them, with kills, on an engine of its own (root on Debian) or DOCKER_HOST's
 	$(BIN)/pytest tests/compose -m compose --capture=no
