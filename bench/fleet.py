@@ -21,8 +21,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from chaos.fleet import Fleet, Surroundings, Worker
 from chaos.studies import insert_chaos_study
+from machine import RESULTS, describe_machine
 from postgres import PostgresServer, running_server
-from pruning import RESULTS, describe_machine
 
 from tuner.studies.slots import LEASE_TTL_S
 from tuner.studies.storage import open_storage

@@ -9,21 +9,19 @@ finals are made and no test set is opened. `--quick` takes the digits and two se
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from machine import RESULTS, describe_machine
 
 from tuner.studies.definition import read_definition
 from tuner.studies.reading import load_study
 from tuner.studies.storage import open_storage
-
-RESULTS = Path(__file__).with_name("results")
 
 
 def main() -> None:
@@ -98,17 +96,6 @@ def summarise(rows: list[dict[str, Any]], pruner: str, full: int) -> dict[str, A
         "best_mean_with_pruning": statistics.fmean(best[pruner]),
         "difference": difference,
         "within_one_sd": difference >= -sd,
-    }
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    packages = ("tuner", "keras", "tensorflow", "optuna", "numpy")
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
     }
 
 

@@ -12,7 +12,7 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
+import shlex
 import shutil
 import signal
 import statistics
@@ -20,13 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from machine import RESULTS, describe_machine
+
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+#: Classes of `bench/searching/nets.py`.
+NETS = {"mlp": "Mlp", "cnn": "Cnn", "digit-recognizer": "DigitRecognizer"}
 PEERS = ("keras-tuner-random", "keras-tuner-hyperband", "keras-tuner-bayesian", "optuna", "ray")
 
 
@@ -40,6 +43,8 @@ class Run:
     epochs: int
     #: Seconds from the start, and the best validation accuracy from then on.
     improvements: list[tuple[float, float]]
+    #: Seconds from the start to the end of the last epoch.
+    last_epoch_s: float
 
     @property
     def best(self) -> float:
@@ -102,8 +107,19 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def run_side(side: str, net: str, seed: int, seconds: float) -> Run:
-    """Let one side search for so long, in a folder of its own, and read its log."""
+def run_side(
+    side: str, net: str, seed: int, seconds: float, *, settings: Sequence[str] = (), workers: Sequence[str] = ()
+) -> Run:
+    """Let one side search for so long, in a folder of its own, and read its log.
+
+    Args:
+        side: `tuner` or one of `PEERS`.
+        net: A key of `NETS`.
+        seed: Of the search and of the split.
+        seconds: From the start of its first process.
+        settings: Of tuner's study, as in `search.pruner=none`.
+        workers: Options of `tuner workers`.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{side}-"))
     log = folder / "log.jsonl"
     search_path = os.pathsep.join([str(HERE / "searching"), os.environ.get("PYTHONPATH", "")])
@@ -112,7 +128,9 @@ def run_side(side: str, net: str, seed: int, seconds: float) -> Run:
         started = time.time()
         with (folder / "output.txt").open("w") as output:
             process = subprocess.Popen(
-                command(side, net, seed, folder),
+                tuner_command(net, seed, settings, workers)
+                if side == "tuner"
+                else peer_command(side, net, seed, folder),
                 cwd=folder,
                 env=environment,
                 stdout=output,
@@ -127,19 +145,21 @@ def run_side(side: str, net: str, seed: int, seconds: float) -> Run:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def command(side: str, net: str, seed: int, folder: Path) -> list[str]:
-    """Return what a person would type."""
-    if side != "tuner":
-        peers = str(HERE / "searching" / "peers.py")
-        return [sys.executable, peers, side, "--net", net, "--seed", str(seed), "--folder", str(folder)]
-    tuner = str(Path(sys.executable).with_name("tuner"))
-    create = f"{tuner} study create --space nets:{net.capitalize()} --name search --trials 100000 --epochs 10"
-    changes = f"--seed {seed} --set search.start_with_defaults=false --set finals.top=0"
-    return [
-        "bash",
-        "-c",
-        f"{create} {changes} --storage sqlite:///tuner.db && exec {tuner} workers --storage sqlite:///tuner.db",
-    ]
+def peer_command(side: str, net: str, seed: int, folder: Path) -> list[str]:
+    """Return the command line of a peer's script."""
+    peers = str(HERE / "searching" / "peers.py")
+    return [sys.executable, peers, side, "--net", net, "--seed", str(seed), "--folder", str(folder)]
+
+
+def tuner_command(net: str, seed: int, settings: Sequence[str], workers: Sequence[str]) -> list[str]:
+    """Return what a person would type: create the study, then run its workers."""
+    tuner = [str(Path(sys.executable).with_name("tuner")), "--storage", "sqlite:///tuner.db"]
+    # Peers do not begin with the default either.
+    own = ["search.start_with_defaults=false", "finals.top=0", *settings]
+    create = [*tuner, "study", "create", "--space", f"nets:{NETS[net]}", "--name", "search"]
+    create += ["--trials", "100000", "--epochs", "10", "--seed", str(seed)]
+    create += [word for setting in own for word in ("--set", setting)]
+    return ["bash", "-c", f"{shlex.join(create)} && exec {shlex.join([*tuner, 'workers', *workers])}"]
 
 
 def end_after(process: subprocess.Popen[bytes], deadline: float) -> None:
@@ -165,7 +185,14 @@ def read_log(log: Path, *, side: str, seed: int, started: float, seconds: float)
         if not improvements or line["val_accuracy"] > improvements[-1][1]:
             improvements.append((line["at"] - started, line["val_accuracy"]))
     trials = sum(line["event"] == "trial" for line in in_time)
-    return Run(side=side, seed=seed, trials=trials, epochs=len(epochs), improvements=improvements)
+    return Run(
+        side=side,
+        seed=seed,
+        trials=trials,
+        epochs=len(epochs),
+        improvements=improvements,
+        last_epoch_s=epochs[-1]["at"] - started if epochs else 0.0,
+    )
 
 
 def summarise(runs: list[Run], seed: int, seconds: float) -> dict[str, Any]:
@@ -181,18 +208,6 @@ def summarise(runs: list[Run], seed: int, seconds: float) -> dict[str, Any]:
         "tuner_seconds": reached,
         "peer_seconds": peer.seconds_to(peer.best),
         "ratio": 0.0 if reached is None else seconds / reached,
-    }
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    packages = ("tuner", "keras", "tensorflow", "keras-tuner", "optuna", "numpy")
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load_at_the_end": os.getloadavg()[0],
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
     }
 
 

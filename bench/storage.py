@@ -27,8 +27,8 @@ from optuna.trial import TrialState
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
+from machine import RESULTS, describe_machine
 from postgres import running_server
-from pruning import RESULTS, describe_machine
 
 from tuner.finals.study_data import DataPlaces
 from tuner.studies.definition import make_definition

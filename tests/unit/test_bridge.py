@@ -265,3 +265,31 @@ def test_defaults_enqueued_in_optunas_names_give_the_spaces_defaults(every_kind:
     every_kind.build(hp, DIGITS)
 
     assert hp.values == pytest.approx(defaults.values)
+
+
+def test_values_of_another_trial_enqueued_in_optunas_names_are_drawn_again(
+    every_kind: Space, study: optuna.Study
+) -> None:
+    declared = declared_parameters(every_kind, DIGITS)
+    for _ in range(20):
+        drawn = OptunaHyperParameters(study.ask())
+        every_kind.build(drawn, DIGITS)
+        answers = {
+            parameter.optuna_name: parameter.optuna_answer(drawn.values[parameter.name])
+            for parameter in declared
+            if parameter.name in drawn.values
+        }
+        study.enqueue_trial({name: answer for name, answer in answers.items() if answer is not None})
+
+        again = OptunaHyperParameters(study.ask())
+        every_kind.build(again, DIGITS)
+
+        assert again.values == pytest.approx(drawn.values)
+
+
+@pytest.mark.parametrize("value", ["relu", True, 3, 0.00005, -1])
+def test_a_value_that_a_hyperparameter_does_not_have_has_no_answer(value: object) -> None:
+    declared = {parameter.name: parameter for parameter in declared_parameters(open_space("mlp"), DIGITS)}
+
+    assert declared["learning_rate"].optuna_answer(value) is None
+    assert declared["learning_rate"].optuna_answer(0.003) == 0.003
