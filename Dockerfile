@@ -13,7 +13,7 @@ ENV PATH=/opt/tuner/bin:$PATH \
     TUNER_ARTIFACTS=/artifacts \
     TF_CPP_MIN_LOG_LEVEL=2
 WORKDIR /home/tuner
-# Writable with a read-only root too. `.tuner` holds the worker processes' logs, and SQLite where no database is named.
+# Writable with a read-only root too. `.tuner` holds logs and caches, and SQLite where no database is named.
 VOLUME ["/data", "/artifacts", "/home/tuner/.tuner"]
 USER 10001:10001
 ENTRYPOINT ["tuner"]

@@ -105,7 +105,7 @@ def _ask(call: Callable[[], T]) -> T | None:
 
 
 def _are_dense(studies: Sequence[Study]) -> bool:
-    return bool(studies) and all(study.definition.space == "mlp" for study in studies)
+    return bool(studies) and all(study.provenance.get("layers") == "dense" for study in studies)
 
 
 def _command(studies: Sequence[str], *, until_done: bool, max_slots: int) -> list[str]:
