@@ -24,7 +24,7 @@ from chaos.studies import insert_chaos_study
 from machine import RESULTS, describe_machine
 from postgres import PostgresServer, running_server
 
-from tuner.studies.slots import LEASE_TTL_S
+from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.storage import open_storage
 
 
@@ -52,7 +52,7 @@ def measure_throughput(fleet: Fleet, server: PostgresServer, folder: Path, quick
     """Run 32 workers with epochs of one second, and compare with trials that cost nothing but their epochs."""
     n_workers, trials_each, epochs = (4, 2, 3) if quick else (32, 4, 6)
     url = new_study(server, trials=n_workers * trials_each, epochs=epochs)
-    workers = start(fleet, url, folder, n_workers, lease_s=LEASE_TTL_S, epoch_s=1.0)
+    workers = start(fleet, url, folder, n_workers, lease_s=DEFAULT_LEASE_S, epoch_s=1.0)
     for worker in workers:
         fleet.wait(worker, 600)
     shares = []
@@ -73,8 +73,8 @@ def measure_outage(fleet: Fleet, server: PostgresServer, folder: Path, quick: bo
     with running_server() as shaken:
         calm_url = new_study(server, trials=1, epochs=epochs)
         shaken_url = new_study(shaken, trials=1, epochs=epochs)
-        (calm,) = start(fleet, calm_url, folder / "calm", 1, lease_s=LEASE_TTL_S, epoch_s=epoch_s)
-        (hit,) = start(fleet, shaken_url, folder / "hit", 1, lease_s=LEASE_TTL_S, epoch_s=epoch_s)
+        (calm,) = start(fleet, calm_url, folder / "calm", 1, lease_s=DEFAULT_LEASE_S, epoch_s=epoch_s)
+        (hit,) = start(fleet, shaken_url, folder / "hit", 1, lease_s=DEFAULT_LEASE_S, epoch_s=epoch_s)
         while len(times_of(hit, "trained")) < epochs // 20:
             fleet.listen(0.05)
         shaken.kill()
@@ -97,7 +97,7 @@ def measure_outage(fleet: Fleet, server: PostgresServer, folder: Path, quick: bo
 
 def measure_death(fleet: Fleet, server: PostgresServer, folder: Path, quick: bool) -> dict[str, Any]:  # noqa: FBT001 - as above
     """Kill a worker of which nobody knows that it died, and wait until its trial goes on with another."""
-    lease_s = 3.0 if quick else LEASE_TTL_S
+    lease_s = 3.0 if quick else DEFAULT_LEASE_S
     waits = []
     for attempt in range(1 if quick else 3):
         url = new_study(server, trials=2, epochs=10_000)
@@ -130,7 +130,7 @@ def measure_connections(fleet: Fleet, server: PostgresServer, folder: Path, quic
     """Count the connections that many workers hold while they train."""
     n_workers = 10 if quick else 100
     url = new_study(server, trials=n_workers, epochs=10_000)
-    workers = start(fleet, url, folder, n_workers, lease_s=LEASE_TTL_S, epoch_s=1.0)
+    workers = start(fleet, url, folder, n_workers, lease_s=DEFAULT_LEASE_S, epoch_s=1.0)
     while not all(len(times_of(worker, "trained")) > 1 for worker in workers):
         fleet.listen(0.5)
     counts = []

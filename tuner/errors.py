@@ -5,6 +5,9 @@ and exits with its status. Each package defines its own situations beside the co
 exception is a bug and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class TunerError(Exception):
     """The caller can act on it."""
@@ -17,3 +20,9 @@ class RestartNeededError(TunerError):
     """This process cannot go on, a fresh one can: a lost device, a database away for too long."""
 
     exit_status = 75
+
+
+def did_you_mean(received: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean …?` with the closest known word, or nothing when none is close."""
+    close = difflib.get_close_matches(received, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

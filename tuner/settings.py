@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuner.errors import TunerError
 
-#: A killed worker's trial goes on elsewhere after this long.
+#: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this long.
 DEFAULT_LEASE_S = 30.0
 
 

@@ -1,6 +1,5 @@
 """Datasets by name or path, without their test sets. A new name is one `CatalogueEntry`, and one line here."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
 from tuner.datasets.own_data import open_reader
 from tuner.datasets.reading import Size
 from tuner.datasets.source import Source
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 
 CATALOGUE: Mapping[str, CatalogueEntry] = {
     entry.name: entry for entry in (DIGITS, MNIST, KMNIST, FASHION_MNIST, KAGGLE_DIGITS)
@@ -25,8 +24,7 @@ class UnknownDatasetError(TunerError):
     """Neither a name of the catalogue nor a path."""
 
     def __init__(self, name: str) -> None:
-        close = difflib.get_close_matches(name.lower(), CATALOGUE, n=1)
-        guess = f" Did you mean {close[0]}?" if close else ""
+        guess = did_you_mean(name.lower(), CATALOGUE)
         super().__init__(
             f"No dataset named {name!r}, and no file or folder of that path.{guess} "
             f"Known datasets: {', '.join(CATALOGUE)}. See `tuner dataset list`."

@@ -1,12 +1,11 @@
 """Values that a person fixes instead of searching them, checked against what the space declares."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_tuner.engine import hyperparameters as kinds
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.spaces.describing import describe_conditions, describe_range
 
 
@@ -25,10 +24,9 @@ class UnknownFixedError(TunerError):
     """A study fixes a hyperparameter that its space never asks for."""
 
     def __init__(self, names: Sequence[str], known: Sequence[str]) -> None:
-        close = difflib.get_close_matches(names[0], known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(
-            f"The study fixes {', '.join(map(repr, names))}, which its space does not ask for.{hint} "
+            f"The study fixes {', '.join(map(repr, names))}, which its space does not ask for."
+            f"{did_you_mean(names[0], known)} "
             f"It asks for: {', '.join(known) or 'nothing'}. Change the study's `fixed` section."
         )
 

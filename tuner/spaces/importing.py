@@ -9,7 +9,6 @@
 A `PARAMETERS` mapping in the module, hyperparameter → what it is for, is shown by `tuner space show`.
 """
 
-import difflib
 import functools
 import importlib
 import inspect
@@ -23,7 +22,7 @@ import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.spaces.space import Space
 
 
@@ -119,9 +118,8 @@ def _find_attribute(path: str, module: ModuleType, attribute: str) -> Any:
     if hasattr(module, attribute):
         return getattr(module, attribute)
     public = [name for name, value in vars(module).items() if not name.startswith("_") and callable(value)]
-    close = difflib.get_close_matches(attribute, public, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(public) or 'no builders'}."
-    raise SpaceImportError(path, f"{module.__name__} ({module.__file__}) has no {attribute!r}. {hint}")
+    hint = did_you_mean(attribute, public) or f" It has {', '.join(public) or 'no builders'}."
+    raise SpaceImportError(path, f"{module.__name__} ({module.__file__}) has no {attribute!r}.{hint}")
 
 
 def _check_builder(path: str, found: Any) -> None:

@@ -4,12 +4,11 @@ To add a family, write one module with `PARAMETERS` (what each hyperparameter is
 it in `SPACES`.
 """
 
-import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -27,11 +26,9 @@ class UnknownSpaceError(TunerError):
     """No family of that name is listed."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(
-            f"No space named {name!r}.{hint} Known spaces: {', '.join(known)}; a builder of your own is given as "
-            f"`package.module:Object`. See `tuner space list`."
+            f"No space named {name!r}.{did_you_mean(name, known)} Known spaces: {', '.join(known)}; "
+            f"a builder of your own is given as `package.module:Object`. See `tuner space list`."
         )
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.studies.explanation import explain
-from tuner.studies.naming import check_study_name, default_study_name, did_you_mean
+from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS

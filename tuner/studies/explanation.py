@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tuner.studies.naming import did_you_mean
+from tuner.errors import did_you_mean
 
 _MAX_VALUE_LENGTH = 60
 

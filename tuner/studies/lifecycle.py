@@ -9,9 +9,8 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.naming import did_you_mean
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies

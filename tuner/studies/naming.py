@@ -1,8 +1,6 @@
-"""Names that people type: what a study may be called, and what a mistyped word was meant to be."""
+"""What a study may be called, and what it is called when nobody says."""
 
-import difflib
 import re
-from collections.abc import Iterable
 
 MAX_NAME_LENGTH = 100
 
@@ -29,9 +27,3 @@ def default_study_name(*, dataset: str, space: str) -> str:
     space_word = space.rpartition(":")[2]
     name = _NOT_IN_NAME.sub("-", f"{dataset_word}-{space_word}").strip("-._")
     return name[:MAX_NAME_LENGTH] or "study"
-
-
-def did_you_mean(received: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean …?` with the closest known word, or nothing when none is close."""
-    close = difflib.get_close_matches(received, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -12,8 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tuner.errors import TunerError
-from tuner.studies.naming import did_you_mean
+from tuner.errors import TunerError, did_you_mean
 from tuner.studies.sections import SearchSection
 
 

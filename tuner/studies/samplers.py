@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.studies.grid_sampler import NumberedGridSampler
-from tuner.studies.naming import did_you_mean
 from tuner.studies.qmc_sampler import NumberedQmcSampler
 from tuner.studies.random_sampler import NumberedRandomSampler
 from tuner.studies.sections import SearchSection

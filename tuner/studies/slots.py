@@ -13,15 +13,13 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from tuner.errors import TunerError
+from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.outages import outlasting
 from tuner.studies.schema import database_start, database_time, slots, studies
 from tuner.studies.scores import insert_scores
 from tuner.studies.storage import Storage
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
-
-#: Seconds that a lease lives without being renewed.
-LEASE_TTL_S = 30.0
 
 _RUNNING_STUDIES = sa.select(studies.c.id).where(studies.c.state.in_(["searching", "finals"]))
 
@@ -80,7 +78,7 @@ def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: S
 
 
 def claim_slot(
-    storage: Storage, *, owner: str, study_names: Sequence[str] = (), ttl_s: float = LEASE_TTL_S
+    storage: Storage, *, owner: str, study_names: Sequence[str] = (), ttl_s: float = DEFAULT_LEASE_S
 ) -> Lease | None:
     """Take the oldest waiting slot of the running studies of these names, or of all.
 
@@ -160,7 +158,7 @@ def renew_lease(
     lease: Lease,
     *,
     epoch: int,
-    ttl_s: float = LEASE_TTL_S,
+    ttl_s: float = DEFAULT_LEASE_S,
     trial_id: int | None = None,
     scores: Mapping[int, float] | None = None,
 ) -> None:
@@ -257,7 +255,7 @@ def release_owned(storage: Storage, owner: str) -> int:
 
 
 @outlasting
-def reap_expired_leases(storage: Storage, *, ttl_s: float = LEASE_TTL_S) -> int:
+def reap_expired_leases(storage: Storage, *, ttl_s: float = DEFAULT_LEASE_S) -> int:
     """Make the slots of vanished workers wait again; return how many.
 
     Looks at the state, not at events: any worker may call it at any time. After an outage nobody reaps for as long as a

@@ -65,7 +65,7 @@ def test_one_class_only_is_refused(tmp_path: Path, load_train: Load) -> None:
 )
 def test_an_unknown_name_lists_the_known_ones_and_guesses(load_train: Load, name: str, guess: str) -> None:
     with pytest.raises(
-        UnknownDatasetError, match=rf"named '{name}'.* Did you mean {guess}\? Known datasets: digits, mnist"
+        UnknownDatasetError, match=rf"named '{name}'.* Did you mean '{guess}'\? Known datasets: digits, mnist"
     ):
         load_train(name)
 
