@@ -83,6 +83,20 @@ def test_the_best_of_an_earlier_study_are_tried_first(storage: Storage, tmp_path
     assert later[3] not in earlier
 
 
+def test_what_hides_behind_a_plain_loop_is_tried_too(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    own = "own_builders.nets:EveryKind"
+    create(storage, tmp_path, "earlier", "search.start_with_defaults=false", space=own)
+    earlier = [draw(storage, "earlier") for _ in range(6)]
+    create(storage, tmp_path, "later", "search.warm_start=earlier", "search.start_with_defaults=false", space=own)
+
+    best = max(earlier, key=lambda values: values["learning_rate"])
+    assert any(values["layers"] > 1 for values in earlier)
+    assert draw(storage, "later") == best
+
+
 def test_another_space_gives_what_both_have(storage: Storage, tmp_path: Path) -> None:
     create(storage, tmp_path, "dense")
     known = draw(storage, "dense")

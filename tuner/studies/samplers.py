@@ -18,7 +18,7 @@ from tuner.studies.grid_sampler import NumberedGridSampler
 from tuner.studies.qmc_sampler import NumberedQmcSampler
 from tuner.studies.random_sampler import NumberedRandomSampler
 from tuner.studies.sections import SearchSection
-from tuner.studies.seeds import sampler_seed
+from tuner.studies.seeds import sampler_seed, warm_started_seed
 
 
 class UnknownSamplerError(TunerError):
@@ -57,6 +57,8 @@ def make_sampler(search: SearchSection, *, study_seed: int, trial_number: int) -
     """
     if search.sampler not in SAMPLERS:
         raise UnknownSamplerError(search.sampler)
+    if search.warm_start is not None:
+        study_seed = warm_started_seed(study_seed, search.warm_start)
     with warnings.catch_warnings():
         # Optuna has marked TPE's `group` as experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)

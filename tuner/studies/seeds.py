@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 # Kept for ever: another number would give a stored study other seeds than it was begun with.
-_TRIAL, _SAMPLER, _FINALS = 0, 1, {"confirm": 2, "retrain": 3}
+_TRIAL, _SAMPLER, _FINALS, _WARM_START = 0, 1, {"confirm": 2, "retrain": 3}, 4
 
 
 def trial_seed(study_seed: int, number: int) -> int:
@@ -16,6 +16,14 @@ def trial_seed(study_seed: int, number: int) -> int:
 def sampler_seed(study_seed: int, number: int) -> int:
     """Return the seed that draws a trial's hyperparameters, in [0, 2³¹)."""
     return _derive(study_seed, _SAMPLER, number)
+
+
+def warm_started_seed(study_seed: int, earlier_study: str) -> int:
+    """Return the seed for the samplers of a study that goes on from an earlier one, in [0, 2³¹).
+
+    With its own seed it would draw what the earlier study of the same seed has drawn.
+    """
+    return _derive(study_seed, _WARM_START, *earlier_study.encode())
 
 
 def final_seed(study_seed: int, stage: Literal["confirm", "retrain"], trial: int, repeat: int) -> int:

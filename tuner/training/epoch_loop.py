@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tuner.training.batches import accept_soft_targets
 from tuner.training.epoch_draws import draw_epoch
-from tuner.training.epoch_programs import open_epoch_program
 from tuner.training.fit_call import FitCall
 from tuner.training.progress import TrainingRun, refuse_nan_loss
+from tuner.training.reuse import borrow_or_open
 from tuner.training.variables import current_learning_rate, finalize_weights
 
 
@@ -24,7 +24,7 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
     model, images, plan = run.model, run.data.train, run.plan
     if plan.augmentation and plan.augmentation.mixes:
         accept_soft_targets(model)
-    program = open_epoch_program(model, run.data, plan, class_weight=call.class_weight)
+    program = borrow_or_open(model, run.data, plan, class_weight=call.class_weight)
     callbacks = keras.callbacks.CallbackList(
         list(call.callbacks),
         add_history=True,

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optuna.trial import TrialState
+
 from tuner.errors import TunerError
-from tuner.studies.reading import load_study
+from tuner.studies.lifecycle import find_study
 from tuner.studies.sections import SearchSection
 from tuner.studies.storage import Storage
 from tuner.workers.bridge import DeclaredParameter
@@ -57,10 +59,16 @@ def _encode_baseline(baseline: Mapping[str, Any], declared: Sequence[DeclaredPar
 def _best_of(
     storage: Storage, name: str, n_trials: int, declared: Sequence[DeclaredParameter]
 ) -> list[Mapping[str, Any]]:
-    complete = [trial for trial in load_study(storage, name).trials if trial.state == "complete"]
-    best = sorted(complete, key=lambda trial: -(trial.score or 0.0))[:n_trials]
-    # What one space has and the other lacks is left out, and values outside a range are drawn anew.
-    trials = [values for trial in best if (values := _encode(trial.hyperparameters, declared))]
+    complete = storage.optuna.get_all_trials(
+        find_study(storage, name).optuna_study_id, deepcopy=False, states=(TrialState.COMPLETE,)
+    )
+    accepts = {parameter.optuna_name: parameter.optuna_accepts for parameter in declared}
+    trials: list[Mapping[str, Any]] = []
+    for trial in sorted(complete, key=lambda trial: -(trial.value or 0.0))[:n_trials]:
+        # A name that was not found by building models may be asked all the same, behind a plain `if`.
+        values = {name: value for name, value in trial.params.items() if name not in accepts or accepts[name](value)}
+        if values.keys() & accepts.keys():
+            trials.append(values)
     if not trials:
         raise NothingToStartFromError(
             f"Received search.warm_start = {name!r}, of whose {len(complete)} complete trials none has a "

@@ -88,6 +88,8 @@ class DeclaredParameter:
     optuna_default: Any
     #: From one of KerasTuner's values to Optuna's answer; None for what is not among the parameter's values.
     optuna_answer: Callable[[Any], Any]
+    #: Whether Optuna could give this answer.
+    optuna_accepts: Callable[[Any], bool]
 
 
 def declared_parameters(
@@ -120,6 +122,7 @@ def declared_parameters(
             optuna_values=_finite_values(question),
             optuna_default=question.encode(parameter.default),
             optuna_answer=partial(_find_answer, question),
+            optuna_accepts=partial(_accepts, question),
         )
         for parameter, question in ((parameter, _question(parameter)) for parameter in asked)
     )
@@ -138,15 +141,21 @@ class _Question:
 
 
 def _find_answer(question: _Question, value: Any) -> Any:
-    asked = question.distribution
-    if isinstance(asked, CategoricalDistribution):
-        # 1 and True are equal in Python, and different choices.
-        return value if any(value == choice and type(value) is type(choice) for choice in asked.choices) else None
+    if isinstance(question.distribution, CategoricalDistribution):
+        return next((choice for choice in question.distribution.choices if choice == value), None)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     answer = question.encode(value)
-    is_exact = math.isclose(question.decode(answer), value, rel_tol=1e-9)
-    return answer if is_exact and asked._contains(asked.to_internal_repr(answer)) else None  # noqa: SLF001 - Optuna has no public way to ask
+    is_exact = _accepts(question, answer) and math.isclose(question.decode(answer), value, rel_tol=1e-9)
+    return answer if is_exact else None
+
+
+def _accepts(question: _Question, answer: Any) -> bool:
+    asked = question.distribution
+    if isinstance(asked, CategoricalDistribution):
+        return answer in asked.choices
+    is_number = isinstance(answer, int | float) and not isinstance(answer, bool)
+    return is_number and asked._contains(float(answer))  # noqa: SLF001 - Optuna has no public way to ask
 
 
 def _question(parameter: Any) -> _Question:

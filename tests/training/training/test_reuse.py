@@ -1,0 +1,171 @@
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from small_models import build_cnn
+
+from tuner.artifacts import ArtifactStore
+from tuner.training import reuse
+from tuner.training.annealing import Annealing
+from tuner.training.augmentation import Augmentation
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.run import train
+from tuner.training.session import release_memory, seed_everything
+from tuner.training.variables import read_variable
+
+PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[keras.Model]]:
+    """The models for which programs were compiled, in their order; there were none before."""
+    models: list[keras.Model] = []
+    open_program = reuse.open_epoch_program
+
+    def open_and_note(model: keras.Model, *arguments: Any, **options: Any) -> Any:
+        models.append(model)
+        return open_program(model, *arguments, **options)
+
+    monkeypatch.setattr(reuse, "_last", None)
+    monkeypatch.setattr(reuse, "open_epoch_program", open_and_note)
+    return models
+
+
+def run(
+    data: TrainingData, plan: TrainingPlan = PLAN, *, rate: float = 0.01, seed: int = 0, **options: Any
+) -> tuple[keras.Model, list[Any]]:
+    """Train a cnn with dropout as a fresh trial would; return it and its curve."""
+    release_memory()
+    seed_everything(seed)
+    model = build_cnn(dropout=options.pop("dropout", 0.3), optimizer=keras.optimizers.Adam(rate))
+    history = train(model, data, plan, on_epoch=options.pop("on_epoch", lambda _: None), **options)
+    return model, [{**asdict(result), "duration_s": None} for result in history.epochs]
+
+
+def test_another_learning_rate_and_seed_borrow_the_programs_and_train_as_with_their_own(
+    digits: TrainingData, compiled: list[keras.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(digits)
+    model, curve = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
+    n_compiled = len(compiled)
+
+    monkeypatch.setattr(reuse, "_last", None)
+    alone, expected = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
+
+    assert n_compiled == 1
+    assert curve == expected
+    for variable, own in zip(model.variables, alone.variables, strict=True):
+        np.testing.assert_array_equal(read_variable(variable), read_variable(own))
+
+
+def test_the_lender_keeps_its_own_weights(digits: TrainingData, compiled: list[keras.Model]) -> None:
+    lender, _ = run(digits)
+    before = [read_variable(variable) for variable in lender.variables]
+
+    run(digits, rate=0.003, seed=5)
+
+    assert len(compiled) == 1
+    for variable, old in zip(lender.variables, before, strict=True):
+        np.testing.assert_array_equal(read_variable(variable), old)
+
+
+def test_a_borrower_resumes_from_its_checkpoint(
+    digits: TrainingData, compiled: list[keras.Model], tmp_path: Path
+) -> None:
+    class DeadError(Exception):
+        pass
+
+    def die(result: EpochResult) -> None:
+        del result
+        raise DeadError
+
+    run(digits)
+    _, expected = run(digits, seed=5)
+
+    with pytest.raises(DeadError):
+        run(digits, seed=5, on_epoch=die, checkpoint=Checkpoint(ArtifactStore(str(tmp_path)), "run"))
+    _, resumed = run(digits, seed=5, checkpoint=Checkpoint(ArtifactStore(str(tmp_path)), "run"))
+
+    assert resumed == expected
+    assert len(compiled) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: run(data, dropout=0.2),
+        lambda data: run(data, replace(PLAN, batch_size=32)),
+        lambda data: run(data, replace(PLAN, augmentation=Augmentation(rotation=10))),
+        lambda data: run(data, replace(PLAN, annealing=Annealing(rule="cosine"))),
+        lambda data: run(TrainingData(train=data.train.take(np.arange(200)), validation=data.validation)),
+    ],
+    ids=["dropout", "batch size", "augmentation", "annealing", "images"],
+)
+def test_what_is_part_of_a_program_is_compiled_anew(
+    digits: TrainingData, compiled: list[keras.Model], change: Callable[[TrainingData], object]
+) -> None:
+    run(digits)
+
+    change(digits)
+
+    assert len(compiled) == 2
+
+
+class OwnLayer(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        return 2 * inputs
+
+
+def with_own_layer() -> keras.Model:
+    layers = [keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), OwnLayer(), keras.layers.Dense(10, "softmax")]
+    return keras.Sequential(layers)
+
+
+class OwnModel(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers_in_turn = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+
+    def call(self, inputs: Any) -> Any:
+        for layer in self._layers_in_turn:
+            inputs = layer(inputs)
+        return inputs
+
+
+def with_own_activation() -> keras.Model:
+    layers = [keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, lambda x: abs(x) + 0.1)]
+    return keras.Sequential(layers)
+
+
+@pytest.mark.parametrize("build", [with_own_layer, OwnModel, with_own_activation])
+def test_what_a_person_wrote_himself_is_always_compiled_anew(
+    digits: TrainingData, compiled: list[keras.Model], build: Callable[[], keras.Model]
+) -> None:
+    for _ in range(2):
+        release_memory()
+        seed_everything(0)
+        model = build()
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        train(model, digits, PLAN, on_epoch=lambda _: None)
+
+    assert len(compiled) == 2
+
+
+def test_an_own_loss_is_always_compiled_anew(digits: TrainingData, compiled: list[keras.Model]) -> None:
+    def own_sparse_loss(y_true: Any, y_pred: Any) -> Any:
+        return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+    for _ in range(2):
+        release_memory()
+        seed_everything(0)
+        model = build_cnn()
+        model.compile("adam", own_sparse_loss, metrics=["accuracy"])
+        train(model, digits, PLAN, on_epoch=lambda _: None)
+
+    assert len(compiled) == 2
