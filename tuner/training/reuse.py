@@ -3,6 +3,7 @@
 A search of the learning rate alone, or the repeats of a final, trains one architecture again and again.
 """
 
+import gc
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +83,14 @@ def borrow_or_open(
             class_weight=class_weight,
         )
     return program
+
+
+def forget_programs() -> None:
+    """Give back the memory that the last model, its programs and their images take."""
+    global _last  # noqa: PLW0603 - as above
+    _last = None
+    # They refer to each other.
+    gc.collect()
 
 
 class _Borrowed:

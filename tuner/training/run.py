@@ -26,6 +26,7 @@ from tuner.training.keras_loop import (
 )
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.progress import OnEpoch, TrainingRun
+from tuner.training.reuse import forget_programs
 from tuner.training.variables import build_variables, finalize_weights, separate_average
 
 logger = logging.getLogger("tuner.training")
@@ -80,7 +81,7 @@ def train(
         run = TrainingRun(model, data, plan, on_epoch=on_epoch, checkpoint=checkpoint)
         if hypermodel_fit is not None:
             _train_with_hypermodel(run, hypermodel_fit, hyperparameters)
-        elif reason := why_not_whole_epochs(model, data):
+        elif reason := _why_not_whole_epochs(run):
             logger.info("Training with Keras' own loop: %s.", reason)
             _train_with_keras(run)
         else:
@@ -100,6 +101,15 @@ def _stored(checkpoint: Checkpoint | None) -> Iterator[None]:
             _flush(checkpoint)
         raise
     _flush(checkpoint)
+
+
+def _why_not_whole_epochs(run: TrainingRun) -> str:
+    reason = why_not_whole_epochs(run.model, run.data)
+    if reason:
+        # It may be the memory that the last model's programs hold; and Keras' own loop has no use for them.
+        forget_programs()
+        reason = why_not_whole_epochs(run.model, run.data)
+    return reason
 
 
 def _flush(checkpoint: Checkpoint | None) -> None:
@@ -140,7 +150,7 @@ def _train_with_hypermodel(run: TrainingRun, hypermodel_fit: Callable[..., Any],
         nonlocal n_calls
         n_calls += 1
         reason = "it calls model.fit again" if n_calls > 1 else why_not_handed_on(arguments, handed)
-        if reason := reason or why_not_whole_epochs(model, run.data):
+        if reason := reason or _why_not_whole_epochs(run):
             logger.info("Training with the HyperModel's own fit and Keras' own loop: %s.", reason)
             return fit(**{name: value for name, value in arguments.items() if name != "self"})
         call = read_fit_call(arguments, handed)

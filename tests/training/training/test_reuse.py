@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from small_models import build_cnn
 
 from tuner.artifacts import ArtifactStore
-from tuner.training import reuse
+from tuner.training import epoch_programs, reuse
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
@@ -168,4 +169,20 @@ def test_an_own_loss_is_always_compiled_anew(digits: TrainingData, compiled: lis
         model.compile("adam", own_sparse_loss, metrics=["accuracy"])
         train(model, digits, PLAN, on_epoch=lambda _: None)
 
+    assert len(compiled) == 2
+
+
+def test_programs_make_room_for_images_that_would_not_fit_beside_them(
+    digits: TrainingData, compiled: list[keras.Model], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(digits)
+    # As on a GPU that the last model's images fill.
+    monkeypatch.setattr(
+        epoch_programs, "free_memory_bytes", lambda: 2**30 if reuse._last is None else digits.train.images.nbytes
+    )
+
+    with caplog.at_level(logging.INFO, logger="tuner.training"):
+        run(digits, dropout=0.2)
+
+    assert "whole-epoch programs" in caplog.text
     assert len(compiled) == 2
