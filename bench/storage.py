@@ -40,6 +40,7 @@ from tuner.studies.trials import close_ended_trials, open_trial
 from tuner.training.history import EpochResult
 from tuner.workers.reporter import PrunedError, Reporter
 
+_MEASUREMENTS = ("growth", "clients", "idle")
 EPOCHS = 9
 #: Hyperparameters of a trial: log floats, like a learning rate's.
 PARAMETERS = [f"x{position}" for position in range(5)]
@@ -47,27 +48,33 @@ DISTRIBUTION = optuna.distributions.FloatDistribution(1e-4, 1.0, log=True)
 
 
 def main() -> None:
-    """Measure one after another and print as it goes."""
+    """Measure one after another and print as it goes; what is not asked for keeps its earlier figures."""
     arguments = parse_arguments()
     sizes, clients, trials = ([20, 200], [1, 2], 8) if arguments.quick else ([100, 1_000, 10_000], [1, 8, 32, 64], 256)
-    result: dict[str, Any] = {"machine": describe_machine(), "epochs": EPOCHS}
-    with running_server() as server:
-        result["growth"] = [measure_growth(server.url(server.create_database()), size) for size in sizes]
-        result["clients"] = [
-            measure_clients(server.url(server.create_database()), side, n, trials)
-            for n in clients
-            for side in ("tuner", "optuna")
-        ]
-        result["idle"] = measure_idle(server.url(server.create_database()), seconds=10 if arguments.quick else 60)
+    path = RESULTS / "storage.json"
+    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    # More connections than by default, for Optuna's own loop keeps several a client.
+    with running_server(max_connections=400) as server:
+        if "growth" in arguments.only:
+            result["growth"] = [measure_growth(server.url(server.create_database()), size) for size in sizes]
+        if "clients" in arguments.only:
+            result["clients"] = [
+                measure_clients(server.url(server.create_database()), side, n, trials)
+                for n in clients
+                for side in ("tuner", "optuna")
+            ]
+        if "idle" in arguments.only:
+            result["idle"] = measure_idle(server.url(server.create_database()), seconds=10 if arguments.quick else 60)
     if arguments.quick:
         return
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "storage.json").write_text(json.dumps(result, indent=2) + "\n")
+    path.write_text(json.dumps({**result, "machine": describe_machine(), "epochs": EPOCHS}, indent=2) + "\n")
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="What the database costs.")
+    parser.add_argument("--only", nargs="+", choices=_MEASUREMENTS, default=list(_MEASUREMENTS))
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
     return parser.parse_args()
 

@@ -30,7 +30,6 @@ _OPTIONS = {
     "full_page_writes": "off",
     "synchronous_commit": "on",
     "shared_buffers": "32MB",
-    "max_connections": "100",
     "log_min_messages": "warning",
 }
 
@@ -41,11 +40,12 @@ class PostgresServer:
     A daemonised server could not be started again by the same parent after kill -9, and would outlive it.
     """
 
-    def __init__(self, binaries: Path, folder: Path, *, user: str | None) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, user: str | None, max_connections: int) -> None:
         self.port = _free_port()
         self._binaries = binaries
         self._folder = folder
         self._user = user
+        self._options = {**_OPTIONS, "max_connections": str(max_connections)}
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count()
 
@@ -65,7 +65,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, also after `stop` or `kill`, and wait until it answers."""
-        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
         command = [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), "-k", self._folder, *options]
         with self._log.open("ab") as log:
             # In a session of its own, so that Ctrl-C reaches pytest alone, whose fixture then stops the server.
@@ -160,7 +160,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
+def running_server(*, max_connections: int = 100) -> Iterator[PostgresServer]:
     """Start a server and remove it with its data at the end, also after a failure or Ctrl-C."""
     user = _unprivileged_user()
     # Not pytest's folder: it is closed to other users, and too long a path for a socket.
@@ -168,7 +168,7 @@ def running_server() -> Iterator[PostgresServer]:
     try:
         if user:
             shutil.chown(folder, user)
-        server = PostgresServer(find_binaries(), folder, user=user)
+        server = PostgresServer(find_binaries(), folder, user=user, max_connections=max_connections)
         server.initialize()
         try:
             server.start()
