@@ -140,7 +140,7 @@ def _train_synthetically(epoch_s: float) -> None:
         (tuner.training.run, "why_not_whole_epochs", lambda _model, _data: ""),
         (
             tuner.training.epoch_loop,
-            "open_epoch_program",
+            "borrow_or_open",
             lambda model, _data, plan, **_: synthetic.Program(model, seed=plan.seed, epoch_s=epoch_s),
         ),
         (tuner.training.checkpoint, "read_variable", lambda variable: variable.value.copy()),
