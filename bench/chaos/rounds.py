@@ -134,13 +134,14 @@ class _Round:
         self._random = np.random.default_rng(settings.seed)
         faults = plan_faults(self._random, kills=settings.kills, restarts=settings.restarts, lease_s=settings.lease_s)
         bringer = FaultBringer(self._journal, self._random, server=self.server, proxy=self.proxy)
-        watch = Watch(self.storage.engine, self._journal, lease_s=settings.lease_s)
+        # By the engine that reads: on SQLite a stopped worker may hold the lock that writers wait for.
+        watch = Watch(self.storage.reader, self._journal, lease_s=settings.lease_s)
         seats = [_Seat() for _ in range(settings.n_workers)]
         deadline = time.monotonic() + _LIMIT_S
         while not all(seat.is_done for seat in seats):
             self.fleet.listen(_TICK_S)
             for seat in seats:
-                self._look_after(seat, faults)
+                self._look_after(seat, seats, faults)
             bringer.undo_due()
             watch.look(calm_s=time.monotonic() - max(self._last_disturbance, self._oldest_start(seats)))
             self._bring_due(faults, bringer, seats, watch.n_ended / settings.trials)
@@ -149,28 +150,33 @@ class _Round:
                 break
         bringer.undo_all()
 
+    @property
+    def _locking(self) -> set[str]:
+        """The faults that may leave SQLite locked: for all others it is away then."""
+        return {"stop"} if self.settings.sqlite else set()
+
     def _oldest_start(self, seats: Sequence[_Seat]) -> float:
         """Return since when there has been a worker that can reap: it must have been in contact for a lease itself."""
         workers = [seat.worker for seat in seats if seat.worker is not None and not seat.worker.is_stopped]
         registered = [entry.at for worker in workers for entry in worker.entries if entry.event == "registered"]
         return min(registered, default=time.monotonic())
 
-    def _look_after(self, seat: _Seat, faults: list[Fault]) -> None:
+    def _look_after(self, seat: _Seat, seats: Sequence[_Seat], faults: list[Fault]) -> None:
         worker = seat.worker
         if worker is not None and worker.status is not None:
             self._journal.note("exit", worker=worker.id, status=worker.status)
-            self._mourn(worker, faults)
+            self._mourn(worker, faults, is_locked=bool(self._locking) and any(_is_stopped(seat) for seat in seats))
             seat.is_done = worker.status == 0
             seat.worker, seat.start_at = None, time.monotonic() + float(self._random.uniform(0.0, 0.5))
         if seat.worker is None and not seat.is_done and time.monotonic() >= seat.start_at:
             seat.worker = self.fleet.start(self.surroundings)
 
-    def _mourn(self, worker: Worker, faults: list[Fault]) -> None:
+    def _mourn(self, worker: Worker, faults: list[Fault], *, is_locked: bool) -> None:
         point = worker.doom_file.read_text() if worker.doom_file.exists() else ""
         if point and not count_events(worker.entries, "doomed"):
             # It died of something else, or is done: another one takes its place.
             faults.insert(0, Fault(kind="point", point=point, due=0.0))
-        if worker.status == -signal.SIGKILL and self._random.random() < _KNOWN_DEAD:
+        if worker.status == -signal.SIGKILL and self._random.random() < _KNOWN_DEAD and not is_locked:
             try:
                 release_owned(self.storage, worker.id)
             except STORAGE_ERRORS:
@@ -181,9 +187,13 @@ class _Round:
         for fault in [fault for fault in faults if fault.due <= progress]:
             if bringer.bring(fault, workers):
                 faults.remove(fault)
-                if fault.kind in {"restart", "crash", "cut", "stall", "swallow"}:
+                if fault.kind in {"restart", "crash", "cut", "stall", "swallow"} | self._locking:
                     self._last_disturbance = time.monotonic() + fault.duration_s
                 return
+
+
+def _is_stopped(seat: _Seat) -> bool:
+    return seat.worker is not None and seat.worker.is_stopped
 
 
 def _verdict(evidence: Evidence, duration_s: float) -> Verdict:
