@@ -26,8 +26,7 @@ def wait_for_an_epoch(folder: Path) -> None:
     pytest.fail("no epoch within two minutes")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("command", ["worker", "workers"])
+@pytest.mark.parametrize(("command", "number"), [("worker", signal.SIGINT), ("workers", signal.SIGTERM)])
 def test_a_signal_frees_the_slot_and_the_trial_goes_on_later(
     run: Run, create_tiny: Callable[..., None], folder: Path, command: str, number: signal.Signals
 ) -> None:
@@ -81,13 +80,12 @@ def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(
     few = ["--set", "search.trials=1", "--set", "search.epochs=120", "--pruner", "none", "--set", "finals.top=0"]
     for name in ("calm", "disturbed"):
         create_tiny("--name", name, *few)
-    run("worker", "calm", "--until-done")
     worker = start(folder, "worker", "disturbed")
     wait_for_an_epoch(folder)
     worker.send_signal(signal.SIGINT)
     worker.communicate(timeout=30)
 
-    run("worker", "disturbed", "--until-done")
+    run("worker", "calm", "disturbed", "--until-done")
 
     curves = []
     for name in ("calm", "disturbed"):
