@@ -15,9 +15,11 @@ help: ## List the targets
 demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; ends with the report's path
 	$(BIN)/tuner run studies/digits.toml
 
-# Files in their order, which has the long ones first.
+# One process more than cores, because many tests wait, and 9 at most, as each holds a gigabyte; files in their order,
+# which has the long ones first.
 test: $(VENV)/dev ## Run all tests, against a real Postgres
-	TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
+	cores=$$(nproc); TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=$$((cores < 8 ? cores + 1 : 9)) \
+		--dist=loadfile --no-loadscope-reorder
 
 test-compose: $(VENV)/dev ## Build the images and run them, with kills, on an engine of its own (root on Debian) or DOCKER_HOST's
 	$(BIN)/pytest tests/compose -m compose --capture=no

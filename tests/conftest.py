@@ -8,6 +8,10 @@ from typing import Any
 
 # Before anything imports TensorFlow: its start-up lines would fill the output of failing tests.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# The cores are taken by other tests: idle threads of TensorFlow's would only turn around waiting for work.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from postgres import PostgresServer, running_server
