@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.declaring import declare_hyperparameters
 from tuner.spaces.space import Space
-
-#: Axes of a dense layer's weights, of which no other layer than a convolution has more.
-_DENSE_RANK = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +60,6 @@ def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
             for parameter in declare_hyperparameters(space, images)
         ),
     )
-
-
-def describe_layers(space: Space, images: ImageFormat) -> str:
-    """Say what the space's default model is made of: `convolutional` or `dense`."""
-    model = space.build(keras_tuner.HyperParameters(), images)
-    if not model.built:
-        model(keras.ops.zeros((1, *images.shape)))
-    return "convolutional" if any(len(weight.shape) > _DENSE_RANK for weight in model.weights) else "dense"
 
 
 def describe_range(parameter: Any) -> str:

@@ -44,22 +44,16 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
     # Only now: it takes seconds, for which nobody wants to wait before he reads of a slip of the pen.
     load_backend()
-    from tuner.spaces.describing import describe_layers
     from tuner.workers.beginnings import first_trials
     from tuner.workers.bridge import declared_parameters
 
-    space = open_space(definition.space)
-    declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
+    declared = declared_parameters(open_space(definition.space), images.image_format, fixed=definition.fixed)
     _check_grid(definition.search, declared)
     return insert_study(
         storage,
         definition,
         class_names=images.class_names,
-        provenance={
-            **recorded_versions(),
-            "data_sha256": images.content_hash(),
-            "layers": describe_layers(space, images.image_format),
-        },
+        provenance={**recorded_versions(), "data_sha256": images.content_hash()},
         first_trials=first_trials(storage, definition.search, declared),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tuner.settings import Settings
-from tuner.studies.lifecycle import Study, find_studies
+from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
@@ -40,8 +40,8 @@ def run_pool(
         TunerError: A study is unknown or the machine has no such share.
     """
     with open_storage(settings.storage) as storage:
-        found = find_studies(storage, studies)
-        shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device, dense=_are_dense(found))
+        find_studies(storage, studies)
+        shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
         measures = per_gpu is None and n_workers is None and shares[0].device != "cpu"
         crowd = Crowd(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s)
@@ -102,10 +102,6 @@ def _ask(call: Callable[[], T]) -> T | None:
     except STORAGE_ERRORS as error:
         _log.debug("left for later: %s", error)
         return None
-
-
-def _are_dense(studies: Sequence[Study]) -> bool:
-    return bool(studies) and all(study.provenance.get("layers") == "dense" for study in studies)
 
 
 def _command(studies: Sequence[str], *, until_done: bool, max_slots: int) -> list[str]:

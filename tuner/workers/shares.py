@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import psutil
+
 from tuner.errors import TunerError
 from tuner.workers.gpus import Gpu, list_gpus
 
-#: A convolution's kernels gain little beyond so many threads, see `docs/experiments.md`.
-_CONVOLUTION_THREADS = 4
+#: Memory that a worker is given where the machine decides how many there are: the frameworks alone take 0.9 GB.
+_BYTES_PER_WORKER = 2 * 2**30
 
 
 class NoSuchShareError(TunerError):
@@ -30,17 +32,15 @@ class DeviceShare:
     cores: Sequence[int] = ()
 
 
-def divide_machine(
-    n_workers: int | None, *, per_gpu: int = 1, device: str = "auto", dense: bool = False
-) -> list[DeviceShare]:
+def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "auto") -> list[DeviceShare]:
     """Return one share for each worker.
 
     Args:
-        n_workers: How many; None lets the machine decide: `per_gpu` for each GPU, and without a GPU one for each core
-            for dense networks, one for four cores for others.
+        n_workers: How many; None lets the machine decide: `per_gpu` for each GPU, and without a GPU one for each core,
+            as memory allows. Two workers of one thread train 1.4 to 2.2 times as many images as one of two threads,
+            see `docs/benchmarks.md`.
         per_gpu: Workers that share a GPU.
         device: `cpu`, `gpu:N` or `auto`, which takes the GPUs if there are any.
-        dense: Whether all studies search dense networks, which train best on one thread each.
 
     Raises:
         NoSuchShareError: The device is not there.
@@ -61,7 +61,7 @@ def divide_machine(
     if chosen:
         n = n_workers or len(chosen) * per_gpu
         return [_gpu_share(chosen[position % len(chosen)], gpus, per_gpu) for position in range(n)]
-    return _cpu_shares(n_workers, dense=dense)
+    return _cpu_shares(n_workers)
 
 
 def take_share(share: DeviceShare) -> None:
@@ -81,9 +81,10 @@ def _gpu_share(index: int, gpus: Sequence[Gpu], per_gpu: int) -> DeviceShare:
     )
 
 
-def _cpu_shares(n_workers: int | None, *, dense: bool) -> list[DeviceShare]:
+def _cpu_shares(n_workers: int | None) -> list[DeviceShare]:
     cores = sorted(os.sched_getaffinity(0))
-    n = n_workers or (len(cores) if dense else max(1, len(cores) // _CONVOLUTION_THREADS))
+    n_fitting = psutil.virtual_memory().available // _BYTES_PER_WORKER
+    n = n_workers or max(1, min(len(cores), n_fitting))
     n_threads = max(1, len(cores) // n)
     environment = {
         "CUDA_VISIBLE_DEVICES": "",

@@ -2,17 +2,14 @@ import json
 import subprocess
 import sys
 
-import keras
-import keras_tuner
 import pytest
 from typer.testing import CliRunner
 
 from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.declaring import declare_hyperparameters
-from tuner.spaces.describing import describe_layers, describe_space
+from tuner.spaces.describing import describe_space
 from tuner.spaces.registry import SPACES, open_space
-from tuner.spaces.space import Space
 
 
 def test_a_description_tells_range_default_condition_and_reason(digits: ImageFormat) -> None:
@@ -77,23 +74,3 @@ def _defaults() -> object:
     from tuner.spaces.registry import fixed_hyperparameters
 
     return fixed_hyperparameters({})
-
-
-def _build_unbuilt(hp: keras_tuner.HyperParameters, _: ImageFormat) -> keras.Model:
-    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(hp.Int("units", 4, 8))])
-    model.compile("adam", "mse")
-    return model
-
-
-@pytest.mark.parametrize(
-    ("space", "layers"),
-    [
-        (open_space("mlp"), "dense"),
-        (open_space("cnn"), "convolutional"),
-        (open_space("resnet"), "convolutional"),
-        (Space(name="own", description="", build=_build_unbuilt, help={}), "dense"),
-    ],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_what_a_space_is_made_of_is_known(space: Space, layers: str, digits: ImageFormat) -> None:
-    assert describe_layers(space, digits) == layers
