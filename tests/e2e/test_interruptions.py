@@ -26,7 +26,8 @@ def wait_for_an_epoch(folder: Path) -> None:
     pytest.fail("no epoch within two minutes")
 
 
-@pytest.mark.parametrize(("command", "number"), [("worker", signal.SIGINT), ("workers", signal.SIGTERM)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["worker", "workers"])
 def test_a_signal_frees_the_slot_and_the_trial_goes_on_later(
     run: Run, create_tiny: Callable[..., None], folder: Path, command: str, number: signal.Signals
 ) -> None:

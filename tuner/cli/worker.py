@@ -37,9 +37,10 @@ def worker(
 
     if worker_id is None:
         # A pool has settled this for its workers.
-        with open_storage(settings.storage, patience_s=PATIENCE_S) as opened:
+        if studies:
             # The frameworks take seconds to import; nobody wants to wait for them to read of a slip of the pen.
-            find_studies(opened, studies or [])
+            with open_storage(settings.storage, patience_s=PATIENCE_S) as opened:
+                find_studies(opened, studies)
         share = divide_machine(1, device=device)[0]
         take_share(share)
         device = share.device

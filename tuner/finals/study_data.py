@@ -1,6 +1,6 @@
 """The images that a study's jobs train on: read and divided once a machine, mapped once a process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class _Division:
     #: None: nothing is held out.
     validation_fraction: float | None
     #: None: all that are not held out.
-    train_images: int | None = None
+    train_images: int | None
 
     @property
     def key(self) -> str:
@@ -78,17 +78,7 @@ def load_search_data(definition: StudyDefinition, *, data_sha256: str, places: D
     Raises:
         DataUnavailableError: The files are missing, broken or not those that the study was created with.
     """
-    return _load(
-        _Division(
-            dataset=definition.dataset,
-            resize=definition.data.resize,
-            data_sha256=data_sha256,
-            seed=definition.seed,
-            validation_fraction=definition.data.validation_fraction,
-            train_images=definition.search.train_images,
-        ),
-        places,
-    )
+    return _load(_divide(definition, data_sha256), places)
 
 
 def load_final_data(definition: StudyDefinition, *, data_sha256: str, places: DataPlaces) -> TrainingData:
@@ -97,16 +87,21 @@ def load_final_data(definition: StudyDefinition, *, data_sha256: str, places: Da
     Raises:
         DataUnavailableError: The files are missing, broken or not those that the study was created with.
     """
-    is_divided = definition.finals.train_on == "train"
-    return _load(
-        _Division(
-            dataset=definition.dataset,
-            resize=definition.data.resize,
-            data_sha256=data_sha256,
-            seed=definition.seed,
-            validation_fraction=definition.data.validation_fraction if is_divided else None,
-        ),
-        places,
+    division = replace(_divide(definition, data_sha256), train_images=None)
+    if definition.finals.train_on == "train+validation":
+        division = replace(division, validation_fraction=None)
+    return _load(division, places)
+
+
+def _divide(definition: StudyDefinition, data_sha256: str) -> _Division:
+    """Return how the search divides the images."""
+    return _Division(
+        dataset=definition.dataset,
+        resize=definition.data.resize,
+        data_sha256=data_sha256,
+        seed=definition.seed,
+        validation_fraction=definition.data.validation_fraction,
+        train_images=definition.search.train_images,
     )
 
 

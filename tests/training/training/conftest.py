@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.plan import TrainingData
+from tuner.training.reuse import forget_programs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,6 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_session() -> None:
+    # Else a test would train by programs that another one has compiled.
+    forget_programs()
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
 

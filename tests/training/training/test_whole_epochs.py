@@ -14,6 +14,7 @@ from tuner.training.epoch_draws import draw_epoch
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
+from tuner.training.reuse import forget_programs
 from tuner.training.run import train
 from tuner.training.variables import read_variable
 
@@ -187,6 +188,7 @@ def test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps(
         return [(r.loss, r.val_loss) for r in train(build_cnn(dropout=0.2), digits, plan, on_epoch=ignore).epochs]
 
     single = run()
+    forget_programs()
     monkeypatch.setattr(jax_epochs, "platform_of", lambda _: "gpu")
 
     np.testing.assert_allclose(run(), single, rtol=1e-3)
