@@ -79,7 +79,7 @@ def main() -> None:
             print(f"{name:8}{kind:10}{len(data):8}{wall[kind]:9.3f}{wall[kind] / wall['none']:7.2f}", end="")
             print(f"{cpu[kind] / cpu['none']:22.2f}", flush=True)
     if arguments.out:
-        conditions = describe_conditions(arguments.rounds, arguments.epochs)
+        conditions = {**describe_conditions(arguments.rounds), "measured_epochs_per_round": arguments.epochs}
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps({**conditions, "batch_size": arguments.batch_size, "rows": rows}) + "\n")
 

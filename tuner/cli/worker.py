@@ -16,7 +16,11 @@ def worker(
     device: DeviceOption = "auto",
     until_done: UntilDoneOption = False,
     max_slots: Annotated[
-        int | None, typer.Option(min=1, help="End with status 75 after so many trials or jobs; never without.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="End with status 75 after so many trials or jobs, sooner if memory has grown; never without.",
+        ),
     ] = None,
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     storage: StorageOption = None,
@@ -32,7 +36,8 @@ def worker(
     from tuner.studies.lifecycle import find_studies
     from tuner.studies.storage import open_storage
     from tuner.training.backend import load_backend
-    from tuner.workers.processes import MAX_SLOTS, PATIENCE_S
+    from tuner.workers.lifetime import MAX_SLOTS
+    from tuner.workers.processes import PATIENCE_S
     from tuner.workers.shares import divide_machine, take_share
 
     if worker_id is None:

@@ -24,7 +24,11 @@ def workers(
     device: DeviceOption = "auto",
     until_done: UntilDoneOption = False,
     max_slots: Annotated[
-        int | None, typer.Option(min=1, help="Replace a worker process after so many trials or jobs; 40 without.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Replace a worker process after so many trials or jobs; 40, or as memory grows, without.",
+        ),
     ] = None,
     storage: StorageOption = None,
 ) -> None:

@@ -58,6 +58,18 @@ class EpochDraws(NamedTuple):
     #: float32, shape (steps,): assigned to the optimizer before each step; None leaves the optimizer alone.
     learning_rates: Any
 
+    def split(self, batch_size: int) -> "tuple[EpochDraws, EpochDraws | None]":
+        """Return the draws of the full batches, and of the partial one if there is one."""
+        n_full = len(self.order) // batch_size
+        n_in_full = n_full * batch_size
+
+        def part(rows: slice, steps: slice) -> EpochDraws:
+            rates = None if self.learning_rates is None else self.learning_rates[steps]
+            return EpochDraws(self.order[rows], self.images.part(rows), rates)
+
+        full = part(slice(n_in_full), slice(n_full))
+        return full, part(slice(n_in_full, None), slice(n_full, None)) if n_in_full < len(self.order) else None
+
 
 def draw_epoch(
     plan: TrainingPlan,

@@ -1,8 +1,4 @@
-"""Whole epochs as `jax.lax.scan` over Keras' stateless steps; on a CPU the same steps one by one.
-
-XLA has no fast convolutions inside a CPU loop: two steps of a small convolutional net took 12 s scanned and 1 s called
-one by one, while a dense net gains nothing from the scan there (JAX 0.10, see `docs/experiments.md`).
-"""
+"""Whole epochs as `jax.lax.scan` over Keras' stateless steps; on a CPU most models take the same steps one by one."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -28,6 +24,7 @@ class JaxEpochs:
         augmenter: Augmenter,
         batch_size: int,
         validation_batch_size: int,
+        fused: bool,
     ) -> None:
         self._model, self._augmenter = model, augmenter
         self._train, self._validation = jax.device_put(train), validation
@@ -35,7 +32,7 @@ class JaxEpochs:
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
-        if platform_of(self._train[0]) == "cpu":
+        if platform_of(self._train[0]) == "cpu" and not fused:
             self._scan = _call_each
             self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
         else:
@@ -71,13 +68,12 @@ class JaxEpochs:
         def step(state: Any, batch: EpochDraws) -> Any:
             return self._train_step(state, data, batch)
 
-        # Rates have one row a step, everything else one row an image.
-        rates, n_images = draws.learning_rates, len(data[0])
-        full, rest = _split_batches(draws._replace(learning_rates=None), n_images, self._batch_size)
-        n_full = n_images // self._batch_size
-        state = self._scan(step, state, full._replace(learning_rates=None if rates is None else rates[:n_full]))
+        full, rest = draws.split(self._batch_size)
+        order, images = _fold((full.order, full.images), self._batch_size)
+        state = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
         if rest is not None:
-            state = step(state, rest._replace(learning_rates=None if rates is None else rates[n_full]))
+            rates = rest.learning_rates
+            state = step(state, rest._replace(learning_rates=None if rates is None else rates[0]))
         return state
 
     def _take_train_step(self, state: Any, data: tuple[Any, ...], batch: EpochDraws) -> Any:
@@ -94,11 +90,13 @@ class JaxEpochs:
         return trainable, non_trainable, [*optimizer[:index], rate, *optimizer[index + 1 :]], metrics
 
     def _run_validation(self, state: Any, data: tuple[Any, Any]) -> Any:
-        full, rest = _split_batches(data, len(data[0]), self._validation_batch_size)
-        state = self._scan(self._validation_step, state, full)
-        return state if rest is None else self._validation_step(state, rest)
+        size = self._validation_batch_size
+        n, n_in_full = len(data[0]), len(data[0]) // size * size
+        full, rest = (tuple(array[rows] for array in data) for rows in (slice(n_in_full), slice(n_in_full, None)))
+        state = self._scan(self._validation_step, state, _fold(full, size))
+        return self._validation_step(state, rest) if n_in_full < n else state
 
-    def _take_validation_step(self, state: Any, batch: tuple[Any, Any]) -> Any:
+    def _take_validation_step(self, state: Any, batch: tuple[Any, ...]) -> Any:
         images, targets = batch
         _, state = self._model.test_step(state, (scale(images), targets))
         return state
@@ -121,11 +119,9 @@ def _call_each(step: Callable[[Any, Any], Any], state: Any, batches: Any) -> Any
     return state
 
 
-def _split_batches(arrays: Any, n: int, size: int) -> tuple[Any, Any | None]:
-    """Fold the first axis into (batches, size); what is left over comes second, or None."""
-    n_full = n // size * size
-    full = jax.tree.map(lambda array: array[:n_full].reshape(-1, size, *array.shape[1:]), arrays)
-    return full, jax.tree.map(lambda array: array[n_full:], arrays) if n_full < n else None
+def _fold(arrays: Any, size: int) -> Any:
+    """Fold the first axis into (batches, size)."""
+    return jax.tree.map(lambda array: array.reshape(-1, size, *array.shape[1:]), arrays)
 
 
 def _learning_rate_index(model: keras.Model) -> int:

@@ -4,8 +4,6 @@ A search of the learning rate alone, or the repeats of a final, trains one archi
 """
 
 import gc
-import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,8 +13,10 @@ import keras
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.augmentation import Augmentation
+from tuner.training.description import describe_model
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.epoch_programs import EpochProgram, open_epoch_program
+from tuner.training.fusing import is_faster_fused
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.variables import state_variables
 
@@ -34,10 +34,8 @@ class _Compiled:
     has_learning_rates: bool
     batch_size: int
     class_weight: Mapping[int, float] | None
+    fused: bool
 
-
-#: Types of those of an optimizer's attributes that are no state.
-_SETTINGS = (str, int, float, bool, set, frozenset)
 
 #: The last one; None before the first.
 _last: _Compiled | None = None
@@ -48,11 +46,12 @@ def borrow_or_open(
 ) -> EpochProgram:
     """Return the last model's programs where they are this one's too, else new ones.
 
-    Arguments are those of `open_epoch_program`. Only models of Keras' own parts are compared; what holds anything that
-    a person wrote himself is compiled anew.
+    Arguments are those of `open_epoch_program`. Only models of Keras' own parts are compared, and fused; what holds
+    anything that a person wrote himself is compiled anew, step by step.
     """
     global _last  # noqa: PLW0603 - one model's programs a process, as there is one training run a process
-    configuration = _describe(model)
+    configuration = describe_model(model)
+    fused = configuration != "" and is_faster_fused(model, data, plan)
     last = _last
     if (
         last is not None
@@ -65,11 +64,12 @@ def borrow_or_open(
         and last.has_learning_rates == (plan.annealing is not None)
         and last.batch_size == plan.batch_size
         and last.class_weight == class_weight
+        and last.fused == fused
     ):
         return _Borrowed(last, model)
     # Before the next one takes memory.
     _last = last = None
-    program = open_epoch_program(model, data, plan, class_weight=class_weight)
+    program = open_epoch_program(model, data, plan, class_weight=class_weight, fused=fused)
     if configuration:
         _last = _Compiled(
             model=model,
@@ -81,6 +81,7 @@ def borrow_or_open(
             has_learning_rates=plan.annealing is not None,
             batch_size=plan.batch_size,
             class_weight=class_weight,
+            fused=fused,
         )
     return program
 
@@ -128,46 +129,3 @@ def _take_state(model: keras.Model) -> list[Any]:
 def _put_state(model: keras.Model, state: Sequence[Any]) -> None:
     for variable, value in zip(chain(*state_variables(model)), state, strict=True):
         variable.assign(value)
-
-
-def _describe(model: keras.Model) -> str:
-    """Return all that a program has of a model as constants; empty when some of it cannot be known."""
-    if not _is_keras_module(type(model).__module__):
-        return ""
-    try:
-        with warnings.catch_warnings():
-            # Of lambdas, which cannot be read back; nothing is read back here.
-            warnings.simplefilter("ignore")
-            serialized = keras.saving.serialize_keras_object(model)
-    except (NotImplementedError, TypeError, ValueError):
-        return ""
-    compiled = model.get_compile_config() or {}
-    optimizer = compiled.get("optimizer")
-    if isinstance(optimizer, dict) and not isinstance(optimizer["config"].get("learning_rate"), dict):
-        # A variable of the optimizer's; a schedule is part of the program.
-        optimizer["config"].pop("learning_rate", None)
-    described = {
-        "model": {**serialized, "compile_config": None},
-        "compiled": compiled,
-        "shapes": [(tuple(variable.shape), variable.dtype) for part in state_variables(model) for variable in part],
-        # Beyond its configuration, such as what `exclude_from_weight_decay` was told.
-        "settings": {
-            name: repr(value) for name, value in vars(model.optimizer).items() if isinstance(value, _SETTINGS)
-        },
-    }
-    return json.dumps(described, default=str) if _is_of_keras(described) else ""
-
-
-def _is_of_keras(described: Any) -> bool:
-    if isinstance(described, dict):
-        # A lambda is its byte code, without what it closes over.
-        module, is_lambda = described.get("module"), isinstance(described.get("value"), list | tuple)
-        is_own = is_lambda or (module is not None and not _is_keras_module(module))
-        return not is_own and all(map(_is_of_keras, described.values()))
-    if isinstance(described, list | tuple):
-        return all(map(_is_of_keras, described))
-    return described is None or isinstance(described, str | int | float | bool)
-
-
-def _is_keras_module(name: str) -> bool:
-    return name.partition(".")[0] == "keras"

@@ -17,7 +17,10 @@ _ALIGNMENT = 64
 
 
 class TensorFlowEpochs:
-    """An `EpochProgram`; a partial batch is a shorter slice, so that one traced step does for all."""
+    """An `EpochProgram`; a partial batch is a shorter slice, so that one traced step does for all.
+
+    Where the epoch is fused, XLA compiles the loop over its full batches as one, and a partial batch follows by itself.
+    """
 
     def __init__(
         self,
@@ -28,9 +31,10 @@ class TensorFlowEpochs:
         augmenter: Augmenter,
         batch_size: int,
         validation_batch_size: int,
+        fused: bool,
     ) -> None:
-        self._model = model
-        self._train = _compile(
+        self._model, self._batch_size = model, batch_size
+        run_epoch = partial(
             _run_epoch,
             model=model,
             step_on=_compile_step(model, model.train_step),
@@ -38,18 +42,29 @@ class TensorFlowEpochs:
             augmenter=augmenter,
             batch_size=batch_size,
         )
+        self._train = _compile(run_epoch)
+        self._train_fused = _compile(run_epoch, jit_compile=True) if fused and _is_on_cpu() else None
         self._validate = validation and _compile(
-            _run_validation,
-            step_on=_compile_step(model, model.test_step),
-            data=_to_device(validation),
-            batch_size=validation_batch_size,
+            partial(
+                _run_validation,
+                step_on=_compile_step(model, model.test_step),
+                data=_to_device(validation),
+                batch_size=validation_batch_size,
+            )
         )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
-        return self._run(lambda: self._train(draws))
+        return self._run(lambda: self._train_on(draws))
 
     def validate(self) -> dict[str, float]:
         return self._run(self._validate) if self._validate else {}
+
+    def _train_on(self, draws: EpochDraws) -> None:
+        if self._train_fused is None:
+            return self._train(draws)
+        full, rest = draws.split(self._batch_size)
+        self._train_fused(full)
+        return None if rest is None else self._train(rest)
 
     def _run(self, loop: Callable[[], None]) -> dict[str, float]:
         self._model.reset_metrics()
@@ -67,9 +82,13 @@ def _run_epoch(
     batch_size: int,
 ) -> None:
     images, *others = data
-    for step in tf.range(-(-len(images) // batch_size)):
-        part = slice(step * batch_size, (step + 1) * batch_size)
-        order = draws.order[part]
+    n = len(draws.order)
+    for step in tf.range(-(-n // batch_size)):
+        first = step * batch_size
+        # XLA must know the size beforehand.
+        size = tf.minimum(batch_size, n - first) if n % batch_size else batch_size
+        part = slice(first, first + size)
+        order = tf.slice(draws.order, [first], [size])
         if draws.learning_rates is not None:
             model.optimizer.learning_rate.assign(draws.learning_rates[step])
         others_here = [tf.gather(other, order) for other in others]
@@ -83,13 +102,13 @@ def _run_validation(*, step_on: Callable[[Any], Any], data: tuple[tf.Tensor, tf.
         step_on((scale(images[part]), targets[part]))
 
 
-def _compile(loop: Callable[..., None], **bound: Any) -> Callable[..., None]:
+def _compile(loop: partial[None], *, jit_compile: bool = False) -> Callable[..., None]:
     """Compile a loop over one model.
 
-    As a partial, because TensorFlow counts traces per code object and would warn of retracing when the same loop is
+    A partial, because TensorFlow counts traces per code object and would warn of retracing when the same loop is
     compiled for every trial; a partial has none of its own and is counted by itself.
     """
-    compiled: Callable[..., None] = tf.function(partial(loop, **bound))
+    compiled: Callable[..., None] = tf.function(loop, jit_compile=jit_compile or None)
     return compiled
 
 
@@ -108,8 +127,12 @@ def _compile_step(model: keras.Model, step: Callable[[Any], Any]) -> Callable[[A
 
 
 def _to_device(arrays: tuple[NDArray[Any], ...]) -> tuple[tf.Tensor, ...]:
-    on_cpu = not tf.config.get_visible_devices("GPU")
+    on_cpu = _is_on_cpu()
     return tuple(_share(array) if on_cpu and _is_sharable(array) else tf.convert_to_tensor(array) for array in arrays)
+
+
+def _is_on_cpu() -> bool:
+    return not tf.config.get_visible_devices("GPU")
 
 
 def _is_sharable(array: NDArray[Any]) -> bool:

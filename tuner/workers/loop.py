@@ -36,6 +36,7 @@ from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
 from tuner.workers.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping, describe_failure
 from tuner.workers.interruptions import INTERRUPTIONS, DrainedError
+from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
 from tuner.workers.showing import Showing
 from tuner.workers.trial import run_trial
@@ -65,7 +66,7 @@ class WorkerSettings:
     until_done: bool
     #: Seconds that a lease lives without being renewed.
     lease_s: float
-    #: End after so many slots, for the pool to start a fresh process; None never.
+    #: End after at most so many slots, for a fresh process to go on, see `Lifetime`; None never.
     max_slots: int | None = None
 
 
@@ -92,7 +93,7 @@ class Worker:
             release_slot(self._storage, self._lease)
 
     def run(self) -> bool:
-        """Work until there is nothing left to do, until drained, or for `max_slots`.
+        """Work until there is nothing left to do, until drained, or until its `Lifetime` is over.
 
         Returns:
             Whether a fresh process should go on.
@@ -111,14 +112,15 @@ class Worker:
 
     def _work(self) -> bool:
         wait_s = _SHORTEST_WAIT_S
-        n_slots = n_vain_looks = 0
+        n_vain_looks = 0
+        lifetime = Lifetime(max_slots=self._settings.max_slots)
         while not self._draining.is_set():
-            if n_slots == self._settings.max_slots:
+            if lifetime.is_over():
                 return True
             lease = self._look_for_work()
             if lease is not None:
                 self._work_on(lease)
-                n_slots += 1
+                lifetime.end_slot()
                 wait_s, n_vain_looks = _SHORTEST_WAIT_S, 0
                 continue
             studies = find_studies(self._storage, self._settings.studies)

@@ -14,7 +14,8 @@ from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.workers.crowding import Crowd
 from tuner.workers.display import Display
-from tuner.workers.processes import MAX_SLOTS, WorkerProcesses
+from tuner.workers.lifetime import MAX_SLOTS
+from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import divide_machine
 
 _log = logging.getLogger(__name__)

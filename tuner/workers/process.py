@@ -40,7 +40,7 @@ def run_worker(
     """Work until done or told to end.
 
     Returns:
-        The exit status: 0, 75, 130 or 143; None after `max_slots`, when a fresh process should go on.
+        The exit status: 0, 75, 130 or 143; None when a fresh process should go on, see `Lifetime`.
 
     Raises:
         TunerError: A study is unknown, or this machine cannot read the data or write the artifacts.

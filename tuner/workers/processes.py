@@ -23,8 +23,6 @@ _log = logging.getLogger(__name__)
 _FINAL_STATUSES = {0, 130, 143}
 #: A fresh process should go on at once.
 RESTART_STATUS = RestartNeededError.exit_status
-#: Slots after which a worker process makes room for a fresh one: frameworks and builders free less than they take.
-MAX_SLOTS = 40
 #: Seconds that a worker waits for a database that is away; training goes on meanwhile.
 PATIENCE_S = 3600.0
 #: A worker that lived for less long failed at its start.

@@ -52,8 +52,8 @@ def build_cnn(
     return model
 
 
-def build_mlp(**compile_arguments: Any) -> keras.Model:
-    stack = [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(16, activation="relu")]
+def build_mlp(*hidden: keras.Layer, **compile_arguments: Any) -> keras.Model:
+    stack = [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(16, activation="relu"), *hidden]
     model = keras.Sequential([*stack, layers.Dense(10, activation="softmax")])
     model.compile(
         **{"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], **compile_arguments}

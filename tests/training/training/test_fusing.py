@@ -1,0 +1,94 @@
+from dataclasses import asdict, replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from small_models import build_cnn, build_mlp
+
+from tuner.artifacts import ArtifactStore
+from tuner.training import fusing
+from tuner.training.annealing import Annealing
+from tuner.training.augmentation import Augmentation
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.fusing import is_faster_fused
+from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.reuse import forget_programs
+from tuner.training.run import train
+
+#: 8 steps an epoch.
+PLAN = TrainingPlan(epochs=400, batch_size=32, seed=1, annealing=Annealing(rule="one-cycle"))
+SHORT = replace(PLAN, epochs=4)
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """Ends a run from within."""
+
+
+@pytest.fixture
+def _even_short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusing, "_FEWEST_STEPS", 0)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "changes", "expected"),
+    [
+        ([], {}, True),
+        ([layers.BatchNormalization(), layers.ReLU()], {"batch_size": 64, "epochs": 800}, True),
+        ([layers.Dropout(0.2)], {}, False),
+        ([layers.Dense(8, dtype="mixed_bfloat16", name="half")], {}, False),
+        ([], {"batch_size": 129, "epochs": 10_000}, False),
+        ([], {"augmentation": Augmentation(rotation=10)}, False),
+    ],
+)
+def test_dense_nets_with_small_batches_are_fused(
+    hidden: list[keras.Layer], changes: dict[str, Any], *, expected: bool, digits: TrainingData
+) -> None:
+    assert is_faster_fused(build_mlp(*hidden), digits, replace(PLAN, **changes)) == expected
+
+
+def test_convolutions_are_never_fused(digits: TrainingData) -> None:
+    assert not is_faster_fused(build_cnn(), digits, PLAN)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX compiles its steps by XLA anyway")
+def test_short_runs_are_not_worth_fusing(digits: TrainingData) -> None:
+    assert not is_faster_fused(build_mlp(), digits, SHORT)
+
+
+@pytest.mark.usefixtures("_even_short_runs")
+def test_a_fused_run_learns_as_one_of_single_steps_does(digits: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    def losses() -> list[Any]:
+        forget_programs()
+        keras.utils.set_random_seed(0)
+        model = build_mlp(weighted_metrics=["accuracy"])
+        return [
+            (result.loss, result.val_loss) for result in train(model, digits, SHORT, on_epoch=lambda _: None).epochs
+        ]
+
+    fused = losses()
+    monkeypatch.setattr("tuner.training.reuse.is_faster_fused", lambda *_: False)
+
+    np.testing.assert_allclose(fused, losses(), rtol=1e-4)
+
+
+@pytest.mark.usefixtures("_even_short_runs")
+def test_a_fused_run_goes_on_bit_for_bit_after_a_stop(digits: TrainingData, tmp_path: Any) -> None:
+    def run(checkpoint: Checkpoint, on_epoch: Any) -> list[Any]:
+        forget_programs()
+        keras.utils.set_random_seed(0)
+        history = train(build_mlp(), digits, SHORT, on_epoch=on_epoch, checkpoint=checkpoint)
+        return [{**asdict(result), "duration_s": None} for result in history.epochs]
+
+    def stop_after_2(result: EpochResult) -> None:
+        if result.epoch == 2:
+            raise Stopped
+
+    store = ArtifactStore(str(tmp_path))
+    whole = run(Checkpoint(store, "whole"), lambda _: None)
+    with pytest.raises(Stopped):
+        run(Checkpoint(store, "stopped"), stop_after_2)
+
+    assert run(Checkpoint(store, "stopped"), lambda _: None) == whole
