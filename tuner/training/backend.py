@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tuner.errors import TunerError
 
+#: With one of these JAX trains on NVIDIA GPUs.
+_JAX_CUDA_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
 #: The programs used longest ago go first.
 _MAX_PROGRAM_CACHE_BYTES = 2 * 2**30
 
@@ -18,13 +20,30 @@ class NoBackendError(TunerError):
     """Neither TensorFlow nor JAX is installed."""
 
 
-def load_backend(environment: MutableMapping[str, str] = os.environ, *, program_cache: Path | None = None) -> None:
-    """Import Keras on the backend that `KERAS_BACKEND` names; without it TensorFlow where installed, else JAX.
+def preferred_backend(*, on_gpu: bool) -> str:
+    """Return the installed backend to train on.
 
-    TensorFlow trains convolutions about three times as fast as JAX on a CPU, see `docs/experiments.md`.
+    On a CPU TensorFlow, which trains convolutions about three times as fast as JAX there, see `docs/experiments.md`. On
+    a GPU JAX where it can use one, as it compiles a whole epoch into one program that asks nothing of the CPU; this was
+    not measured, for want of a GPU.
+
+    Raises:
+        NoBackendError: There is none.
+    """
+    installed = [name for name in ("tensorflow", "jax") if importlib.util.find_spec(name)]
+    if not installed:
+        raise NoBackendError("Neither tensorflow nor jax is installed. Install one: `pip install tensorflow`.")
+    if on_gpu and "jax" in installed and any(map(importlib.util.find_spec, _JAX_CUDA_PLUGINS)):
+        return "jax"
+    return installed[0]
+
+
+def load_backend(environment: MutableMapping[str, str] = os.environ, *, program_cache: Path | None = None) -> None:
+    """Import Keras on the backend that `KERAS_BACKEND` names; without it on the preferred one.
 
     Args:
-        environment: What is not set in it is settled in it, for this process and those that it starts.
+        environment: What is not set in it is settled in it, for this process and those that it starts. A worker on a
+            GPU has `CUDA_VISIBLE_DEVICES` in it.
         program_cache: Folder in which JAX keeps what it compiles, for later processes and trials of equal shapes; None
             keeps nothing. JAX's own variables win.
 
@@ -33,10 +52,8 @@ def load_backend(environment: MutableMapping[str, str] = os.environ, *, program_
     """
     if "keras" in sys.modules:
         return
-    installed = [name for name in ("tensorflow", "jax") if importlib.util.find_spec(name)]
-    if not installed:
-        raise NoBackendError("Neither tensorflow nor jax is installed. Install one: `pip install tensorflow`.")
-    environment.setdefault("KERAS_BACKEND", installed[0])
+    if "KERAS_BACKEND" not in environment:
+        environment["KERAS_BACKEND"] = preferred_backend(on_gpu=bool(environment.get("CUDA_VISIBLE_DEVICES")))
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if program_cache is not None:
         environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(program_cache))

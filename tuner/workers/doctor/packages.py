@@ -1,5 +1,6 @@
 """Installed packages, the devices that they see, and the settings that would spoil training."""
 
+import os
 import platform
 from contextlib import suppress
 from importlib import metadata
@@ -28,17 +29,20 @@ def check_versions() -> Finding:
 
 
 def check_devices() -> Finding:
-    """Ask Keras' backend which devices it sees."""
+    """Ask the backend that workers would train on which devices it sees, and which precision it has."""
+    from tuner.training.backend import NoBackendError, preferred_backend
+
     try:
+        os.environ.setdefault("KERAS_BACKEND", preferred_backend(on_gpu=_has_nvidia_gpu()))
         import keras
 
         from tuner.training.devices import list_devices
 
         backend, devices = keras.backend.backend(), list_devices()
-    except (ImportError, RuntimeError, ValueError) as error:
+    except (ImportError, RuntimeError, ValueError, NoBackendError) as error:
         message = f"Keras does not start: {_first_line(error)}"
         return Finding(check="devices", ok=False, message=message, fix="export KERAS_BACKEND=tensorflow")
-    message = f"Keras on {backend}: {', '.join(devices)}"
+    message = f"Keras on {backend} in {keras.config.dtype_policy().name}: {', '.join(devices)}"
     on_cpu = devices == ("cpu",)
     if backend not in {"tensorflow", "jax"}:
         message += "; tuner trains on tensorflow or jax"
