@@ -137,8 +137,8 @@ def run_side(
                 stderr=output,
                 start_new_session=True,
             )
-            end_after(process, started + seconds)
-        if process.returncode not in {0, -signal.SIGTERM, -signal.SIGKILL, 143}:
+            stopped = end_after(process, started + seconds)
+        if not stopped and process.returncode != 0:
             raise SystemExit(f"{side} ended with status {process.returncode}:\n{(folder / 'output.txt').read_text()}")
         return read_log(log, side=side, seed=seed, started=started, seconds=seconds)
     finally:
@@ -162,10 +162,11 @@ def tuner_command(net: str, seed: int, settings: Sequence[str], workers: Sequenc
     return ["bash", "-c", f"{shlex.join(create)} && exec {shlex.join([*tuner, 'workers', *workers])}"]
 
 
-def end_after(process: subprocess.Popen[bytes], deadline: float) -> None:
-    """Stop the process and all that it has started when its time is over."""
+def end_after(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Stop the process and all that it has started when its time is over; return whether it ran until then."""
     try:
         process.wait(timeout=max(0.0, deadline - time.time()))
+        return False
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -173,6 +174,7 @@ def end_after(process: subprocess.Popen[bytes], deadline: float) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        return True
 
 
 def read_log(log: Path, *, side: str, seed: int, started: float, seconds: float) -> Run:

@@ -125,16 +125,16 @@ def search_with_ray(net: str, seed: int, folder: Path) -> None:
         import keras
         import keras_tuner
 
-        class Report(keras.callbacks.Callback):
-            def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-                tune.report({"val_accuracy": logs["val_accuracy"], "epoch": epoch + 1})
-
+        # No class: what Ray sends to its workers lacks the names in annotations.
+        report = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: tune.report({"val_accuracy": logs["val_accuracy"], "epoch": epoch + 1})
+        )
         x, y, validation = load_arrays(seed)
         hp = keras_tuner.HyperParameters()
         hp.values = dict(config)
         hypermodel = NETS[net]()
         model = hypermodel.build(hp)
-        hypermodel.fit(hp, model, x, y, epochs=EPOCHS, validation_data=validation, verbose=0, callbacks=[Report()])
+        hypermodel.fit(hp, model, x, y, epochs=EPOCHS, validation_data=validation, verbose=0, callbacks=[report])
 
     tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
