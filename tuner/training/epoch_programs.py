@@ -6,6 +6,7 @@ partial batch included.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -27,6 +28,22 @@ LARGEST_SHARE = 0.5
 
 #: What a model may replace of Keras' loop; any of it needs that loop.
 LOOP_METHODS = ("fit", "evaluate", "train_step", "test_step", "make_train_function", "make_test_function")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochInputs:
+    """What a backend makes its program of, beside the model."""
+
+    #: Images uint8, shape (n, height, width, channels), then targets and, if there are any, weights; first axis n.
+    train: tuple[NDArray[Any], ...]
+    #: Images and targets.
+    validation: tuple[NDArray[np.uint8], NDArray[Any]] | None
+    augmenter: Augmenter
+    #: No more than there are images.
+    batch_size: int
+    validation_batch_size: int
+    #: On a CPU, let XLA compile the loop over an epoch's batches as one, see `fusing`.
+    fused: bool
 
 
 class EpochProgram(Protocol):
@@ -82,10 +99,10 @@ def open_epoch_program(
         data: What to train and to measure on.
         plan: How.
         class_weight: As in `Model.fit`: class index to its weight in the training loss; 1 for classes that it lacks.
-        fused: On a CPU, let XLA compile the loop over an epoch's batches as one, see `fusing`.
+        fused: See `EpochInputs`.
     """
     _build_metrics(model, data.train)
-    program: Callable[..., EpochProgram]
+    program: Callable[[keras.Model, EpochInputs], EpochProgram]
     if keras.backend.backend() == "tensorflow":
         from tuner.training.tensorflow_epochs import TensorFlowEpochs
 
@@ -94,8 +111,7 @@ def open_epoch_program(
         from tuner.training.jax_epochs import JaxEpochs
 
         program = JaxEpochs
-    return program(
-        model,
+    inputs = EpochInputs(
         train=(*_arrays(model, data.train), *_sample_weights(data.train, class_weight)),
         validation=None if data.validation is None else _arrays(model, data.validation),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
@@ -103,6 +119,7 @@ def open_epoch_program(
         validation_batch_size=min(VALIDATION_BATCH_SIZE, len(data.validation or ())),
         fused=fused,
     )
+    return program(model, inputs)
 
 
 def _arrays(model: keras.Model, images: LabelledImages) -> tuple[NDArray[np.uint8], NDArray[Any]]:

@@ -5,39 +5,28 @@ from typing import Any
 
 import jax
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
-from tuner.training.batches import Augmenter, scale
+from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
+from tuner.training.epoch_programs import EpochInputs
 
 
 class JaxEpochs:
     """An `EpochProgram`; full batches come first, scanned or one by one, a partial one follows in its own shape."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        *,
-        train: tuple[NDArray[Any], ...],
-        validation: tuple[NDArray[np.uint8], NDArray[Any]] | None,
-        augmenter: Augmenter,
-        batch_size: int,
-        validation_batch_size: int,
-        fused: bool,
-    ) -> None:
-        self._model, self._augmenter = model, augmenter
-        self._train, self._validation = jax.device_put(train), validation
-        self._batch_size, self._validation_batch_size = batch_size, validation_batch_size
+    def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
+        self._model, self._augmenter = model, inputs.augmenter
+        self._train, self._validation = jax.device_put(inputs.train), inputs.validation
+        self._batch_size, self._validation_batch_size = inputs.batch_size, inputs.validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
-        if platform_of(self._train[0]) == "cpu" and not fused:
+        if platform_of(self._train[0]) == "cpu" and not inputs.fused:
             self._scan = _call_each
             self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
         else:
             self._scan = _scan
-            self._validation = jax.device_put(validation)
+            self._validation = jax.device_put(inputs.validation)
             self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:

@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from tuner.training.batches import Augmenter, scale
 from tuner.training.epoch_draws import EpochDraws
+from tuner.training.epoch_programs import EpochInputs
 
 #: Bytes: what TensorFlow's kernels expect of an address, and what `.npy` files are padded to.
 _ALIGNMENT = 64
@@ -22,34 +22,24 @@ class TensorFlowEpochs:
     Where the epoch is fused, XLA compiles the loop over its full batches as one, and a partial batch follows by itself.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        *,
-        train: tuple[NDArray[Any], ...],
-        validation: tuple[NDArray[np.uint8], NDArray[Any]] | None,
-        augmenter: Augmenter,
-        batch_size: int,
-        validation_batch_size: int,
-        fused: bool,
-    ) -> None:
-        self._model, self._batch_size = model, batch_size
+    def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
+        self._model, self._batch_size = model, inputs.batch_size
         run_epoch = partial(
             _run_epoch,
             model=model,
             step_on=_compile_step(model, model.train_step),
-            data=_to_device(train),
-            augmenter=augmenter,
-            batch_size=batch_size,
+            data=_to_device(inputs.train),
+            augmenter=inputs.augmenter,
+            batch_size=inputs.batch_size,
         )
         self._train = _compile(run_epoch)
-        self._train_fused = _compile(run_epoch, jit_compile=True) if fused and _is_on_cpu() else None
-        self._validate = validation and _compile(
+        self._train_fused = _compile(run_epoch, jit_compile=True) if inputs.fused and _is_on_cpu() else None
+        self._validate = inputs.validation and _compile(
             partial(
                 _run_validation,
                 step_on=_compile_step(model, model.test_step),
-                data=_to_device(validation),
-                batch_size=validation_batch_size,
+                data=_to_device(inputs.validation),
+                batch_size=inputs.validation_batch_size,
             )
         )
 

@@ -114,6 +114,14 @@ def test_a_worker_summary_adds_up_its_trials() -> None:
     assert summary.last - summary.first == timedelta(seconds=25)
 
 
+def test_a_worker_that_took_over_a_trial_is_not_busy_twice() -> None:
+    taken_over = {"started_at": START + timedelta(seconds=5), "finished_at": START + timedelta(seconds=25)}
+
+    (summary,) = worker_summaries(stretches([trial(0), trial(1, **taken_over)]))
+
+    assert summary.busy_s == 25.0
+
+
 def test_a_hyperparameter_that_never_varied_has_no_slice() -> None:
     trials = [trial(number, hyperparameters={"units": number, "fixed": 3}) for number in range(3)]
 

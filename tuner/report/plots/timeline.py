@@ -73,12 +73,24 @@ def worker_summaries(rows: Sequence[Stretch]) -> list[WorkerSummary]:
         WorkerSummary(
             worker=worker,
             trials=len(own),
-            busy_s=sum(row.duration_s for row in own),
+            busy_s=_covered_s(own),
             first=min(row.started_at for row in own),
             last=max(row.finished_at for row in own),
         )
         for worker, own in by_worker.items()
     ]
+
+
+def _covered_s(rows: Sequence[Stretch]) -> float:
+    """Return the seconds in which any of them ran; rows are in order of their start.
+
+    A trial that changed hands is drawn from its first worker's start, and so overlaps what its last worker did then.
+    """
+    seconds, until = 0.0, rows[0].started_at
+    for row in rows:
+        seconds += max(0.0, (row.finished_at - max(until, row.started_at)).total_seconds())
+        until = max(until, row.finished_at)
+    return seconds
 
 
 def timeline_figure(rows: Sequence[Stretch]) -> go.Figure:
