@@ -9,7 +9,6 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
-from scipy.stats.qmc import Sobol
 
 from tuner.studies.numbered_sampler import NumberedSampler
 from tuner.studies.unit_cube import from_unit
@@ -27,6 +26,9 @@ class NumberedQmcSampler(NumberedSampler):
 
     def draw(self, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
         """Return the hyperparameter's value at point `trial.number`."""
+        # Takes half a second, which every command would wait for.
+        from scipy.stats.qmc import Sobol
+
         del name
         # The first axes are the same however many there are.
         axis = len(trial.distributions)

@@ -27,7 +27,7 @@ class TensorFlowEpochs:
         run_epoch = partial(
             _run_epoch,
             model=model,
-            step_on=_compile_step(model, model.train_step),
+            step_on=_compile_step(model, model.train_step, inputs.train),
             data=_to_device(inputs.train),
             augmenter=inputs.augmenter,
             batch_size=inputs.batch_size,
@@ -37,7 +37,7 @@ class TensorFlowEpochs:
         self._validate = inputs.validation and _compile(
             partial(
                 _run_validation,
-                step_on=_compile_step(model, model.test_step),
+                step_on=_compile_step(model, model.test_step, inputs.validation),
                 data=_to_device(inputs.validation),
                 batch_size=inputs.validation_batch_size,
             )
@@ -73,7 +73,8 @@ def _run_epoch(
 ) -> None:
     images, *others = data
     n = len(draws.order)
-    for step in tf.range(-(-n // batch_size)):
+    # A single step needs no loop in the graph.
+    for step in tf.range(-(-n // batch_size)) if n > batch_size else range(1):
         first = step * batch_size
         # XLA must know the size beforehand.
         size = tf.minimum(batch_size, n - first) if n % batch_size else batch_size
@@ -102,8 +103,10 @@ def _compile(loop: partial[None], *, jit_compile: bool = False) -> Callable[...,
     return compiled
 
 
-def _compile_step(model: keras.Model, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Compile a Keras step for batches of any size.
+def _compile_step(
+    model: keras.Model, step: Callable[[Any], Any], arrays: tuple[NDArray[Any], ...]
+) -> Callable[[Any], Any]:
+    """Compile a Keras step for batches of any size, traced once for all.
 
     XLA is used where `Model.fit` would use it: not on a CPU, where it is 5 times slower than oneDNN.
     """
@@ -112,7 +115,9 @@ def _compile_step(model: keras.Model, step: Callable[[Any], Any]) -> Callable[[A
     def run_step(batch: Any) -> Any:
         return step(batch)
 
-    compiled: Callable[[Any], Any] = tf.function(run_step, jit_compile=model.jit_compile, reduce_retracing=True)
+    images, *others = (tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
+    batch = (tf.TensorSpec(images.shape, tf.float32), *others)
+    compiled: Callable[[Any], Any] = tf.function(run_step, input_signature=[batch], jit_compile=model.jit_compile)
     return compiled
 
 
