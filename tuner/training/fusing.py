@@ -33,12 +33,13 @@ _LAYERS = {
 }
 #: Beyond it, what a step computes takes longer than what XLA saves between operations.
 _LARGEST_BATCH = 128
-#: Steps of a whole run below which compiling takes longer than it saves: 0.1 ms a step on one thread, 0.4 on two.
-_FEWEST_STEPS = 3000
+#: Steps of a whole run below which compiling takes longer than it saves, which is 0.1 to 0.4 ms a step; half of a
+#: search's trials end early, and TensorFlow never frees a program by XLA.
+_FEWEST_STEPS = 5000
 
 
 def is_faster_fused(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> bool:
-    """Tell from model and plan alone, so that a resumed run computes as it did before.
+    """Tell from model and plan alone, so that a run computes as before when it is resumed or replayed elsewhere.
 
     Args:
         model: Compiled, with nothing in it but Keras' own parts.
