@@ -27,7 +27,7 @@ def workers(
         int | None,
         typer.Option(
             min=1,
-            help="Replace a worker process after so many trials or jobs; 40, or as memory grows, without.",
+            help="Replace a worker process after so many trials or jobs, sooner if memory has grown; 40 without.",
         ),
     ] = None,
     storage: StorageOption = None,

@@ -35,7 +35,7 @@ class Lifetime:
 
     def is_over(self) -> bool:
         """Return whether a fresh process should go on."""
-        if self.max_slots is None or not self._n_slots:
+        if self.max_slots is None:
             return False
         return self._n_slots >= self.max_slots or (
             self._n_slots >= _FEWEST_SLOTS and self.measure() > _LARGEST_GROWTH * self._first_bytes

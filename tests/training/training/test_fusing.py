@@ -8,7 +8,7 @@ from keras import layers
 from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
-from tuner.training import fusing
+from tuner.training import fusing, reuse
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
@@ -70,9 +70,11 @@ def test_a_fused_run_learns_as_one_of_single_steps_does(digits: TrainingData, mo
         ]
 
     fused = losses()
-    monkeypatch.setattr("tuner.training.reuse.is_faster_fused", lambda *_: False)
+    was_fused = [lender.constants.fused for lender in reuse._lenders]
+    monkeypatch.setattr(reuse, "is_faster_fused", lambda *_: False)
 
     np.testing.assert_allclose(fused, losses(), rtol=1e-4)
+    assert was_fused == [True]
 
 
 @pytest.mark.usefixtures("_even_short_runs")
