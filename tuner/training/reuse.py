@@ -1,10 +1,10 @@
-"""The programs of the last few models, lent to others of equal shape: tracing takes longer than a small net's epoch.
+"""The programs of the last model, lent to the next one of equal shape: tracing takes longer than a small net's epoch.
 
-The repeats of a final train one architecture again and again, and a search that closes in on its best does nearly so.
+A search of the learning rate alone, or the repeats of a final, trains one architecture again and again. Lending those
+of the last eight gained nothing measurable and took 100 MB a process, see `docs/experiments.md`.
 """
 
 import gc
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -47,21 +47,19 @@ class _Lender:
     validation: LabelledImages | None
 
 
-#: Models whose programs are kept, and the numbers that all of them but the newest may hold: 256 MB in float32.
-_MOST_LENDERS, _MOST_NUMBERS = 8, 2**26
-
-#: The one used last comes last.
-_lenders: list[_Lender] = []
+#: None before the first.
+_last: _Lender | None = None
 
 
 def borrow_or_open(
     model: keras.Model, data: TrainingData, plan: TrainingPlan, *, class_weight: Mapping[int, float] | None = None
 ) -> EpochProgram:
-    """Return an earlier model's programs where they are this one's too, else new ones.
+    """Return the last model's programs where they are this one's too, else new ones.
 
     Arguments are those of `open_epoch_program`. Only models of Keras' own parts are compared, and fused; what holds
     anything that a person wrote himself is compiled anew, step by step.
     """
+    global _last  # noqa: PLW0603 - one model's programs a process, as there is one training run a process
     configuration = describe_model(model)
     constants = _Constants(
         configuration=configuration,
@@ -71,47 +69,34 @@ def borrow_or_open(
         class_weight=class_weight,
         fused=configuration != "" and is_faster_fused(model, data, plan),
     )
-    _lenders[:] = [one for one in _lenders if _is_usable(one, data)]
-    lender = next((one for one in _lenders if one.constants == constants), None)
-    if lender is not None:
-        _lenders.remove(lender)
-        _lenders.append(lender)
-        return lender.program if lender.model is model else _Borrowed(lender, model)
+    last = _last
+    if last is not None and configuration and last.constants == constants and _is_usable(last, data):
+        return last.program if last.model is model else _Borrowed(last, model)
     # Before the next one takes memory.
-    _drop_oldest()
+    _last = last = None
     program = open_epoch_program(model, data, plan, class_weight=class_weight, fused=constants.fused)
     if configuration:
-        _lenders.append(
-            _Lender(
-                model=model,
-                optimizer=model.optimizer,
-                program=program,
-                constants=constants,
-                train=data.train,
-                validation=data.validation,
-            )
+        _last = _Lender(
+            model=model,
+            optimizer=model.optimizer,
+            program=program,
+            constants=constants,
+            train=data.train,
+            validation=data.validation,
         )
     return program
 
 
 def _is_usable(lender: _Lender, data: TrainingData) -> bool:
-    # The very arrays, which the programs hold; of others they would hold the memory.
+    # The very arrays, which the programs hold.
     holds_images = lender.train is data.train and lender.validation is data.validation
     return holds_images and lender.model.optimizer is lender.optimizer
 
 
-def _drop_oldest() -> None:
-    while len(_lenders) >= _MOST_LENDERS or sum(_count_numbers(one.model) for one in _lenders) > _MOST_NUMBERS:
-        del _lenders[0]
-
-
-def _count_numbers(model: keras.Model) -> int:
-    return sum(math.prod(variable.shape) for variable in chain(*state_variables(model)))
-
-
 def forget_programs() -> None:
-    """Give back the memory that earlier models, their programs and images take."""
-    _lenders.clear()
+    """Give back the memory that the last model, its programs and their images take."""
+    global _last  # noqa: PLW0603 - as above
+    _last = None
     # They refer to each other.
     gc.collect()
 

@@ -33,7 +33,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[keras.Model]]:
         models.append(model)
         return open_program(model, *arguments, **options)
 
-    monkeypatch.setattr(reuse, "_lenders", [])
+    monkeypatch.setattr(reuse, "_last", None)
     monkeypatch.setattr(reuse, "open_epoch_program", open_and_note)
     return models
 
@@ -56,7 +56,7 @@ def test_another_learning_rate_and_seed_borrow_the_programs_and_train_as_with_th
     model, curve = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
     n_compiled = len(compiled)
 
-    monkeypatch.setattr(reuse, "_lenders", [])
+    monkeypatch.setattr(reuse, "_last", None)
     alone, expected = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
 
     assert n_compiled == 1
@@ -95,25 +95,6 @@ def test_a_borrower_resumes_from_its_checkpoint(
 
     assert resumed == expected
     assert len(compiled) == 1
-
-
-def test_several_shapes_in_turns_are_compiled_once_each(digits: TrainingData, compiled: list[keras.Model]) -> None:
-    for dropout in (0.1, 0.2, 0.1, 0.2):
-        run(digits, dropout=dropout)
-
-    assert len(compiled) == 2
-
-
-@pytest.mark.parametrize(("limit", "value"), [("_MOST_LENDERS", 1), ("_MOST_NUMBERS", 0)])
-def test_of_too_many_or_too_large_models_the_newest_alone_lends(
-    digits: TrainingData, compiled: list[keras.Model], monkeypatch: pytest.MonkeyPatch, limit: str, value: int
-) -> None:
-    monkeypatch.setattr(reuse, limit, value)
-
-    for dropout in (0.1, 0.2, 0.2, 0.1):
-        run(digits, dropout=dropout)
-
-    assert len(compiled) == 3
 
 
 def test_a_model_goes_on_with_its_own_programs_and_with_new_ones_once_it_has_another_optimizer(
@@ -214,7 +195,7 @@ def test_programs_make_room_for_images_that_would_not_fit_beside_them(
     run(digits)
     # As on a GPU that the last model's images fill.
     monkeypatch.setattr(
-        epoch_programs, "free_memory_bytes", lambda: 2**30 if not reuse._lenders else digits.train.images.nbytes
+        epoch_programs, "free_memory_bytes", lambda: 2**30 if reuse._last is None else digits.train.images.nbytes
     )
 
     with caplog.at_level(logging.INFO, logger="tuner.training"):
