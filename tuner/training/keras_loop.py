@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
-from tuner.training.batches import Augmenter, encode_targets, scale
+from tuner.training.batches import Augmenter, encode_targets
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
 from tuner.training.fit_call import HandedOver
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -162,8 +162,8 @@ def _targets(model: keras.Model, images: LabelledImages) -> NDArray[Any]:
 
 
 def _pictures(images: LabelledImages) -> NDArray[np.float32]:
-    pictures: NDArray[np.float32] = keras.ops.convert_to_numpy(scale(images.images))
-    return pictures
+    # In one pass of NumPy: the same values as `scale`, whose two passes on the device and way back take up to 0.4 s.
+    return np.divide(images.images, np.float32(255), dtype=np.float32)
 
 
 def _validation_arrays(model: keras.Model, data: TrainingData) -> tuple[NDArray[np.float32], NDArray[Any]] | None:

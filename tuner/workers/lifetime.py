@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psutil
 
 #: Slots after which a worker process makes room for a fresh one.
-MAX_SLOTS = 40
+MAX_SLOTS = 30
 #: It does so earlier when it holds so many times what it held after its first slot, such as programs by XLA, of which
 #: TensorFlow frees none: about 9 MB each.
 _LARGEST_GROWTH = 1.15

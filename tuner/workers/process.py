@@ -1,6 +1,5 @@
 """One worker as a process: signals in, exit status out."""
 
-import gc
 import logging
 import os
 import signal
@@ -46,8 +45,6 @@ def run_worker(
         TunerError: A study is unknown, or this machine cannot read the data or write the artifacts.
     """
     refuse_fit_caps(os.environ)
-    # Half a million objects of the frameworks stay for good: freeing a trial's memory need not look at them each time.
-    gc.freeze()
     with open_storage(settings.storage, patience_s=PATIENCE_S) as storage:
         find_studies(storage, studies)
         worker = Worker(
