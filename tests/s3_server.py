@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,10 @@ BUCKET = "artifacts"
 class S3Server:
     """Keeps nothing once it is killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self._host = host
         with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
+            listener.bind((host, 0))
             self._port = listener.getsockname()[1]
         self.process = self._start()
 
@@ -27,7 +29,7 @@ class S3Server:
     def settings(self) -> Mapping[str, str]:
         """What a process needs in its environment to use the server."""
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
+            "AWS_ENDPOINT_URL": f"http://{self._host}:{self._port}",
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -44,15 +46,22 @@ class S3Server:
         self.create_bucket()
 
     def create_bucket(self) -> None:
+        with self._client() as client:
+            client.create_bucket(Bucket=BUCKET)
+
+    def list_files(self) -> list[str]:
+        """Return the names of the files in the bucket, the first thousand."""
+        with self._client() as client:
+            return [found["Key"] for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
+
+    def _client(self) -> closing[Any]:
         import boto3
 
-        client = boto3.client("s3", **_spelt_out(self.settings))
-        client.create_bucket(Bucket=BUCKET)
-        client.close()
+        return closing(boto3.client("s3", **_spelt_out(self.settings)))
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
+            [sys.executable, "-m", "moto.server", "-H", self._host, "-p", str(self._port)],
             env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -60,7 +69,7 @@ class S3Server:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", self._port)).close()
+                socket.create_connection((self._host, self._port)).close()
             except OSError:
                 time.sleep(0.1)
             else:
@@ -79,9 +88,9 @@ def _spelt_out(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def running_s3_server() -> Iterator[S3Server]:
-    """Run a server with one empty bucket."""
-    server = S3Server()
+def running_s3_server(host: str = "127.0.0.1") -> Iterator[S3Server]:
+    """Run a server with one empty bucket, at this address of this machine."""
+    server = S3Server(host)
     try:
         server.create_bucket()
         yield server

@@ -5,11 +5,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from http.client import HTTPConnection
+from pathlib import Path
 
 import psutil
 import pytest
 from compose_stack import Stack
+from s3_server import BUCKET, running_s3_server
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
@@ -17,6 +20,11 @@ TRIALS = 12
 CREATE = ("study", "create", "studies/digits.toml", "--name", "faulty", "--set", f"search.trials={TRIALS}",
           "--set", "search.epochs=15", "--set", "search.pruner=none", "--set", "finals.candidates=2",
           "--set", "finals.confirm_repeats=1", "--set", "finals.repeats=2", "--set", "finals.epochs=10")  # fmt: skip
+#: One epoch of everything.
+CREATE_SHORT = ("study", "create", "studies/digits.toml", "--name", "stored", "--set", "search.trials=1",
+                "--set", "search.epochs=1", "--set", "finals.top=1", "--set", "finals.candidates=1",
+                "--set", "finals.confirm_repeats=1", "--set", "finals.repeats=1", "--set", "finals.epochs=1",
+                "--set", "finals.compare_augmentation=false")  # fmt: skip
 SERVICES = ("workers", "dashboard", "postgres")
 SECRETS = ("database/password", "dashboard/password", "dashboard/token")
 
@@ -188,6 +196,32 @@ def test_workers_can_be_scaled_and_starting_again_changes_no_password(stack: Sta
     assert len(stack.compose("ps", "--quiet", "workers").split()) == 2
     assert stack.compose(*read).split()[-1] == before
     stack.compose("up", "--detach", "--scale", "workers=1", "workers")
+
+
+def test_artifacts_may_lie_in_a_store_of_s3s_kind(stack: Stack, tmp_path: Path) -> None:
+    network = f"{stack.environment['COMPOSE_PROJECT_NAME']}_default"
+    gateway = stack.engine.docker("network", "inspect", network, "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
+    # The container's user is another one.
+    credentials.chmod(0o644)
+    with running_s3_server(gateway.strip()) as store:
+        settings = {
+            "ARTIFACTS": f"s3://{BUCKET}/team",
+            "S3_ENDPOINT": store.settings["AWS_ENDPOINT_URL"],
+            "S3_CREDENTIALS": str(credentials),
+        }
+        stored = replace(stack, environment={**stack.environment, **settings})
+        stored.compose("up", "--detach", "workers")
+        stored.compose("run", "--rm", "-T", "tuner", *CREATE_SHORT)
+        wait_until(lambda: stored.study("stored")["state"] == "done", timeout_s=240)
+
+        bundle = stored.study("stored")["finals"][0]["bundle"]
+        assert f"team/{bundle}" in store.list_files()
+        wait_until(lambda: stored.inspect("dashboard", "{{.State.Health.Status}}") == "healthy", timeout_s=90)
+        token = stored.compose("exec", "-T", "dashboard", "cat", "/secrets/dashboard/token").split()[-1]
+        assert ask_dashboard(stored, "/report?study=stored", token=token) == 200
+    stack.compose("up", "--detach", "workers")
 
 
 def test_a_backup_goes_into_a_new_stack_as_docs_running_says(stack: Stack) -> None:

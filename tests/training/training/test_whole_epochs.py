@@ -152,6 +152,27 @@ def test_a_batch_larger_than_the_data_is_one_step(digits: TrainingData) -> None:
     assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 2
 
 
+def test_random_layers_of_the_model_draw_anew_in_each_step_and_not_in_validation(digits: TrainingData) -> None:
+    layers = keras.layers
+    distortions = [
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(0.1),
+        layers.RandomZoom(0.1),
+        layers.RandomTranslation(0.1, 0.1),
+        layers.RandomContrast(0.2),
+        layers.GaussianNoise(0.1),
+    ]
+    stack = [layers.Input((8, 8, 1)), layers.Rescaling(2.0, -1.0), *distortions, layers.Flatten()]
+    model = keras.Sequential([*stack, layers.Dense(10, activation="softmax")])
+    # Weights that stay show the draws alone.
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    epochs = train(model, digits, TrainingPlan(epochs=3, batch_size=32, seed=0), on_epoch=ignore).epochs
+
+    assert len({result.loss for result in epochs}) == 3
+    assert len({result.val_loss for result in epochs}) == 1
+
+
 def test_a_subclassed_model_is_built_and_trained(digits: TrainingData) -> None:
     class Subclassed(keras.Model):
         def __init__(self) -> None:
