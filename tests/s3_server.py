@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -60,22 +61,29 @@ class S3Server:
         return closing(boto3.client("s3", **_spelt_out(self.settings)))
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", self._host, "-p", str(self._port)],
-            env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                socket.create_connection((self._host, self._port)).close()
-            except OSError:
+        with tempfile.TemporaryFile() as printed:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "moto.server", "-H", self._host, "-p", str(self._port)],
+                env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
+                stdout=printed,
+                stderr=printed,
+            )
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and process.poll() is None:
+                if self._answers():
+                    return process
                 time.sleep(0.1)
-            else:
-                return process
-        process.kill()
-        pytest.fail("moto's server did not start: `python -m moto.server` says why.")
+            process.kill()
+            process.wait()
+            printed.seek(0)
+            pytest.fail(f"moto's server did not start: {printed.read().decode()[-2000:]}")
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection((self._host, self._port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
 
 def _spelt_out(settings: Mapping[str, str]) -> dict[str, str]:

@@ -199,6 +199,7 @@ def test_workers_can_be_scaled_and_starting_again_changes_no_password(stack: Sta
 
 
 def test_artifacts_may_lie_in_a_store_of_s3s_kind(stack: Stack, tmp_path: Path) -> None:
+    stack.compose("up", "--detach", "workers")
     network = f"{stack.environment['COMPOSE_PROJECT_NAME']}_default"
     gateway = stack.engine.docker("network", "inspect", network, "--format", "{{(index .IPAM.Config 0).Gateway}}")
     credentials = tmp_path / "credentials"
