@@ -19,18 +19,18 @@ BUCKET = "artifacts"
 class S3Server:
     """Keeps nothing once it is killed."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, listen_on: str) -> None:
+        self._listen_on = listen_on
         with socket.socket() as listener:
-            listener.bind((host, 0))
-            self._port = listener.getsockname()[1]
+            listener.bind((listen_on, 0))
+            self.port: int = listener.getsockname()[1]
         self.process = self._start()
 
     @property
     def settings(self) -> Mapping[str, str]:
         """What a process needs in its environment to use the server."""
         return {
-            "AWS_ENDPOINT_URL": f"http://{self._host}:{self._port}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -63,7 +63,7 @@ class S3Server:
     def _start(self) -> subprocess.Popen[bytes]:
         with tempfile.TemporaryFile() as printed:
             process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", self._host, "-p", str(self._port)],
+                [sys.executable, "-m", "moto.server", "-H", self._listen_on, "-p", str(self.port)],
                 env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
                 stdout=printed,
                 stderr=printed,
@@ -80,7 +80,7 @@ class S3Server:
 
     def _answers(self) -> bool:
         try:
-            socket.create_connection((self._host, self._port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
             return False
         return True
@@ -96,9 +96,9 @@ def _spelt_out(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def running_s3_server(host: str = "127.0.0.1") -> Iterator[S3Server]:
-    """Run a server with one empty bucket, at this address of this machine."""
-    server = S3Server(host)
+def running_s3_server(*, listen_on: str = "127.0.0.1") -> Iterator[S3Server]:
+    """Run a server with one empty bucket; on 0.0.0.0 containers reach it too, by their network's gateway."""
+    server = S3Server(listen_on)
     try:
         server.create_bucket()
         yield server

@@ -206,10 +206,10 @@ def test_artifacts_may_lie_in_a_store_of_s3s_kind(stack: Stack, tmp_path: Path) 
     credentials.write_text("[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
     # The container's user is another one.
     credentials.chmod(0o644)
-    with running_s3_server(gateway.strip()) as store:
+    with running_s3_server(listen_on="0.0.0.0") as store:  # noqa: S104 - containers come by another address
         settings = {
             "ARTIFACTS": f"s3://{BUCKET}/team",
-            "S3_ENDPOINT": store.settings["AWS_ENDPOINT_URL"],
+            "S3_ENDPOINT": f"http://{gateway.strip()}:{store.port}",
             "S3_CREDENTIALS": str(credentials),
         }
         stored = replace(stack, environment={**stack.environment, **settings})
