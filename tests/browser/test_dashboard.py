@@ -99,7 +99,7 @@ def open_quietly(context: BrowserContext, url: str) -> tuple[Page, list[str]]:
 
 
 def serious_violations(page: Page) -> list[str]:
-    """Return what axe-core calls serious or critical."""
+    """Return what axe-core calls serious or critical, as `rule: element`."""
     response = Axe().run(page).response
     found = response["violations"]
     # Otherwise it looked at nothing.
@@ -110,6 +110,10 @@ def serious_violations(page: Page) -> list[str]:
         if one["impact"] in {"serious", "critical"}
         for node in one["nodes"]
     ]
+
+
+#: Rules of axe-core that the pages of Optuna Dashboard 0.21 break by themselves; none is ours to mend.
+BROKEN_BY_OPTUNA_DASHBOARD = {"aria-input-field-name", "button-name", "color-contrast", "label", "list", "listitem"}
 
 
 PAGES = {
@@ -156,7 +160,7 @@ def test_a_reports_plots_are_drawn_in_its_sandbox(context: BrowserContext, addre
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/fleet", "/report/finished"])
+@pytest.mark.parametrize("path", ["/", "/fleet", "/report/finished", "/report?study=finished&study=running"])
 def test_axe_finds_nothing_serious_in_our_pages(browser: Browser, address: str, path: str, scheme: str) -> None:
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
     page, _ = open_quietly(context, address + path)
@@ -164,6 +168,22 @@ def test_axe_finds_nothing_serious_in_our_pages(browser: Browser, address: str, 
     page.wait_for_load_state("networkidle")
 
     assert serious_violations(page) == []
+    context.close()
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("optuna")])
+def test_axe_finds_nothing_serious_in_optuna_dashboard_but_what_it_came_with(
+    browser: Browser, address: str, name: str
+) -> None:
+    path, expected = PAGES[name]
+    context = browser.new_context(bypass_csp=True)
+    page, _ = open_quietly(context, address + path)
+    expect(page.get_by_text(expected).first).to_be_attached(timeout=60_000)
+    page.wait_for_load_state("networkidle")
+
+    found = {one.partition(":")[0] for one in serious_violations(page)} - BROKEN_BY_OPTUNA_DASHBOARD
+
+    assert found == set()
     context.close()
 
 

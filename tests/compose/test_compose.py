@@ -20,9 +20,9 @@ TRIALS = 12
 CREATE = ("study", "create", "studies/digits.toml", "--name", "faulty", "--set", f"search.trials={TRIALS}",
           "--set", "search.epochs=15", "--set", "search.pruner=none", "--set", "finals.candidates=2",
           "--set", "finals.confirm_repeats=1", "--set", "finals.repeats=2", "--set", "finals.epochs=10")  # fmt: skip
-#: One epoch of everything.
+#: As little as it can be.
 CREATE_SHORT = ("study", "create", "studies/digits.toml", "--name", "stored", "--set", "search.trials=1",
-                "--set", "search.epochs=1", "--set", "finals.top=1", "--set", "finals.candidates=1",
+                "--set", "search.epochs=3", "--set", "finals.top=1", "--set", "finals.candidates=1",
                 "--set", "finals.confirm_repeats=1", "--set", "finals.repeats=1", "--set", "finals.epochs=1",
                 "--set", "finals.compare_augmentation=false")  # fmt: skip
 SERVICES = ("workers", "dashboard", "postgres")
