@@ -22,6 +22,8 @@ _PACKAGES = {
     "iptables": "iptables",
     "ip": "iproute2",
 }
+#: Exit status of a run that found no engine, or nothing to build images on: it tested nothing.
+NO_ENGINE_STATUS = 77
 _START_TIMEOUT_S = 60
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _STAND_INS = Path(__file__).with_name("standins")
@@ -66,21 +68,29 @@ def run(
 
 @contextmanager
 def running_engine() -> Iterator[Engine]:
-    """Yield an engine that can build the project's images; fail, saying why, where none can run."""
+    """Yield an engine that can build images; where none can be had, end the run with `NO_ENGINE_STATUS`."""
     if host := os.environ.get("DOCKER_HOST"):
         yield Engine(host=host)
         return
-    _install()
     with ExitStack() as cleanup:
-        folder = Path(tempfile.mkdtemp(prefix="tuner-engine-"))
-        cleanup.callback(shutil.rmtree, folder)
-        cleanup.enter_context(_unchanged_network())
-        host = cleanup.enter_context(_running_daemon(folder))
-        engine = Engine(
-            host=host, images={"PYTHON_IMAGE": "tuner-stand-in/python", "POSTGRES_IMAGE": "tuner-stand-in/postgres"}
-        )
-        _build_stand_ins(engine, folder)
+        try:
+            engine = _start(cleanup)
+        except pytest.fail.Exception as failure:
+            pytest.exit(f"No engine on this machine: {failure}", returncode=NO_ENGINE_STATUS)
         yield engine
+
+
+def _start(cleanup: ExitStack) -> Engine:
+    _install()
+    folder = Path(tempfile.mkdtemp(prefix="tuner-engine-"))
+    cleanup.callback(shutil.rmtree, folder)
+    cleanup.enter_context(_unchanged_network())
+    host = cleanup.enter_context(_running_daemon(folder))
+    engine = Engine(
+        host=host, images={"PYTHON_IMAGE": "tuner-stand-in/python", "POSTGRES_IMAGE": "tuner-stand-in/postgres"}
+    )
+    _build_stand_ins(engine, folder)
+    return engine
 
 
 def _install() -> None:
