@@ -60,7 +60,7 @@ class Stack:
     def processes(self, service: str, argument: str) -> list[psutil.Process]:
         """Return the processes of the service's container, as the host sees them, that were given this argument."""
         main = psutil.Process(int(self.inspect(service, "{{.State.Pid}}")))
-        return [process for process in [main, *main.children(recursive=True)] if argument in process.cmdline()]
+        return [process for process in [main, *main.children(recursive=True)] if argument in _command_line(process)]
 
     def containers(self) -> list[str]:
         """Return the ids of all containers of the project, running or not."""
@@ -79,3 +79,11 @@ class Stack:
     @property
     def dashboard_port(self) -> int:
         return int(self.environment["DASHBOARD_PORT"])
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        # It has ended since it was found, or nobody has fetched its status yet.
+        return []
