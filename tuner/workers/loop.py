@@ -71,7 +71,7 @@ class WorkerSettings:
 
 
 class Worker:
-    """One process' loop. `drain` may be called from a signal handler."""
+    """One process' loop. `drain` and `abandon` may be called by other threads."""
 
     def __init__(self, storage: Storage, settings: WorkerSettings) -> None:
         self.id = settings.worker_id

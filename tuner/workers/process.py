@@ -3,10 +3,10 @@
 import logging
 import os
 import signal
+import socket
 import threading
 import uuid
 from collections.abc import Sequence
-from types import FrameType
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that SIGTERM lets an epoch take to finish; Docker's own patience ends after 10.
 _GRACE_S = 8.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Please start me again: the database was away for too long, or the process has done its share of work.
 RESTART_STATUS = RestartNeededError.exit_status
 
@@ -74,15 +75,31 @@ def run_worker(
 
 
 class _Signals:
-    """Makes a worker drain at SIGINT and SIGTERM from now on."""
+    """Makes a worker drain at SIGINT and SIGTERM from now on, however long its main thread trains in one call.
+
+    Python runs a handler only once such a call has returned; a wakeup descriptor is written to at once.
+    """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self.first: int | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
+        self._numbers, self._wakeup = socket.socketpair()
+        self._wakeup.setblocking(False)
+        signal.set_wakeup_fd(self._wakeup.fileno())
+        for number in _SIGNALS:
+            # Only signals that have a handler of Python's are written.
+            signal.signal(number, lambda _number, _frame: None)
+        # What is sent to a process that this one forks, for a loader say, is not meant for the worker.
+        os.register_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_leave_signals_alone)
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
+    def _listen(self) -> None:
+        while True:
+            for number in self._numbers.recv(64):
+                if number in _SIGNALS:
+                    self._receive(number)
+
+    def _receive(self, number: int) -> None:
         if self.first is not None and number == signal.SIGINT:
             # The second Ctrl-C: at once. The lease expires by itself.
             os._exit(128 + number)
@@ -94,6 +111,21 @@ class _Signals:
             timer = threading.Timer(_GRACE_S, _leave, [self._worker])
             timer.daemon = True
             timer.start()
+
+
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def _take_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _leave_signals_alone() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    _take_signals()
 
 
 def _outlive_no_pool() -> None:

@@ -1,4 +1,6 @@
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -88,3 +90,38 @@ def test_a_worker_that_lost_its_slot_to_nobody_leaves_its_checkpoint_for_whoever
     assert status == 0
     assert (row.state, row.workers) == ("done", [late.id, late.id])
     assert int(str(resumed[1])) >= 5
+
+
+def test_a_second_interrupt_ends_an_epoch_at_once(
+    fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings]
+) -> None:
+    insert(trials=1, epochs=2)
+    worker = fleet.start(surround(epoch_s=60.0))
+    wait_until(lambda: bool(events(worker, "resumed")), fleet=fleet)
+
+    worker.send(signal.SIGINT)
+    time.sleep(1)
+    assert worker.status is None
+    worker.send(signal.SIGINT)
+
+    assert fleet.wait(worker, 3) == 130
+
+
+def test_what_is_sent_to_a_process_that_the_worker_forked_is_not_taken_for_the_worker() -> None:
+    # Such as the processes of Keras' PyDataset, which end by SIGTERM.
+    script = """
+import multiprocessing, time
+from unittest.mock import Mock
+from tuner.workers.process import _Signals
+worker = Mock()
+signals = _Signals(worker)
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[60])
+child.start()
+child.terminate()
+child.join(10)
+time.sleep(0.5)
+print(child.exitcode, signals.first, worker.drain.called)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == f"{-signal.SIGTERM} None False\n"

@@ -22,6 +22,7 @@
 
   const percent = (share, digits = 2) => (share === null ? none : `${(100 * share).toFixed(digits)}\u00a0%`);
   const count = (number, noun, plural) => `${number.toLocaleString("en")}\u00a0${number === 1 ? noun : plural ?? `${noun}s`}`;
+  const rateOf = (trials) => trials.toFixed(trials < 10 ? 1 : 0);
   const duration = (seconds) => {
     if (seconds === null) return none;
     const whole = Math.round(seconds);
@@ -88,8 +89,8 @@
       study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
       study.complete, study.pruned, study.failed, study.running, percent(study.best_score),
-      study.trials_per_hour === null ? none : study.trials_per_hour.toFixed(1),
-      duration(study.time_left_s),
+      study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),
+      study.state === "searching" ? duration(study.time_left_s) : none,
       study.finals_planned ? `${study.finals_done} of ${study.finals_planned}` : none,
       failures.join(", ") || none,
     ];
@@ -121,7 +122,7 @@
   let summary = "";
   const show = (fleet) => {
     const training = fleet.workers.filter((worker) => worker.state === "training").length;
-    const rate = fleet.trials_per_hour === null ? "" : ` · ${fleet.trials_per_hour.toFixed(1)} trials an hour`;
+    const rate = fleet.trials_per_hour === null ? "" : ` · ${rateOf(fleet.trials_per_hour)} trials an hour`;
     const left = fleet.time_left_s ? ` · about ${duration(fleet.time_left_s)} of searching left` : "";
     const text = `${count(fleet.workers.length, "worker")}, ${training} training${rate}`;
     // A screen reader is told only when workers or their rate have changed, not each second of the time left.
