@@ -73,24 +73,19 @@ def running_engine() -> Iterator[Engine]:
         yield Engine(host=host)
         return
     with ExitStack() as cleanup:
+        folder = Path(tempfile.mkdtemp(prefix="tuner-engine-"))
+        cleanup.callback(shutil.rmtree, folder)
         try:
-            engine = _start(cleanup)
-        except pytest.fail.Exception as failure:
+            _install()
+            cleanup.enter_context(_unchanged_network())
+            host = cleanup.enter_context(_running_daemon(folder))
+            root = _make_root(folder)
+        except (pytest.fail.Exception, subprocess.TimeoutExpired) as failure:
             pytest.exit(f"No engine on this machine: {failure}", returncode=NO_ENGINE_STATUS)
+        images = {"PYTHON_IMAGE": "tuner-stand-in/python", "POSTGRES_IMAGE": "tuner-stand-in/postgres"}
+        engine = Engine(host=host, images=images)
+        _build_stand_ins(engine, root)
         yield engine
-
-
-def _start(cleanup: ExitStack) -> Engine:
-    _install()
-    folder = Path(tempfile.mkdtemp(prefix="tuner-engine-"))
-    cleanup.callback(shutil.rmtree, folder)
-    cleanup.enter_context(_unchanged_network())
-    host = cleanup.enter_context(_running_daemon(folder))
-    engine = Engine(
-        host=host, images={"PYTHON_IMAGE": "tuner-stand-in/python", "POSTGRES_IMAGE": "tuner-stand-in/postgres"}
-    )
-    _build_stand_ins(engine, folder)
-    return engine
 
 
 def _install() -> None:
@@ -144,13 +139,19 @@ def _answers(host: str) -> bool:
     return asked.returncode == 0
 
 
-def _build_stand_ins(engine: Engine, folder: Path) -> None:
-    context = folder / "base"
-    run("debootstrap", "--variant=minbase", "bookworm", context / "root", timeout_s=600)
-    run("tar", "-C", context / "root", "-cf", context / "root.tar", ".")
-    shutil.rmtree(context / "root")
-    engine.docker("import", str(context / "root.tar"), "tuner-stand-in/bookworm")
-    (context / "root.tar").unlink()
+def _make_root(folder: Path) -> Path:
+    """Return an archive of Debian's smallest root file system."""
+    run("debootstrap", "--variant=minbase", "bookworm", folder / "root", timeout_s=600)
+    run("tar", "-C", folder / "root", "-cf", folder / "root.tar", ".")
+    shutil.rmtree(folder / "root")
+    return folder / "root.tar"
+
+
+def _build_stand_ins(engine: Engine, root: Path) -> None:
+    engine.docker("import", str(root), "tuner-stand-in/bookworm")
+    root.unlink()
+    context = root.with_name("base")
+    context.mkdir()
     # pip inside a build trusts what this machine trusts, and asks the index that it asks.
     shutil.copy(_CERTIFICATES, context / "host.crt")
     index = run("python3", "-m", "pip", "config", "get", "global.index-url", check=False).strip()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+RunHere = Callable[..., str]
 
 TINY = """
 name = "tiny"

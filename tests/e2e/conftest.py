@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from commands import TINY, Run, start, started
+from commands import TINY, Run, RunHere, start, started
 from typer.testing import CliRunner
 
 from tuner.cli import app
@@ -39,16 +39,28 @@ def run(folder: Path) -> Run:
 
 
 @pytest.fixture
-def create_tiny(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Create a study from `tiny.toml` with these options.
+def run_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunHere:
+    """Run a command in this very process and return what it prints on standard output.
 
-    In this very process, which imports TensorFlow once for all tests; what creation prints is tested elsewhere.
+    For what is not under test itself: its start would take seconds, of which TensorFlow's import is the most.
     """
 
-    def create(*options: str) -> None:
+    def run_command(*arguments: str) -> str:
         with monkeypatch.context() as patch:
             patch.chdir(folder)
-            created = CliRunner().invoke(app, ["study", "create", "tiny.toml", *options])
-        assert created.exit_code == 0, created.output
+            patch.setenv("COLUMNS", "200")
+            ended = CliRunner().invoke(app, arguments)
+        assert ended.exit_code == 0, ended.output
+        return ended.stdout
+
+    return run_command
+
+
+@pytest.fixture
+def create_tiny(run_here: RunHere) -> Callable[..., None]:
+    """Create a study from `tiny.toml` with these options."""
+
+    def create(*options: str) -> None:
+        run_here("study", "create", "tiny.toml", *options)
 
     return create

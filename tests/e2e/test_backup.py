@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import Run, start
+from commands import RunHere, start
 from postgres import PostgresServer, find_binaries
 
 from tuner.studies.reading import load_study
@@ -27,12 +27,16 @@ EPOCHS = 60
 
 
 def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its_exact_budget(
-    run: Run, create_tiny: Callable[..., None], folder: Path, postgres_server: PostgresServer, empty_postgres_url: str
+    run_here: RunHere,
+    create_tiny: Callable[..., None],
+    folder: Path,
+    postgres_server: PostgresServer,
+    empty_postgres_url: str,
 ) -> None:
     database = empty_postgres_url.rsplit("/", 1)[1]
     storage = ("--storage", empty_postgres_url)
     create_tiny("--set", "search.trials=3", "--set", f"search.epochs={EPOCHS}", "--set", "search.pruner=none",
-        "--set", "finals.top=1", "--set", "finals.candidates=1", *storage)  # fmt: skip
+        "--set", "finals.top=0", *storage)  # fmt: skip
     workers = start(folder, *storage, "workers", "-n", "1")
     with open_storage(empty_postgres_url) as opened:
         while not any(trial.curve for trial in load_study(opened, "tiny").trials if trial.number == 1):
@@ -40,33 +44,35 @@ def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its
             time.sleep(0.05)
     workers.terminate()
     workers.communicate(timeout=60)
-    before = read_trials(run, folder, *storage)
+    before = read_trials(run_here, folder, *storage)
 
     call("pg_dump", postgres_server, database, "--format=custom", f"--file={folder / 'tuner.dump'}")
     shutil.make_archive(str(folder / "artifacts"), "tar", folder / ".tuner" / "artifacts")
     shutil.rmtree(folder / ".tuner")
     restored = postgres_server.create_database()
     storage = ("--storage", postgres_server.url(restored))
-    run(*storage, "database", "prepare")
+    run_here(*storage, "database", "prepare")
     call("pg_restore", postgres_server, restored, "--clean", "--if-exists", folder / "tuner.dump")
     shutil.unpack_archive(folder / "artifacts.tar", folder / ".tuner" / "artifacts")
-    after = read_trials(run, folder, *storage)
-    run(*storage, "workers", "-n", "1", "--until-done")
+    after = read_trials(run_here, folder, *storage)
+    workers = start(folder, *storage, "workers", "-n", "1", "--until-done")
+    _, messages = workers.communicate(timeout=240)
 
+    assert workers.returncode == 0, messages
     assert after == before
     assert any(0 < len(scores) < EPOCHS for scores in before.values()), "no trial was under way"
-    study = json.loads(run(*storage, "study", "show", "tiny", "--json").stdout)
+    study = json.loads(run_here(*storage, "study", "show", "tiny", "--json"))
     assert study["state"] == "done"
     assert study["trials"] == {"complete": 3, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
-    finished = read_trials(run, folder, *storage)
+    finished = read_trials(run_here, folder, *storage)
     assert {number: len(scores) for number, scores in finished.items()} == dict.fromkeys(range(3), EPOCHS)
     for number, scores in before.items():
         assert finished[number][: len(scores)] == scores
     postgres_server.drop_database(restored)
 
 
-def read_trials(run: Run, folder: Path, *storage: str) -> dict[int, list[float]]:
+def read_trials(run_here: RunHere, folder: Path, *storage: str) -> dict[int, list[float]]:
     """Return each trial's validation accuracy after each epoch."""
-    run(*storage, "study", "export", "tiny", "--to", "trials.json")
+    run_here(*storage, "study", "export", "tiny", "--to", "trials.json")
     rows = json.loads((folder / "trials.json").read_text())
     return {row["number"]: [epoch["val_accuracy"] for epoch in row["curve"]] for row in rows}

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from commands import Run
+from commands import Run, RunHere
 
 BREAKS_LATER = """
 import keras
@@ -16,19 +16,19 @@ def build(hp):
 """
 
 
-def test_a_study_whose_builder_keeps_failing_stops_with_the_reason(run: Run, folder: Path) -> None:
+def test_a_study_whose_builder_keeps_failing_stops_with_the_reason(run: Run, run_here: RunHere, folder: Path) -> None:
     # The default, which creation builds, works; what is drawn does not.
     (folder / "broken.py").write_text(BREAKS_LATER)
     run("study", "create", "--space", "broken:build", "--dataset", "digits", "--name", "b", "--trials", "20")
 
     run("workers", "b", "--until-done", "-n", "1")
 
-    shown = json.loads(run("study", "show", "b", "--json").stdout)
+    shown = json.loads(run_here("study", "show", "b", "--json"))
     assert shown["state"] == "stopped"
     assert shown["trials"]["failed"] == 5
     assert "no such layer" in shown["stop_reason"]
     assert shown["failures"][0]["kind"] == "builder_error"
-    assert "no such layer" in run("trial", "show", "b", "1").stdout
+    assert "no such layer" in run_here("trial", "show", "b", "1")
 
 
 def test_a_builder_that_fails_at_once_creates_no_study(run: Run, folder: Path) -> None:

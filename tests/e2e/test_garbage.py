@@ -3,11 +3,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import Run
+from commands import Run, RunHere
 
 
 def test_gc_removes_what_no_study_refers_to_and_nothing_else(
-    run: Run, create_tiny: Callable[..., None], folder: Path
+    run: Run, run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
     create_tiny("--set", "search.trials=1", "--set", "search.epochs=1")
     run("worker", "tiny", "--until-done")
@@ -17,8 +17,8 @@ def test_gc_removes_what_no_study_refers_to_and_nothing_else(
         (artifacts / orphan).parent.mkdir(parents=True, exist_ok=True)
         (artifacts / orphan).write_bytes(b"left behind")
 
-    would = run("gc", "--dry-run").stdout
-    removed = run("gc").stdout
+    would = run_here("gc", "--dry-run")
+    removed = run_here("gc")
 
     assert would.count("Would remove") == removed.count("Removed") == 2
     assert {path for path in artifacts.rglob("*") if path.is_file()} == kept
@@ -26,7 +26,7 @@ def test_gc_removes_what_no_study_refers_to_and_nothing_else(
 
 
 def test_gc_removes_what_was_never_written_to_its_end_and_leaves_what_is_being_written(
-    run: Run, create_tiny: Callable[..., None], folder: Path
+    run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
     create_tiny()
     writing, abandoned = (folder / f".tuner/artifacts/tiny/.3-odd.npz.{name}.partial" for name in ("now", "long-ago"))
@@ -36,7 +36,7 @@ def test_gc_removes_what_was_never_written_to_its_end_and_leaves_what_is_being_w
     two_hours_ago = time.time() - 2 * 3600
     os.utime(abandoned, (two_hours_ago, two_hours_ago))
 
-    removed = run("gc").stdout
+    removed = run_here("gc")
 
     assert removed.count("Removed") == 1
     assert writing.exists()

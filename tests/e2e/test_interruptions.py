@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import Run, start
+from commands import Run, RunHere, start
 
 from tuner.studies.fleet import read_workers
 from tuner.studies.storage import open_storage
@@ -29,7 +29,7 @@ def wait_for_an_epoch(folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["worker", "workers"])
 def test_a_signal_frees_the_slot_and_the_trial_goes_on_later(
-    run: Run, create_tiny: Callable[..., None], folder: Path, command: str, number: signal.Signals
+    run_here: RunHere, create_tiny: Callable[..., None], folder: Path, command: str, number: signal.Signals
 ) -> None:
     create_tiny(*LONG)
     worker = start(folder, command, "tiny", "--until-done")
@@ -39,10 +39,10 @@ def test_a_signal_frees_the_slot_and_the_trial_goes_on_later(
     worker.communicate(timeout=30)
 
     assert worker.returncode == 128 + number
-    shown = json.loads(run("study", "show", "tiny", "--json").stdout)
+    shown = json.loads(run_here("study", "show", "tiny", "--json"))
     assert shown["trials"]["running"] == 0
     assert shown["trials"]["waiting"] == 2
-    trial = json.loads(run("trial", "show", "tiny", "0", "--json").stdout)
+    trial = json.loads(run_here("trial", "show", "tiny", "0", "--json"))
     assert len(trial["curve"]) >= 2
     assert any((folder / ".tuner/artifacts/tiny/checkpoints").iterdir())
 
@@ -61,22 +61,24 @@ def test_a_second_interrupt_leaves_at_once(create_tiny: Callable[..., None], fol
     assert worker.returncode == 130
 
 
-def test_a_stopped_study_ends_its_workers_and_resumes(run: Run, create_tiny: Callable[..., None], folder: Path) -> None:
+def test_a_stopped_study_ends_its_workers_and_resumes(
+    run_here: RunHere, create_tiny: Callable[..., None], folder: Path
+) -> None:
     create_tiny(*LONG)
     worker = start(folder, "workers", "tiny", "--until-done", "-n", "1")
     wait_for_an_epoch(folder)
 
-    run("study", "stop", "tiny")
+    run_here("study", "stop", "tiny")
     worker.communicate(timeout=60)
 
     assert worker.returncode == 0
-    assert json.loads(run("study", "show", "tiny", "--json").stdout)["state"] == "stopped"
-    run("study", "resume", "tiny")
-    assert json.loads(run("study", "show", "tiny", "--json").stdout)["state"] == "searching"
+    assert json.loads(run_here("study", "show", "tiny", "--json"))["state"] == "stopped"
+    run_here("study", "resume", "tiny")
+    assert json.loads(run_here("study", "show", "tiny", "--json"))["state"] == "searching"
 
 
 def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(
-    run: Run, create_tiny: Callable[..., None], folder: Path
+    run: Run, run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
     few = ["--set", "search.trials=1", "--set", "search.epochs=120", "--pruner", "none", "--set", "finals.top=0"]
     for name in ("calm", "disturbed"):
@@ -90,14 +92,16 @@ def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(
 
     curves = []
     for name in ("calm", "disturbed"):
-        run("study", "export", name, "--to", f"{name}.json")
+        run_here("study", "export", name, "--to", f"{name}.json")
         (trial,) = json.loads((folder / f"{name}.json").read_text())
         curves.append(trial["curve"])
     assert len(curves[0]) == 120
     assert curves[0] == curves[1]
 
 
-def test_workers_end_when_their_pool_is_killed(run: Run, create_tiny: Callable[..., None], folder: Path) -> None:
+def test_workers_end_when_their_pool_is_killed(
+    run_here: RunHere, create_tiny: Callable[..., None], folder: Path
+) -> None:
     create_tiny(*LONG)
     pool = start(folder, "workers", "tiny", "-n", "1")
     wait_for_an_epoch(folder)
@@ -106,4 +110,4 @@ def test_workers_end_when_their_pool_is_killed(run: Run, create_tiny: Callable[.
     pool.kill()
 
     assert worker.wait(timeout=60) in {None, 143}
-    assert json.loads(run("study", "show", "tiny", "--json").stdout)["trials"]["running"] == 0
+    assert json.loads(run_here("study", "show", "tiny", "--json"))["trials"]["running"] == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import TINY, Run, start
+from commands import TINY, Run, RunHere, start
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -39,8 +39,8 @@ def test_progress_is_a_line_a_trial_where_there_is_no_terminal(folder: Path) -> 
     assert len(lines) == 4
 
 
-def test_the_study_is_done_with_exactly_its_budget(run: Run) -> None:
-    shown = json.loads(run("study", "show", "tiny", "--json").stdout)
+def test_the_study_is_done_with_exactly_its_budget(run_here: RunHere) -> None:
+    shown = json.loads(run_here("study", "show", "tiny", "--json"))
 
     assert shown["state"] == "done"
     assert shown["trials"]["complete"] + shown["trials"]["pruned"] == shown["budget"] == 4
@@ -61,9 +61,9 @@ def test_a_trial_replays_to_the_same_curve(run: Run) -> None:
     assert "The curve is the same." in run("trial", "replay", "tiny", "0").stderr
 
 
-def test_a_trial_is_exported_with_its_curve(run: Run, folder: Path) -> None:
-    run("study", "export", "tiny", "--to", "trials.json")
-    run("study", "export", "tiny", "--to", "trials.csv")
+def test_a_trial_is_exported_with_its_curve(run_here: RunHere, folder: Path) -> None:
+    run_here("study", "export", "tiny", "--to", "trials.json")
+    run_here("study", "export", "tiny", "--to", "trials.csv")
 
     trials = json.loads((folder / "trials.json").read_text())
     assert [trial["number"] for trial in trials] == [0, 1, 2, 3]
@@ -72,11 +72,11 @@ def test_a_trial_is_exported_with_its_curve(run: Run, folder: Path) -> None:
     assert len((folder / "trials.csv").read_text().splitlines()) == 5
 
 
-def test_a_bundle_classifies_a_picture_of_paper(run: Run, folder: Path) -> None:
+def test_a_bundle_classifies_a_picture_of_paper(run: Run, run_here: RunHere, folder: Path) -> None:
     digits = load_digits()
     paper = 255 - (digits.images[0] * 255 / 16).astype(np.uint8)
     Image.fromarray(paper).resize((160, 160), Image.Resampling.NEAREST).save(folder / "zero.png")
-    bundle = json.loads(run("study", "show", "tiny", "--json").stdout)["finals"][0]["bundle"]
+    bundle = json.loads(run_here("study", "show", "tiny", "--json"))["finals"][0]["bundle"]
 
     (answer,) = json.loads(run("predict", f".tuner/artifacts/{bundle}", "zero.png", "--json").stdout)
 
@@ -88,26 +88,26 @@ def test_checkpoints_are_gone_when_their_trials_have_ended(folder: Path) -> None
     assert not list((folder / ".tuner/artifacts/tiny").glob("checkpoints/*"))
 
 
-def test_status_lists_no_worker_that_has_ended(run: Run) -> None:
-    assert json.loads(run("status", "--json").stdout)["workers"] == []
+def test_status_lists_no_worker_that_has_ended(run_here: RunHere) -> None:
+    assert json.loads(run_here("status", "--json"))["workers"] == []
 
 
-def test_more_finals_keep_those_that_are_there(run: Run) -> None:
-    before = json.loads(run("study", "show", "tiny", "--json").stdout)
+def test_more_finals_keep_those_that_are_there(run: Run, run_here: RunHere) -> None:
+    before = json.loads(run_here("study", "show", "tiny", "--json"))
 
     run("finals", "tiny", "--repeats", "3", "--until-done")
 
-    after = json.loads(run("study", "show", "tiny", "--json").stdout)
+    after = json.loads(run_here("study", "show", "tiny", "--json"))
     assert [final["repeats"] for final in after["finals"]] == [3, 3]
     assert after["ensemble"]["members"] == 6
     assert after["trials"] == before["trials"]
 
 
-def test_deleting_a_study_removes_its_files(run: Run, create_tiny: Callable[..., None], folder: Path) -> None:
+def test_deleting_a_study_removes_its_files(run_here: RunHere, create_tiny: Callable[..., None], folder: Path) -> None:
     create_tiny("--name", "other")
     (folder / ".tuner/artifacts/other/checkpoints").mkdir(parents=True)
 
-    run("study", "delete", "other", "--yes")
+    run_here("study", "delete", "other", "--yes")
 
     assert not (folder / ".tuner/artifacts/other").exists()
-    assert "other" not in run("study", "list").stdout
+    assert "other" not in run_here("study", "list")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import Run
+from commands import Run, RunHere
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -92,7 +92,7 @@ def test_a_folder_of_csv_files_has_its_own_test_set(
 
 
 def test_colour_pictures_of_many_sizes_become_a_model_that_predicts(
-    run: Run, folder: Path, zeros_ones_twos: tuple[NDArray[np.uint8], NDArray[np.int64]]
+    run: Run, run_here: RunHere, folder: Path, zeros_ones_twos: tuple[NDArray[np.uint8], NDArray[np.int64]]
 ) -> None:
     random = np.random.default_rng(0)
     for number, (image, label) in enumerate(zip(*zeros_ones_twos, strict=True)):
@@ -101,7 +101,7 @@ def test_colour_pictures_of_many_sizes_become_a_model_that_predicts(
         width, height = random.integers(9, 20, 2).tolist()
         Image.fromarray(image).convert("RGB").resize((width, height)).save(path)
 
-    run(
+    run_here(
         "study",
         "create",
         "--space",
@@ -123,7 +123,7 @@ def test_colour_pictures_of_many_sizes_become_a_model_that_predicts(
 
 
 def test_a_model_of_the_current_folder_is_trained_by_its_own_fit(
-    run: Run, folder: Path, zeros_ones_twos: tuple[NDArray[np.uint8], NDArray[np.int64]]
+    run: Run, run_here: RunHere, folder: Path, zeros_ones_twos: tuple[NDArray[np.uint8], NDArray[np.int64]]
 ) -> None:
     images, labels = zeros_ones_twos
     np.savez_compressed(folder / "own.npz", x_train=images[:400], y_train=labels[:400])
@@ -144,7 +144,7 @@ def test_a_model_of_the_current_folder_is_trained_by_its_own_fit(
     )
     run("worker", "own", "--until-done")
 
-    shown = json.loads(run("study", "show", "own", "--json").stdout)
+    shown = json.loads(run_here("study", "show", "own", "--json"))
     assert shown["state"] == "done"
     assert shown["failures"] == []
     assert set(shown["best"]["hyperparameters"]) == {"units", "size"}

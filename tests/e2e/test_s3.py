@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import start
+from commands import RunHere, start
 from s3_server import BUCKET, S3Server
 
 from tuner.artifacts import ArtifactStore
@@ -22,7 +22,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(
-    create_tiny: Callable[..., None], folder: Path, s3_server: S3Server
+    run_here: RunHere, create_tiny: Callable[..., None], folder: Path, s3_server: S3Server
 ) -> None:
     settings = {**s3_server.settings, "TUNER_ARTIFACTS": f"s3://{BUCKET}/team", "TUNER_LEASE_S": "2"}
     create_tiny(*FEW, "--set", "search.epochs=30")
@@ -39,8 +39,8 @@ def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(
     _, messages = worker.communicate(timeout=240)
 
     assert worker.returncode == 0, messages
-    shown = json.loads(start(folder, "study", "show", "tiny", "--json").communicate()[0])
-    trial = json.loads(start(folder, "trial", "show", "tiny", "0", "--json").communicate()[0])
+    shown = json.loads(run_here("study", "show", "tiny", "--json"))
+    trial = json.loads(run_here("trial", "show", "tiny", "0", "--json"))
     assert (shown["state"], shown["trials"]["complete"], len(trial["workers"])) == ("done", 1, 2)
     assert [epoch["epoch"] for epoch in trial["curve"]] == list(range(1, 31))
     assert store.exists(shown["finals"][0]["bundle"])
