@@ -12,8 +12,17 @@ from typing import Any
 
 import pytest
 
-#: Name of the bucket that a fresh server has.
+#: Name of the bucket that the server has from its first answer on.
 BUCKET = "artifacts"
+_SERVE = f"""
+import sys
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+from moto.server import main
+
+s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket("{BUCKET}", "us-east-1")
+main(sys.argv[1:])
+"""
 
 
 class S3Server:
@@ -44,11 +53,6 @@ class S3Server:
     def start_again(self) -> None:
         """Answer again; the bucket is there, its files are not."""
         self.process = self._start()
-        self.create_bucket()
-
-    def create_bucket(self) -> None:
-        with self._client() as client:
-            client.create_bucket(Bucket=BUCKET)
 
     def list_files(self) -> list[str]:
         """Return the names of the files in the bucket, the first thousand."""
@@ -63,7 +67,7 @@ class S3Server:
     def _start(self) -> subprocess.Popen[bytes]:
         with tempfile.TemporaryFile() as printed:
             process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", self._listen_on, "-p", str(self.port)],
+                [sys.executable, "-c", _SERVE, "-H", self._listen_on, "-p", str(self.port)],
                 env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
                 stdout=printed,
                 stderr=printed,
@@ -100,7 +104,6 @@ def running_s3_server(*, listen_on: str = "127.0.0.1") -> Iterator[S3Server]:
     """Run a server with one empty bucket; on 0.0.0.0 containers reach it too, by their network's gateway."""
     server = S3Server(listen_on)
     try:
-        server.create_bucket()
         yield server
     finally:
         server.stop_answering()
