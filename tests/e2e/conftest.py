@@ -6,7 +6,7 @@ import pytest
 from commands import TINY, Run, RunHere, start, started
 from typer.testing import CliRunner
 
-from tuner.cli import app
+from tuner.cli import app, main
 
 
 @pytest.fixture(autouse=True)
@@ -47,13 +47,37 @@ def run_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunHere:
 
     def run_command(*arguments: str) -> str:
         with monkeypatch.context() as patch:
-            patch.chdir(folder)
-            patch.setenv("COLUMNS", "200")
+            _enter(folder, patch)
             ended = CliRunner().invoke(app, arguments)
         assert ended.exit_code == 0, ended.output
         return ended.stdout
 
     return run_command
+
+
+@pytest.fixture
+def fail_here(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunHere:
+    """Run a command in this very process that must fail with status 1 and one line, and return that line."""
+
+    def run_command(*arguments: str) -> str:
+        with monkeypatch.context() as patch:
+            _enter(folder, patch)
+            patch.setattr("sys.argv", ["tuner", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        stdout, stderr = capsys.readouterr()
+        assert (ended.value.code, stdout) == (1, ""), stderr
+        (line,) = stderr.splitlines()
+        assert line.startswith("tuner: ")
+        return line
+
+    return run_command
+
+
+def _enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.chdir(folder)
+    patch.setenv("COLUMNS", "200")
+    patch.setenv("TUNER_DATA", str(folder / "data"))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its
 ) -> None:
     database = empty_postgres_url.rsplit("/", 1)[1]
     storage = ("--storage", empty_postgres_url)
-    create_tiny("--set", "search.trials=3", "--set", f"search.epochs={EPOCHS}", "--set", "search.pruner=none",
+    create_tiny("--set", "search.trials=2", "--set", f"search.epochs={EPOCHS}", "--set", "search.pruner=none",
         "--set", "finals.top=0", *storage)  # fmt: skip
     workers = start(folder, *storage, "workers", "-n", "1")
     with open_storage(empty_postgres_url) as opened:
@@ -63,9 +63,9 @@ def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its
     assert any(0 < len(scores) < EPOCHS for scores in before.values()), "no trial was under way"
     study = json.loads(run_here(*storage, "study", "show", "tiny", "--json"))
     assert study["state"] == "done"
-    assert study["trials"] == {"complete": 3, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
+    assert study["trials"] == {"complete": 2, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
     finished = read_trials(run_here, folder, *storage)
-    assert {number: len(scores) for number, scores in finished.items()} == dict.fromkeys(range(3), EPOCHS)
+    assert {number: len(scores) for number, scores in finished.items()} == dict.fromkeys(range(2), EPOCHS)
     for number, scores in before.items():
         assert finished[number][: len(scores)] == scores
     postgres_server.drop_database(restored)

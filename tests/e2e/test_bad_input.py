@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import Run, start
+from commands import RunHere, start
 from PIL import Image
 
 #: Bytes that a process may write to one file: room for a database's tables, none for a report or many slots.
@@ -75,14 +75,9 @@ def error_line(stderr: str) -> str:
     ],
 )
 def test_a_broken_dataset_is_named_in_one_line(
-    run: Run, folder: Path, write: Callable[[Path], str], expected: str
+    fail_here: RunHere, folder: Path, write: Callable[[Path], str], expected: str
 ) -> None:
-    path = write(folder)
-
-    failed = run("dataset", "show", path, status=1)
-
-    assert expected in error_line(failed.stderr)
-    assert failed.stdout == ""
+    assert expected in fail_here("dataset", "show", write(folder))
 
 
 def run_on_a_full_disk(folder: Path, *arguments: str) -> str:
@@ -94,7 +89,9 @@ def run_on_a_full_disk(folder: Path, *arguments: str) -> str:
     return stderr
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(run: Run, create_tiny: Callable[..., None], folder: Path) -> None:
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    run_here: RunHere, create_tiny: Callable[..., None], folder: Path
+) -> None:
     create_tiny()
     (folder / "report.html").write_text("the old one")
 
@@ -105,4 +102,4 @@ def test_a_full_disk_is_one_line_and_loses_nothing(run: Run, create_tiny: Callab
     assert "report.html: File too large" in error_line(failed_report)
     assert (folder / "report.html").read_text() == "the old one"
     assert not list(folder.glob(".report*"))
-    assert "0/4 trials" in run("study", "show", "tiny").stdout
+    assert "0/4 trials" in run_here("study", "show", "tiny")

@@ -8,7 +8,7 @@ import pytest
 
 #: What both backends must do alike; `KERAS_BACKEND=jax pytest tests/training/training` runs all of it, for minutes.
 ON_BOTH = """
-(last_partial_batch and (divergence or schedule)) or bit_for_bit or scanned_as_on_a_gpu or _fused or random_layers
+(last_partial_batch and (divergence or True-schedule)) or bit_for_bit or scanned_as_on_a_gpu or random_layers
 """.strip()
 
 
