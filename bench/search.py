@@ -5,7 +5,7 @@
 
 Every side has all cores of the machine and the time from its process' start to its end, imports included. What each
 epoch came to is logged by the HyperModel itself (`bench/searching/nets.py`), so that all sides are measured alike.
-Prints a table and writes `bench/results/search-NET.json`. The peer `ray` takes part where Ray is installed.
+Prints a table and writes `bench/results/search-NET-SECONDS.json`. The peer `ray` takes part where Ray is installed.
 """
 
 import argparse
@@ -86,7 +86,8 @@ def main() -> None:
             "summary": summary,
             "runs": [vars(run) for run in runs],
         }
-        (RESULTS / f"search-{arguments.net}.json").write_text(json.dumps(result, indent=1) + "\n")
+        file = RESULTS / f"search-{arguments.net}-{arguments.seconds:.0f}s.json"
+        file.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def parse_arguments() -> argparse.Namespace:

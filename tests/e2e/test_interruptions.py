@@ -80,13 +80,15 @@ def test_a_stopped_study_ends_its_workers_and_resumes(
 def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(
     run: Run, run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
-    few = ["--set", "search.trials=1", "--set", "search.epochs=60", "--pruner", "none", "--set", "finals.top=0"]
+    few = ["--set", "search.trials=1", "--set", "search.epochs=120", "--pruner", "none", "--set", "finals.top=0"]
     for name in ("calm", "disturbed"):
         create_tiny("--name", name, *few)
     worker = start(folder, "worker", "disturbed")
     wait_for_an_epoch(folder)
     worker.send_signal(signal.SIGINT)
     worker.communicate(timeout=30)
+    interrupted = json.loads(run_here("trial", "show", "disturbed", "0", "--json"))["curve"]
+    assert 0 < len(interrupted) < 120
 
     run("worker", "calm", "disturbed", "--until-done")
 
@@ -95,7 +97,7 @@ def test_a_resumed_trial_has_the_curve_of_an_undisturbed_one(
         run_here("study", "export", name, "--to", f"{name}.json")
         (trial,) = json.loads((folder / f"{name}.json").read_text())
         curves.append(trial["curve"])
-    assert len(curves[0]) == 60
+    assert len(curves[0]) == 120
     assert curves[0] == curves[1]
 
 

@@ -54,7 +54,7 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
     before, n_graphs = psutil.Process().memory_info().rss, count_graphs()
     logging.getLogger("tensorflow").addHandler(caplog.handler)
     with caplog.at_level(logging.WARNING, logger="tensorflow"):
-        for _ in range(10):
+        for _ in range(20):
             train_one()
     after = psutil.Process().memory_info().rss
     logging.getLogger("tensorflow").removeHandler(caplog.handler)
