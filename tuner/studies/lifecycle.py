@@ -1,6 +1,7 @@
 """From creation to deletion: what may happen to a whole study."""
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,10 +49,14 @@ class Study:
 
     id: int
     name: str
+    #: The study's identity, in hexadecimal; a study that is deleted and made again has another one.
+    uid: str
     optuna_study_id: int
     definition: StudyDefinition
     class_names: tuple[str, ...]
     provenance: Mapping[str, str]
+    #: What the dataset's pixels mean, as JSON; None for studies of an older version.
+    pixels: Mapping[str, Any] | None
     state: StudyState
     stop_reason: str | None
     #: Trials that the search will have finished at its end.
@@ -66,6 +71,7 @@ def insert_study(
     *,
     class_names: Sequence[str],
     provenance: Mapping[str, str],
+    pixels: Mapping[str, Any] | None = None,
     first_trials: Sequence[Mapping[str, Any]] = (),
 ) -> Study:
     """Store a study with one waiting slot for each trial of its budget.
@@ -75,6 +81,7 @@ def insert_study(
         definition: The study's.
         class_names: Of its dataset, in the order of the labels.
         provenance: Versions and hashes to record.
+        pixels: What the dataset's pixels mean, as JSON.
         first_trials: Values for the first trials to take instead of drawing them, by Optuna's names; what a trial's
             values lack is drawn, and what the budget does not hold is left out.
 
@@ -96,10 +103,12 @@ def insert_study(
                 sa.insert(studies)
                 .values(
                     name=definition.name,
+                    uid=uuid.uuid4().hex,
                     optuna_study_id=optuna_study_id,
                     definition=definition.model_dump(mode="json"),
                     class_names=list(class_names),
                     provenance=dict(provenance),
+                    pixels=pixels,
                     state="searching",
                     budget=definition.search.trials,
                     created_at=database_time(),
@@ -160,10 +169,12 @@ def _read_study(row: Any) -> Study:
     return Study(
         id=row.id,
         name=row.name,
+        uid=row.uid,
         optuna_study_id=row.optuna_study_id,
         definition=StudyDefinition.from_json(json.dumps(row.definition)),
         class_names=tuple(row.class_names),
         provenance=row.provenance,
+        pixels=row.pixels,
         state=row.state,
         stop_reason=row.stop_reason,
         budget=row.budget,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 #: The newest migration; a test holds it against `migrations/versions`.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 metadata = MetaData()
 
@@ -19,11 +19,15 @@ studies = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    #: The study's identity: a fresh UUID, as a deleted study's name and id may be given again.
+    Column("uid", Text),
     #: The study of Optuna's that holds the trials.
     Column("optuna_study_id", Integer, nullable=False),
     Column("definition", JSON, nullable=False),
     Column("class_names", JSON, nullable=False),
     Column("provenance", JSON, nullable=False),
+    #: What the dataset's pixels mean, decided once; NULL in studies of revision 0001.
+    Column("pixels", JSON(none_as_null=True)),
     #: `searching`, `finals`, `done` or `stopped`.
     Column("state", Text, nullable=False),
     #: What a stopped study goes back to when it is resumed.
