@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose check fix bench up lock
+.PHONY: help demo test test-compose fuzz check fix bench up lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,6 +23,9 @@ test: $(VENV)/dev ## Run all tests, against a real Postgres
 
 test-compose: $(VENV)/dev ## Build the images and run them, with kills, on an engine of its own (root on Debian) or DOCKER_HOST's
 	$(BIN)/pytest tests/compose -m compose --capture=no
+
+fuzz: $(VENV)/dev ## Try 10,000 damaged files and texts on each reader; FUZZ_SEED=N tries those of another seed
+	TUNER_FUZZ_EXAMPLES=$${TUNER_FUZZ_EXAMPLES:-10000} $(BIN)/pytest tests/fuzz $(if $(FUZZ_SEED),--hypothesis-seed=$(FUZZ_SEED))
 
 check: $(VENV)/dev ## Format, lint, types, imports
 	$(BIN)/ruff format --check

@@ -8,6 +8,9 @@ exception is a bug and keeps its traceback.
 import difflib
 from collections.abc import Iterable
 
+#: No name is longer; what is longer is no slip in a name.
+_LONGEST_COMPARED = 500
+
 
 class TunerError(Exception):
     """The caller can act on it."""
@@ -22,7 +25,15 @@ class RestartNeededError(TunerError):
     exit_status = 75
 
 
+def shorten(text: str, *, width: int = 60) -> str:
+    """Return what a person typed, which may be anything, for an error: on one line, printable and of this length."""
+    line = " ".join(text[: 10 * width].split())
+    printable = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
+    return printable if len(printable) <= width and len(text) <= 10 * width else f"{printable[:width]}…"
+
+
 def did_you_mean(received: str, known: Iterable[str]) -> str:
     """Return ` Did you mean …?` with the closest known word, or nothing when none is close."""
-    close = difflib.get_close_matches(received, list(known), n=1)
+    # The comparison takes time in proportion to the square of the length.
+    close = difflib.get_close_matches(received, list(known), n=1) if len(received) <= _LONGEST_COMPARED else []
     return f" Did you mean {close[0]!r}?" if close else ""

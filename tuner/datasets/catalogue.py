@@ -13,7 +13,7 @@ from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
 from tuner.datasets.own_data import open_reader
 from tuner.datasets.reading import Size
 from tuner.datasets.source import Source
-from tuner.errors import TunerError, did_you_mean
+from tuner.errors import TunerError, did_you_mean, shorten
 
 CATALOGUE: Mapping[str, CatalogueEntry] = {
     entry.name: entry for entry in (DIGITS, MNIST, KMNIST, FASHION_MNIST, KAGGLE_DIGITS)
@@ -26,7 +26,7 @@ class UnknownDatasetError(TunerError):
     def __init__(self, name: str) -> None:
         guess = did_you_mean(name.lower(), CATALOGUE)
         super().__init__(
-            f"No dataset named {name!r}, and no file or folder of that path.{guess} "
+            f"No dataset named {shorten(name)!r}, and no file or folder of that path.{guess} "
             f"Known datasets: {', '.join(CATALOGUE)}. See `tuner dataset list`."
         )
 
@@ -87,8 +87,13 @@ def open_source(name_or_path: str, *, data_dir: Path, resize: Size | None = None
             resize=resize,
             image_format=entry.image_format,
         )
-    path = Path(name_or_path).expanduser()
-    if not path.exists():
+    try:
+        path = Path(name_or_path).expanduser()
+        is_there = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        # Too long for a path, `~name` of nobody, a folder that may not be searched.
+        raise UnknownDatasetError(name_or_path) from error
+    if not is_there:
         raise UnknownDatasetError(name_or_path)
     return Source(name=name_or_path, description="own data", reader=open_reader(path, resize=resize), resize=resize)
 

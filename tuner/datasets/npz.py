@@ -1,7 +1,6 @@
 """NumPy archives, checked before anything is decoded: names, declared sizes, compression ratio, no pickles."""
 
 import lzma
-import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tuner.datasets.labels import clean_labels
+from tuner.datasets.npy import declared_bytes, read_npy_header
 from tuner.datasets.pixels import to_uint8_images
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
 
@@ -81,19 +81,17 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 def _open_archive(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (OSError, ValueError, *_DAMAGE) as error:
+    except (OSError, ValueError, NotImplementedError, *_DAMAGE) as error:
         raise UnreadableDataError(path, f"is no readable .npz archive ({error})", remedy=_REMEDY) from error
 
 
 def _check_header(file: IO[bytes], member: zipfile.ZipInfo, path: Path) -> None:
-    version = npy.read_magic(file)
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read_header(file)
+    shape, _, dtype = read_npy_header(file)
     if dtype.hasobject:
         problem = f"{member.filename} holds Python objects (a pickle), expected numbers or text"
         raise UnreadableDataError(path, problem, remedy=_REMEDY)
     check_decoded_size(shape, item_bytes=dtype.itemsize, where=f"{path} {member.filename}")
-    n_bytes = math.prod(shape) * dtype.itemsize
+    n_bytes = declared_bytes(shape, dtype)
     if file.tell() + n_bytes != member.file_size:
         problem = f"{member.filename} declares {n_bytes} bytes, the archive says {member.file_size - file.tell()}"
         raise UnreadableDataError(path, problem, remedy=_REMEDY)

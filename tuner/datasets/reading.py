@@ -8,12 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 
 #: Most bytes that one array, or all the pictures of a folder, may take in memory.
 MAX_DECODED_BYTES = 4 * 2**30
 #: How many problems an error spells out; the rest is counted.
 _MAX_SPELT_OUT = 5
+#: Characters of one problem, which may quote a damaged file.
+_MAX_PROBLEM_LENGTH = 300
 
 #: Height and width in pixels.
 Size = tuple[int, int]
@@ -24,9 +26,9 @@ class UnreadableDataError(TunerError):
 
     def __init__(self, where: Path | str, *problems: str, remedy: str) -> None:
         #: One entry for each file or cell at fault, all of them.
-        self.problems = problems
+        self.problems = tuple(shorten(problem, width=_MAX_PROBLEM_LENGTH) for problem in problems)
         more = f"; and {len(problems) - _MAX_SPELT_OUT} more" if len(problems) > _MAX_SPELT_OUT else ""
-        text = f"{where}: {'; '.join(problems[:_MAX_SPELT_OUT])}{more}. {remedy}"
+        text = f"{where}: {'; '.join(self.problems[:_MAX_SPELT_OUT])}{more}. {remedy}"
         super().__init__(" ".join(text.split()))
 
 

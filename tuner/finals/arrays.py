@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.errors import TunerError
+from tuner.datasets.npy import declared_bytes, read_npy_header
+from tuner.errors import TunerError, shorten
 
 
 class ArraysUnreadableError(TunerError):
@@ -35,13 +36,24 @@ def unpack_arrays(content: bytes, names: Iterable[str]) -> dict[str, NDArray[Any
     wanted = list(names)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-        _check_members(members, wanted, len(content))
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in wanted}
-    # A forged array header is read, never obeyed: numpy fails to allocate, or finds the data too short.
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, MemoryError) as error:
-        raise ArraysUnreadableError(f"not an .npz of plain numbers ({error})") from error
+            _check_members(archive.infolist(), wanted, len(content))
+            return {name: _read_member(archive, f"{name}.npy") for name in wanted}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ArraysUnreadableError(f"not an .npz of plain numbers ({shorten(str(error), width=200)})") from error
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Return an array whose header declares what the member holds, so that nothing larger is allocated."""
+    content = archive.read(name)
+    file = io.BytesIO(content)
+    shape, is_fortran, dtype = read_npy_header(file)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects (a pickle)")
+    if len(content) - file.tell() != declared_bytes(shape, dtype):
+        raise ValueError(f"{name} holds other bytes than its header declares")
+    flat = np.frombuffer(content, dtype, offset=file.tell())
+    # A copy: arrays from bytes cannot be written to.
+    return flat.reshape(shape, order="F" if is_fortran else "C").copy(order="K")
 
 
 def _check_members(members: list[zipfile.ZipInfo], wanted: list[str], n_bytes: int) -> None:

@@ -101,4 +101,33 @@ def read_predictions(store: ArtifactStore, path: str) -> Predictions:
         raise PredictionsUnreadableError(
             f"The predictions in {store.location(path)} are damaged: {error}. Run the study's finals again."
         ) from error
-    return Predictions(**arrays)
+    predictions = Predictions(**arrays)
+    if not _belong_together(predictions):
+        raise PredictionsUnreadableError(
+            f"The predictions in {store.location(path)} are damaged: their arrays do not belong together. "
+            "Run the study's finals again."
+        )
+    return predictions
+
+
+def _belong_together(predictions: Predictions) -> bool:
+    """Say whether types and shapes are those of the fields, and labels and indices within range."""
+    labels, probabilities = predictions.labels, predictions.probabilities
+    indices, images = predictions.error_indices, predictions.error_images
+    types = [array.dtype for array in (labels, probabilities, indices, images)]
+    if types != [np.int64, np.float32, np.int64, np.uint8]:
+        return False
+    if (labels.ndim, probabilities.ndim, indices.ndim, images.ndim) != (1, 2, 1, 4):
+        return False
+    n_images, n_classes = probabilities.shape
+    return (
+        len(labels) == n_images > 0
+        and len(indices) == len(images)
+        and n_classes > 0
+        and _are_within(labels, n_classes)
+        and _are_within(indices, n_images)
+    )
+
+
+def _are_within(indices: NDArray[np.int64], length: int) -> bool:
+    return bool(((indices >= 0) & (indices < length)).all())

@@ -1,6 +1,5 @@
 """What a study is: everything that decides its results, written by a person and stored whole with the study."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -14,6 +13,7 @@ from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSection, Section, contradiction
+from tuner.studies.toml import TomlError, parse_toml
 
 #: Where definitions lie that come with this project.
 _SHIPPED = Path(__file__).parents[2] / "studies"
@@ -145,7 +145,7 @@ def _validate(settings: Mapping[str, Any], overrides: Sequence[str], *, source: 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DefinitionError(_describe_missing(path)) from error
     except OSError as error:
@@ -154,7 +154,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise DefinitionError(f"{path} is no text in UTF-8; expected a study definition in TOML.") from error
-    except tomllib.TOMLDecodeError as error:
+    except TomlError as error:
         # Python's message ends with "(at line 3, column 5)".
         raise DefinitionError(f"{path} is no valid TOML: {error}.") from error
 
@@ -171,4 +171,9 @@ def _absolute(dataset: str, *, folder: Path) -> str:
     """Return a path as workers in other folders can open it; a word without slash and dot is a catalogue's name."""
     if "/" not in dataset and "." not in dataset:
         return dataset
-    return str((folder / Path(dataset).expanduser()).resolve())
+    try:
+        path = Path(dataset).expanduser()
+    except RuntimeError:
+        # `~name` of nobody on this machine: a path that leads nowhere, as the dataset's reader will say.
+        path = Path(dataset)
+    return str((folder / path).resolve())

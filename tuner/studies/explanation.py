@@ -1,14 +1,13 @@
 """Pydantic's verdict on a definition, as one line for the person who wrote it."""
 
 import json
-import typing
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tuner.errors import did_you_mean
+from tuner.errors import did_you_mean, shorten
 
 _MAX_VALUE_LENGTH = 60
 
@@ -48,7 +47,8 @@ def explain(error: ValidationError, model: type[BaseModel], *, source: str, over
     key = _dotted_key(first)
     origin = "--set" if any(_overlap(key, name) for name in overridden) else source
     more = f" ({len(found) - 1} more after this one)" if len(found) > 1 else ""
-    return f"{origin}: {key}: {_describe(first, model)}{more}"
+    place = f"{origin}: {shorten(key, width=100)}" if key else origin
+    return f"{place}: {_describe(first, model)}{more}"
 
 
 def _overlap(key: str, other: str) -> bool:
@@ -92,21 +92,28 @@ def _expectation(item: ErrorDetails, context: dict[str, Any]) -> str:
 
 def _describe_unknown_key(item: ErrorDetails, model: type[BaseModel]) -> str:
     *path, name = [str(part) for part in item["loc"]]
-    known = list(_model_at(model, path).model_fields)
+    owner = _model_at(model, path)
+    known = list(owner.model_fields) if owner else []
     return f"no setting has this name.{did_you_mean(name, known)} Known here: {', '.join(known)}."
 
 
 def _field_description(item: ErrorDetails, model: type[BaseModel]) -> str:
     *path, name = [str(part) for part in item["loc"]]
-    return _model_at(model, path).model_fields[name].description or "a value"
+    owner = _model_at(model, path)
+    field = owner.model_fields.get(name) if owner else None
+    return (field.description if field else None) or "a value"
 
 
-def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
+    """Return the table that the path leads to; None where it leads into a list or a value."""
+    found: Any = model
     for name in path:
-        model = typing.cast("type[BaseModel]", model.model_fields[name].annotation)
-    return model
+        field = found.model_fields.get(name)
+        found = field.annotation if field else None
+        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+            return None
+    return cast("type[BaseModel]", found)
 
 
 def _shorten(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
+    return shorten(json.dumps(value, ensure_ascii=False, default=str), width=_MAX_VALUE_LENGTH)

@@ -1,11 +1,11 @@
 """`--set key=value`: one setting of a study definition changed on the command line."""
 
 import copy
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
+from tuner.studies.toml import TomlError, parse_toml
 
 #: Tables whose keys are hyperparameters: the rest of a dotted key is one name, whatever dots it has.
 _OPEN_TABLES = ("fixed", "search.grid")
@@ -39,24 +39,36 @@ def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> 
         for name in tables:
             table = table.setdefault(name, {})
             if not isinstance(table, dict):
-                raise OverrideError(f"--set {key}=…: {name!r} is no table in the definition, so {key!r} is no setting.")
+                shown = shorten(key)
+                raise OverrideError(
+                    f"--set {shown}=…: {shorten(name)!r} is no table in the definition, so {shown!r} is no setting."
+                )
         table[last] = value
     return changed
 
 
 def _parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
+    if not _is_text(override):
+        raise OverrideError(f"--set {shorten(override)}: received characters that are no text; expected UTF-8.")
     key, text = key.strip(), text.strip()
     if not equals or not all(_split_key(key)):
-        raise OverrideError(f"--set {override}: expected key=value with a dotted key, as in --set search.trials=200.")
+        raise OverrideError(
+            f"--set {shorten(override)}: expected key=value with a dotted key, as in --set search.trials=200."
+        )
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError as error:
+        parsed = parse_toml(f"value = {text}")
+    except TomlError as error:
         if text.startswith(("[", "{", '"', "'")):
-            raise OverrideError(f"--set {override}: {text} is no value in TOML.") from error
+            raise OverrideError(f"--set {shorten(override)}: {shorten(text)} is no value in TOML: {error}.") from error
         return key, text
     # A line break in the text could bring a second key with it.
     return key, parsed["value"] if len(parsed) == 1 else text
+
+
+def _is_text(value: str) -> bool:
+    """Say whether the value is Unicode text that every database stores: no NUL, and no bytes that were no UTF-8."""
+    return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _split_key(key: str) -> list[str]:

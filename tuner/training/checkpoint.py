@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.variables import read_variable, state_variables
 
 MAGIC = b"tuner-checkpoint 1 "
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +195,8 @@ def _decode(stored: bytes) -> Snapshot:
                 optimizer=_take(arrays, "optimizer"),
                 kept=_take(arrays, "kept"),
             )
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    # A header of an array is a literal of Python's, hence the SyntaxError.
+    except (LookupError, TypeError, ValueError, EOFError, OSError, RuntimeError, SyntaxError, *_ZIP_ERRORS) as error:
         raise DamagedCheckpointError("it has the layout of another version") from error
 
 

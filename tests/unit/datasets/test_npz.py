@@ -162,6 +162,15 @@ def test_a_header_that_lies_about_the_size_is_refused(
         load_train(path)
 
 
+def test_a_header_that_is_no_literal_of_pythons_is_refused(path: Path, load_train: Load) -> None:
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (20, 6, 6, }\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x_train.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+
+    with pytest.raises(UnreadableDataError, match="x_train cannot be decoded"):
+        load_train(path)
+
+
 def test_an_array_that_is_there_twice_is_refused(path: Path, load_train: Load) -> None:
     np.savez(path, x_train=IMAGES, y_train=LABELS)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):

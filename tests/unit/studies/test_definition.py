@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import TunerError
-from tuner.studies.definition import StudyDefinition, make_definition, read_definition
+from tuner.studies.definition import DefinitionError, StudyDefinition, make_definition, read_definition
 
 MINIMAL = """\
 name = "first"
@@ -116,7 +116,12 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("seed=-1", "seed: received -1, expected a number of at least 0."),
         ("trials", "--set trials: expected key=value"),
         ("=3", "expected key=value"),
-        ("search.trials=[1", "[1 is no value in TOML."),
+        ("search.trials=[1", "[1 is no value in TOML: "),
+        ("fixed.units=" + "[" * 5_000 + "]" * 5_000, "nested too deeply"),
+        ("fixed.units=[" + "9" * 5_000 + "]", "a number has too many digits"),
+        ("fixed.name=\ud800", "received characters that are no text; expected UTF-8"),
+        ("search." + "x" * 100_000 + "=1", "no setting has this name."),
+        ("dataset=~nobody-of-this-name/x\x00", "received characters that are no text"),
     ],
 )
 def test_a_wrong_setting_is_explained_in_one_line(path: Path, override: str, message: str) -> None:
@@ -126,6 +131,31 @@ def test_a_wrong_setting_is_explained_in_one_line(path: Path, override: str, mes
     assert message in str(caught.value)
     assert str(caught.value).startswith("--set")
     assert len(str(caught.value).splitlines()) == 1 or "\n" in override
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a = " + "[" * 3_000 + "]" * 3_000, "nested too deeply"),
+        ("[" + ".".join(["a"] * 40) + "]", "nested too deeply"),
+        ("seed = " + "9" * 5_000, "a number has too many digits"),
+        ('space = "a\\u0000b"', "a text holds the character NUL"),
+        (
+            "name = 'a'\nspace = 'cnn'\ndataset = 'digits'\n[data]\nresize = [8]",
+            "data.resize.1: missing; expected a value.",
+        ),
+    ],
+)
+def test_a_hostile_file_is_refused_in_one_short_line(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "hostile.toml"
+    path.write_text(f"{line}\n")
+
+    with pytest.raises(DefinitionError) as caught:
+        read_definition(path)
+
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 def test_a_mistake_in_the_file_names_the_file_and_counts_the_others(path: Path) -> None:

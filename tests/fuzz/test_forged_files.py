@@ -1,0 +1,122 @@
+"""Files of this package's own whose hashes are right and whose content is not, as somebody may forge them."""
+
+import dataclasses
+import io
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzzing import IS_LONG, SEEDS, expect_an_answer, fuzz
+from hypothesis import given
+from hypothesis import strategies as st
+from mutations import mutate
+
+from tuner.artifacts import ArtifactStore
+from tuner.finals.arrays import pack_arrays
+from tuner.finals.sealed import seal, unseal
+
+pytestmark = pytest.mark.timeout(3_600 if IS_LONG else 300)
+
+
+@pytest.fixture(scope="module")
+def bundle_members() -> dict[str, bytes]:
+    """The members of a good bundle of two weights."""
+    from tuner.finals import bundle
+    from tuner.finals.bundle import BundleDescription, Provenance
+
+    weights = {"0": np.zeros((36, 2), np.float32), "1": np.zeros(2, np.float32)}
+    packed = pack_arrays(weights)
+    description = BundleDescription(
+        space="mlp",
+        hyperparameters={"units": 16, "optimizer": "adam"},
+        images=bundle.ImageFormat(height=6, width=6, channels=1, class_names=("0", "1")),
+        provenance=Provenance(
+            study="s", trial=0, rank=1, seed=0, test_accuracy=0.9, versions={"tuner": "0.1.0"}, data_sha256="0" * 64
+        ),
+    )
+    manifest = bundle._Manifest(
+        description=description,
+        weights=tuple(
+            bundle._WeightEntry(path=name, shape=array.shape, dtype=str(array.dtype)) for name, array in weights.items()
+        ),
+        weights_sha256=sha256(packed).hexdigest(),
+    )
+    return {"bundle.json": manifest.model_dump_json(indent=2).encode(), "weights.npz": packed}
+
+
+@fuzz
+@given(seed=SEEDS, name=st.sampled_from(["bundle.json", "weights.npz"]))
+def test_a_forged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str, bytes], seed: int, name: str) -> None:
+    from tuner.finals.bundle import parse_bundle
+
+    forged = bundle_members | {name: mutate(bundle_members[name], seed)}
+
+    expect_an_answer(lambda: parse_bundle(seal(forged), origin="forged.bundle"))
+
+
+@fuzz
+@given(seed=SEEDS)
+def test_a_damaged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str, bytes], seed: int) -> None:
+    from tuner.finals.bundle import parse_bundle
+
+    damaged = mutate(seal(bundle_members), seed)
+
+    expect_an_answer(lambda: parse_bundle(damaged, origin="damaged.bundle"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint_content() -> bytes:
+    """The part of a good checkpoint that its hash covers."""
+    from tuner.training import checkpoint
+    from tuner.training.history import EpochResult
+
+    fields = {field.name: 1.0 for field in dataclasses.fields(EpochResult)} | {"epoch": 1}
+    snapshot = checkpoint.Snapshot(
+        fingerprint="f",
+        epochs=(EpochResult(**fields),),
+        logs=({"loss": 1.0},),
+        annealing_state={},
+        model=(np.zeros((3, 2), np.float32),),
+        optimizer=(np.zeros(2, np.float32),),
+    )
+    return checkpoint._encode(snapshot).partition(b"\n")[2]
+
+
+@fuzz
+@given(seed=SEEDS)
+def test_a_forged_checkpoint_is_read_or_found_damaged(checkpoint_content: bytes, seed: int) -> None:
+    from tuner.training import checkpoint
+
+    content = mutate(checkpoint_content, seed)
+    forged = checkpoint.MAGIC + sha256(content).hexdigest().encode() + b"\n" + content
+
+    with suppress(checkpoint.DamagedCheckpointError):
+        assert checkpoint._decode(forged).epochs
+
+
+def test_members_survive_sealing(bundle_members: dict[str, bytes]) -> None:
+    sealed = seal(bundle_members)
+
+    assert unseal(io.BytesIO(sealed), max_bytes={}) == bundle_members
+
+
+@fuzz
+@given(data=st.data())
+def test_forged_predictions_are_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Arrays of any small shapes and types under the right names."""
+    from hypothesis.extra import numpy as hypothesis_numpy
+
+    from tuner.finals.evaluation import read_predictions
+
+    types = st.sampled_from([np.int64, np.float32, np.uint8, np.float64, np.bool_, np.dtype(">i8"), np.dtype("U3")])
+    arrays = hypothesis_numpy.arrays(types, hypothesis_numpy.array_shapes(min_dims=0, max_dims=4, max_side=3))
+    names = ("labels", "probabilities", "error_indices", "error_images")
+    folder: Path = tmp_path_factory.getbasetemp()
+    store = ArtifactStore(str(folder))
+    store.write("forged.npz", pack_arrays({name: data.draw(arrays) for name in names}))
+
+    expect_an_answer(lambda: read_predictions(store, "forged.npz").accuracy)
