@@ -1,0 +1,196 @@
+"""What a training part's pixels mean: decided once for a study, with a warning for each guess."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.pixel_meaning import PixelMeaning, Polarity, extremes
+from tuner.datasets.polarity import are_dark_on_light
+from tuner.datasets.reading import StoredImages, UnreadableDataError
+from tuner.datasets.stored_range import BYTES, UNIT, FoundValues, Range, find_range, slack_of
+from tuner.datasets.transparency import Background, choose_background, put_on_background
+
+_DEEP = 16
+#: Share of pictures of the rarer polarity from which a dataset counts as mixed.
+_MIXED_SHARE = 0.1
+#: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
+_DIM_LEVEL = 32
+#: Share of pictures of one colour from which an error is likelier than such data.
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelSettings:
+    """What a person says of the pixels, as `[data]` of a study definition holds it."""
+
+    range: Literal["auto"] | Range = "auto"
+    background: Literal["auto"] | Background = "auto"
+    invert: Literal["auto"] | bool = "auto"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecidedPixels:
+    """A training part whose pixels are understood."""
+
+    meaning: PixelMeaning
+    #: uint8, shape (n, height, width, channels), not yet inverted.
+    levels: NDArray[np.uint8]
+    #: What was guessed, and how to say it instead; sentences.
+    warnings: tuple[str, ...]
+
+
+def decide_pixels(
+    images: StoredImages, settings: PixelSettings, *, may_be_strokes: bool, where: Path | str
+) -> DecidedPixels:
+    """Decide what the pixels of a whole training part mean.
+
+    Args:
+        images: All images of the training part.
+        settings: What a person says wins over what the images show.
+        may_be_strokes: The pictures that models are given are small and grey, so that they may be characters, which
+            are inverted where most are dark on light.
+        where: What an error names.
+
+    Raises:
+        UnreadableDataError: A value is NaN, infinite, or negative without `data.range`; all pictures are of one
+            colour; or nothing shows the range.
+    """
+    background, ground_warnings = _decide_background(images, settings)
+    values = put_on_background(images.values, background) if images.has_alpha else images.values
+    opaque = StoredImages(values=values, bits=images.bits, n_halved=images.n_halved, stored_size=images.stored_size)
+    pixel_range, found, range_warnings = _decide_range(opaque, settings, where)
+    meaning = PixelMeaning(
+        range=pixel_range,
+        found=(found.lowest, found.highest),
+        bits=None if images.bits is None else int(images.bits.max()),
+        channels=images.channels,
+        background=background,
+        polarity=None,
+        inverted=settings.invert is True,
+        stored_size=images.stored_size,
+    )
+    levels = meaning.to_levels(opaque, where=where)
+    blank_warnings = _look_for_blank_images(levels, settings, where)
+    polarity, inverted, polarity_warnings = _decide_polarity(levels, settings, may_be_strokes=may_be_strokes)
+    return DecidedPixels(
+        meaning=replace(meaning, polarity=polarity, inverted=inverted),
+        levels=levels,
+        warnings=(*ground_warnings, *range_warnings, *blank_warnings, *polarity_warnings),
+    )
+
+
+def _decide_background(images: StoredImages, settings: PixelSettings) -> tuple[Background | None, list[str]]:
+    if settings.background != "auto":
+        return settings.background, []
+    if not images.has_alpha:
+        return None, []
+    background, warning = choose_background(images)
+    return background, [warning]
+
+
+def _decide_range(
+    images: StoredImages, settings: PixelSettings, where: Path | str
+) -> tuple[Range, FoundValues, list[str]]:
+    found = _find_values(images, where)
+    if settings.range != "auto":
+        return settings.range, found, _say_what_is_clipped(images, settings.range, found)
+    pixel_range, warning = find_range(found, where=where)
+    if images.n_halved and pixel_range != BYTES:
+        problem = (
+            f"{images.n_halved:,} pictures have colours of 16 bits, of which the upper 8 are read, and these go from "
+            f"{found.text} only"
+        )
+        raise UnreadableDataError(where, problem, remedy="Save them with 8 bits a colour.")
+    if found.kind == "float" and pixel_range[1] > 1:
+        _refuse_mixed_scales(images.values, found, where)
+    return pixel_range, found, [warning] if warning else []
+
+
+def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
+    """Return the extremes of the training part; of its pictures of 16 bits alone where it has both depths."""
+    values, bits = images.values, None
+    if images.bits is not None:
+        bits = int(images.bits.max())
+        values = values if (images.bits == bits).all() else values[images.bits == bits]
+    elif values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # noqa: PLR2004 - bytes
+        bits = 8 * values.dtype.itemsize
+    kinds = {"b": "bool", "f": "float"}
+    lowest, highest = extremes(values, where=where)
+    return FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
+
+
+def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where: Path | str) -> None:
+    """Refuse floats of which some images go from 0 to 1 and others beyond."""
+    highest = values.reshape(len(values), -1).max(axis=1)
+    in_unit = values[(highest > 0) & (highest <= 1 + slack_of(UNIT))]
+    fractional = [image for image in in_unit if (image % 1).any()]
+    if fractional:
+        problem = (
+            f"{len(fractional):,} of {len(values):,} images have fractions up to 1, others values up to "
+            f"{found.highest:.9g}"
+        )
+        raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
+
+
+def _say_what_is_clipped(images: StoredImages, pixel_range: Range, found: FoundValues) -> list[str]:
+    slack = slack_of(pixel_range)
+    if pixel_range[0] - slack <= found.lowest and found.highest <= pixel_range[1] + slack:
+        return []
+    outside = ((images.values < pixel_range[0]) | (images.values > pixel_range[1])).mean()
+    low, high = (f"{value:.9g}" for value in pixel_range)
+    text = (
+        f"{outside:.2%} of the pixels are outside of data.range = [{low}, {high}], as they go from {found.text}; they "
+        "are clipped, here and in every other part."
+    )
+    return [text]
+
+
+def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, where: Path | str) -> list[str]:
+    flat = levels.reshape(len(levels), -1)
+    lowest, highest = flat.min(axis=1), flat.max(axis=1)
+    is_blank = highest - lowest <= 1
+    n_blank = int(is_blank.sum())
+    text = f"{n_blank:,} of {len(levels):,} pictures are of a single colour"
+    if n_blank == len(levels) or (settings.range == "auto" and n_blank > _MOSTLY * len(levels)):
+        remedy = "Look at them with `tuner dataset show PATH --sheet sheet.png`, and at `data.range`."
+        raise UnreadableDataError(where, f"{text} as models would see them", remedy=remedy)
+    warnings = [f"{text}; the first is number {int(is_blank.argmax()) + 1}."] if n_blank else []
+    typical = int(np.median(highest))
+    if typical < _DIM_LEVEL:
+        warnings.append(
+            f"Half of the pictures are no brighter than {typical} of 255 as models see them. If single pixels are too "
+            "bright, say with `data.range` what is white."
+        )
+    return warnings
+
+
+def _decide_polarity(
+    levels: NDArray[np.uint8], settings: PixelSettings, *, may_be_strokes: bool
+) -> tuple[Polarity | None, bool, list[str]]:
+    """Return what most pictures are, whether all are inverted, and what to tell people of it."""
+    if not may_be_strokes:
+        return None, settings.invert is True, []
+    n_dark_on_light = int(are_dark_on_light(levels).sum())
+    share = n_dark_on_light / len(levels)
+    is_mixed = _MIXED_SHARE < share < 1 - _MIXED_SHARE
+    polarity: Polarity = "mixed" if is_mixed else "dark on light" if share > 0.5 else "light on dark"  # noqa: PLR2004
+    if settings.invert != "auto":
+        return polarity, settings.invert, []
+    inverted = share > 0.5  # noqa: PLR2004 - most of them
+    taken = "all are inverted" if inverted else "all are left as they are"
+    if is_mixed:
+        text = (
+            f"{share:.0%} of the pictures are dark on light, the others light on dark: {taken}. Photographs may be so; "
+            "characters are learned better when all are alike. `data.invert = true` or `false` says it."
+        )
+        return polarity, inverted, [text]
+    if inverted:
+        text = (
+            f"{share:.0%} of the pictures are dark on light: {taken}, so that models see bright strokes on black. "
+            "`data.invert = false` leaves them as they are."
+        )
+        return polarity, True, [text]
+    return polarity, False, []
