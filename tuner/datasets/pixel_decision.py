@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tuner.datasets.pixel_meaning import PixelMeaning, Polarity, extremes
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import StoredImages, UnreadableDataError
-from tuner.datasets.stored_range import BYTES, UNIT, FoundValues, Range, find_range, slack_of
+from tuner.datasets.stored_range import BYTES, UNIT, FoundValues, Range, UnclearRangeError, find_range, slack_of
 from tuner.datasets.transparency import Background, choose_background, put_on_background
 
 _DEEP = 16
@@ -29,6 +29,8 @@ class PixelSettings:
     range: Literal["auto"] | Range = "auto"
     background: Literal["auto"] | Background = "auto"
     invert: Literal["auto"] | bool = "auto"
+    #: Where nothing shows the range, take the one that version 0.1.0 took; for its studies alone.
+    unclear_as_before: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,7 +99,13 @@ def _decide_range(
     found = _find_values(images, where)
     if settings.range != "auto":
         return settings.range, found, _say_what_is_clipped(images, settings.range, found)
-    pixel_range, warning = find_range(found, where=where)
+    try:
+        pixel_range, warning = find_range(found, where=where)
+    except UnclearRangeError as error:
+        low, high = error.as_before
+        if not (settings.unclear_as_before and low <= found.lowest and found.highest <= high):
+            raise
+        pixel_range, warning = error.as_before, None
     if images.n_halved and pixel_range != BYTES:
         problem = (
             f"{images.n_halved:,} pictures have colours of 16 bits, of which the upper 8 are read, and these go from "

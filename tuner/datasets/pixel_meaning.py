@@ -65,6 +65,18 @@ class PixelMeaning:
         """Whether nearly all pictures are dark on light as models see them."""
         return self.polarity == ("light on dark" if self.inverted else "dark on light")
 
+    def describe(self) -> str:
+        """Return one line for people."""
+        low, high = (f"{value:.9g}" for value in self.range)
+        files = "arrays" if self.bits is None else f"pictures of {self.bits} bits"
+        parts = [f"{low} to {high} in {files} is black to white", self.colour]
+        if self.polarity is not None:
+            parts.append("light on dark and dark on light mixed" if self.polarity == "mixed" else self.polarity)
+        parts.append("inverted" if self.inverted else "not inverted")
+        if self.background is not None:
+            parts.append(f"transparent parts on {self.background}")
+        return ", ".join(parts)
+
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads back, of JSON's types."""
         values = asdict(self)

@@ -1,6 +1,7 @@
 """From what stands in files to labelled images: class indices, one format, pixels that mean what training decided."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ class TrainingPart:
     pixels: PixelMeaning
     #: What was guessed, and how to say it instead; empty where the meaning was known.
     warnings: tuple[str, ...]
+
+    def pixels_to_json(self) -> dict[str, Any]:
+        """Return what a study stores of its pixels: the meaning, and the warnings."""
+        return self.pixels.to_json() | {"warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,10 @@ warning. Anything else is an error, as a picture that is merely dark looks the s
 """
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tuner.datasets.reading import UnreadableDataError
 
@@ -24,6 +26,8 @@ _EVIDENT = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)
 _DEPTHS = (10, 12, 14, 16)
 #: Pictures divided by 255 twice.
 _TWICE_DIVIDED = 1 / 255
+_NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
+_TWO_NUMBERS = re.compile(rf"\[?{_NUMBER}(?:-|,|\.\.){_NUMBER}\]?")
 
 
 class UnclearRangeError(UnreadableDataError):
@@ -49,6 +53,24 @@ class FoundValues:
     @property
     def text(self) -> str:
         return f"{self.lowest:.9g} to {self.highest:.9g}"
+
+
+def parse_range(value: object) -> Literal["auto"] | Range:
+    """Return a range that a person has given: `auto`, two numbers in a list, or in text such as `0-255` or `-1,1`.
+
+    Raises:
+        ValueError: It is none of these, or the first number is not below the second.
+    """
+    if value == "auto":
+        return "auto"
+    numbers = list(value) if isinstance(value, list | tuple) else []
+    if isinstance(value, str) and (text := _TWO_NUMBERS.fullmatch(value.strip())):
+        numbers = [float(number) for number in text.groups()]
+    if len(numbers) == 2 and all(type(number) in {int, float} for number in numbers):  # noqa: PLR2004 - a pair
+        low, high = (float(number) for number in numbers)
+        if low < high and math.isfinite(high - low):
+            return low, high
+    raise ValueError("expected the values that are black and white, the lower first, such as [0, 255], or auto")
 
 
 def slack_of(pixel_range: Range) -> float:
