@@ -29,7 +29,7 @@ def pictures(tmp_path: Path) -> Path:
     for index in range(20):
         path = tmp_path / "photos" / ("cat" if index < 10 else "dog") / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (30, 20), (index, 5, 9)).save(path)
+        Image.new("RGB", (30, 20), (9 * index, 5, 9)).save(path)
     return tmp_path / "photos"
 
 

@@ -21,6 +21,7 @@ class PictureStack:
         self._channels = channels
         self._values: NDArray[Any] = self._empty((n_pictures, *size, channels), np.dtype(np.uint8))
         self._bits = np.full(n_pictures, 8, np.uint8)
+        self._limits = np.zeros((n_pictures, 2))
         self._n_halved = 0
         self._sizes: set[Size] = set()
 
@@ -36,6 +37,7 @@ class PictureStack:
         self._widen(values)
         self._values[index, :, :, : values.shape[2]] = values
         self._bits[index] = picture.bits
+        self._limits[index] = picture.limits
         self._n_halved += picture.is_halved
 
     def to_images(self) -> StoredImages:
@@ -45,6 +47,7 @@ class PictureStack:
             has_alpha=self._has_alpha,
             bits=self._bits,
             n_halved=self._n_halved,
+            limits=self._limits,
             stored_size=next(iter(self._sizes)) if len(self._sizes) == 1 else None,
         )
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from tuner.datasets.pixels import to_array
-from tuner.datasets.reading import StoredImages, UnreadableDataError
+from tuner.datasets.pixels import scale_image, to_array
+from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
 from tuner.datasets.transparency import is_transparent
 
 #: File name endings that folders of pictures are searched for.
@@ -52,10 +52,19 @@ class StoredPicture:
     #: The file has 16 bits, of which the upper 8 are read.
     is_halved: bool = False
 
-    def to_images(self) -> StoredImages:
-        """Return the one picture as images of a dataset."""
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value; those of its ground count too where it is transparent."""
+        return (0.0, 255.0) if self.has_alpha else (float(self.values.min()), float(self.values.max()))
+
+    def to_images(self, size: Size | None = None) -> StoredImages:
+        """Return the one picture as images of a dataset, scaled to a size or as it is."""
+        values = self.values if size is None else scale_image(self.values, size)
         return StoredImages(
-            values=self.values[np.newaxis], has_alpha=self.has_alpha, bits=np.array([self.bits], np.uint8)
+            values=values[np.newaxis],
+            has_alpha=self.has_alpha,
+            bits=np.array([self.bits], np.uint8),
+            limits=np.array([self.limits]),
         )
 
 

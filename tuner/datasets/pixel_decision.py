@@ -18,8 +18,6 @@ _DEEP = 16
 _MIXED_SHARE = 0.1
 #: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
 _DIM_LEVEL = 32
-#: Share of pictures of one colour from which an error is likelier than such data.
-_MOSTLY = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +58,9 @@ def decide_pixels(
         UnreadableDataError: A value is NaN, infinite, or negative without `data.range`; all pictures are of one
             colour; or nothing shows the range.
     """
-    background, ground_warnings = _decide_background(images, settings)
+    background, ground_warnings = _decide_background(images, settings, where)
     values = put_on_background(images.values, background) if images.has_alpha else images.values
-    opaque = StoredImages(values=values, bits=images.bits, n_halved=images.n_halved, stored_size=images.stored_size)
+    opaque = replace(images, values=values, has_alpha=False)
     pixel_range, found, range_warnings = _decide_range(opaque, settings, where)
     meaning = PixelMeaning(
         range=pixel_range,
@@ -84,12 +82,14 @@ def decide_pixels(
     )
 
 
-def _decide_background(images: StoredImages, settings: PixelSettings) -> tuple[Background | None, list[str]]:
+def _decide_background(
+    images: StoredImages, settings: PixelSettings, where: Path | str
+) -> tuple[Background | None, list[str]]:
     if settings.background != "auto":
         return settings.background, []
     if not images.has_alpha:
         return None, []
-    background, warning = choose_background(images)
+    background, warning = choose_background(images, where=where)
     return background, [warning]
 
 
@@ -98,7 +98,7 @@ def _decide_range(
 ) -> tuple[Range, FoundValues, list[str]]:
     found = _find_values(images, where)
     if settings.range != "auto":
-        return settings.range, found, _say_what_is_clipped(images, settings.range, found)
+        return settings.range, found, say_what_is_clipped(images, settings.range)
     try:
         pixel_range, warning = find_range(found, where=where)
     except UnclearRangeError as error:
@@ -119,14 +119,14 @@ def _decide_range(
 
 def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
     """Return the extremes of the training part; of its pictures of 16 bits alone where it has both depths."""
-    values, bits = images.values, None
+    values, limits, bits = images.values, images.limits, None
     if images.bits is not None:
         bits = int(images.bits.max())
-        values = values if (images.bits == bits).all() else values[images.bits == bits]
+        limits = images.image_limits[images.bits == bits]
     elif values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # noqa: PLR2004 - bytes
         bits = 8 * values.dtype.itemsize
     kinds = {"b": "bool", "f": "float"}
-    lowest, highest = extremes(values, where=where)
+    lowest, highest = extremes(values, limits, where=where)
     return FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
 
 
@@ -143,15 +143,16 @@ def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where
         raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
 
 
-def _say_what_is_clipped(images: StoredImages, pixel_range: Range, found: FoundValues) -> list[str]:
-    slack = slack_of(pixel_range)
-    if pixel_range[0] - slack <= found.lowest and found.highest <= pixel_range[1] + slack:
+def say_what_is_clipped(images: StoredImages, pixel_range: Range) -> list[str]:
+    """Return a warning where opaque images have values outside of a range that a person has given, else nothing."""
+    low, high = pixel_range
+    lowest, highest = extremes(images.values, images.limits, where="")
+    if low - slack_of(pixel_range) <= lowest and highest <= high + slack_of(pixel_range):
         return []
-    outside = ((images.values < pixel_range[0]) | (images.values > pixel_range[1])).mean()
-    low, high = (f"{value:.9g}" for value in pixel_range)
+    outside = ((images.values < low) | (images.values > high)).mean()
     text = (
-        f"{outside:.2%} of the pixels are outside of data.range = [{low}, {high}], as they go from {found.text}; they "
-        "are clipped, here and in every other part."
+        f"{outside:.2%} of the pixels are outside of data.range = [{low:.9g}, {high:.9g}], as they go from "
+        f"{lowest:.9g} to {highest:.9g}; they are clipped, here and in every other part."
     )
     return [text]
 
@@ -159,20 +160,21 @@ def _say_what_is_clipped(images: StoredImages, pixel_range: Range, found: FoundV
 def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, where: Path | str) -> list[str]:
     flat = levels.reshape(len(levels), -1)
     lowest, highest = flat.min(axis=1), flat.max(axis=1)
-    is_blank = highest - lowest <= 1
-    n_blank = int(is_blank.sum())
-    text = f"{n_blank:,} of {len(levels):,} pictures are of a single colour"
-    if n_blank == len(levels) or (settings.range == "auto" and n_blank > _MOSTLY * len(levels)):
-        remedy = "Look at them with `tuner dataset show PATH --sheet sheet.png`, and at `data.range`."
-        raise UnreadableDataError(where, f"{text} as models would see them", remedy=remedy)
-    warnings = [f"{text}; the first is number {int(is_blank.argmax()) + 1}."] if n_blank else []
+    if lowest.min() == highest.max():
+        problem = f"every pixel of every image would be {highest[0]} of 255 for models, expected pictures"
+        raise UnreadableDataError(where, problem, remedy="Look at `data.range` and `data.background`.")
     typical = int(np.median(highest))
-    if typical < _DIM_LEVEL:
-        warnings.append(
-            f"Half of the pictures are no brighter than {typical} of 255 as models see them. If single pixels are too "
-            "bright, say with `data.range` what is white."
+    if settings.range == "auto" and typical < _DIM_LEVEL:
+        problem = (
+            f"half of the pictures are no brighter than {typical} of 255 as models would see them, so that a few "
+            "brighter pixels decide what is white"
         )
-    return warnings
+        raise UnreadableDataError(where, problem, remedy="Say what is black and white, as in `data.range = [0, 255]`.")
+    is_blank = highest - lowest <= 1
+    if not is_blank.any():
+        return []
+    first = int(is_blank.argmax()) + 1
+    return [f"{int(is_blank.sum()):,} of {len(levels):,} pictures are of a single colour; the first is number {first}."]
 
 
 def _decide_polarity(

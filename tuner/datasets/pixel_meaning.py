@@ -24,7 +24,7 @@ _DEEP = 16
 #: Bytes converted at once, so that no second copy of a large array in floats is needed.
 _CHUNK_BYTES = 2**26
 #: A test part whose values spread less than this share of the training part's is of another range.
-_LEAST_SPREAD = 1 / 16
+_LEAST_SPREAD = 1 / 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class PixelMeaning:
         """Return one line for people."""
         low, high = (f"{value:.9g}" for value in self.range)
         files = "arrays" if self.bits is None else f"pictures of {self.bits} bits"
-        parts = [f"{low} to {high} in {files} is black to white", self.colour]
+        parts = [f"{low} is black and {high} white in {files}", self.colour]
         if self.polarity is not None:
             parts.append("light on dark and dark on light mixed" if self.polarity == "mixed" else self.polarity)
         parts.append("inverted" if self.inverted else "not inverted")
@@ -98,15 +98,19 @@ class PixelMeaning:
         """
         opaque = put_on_background(images.values, self.background) if images.has_alpha else images.values
         if images.bits is None or (images.bits == self.bits).all():
-            return self._scale(opaque, self.range, where)
+            return self._scale(opaque, extremes(opaque, images.limits, where=where), self.range, where)
         levels = np.empty(opaque.shape, np.uint8)
+        limits = images.image_limits
         is_same_depth = images.bits == self.bits
         if is_same_depth.any():
-            levels[is_same_depth] = self._scale(opaque[is_same_depth], self.range, where)
+            values = opaque[is_same_depth]
+            found = extremes(values, limits[is_same_depth], where=where)
+            levels[is_same_depth] = self._scale(values, found, self.range, where)
         # One by one, so that a picture is read in a test part as it is read alone.
         for index in np.flatnonzero(~is_same_depth):
-            values = opaque[index : index + 1]
-            levels[index] = self._scale(values, self._range_of_depth(values, int(images.bits[index]), where), where)[0]
+            values, (low, high) = opaque[index : index + 1], limits[index]
+            pixel_range = self._range_of_depth(high, int(images.bits[index]), where)
+            levels[index] = self._scale(values, (low, high), pixel_range, where)[0]
         return levels
 
     def invert(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -129,14 +133,13 @@ class PixelMeaning:
             )
             raise UnreadableDataError(where, problem, remedy="Store both parts in one range; see `data.range`.")
 
-    def _range_of_depth(self, values: NDArray[Any], bits: int, where: Path | str) -> Range:
+    def _range_of_depth(self, highest: float, bits: int, where: Path | str) -> Range:
         """Return which values of a picture file of so many bits are black and white, where training had other files.
 
         The range of arrays does where the picture's values fit into it, as in arrays saved as they were. Otherwise a
         file of 8 bits goes from 0 to 255, and one of 16 bits to 65,535 where it uses the sixteenth, or to 255 where it
         uses eight.
         """
-        highest = float(values.max())
         fits = self.bits is None and self.range[0] == 0 and highest <= self.range[1]
         if bits != _DEEP:
             return self.range if fits and self.range[1] < BYTES[1] else BYTES
@@ -151,9 +154,9 @@ class PixelMeaning:
             )
         return SIXTEEN_BITS
 
-    def _scale(self, values: NDArray[Any], pixel_range: Range, where: Path | str) -> NDArray[np.uint8]:
-        """Return values of this range as bytes, a part of the images at a time."""
-        lowest, highest = extremes(values, where=where)
+    def _scale(self, values: NDArray[Any], found: Range, pixel_range: Range, where: Path | str) -> NDArray[np.uint8]:
+        """Return values of this range as bytes, a part of the images at a time; `found` are their extremes in files."""
+        lowest, highest = found
         slack = slack_of(pixel_range)
         if not self.clips and not (pixel_range[0] - slack <= lowest and highest <= pixel_range[1] + slack):
             problem = (
@@ -171,13 +174,14 @@ class PixelMeaning:
         return levels
 
 
-def extremes(values: NDArray[Any], *, where: Path | str) -> Range:
-    """Return the lowest and the highest value.
+def extremes(values: NDArray[Any], limits: NDArray[np.float64] | None = None, *, where: Path | str) -> Range:
+    """Return the lowest and the highest value of images, or of what they were before they were scaled.
 
     Raises:
         UnreadableDataError: One is NaN or infinite.
     """
-    lowest, highest = float(values.min()), float(values.max())
+    measured = values if limits is None else limits
+    lowest, highest = float(measured.min()), float(measured.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         received = "NaN" if math.isnan(lowest) else "infinite"
         raise UnreadableDataError(where, f"a pixel is {received}, expected numbers", remedy="Correct the images.")

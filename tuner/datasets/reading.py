@@ -44,11 +44,22 @@ class StoredImages:
     bits: NDArray[np.uint8] | None = None
     #: Of how many pictures of 16 bits only the upper 8 could be read.
     n_halved: int = 0
+    #: Shape (n, 2): the lowest and the highest value of each image before it was scaled, which may overshoot; None for
+    #: images that were not.
+    limits: NDArray[np.float64] | None = None
     #: Height and width in the files, before any scaling; None where the images differ.
     stored_size: Size | None = None
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def image_limits(self) -> NDArray[Any]:
+        """Shape (n, 2): the lowest and the highest value of each image."""
+        if self.limits is not None:
+            return self.limits
+        flat = self.values.reshape(len(self), -1)
+        return np.stack([flat.min(axis=1), flat.max(axis=1)], axis=1)
 
     @property
     def channels(self) -> int:

@@ -63,10 +63,8 @@ def _to_levels(
     """Return the picture in the format's size, not yet inverted, by the steps and in the order of training."""
     size = (image_format.height, image_format.width)
     # Pictures of folders are scaled as they stand, arrays once they are bytes.
-    if pixels.bits is not None:
-        picture = replace(picture, values=scale_image(picture.values, size))
-    levels = pixels.to_levels(picture.to_images(), where=path)[0]
-    return scale_image(levels, size)
+    images = picture.to_images(None if pixels.bits is None else size)
+    return scale_image(pixels.to_levels(images, where=path)[0], size)
 
 
 def _may_be_photograph(image_format: ImageFormat) -> bool:

@@ -1,5 +1,6 @@
 """From what stands in files to labelled images: class indices, one format, pixels that mean what training decided."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.labels import index_by_name, index_by_number, name_classes
-from tuner.datasets.pixel_decision import PixelSettings, decide_pixels
+from tuner.datasets.pixel_decision import PixelSettings, decide_pixels, say_what_is_clipped
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixels import resize_images
 from tuner.datasets.polarity import shows_strokes
@@ -64,7 +65,9 @@ class Source:
         """
         raw = self.reader.read_train()
         conventions, levels, warnings = self._understand(raw)
-        return TrainingPart(images=self._label(raw, levels, conventions), pixels=conventions.pixels, warnings=warnings)
+        return TrainingPart(
+            images=self._label(raw, levels, conventions), pixels=conventions.pixels, warnings=tuple(warnings)
+        )
 
     def label_test(self, raw: RawExamples) -> LabelledImages:
         """Return the test part's examples, understood as the training part's are.
@@ -80,11 +83,13 @@ class Source:
         conventions.pixels.check_test_part(levels, where=f"{self.name}, test part")
         return self._label(raw, levels, conventions)
 
-    def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], tuple[str, ...]]:
+    def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], Sequence[str]]:
         """Return the conventions that a training part shows, its images as bytes, and what was guessed."""
         if self.image_format is not None:
             conventions = self._known_conventions(self.image_format)
-            return conventions, conventions.pixels.to_levels(raw.images, where=self.name), ()
+            levels = conventions.pixels.to_levels(raw.images, where=self.name)
+            is_given = isinstance(self.pixels, PixelSettings) and self.pixels.range != "auto"
+            return conventions, levels, say_what_is_clipped(raw.images, conventions.pixels.range) if is_given else ()
         image_format = self._resized(
             ImageFormat(
                 height=raw.images.values.shape[1],

@@ -96,10 +96,10 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
         raise _unclear(found, where)
     if not is_guess:
         return pixel_range, None
-    taken = f"{pixel_range[0]:.9g} to {pixel_range[1]:.9g}"
     return pixel_range, (
-        f"The pixels go from {found.text}: taken as {taken}, black to white. This is a guess; if it is wrong, "
-        f"set `data.range`, as in `--set data.range={_alternative(pixel_range)}`."
+        f"The pixel values go from {found.text}: {pixel_range[0]:.9g} is taken as black and {pixel_range[1]:.9g} as "
+        f"white. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
+        f"{_alternative(pixel_range)}`."
     )
 
 
@@ -171,5 +171,5 @@ def _round_up(value: float) -> float:
 
 def _alternative(pixel_range: Range) -> str:
     if pixel_range[1] < 1:
-        return "[0,1]"
-    return "[0,255]" if pixel_range[1] < BYTES[1] else "[0,65535]"
+        return "[0, 1]"
+    return "[0, 255]" if pixel_range[1] < BYTES[1] else "[0, 65535]"

@@ -1,35 +1,47 @@
 """The ground of transparent pictures: one that their figures can be seen on."""
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.reading import StoredImages
+from tuner.datasets.reading import StoredImages, UnreadableDataError
 
 Background = Literal["white", "black"]
 
 _LEVELS: dict[Background, int] = {"white": 255, "black": 0}
-#: Distance from the ground, in grey levels, from which a pixel stands out.
+#: Distance from the ground in any colour, of 255, from which a pixel stands out.
 _VISIBLE_DISTANCE = 32
 #: Share of a figure's opacity that must stand out from the ground, else the figure is lost on it.
 _LEAST_VISIBLE = 0.02
-#: Red, green and blue in grey. Source: ITU-R BT.601, as Pillow's conversion to L.
-_LUMA = (0.299, 0.587, 0.114)
+#: Share of figures that may be lost on the better ground.
+_MOST_LOST = 0.1
 
 
-def choose_background(images: StoredImages) -> tuple[Background, str]:
-    """Return white, or black where more figures would be lost on white than on black; and what to tell people of it."""
+def choose_background(images: StoredImages, *, where: Path | str) -> tuple[Background, str]:
+    """Return white, or black where more figures would be lost on white than on black; and what to tell people of it.
+
+    Raises:
+        UnreadableDataError: More than a tenth of the figures are lost on either.
+    """
     figures = [image for image in images.values if _has_figure(image)]
     n_lost = {ground: sum(is_lost(figure, ground) for figure in figures) for ground in _LEVELS}
     chosen: Background = "black" if n_lost["black"] < n_lost["white"] else "white"
     other: Background = "white" if chosen == "black" else "black"
+    if n_lost[chosen] > _MOST_LOST * len(figures):
+        problem = (
+            f"of {len(figures):,} transparent pictures {n_lost['white']:,} cannot be seen on white and "
+            f"{n_lost['black']:,} not on black"
+        )
+        remedy = "Put them on a ground of your own, or choose one with `data.background`."
+        raise UnreadableDataError(where, problem, remedy=remedy)
     text = f"{len(figures):,} of {len(images):,} pictures are transparent: put on {chosen}"
     if n_lost[other]:
-        text += f", as the figures of {n_lost[other]:,} would be lost on {other}"
+        text += f", as {n_lost[other]:,} cannot be seen on {other}"
     text += f'. This is a guess; `data.background = "{other}"` takes the other ground.'
     if n_lost[chosen]:
-        text += f" On {chosen} {n_lost[chosen]:,} are lost all the same: put them on a ground of your own."
+        text += f" On {chosen} {n_lost[chosen]:,} cannot be seen either: put them on a ground of your own."
     return chosen, text
 
 
@@ -59,9 +71,8 @@ def is_lost(image: NDArray[np.uint8], background: Background) -> bool:
     if not _has_figure(image):
         return False
     opacity = image[..., -1] / 255
-    colour = image[..., :-1].astype(np.float64)
-    grey = colour[..., 0] if colour.shape[-1] == 1 else colour @ np.array(_LUMA)
-    stands_out = np.abs(grey - _LEVELS[background]) * opacity >= _VISIBLE_DISTANCE
+    distance = np.abs(image[..., :-1].astype(np.float64) - _LEVELS[background]).max(axis=-1)
+    stands_out = distance * opacity >= _VISIBLE_DISTANCE
     return bool(opacity[stands_out].sum() < _LEAST_VISIBLE * opacity.sum())
 
 
