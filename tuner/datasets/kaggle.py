@@ -13,8 +13,8 @@ from tuner.datasets.csv_table import read_column_names, read_table
 from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.pixels import resize_images, store_array
-from tuner.datasets.reading import Reader, UnreadableDataError
+from tuner.datasets.pixels import resize_images
+from tuner.datasets.reading import Reader, StoredImages, UnreadableDataError
 
 _HOW_TO_GET = (
     "Kaggle gives it to members only: download train.csv, and test.csv to submit, from "
@@ -62,6 +62,12 @@ def read_unlabelled_csv(
     images = table.pixels.reshape(-1, stored_height, stored_width, 1)
     if pixels is None:
         return images
-    levels = pixels.to_levels(store_array(images, where=path), where=path)
+    # Bytes, as pictures of 8 bits are; one range for the whole file.
+    stored = StoredImages(
+        values=images,
+        bits=np.full(len(images), 8, np.uint8),
+        limits=np.tile([float(images.min()), float(images.max())], (len(images), 1)),
+    )
+    levels = pixels.to_levels(stored, where=path)
     pixels.check_test_part(levels, where=path)
     return pixels.invert(resize_images(levels, (height, width), where=path))

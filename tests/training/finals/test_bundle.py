@@ -10,6 +10,7 @@ import pytest
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.finals.bundle import (
     BundleDamagedError,
     BundleDescription,
@@ -148,6 +149,31 @@ def test_the_description_can_be_read_without_this_package(content: bytes) -> Non
     assert "uint8 scaled by 1/255 to float32 in [0, 1]" in manifest["description"]["preprocessing"]
     assert manifest["description"]["provenance"]["study"] == "digits"
     assert manifest["weights_sha256"] == hashlib.sha256(members["weights.npz"]).hexdigest()
+
+
+def test_what_pixels_mean_is_kept_and_a_bundle_of_the_first_format_has_none(
+    store: ArtifactStore, content: bytes
+) -> None:
+    pixels = PixelMeaning(
+        range=(0, 4095),
+        found=(3, 3800),
+        bits=16,
+        channels=1,
+        background=None,
+        polarity="dark on light",
+        inverted=True,
+        stored_size=(12, 10),
+    )
+    description = describe("mlp", {"units": 10, "hidden_layers": 1}).model_copy(update={"pixels": pixels})
+    old = json.loads(members_of(content)["bundle.json"])["description"]
+    del old["pixels"]
+
+    write_bundle(store, PATH, build(description), description)
+    first = parse_bundle(change_description(content, format_version=1, description=old), origin="my model")
+
+    assert read_bundle(Path(store.location(PATH))).description.pixels == pixels
+    assert first.description.pixels is None
+    assert predict_probabilities(first.build_model(), random_images()).shape == (64, 3)
 
 
 def test_hyperparameters_keep_their_types(store: ArtifactStore) -> None:
