@@ -7,15 +7,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.pixel_meaning import PixelMeaning, Polarity, extremes
+from tuner.datasets.pixel_meaning import MIXED_SHARE, PixelMeaning, Polarity, extremes
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import BYTES, UNIT, FoundValues, Range, UnclearRangeError, find_range, slack_of
 from tuner.datasets.transparency import Background, choose_background, put_on_background
 
 _DEEP = 16
-#: Share of pictures of the rarer polarity from which a dataset counts as mixed.
-_MIXED_SHARE = 0.1
 #: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
 _DIM_LEVEL = 32
 
@@ -43,7 +41,7 @@ class DecidedPixels:
 
 
 def decide_pixels(
-    images: StoredImages, settings: PixelSettings, *, may_be_strokes: bool, where: Path | str
+    images: StoredImages, settings: PixelSettings, *, may_be_strokes: bool, any_size: bool, where: Path | str
 ) -> DecidedPixels:
     """Decide what the pixels of a whole training part mean.
 
@@ -52,6 +50,7 @@ def decide_pixels(
         settings: What a person says wins over what the images show.
         may_be_strokes: The pictures that models are given are small and grey, so that they may be characters, which
             are inverted where most are dark on light.
+        any_size: Images are scaled, so that those of any size may be of this data.
         where: What an error names.
 
     Raises:
@@ -71,6 +70,7 @@ def decide_pixels(
         polarity=None,
         inverted=settings.invert is True,
         stored_size=images.stored_size,
+        any_size=any_size,
     )
     levels = meaning.to_levels(opaque, where=where)
     blank_warnings = _look_for_blank_images(levels, settings, where)
@@ -185,7 +185,7 @@ def _decide_polarity(
         return None, settings.invert is True, []
     n_dark_on_light = int(are_dark_on_light(levels).sum())
     share = n_dark_on_light / len(levels)
-    is_mixed = _MIXED_SHARE < share < 1 - _MIXED_SHARE
+    is_mixed = MIXED_SHARE < share < 1 - MIXED_SHARE
     polarity: Polarity = "mixed" if is_mixed else "dark on light" if share > 0.5 else "light on dark"  # noqa: PLR2004
     if settings.invert != "auto":
         return polarity, settings.invert, []

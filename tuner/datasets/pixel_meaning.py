@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import BYTES, SIXTEEN_BITS, Range, slack_of
 from tuner.datasets.transparency import Background, put_on_background
@@ -20,6 +21,10 @@ from tuner.datasets.transparency import Background, put_on_background
 #: What most of the small grey training pictures are in their files; `mixed` where more than a tenth are otherwise.
 Polarity = Literal["light on dark", "dark on light", "mixed"]
 
+#: Share of pictures of the rarer polarity from which a dataset counts as mixed.
+MIXED_SHARE = 0.1
+#: Pictures of which too few are there to be called of one polarity.
+_FEW = 10
 _DEEP = 16
 #: Bytes converted at once, so that no second copy of a large array in floats is needed.
 _CHUNK_BYTES = 2**26
@@ -48,6 +53,8 @@ class PixelMeaning:
     inverted: bool
     #: Height and width of all training images in their files; None where they differ.
     stored_size: Size | None
+    #: Whether pictures of any size may be of this data, as `data.resize` scales people's own in every part.
+    any_size: bool
 
     @property
     def colour(self) -> str:
@@ -118,10 +125,14 @@ class PixelMeaning:
         return np.uint8(255) - levels if self.inverted else levels
 
     def check_test_part(self, levels: NDArray[np.uint8], *, where: Path | str) -> None:
-        """Refuse a test part whose pixels are a small part of the range, as 0 to 1 is of 0 to 255.
+        """Refuse a test part that is unlike the training part: its pixels a small part of the range, or its negative.
+
+        Args:
+            levels: As `to_levels` returns them.
+            where: What an error names.
 
         Raises:
-            UnreadableDataError: They are, and those of training were not.
+            UnreadableDataError: It is, as 0 to 1 is beside 0 to 255.
         """
         low, high = self.range
         trained = (min(self.found[1], high) - max(self.found[0], low)) / (high - low) * BYTES[1]
@@ -132,6 +143,13 @@ class PixelMeaning:
                 f"those of training over {trained / BYTES[1]:.0%}"
             )
             raise UnreadableDataError(where, problem, remedy="Store both parts in one range; see `data.range`.")
+        if self.polarity in {None, "mixed"} or len(levels) < _FEW:
+            return
+        share = float(are_dark_on_light(levels).mean())
+        if (share if self.polarity == "light on dark" else 1 - share) > 1 - MIXED_SHARE:
+            other = "dark on light" if self.polarity == "light on dark" else "light on dark"
+            problem = f"the test part's pictures are {other}, those of training {self.polarity}"
+            raise UnreadableDataError(where, problem, remedy="Invert one of them, so that both are alike.")
 
     def _range_of_depth(self, highest: float, bits: int, where: Path | str) -> Range:
         """Return which values of a picture file of so many bits are black and white, where training had other files.

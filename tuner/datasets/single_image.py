@@ -29,8 +29,8 @@ def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | 
     """Return a PNG or JPEG picture as a model expects it: uint8, shape (height, width, channels).
 
     The picture is read as training read its own: the same range, ground and polarity, scaled whatever its aspect ratio.
-    One kind is not: a photograph of a character, which is a grey picture of another size than every training picture
-    had, where the classes are single characters. It is judged by itself, cropped to its strokes and centred, and
+    One kind is not: a photograph of a character, which is a small grey format's picture of another size than the data
+    has, where the classes are single characters. It is judged by itself, cropped to its strokes and centred, and
     becomes light on dark, or dark on light where training's pictures are. So a picture that could be of the training
     data is read as there, and no picture of anything else is turned on its own.
 
@@ -44,15 +44,22 @@ def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | 
         UnreadableDataError: The file is missing, does not decode, is no PNG or JPEG, has too many pixels, or its values
             are outside of the range that training decided.
     """
-    picture = read_picture(path, channels=image_format.channels)
-    size = picture.values.shape[:2]
+    image = _read(read_picture(path, channels=image_format.channels), path, image_format, pixels)
+    if image.min() == image.max():
+        _logger.warning("%s is of a single colour as the model sees it.", path)
+    return image
+
+
+def _read(
+    picture: StoredPicture, path: Path, image_format: ImageFormat, pixels: PixelMeaning | None
+) -> NDArray[np.uint8]:
     known = pixels or _before_meanings(image_format)
-    if _may_be_photograph(image_format) and known.stored_size not in {None, size}:
+    if _may_be_photograph(image_format) and not known.any_size and known.stored_size != picture.values.shape[:2]:
         return _read_photograph(picture, path, image_format, known)
     levels = _to_levels(picture, path, image_format, known)
     if pixels is None and shows_strokes(image_format):
         return _read_without_meaning(levels, path, image_format)
-    if known.polarity is not None and known.polarity != "mixed" and _is_of_characters(image_format):
+    if known.polarity not in {None, "mixed"} and _is_of_characters(image_format):
         _warn_of_another_polarity(levels, path, known)
     return known.invert(levels)
 
@@ -97,6 +104,7 @@ def _before_meanings(image_format: ImageFormat) -> PixelMeaning:
         polarity=None,
         inverted=False,
         stored_size=(image_format.height, image_format.width),
+        any_size=False,
     )
 
 

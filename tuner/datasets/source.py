@@ -101,7 +101,13 @@ class Source:
         if isinstance(self.pixels, PixelMeaning):
             conventions = Conventions(image_format=image_format, labels_are_indices=False, pixels=self.pixels)
             return conventions, self.pixels.to_levels(raw.images, where=self.name), ()
-        decided = decide_pixels(raw.images, self.pixels, may_be_strokes=shows_strokes(image_format), where=self.name)
+        decided = decide_pixels(
+            raw.images,
+            self.pixels,
+            may_be_strokes=shows_strokes(image_format),
+            any_size=self.resize is not None,
+            where=self.name,
+        )
         conventions = Conventions(image_format=image_format, labels_are_indices=False, pixels=decided.meaning)
         return conventions, decided.levels, decided.warnings
 
@@ -119,6 +125,7 @@ class Source:
                 polarity="light on dark",
                 inverted=pixels.invert is True,
                 stored_size=(image_format.height, image_format.width),
+                any_size=False,
             )
         return Conventions(image_format=self._resized(image_format), labels_are_indices=True, pixels=pixels)
 

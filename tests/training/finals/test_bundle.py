@@ -163,6 +163,7 @@ def test_what_pixels_mean_is_kept_and_a_bundle_of_the_first_format_has_none(
         polarity="dark on light",
         inverted=True,
         stored_size=(12, 10),
+        any_size=False,
     )
     description = describe("mlp", {"units": 10, "hidden_layers": 1}).model_copy(update={"pixels": pixels})
     old = json.loads(members_of(content)["bundle.json"])["description"]

@@ -138,6 +138,18 @@ def test_scaled_pictures_are_predicted_as_they_are_tested(
     np.testing.assert_array_equal(predicted, test.images)
 
 
+def test_test_pictures_of_many_sizes_are_predicted_as_they_are_tested(folder: Callable[..., Path]) -> None:
+    stored = [np.repeat(pixels, 1 + index % 3, axis=index % 2) for index, pixels in enumerate(255 - EXPECTED)]
+    path = folder([*(255 - EXPECTED[:14]), *stored[14:]], ["0", "1"] * 10)
+
+    part = open_dataset(str(path), data_dir=path, resize=(9, 9)).read_training_part()
+    test = load_test_set(str(path), data_dir=path, resize=(9, 9), pixels=part.pixels)
+    files = sorted((path / "test").glob("*/*.png"))
+    predicted = [read_image(file, image_format=part.images.image_format, pixels=part.pixels) for file in files]
+
+    np.testing.assert_array_equal(predicted, test.images)
+
+
 def test_lamps_and_holes_are_predicted_as_they_are_tested(folder: Callable[..., Path]) -> None:
     rows, columns = np.mgrid[:48, :48]
     disc = (rows - 24) ** 2 + (columns - 24) ** 2 < 100
@@ -189,6 +201,15 @@ def test_a_test_part_of_another_range_is_refused(
     path = npz(train, test[:4])
 
     with pytest.raises(UnreadableDataError, match=rf"test part.*{message}.*data\.range"):
+        load_test_set(str(path), data_dir=path)
+
+
+def test_a_test_part_that_is_the_negative_of_training_is_refused(npz: Callable[..., Path]) -> None:
+    path = npz(EXPECTED, 255 - EXPECTED)
+    with np.load(path) as arrays:
+        np.savez(path, **dict(arrays) | {"y_test": LABELS})
+
+    with pytest.raises(UnreadableDataError, match="test part's pictures are dark on light, those of training light on"):
         load_test_set(str(path), data_dir=path)
 
 

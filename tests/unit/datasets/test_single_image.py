@@ -185,10 +185,11 @@ def test_sixteen_bits_a_pixel_become_eight(path: Path) -> None:
 
 
 @pytest.mark.parametrize("brightness", [0, 128, 255])
-def test_an_empty_sheet_is_black(path: Path, brightness: int) -> None:
+def test_an_empty_sheet_is_black_and_said(path: Path, caplog: pytest.LogCaptureFixture, brightness: int) -> None:
     Image.new("L", (50, 80), brightness).save(path)
 
     assert read_image(path, image_format=DIGITS).max() == 0
+    assert "picture.png is of a single colour" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"<svg/>"])
