@@ -56,6 +56,18 @@ class PixelMeaning:
     #: Whether pictures of any size may be of this data, as `data.resize` scales people's own in every part.
     any_size: bool
 
+    def __post_init__(self) -> None:
+        """Refuse what no decision gives, as a forged bundle may hold.
+
+        Raises:
+            ValueError: The range is empty or infinite, or a number is not one of those that it can be.
+        """
+        low, high = self.range
+        if not (low < high and math.isfinite(high - low) and all(map(math.isfinite, self.found))):
+            raise ValueError(f"received the range {self.range} of {self.found}, expected the lower number first")
+        if self.bits not in {None, 8, _DEEP} or self.channels not in {1, 3} or min(self.stored_size or (1,)) < 1:
+            raise ValueError("received bits, channels or a size that no pictures have")
+
     @property
     def colour(self) -> str:
         """`grey` or `RGB`."""

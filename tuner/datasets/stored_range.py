@@ -26,6 +26,9 @@ _EVIDENT = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)
 _DEPTHS = (10, 12, 14, 16)
 #: Pictures divided by 255 twice.
 _TWICE_DIVIDED = 1 / 255
+#: Beyond it no pixel is, and differences still are numbers.
+_LARGEST = 1e300
+_LONGEST_TEXT = 80
 _NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
 _TWO_NUMBERS = re.compile(rf"\[?{_NUMBER}(?:-|,|\.\.){_NUMBER}\]?")
 
@@ -64,12 +67,12 @@ def parse_range(value: object) -> Literal["auto"] | Range:
     if value == "auto":
         return "auto"
     numbers = list(value) if isinstance(value, list | tuple) else []
-    if isinstance(value, str) and (text := _TWO_NUMBERS.fullmatch(value.strip())):
+    if isinstance(value, str) and (text := _TWO_NUMBERS.fullmatch(value.strip()[:_LONGEST_TEXT])):
         numbers = [float(number) for number in text.groups()]
     if len(numbers) == 2 and all(type(number) in {int, float} for number in numbers):  # noqa: PLR2004 - a pair
-        low, high = (float(number) for number in numbers)
-        if low < high and math.isfinite(high - low):
-            return low, high
+        low, high = numbers
+        if low < high and abs(low) <= _LARGEST and abs(high) <= _LARGEST:
+            return float(low), float(high)
     raise ValueError("expected the values that are black and white, the lower first, such as [0, 255], or auto")
 
 

@@ -177,6 +177,19 @@ def test_what_pixels_mean_is_kept_and_a_bundle_of_the_first_format_has_none(
     assert predict_probabilities(first.build_model(), random_images()).shape == (64, 3)
 
 
+@pytest.mark.parametrize(
+    "forged", [{"range": [1, 1]}, {"range": [0, 1e999]}, {"bits": 7}, {"stored_size": [0, 5]}, {"polarity": "odd"}, {}]
+)
+def test_a_forged_meaning_of_pixels_is_no_bundle(content: bytes, forged: dict[str, object]) -> None:
+    meaning = {"range": [0, 255], "found": [0, 255], "bits": 8, "channels": 1, "background": None, "inverted": False}
+    rest = {"polarity": None, "stored_size": None, "any_size": True} if forged else {}
+    description = json.loads(members_of(content)["bundle.json"])["description"]
+    changed = change_description(content, description=description | {"pixels": meaning | rest | forged})
+
+    with pytest.raises(NotABundleError, match=r"bundle\.json, description\.pixels"):
+        parse_bundle(changed, origin="my model")
+
+
 def test_hyperparameters_keep_their_types(store: ArtifactStore) -> None:
     values = {"units": 10, "dropout": 0.0, "batch_normalization": True, "activation": "relu", "momentum": None}
     description = describe("mlp", values)

@@ -111,7 +111,24 @@ def test_a_range_is_given_as_two_numbers_or_in_text(text: object, expected: obje
     assert parse_range(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "255", "a-b", "1-0", [0], [0, 1, 2], [True, 2], [0, float("nan")], None, 3])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "255",
+        "a-b",
+        "1-0",
+        [0],
+        [0, 1, 2],
+        [True, 2],
+        [0, float("nan")],
+        [0, 10**400],
+        "9" * 5000,
+        "0-1e999",
+        None,
+        3,
+    ],
+)
 def test_what_is_no_range_is_told(text: object) -> None:
     with pytest.raises(ValueError, match=r"the lower first, such as \[0, 255\], or auto"):
         parse_range(text)
