@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from tuner.cli.study import app
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import DefinitionError, make_definition
@@ -66,14 +68,20 @@ def test_baselines_follow_the_defaults_and_what_they_lack_is_drawn(storage: Stor
     assert second["learning_rate"] not in {defaults["learning_rate"], 0.002}
 
 
-def test_a_study_stores_what_its_pixels_mean_and_what_was_guessed(storage: Storage, tmp_path: Path) -> None:
+def test_a_study_stores_what_its_pixels_mean_and_says_what_was_guessed(
+    storage: Storage, sqlite_url: str, tmp_path: Path
+) -> None:
     from sklearn.datasets import load_digits
 
     np.savez(tmp_path / "own.npz", x_train=16 - load_digits().images, y_train=load_digits().target)
-    definition = make_definition(space="mlp", dataset=str(tmp_path / "own.npz"), name="own")
 
-    study = create_study(storage, definition, data_dir=tmp_path)
+    result = CliRunner().invoke(
+        app, ["create", "--space=mlp", f"--dataset={tmp_path}/own.npz", "--name=own", f"--storage={sqlite_url}"]
+    )
+    study = find_study(storage, "own")
 
+    assert result.stdout.startswith("Created study own")
+    assert result.stderr.count("Warning: ") == 2
     assert study.pixels is not None
     assert (study.pixels["range"], study.pixels["inverted"], study.pixels["polarity"]) == (
         [0, 16],
@@ -84,7 +92,7 @@ def test_a_study_stores_what_its_pixels_mean_and_what_was_guessed(storage: Stora
         "The pixel values go from 0 to 16",
         "100% of the pictures are dark on light",
     ]
-    assert load_study(storage, "own").pixels == find_study(storage, "own").pixels == study.pixels
+    assert load_study(storage, "own").pixels == study.pixels
 
 
 def test_the_best_of_an_earlier_study_are_tried_first(storage: Storage, tmp_path: Path) -> None:

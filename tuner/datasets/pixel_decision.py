@@ -13,7 +13,6 @@ from tuner.datasets.reading import StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import BYTES, UNIT, FoundValues, Range, UnclearRangeError, find_range, slack_of
 from tuner.datasets.transparency import Background, choose_background, put_on_background
 
-_DEEP = 16
 #: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
 _DIM_LEVEL = 32
 
@@ -164,7 +163,7 @@ def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, w
         problem = f"every pixel of every image would be {highest[0]} of 255 for models, expected pictures"
         raise UnreadableDataError(where, problem, remedy="Look at `data.range` and `data.background`.")
     typical = int(np.median(highest))
-    if settings.range == "auto" and typical < _DIM_LEVEL:
+    if settings.range == "auto" and not settings.unclear_as_before and typical < _DIM_LEVEL:
         problem = (
             f"half of the pictures are no brighter than {typical} of 255 as models would see them, so that a few "
             "brighter pixels decide what is white"

@@ -166,14 +166,16 @@ class PixelMeaning:
     def _range_of_depth(self, highest: float, bits: int, where: Path | str) -> Range:
         """Return which values of a picture file of so many bits are black and white, where training had other files.
 
-        The range of arrays does where the picture's values fit into it, as in arrays saved as they were. Otherwise a
-        file of 8 bits goes from 0 to 255, and one of 16 bits to 65,535 where it uses the sixteenth, or to 255 where it
-        uses eight.
+        The range of arrays does where they held bytes, or where the picture's values fit into theirs, as in arrays that
+        were saved as they are. Otherwise a file of 8 bits goes to 255, and one of 16 bits to 65,535 where it uses the
+        sixteenth, or to 255 where it uses eight.
         """
-        fits = self.bits is None and self.range[0] == 0 and highest <= self.range[1]
+        brightest = max(self.found[1], self.range[1])
+        fits = self.bits is None and self.found[0] >= 0 and highest <= brightest
         if bits != _DEEP:
-            return self.range if fits and self.range[1] < BYTES[1] else BYTES
-        if fits and self.range[1] > BYTES[1]:
+            held_bytes = self.bits is None and BYTES[1] / 2 < self.found[1] <= BYTES[1] + slack_of(BYTES)
+            return self.range if held_bytes or (fits and brightest < BYTES[1]) else BYTES
+        if fits and brightest > BYTES[1] + slack_of(BYTES):
             return self.range
         if highest <= BYTES[1]:
             return BYTES

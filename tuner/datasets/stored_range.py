@@ -30,7 +30,7 @@ _TWICE_DIVIDED = 1 / 255
 _LARGEST = 1e300
 _LONGEST_TEXT = 80
 _NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
-_TWO_NUMBERS = re.compile(rf"\[?{_NUMBER}(?:-|,|\.\.){_NUMBER}\]?")
+_TWO_NUMBERS = re.compile(rf"\s*\[?{_NUMBER}(?:-|,|\.\.){_NUMBER}\]?\s*")
 
 
 class UnclearRangeError(UnreadableDataError):
@@ -67,7 +67,7 @@ def parse_range(value: object) -> Literal["auto"] | Range:
     if value == "auto":
         return "auto"
     numbers = list(value) if isinstance(value, list | tuple) else []
-    if isinstance(value, str) and (text := _TWO_NUMBERS.fullmatch(value.strip()[:_LONGEST_TEXT])):
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT and (text := _TWO_NUMBERS.fullmatch(value)):
         numbers = [float(number) for number in text.groups()]
     if len(numbers) == 2 and all(type(number) in {int, float} for number in numbers):  # noqa: PLR2004 - a pair
         low, high = numbers

@@ -23,6 +23,8 @@ WHOLE = np.rint(draw_images(20, height=8, width=7) / 255 * 16)
 WHOLE[:, 3, 3] = 16
 STEPS = WHOLE.astype(np.uint8)
 EXPECTED = np.rint(STEPS / 16 * 255).astype(np.uint8)
+#: 12 bits as floats.
+DEEP = np.rint(WHOLE * 4095 / 16)
 LABELS = ["no", "yes"] * 10
 
 
@@ -72,7 +74,7 @@ def in_order_of_files(images: NDArray[Any]) -> NDArray[Any]:
         pytest.param(EXPECTED.astype(np.int64), 0, id="int64"),
         pytest.param(EXPECTED.astype(">u2"), 1, id="big-endian bytes in 16 bits"),
         pytest.param(EXPECTED.astype(np.uint16) * 257, 0, id="16 bits"),
-        pytest.param(np.rint(WHOLE * 4095 / 16).astype(np.uint16), 1, id="12 bits in 16"),
+        pytest.param(DEEP.astype(np.uint16), 1, id="12 bits in 16"),
     ],
 )
 def test_the_same_pictures_in_any_array_are_the_same_images(
@@ -97,7 +99,7 @@ def test_zeros_and_ones_are_black_and_white(npz: Callable[..., Path], dtype: typ
         pytest.param(EXPECTED, id="8 bits"),
         pytest.param(STEPS, id="0 to 16"),
         pytest.param(EXPECTED.astype(np.uint16) * 257, id="16 bits"),
-        pytest.param(np.rint(WHOLE * 4095 / 16).astype(np.uint16), id="12 bits in 16"),
+        pytest.param(DEEP.astype(np.uint16), id="12 bits in 16"),
         pytest.param(EXPECTED.astype(np.uint16), id="8 bits in 16"),
         pytest.param([x.astype(np.uint16) * 257 if i % 3 else x for i, x in enumerate(EXPECTED)], id="both depths"),
         pytest.param(255 - EXPECTED, id="dark on light"),
@@ -225,6 +227,39 @@ def test_a_range_that_a_person_gives_is_taken_and_clips(npz: Callable[..., Path]
     assert window.images.images.max() == 255
     assert "are outside of data.range = [0, 100], as they go from -100 to 155; they are clipped" in window.warnings[0]
     assert test.images.max() == 255
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "pixel_range", "picture"),
+    [
+        pytest.param(STEPS, "auto", STEPS[14], id="0 to 16 as it is"),
+        pytest.param(STEPS, "auto", EXPECTED[14], id="0 to 16 as bytes"),
+        pytest.param(WHOLE / 16, "auto", EXPECTED[14], id="floats"),
+        pytest.param(WHOLE / 8 - 1, (-1, 1), EXPECTED[14], id="-1 to 1"),
+        pytest.param(DEEP, "auto", DEEP[14].astype(np.uint16), id="12 bits as they are"),
+        pytest.param(DEEP, "auto", EXPECTED[14], id="12 bits as bytes"),
+    ],
+)
+def test_pictures_are_predicted_as_the_arrays_that_they_show_were_trained_on(
+    npz: Callable[..., Path], trained_on: Any, pixel_range: Any, picture: Any
+) -> None:
+    path = npz(trained_on)
+    part = read(path, PixelSettings(range=pixel_range))
+    write_picture(path.with_name("one.png"), picture)
+
+    predicted = read_image(path.with_name("one.png"), image_format=part.images.image_format, pixels=part.pixels)
+
+    np.testing.assert_array_equal(predicted[..., 0], EXPECTED[14])
+
+
+def test_a_window_over_bytes_is_a_window_over_predicted_pictures(npz: Callable[..., Path]) -> None:
+    path = npz(EXPECTED)
+    part = read(path, PixelSettings(range=(100, 200)))
+    write_picture(path.with_name("one.png"), EXPECTED[14])
+
+    predicted = read_image(path.with_name("one.png"), image_format=part.images.image_format, pixels=part.pixels)
+
+    np.testing.assert_array_equal(predicted, part.images.images[14])
 
 
 def test_data_between_minus_one_and_one_needs_its_range_said(npz: Callable[..., Path]) -> None:
