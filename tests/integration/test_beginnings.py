@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from tuner.cli.study import app
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import DefinitionError, make_definition
 from tuner.studies.lifecycle import StudyNotFoundError, find_study, list_names
+from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, open_trial
@@ -62,6 +66,33 @@ def test_baselines_follow_the_defaults_and_what_they_lack_is_drawn(storage: Stor
     assert first["learning_rate"] != defaults["learning_rate"]
     assert second["batch_size"] == 32
     assert second["learning_rate"] not in {defaults["learning_rate"], 0.002}
+
+
+def test_a_study_stores_what_its_pixels_mean_and_says_what_was_guessed(
+    storage: Storage, sqlite_url: str, tmp_path: Path
+) -> None:
+    from sklearn.datasets import load_digits
+
+    np.savez(tmp_path / "own.npz", x_train=16 - load_digits().images, y_train=load_digits().target)
+
+    result = CliRunner().invoke(
+        app, ["create", "--space=mlp", f"--dataset={tmp_path}/own.npz", "--name=own", f"--storage={sqlite_url}"]
+    )
+    study = find_study(storage, "own")
+
+    assert result.stdout.startswith("Created study own")
+    assert result.stderr.count("Warning: ") == 2
+    assert study.pixels is not None
+    assert (study.pixels["range"], study.pixels["inverted"], study.pixels["polarity"]) == (
+        [0, 16],
+        True,
+        "dark on light",
+    )
+    assert [text.partition(":")[0] for text in study.pixels["warnings"]] == [
+        "The pixel values go from 0 to 16",
+        "100% of the pictures are dark on light",
+    ]
+    assert load_study(storage, "own").pixels == study.pixels
 
 
 def test_the_best_of_an_earlier_study_are_tried_first(storage: Storage, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ def pictures(tmp_path: Path) -> Path:
     for index in range(20):
         path = tmp_path / "photos" / ("cat" if index < 10 else "dog") / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (30, 20), (index, 5, 9)).save(path)
+        Image.new("RGB", (30, 20), (9 * index, 5, 9)).save(path)
     return tmp_path / "photos"
 
 
@@ -73,6 +74,50 @@ def test_show_prints_json_alone() -> None:
     assert (shown["height"], shown["width"], shown["channels"]) == (8, 8, 1)
     assert shown["has_test_set"] is False
     assert shown["problems"] == []
+
+
+def test_show_says_what_pixels_mean_and_what_is_guessed(tmp_path: Path) -> None:
+    steps = np.zeros((20, 19, 19), np.uint8)
+    steps[:, 1:18, 1:18] = np.arange(17)
+    np.savez(tmp_path / "own.npz", x_train=steps, y_train=["a", "b"] * 10)
+
+    result = run("show", str(tmp_path / "own.npz"))
+    shown = json.loads(run("show", str(tmp_path / "own.npz"), "--json").stdout)
+
+    assert "pixels: 0 is black and 16 white in arrays, grey, light on dark, not inverted" in result.stdout
+    assert re.search(r"^as models see them: 0 \|█[▁-▇]{15}\| 1$", result.stdout, re.MULTILINE)
+    assert "Warning: The pixel values go from 0 to 16: 0 is taken as black and 16 as white." in result.stderr
+    assert (shown["pixels"]["range"], shown["pixels"]["inverted"]) == ([0, 16], False)
+    assert sum(shown["histogram"]) == pytest.approx(1)
+    assert len(shown["histogram"]) == 16
+    assert len(shown["warnings"]) == 1
+
+
+def test_show_takes_what_a_person_says_of_the_pixels(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(-1, 1, 64).reshape(8, 8), (20, 1, 1))
+    np.savez(tmp_path / "own.npz", x_train=ramp, y_train=["a", "b"] * 10)
+
+    result = run("show", str(tmp_path / "own.npz"), "--range", "-1,1", "--invert", "true")
+
+    assert "-1 is black and 1 white in arrays, grey, mixed" not in result.stdout
+    assert "-1 is black and 1 white in arrays, grey" in result.stdout
+    assert ", inverted" in result.stdout
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--range", "bright", "the lower first"),
+        ("--background", "grey", "expected white, black or auto"),
+        ("--invert", "maybe", "expected true, false or auto"),
+    ],
+)
+def test_what_cannot_be_said_of_pixels_is_a_usage_error(option: str, value: str, expected: str) -> None:
+    result = run("show", "digits", option, value)
+
+    assert result.exit_code == 2
+    assert expected in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_show_writes_a_sheet_of_samples(tmp_path: Path) -> None:

@@ -1,17 +1,24 @@
 """`tuner dataset`: which datasets there are, what is in one, and how to get it."""
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tuner.cli.options import JsonOption
-from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
+from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
 from tuner.settings import read_settings
 
 if TYPE_CHECKING:
+    from tuner.datasets.pixel_decision import PixelSettings
     from tuner.datasets.summary import Summary
+
+_INVERT: dict[str, Literal["auto"] | bool] = {"auto": "auto", "true": True, "false": False}
+_BACKGROUNDS: dict[str, Literal["auto", "white", "black"]] = {"auto": "auto", "white": "white", "black": "black"}
+_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 app = typer.Typer(help="Datasets: which there are, what is in one, and how to get it.", no_args_is_help=True)
 
@@ -44,30 +51,44 @@ def show_dataset(
     resize: Annotated[
         str | None, typer.Option(help="Scale every image, as `data.resize` does.", metavar="HEIGHTxWIDTH")
     ] = None,
+    pixel_range: Annotated[
+        str,
+        typer.Option(
+            "--range", help="Stored values that are black and white, as `data.range` has them.", metavar="LOW,HIGH|auto"
+        ),
+    ] = "auto",
+    background: Annotated[
+        str, typer.Option(help="Ground of transparent pictures, as `data.background`.", metavar="white|black|auto")
+    ] = "auto",
+    invert: Annotated[
+        str, typer.Option(help="Invert all pictures, as `data.invert` does.", metavar="true|false|auto")
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Count a dataset's training images; the test set stays closed."""
+    """Count a dataset's training images and say what their pixels mean; the test set stays closed."""
     size = _parse_size(resize)
+    pixels = _parse_pixels(pixel_range, background, invert)
 
     from tuner.datasets.catalogue import open_dataset
     from tuner.datasets.reading import UnreadableDataError
     from tuner.datasets.sample_sheet import write_sample_sheet
     from tuner.datasets.summary import summarise
 
-    dataset = open_dataset(name, data_dir=read_settings().data_dir, resize=size)
+    dataset = open_dataset(name, data_dir=read_settings().data_dir, resize=size, pixels=pixels)
     try:
-        data = dataset.load_train()
+        part = dataset.read_training_part()
     except UnreadableDataError as error:
         if as_json:
             print_json({"name": name, "problems": error.problems})
         raise
-    summary = summarise(dataset, data)
+    summary = summarise(dataset, part)
     if sheet:
-        write_sample_sheet(data, sheet)
+        write_sample_sheet(part.images, sheet)
     if as_json:
         print_json(dataclasses.asdict(summary) | {"problems": []})
         return
     _print_summary(summary)
+    print_warnings(summary.warnings)
     if sheet:
         open_console().print(f"samples: {sheet}", highlight=False, markup=False, soft_wrap=True)
 
@@ -109,6 +130,27 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     return height, width
 
 
+def _parse_pixels(pixel_range: str, background: str, invert: str) -> "PixelSettings":
+    from tuner.datasets.pixel_decision import PixelSettings
+    from tuner.datasets.stored_range import parse_range
+
+    if background not in _BACKGROUNDS:
+        raise typer.BadParameter(f"{background!r}: expected white, black or auto.", param_hint="--background")
+    if invert not in _INVERT:
+        raise typer.BadParameter(f"{invert!r}: expected true, false or auto.", param_hint="--invert")
+    try:
+        limits = parse_range(pixel_range)
+    except ValueError as error:
+        raise typer.BadParameter(f"{pixel_range!r}: {error}.", param_hint="--range") from error
+    return PixelSettings(range=limits, background=_BACKGROUNDS[background], invert=_INVERT[invert])
+
+
+def _draw_histogram(shares: Sequence[float]) -> str:
+    """Return one block for each share, as high as its square root, and never empty where any pixel is."""
+    steps = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[math.ceil(math.sqrt(share / max(shares)) * steps)] for share in shares)
+
+
 def _print_summary(summary: "Summary") -> None:
     from rich.markup import escape
     from rich.table import Table
@@ -126,5 +168,12 @@ def _print_summary(summary: "Summary") -> None:
         soft_wrap=True,
     )
     console.print(table)
+    console.print(f"pixels: {summary.pixels.describe()}", highlight=False, soft_wrap=True)
+    console.print(
+        f"as models see them: 0 |{_draw_histogram(summary.histogram)}| 1",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     origin = "its own" if summary.has_test_set else "a fifth of every class, held out"
     console.print(f"test set: {origin}; opened by finals alone", highlight=False)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ def print_json(value: Any) -> None:
     """Print the value, made of JSON's types, on stdout."""
     # ASCII only: file names that are no valid UTF-8 and terminals in any locale get through.
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings on stderr, one a line."""
+    for warning in warnings:
+        sys.stderr.write(f"Warning: {warning}\n")
 
 
 def format_percent(fraction: float | None, *, decimals: int = 2) -> str:

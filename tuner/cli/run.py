@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli.options import CountOption, DeviceOption, SetOption, StorageOption, parse_count, settings_for
-from tuner.cli.output import open_progress_console
+from tuner.cli.output import open_progress_console, print_warnings
 
 
 def run(
@@ -34,7 +34,8 @@ def run(
         from tuner.workers.creation import create_or_continue
 
         with open_storage(settings.storage) as opened:
-            create_or_continue(opened, wanted, data_dir=settings.data_dir)
+            study = create_or_continue(opened, wanted, data_dir=settings.data_dir)
+    print_warnings((study.pixels or {}).get("warnings", ()))
     from tuner.workers.pool import run_pool
 
     status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgument, settings_for
-from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
+from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,6 +69,7 @@ def create(
 
         with open_storage(settings.storage) as opened:
             study = create_study(opened, wanted, data_dir=settings.data_dir)
+    print_warnings((study.pixels or {}).get("warnings", ()))
     typer.echo(f"Created study {study.name} with a budget of {study.budget} trials.")
     typer.echo(f"Run it with `tuner workers {study.name} --until-done`.")
 

@@ -1,7 +1,7 @@
 """Datasets by name or path, without their test sets. A new name is one `CatalogueEntry`, and one line here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuner.datasets.digits import DIGITS
@@ -11,8 +11,10 @@ from tuner.datasets.images import LabelledImages
 from tuner.datasets.kaggle import KAGGLE_DIGITS
 from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
 from tuner.datasets.own_data import open_reader
+from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.reading import Size
-from tuner.datasets.source import Source
+from tuner.datasets.source import Source, TrainingPart
 from tuner.errors import TunerError, did_you_mean, shorten
 
 CATALOGUE: Mapping[str, CatalogueEntry] = {
@@ -48,36 +50,61 @@ class Dataset:
         """Return the images to train and validate on; the test set is not among them.
 
         Raises:
-            TunerError: Files are missing, damaged or too big, or labels are outside the classes.
+            TunerError: Files are missing, damaged or too big, labels are outside the classes, or pixels are not clear.
         """
-        raw = self._source.reader.read_train()
-        data = self._source.label(raw, self._source.read_conventions(raw))
-        return data if self.has_test_set else without_held_out(data, name=self.name)
+        return self.read_training_part().images
+
+    def read_training_part(self) -> TrainingPart:
+        """Return the images to train and validate on, what their pixels mean, and what was guessed of them.
+
+        The meaning is decided from all images of the training part's files, a fifth to be held out included.
+
+        Raises:
+            TunerError: As `load_train`.
+        """
+        part = self._source.load_train()
+        if self.has_test_set:
+            return part
+        return replace(part, images=without_held_out(part.images, name=self.name))
 
 
-def open_dataset(name_or_path: str, *, data_dir: Path, resize: Size | None = None) -> Dataset:
+def open_dataset(
+    name_or_path: str,
+    *,
+    data_dir: Path,
+    resize: Size | None = None,
+    pixels: PixelMeaning | PixelSettings | None = None,
+) -> Dataset:
     """Return a dataset of the catalogue, or of people's own files; no image is read yet.
 
     Args:
         name_or_path: A name of the catalogue wins over a path spelt alike; `./mnist` is a path always.
         data_dir: Holds one folder for each dataset of the catalogue.
         resize: Height and width that every image is scaled to; None keeps them.
+        pixels: What a study has stored of them, or what a person says; None has all of it decided by the images.
 
     Raises:
         UnknownDatasetError: It is neither.
         UnrecognisedDataError: What lies at the path is nothing that can be read.
     """
-    source = open_source(name_or_path, data_dir=data_dir, resize=resize)
+    source = open_source(name_or_path, data_dir=data_dir, resize=resize, pixels=pixels)
     return Dataset(name=source.name, description=source.description, _source=source)
 
 
-def open_source(name_or_path: str, *, data_dir: Path, resize: Size | None = None) -> Source:
+def open_source(
+    name_or_path: str,
+    *,
+    data_dir: Path,
+    resize: Size | None = None,
+    pixels: PixelMeaning | PixelSettings | None = None,
+) -> Source:
     """Return where the dataset comes from, its test part included; for this package alone.
 
     Raises:
         UnknownDatasetError: It is neither a name nor a path.
         UnrecognisedDataError: What lies at the path is nothing that can be read.
     """
+    said = pixels or PixelSettings()
     entry = CATALOGUE.get(name_or_path)
     if entry:
         return Source(
@@ -86,6 +113,8 @@ def open_source(name_or_path: str, *, data_dir: Path, resize: Size | None = None
             reader=entry.open_reader(data_dir / entry.name),
             resize=resize,
             image_format=entry.image_format,
+            pixel_range=entry.pixel_range,
+            pixels=said,
         )
     try:
         path = Path(name_or_path).expanduser()
@@ -95,7 +124,8 @@ def open_source(name_or_path: str, *, data_dir: Path, resize: Size | None = None
         raise UnknownDatasetError(name_or_path) from error
     if not is_there:
         raise UnknownDatasetError(name_or_path)
-    return Source(name=name_or_path, description="own data", reader=open_reader(path, resize=resize), resize=resize)
+    reader = open_reader(path, resize=resize)
+    return Source(name=name_or_path, description="own data", reader=reader, resize=resize, pixels=said)
 
 
 def find_entry(name: str) -> CatalogueEntry:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.csv_table import Table, read_column_names, read_table
+from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
 
 LABEL_COLUMN = "label"
@@ -40,7 +41,9 @@ class CsvReader:
 
     def _read(self, path: Path) -> RawExamples:
         table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
-        return RawExamples(images=to_square_images(table.pixels, path), labels=read_labels(table, path))
+        return RawExamples(
+            images=store_array(to_square_images(table.pixels, path), where=path), labels=read_labels(table, path)
+        )
 
 
 def recognise(path: Path, _resize: Size | None) -> Reader | None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixels import to_uint8_images
+from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples
 
-_BRIGHTEST = 16
+_RANGE = (0.0, 16.0)
 
 
 class DigitsReader:
@@ -27,7 +27,7 @@ class DigitsReader:
 
         digits = load_digits()
         return RawExamples(
-            images=to_uint8_images(np.asarray(digits.images) / _BRIGHTEST, where="digits"),
+            images=store_array(np.asarray(digits.images), where="digits"),
             labels=np.asarray(digits.target, np.int64),
         )
 
@@ -43,6 +43,7 @@ DIGITS = CatalogueEntry(
     name="digits",
     description="1,797 handwritten digits of scikit-learn, no download",
     image_format=ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789")),
+    pixel_range=_RANGE,
     open_reader=_open_reader,
     how_to_get="It comes with scikit-learn: there is nothing to fetch.",
 )

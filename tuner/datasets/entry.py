@@ -46,6 +46,8 @@ class CatalogueEntry:
     image_format: ImageFormat
     #: From the dataset's folder to a reader of what is in it; touches no file.
     open_reader: Callable[[Path], Reader]
+    #: The stored values that are black and white.
+    pixel_range: tuple[float, float] = (0.0, 255.0)
     #: What `tuner dataset fetch` downloads; None when nothing can be downloaded.
     publication: Publication | None = None
     #: Names of the files that people must put there themselves.

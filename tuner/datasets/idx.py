@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.labels import clean_labels
-from tuner.datasets.pixels import to_uint8_images
+from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
 
 _UNSIGNED_BYTES = 0x08
@@ -50,7 +50,7 @@ class IdxFolderReader:
                 self.folder, f"{missing}[.gz] is missing", remedy="Images and labels must stand side by side."
             )
         return RawExamples(
-            images=to_uint8_images(read_idx(images), where=images),
+            images=store_array(read_idx(images), where=images),
             labels=clean_labels(read_idx(labels), where=labels),
         )
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tuner.datasets.picture_stack import PictureStack
 from tuner.datasets.pictures import PICTURE_SUFFIXES, picture_layout, read_picture
-from tuner.datasets.pixels import scale_picture, to_array
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
+from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
 
 
 class MixedSizesError(UnreadableDataError):
@@ -54,17 +53,16 @@ class ImageFolderReader:
         return _find_pictures(nested if nested.is_dir() else self.folder)
 
     def _decode(self, pictures: Sequence[Path], size: Size, channels: int) -> RawExamples:
-        check_decoded_size((len(pictures), *size, channels), item_bytes=1, where=self.folder)
-        images: NDArray[np.uint8] = np.empty((len(pictures), *size, channels), np.uint8)
+        stack = PictureStack(len(pictures), size=size, channels=channels, where=self.folder)
         broken: list[str] = []
         for index, path in enumerate(pictures):
             try:
-                images[index] = to_array(scale_picture(read_picture(path, channels=channels), size))
+                stack.put(index, read_picture(path, channels=channels))
             except UnreadableDataError as error:
                 broken.append(f"{path.relative_to(self.folder)} {error.problems[0]}")
         if broken:
             raise _broken_pictures(self.folder, broken)
-        return RawExamples(images=images, labels=np.array([path.parent.name for path in pictures]))
+        return RawExamples(images=stack.to_images(), labels=np.array([path.parent.name for path in pictures]))
 
 
 def recognise(path: Path, resize: Size | None) -> Reader | None:

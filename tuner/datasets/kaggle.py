@@ -12,7 +12,9 @@ from tuner.datasets.csv_file import LABEL_COLUMN, CsvReader
 from tuner.datasets.csv_table import read_column_names, read_table
 from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.reading import Reader, UnreadableDataError
+from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels import resize_images
+from tuner.datasets.reading import Reader, StoredImages, UnreadableDataError
 
 _HOW_TO_GET = (
     "Kaggle gives it to members only: download train.csv, and test.csv to submit, from "
@@ -35,11 +37,19 @@ KAGGLE_DIGITS = CatalogueEntry(
 )
 
 
-def read_unlabelled_csv(path: Path, *, image_format: ImageFormat) -> NDArray[np.uint8]:
+def read_unlabelled_csv(
+    path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | None = None
+) -> NDArray[np.uint8]:
     """Return the images of Kaggle's `test.csv`, in its order: uint8, shape (n, height, width, channels).
 
+    Args:
+        path: The file.
+        image_format: What the model was trained on.
+        pixels: What training decided, and the file's pixels mean too; None for bundles of version 0.1.0, which take
+            them as they stand.
+
     Raises:
-        UnreadableDataError: The file is damaged, has labels, or its images are not of the format.
+        UnreadableDataError: The file is damaged, has labels, or its images are not of the format or of the range.
     """
     remedy = "Give a CSV file without labels, such as Kaggle's test.csv."
     if LABEL_COLUMN in read_column_names(path):
@@ -47,4 +57,17 @@ def read_unlabelled_csv(path: Path, *, image_format: ImageFormat) -> NDArray[np.
     height, width, channels = image_format.shape
     if channels != 1:
         raise UnreadableDataError(path, "holds grey images, the model expects RGB", remedy=remedy)
-    return read_table(path, label_column=None, n_pixels=height * width).pixels.reshape(-1, height, width, 1)
+    stored_height, stored_width = (pixels and pixels.stored_size) or (height, width)
+    table = read_table(path, label_column=None, n_pixels=stored_height * stored_width)
+    images = table.pixels.reshape(-1, stored_height, stored_width, 1)
+    if pixels is None:
+        return images
+    # Bytes, as pictures of 8 bits are; one range for the whole file.
+    stored = StoredImages(
+        values=images,
+        bits=np.full(len(images), 8, np.uint8),
+        limits=np.tile([float(images.min()), float(images.max())], (len(images), 1)),
+    )
+    levels = pixels.to_levels(stored, where=path)
+    pixels.check_test_part(levels, where=path)
+    return pixels.invert(resize_images(levels, (height, width), where=path))

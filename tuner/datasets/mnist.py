@@ -16,7 +16,7 @@ from tuner.datasets.idx import idx_file_names, read_idx
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.npz import read_npz_array
-from tuner.datasets.pixels import to_uint8_images
+from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, UnreadableDataError
 
 
@@ -55,7 +55,7 @@ class MnistReader:
             raise UnreadableDataError(self.folder, *missing, remedy=f"Get it with `tuner dataset fetch {self.name}`.")
         images, labels = (self._read_array(file) for file in files)
         return RawExamples(
-            images=to_uint8_images(images, where=self.folder), labels=clean_labels(labels, where=self.folder)
+            images=store_array(images, where=self.folder), labels=clean_labels(labels, where=self.folder)
         )
 
     def _read_array(self, file: PublishedFile) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.npy import declared_bytes, read_npy_header
-from tuner.datasets.pixels import to_uint8_images
+from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
 
 #: A 522 kB archive can expand to 512 MiB. Big arrays that shrink more than this are no pictures; MNIST shrinks 5 times.
@@ -44,7 +44,7 @@ class NpzReader:
         images = read_npz_array(self.path, f"x_{part}")
         labels = read_npz_array(self.path, f"y_{part}")
         return RawExamples(
-            images=to_uint8_images(images, where=f"{self.path} x_{part}"),
+            images=store_array(images, where=f"{self.path} x_{part}"),
             labels=clean_labels(labels, where=f"{self.path} y_{part}"),
         )
 

@@ -5,12 +5,17 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.pixels import scale_image, to_array
+from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
+from tuner.datasets.transparency import is_transparent
 
 #: File name endings that folders of pictures are searched for.
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
@@ -34,20 +39,70 @@ def picture_layout(path: Path) -> tuple[int, int, int]:
         return height, width, 1 if picture.mode in _GREY_MODES else 3
 
 
-def read_picture(path: Path, *, channels: int) -> Image.Image:
-    """Return the picture upright, grey (mode L) for 1 channel or RGB for 3; transparent parts become white.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredPicture:
+    """One picture upright, its pixels as they stand in the file."""
+
+    #: uint8, or uint16 for grey pictures of 16 bits: shape (height, width, channels), and one more channel of opacity
+    #: where `has_alpha`.
+    values: NDArray[Any]
+    has_alpha: bool
+    #: 8 or 16.
+    bits: int
+    #: The file has 16 bits, of which the upper 8 are read.
+    is_halved: bool = False
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value; those of its ground count too where it is transparent."""
+        return (0.0, 255.0) if self.has_alpha else (float(self.values.min()), float(self.values.max()))
+
+    def to_images(self, size: Size | None = None) -> StoredImages:
+        """Return the one picture as images of a dataset, scaled to a size or as it is."""
+        values = self.values if size is None else scale_image(self.values, size)
+        return StoredImages(
+            values=values[np.newaxis],
+            has_alpha=self.has_alpha,
+            bits=np.array([self.bits], np.uint8),
+            limits=np.array([self.limits]),
+        )
+
+
+def read_picture(path: Path, *, channels: int) -> StoredPicture:
+    """Return the picture upright, grey for 1 channel or RGB for 3; opacity only where something shows through.
 
     Raises:
         UnreadableDataError: It does not decode, is no PNG or JPEG, or has too many pixels.
     """
     with _opened(path) as picture:
+        is_halved = _is_halved(picture)
         upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith("I"):
+            return StoredPicture(values=_read_deep(upright, path, channels), has_alpha=False, bits=16)
         if upright.has_transparency_data:
-            paper = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(paper, upright.convert("RGBA"))
-        elif upright.mode.startswith("I"):  # 16 bits a pixel; `convert` would clip them at 255
-            upright = Image.fromarray((np.asarray(upright, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-        return upright.convert("L" if channels == 1 else "RGB")
+            translucent = to_array(upright.convert("RGBA").convert("LA" if channels == 1 else "RGBA"))
+            if is_transparent(translucent):
+                return StoredPicture(values=translucent, has_alpha=True, bits=8, is_halved=is_halved)
+        values = to_array(upright.convert("L" if channels == 1 else "RGB"))
+        return StoredPicture(values=values, has_alpha=False, bits=8, is_halved=is_halved)
+
+
+def _is_halved(picture: Image.Image) -> bool:
+    """Say whether a picture that is not decoded yet has more bits a colour than Pillow reads."""
+    if picture.mode not in {"RGB", "RGBA"} or not isinstance(picture, ImageFile.ImageFile):
+        return False
+    return any(";16" in str(tile.args) for tile in picture.tile)
+
+
+def _read_deep(picture: Image.Image, path: Path, channels: int) -> NDArray[np.uint16]:
+    """Return a grey picture of 16 bits as uint16; Pillow's `convert` would clip it at 255."""
+    if "transparency" in picture.info:
+        problem = "has 16 bits a pixel and a transparent grey, which are not read together"
+        raise UnreadableDataError(path, problem, remedy="Save it with 8 bits a pixel, or on a ground.")
+    values = np.asarray(picture)[:, :, np.newaxis]
+    if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
+        raise UnreadableDataError(path, "has more than 16 bits a pixel", remedy="Save it with 8 or 16 bits a pixel.")
+    return np.repeat(values.astype(np.uint16), channels, axis=2)
 
 
 @contextmanager

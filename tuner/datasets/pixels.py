@@ -1,4 +1,4 @@
-"""Arrays of pixels as the package holds them: uint8, shape (n, height, width, channels)."""
+"""Arrays of pixels as files hold them: their shape is checked, their values stay; and how images are scaled."""
 
 from pathlib import Path
 from typing import Any
@@ -7,50 +7,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tuner.datasets.reading import Size, UnreadableDataError, check_decoded_size
+from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, check_decoded_size
 
-_LARGEST = 255
 _WITHOUT_CHANNELS = 3
 _WITH_CHANNELS = 4
+_OPAQUE_CHANNELS = (1, 3)
 
 
-def to_uint8_images(array: NDArray[Any], *, where: Path | str) -> NDArray[np.uint8]:
-    """Return images as uint8, shape (n, height, width, channels), values 0 to 255.
+def store_array(array: NDArray[Any], *, where: Path | str) -> StoredImages:
+    """Return an array of images as what stands in a file.
 
     Args:
-        array: Shape (n, height, width), or with 1 or 3 channels at the end; booleans, integers from 0 to 255, or floats
-            in 0..1 (scaled) or 0..255 (rounded).
+        array: Shape (n, height, width), or with 1 or 3 channels at the end; booleans, integers or floats of any range.
         where: What an error names.
 
     Raises:
-        UnreadableDataError: Shape, type or range are other than that.
+        UnreadableDataError: Shape or type are other than that.
     """
     if array.ndim == _WITHOUT_CHANNELS:
         array = array[..., np.newaxis]
-    if array.ndim != _WITH_CHANNELS or array.shape[3] not in {1, 3} or 0 in array.shape:
+    if array.ndim != _WITH_CHANNELS or array.shape[3] not in _OPAQUE_CHANNELS or 0 in array.shape:
         raise UnreadableDataError(
             where,
             f"images have the shape {array.shape}, expected (n, height, width) or (n, height, width, 1 or 3)",
             remedy="Reshape the array; channels come last.",
         )
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(_LARGEST)
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "biuf":
         raise UnreadableDataError(where, f"images are {array.dtype}, expected uint8 or floats", remedy="Store uint8.")
-    low, high = array.min(), array.max()
-    if np.isnan(low):
-        raise UnreadableDataError(where, "a pixel is NaN, expected 0 to 1 or 0 to 255", remedy="Store uint8.")
-    if low < 0 or high > _LARGEST:
-        raise UnreadableDataError(
-            where,
-            f"pixel values go from {low} to {high}, expected 0 to 1 or 0 to 255",
-            remedy="Undo any standardisation and store uint8.",
-        )
-    scale = _LARGEST if array.dtype.kind == "f" and high <= 1 else 1
-    scaled: NDArray[np.uint8] = np.rint(array * scale).astype(np.uint8)
-    return scaled
+    return StoredImages(values=array, stored_size=(array.shape[1], array.shape[2]))
 
 
 def resize_images(images: NDArray[np.uint8], size: Size, *, where: Path | str) -> NDArray[np.uint8]:
@@ -61,9 +45,24 @@ def resize_images(images: NDArray[np.uint8], size: Size, *, where: Path | str) -
     check_decoded_size((n_images, *size, channels), item_bytes=1, where=where)
     resized = np.empty((n_images, *size, channels), np.uint8)
     for index, image in enumerate(images):
-        picture = Image.fromarray(image[:, :, 0] if channels == 1 else image)
-        resized[index] = to_array(scale_picture(picture, size))
+        resized[index] = scale_image(image, size)
     return resized
+
+
+def scale_image(image: NDArray[Any], size: Size) -> NDArray[Any]:
+    """Return one image scaled to (height, width), with the channels and the type that it has.
+
+    Args:
+        image: uint8, shape (height, width, channels): grey, RGB, or either with opacity; or uint16, grey or RGB.
+        size: Height and width.
+    """
+    if image.shape[:2] == size:
+        return image
+    if image.dtype == np.uint8:
+        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+        return _with_channels(np.asarray(scale_picture(picture, size)))
+    channels = [scale_picture(Image.fromarray(image[:, :, index]), size) for index in range(image.shape[2])]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
 def scale_picture(picture: Image.Image, size: Size) -> Image.Image:
@@ -72,6 +71,9 @@ def scale_picture(picture: Image.Image, size: Size) -> Image.Image:
 
 
 def to_array(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return a grey or RGB picture as uint8, shape (height, width, channels)."""
-    array = np.asarray(picture, np.uint8)
-    return array[:, :, np.newaxis] if picture.mode == "L" else array
+    """Return a grey or RGB picture, perhaps with opacity, as uint8, shape (height, width, channels)."""
+    return _with_channels(np.asarray(picture, np.uint8))
+
+
+def _with_channels(array: NDArray[Any]) -> NDArray[Any]:
+    return array[:, :, np.newaxis] if array.ndim == 2 else array  # noqa: PLR2004 - height and width alone

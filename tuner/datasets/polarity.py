@@ -1,8 +1,7 @@
-"""Dark on light or light on dark: models of characters always see bright strokes on black.
+"""Dark on light or light on dark: models of characters see bright strokes on black.
 
-Small grey pictures only. People's own small grey data is turned as a whole when most of it is dark on light, so that
-training and `tuner predict`, which turns single pictures, agree. Large grey pictures are photographs more often than
-characters, and stay as they are on both ways.
+Small grey pictures only: large ones are photographs more often than characters. `pixel_decision` decides for a whole
+dataset; `single_image` judges photographs of single characters.
 """
 
 import numpy as np

@@ -33,11 +33,45 @@ class UnreadableDataError(TunerError):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class StoredImages:
+    """Images as they stand in files; `pixel_meaning` alone turns them into bytes that models are given."""
+
+    #: Booleans, integers or floats of any range, shape (n, height, width, channels); 1 channel is grey, 3 are RGB, and
+    #: one more, of uint8, is opacity where `has_alpha`.
+    values: NDArray[Any]
+    has_alpha: bool = False
+    #: uint8, shape (n,): 8 or 16, the bits of each picture's file; None for arrays.
+    bits: NDArray[np.uint8] | None = None
+    #: Of how many pictures of 16 bits only the upper 8 could be read.
+    n_halved: int = 0
+    #: Shape (n, 2): the lowest and the highest value of each image before it was scaled, which may overshoot; None for
+    #: images that were not.
+    limits: NDArray[np.float64] | None = None
+    #: Height and width in the files, before any scaling; None where the images differ.
+    stored_size: Size | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def image_limits(self) -> NDArray[Any]:
+        """Shape (n, 2): the lowest and the highest value of each image."""
+        if self.limits is not None:
+            return self.limits
+        flat = self.values.reshape(len(self), -1)
+        return np.stack([flat.min(axis=1), flat.max(axis=1)], axis=1)
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        return int(self.values.shape[3]) - self.has_alpha
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RawExamples:
     """Images with the labels that stand in the files."""
 
-    #: uint8, shape (n, height, width, channels), values 0 to 255.
-    images: NDArray[np.uint8]
+    images: StoredImages
     #: int64 or text, shape (n,).
     labels: NDArray[Any]
 

@@ -1,5 +1,7 @@
 """One picture of any size, fitted to what a model was trained on."""
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pictures import read_picture
-from tuner.datasets.pixels import scale_picture, to_array
+from tuner.datasets.pictures import StoredPicture, read_picture
+from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels import scale_image, scale_picture
 from tuner.datasets.polarity import are_dark_on_light, shows_strokes
+from tuner.datasets.stored_range import BYTES
+
+_logger = logging.getLogger(__name__)
 
 #: MNIST scales a digit into 20 of its 28 pixels and centres its mass. Source: http://yann.lecun.com/exdb/mnist/
 _MNIST_SHARE = 20 / 28
@@ -19,28 +25,108 @@ _SMALLEST_SIDE_WITH_MARGIN = 16
 _FAINTEST_STROKE = 0.2
 
 
-def read_image(path: Path, *, image_format: ImageFormat) -> NDArray[np.uint8]:
+def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | None = None) -> NDArray[np.uint8]:
     """Return a PNG or JPEG picture as a model expects it: uint8, shape (height, width, channels).
 
-    A dark-on-light picture becomes light on dark where the format is small and grey. For classes that are single
-    characters, a picture of another size than the format's is cropped to its strokes and centred; any other is scaled,
-    whatever its aspect ratio, as training data is.
+    The picture is read as training read its own: the same range, ground and polarity, scaled whatever its aspect ratio.
+    One kind is not: a photograph of a character, which is a small grey format's picture of another size than the data
+    has, where the classes are single characters. It is judged by itself, cropped to its strokes and centred, and
+    becomes light on dark, or dark on light where training's pictures are. So a picture that could be of the training
+    data is read as there, and no picture of anything else is turned on its own.
+
+    Args:
+        path: The picture.
+        image_format: What the model was trained on.
+        pixels: What training decided; None for bundles of version 0.1.0, for which small grey pictures are turned one
+            by one, as that version did.
 
     Raises:
-        UnreadableDataError: The file is missing, does not decode, is no PNG or JPEG, or has too many pixels.
+        UnreadableDataError: The file is missing, does not decode, is no PNG or JPEG, has too many pixels, or its values
+            are outside of the range that training decided.
     """
-    picture = read_picture(path, channels=image_format.channels)
+    image = _read(read_picture(path, channels=image_format.channels), path, image_format, pixels)
+    if image.min() == image.max():
+        _logger.warning("%s is of a single colour as the model sees it.", path)
+    return image
+
+
+def _read(
+    picture: StoredPicture, path: Path, image_format: ImageFormat, pixels: PixelMeaning | None
+) -> NDArray[np.uint8]:
+    known = pixels or _before_meanings(image_format)
+    if _may_be_photograph(image_format) and not known.any_size and known.stored_size != picture.values.shape[:2]:
+        return _read_photograph(picture, path, image_format, known)
+    levels = _to_levels(picture, path, image_format, known)
+    if pixels is None and shows_strokes(image_format):
+        return _read_without_meaning(levels, path, image_format)
+    if known.polarity not in {None, "mixed"} and _is_of_characters(image_format):
+        _warn_of_another_polarity(levels, path, known)
+    return known.invert(levels)
+
+
+def _to_levels(
+    picture: StoredPicture, path: Path, image_format: ImageFormat, pixels: PixelMeaning
+) -> NDArray[np.uint8]:
+    """Return the picture in the format's size, not yet inverted, by the steps and in the order of training."""
     size = (image_format.height, image_format.width)
-    if not shows_strokes(image_format):
-        return to_array(scale_picture(picture, size))
-    pixels = to_array(picture)
-    if are_dark_on_light(pixels[np.newaxis])[0]:
-        pixels = np.uint8(255) - pixels
-    if pixels.shape[:2] == size:
-        return pixels
-    if all(len(name) == 1 for name in image_format.class_names):
-        return _fit_character(pixels[:, :, 0], image_format)
-    return to_array(scale_picture(Image.fromarray(pixels[:, :, 0]), size))
+    # Pictures of folders are scaled as they stand, arrays once they are bytes.
+    images = picture.to_images(None if pixels.bits is None else size)
+    return scale_image(pixels.to_levels(images, where=path)[0], size)
+
+
+def _may_be_photograph(image_format: ImageFormat) -> bool:
+    return shows_strokes(image_format) and _is_of_characters(image_format)
+
+
+def _is_of_characters(image_format: ImageFormat) -> bool:
+    return all(len(name) == 1 for name in image_format.class_names)
+
+
+def _read_photograph(
+    picture: StoredPicture, path: Path, image_format: ImageFormat, pixels: PixelMeaning
+) -> NDArray[np.uint8]:
+    # A photograph has the whole range of its file, whatever training's files had.
+    levels = replace(pixels, range=BYTES, found=BYTES, bits=8).to_levels(picture.to_images(), where=path)
+    if are_dark_on_light(levels)[0]:
+        levels = np.uint8(255) - levels
+    fitted = _fit_character(levels[0, :, :, 0], image_format)
+    return np.uint8(255) - fitted if pixels.shows_dark_strokes else fitted
+
+
+def _before_meanings(image_format: ImageFormat) -> PixelMeaning:
+    """Return what version 0.1.0 took for granted of every dataset."""
+    return PixelMeaning(
+        range=BYTES,
+        found=BYTES,
+        bits=8,
+        channels=image_format.channels,
+        background="white",
+        polarity=None,
+        inverted=False,
+        stored_size=(image_format.height, image_format.width),
+        any_size=False,
+    )
+
+
+def _read_without_meaning(levels: NDArray[np.uint8], path: Path, image_format: ImageFormat) -> NDArray[np.uint8]:
+    if not _is_of_characters(image_format):
+        _logger.warning(
+            "The bundle is of version 0.1.0 and does not say whether training inverted its pictures: %s is taken as "
+            "light on dark. Retrain to be sure.",
+            path,
+        )
+    return np.uint8(255) - levels if are_dark_on_light(levels[np.newaxis])[0] else levels
+
+
+def _warn_of_another_polarity(levels: NDArray[np.uint8], path: Path, pixels: PixelMeaning) -> None:
+    is_dark_on_light = bool(are_dark_on_light(levels[np.newaxis])[0])
+    if is_dark_on_light != (pixels.polarity == "dark on light"):
+        _logger.warning(
+            "%s is %s and the training pictures are %s: if it is a character, invert it.",
+            path,
+            "dark on light" if is_dark_on_light else "light on dark",
+            pixels.polarity,
+        )
 
 
 def _fit_character(pixels: NDArray[np.uint8], image_format: ImageFormat) -> NDArray[np.uint8]:

@@ -1,17 +1,20 @@
-"""From what stands in files to labelled images: class indices, one format, bright strokes on black."""
+"""From what stands in files to labelled images: class indices, one format, pixels that mean what training decided."""
 
-import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.labels import index_by_name, index_by_number, name_classes
+from tuner.datasets.pixel_decision import PixelSettings, decide_pixels, say_what_is_clipped
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixels import resize_images
-from tuner.datasets.polarity import are_dark_on_light, shows_strokes
+from tuner.datasets.polarity import shows_strokes
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
-
-_logger = logging.getLogger(__name__)
+from tuner.datasets.stored_range import BYTES, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +24,21 @@ class Conventions:
     image_format: ImageFormat
     #: Labels are class indices already, as in the catalogue; else they are class names.
     labels_are_indices: bool
-    #: Images are dark on light and get inverted.
-    inverted: bool
+    pixels: PixelMeaning
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingPart:
+    """The labelled images of a training part, and what was decided of their pixels."""
+
+    images: LabelledImages
+    pixels: PixelMeaning
+    #: What was guessed, and how to say it instead; empty where the meaning was known.
+    warnings: tuple[str, ...]
+
+    def pixels_to_json(self) -> dict[str, Any]:
+        """Return what a study stores of its pixels: the meaning, and the warnings."""
+        return self.pixels.to_json() | {"warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,43 +52,100 @@ class Source:
     resize: Size | None
     #: None for people's own data, whose classes and size come from its training part.
     image_format: ImageFormat | None = None
+    #: The stored values that are black and white in the catalogue's data.
+    pixel_range: Range = BYTES
+    #: What the pixels mean where a study or bundle says it; else what a person says of them.
+    pixels: PixelMeaning | PixelSettings = field(default_factory=PixelSettings)
 
-    def read_conventions(self, train: RawExamples | None = None) -> Conventions:
-        """Return the catalogue's conventions, or those that the training part shows, which is read unless given.
+    def load_train(self) -> TrainingPart:
+        """Read the training part, and decide what its pixels mean where nobody has.
 
         Raises:
-            TunerError: The training part cannot be read, or has fewer than two classes.
+            TunerError: It cannot be read, has fewer than two classes, or its pixels are not clear.
+        """
+        raw = self.reader.read_train()
+        conventions, levels, warnings = self._understand(raw)
+        return TrainingPart(
+            images=self._label(raw, levels, conventions), pixels=conventions.pixels, warnings=tuple(warnings)
+        )
+
+    def label_test(self, raw: RawExamples) -> LabelledImages:
+        """Return the test part's examples, understood as the training part's are.
+
+        Raises:
+            TunerError: The training part cannot be read, or labels, format or pixels are other than in training.
         """
         if self.image_format is not None:
-            return Conventions(image_format=self._resized(self.image_format), labels_are_indices=True, inverted=False)
-        train = train or self.reader.read_train()
-        _, height, width, channels = train.images.shape
-        class_names = name_classes(train.labels, where=self.name)
-        image_format = self._resized(
-            ImageFormat(height=height, width=width, channels=channels, class_names=class_names)
-        )
-        inverted = shows_strokes(image_format) and bool(are_dark_on_light(train.images).mean() > 0.5)  # noqa: PLR2004
-        if inverted:
-            _logger.info("%s is dark on light: inverted, so that models see bright strokes on black", self.name)
-        return Conventions(image_format=image_format, labels_are_indices=False, inverted=inverted)
+            conventions = self._known_conventions(self.image_format)
+        else:
+            conventions, _, _ = self._understand(self.reader.read_train())
+        levels = conventions.pixels.to_levels(raw.images, where=f"{self.name}, test part")
+        conventions.pixels.check_test_part(levels, where=f"{self.name}, test part")
+        return self._label(raw, levels, conventions)
 
-    def label(self, raw: RawExamples, conventions: Conventions) -> LabelledImages:
+    def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], Sequence[str]]:
+        """Return the conventions that a training part shows, its images as bytes, and what was guessed."""
+        if self.image_format is not None:
+            conventions = self._known_conventions(self.image_format)
+            levels = conventions.pixels.to_levels(raw.images, where=self.name)
+            is_given = isinstance(self.pixels, PixelSettings) and self.pixels.range != "auto"
+            return conventions, levels, say_what_is_clipped(raw.images, conventions.pixels.range) if is_given else ()
+        image_format = self._resized(
+            ImageFormat(
+                height=raw.images.values.shape[1],
+                width=raw.images.values.shape[2],
+                channels=raw.images.channels,
+                class_names=name_classes(raw.labels, where=self.name),
+            )
+        )
+        if isinstance(self.pixels, PixelMeaning):
+            conventions = Conventions(image_format=image_format, labels_are_indices=False, pixels=self.pixels)
+            return conventions, self.pixels.to_levels(raw.images, where=self.name), ()
+        decided = decide_pixels(
+            raw.images,
+            self.pixels,
+            may_be_strokes=shows_strokes(image_format),
+            any_size=self.resize is not None,
+            where=self.name,
+        )
+        conventions = Conventions(image_format=image_format, labels_are_indices=False, pixels=decided.meaning)
+        return conventions, decided.levels, decided.warnings
+
+    def _known_conventions(self, image_format: ImageFormat) -> Conventions:
+        """Return the catalogue's conventions; what a person says of the pixels wins."""
+        pixels = self.pixels
+        if isinstance(pixels, PixelSettings):
+            pixel_range = self.pixel_range if pixels.range == "auto" else pixels.range
+            pixels = PixelMeaning(
+                range=pixel_range,
+                found=self.pixel_range,
+                bits=None,
+                channels=image_format.channels,
+                background=None if pixels.background == "auto" else pixels.background,
+                polarity="light on dark",
+                inverted=pixels.invert is True,
+                stored_size=(image_format.height, image_format.width),
+                any_size=False,
+            )
+        return Conventions(image_format=self._resized(image_format), labels_are_indices=True, pixels=pixels)
+
+    def _label(self, raw: RawExamples, levels: NDArray[np.uint8], conventions: Conventions) -> LabelledImages:
         """Return the examples as every part of this program expects them.
 
         Raises:
             TunerError: A label is outside the classes, there is not one for each image, or the format is another.
         """
         expected = conventions.image_format
-        if len(raw.images) != len(raw.labels):
-            problem = f"{len(raw.images)} images and {len(raw.labels)} labels, expected as many"
+        if len(levels) != len(raw.labels):
+            problem = f"{len(levels)} images and {len(raw.labels)} labels, expected as many"
             raise UnreadableDataError(self.name, problem, remedy="Correct the data.")
-        images = resize_images(raw.images, self.resize, where=self.name) if self.resize else raw.images
+        images = resize_images(levels, self.resize, where=self.name) if self.resize else levels
         if images.shape[1:] != expected.shape:
             problem = f"images have the shape {images.shape[1:]}, expected {expected.shape} as in training"
             raise UnreadableDataError(self.name, problem, remedy="Give all images one size, or set `data.resize`.")
         to_indices = index_by_number if conventions.labels_are_indices else index_by_name
         return LabelledImages(
-            images=np.uint8(255) - images if conventions.inverted else images,
+            images=conventions.pixels.invert(images),
             labels=to_indices(raw.labels, expected.class_names, where=self.name),
             class_names=expected.class_names,
         )

@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.datasets.catalogue import Dataset
-from tuner.datasets.images import LabelledImages
+from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.source import TrainingPart
 from tuner.datasets.splits import class_counts
+
+_N_BINS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +41,16 @@ class Summary:
     has_test_set: bool
     #: SHA-256 of images, labels and class names.
     content_hash: str
+    pixels: PixelMeaning
+    #: Share of pixels, as models are given them, in each of 16 equal parts of black to white.
+    histogram: tuple[float, ...]
+    #: What was guessed of the pixels, and how to say it instead.
+    warnings: tuple[str, ...]
 
 
-def summarise(dataset: Dataset, data: LabelledImages) -> Summary:
+def summarise(dataset: Dataset, part: TrainingPart) -> Summary:
     """Count the training images that the dataset has loaded."""
+    data = part.images
     counts = class_counts(data)
     height, width, channels = data.image_format.shape
     return Summary(
@@ -55,4 +67,14 @@ def summarise(dataset: Dataset, data: LabelledImages) -> Summary:
         imbalance=float(counts.max() / max(1, counts.min())),
         has_test_set=dataset.has_test_set,
         content_hash=data.content_hash(),
+        pixels=part.pixels,
+        histogram=_histogram(data.images),
+        warnings=part.warnings,
     )
+
+
+def _histogram(images: NDArray[np.uint8]) -> tuple[float, ...]:
+    counts = np.zeros(_N_BINS, np.int64)
+    for image in images:
+        counts += np.bincount(image.ravel() // (256 // _N_BINS), minlength=_N_BINS)
+    return tuple((counts / counts.sum()).tolist())

@@ -21,19 +21,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
 from tuner.finals.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
 from tuner.finals.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 
 #: Rises when an older tuner could not read a new bundle.
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 #: What the pixels of a file go through before the model sees them.
 PREPROCESSING = (
-    "decoded as uint8, grey or RGB as the format's channels ask",
-    "small grey formats: inverted when dark on light, as strokes are bright on black",
-    "fitted to height and width: single characters cropped to their strokes and centred, anything else scaled",
+    "decoded as grey or RGB as the format's channels ask; transparent parts on the background that `pixels` says",
+    "the range that `pixels` says scaled to 0 to 255, and inverted where it says so, as the training images were",
+    "fitted to height and width: photographs of single characters cropped to their strokes and centred, else scaled",
     "uint8 scaled by 1/255 to float32 in [0, 1]",
 )
 
@@ -96,6 +97,8 @@ class BundleDescription(BaseModel):
     #: The values that `Space.build` asks for, all of them.
     hyperparameters: dict[str, bool | int | float | str | None]
     images: ImageFormat
+    #: What training decided of the pixels; None in bundles of format 1.
+    pixels: PixelMeaning | None = None
     preprocessing: tuple[str, ...] = PREPROCESSING
     provenance: Provenance
 
@@ -115,7 +118,7 @@ class _Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1, 2] = FORMAT_VERSION
     description: BundleDescription
     weights: tuple[_WeightEntry, ...] = Field(min_length=1)
     weights_sha256: str

@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError
 from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
 from tuner.finals.ensemble import soft_vote
 from tuner.finals.evaluation import Predictions, read_predictions, write_predictions
 from tuner.finals.fitting import OnEpoch, Schedule, fit, scored_outcome
-from tuner.finals.study_data import DataPlaces, DataUnavailableError, load_final_data, load_search_data
+from tuner.finals.study_data import DataPlaces, DataUnavailableError, load_final_data, load_search_data, study_pixels
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.studies.lifecycle import Study
 from tuner.studies.schema import slots
@@ -58,7 +59,12 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
     _, epochs = fit(
         open_space(definition.space),
         fixed_hyperparameters(job["hyperparameters"]),
-        load_search_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places),
+        load_search_data(
+            definition,
+            data_sha256=context.study.provenance["data_sha256"],
+            pixels=context.study.pixels,
+            places=context.places,
+        ),
         Schedule(
             epochs=definition.finals.confirm_epochs or definition.search.epochs,
             seed=job["seed"],
@@ -75,7 +81,12 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     definition = context.study.definition
     job = context.lease.job
     finals = definition.finals
-    data = load_final_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places)
+    data = load_final_data(
+        definition,
+        data_sha256=context.study.provenance["data_sha256"],
+        pixels=context.study.pixels,
+        places=context.places,
+    )
     model, epochs = fit(
         open_space(definition.space),
         fixed_hyperparameters(job["hyperparameters"]),
@@ -145,7 +156,12 @@ def _test(context: JobContext, model: keras.Model) -> Predictions:
 def _load_test(context: JobContext) -> LabelledImages:
     definition = context.study.definition
     try:
-        test = load_test_set(definition.dataset, data_dir=context.places.data_dir, resize=definition.data.resize)
+        test = load_test_set(
+            definition.dataset,
+            data_dir=context.places.data_dir,
+            resize=definition.data.resize,
+            pixels=study_pixels(context.study.pixels),
+        )
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error
     if test.class_names != context.study.class_names:
@@ -168,6 +184,7 @@ def _store_bundle(context: JobContext, model: keras.Model, train: LabelledImages
             space=context.study.definition.space,
             hyperparameters=job["hyperparameters"],
             images=train.image_format,
+            pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
             provenance=Provenance(
                 study=context.study.name,
                 trial=job["trial"],

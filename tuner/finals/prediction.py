@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.images import ImageFormat
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.single_image import read_image
 from tuner.errors import TunerError
-from tuner.finals.bundle import Bundle
+from tuner.finals.bundle import Bundle, BundleDescription
 from tuner.training.predictions import predict_probabilities
 
 #: Files named one by one in an error.
@@ -51,23 +50,23 @@ def predict_files(bundle: Bundle, paths: Sequence[Path]) -> list[Prediction]:
         ImagesUnreadableError: At least one file is missing or no picture.
         BundleMismatchError: The bundle's model cannot be rebuilt with this code.
     """
-    images = _read_images(paths, bundle.description.images)
+    images = _read_images(paths, bundle.description)
     probabilities = predict_probabilities(bundle.build_model(), images)
     class_names = bundle.description.images.class_names
     return [_prediction(path, class_names, row) for path, row in zip(paths, probabilities, strict=True)]
 
 
-def _read_images(paths: Sequence[Path], image_format: ImageFormat) -> NDArray[np.uint8]:
+def _read_images(paths: Sequence[Path], description: BundleDescription) -> NDArray[np.uint8]:
     images: list[NDArray[np.uint8]] = []
     problems: dict[Path, str] = {}
     for path in paths:
         try:
-            images.append(read_image(path, image_format=image_format))
+            images.append(read_image(path, image_format=description.images, pixels=description.pixels))
         except UnreadableDataError as error:
             problems[path] = ", ".join(error.problems)
     if problems:
         raise ImagesUnreadableError(problems, [path for path in paths if path not in problems])
-    return np.stack(images) if images else np.empty((0, *image_format.shape), np.uint8)
+    return np.stack(images) if images else np.empty((0, *description.images.shape), np.uint8)
 
 
 def _prediction(path: Path, class_names: tuple[str, ...], row: NDArray[np.float32]) -> Prediction:

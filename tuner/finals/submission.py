@@ -41,7 +41,7 @@ def write_submission(
         TunerError: The CSV is unreadable or of another format than the model's, the bundle's model cannot be rebuilt,
             or the file cannot be written.
     """
-    images = read_unlabelled_csv(csv_path, image_format=bundle.description.images)
+    images = read_unlabelled_csv(csv_path, image_format=bundle.description.images, pixels=bundle.description.pixels)
     model = bundle.build_model()
     labels: list[str] = []
     for start in range(0, len(images), _N_STEP_IMAGES):

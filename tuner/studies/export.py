@@ -81,6 +81,7 @@ def study_as_json(record: StudyRecord) -> dict[str, Any]:
         else {"members": record.ensemble.members, "test_accuracy": record.ensemble.test_accuracy},
         "failures": _failures(record),
         "stop_reason": record.stop_reason,
+        "pixels": record.pixels,
     }
     return dict(_as_json(values))
 

@@ -47,6 +47,7 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
         definition=study.definition.model_dump(mode="json"),
         class_names=study.class_names,
         provenance=study.provenance,
+        pixels=study.pixels,
         created_at=_time(study.created_at),
         trials=_read_trials(storage, study, [row for row in rows if row.stage == "search"]),
         finals=tuple(augmented),

@@ -126,6 +126,8 @@ class StudyRecord:
     #: The best configuration retrained without augmentation, for the comparison; None when it was not asked for.
     without_augmentation: FinalRecord | None
     ensemble: EnsembleRecord | None
+    #: What the dataset's pixels mean, as JSON values with the `warnings` of their creation; None in old studies.
+    pixels: Mapping[str, Any] | None = None
     #: Why the study stopped by itself, if it did.
     stop_reason: str | None = None
 

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.stored_range import Range, parse_range
+
 
 class Section(BaseModel):
     """A table of a definition: fixed once read, no unknown keys, no silent conversion ("10" is no number)."""
@@ -21,6 +24,12 @@ def contradiction(key: str, message: str) -> PydanticCustomError:
 def _check_scalar(value: Any) -> Any:
     if not isinstance(value, bool | int | float | str):
         raise ValueError("expected a number, a string, true or false")  # noqa: TRY004 - pydantic reports ValueError alone
+    return value
+
+
+def _check_auto_or_bool(value: Any) -> Any:
+    if value != "auto" and not isinstance(value, bool):
+        raise ValueError("expected true, false or auto")
     return value
 
 
@@ -40,6 +49,22 @@ class DataSection(Section):
     resize: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = Field(
         default=None, description="height and width in pixels that images are brought to; without it their own"
     )
+    range: Annotated[Literal["auto"] | Range, BeforeValidator(parse_range)] = Field(
+        default="auto",
+        description="stored pixel values that are black and white, such as [0, 255]; auto has the images show them",
+    )
+    background: Literal["auto", "white", "black"] = Field(
+        default="auto", description="what transparent pictures are put on; auto takes one that their figures show on"
+    )
+    invert: Annotated[Literal["auto"] | bool, BeforeValidator(_check_auto_or_bool)] = Field(
+        default="auto",
+        description="whether all images are inverted; auto does so to small grey ones that are mostly dark on light",
+    )
+
+    @property
+    def pixels(self) -> PixelSettings:
+        """What the settings say of the images' pixels."""
+        return PixelSettings(range=self.range, background=self.background, invert=self.invert)
 
 
 class PruningSettings(Section):

@@ -40,7 +40,10 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
     if definition.search.warm_start is not None:
         find_study(storage, definition.search.warm_start)
-    images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
+    part = open_dataset(
+        definition.dataset, data_dir=data_dir, resize=definition.data.resize, pixels=definition.data.pixels
+    ).read_training_part()
+    images = part.images
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
     # Only now: it takes seconds, for which nobody wants to wait before he reads of a slip of the pen.
     load_backend()
@@ -54,6 +57,7 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
         definition,
         class_names=images.class_names,
         provenance={**recorded_versions(), "data_sha256": images.content_hash()},
+        pixels=part.pixels_to_json(),
         first_trials=first_trials(storage, definition.search, declared),
     )
 

@@ -45,7 +45,9 @@ def replay_trial(
         fit(
             open_space(record.space),
             fixed_hyperparameters(trial.hyperparameters),
-            load_search_data(definition, data_sha256=record.provenance["data_sha256"], places=places),
+            load_search_data(
+                definition, data_sha256=record.provenance["data_sha256"], pixels=record.pixels, places=places
+            ),
             # All epochs of the plan, though the last ones are not trained: they shape a schedule of the model's own.
             Schedule(epochs=definition.search.epochs, seed=trial.seed, batch_size=definition.search.batch_size),
             on_epoch=on_epoch,

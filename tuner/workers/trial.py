@@ -27,7 +27,12 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
     drained worker are none: they end the trial by their exception.
     """
     definition = context.study.definition
-    data = load_search_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places)
+    data = load_search_data(
+        definition,
+        data_sha256=context.study.provenance["data_sha256"],
+        pixels=context.study.pixels,
+        places=context.places,
+    )
     trial, scores = open_trial(context.storage, context.study, context.lease)
     hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed)
     epochs: list[EpochResult] = []

@@ -10,6 +10,7 @@ import pytest
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.finals.bundle import (
     BundleDamagedError,
     BundleDescription,
@@ -137,7 +138,7 @@ def test_the_description_can_be_read_without_this_package(content: bytes) -> Non
     members = members_of(content)
     manifest = json.loads(members["bundle.json"])
 
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["description"]["space"] == "mlp"
     assert manifest["description"]["images"] == {
         "height": 12,
@@ -148,6 +149,45 @@ def test_the_description_can_be_read_without_this_package(content: bytes) -> Non
     assert "uint8 scaled by 1/255 to float32 in [0, 1]" in manifest["description"]["preprocessing"]
     assert manifest["description"]["provenance"]["study"] == "digits"
     assert manifest["weights_sha256"] == hashlib.sha256(members["weights.npz"]).hexdigest()
+
+
+def test_what_pixels_mean_is_kept_and_a_bundle_of_the_first_format_has_none(
+    store: ArtifactStore, content: bytes
+) -> None:
+    pixels = PixelMeaning(
+        range=(0, 4095),
+        found=(3, 3800),
+        bits=16,
+        channels=1,
+        background=None,
+        polarity="dark on light",
+        inverted=True,
+        stored_size=(12, 10),
+        any_size=False,
+    )
+    description = describe("mlp", {"units": 10, "hidden_layers": 1}).model_copy(update={"pixels": pixels})
+    old = json.loads(members_of(content)["bundle.json"])["description"]
+    del old["pixels"]
+
+    write_bundle(store, PATH, build(description), description)
+    first = parse_bundle(change_description(content, format_version=1, description=old), origin="my model")
+
+    assert read_bundle(Path(store.location(PATH))).description.pixels == pixels
+    assert first.description.pixels is None
+    assert predict_probabilities(first.build_model(), random_images()).shape == (64, 3)
+
+
+@pytest.mark.parametrize(
+    "forged", [{"range": [1, 1]}, {"range": [0, 1e999]}, {"bits": 7}, {"stored_size": [0, 5]}, {"polarity": "odd"}, {}]
+)
+def test_a_forged_meaning_of_pixels_is_no_bundle(content: bytes, forged: dict[str, object]) -> None:
+    meaning = {"range": [0, 255], "found": [0, 255], "bits": 8, "channels": 1, "background": None, "inverted": False}
+    rest = {"polarity": None, "stored_size": None, "any_size": True} if forged else {}
+    description = json.loads(members_of(content)["bundle.json"])["description"]
+    changed = change_description(content, description=description | {"pixels": meaning | rest | forged})
+
+    with pytest.raises(NotABundleError, match=r"bundle\.json, description\.pixels"):
+        parse_bundle(changed, origin="my model")
 
 
 def test_hyperparameters_keep_their_types(store: ArtifactStore) -> None:
@@ -198,9 +238,9 @@ def test_a_missing_file_and_a_folder_are_no_bundles(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_asks_for_an_upgrade(content: bytes) -> None:
-    newer = change_description(content, format_version=2, more="than this version knows")
+    newer = change_description(content, format_version=3, more="than this version knows")
 
-    with pytest.raises(BundleTooNewError, match="was made by a newer tuner: received format 2, expected 1 at most"):
+    with pytest.raises(BundleTooNewError, match="was made by a newer tuner: received format 3, expected 2 at most"):
         parse_bundle(newer, origin="my model")
 
 

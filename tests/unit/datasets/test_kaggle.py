@@ -1,14 +1,22 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from dataset_files import Load, draw_images, write_csv
+from numpy.typing import NDArray
 
+from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.kaggle import read_unlabelled_csv
+from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.reading import UnreadableDataError
 
 PIXELS = draw_images(50, height=28, width=28).reshape(50, 784)
+STEPS = np.rint(draw_images(20, height=8, width=8) / 255 * 16)
+STEPS[:, 3, 3] = 16
+BYTES = np.rint(STEPS / 16 * 255).astype(np.uint8)
+STEPS = STEPS.astype(np.uint8)
 GREY = ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789"))
 
 
@@ -43,6 +51,39 @@ def test_images_to_predict_keep_their_order(tmp_path: Path) -> None:
 
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(images, PIXELS.reshape(50, 28, 28, 1))
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "submitted"),
+    [
+        pytest.param(BYTES, BYTES, id="bytes"),
+        pytest.param(STEPS, STEPS, id="0 to 16 as in training"),
+        pytest.param(STEPS, BYTES, id="0 to 16 in training alone"),
+        pytest.param(STEPS / 16, BYTES, id="floats in training"),
+        pytest.param(255 - BYTES, 255 - BYTES, id="dark on light"),
+    ],
+)
+def test_images_to_predict_are_read_as_training_was(
+    tmp_path: Path, trained_on: NDArray[Any], submitted: NDArray[Any]
+) -> None:
+    np.savez(tmp_path / "own.npz", x_train=trained_on, y_train=["a", "b"] * 10)
+    pixels = open_dataset(str(tmp_path / "own.npz"), data_dir=tmp_path).read_training_part().pixels
+    flat = submitted.reshape(20, 64)
+    write_csv(tmp_path / "t.csv", flat[:, 1:], flat[:, 0].tolist(), names=[f"pixel{number}" for number in range(64)])
+    image_format = ImageFormat(height=8, width=8, channels=1, class_names=("a", "b"))
+
+    images = read_unlabelled_csv(tmp_path / "t.csv", image_format=image_format, pixels=pixels)
+
+    np.testing.assert_array_equal(images[..., 0], BYTES)
+
+
+def test_images_to_predict_of_another_range_are_refused(tmp_path: Path) -> None:
+    pixels = open_dataset("digits", data_dir=tmp_path, pixels=PixelSettings(range=(0, 255))).read_training_part().pixels
+    write_csv(tmp_path / "t.csv", np.ones((3, 63), int), [0, 0, 1], names=[f"pixel{number}" for number in range(64)])
+    image_format = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
+
+    with pytest.raises(UnreadableDataError, match=r"spread over 0\.39%"):
+        read_unlabelled_csv(tmp_path / "t.csv", image_format=image_format, pixels=pixels)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_test_images_of_another_size_are_refused(path: Path) -> None:
         ),
         pytest.param({"x_train": IMAGES, "y_train": np.eye(20)}, r"\(20, 20\), expected \(n,\)", id="one-hot"),
         pytest.param({"x_train": IMAGES, "y_train": LABELS + 0.5}, "expected whole numbers or text", id="fractions"),
-        pytest.param({"x_train": IMAGES * 1.5, "y_train": LABELS}, "expected 0 to 1 or 0 to 255", id="too bright"),
+        pytest.param({"x_train": IMAGES * 1.5, "y_train": LABELS}, "neither 0 to 1 nor 0 to 255", id="too bright"),
         pytest.param({"x_train": IMAGES - 0.5, "y_train": LABELS}, "pixel values go from -0.5", id="negative"),
         pytest.param({"x_train": IMAGES * np.nan, "y_train": LABELS}, "a pixel is NaN", id="NaN"),
         pytest.param({"x_train": IMAGES.astype(str), "y_train": LABELS}, "expected uint8 or floats", id="text"),

@@ -7,6 +7,8 @@ from PIL import Image
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.pixels import scale_picture
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.single_image import read_image
@@ -66,11 +68,69 @@ def test_pictures_of_things_are_scaled_and_not_cropped(path: Path) -> None:
 
 
 @pytest.mark.parametrize("paper", [0, 255])
-def test_a_picture_of_the_right_size_keeps_its_pixels(path: Path, paper: int, data_dir: Path) -> None:
+def test_a_bundle_of_the_first_version_turns_pictures_one_by_one(path: Path, paper: int, data_dir: Path) -> None:
     original = load_test_set("mnist", data_dir=data_dir).images[7]
     Image.fromarray(original[:, :, 0] ^ np.uint8(paper)).save(path)
 
     np.testing.assert_array_equal(read_image(path, image_format=DIGITS), original)
+
+
+def test_a_picture_of_the_right_size_is_taken_as_training_took_it(
+    path: Path, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = load_test_set("mnist", data_dir=data_dir).images[7]
+    pixels = open_dataset("mnist", data_dir=data_dir).read_training_part().pixels
+
+    for negative in (0, 255):
+        Image.fromarray(original[:, :, 0] ^ np.uint8(negative)).save(path)
+        np.testing.assert_array_equal(read_image(path, image_format=DIGITS, pixels=pixels) ^ negative, original)
+
+    assert "picture.png is dark on light and the training pictures are light on dark" in caplog.messages[0]
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(235, 40), (40, 235)], ids=["dark on light", "light on dark"])
+@pytest.mark.parametrize("is_inverted", [True, False])
+def test_a_photographed_character_becomes_what_training_saw(
+    path: Path, tmp_path: Path, paper: int, ink: int, *, is_inverted: bool
+) -> None:
+    sheets = np.full((20, 28, 28), 255, np.uint8)
+    sheets[:, 5:23, 13:15] = np.arange(0, 100, 5)[:, np.newaxis, np.newaxis]
+    np.savez(tmp_path / "own.npz", x_train=sheets, y_train=["a", "b"] * 10)
+    settings = PixelSettings(invert=is_inverted)
+    part = open_dataset(str(tmp_path / "own.npz"), data_dir=tmp_path, pixels=settings).read_training_part()
+    Image.fromarray(draw_stroke(paper=paper, ink=ink)).save(path)
+
+    fitted = read_image(path, image_format=part.images.image_format, pixels=part.pixels)
+
+    assert boxed(fitted if is_inverted else 255 - fitted) == (4, 23, 12, 15)
+
+
+def test_pictures_of_many_sizes_are_scaled_as_in_training_though_their_classes_are_characters(
+    path: Path, tmp_path: Path
+) -> None:
+    for index in range(20):
+        sheet = Image.fromarray(np.roll(draw_stroke(), 3 * index, axis=0)[:, index:])
+        (tmp_path / "own" / str(index % 2)).mkdir(parents=True, exist_ok=True)
+        sheet.save(tmp_path / "own" / str(index % 2) / f"{index}.png")
+    dataset = open_dataset(str(tmp_path / "own"), data_dir=tmp_path, resize=(28, 28))
+    part = dataset.read_training_part()
+    Image.fromarray(draw_stroke()).save(path)
+
+    pixels = read_image(path, image_format=part.images.image_format, pixels=part.pixels)
+
+    assert part.pixels.inverted
+    np.testing.assert_array_equal(
+        pixels[:, :, 0], 255 - np.asarray(scale_picture(Image.fromarray(draw_stroke()), (28, 28)))
+    )
+
+
+def test_a_deep_picture_that_is_of_no_range_is_refused(path: Path, data_dir: Path) -> None:
+    pixels = open_dataset("mnist", data_dir=data_dir).read_training_part().pixels
+    Image.fromarray(draw_stroke().astype(np.uint16) * 16).save(path)
+
+    with pytest.raises(UnreadableDataError, match=r"16 bits is 3760, .*Save it with 8 bits"):
+        read_image(path, image_format=DIGITS, pixels=pixels)
 
 
 def test_enlarged_digits_on_paper_come_back_to_where_mnist_has_them(path: Path, data_dir: Path) -> None:
@@ -125,10 +185,11 @@ def test_sixteen_bits_a_pixel_become_eight(path: Path) -> None:
 
 
 @pytest.mark.parametrize("brightness", [0, 128, 255])
-def test_an_empty_sheet_is_black(path: Path, brightness: int) -> None:
+def test_an_empty_sheet_is_black_and_said(path: Path, caplog: pytest.LogCaptureFixture, brightness: int) -> None:
     Image.new("L", (50, 80), brightness).save(path)
 
     assert read_image(path, image_format=DIGITS).max() == 0
+    assert "picture.png is of a single colour" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"<svg/>"])

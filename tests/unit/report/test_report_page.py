@@ -235,6 +235,26 @@ def test_markup_in_names_and_messages_is_shown_not_run(artifacts: ArtifactStore)
     assert "</script><script>alert" not in page
 
 
+def test_the_provenance_says_what_pixels_mean_and_what_was_guessed(artifacts: ArtifactStore) -> None:
+    pixels = {
+        "range": [0, 16],
+        "found": [0, 16],
+        "bits": None,
+        "channels": 1,
+        "background": None,
+        "polarity": "dark on light",
+        "inverted": True,
+        "stored_size": [8, 8],
+        "any_size": False,
+        "warnings": ["The pixel values go from 0 to 16."],
+    }
+
+    page = words(render_report([dataclasses.replace(searching_study(n_trials=3), pixels=pixels)], artifacts))
+
+    assert "Pixels0 is black and 16 white in arrays, grey, dark on light, inverted" in page
+    assert "Guess of the pixelsThe pixel values go from 0 to 16." in page
+
+
 def test_studies_on_one_dataset_are_compared_and_others_left_apart(artifacts: ArtifactStore) -> None:
     cnn = finished_study(artifacts, n_trials=12, n_images=2000, name="cnn")
     mlp = finished_study(artifacts, n_trials=12, n_images=2000, name="mlp", space="mlp", accuracy=0.97, seed=2)

@@ -223,6 +223,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             {"trial": 0, "kind": "out_of_memory", "message": "The GPU is full."},
         ],
         "stop_reason": None,
+        "pixels": None,
     }
 
 

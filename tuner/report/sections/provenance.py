@@ -2,6 +2,7 @@
 
 import json
 
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.exhibit import StudyView
 from tuner.report.markup import Child, Html, definition_list, element
 from tuner.report.wording import moment
@@ -17,6 +18,9 @@ def render_provenance(view: StudyView) -> Html:
         ("Classes", f"{len(study.class_names)}"),
     ]
     facts += [(name.replace("_", " "), value) for name, value in study.provenance.items()]
+    if study.pixels is not None:
+        facts += [("Pixels", PixelMeaning.from_json(study.pixels).describe())]
+        facts += [("Guess of the pixels", warning) for warning in study.pixels.get("warnings", ())]
     facts += [
         (f"Seeds of final {final.rank}", ", ".join(str(run.seed) for run in final.runs))
         for final in study.finals

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tuner.datasets.reading import StoredImages, UnreadableDataError
+from tuner.datasets.transparency import choose_background, put_on_background
+
+DISC = np.hypot(*(np.mgrid[:20, :20] - 10)) < 6
+
+
+def figure(colour: tuple[int, int, int], opacity: int = 255) -> NDArray[np.uint8]:
+    """A disc of one colour on a transparent ground: uint8, shape (20, 20, 4)."""
+    image = np.zeros((20, 20, 4), np.uint8)
+    image[DISC] = (*colour, opacity)
+    return image
+
+
+def choose(*figures: NDArray[np.uint8]) -> tuple[str, str]:
+    return choose_background(StoredImages(values=np.stack(figures), has_alpha=True), where="data")
+
+
+@pytest.mark.parametrize(
+    ("colour", "expected"),
+    [
+        ((255, 255, 255), "black"),
+        ((240, 240, 235), "black"),
+        ((0, 0, 0), "white"),
+        ((128, 128, 128), "white"),
+        ((255, 255, 0), "white"),
+        ((200, 10, 10), "white"),
+    ],
+)
+def test_the_ground_is_white_unless_the_figures_are_lost_on_it(colour: tuple[int, int, int], expected: str) -> None:
+    background, warning = choose(*[figure(colour)] * 3)
+
+    assert background == expected
+    assert f"3 of 3 pictures are transparent: put on {expected}" in warning
+    assert "`data.background = " in warning
+
+
+def test_a_white_page_with_transparent_corners_is_not_lost_on_white() -> None:
+    page = np.full((20, 20, 4), 255, np.uint8)
+    page[:2, :2, 3] = 0
+    page[9:11, 5:15, :3] = 0
+
+    assert choose(page, page)[0] == "white"
+
+
+def test_figures_of_which_some_are_lost_on_either_ground_are_an_error() -> None:
+    with pytest.raises(UnreadableDataError, match=r"of 4 transparent pictures 2 cannot be seen on white.*data\.backgr"):
+        choose(*[figure((255, 255, 255)), figure((0, 0, 0))] * 2)
+
+
+@pytest.mark.parametrize(("background", "level"), [("white", 255), ("black", 0)])
+def test_half_opaque_pixels_are_mixed_with_the_ground_as_pillow_does(background: str, level: int) -> None:
+    image = figure((200, 100, 50), opacity=77)
+
+    opaque = put_on_background(image[np.newaxis], background)  # type: ignore[arg-type]
+
+    ground = Image.new("RGBA", (20, 20), (level, level, level, 255))
+    expected = np.asarray(Image.alpha_composite(ground, Image.fromarray(image)).convert("RGB"))
+    assert np.abs(opaque[0].astype(int) - expected).max() <= 1
+
+
+def test_white_figures_on_a_transparent_palette_are_seen(tmp_path: Path) -> None:
+    from tuner.datasets.catalogue import open_dataset
+
+    for index in range(8):
+        picture = Image.fromarray(np.roll(DISC, index, axis=1).astype(np.uint8)).convert("P")
+        picture.putpalette([0, 0, 0, 255, 255, 255])
+        path = tmp_path / f"class{index % 2}" / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        picture.save(path, transparency=0)
+
+    part = open_dataset(str(tmp_path), data_dir=tmp_path).read_training_part()
+
+    assert part.pixels.background == "black"
+    assert part.images.images[0, 10, 10].tolist() == [255, 255, 255]
+    assert part.images.images[0, 0, 19].tolist() == [0, 0, 0]

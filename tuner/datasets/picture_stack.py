@@ -1,0 +1,71 @@
+"""Pictures of one folder, put into one array that is as wide as they need: opacity and 16 bits only where there are."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.pictures import StoredPicture
+from tuner.datasets.pixels import scale_image
+from tuner.datasets.reading import Size, StoredImages, check_decoded_size
+
+_OPAQUE = 255
+
+
+class PictureStack:
+    """Takes pictures one by one, scaled to one size."""
+
+    def __init__(self, n_pictures: int, *, size: Size, channels: int, where: Path) -> None:
+        self._where = where
+        self._channels = channels
+        self._values: NDArray[Any] = self._empty((n_pictures, *size, channels), np.dtype(np.uint8))
+        self._bits = np.full(n_pictures, 8, np.uint8)
+        self._limits = np.zeros((n_pictures, 2))
+        self._n_halved = 0
+        self._sizes: set[Size] = set()
+
+    def put(self, index: int, picture: StoredPicture) -> None:
+        """Add the picture of that index.
+
+        Raises:
+            UnreadableDataError: The array would no longer fit into memory.
+        """
+        height, width = picture.values.shape[:2]
+        self._sizes.add((height, width))
+        values = scale_image(picture.values, self._values.shape[1:3])
+        self._widen(values)
+        self._values[index, :, :, : values.shape[2]] = values
+        self._bits[index] = picture.bits
+        self._limits[index] = picture.limits
+        self._n_halved += picture.is_halved
+
+    def to_images(self) -> StoredImages:
+        """Return all pictures that were put in."""
+        return StoredImages(
+            values=self._values,
+            has_alpha=self._has_alpha,
+            bits=self._bits,
+            n_halved=self._n_halved,
+            limits=self._limits,
+            stored_size=next(iter(self._sizes)) if len(self._sizes) == 1 else None,
+        )
+
+    @property
+    def _has_alpha(self) -> bool:
+        return bool(self._values.shape[3] > self._channels)
+
+    def _widen(self, values: NDArray[Any]) -> None:
+        """Give the array the opacity or the 16 bits of these values, if they have them and it has not."""
+        channels = max(self._values.shape[3], values.shape[2])
+        dtype = np.promote_types(self._values.dtype, values.dtype)
+        if (channels, dtype) == (self._values.shape[3], self._values.dtype):
+            return
+        wider = self._empty((*self._values.shape[:3], channels), dtype)
+        wider[..., self._channels :] = _OPAQUE
+        wider[..., : self._values.shape[3]] = self._values
+        self._values = wider
+
+    def _empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        check_decoded_size(shape, item_bytes=dtype.itemsize, where=self._where)
+        return np.empty(shape, dtype)

@@ -1,0 +1,205 @@
+"""What a training part's pixels mean: decided once for a study, with a warning for each guess."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.pixel_meaning import MIXED_SHARE, PixelMeaning, Polarity, extremes
+from tuner.datasets.polarity import are_dark_on_light
+from tuner.datasets.reading import StoredImages, UnreadableDataError
+from tuner.datasets.stored_range import BYTES, UNIT, FoundValues, Range, UnclearRangeError, find_range, slack_of
+from tuner.datasets.transparency import Background, choose_background, put_on_background
+
+#: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
+_DIM_LEVEL = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelSettings:
+    """What a person says of the pixels, as `[data]` of a study definition holds it."""
+
+    range: Literal["auto"] | Range = "auto"
+    background: Literal["auto"] | Background = "auto"
+    invert: Literal["auto"] | bool = "auto"
+    #: Where nothing shows the range, take the one that version 0.1.0 took; for its studies alone.
+    unclear_as_before: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecidedPixels:
+    """A training part whose pixels are understood."""
+
+    meaning: PixelMeaning
+    #: uint8, shape (n, height, width, channels), not yet inverted.
+    levels: NDArray[np.uint8]
+    #: What was guessed, and how to say it instead; sentences.
+    warnings: tuple[str, ...]
+
+
+def decide_pixels(
+    images: StoredImages, settings: PixelSettings, *, may_be_strokes: bool, any_size: bool, where: Path | str
+) -> DecidedPixels:
+    """Decide what the pixels of a whole training part mean.
+
+    Args:
+        images: All images of the training part.
+        settings: What a person says wins over what the images show.
+        may_be_strokes: The pictures that models are given are small and grey, so that they may be characters, which
+            are inverted where most are dark on light.
+        any_size: Images are scaled, so that those of any size may be of this data.
+        where: What an error names.
+
+    Raises:
+        UnreadableDataError: A value is NaN, infinite, or negative without `data.range`; all pictures are of one
+            colour; or nothing shows the range.
+    """
+    background, ground_warnings = _decide_background(images, settings, where)
+    values = put_on_background(images.values, background) if images.has_alpha else images.values
+    opaque = replace(images, values=values, has_alpha=False)
+    pixel_range, found, range_warnings = _decide_range(opaque, settings, where)
+    meaning = PixelMeaning(
+        range=pixel_range,
+        found=(found.lowest, found.highest),
+        bits=None if images.bits is None else int(images.bits.max()),
+        channels=images.channels,
+        background=background,
+        polarity=None,
+        inverted=settings.invert is True,
+        stored_size=images.stored_size,
+        any_size=any_size,
+    )
+    levels = meaning.to_levels(opaque, where=where)
+    blank_warnings = _look_for_blank_images(levels, settings, where)
+    polarity, inverted, polarity_warnings = _decide_polarity(levels, settings, may_be_strokes=may_be_strokes)
+    return DecidedPixels(
+        meaning=replace(meaning, polarity=polarity, inverted=inverted),
+        levels=levels,
+        warnings=(*ground_warnings, *range_warnings, *blank_warnings, *polarity_warnings),
+    )
+
+
+def _decide_background(
+    images: StoredImages, settings: PixelSettings, where: Path | str
+) -> tuple[Background | None, list[str]]:
+    if settings.background != "auto":
+        return settings.background, []
+    if not images.has_alpha:
+        return None, []
+    background, warning = choose_background(images, where=where)
+    return background, [warning]
+
+
+def _decide_range(
+    images: StoredImages, settings: PixelSettings, where: Path | str
+) -> tuple[Range, FoundValues, list[str]]:
+    found = _find_values(images, where)
+    if settings.range != "auto":
+        return settings.range, found, say_what_is_clipped(images, settings.range)
+    try:
+        pixel_range, warning = find_range(found, where=where)
+    except UnclearRangeError as error:
+        low, high = error.as_before
+        if not (settings.unclear_as_before and low <= found.lowest and found.highest <= high):
+            raise
+        pixel_range, warning = error.as_before, None
+    if images.n_halved and pixel_range != BYTES:
+        problem = (
+            f"{images.n_halved:,} pictures have colours of 16 bits, of which the upper 8 are read, and these go from "
+            f"{found.text} only"
+        )
+        raise UnreadableDataError(where, problem, remedy="Save them with 8 bits a colour.")
+    if found.kind == "float" and pixel_range[1] > 1:
+        _refuse_mixed_scales(images.values, found, where)
+    return pixel_range, found, [warning] if warning else []
+
+
+def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
+    """Return the extremes of the training part; of its pictures of 16 bits alone where it has both depths."""
+    values, limits, bits = images.values, images.limits, None
+    if images.bits is not None:
+        bits = int(images.bits.max())
+        limits = images.image_limits[images.bits == bits]
+    elif values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # noqa: PLR2004 - bytes
+        bits = 8 * values.dtype.itemsize
+    kinds = {"b": "bool", "f": "float"}
+    lowest, highest = extremes(values, limits, where=where)
+    return FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
+
+
+def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where: Path | str) -> None:
+    """Refuse floats of which some images go from 0 to 1 and others beyond."""
+    highest = values.reshape(len(values), -1).max(axis=1)
+    in_unit = values[(highest > 0) & (highest <= 1 + slack_of(UNIT))]
+    fractional = [image for image in in_unit if (image % 1).any()]
+    if fractional:
+        problem = (
+            f"{len(fractional):,} of {len(values):,} images have fractions up to 1, others values up to "
+            f"{found.highest:.9g}"
+        )
+        raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
+
+
+def say_what_is_clipped(images: StoredImages, pixel_range: Range) -> list[str]:
+    """Return a warning where opaque images have values outside of a range that a person has given, else nothing."""
+    low, high = pixel_range
+    lowest, highest = extremes(images.values, images.limits, where="")
+    if low - slack_of(pixel_range) <= lowest and highest <= high + slack_of(pixel_range):
+        return []
+    outside = ((images.values < low) | (images.values > high)).mean()
+    text = (
+        f"{outside:.2%} of the pixels are outside of data.range = [{low:.9g}, {high:.9g}], as they go from "
+        f"{lowest:.9g} to {highest:.9g}; they are clipped, here and in every other part."
+    )
+    return [text]
+
+
+def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, where: Path | str) -> list[str]:
+    flat = levels.reshape(len(levels), -1)
+    lowest, highest = flat.min(axis=1), flat.max(axis=1)
+    if lowest.min() == highest.max():
+        problem = f"every pixel of every image would be {highest[0]} of 255 for models, expected pictures"
+        raise UnreadableDataError(where, problem, remedy="Look at `data.range` and `data.background`.")
+    typical = int(np.median(highest))
+    if settings.range == "auto" and not settings.unclear_as_before and typical < _DIM_LEVEL:
+        problem = (
+            f"half of the pictures are no brighter than {typical} of 255 as models would see them, so that a few "
+            "brighter pixels decide what is white"
+        )
+        raise UnreadableDataError(where, problem, remedy="Say what is black and white, as in `data.range = [0, 255]`.")
+    is_blank = highest - lowest <= 1
+    if not is_blank.any():
+        return []
+    first = int(is_blank.argmax()) + 1
+    return [f"{int(is_blank.sum()):,} of {len(levels):,} pictures are of a single colour; the first is number {first}."]
+
+
+def _decide_polarity(
+    levels: NDArray[np.uint8], settings: PixelSettings, *, may_be_strokes: bool
+) -> tuple[Polarity | None, bool, list[str]]:
+    """Return what most pictures are, whether all are inverted, and what to tell people of it."""
+    if not may_be_strokes:
+        return None, settings.invert is True, []
+    n_dark_on_light = int(are_dark_on_light(levels).sum())
+    share = n_dark_on_light / len(levels)
+    is_mixed = MIXED_SHARE < share < 1 - MIXED_SHARE
+    polarity: Polarity = "mixed" if is_mixed else "dark on light" if share > 0.5 else "light on dark"  # noqa: PLR2004
+    if settings.invert != "auto":
+        return polarity, settings.invert, []
+    inverted = share > 0.5  # noqa: PLR2004 - most of them
+    taken = "all are inverted" if inverted else "all are left as they are"
+    if is_mixed:
+        text = (
+            f"{share:.0%} of the pictures are dark on light, the others light on dark: {taken}. Photographs may be so; "
+            "characters are learned better when all are alike. `data.invert = true` or `false` says it."
+        )
+        return polarity, inverted, [text]
+    if inverted:
+        text = (
+            f"{share:.0%} of the pictures are dark on light: {taken}, so that models see bright strokes on black. "
+            "`data.invert = false` leaves them as they are."
+        )
+        return polarity, True, [text]
+    return polarity, False, []

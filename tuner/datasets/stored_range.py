@@ -1,0 +1,178 @@
+"""Which stored values are black and white: the range of a training part's pixels, where its numbers show one.
+
+What is ordinary is taken silently: booleans, floats up to 1, whole numbers whose largest needs the eighth bit of 8 or
+the sixteenth of 16. A narrower range is taken where the largest value shows one (16, 100, 4,095 …) and said in a
+warning. Anything else is an error, as a picture that is merely dark looks the same as one of another range.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tuner.datasets.reading import UnreadableDataError
+
+#: The lowest and the highest stored value, which become 0 and 255.
+Range = tuple[float, float]
+
+BYTES: Range = (0.0, 255.0)
+UNIT: Range = (0.0, 1.0)
+SIXTEEN_BITS: Range = (0.0, 65535.0)
+
+#: Largest values below 128 that show a range: 1 to 7 bits, and scales that people use.
+_EVIDENT = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)
+#: Cameras and scanners store so many bits in files of 16.
+_DEPTHS = (10, 12, 14, 16)
+#: Pictures divided by 255 twice.
+_TWICE_DIVIDED = 1 / 255
+#: Beyond it no pixel is, and differences still are numbers.
+_LARGEST = 1e300
+_LONGEST_TEXT = 80
+_NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
+_TWO_NUMBERS = re.compile(rf"\s*\[?{_NUMBER}(?:-|,|\.\.){_NUMBER}\]?\s*")
+
+
+class UnclearRangeError(UnreadableDataError):
+    """Nothing shows which stored values are black and white."""
+
+    def __init__(self, where: Path | str, problem: str, *, remedy: str, as_before: Range) -> None:
+        super().__init__(where, problem, remedy=remedy)
+        #: What tuner 0.1.0 took without a word.
+        self.as_before = as_before
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundValues:
+    """The pixels of a training part as they stand in the files."""
+
+    lowest: float
+    highest: float
+    #: `bool`, `integer` or `float`.
+    kind: str
+    #: Bits of the picture files, or of an array of uint8 or uint16; None for other arrays, whose type shows no range.
+    bits: int | None
+
+    @property
+    def text(self) -> str:
+        return f"{self.lowest:.9g} to {self.highest:.9g}"
+
+
+def parse_range(value: object) -> Literal["auto"] | Range:
+    """Return a range that a person has given: `auto`, two numbers in a list, or in text such as `0-255` or `-1,1`.
+
+    Raises:
+        ValueError: It is none of these, or the first number is not below the second.
+    """
+    if value == "auto":
+        return "auto"
+    numbers = list(value) if isinstance(value, list | tuple) else []
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT and (text := _TWO_NUMBERS.fullmatch(value)):
+        numbers = [float(number) for number in text.groups()]
+    if len(numbers) == 2 and all(type(number) in {int, float} for number in numbers):  # noqa: PLR2004 - a pair
+        low, high = numbers
+        if low < high and abs(low) <= _LARGEST and abs(high) <= _LARGEST:
+            return float(low), float(high)
+    raise ValueError("expected the values that are black and white, the lower first, such as [0, 255], or auto")
+
+
+def slack_of(pixel_range: Range) -> float:
+    """Return how far a value may be beyond its range and is clipped, as after rounding: a quarter of a grey level."""
+    return (pixel_range[1] - pixel_range[0]) / (4 * 255)
+
+
+def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | None]:
+    """Return the range that the values show, and a warning where it is a guess.
+
+    Raises:
+        UnreadableDataError: All values are equal, or some are negative.
+        UnclearRangeError: The values show no range.
+    """
+    if found.lowest == found.highest:
+        problem = f"every pixel of every image is {found.highest:.9g}, expected pictures"
+        raise UnreadableDataError(where, problem, remedy="Check how the images were written.")
+    pixel_range, is_guess = _range_of_floats(found) if _is_small_float(found) else _range_of_whole_numbers(found)
+    if found.lowest < -slack_of(pixel_range or UNIT):
+        problem = f"pixel values go from {found.text}, expected none below 0"
+        raise UnreadableDataError(where, problem, remedy=_say_range(_around(found), "black and white"))
+    if pixel_range is None:
+        raise _unclear(found, where)
+    if not is_guess:
+        return pixel_range, None
+    return pixel_range, (
+        f"The pixel values go from {found.text}: {pixel_range[0]:.9g} is taken as black and {pixel_range[1]:.9g} as "
+        f"white. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
+        f"{_alternative(pixel_range)}`."
+    )
+
+
+def _is_small_float(found: FoundValues) -> bool:
+    return found.kind == "float" and found.highest < 2  # noqa: PLR2004 - the docstring of `_range_of_floats`
+
+
+def _range_of_floats(found: FoundValues) -> tuple[Range | None, bool]:
+    """Floats below 2: those that end at 1 are 0 to 1; above it they may be anything, such as sums."""
+    if 0.5 <= found.highest <= 1 + slack_of(UNIT):  # noqa: PLR2004 - the upper half of the range, as of 8 bits
+        return UNIT, False
+    if math.isclose(found.highest, _TWICE_DIVIDED, rel_tol=1e-3):
+        return (0.0, _TWICE_DIVIDED), True
+    return None, False
+
+
+def _range_of_whole_numbers(found: FoundValues) -> tuple[Range | None, bool]:
+    if found.kind == "bool":
+        return UNIT, False
+    if BYTES[1] / 2 < found.highest <= BYTES[1] + slack_of(BYTES):
+        return BYTES, found.bits == 16  # noqa: PLR2004 - half of the bits are empty
+    for evident in _EVIDENT:
+        if abs(found.highest - evident) <= slack_of((0, evident)):
+            return (0.0, float(evident)), True
+    for depth in _DEPTHS:
+        highest = 2**depth - 1
+        if highest / 2 < found.highest <= highest:
+            return (0.0, float(highest)), (depth, found.bits) != (16, 16)
+    return None, False
+
+
+def _unclear(found: FoundValues, where: Path | str) -> UnclearRangeError:
+    is_unit = found.kind == "float" and found.highest <= 1
+    candidate = "0, 1" if _is_small_float(found) else "0, 255" if found.highest <= BYTES[1] else "0, 65535"
+    own = f"0, {_round_up(found.highest):.9g}"
+    either = f"`data.range = [{candidate}]`" + (f" or `[{own}]`" if own != candidate else "")
+    problem = (
+        f"the pixel values go from {found.text}, which shows neither 0 to 1 nor 0 to 255 nor another range: dark "
+        "pictures and a narrower range look alike"
+    )
+    if 1 < found.highest < 2 and found.kind == "float":  # noqa: PLR2004 - see `_range_of_floats`
+        problem = f"the pixel values go from {found.text}, which is neither 0 to 1 nor 0 to 255"
+    remedy = f"Say what is black and white: {either}; `--set data.range=…` or `tuner dataset show PATH --range …`."
+    return UnclearRangeError(where, problem, remedy=remedy, as_before=UNIT if is_unit else BYTES)
+
+
+def _say_range(pixel_range: Range, meaning: str) -> str:
+    low, high = (f"{value:.9g}" for value in pixel_range)
+    return (
+        f"Say what is {meaning}: `data.range = [{low}, {high}]`, as in `--set data.range=[{low},{high}]`, or undo the "
+        "standardisation."
+    )
+
+
+def _around(found: FoundValues) -> Range:
+    """Return a plausible range with negative values: even around 0, or that of signed bytes."""
+    bound = max(-found.lowest, found.highest)
+    if found.kind == "integer":
+        return (-128.0, 127.0) if 1 < bound <= 128 else (math.floor(found.lowest), found.highest)  # noqa: PLR2004
+    # A hair above a usual bound is that bound.
+    usual = (limit for limit in (0.5, 1.0) if bound <= limit + slack_of((-limit, limit)))
+    bound = next(usual, math.ceil(bound))
+    return -bound, bound
+
+
+def _round_up(value: float) -> float:
+    return float(math.ceil(value)) if value > 1 else float(f"{value:.3g}")
+
+
+def _alternative(pixel_range: Range) -> str:
+    if pixel_range[1] < 1:
+        return "[0, 1]"
+    return "[0, 255]" if pixel_range[1] < BYTES[1] else "[0, 65535]"
