@@ -128,3 +128,5 @@ def _print_summary(summary: "Summary") -> None:
     console.print(table)
     origin = "its own" if summary.has_test_set else "a fifth of every class, held out"
     console.print(f"test set: {origin}; opened by finals alone", highlight=False)
+    for remark in summary.remarks:
+        console.print(f"note: {remark}", highlight=False, markup=False, soft_wrap=True)

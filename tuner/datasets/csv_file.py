@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.csv_table import Table, read_column_names, read_table
+from tuner.datasets.labels import normalise_text
+from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_files, is_hidden
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
 
 LABEL_COLUMN = "label"
@@ -30,6 +32,21 @@ class CsvReader:
     def has_test_set(self) -> bool:
         return self.test.is_file() and LABEL_COLUMN in read_column_names(self.test)
 
+    @property
+    def left_out(self) -> LeftOut:
+        if self.n_pixels is not None:  # the catalogue knows what its folder holds
+            return LeftOut()
+        read = {self.train} | ({self.test} if self.has_test_set else set())
+        beside = [path for path in sorted(self.train.parent.iterdir()) if path not in read and not is_hidden(path)]
+        if self.test.parent == self.train:  # a file that was named itself: what lies beside it may be anything
+            beside = [path for path in beside if _is_part_beside(path) and self.train.name == "train.csv"]
+        counts = {path.name: 1 for path in beside if path.suffix.lower() == ".csv"}
+        counts |= {f"in {path.name}/": count for path in beside if path.is_dir() and (count := count_files(path))}
+        return LeftOut(
+            counts=counts,
+            has_validation_part=any(path.stem.lower() in VALIDATION_NAMES for path in beside),
+        )
+
     def read_train(self) -> RawExamples:
         if not self.train.is_file():
             raise UnreadableDataError(self.train.parent, f"{self.train.name} is missing", remedy=self.if_missing)
@@ -49,6 +66,10 @@ def recognise(path: Path, _resize: Size | None) -> Reader | None:
         # A file alone has no test part, whatever lies beside it.
         return CsvReader(train=path, test=path / "test.csv")
     return CsvReader(train=path / "train.csv", test=path / "test.csv") if (path / "train.csv").is_file() else None
+
+
+def _is_part_beside(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and path.stem.lower() in VALIDATION_NAMES | {"test"}
 
 
 def to_square_images(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
@@ -79,4 +100,4 @@ def read_labels(table: Table, path: Path) -> NDArray[Any]:
             raise UnreadableDataError(path, problem, remedy="Correct the file.")
     if all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", label) for label in np.unique(table.labels)):
         return table.labels.astype(np.float64).astype(np.int64)
-    return table.labels
+    return normalise_text(table.labels)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.left_out import LeftOut
 from tuner.errors import TunerError
 
 #: Most bytes that one array, or all the pictures of a folder, may take in memory.
@@ -46,6 +47,10 @@ class Reader(Protocol):
     @property
     def has_test_set(self) -> bool:
         """Whether a labelled test part is there, judged by names, without reading an image of it."""
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What lies there and is not read, judged by names."""
 
     def read_train(self) -> RawExamples:
         """Read the training part, and nothing of the test part.

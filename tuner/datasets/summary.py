@@ -1,5 +1,6 @@
 """What a dataset's training images are, in numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.datasets.catalogue import Dataset
@@ -35,6 +36,10 @@ class Summary:
     has_test_set: bool
     #: SHA-256 of images, labels and class names.
     content_hash: str
+    #: Files or arrays that are not read, by kind.
+    left_out: Mapping[str, int]
+    #: What a person should know before a search, one line each.
+    remarks: tuple[str, ...]
 
 
 def summarise(dataset: Dataset, data: LabelledImages) -> Summary:
@@ -55,4 +60,6 @@ def summarise(dataset: Dataset, data: LabelledImages) -> Summary:
         imbalance=float(counts.max() / max(1, counts.min())),
         has_test_set=dataset.has_test_set,
         content_hash=data.content_hash(),
+        left_out=dict(dataset.left_out.counts),
+        remarks=dataset.remarks_on(data),
     )

@@ -1,6 +1,7 @@
 """Creating a study: everything that could be wrong is found out before the first trial."""
 
 import hashlib
+import logging
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,8 @@ from tuner.training.backend import load_backend
 if TYPE_CHECKING:
     from tuner.workers.bridge import DeclaredParameter
 
+_log = logging.getLogger(__name__)
+
 #: Packages whose versions shape a result.
 _RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
 
@@ -40,7 +43,10 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
     if definition.search.warm_start is not None:
         find_study(storage, definition.search.warm_start)
-    images = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
+    dataset = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize)
+    images = dataset.load_train()
+    for remark in dataset.remarks_on(images):
+        _log.warning("%s: %s", dataset.name, remark)
     split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
     # Only now: it takes seconds, for which nobody wants to wait before he reads of a slip of the pen.
     load_backend()
