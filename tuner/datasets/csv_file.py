@@ -44,6 +44,7 @@ class CsvReader:
         counts |= {f"in {path.name}/": count for path in beside if path.is_dir() and (count := count_files(path))}
         return LeftOut(
             counts=counts,
+            kinds_are_names=True,
             has_validation_part=any(path.stem.lower() in VALIDATION_NAMES for path in beside),
         )
 

@@ -56,6 +56,7 @@ class IdxFolderReader:
         others = sorted({path.name for path in self.folder.iterdir() if "ubyte" in path.name} - known)
         return LeftOut(
             counts=dict.fromkeys(others, 1),
+            kinds_are_names=True,
             has_validation_part=any(re.split(r"\W", name.lower())[0] in VALIDATION_NAMES for name in others),
         )
 

@@ -20,6 +20,8 @@ class LeftOut:
     unit: str = "files"
     #: By kind, such as `.heic` or `in sub-folders of a class`; empty where all is read.
     counts: Mapping[str, int] = field(default_factory=dict)
+    #: Kinds are names of single files or arrays, so that 1 goes without saying.
+    kinds_are_names: bool = False
     #: Whether images for validation are among them.
     has_validation_part: bool = False
 
@@ -29,7 +31,9 @@ class LeftOut:
             return ""
         n_all = sum(self.counts.values())
         unit, verb = (self.unit, "were") if n_all > 1 else (self.unit.removesuffix("s"), "was")
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
+        kinds = ", ".join(
+            kind if self.kinds_are_names and count == 1 else f"{count:,} {kind}" for kind, count in self.counts.items()
+        )
         advice = (
             " A validation part of one's own is not used: a study holds out `data.validation_fraction` of the training "
             "images."

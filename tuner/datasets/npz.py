@@ -54,6 +54,7 @@ class NpzReader:
         return LeftOut(
             unit="arrays",
             counts=dict.fromkeys(others, 1),
+            kinds_are_names=True,
             has_validation_part=any(name.lower().removeprefix("x_") in VALIDATION_NAMES for name in others),
         )
 
