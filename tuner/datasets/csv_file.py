@@ -58,7 +58,7 @@ class CsvReader:
 
     def _read(self, path: Path) -> RawExamples:
         table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
-        return RawExamples(images=to_square_images(table.pixels, path), labels=read_labels(table, path))
+        return RawExamples(images=to_square_images(table.pixels), labels=read_labels(table, path))
 
 
 def recognise(path: Path, _resize: Size | None) -> Reader | None:
@@ -73,16 +73,9 @@ def _is_part_beside(path: Path) -> bool:
     return path.suffix.lower() == ".csv" and path.stem.lower() in VALIDATION_NAMES | {"test"}
 
 
-def to_square_images(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-    """Return uint8, shape (n, side, side, 1).
-
-    Raises:
-        UnreadableDataError: The number of pixels is no square.
-    """
+def to_square_images(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return uint8, shape (n, side, side, 1); the number of pixels is a square."""
     side = math.isqrt(pixels.shape[1])
-    if side * side != pixels.shape[1]:
-        problem = f"has {pixels.shape[1]} pixel columns, expected a square number such as 784 (28 x 28)"
-        raise UnreadableDataError(path, problem, remedy="Store square grey images, or PNG files in class folders.")
     return pixels.reshape(-1, side, side, 1)
 
 
