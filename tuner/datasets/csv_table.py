@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.csv_columns import LONGEST_CELL, Columns, find_columns, is_number, parse_column_names, shorten
-from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
 
 _logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def read_table(path: Path, *, label_column: str | None, n_pixels: int | None = N
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if is_pipe_or_device(path):
             raise UnreadableDataError(path, "is a pipe or a device, expected a file", remedy="Save the table first.")
         with path.open(encoding="utf-8-sig") as file:
             yield file

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tuner.datasets.orientation import lies_on_its_side, put_upright
-from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
 
 #: File name endings that folders of pictures are searched for.
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"})
@@ -62,7 +62,7 @@ def read_picture(path: Path, *, channels: int) -> Image.Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if is_pipe_or_device(path):
             raise UnreadableDataError(path, "is a pipe or a device, expected a file", remedy=_REMEDY)
         with warnings.catch_warnings():
             # About tags that nobody reads here, and about sizes, for which our own, lower bound follows.

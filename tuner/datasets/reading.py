@@ -67,6 +67,15 @@ class Reader(Protocol):
         """
 
 
+def is_pipe_or_device(path: Path) -> bool:
+    """Say whether the path is there and neither a file nor a folder: opening it could wait for ever.
+
+    Raises:
+        OSError: The path cannot be looked at.
+    """
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def check_decoded_size(shape: Sequence[int], *, item_bytes: int, where: Path | str) -> None:
     """Refuse an array that would not fit into memory, before it is decoded.
 
