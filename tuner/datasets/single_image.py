@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tuner.datasets.character_page import cut_out_character
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pictures import read_picture
 from tuner.datasets.pixels import scale_picture, to_array
@@ -45,7 +46,7 @@ def read_image(path: Path, *, image_format: ImageFormat) -> NDArray[np.uint8]:
 
 def _fit_character(pixels: NDArray[np.uint8], image_format: ImageFormat) -> NDArray[np.uint8]:
     """Crop to the strokes, scale them into the format, centre their mass; with MNIST's margin where there is one."""
-    strokes = _crop_to_strokes(_stretch_levels(pixels))
+    strokes = cut_out_character(pixels)
     has_margin = _has_margin(image_format)
     frame = (image_format.height, image_format.width)
     share = _MNIST_SHARE if has_margin else 1.0
