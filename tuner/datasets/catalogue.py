@@ -9,6 +9,8 @@ from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.holdout import without_held_out
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.kaggle import KAGGLE_DIGITS
+from tuner.datasets.labels import doubts_about
+from tuner.datasets.left_out import LeftOut
 from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
 from tuner.datasets.own_data import open_reader
 from tuner.datasets.pixel_decision import PixelSettings
@@ -46,6 +48,16 @@ class Dataset:
         """Whether it brings a labelled test set; else a fifth of its images is held out for one."""
         return self._source.reader.has_test_set
 
+    @property
+    def left_out(self) -> LeftOut:
+        """What lies among its files and is not read, judged by names."""
+        return self._source.reader.left_out
+
+    def remarks_on(self, images: LabelledImages) -> tuple[str, ...]:
+        """Return a line for each thing that a person should know before a search: what is not read, doubtful names."""
+        left_out = self.left_out.describe()
+        return (*([left_out] if left_out else []), *doubts_about(images.class_names))
+
     def load_train(self) -> LabelledImages:
         """Return the images to train and validate on; the test set is not among them.
 
@@ -55,7 +67,7 @@ class Dataset:
         return self.read_training_part().images
 
     def read_training_part(self) -> TrainingPart:
-        """Return the images to train and validate on, what their pixels mean, and what was guessed of them.
+        """Return the images to train and validate on, what their pixels mean, and what a person should know of both.
 
         The meaning is decided from all images of the training part's files, a fifth to be held out included.
 
@@ -63,9 +75,8 @@ class Dataset:
             TunerError: As `load_train`.
         """
         part = self._source.load_train()
-        if self.has_test_set:
-            return part
-        return replace(part, images=without_held_out(part.images, name=self.name))
+        images = part.images if self.has_test_set else without_held_out(part.images, name=self.name)
+        return replace(part, images=images, warnings=(*part.warnings, *self.remarks_on(part.images)))
 
 
 def open_dataset(

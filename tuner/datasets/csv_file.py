@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.csv_table import Table, read_column_names, read_table
+from tuner.datasets.labels import normalise_text
+from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_files, is_hidden
 from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
 
@@ -31,6 +33,22 @@ class CsvReader:
     def has_test_set(self) -> bool:
         return self.test.is_file() and LABEL_COLUMN in read_column_names(self.test)
 
+    @property
+    def left_out(self) -> LeftOut:
+        if self.n_pixels is not None:  # the catalogue knows what its folder holds
+            return LeftOut()
+        read = {self.train} | ({self.test} if self.has_test_set else set())
+        beside = [path for path in sorted(self.train.parent.iterdir()) if path not in read and not is_hidden(path)]
+        if self.test.parent == self.train:  # a file that was named itself: what lies beside it may be anything
+            beside = [path for path in beside if _is_part_beside(path) and self.train.name == "train.csv"]
+        counts = {path.name: 1 for path in beside if path.suffix.lower() == ".csv"}
+        counts |= {f"in {path.name}/": count for path in beside if path.is_dir() and (count := count_files(path))}
+        return LeftOut(
+            counts=counts,
+            kinds_are_names=True,
+            has_validation_part=any(path.stem.lower() in VALIDATION_NAMES for path in beside),
+        )
+
     def read_train(self) -> RawExamples:
         if not self.train.is_file():
             raise UnreadableDataError(self.train.parent, f"{self.train.name} is missing", remedy=self.if_missing)
@@ -42,7 +60,7 @@ class CsvReader:
     def _read(self, path: Path) -> RawExamples:
         table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
         return RawExamples(
-            images=store_array(to_square_images(table.pixels, path), where=path), labels=read_labels(table, path)
+            images=store_array(to_square_images(table.pixels), where=path), labels=read_labels(table, path)
         )
 
 
@@ -54,16 +72,13 @@ def recognise(path: Path, _resize: Size | None) -> Reader | None:
     return CsvReader(train=path / "train.csv", test=path / "test.csv") if (path / "train.csv").is_file() else None
 
 
-def to_square_images(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-    """Return uint8, shape (n, side, side, 1).
+def _is_part_beside(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and path.stem.lower() in VALIDATION_NAMES | {"test"}
 
-    Raises:
-        UnreadableDataError: The number of pixels is no square.
-    """
+
+def to_square_images(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return uint8, shape (n, side, side, 1); the number of pixels is a square."""
     side = math.isqrt(pixels.shape[1])
-    if side * side != pixels.shape[1]:
-        problem = f"has {pixels.shape[1]} pixel columns, expected a square number such as 784 (28 x 28)"
-        raise UnreadableDataError(path, problem, remedy="Store square grey images, or PNG files in class folders.")
     return pixels.reshape(-1, side, side, 1)
 
 
@@ -82,4 +97,4 @@ def read_labels(table: Table, path: Path) -> NDArray[Any]:
             raise UnreadableDataError(path, problem, remedy="Correct the file.")
     if all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", label) for label in np.unique(table.labels)):
         return table.labels.astype(np.float64).astype(np.int64)
-    return table.labels
+    return normalise_text(table.labels)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.left_out import LeftOut
 from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples
 
@@ -21,6 +22,10 @@ class DigitsReader:
     @property
     def has_test_set(self) -> bool:
         return False
+
+    @property
+    def left_out(self) -> LeftOut:
+        return LeftOut()
 
     def read_train(self) -> RawExamples:
         from sklearn.datasets import load_digits  # 1.9 s to import, for this dataset alone

@@ -26,5 +26,11 @@ def held_out(data: LabelledImages, *, name: str) -> LabelledImages:
 
 
 def _divide(data: LabelledImages, name: str) -> tuple[LabelledImages, LabelledImages]:
-    purpose = f"{name} brings no labelled test set: holding out {HELD_OUT_FRACTION} of it for one"
-    return divide_stratified(data, fraction=HELD_OUT_FRACTION, seed=_SEED, purpose=purpose)
+    return divide_stratified(
+        data,
+        fraction=HELD_OUT_FRACTION,
+        seed=_SEED,
+        purpose=f"{name} brings no labelled test set: holding out {HELD_OUT_FRACTION} of it for one",
+        remedy="Add images of this class (6 are always enough), leave the class out, or bring a test set of "
+        "your own, such as a folder test/ beside train/.",
+    )

@@ -5,6 +5,7 @@ Source: http://yann.lecun.com/exdb/mnist/
 
 import gzip
 import math
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.labels import clean_labels
+from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
 from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
 
@@ -33,7 +35,30 @@ class IdxFolderReader:
 
     @property
     def has_test_set(self) -> bool:
-        return find_idx(self.folder, "t10k-images-idx3-ubyte") is not None
+        """Whether images and labels of a test part are there.
+
+        Raises:
+            UnreadableDataError: Only one of them is.
+        """
+        found = [stem for stem in _stems("t10k") if find_idx(self.folder, stem)]
+        if len(found) == 1:
+            (missing,) = set(_stems("t10k")) - set(found)
+            raise UnreadableDataError(
+                self.folder,
+                f"holds {found[0]} and no {missing}[.gz], expected both or neither",
+                remedy="Add it, or remove the other: then a fifth of every class is held out as test set.",
+            )
+        return bool(found)
+
+    @property
+    def left_out(self) -> LeftOut:
+        known = {name for part in ("train", "t10k") for stem in _stems(part) for name in idx_file_names(stem)}
+        others = sorted({path.name for path in self.folder.iterdir() if "ubyte" in path.name} - known)
+        return LeftOut(
+            counts=dict.fromkeys(others, 1),
+            kinds_are_names=True,
+            has_validation_part=any(re.split(r"\W", name.lower())[0] in VALIDATION_NAMES for name in others),
+        )
 
     def read_train(self) -> RawExamples:
         return self._read("train")
@@ -42,7 +67,7 @@ class IdxFolderReader:
         return self._read("t10k")
 
     def _read(self, part: str) -> RawExamples:
-        stems = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
+        stems = _stems(part)
         images, labels = (find_idx(self.folder, stem) for stem in stems)
         if images is None or labels is None:
             missing = stems[0] if images is None else stems[1]
@@ -53,6 +78,11 @@ class IdxFolderReader:
             images=store_array(read_idx(images), where=images),
             labels=clean_labels(read_idx(labels), where=labels),
         )
+
+
+def _stems(part: str) -> tuple[str, str]:
+    """Return the names of a part's images and labels."""
+    return (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
 
 
 def recognise(path: Path, _resize: Size | None) -> Reader | None:

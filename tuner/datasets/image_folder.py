@@ -1,4 +1,4 @@
-"""A folder of class folders of PNG and JPEG pictures, perhaps with `train/` and `test/` above them."""
+"""A folder of class folders of pictures, perhaps with `train/` and `test/` above them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from tuner.datasets.folder_parts import (
+    Parts,
+    class_of,
+    count_left_out,
+    find_parts,
+    find_pictures,
+    holds_pictures_of_classes,
+)
+from tuner.datasets.left_out import LeftOut
 from tuner.datasets.picture_stack import PictureStack
-from tuner.datasets.pictures import PICTURE_SUFFIXES, picture_layout, read_picture
+from tuner.datasets.pictures import picture_layout, read_picture
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
 
 
@@ -34,23 +43,41 @@ class ImageFolderReader:
 
     @property
     def has_test_set(self) -> bool:
-        return (self.folder / "train").is_dir() and (self.folder / "test").is_dir()
+        return self._parts.test is not None
+
+    @property
+    def left_out(self) -> LeftOut:
+        return count_left_out(self.folder, self._parts)
 
     def read_train(self) -> RawExamples:
-        pictures = self._train_pictures()
+        """Read the training pictures; of the test part no more than the names of its folders and files."""
+        pictures = find_pictures(self._parts.train)
+        if self._parts.test:
+            self._check_classes(find_pictures(self._parts.test), known=pictures)
         return self._decode(pictures, *_common_layout(self.folder, pictures, self.resize))
 
     def read_test(self) -> RawExamples:
         """Read the test pictures in the training pictures' format."""
-        size, channels = _common_layout(self.folder, self._train_pictures(), self.resize)
-        pictures = _find_pictures(self.folder / "test")
+        test = self._parts.test or self.folder / "test"
+        size, channels = _common_layout(self.folder, find_pictures(self._parts.train), self.resize)
+        pictures = find_pictures(test)
         if not self.resize:
-            size, _ = _common_layout(self.folder / "test", pictures, None)
+            size, _ = _common_layout(test, pictures, None)
         return self._decode(pictures, size, channels)
 
-    def _train_pictures(self) -> list[Path]:
-        nested = self.folder / "train"
-        return _find_pictures(nested if nested.is_dir() else self.folder)
+    @property
+    def _parts(self) -> Parts:
+        return find_parts(self.folder)
+
+    def _check_classes(self, test: Sequence[Path], *, known: Sequence[Path]) -> None:
+        known_classes = {class_of(path) for path in known}
+        others = sorted({class_of(path) for path in test} - known_classes)
+        if others:
+            raise UnreadableDataError(
+                self.folder / "test",
+                *(f"the class {name} is none of the training part's" for name in others),
+                remedy=f"Expected {', '.join(sorted(known_classes)[:20])}: name the folders of both parts alike.",
+            )
 
     def _decode(self, pictures: Sequence[Path], size: Size, channels: int) -> RawExamples:
         stack = PictureStack(len(pictures), size=size, channels=channels, where=self.folder)
@@ -62,29 +89,13 @@ class ImageFolderReader:
                 broken.append(f"{path.relative_to(self.folder)} {error.problems[0]}")
         if broken:
             raise _broken_pictures(self.folder, broken)
-        return RawExamples(images=stack.to_images(), labels=np.array([path.parent.name for path in pictures]))
+        return RawExamples(images=stack.to_images(), labels=np.array([class_of(path) for path in pictures]))
 
 
 def recognise(path: Path, resize: Size | None) -> Reader | None:
     """Return a reader when the path is a folder with pictures two levels down, or three below `train`."""
-    folder = path / "train" if (path / "train").is_dir() else path
-    found = folder.is_dir() and any(_is_picture(file) for file in folder.glob("*/*"))
+    found = path.is_dir() and holds_pictures_of_classes(path)
     return ImageFolderReader(folder=path, resize=resize) if found else None
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-
-
-def _find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures of all class folders, sorted, so that every machine numbers them alike."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    pictures = [path for class_folder in classes for path in sorted(class_folder.iterdir()) if _is_picture(path)]
-    empty = sorted({path.name for path in classes} - {path.parent.name for path in pictures})
-    if empty or not pictures:
-        problem = f"no pictures for the class {', '.join(empty)}" if empty else "no class folders"
-        raise UnreadableDataError(folder, problem, remedy="Put PNG or JPEG files in it, or remove the folder.")
-    return pictures
 
 
 def _common_layout(folder: Path, pictures: Sequence[Path], resize: Size | None) -> tuple[Size, int]:

@@ -1,5 +1,7 @@
 """From the labels in people's files to class indices."""
 
+import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,10 @@ from tuner.datasets.reading import UnreadableDataError
 from tuner.errors import TunerError
 
 _MIN_CLASSES = 2
+#: From here on floats skip whole numbers.
+_LARGEST_EXACT = 2**53
+#: What libraries write for a value that is not there.
+_MISSING = frozenset({"nan", "none", "null", "<na>", "nat"})
 
 
 class LabelOutsideClassesError(TunerError):
@@ -41,15 +47,80 @@ def clean_labels(labels: NDArray[Any], *, where: Path | str) -> NDArray[Any]:
             f"labels have the shape {labels.shape}, expected (n,)",
             remedy="Store one class a row, such as `labels.argmax(axis=1)` of a one-hot array.",
         )
+    if labels.dtype.kind == "u" and labels.max(initial=0) > np.iinfo(np.int64).max:
+        return labels.astype(np.str_)
     if labels.dtype.kind in "biu":
         return labels.astype(np.int64)
     if labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)) and np.isfinite(labels).all():
-        return labels.astype(np.int64)
+        return _whole_floats(labels, where)
+    if labels.dtype.kind == "S":
+        labels = _decode(labels, where)
     if labels.dtype.kind == "U":
-        return labels
-    raise UnreadableDataError(
-        where, f"labels are {labels.dtype}, expected whole numbers or text", remedy="Store integers or class names."
-    )
+        _check_text(labels, where)
+        return normalise_text(labels)
+    problem = f"labels are {labels.dtype}, expected whole numbers or text"
+    if labels.dtype.kind == "f":
+        place = int(np.flatnonzero(~(labels == np.rint(labels)) | ~np.isfinite(labels))[0])
+        problem = f"the label of image {place} (counted from 0) is {labels[place]}, expected whole numbers or text"
+    raise UnreadableDataError(where, problem, remedy="Store integers or class names.")
+
+
+def normalise_text(labels: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return names in which accents are spelt alike, whichever system wrote them (Unicode's NFC)."""
+    names, inverse = np.unique(labels, return_inverse=True)
+    return np.array([unicodedata.normalize("NFC", str(name)) for name in names], np.str_)[inverse]
+
+
+def doubts_about(class_names: tuple[str, ...]) -> list[str]:
+    """Return a sentence for each thing about the names that a careful reader would ask."""
+    alike: dict[str, list[str]] = {}
+    for name in class_names:
+        alike.setdefault(_essence(name), []).append(name)
+    doubts = [
+        f"The classes {' and '.join(map(repr, names))} differ by case, blanks or zeros alone: give them one name if "
+        "they are one class."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    doubts += [
+        f"One of the classes is called {name!r}: leave these images out if it stands for a missing label."
+        for name in class_names
+        if name.strip().lower() in _MISSING or (name == "-1" and len(class_names) > _MIN_CLASSES)
+    ]
+    return doubts
+
+
+def _essence(name: str) -> str:
+    """Return what of a name is left without case, blanks, and zeros that change no number."""
+    bare = " ".join(name.split()).casefold()
+    number = re.fullmatch(r"([+-]?)0*(\d{1,18})(?:\.0*)?", bare)
+    return bare if number is None else str(int(number[1] + number[2]))
+
+
+def _whole_floats(labels: NDArray[Any], where: Path | str) -> NDArray[np.int64]:
+    largest = float(np.abs(labels).max(initial=0))
+    if largest > _LARGEST_EXACT:
+        problem = f"labels go up to {largest:g} as {labels.dtype}, in which whole numbers of that size run together"
+        raise UnreadableDataError(where, problem, remedy="Store integers or class names.")
+    return labels.astype(np.int64)
+
+
+def _decode(labels: NDArray[np.bytes_], where: Path | str) -> NDArray[np.str_]:
+    try:
+        return np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"the label {error.object!r} is no UTF-8"
+        raise UnreadableDataError(where, problem, remedy="Store class names as text.") from error
+
+
+def _check_text(labels: NDArray[np.str_], where: Path | str) -> None:
+    for name in map(str, np.unique(labels)):
+        is_text = name.isascii() or name.encode(errors="replace").decode() == name
+        if is_text and name.strip() and name.strip().lower() != "nan":
+            continue
+        place = int(np.flatnonzero(labels == name)[0])
+        problem = f"the label of image {place} (counted from 0) is {name!r}, expected a name"
+        raise UnreadableDataError(where, problem, remedy="Name its class, or leave the image out.")
 
 
 def name_classes(labels: NDArray[Any], *, where: str) -> tuple[str, ...]:

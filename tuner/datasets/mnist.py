@@ -15,6 +15,7 @@ from tuner.datasets.entry import CatalogueEntry, Publication, PublishedFile
 from tuner.datasets.idx import idx_file_names, read_idx
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.labels import clean_labels
+from tuner.datasets.left_out import LeftOut
 from tuner.datasets.npz import read_npz_array
 from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, UnreadableDataError
@@ -42,6 +43,10 @@ class MnistReader:
     @property
     def has_test_set(self) -> bool:
         return True
+
+    @property
+    def left_out(self) -> LeftOut:
+        return LeftOut()
 
     def read_train(self) -> RawExamples:
         return self._read(self.publication.train)

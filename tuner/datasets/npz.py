@@ -12,6 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tuner.datasets.labels import clean_labels
+from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
 from tuner.datasets.npy import declared_bytes, read_npy_header
 from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
@@ -31,14 +32,41 @@ class NpzReader:
 
     @property
     def has_test_set(self) -> bool:
-        with _open_archive(self.path) as archive:
-            return "x_test.npy" in archive.namelist()
+        """Whether both arrays of a test part are there.
+
+        Raises:
+            UnreadableDataError: Only one of them is, or the file is no archive.
+        """
+        found = {"x_test", "y_test"} & self._list_names()
+        if len(found) == 1:
+            (there,) = found
+            (missing,) = {"x_test", "y_test"} - found
+            raise UnreadableDataError(
+                self.path,
+                f"holds {there} and no {missing}, expected both or neither",
+                remedy=f"Add {missing}, or leave {there} out: then a fifth of every class is held out as test set.",
+            )
+        return bool(found)
+
+    @property
+    def left_out(self) -> LeftOut:
+        others = sorted(self._list_names() - {"x_train", "y_train", "x_test", "y_test"})
+        return LeftOut(
+            unit="arrays",
+            counts=dict.fromkeys(others, 1),
+            kinds_are_names=True,
+            has_validation_part=any(name.lower().removeprefix("x_") in VALIDATION_NAMES for name in others),
+        )
 
     def read_train(self) -> RawExamples:
         return self._read("train")
 
     def read_test(self) -> RawExamples:
         return self._read("test")
+
+    def _list_names(self) -> set[str]:
+        with _open_archive(self.path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
 
     def _read(self, part: str) -> RawExamples:
         images = read_npz_array(self.path, f"x_{part}")

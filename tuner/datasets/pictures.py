@@ -1,4 +1,4 @@
-"""PNG and JPEG files of unknown origin, decoded within bounds."""
+"""Picture files of unknown origin, decoded within bounds."""
 
 import struct
 import warnings
@@ -11,31 +11,38 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from tuner.datasets.orientation import lies_on_its_side, put_upright
 from tuner.datasets.pixels import scale_image, to_array
-from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
+from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, is_pipe_or_device
 from tuner.datasets.transparency import is_transparent
 
 #: File name endings that folders of pictures are searched for.
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"})
 #: Most pixels of one picture: 64 megapixels, above any phone's default, below what hurts (192 MiB in RGB).
 MAX_PICTURE_PIXELS = 2**26
 
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"})
+#: What Pillow raises on damaged files besides OSError: its decoders trust the lengths and types that a file declares.
+_DAMAGE = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError,
+    TypeError, ValueError, struct.error, zlib.error,
+)  # fmt: skip
 _REMEDY = "Remove it, or save it anew as PNG or JPEG."
+#: Pillow's names; nothing else is ever tried on a file.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+_OTHER_KINDS = {".bmp": "BMP", ".gif": "GIF", ".webp": "WebP"}
 
 
 def picture_layout(path: Path) -> tuple[int, int, int]:
     """Return height, width and channels (1 for grey, 3 for colour) from the header, without decoding the pixels.
 
     Raises:
-        UnreadableDataError: It is no PNG or JPEG, or has too many pixels.
+        UnreadableDataError: It is no such picture, or has too many pixels.
     """
     with _opened(path) as picture:
-        # EXIF orientations 5 to 8 lie on their side.
-        turned = picture.getexif().get(0x0112, 1) > 4  # noqa: PLR2004 - see above
-        width, height = reversed(picture.size) if turned else picture.size
+        width, height = reversed(picture.size) if lies_on_its_side(picture, path) else picture.size
         return height, width, 1 if picture.mode in _GREY_MODES else 3
 
 
@@ -71,12 +78,14 @@ class StoredPicture:
 def read_picture(path: Path, *, channels: int) -> StoredPicture:
     """Return the picture upright, grey for 1 channel or RGB for 3; opacity only where something shows through.
 
+    Of an animation it is the first frame.
+
     Raises:
-        UnreadableDataError: It does not decode, is no PNG or JPEG, or has too many pixels.
+        UnreadableDataError: It does not decode, is no such picture, or has too many pixels.
     """
     with _opened(path) as picture:
         is_halved = _is_halved(picture)
-        upright = ImageOps.exif_transpose(picture)
+        upright = put_upright(picture, path)
         if upright.mode.startswith("I"):
             return StoredPicture(values=_read_deep(upright, path, channels), has_alpha=False, bits=16)
         if upright.has_transparency_data:
@@ -108,22 +117,25 @@ def _read_deep(picture: Image.Image, path: Path, channels: int) -> NDArray[np.ui
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
+        if is_pipe_or_device(path):
+            raise UnreadableDataError(path, "is a pipe or a device, expected a file", remedy=_REMEDY)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own, lower bound follows
-            picture = Image.open(path, formats=["PNG", "JPEG"])
-        with picture:
-            width, height = picture.size
-            if width * height > MAX_PICTURE_PIXELS:
-                problem = f"claims {width} x {height} pixels, expected at most {MAX_PICTURE_PIXELS:,} in all"
-                raise UnreadableDataError(path, problem, remedy=_REMEDY)
-            yield picture
+            # About tags that nobody reads here, and about sizes, for which our own, lower bound follows.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as picture:
+                width, height = picture.size
+                if width * height > MAX_PICTURE_PIXELS:
+                    problem = f"claims {width} x {height} pixels, expected at most {MAX_PICTURE_PIXELS:,} in all"
+                    raise UnreadableDataError(path, problem, remedy=_REMEDY)
+                yield picture
     except Image.DecompressionBombError as error:
         problem = f"claims more than {MAX_PICTURE_PIXELS:,} pixels"
         raise UnreadableDataError(path, problem, remedy=_REMEDY) from error
     except UnidentifiedImageError as error:
-        raise UnreadableDataError(path, "is no PNG or JPEG picture", remedy=_REMEDY) from error
+        kind = _OTHER_KINDS.get(path.suffix.lower(), "PNG or JPEG")
+        raise UnreadableDataError(path, f"is no {kind} picture", remedy=_REMEDY) from error
     except OSError as error:
         problem = error.strerror or f"does not decode ({error})"
         raise UnreadableDataError(path, problem, remedy=_REMEDY) from error
-    except (SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except _DAMAGE as error:
         raise UnreadableDataError(path, f"does not decode ({error})", remedy=_REMEDY) from error

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.left_out import LeftOut
 from tuner.errors import TunerError, shorten
 
 #: Most bytes that one array, or all the pictures of a folder, may take in memory.
@@ -83,6 +84,10 @@ class Reader(Protocol):
     def has_test_set(self) -> bool:
         """Whether a labelled test part is there, judged by names, without reading an image of it."""
 
+    @property
+    def left_out(self) -> LeftOut:
+        """What lies there and is not read, judged by names."""
+
     def read_train(self) -> RawExamples:
         """Read the training part, and nothing of the test part.
 
@@ -96,6 +101,15 @@ class Reader(Protocol):
         Raises:
             UnreadableDataError: A file is missing, damaged or too big.
         """
+
+
+def is_pipe_or_device(path: Path) -> bool:
+    """Say whether the path is there and neither a file nor a folder: opening it could wait for ever.
+
+    Raises:
+        OSError: The path cannot be looked at.
+    """
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def check_decoded_size(shape: Sequence[int], *, item_bytes: int, where: Path | str) -> None:

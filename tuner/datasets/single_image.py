@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tuner.datasets.character_page import cut_out_character
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pictures import StoredPicture, read_picture
 from tuner.datasets.pixel_meaning import PixelMeaning
@@ -21,8 +22,6 @@ _logger = logging.getLogger(__name__)
 _MNIST_SHARE = 20 / 28
 #: Smaller formats, such as scikit-learn's 8 x 8 digits, have no margin.
 _SMALLEST_SIDE_WITH_MARGIN = 16
-#: Share of the brightest stroke below which a pixel counts as paper.
-_FAINTEST_STROKE = 0.2
 
 
 def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | None = None) -> NDArray[np.uint8]:
@@ -87,8 +86,6 @@ def _read_photograph(
 ) -> NDArray[np.uint8]:
     # A photograph has the whole range of its file, whatever training's files had.
     levels = replace(pixels, range=BYTES, found=BYTES, bits=8).to_levels(picture.to_images(), where=path)
-    if are_dark_on_light(levels)[0]:
-        levels = np.uint8(255) - levels
     fitted = _fit_character(levels[0, :, :, 0], image_format)
     return np.uint8(255) - fitted if pixels.shows_dark_strokes else fitted
 
@@ -131,7 +128,7 @@ def _warn_of_another_polarity(levels: NDArray[np.uint8], path: Path, pixels: Pix
 
 def _fit_character(pixels: NDArray[np.uint8], image_format: ImageFormat) -> NDArray[np.uint8]:
     """Crop to the strokes, scale them into the format, centre their mass; with MNIST's margin where there is one."""
-    strokes = _crop_to_strokes(_stretch_levels(pixels))
+    strokes = cut_out_character(pixels)
     has_margin = _has_margin(image_format)
     frame = (image_format.height, image_format.width)
     share = _MNIST_SHARE if has_margin else 1.0
@@ -152,22 +149,6 @@ def _has_margin(image_format: ImageFormat) -> bool:
     """MNIST and EMNIST leave a margin around Latin characters; Kuzushiji-MNIST fills the square."""
     is_tiny = min(image_format.height, image_format.width) < _SMALLEST_SIDE_WITH_MARGIN
     return not is_tiny and all(name.isascii() for name in image_format.class_names)
-
-
-def _stretch_levels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return light on dark with the paper at 0 and the brightest stroke at 255."""
-    paper = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]))
-    contrast = max(1.0, float(pixels.max() - paper))
-    stretched: NDArray[np.uint8] = (np.clip((pixels - paper) / contrast, 0, 1) * 255).astype(np.uint8)
-    return stretched
-
-
-def _crop_to_strokes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    is_stroke = pixels > 255 * _FAINTEST_STROKE
-    rows, columns = np.flatnonzero(is_stroke.any(axis=1)), np.flatnonzero(is_stroke.any(axis=0))
-    if not len(rows):
-        return pixels
-    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _place(pixels: NDArray[np.uint8], length: int, *, middle: float, axis: int) -> int:

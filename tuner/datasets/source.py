@@ -33,7 +33,7 @@ class TrainingPart:
 
     images: LabelledImages
     pixels: PixelMeaning
-    #: What was guessed, and how to say it instead; empty where the meaning was known.
+    #: What was guessed, and how to say it instead, and what else a person should know before a search.
     warnings: tuple[str, ...]
 
     def pixels_to_json(self) -> dict[str, Any]:

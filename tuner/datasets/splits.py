@@ -33,15 +33,19 @@ def split_stratified(data: LabelledImages, *, validation_fraction: float, seed: 
         SplitError: The fraction is not between 0 and 1, or leaves a class without images on one side.
     """
     rest, drawn = divide_stratified(
-        data, fraction=validation_fraction, seed=seed, purpose=f"data.validation_fraction = {validation_fraction}"
+        data,
+        fraction=validation_fraction,
+        seed=seed,
+        purpose=f"data.validation_fraction = {validation_fraction}",
+        remedy="Choose another fraction or add images of this class.",
     )
     return Split(train=rest, validation=drawn)
 
 
 def divide_stratified(
-    data: LabelledImages, *, fraction: float, seed: int, purpose: str
+    data: LabelledImages, *, fraction: float, seed: int, purpose: str, remedy: str
 ) -> tuple[LabelledImages, LabelledImages]:
-    """Return the rest and the drawn fraction of every class; `purpose` begins the message of an error.
+    """Return the rest and the drawn fraction of every class; an error begins with `purpose`, ends with `remedy`.
 
     Raises:
         SplitError: The fraction is not between 0 and 1, or leaves a class without images on one side.
@@ -53,7 +57,7 @@ def divide_stratified(
         if not 0 < n_drawn < n_class:
             raise SplitError(
                 f"{purpose} draws {n_drawn} of the {n_class} images of class {name!r}, expected at least one drawn and "
-                "one left. Choose another fraction or add images of this class."
+                f"one left. {remedy}"
             )
     is_drawn = np.zeros(len(data), np.bool_)
     is_drawn[_draw_per_class(data, n_per_class, seed=seed)] = True

@@ -1,5 +1,6 @@
 """What a dataset's training images are, in numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,9 @@ class Summary:
     pixels: PixelMeaning
     #: Share of pixels, as models are given them, in each of 16 equal parts of black to white.
     histogram: tuple[float, ...]
-    #: What was guessed of the pixels, and how to say it instead.
+    #: Files or arrays that are not read, by kind.
+    left_out: Mapping[str, int]
+    #: What was guessed, what is not read, what else a person should know before a search: one line each.
     warnings: tuple[str, ...]
 
 
@@ -69,6 +72,7 @@ def summarise(dataset: Dataset, part: TrainingPart) -> Summary:
         content_hash=data.content_hash(),
         pixels=part.pixels,
         histogram=_histogram(data.images),
+        left_out=dict(dataset.left_out.counts),
         warnings=part.warnings,
     )
 

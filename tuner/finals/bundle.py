@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError
 from tuner.finals.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
 from tuner.finals.sealed import NotSealedError, SealBrokenError, seal, unseal
@@ -194,6 +195,8 @@ def read_bundle(path: Path) -> Bundle:
         BundleTooNewError: A later tuner wrote it.
     """
     try:
+        if is_pipe_or_device(path):
+            raise NotABundleError(str(path), "it is a pipe or a device")
         with path.open("rb") as file:
             return _read(file, str(path))
     except OSError as error:

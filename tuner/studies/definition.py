@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.explanation import explain
 from tuner.studies.naming import check_study_name, default_study_name
@@ -145,6 +146,8 @@ def _validate(settings: Mapping[str, Any], overrides: Sequence[str], *, source: 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
+        if is_pipe_or_device(path):
+            raise DefinitionError(f"{path} is a pipe or a device; expected a study definition in TOML.")
         return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DefinitionError(_describe_missing(path)) from error

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +6,11 @@ import numpy as np
 import pytest
 from dataset_files import Load, draw_images, write_csv
 
+from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.csv_table import read_column_names
 from tuner.datasets.labels import LabelOutsideClassesError
 from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.splits import SplitError
 from tuner.datasets.test_set import load_test_set
 
 PIXELS = draw_images(30, height=4, width=4).reshape(30, 16)
@@ -117,7 +121,13 @@ def test_a_label_that_is_no_whole_number_is_named_by_its_line(path: Path, load_t
     [
         pytest.param(["target", *NAMES[1:]], "the column label is missing, found target, pixel0", id="label"),
         pytest.param([*NAMES[:6], *NAMES[7:]], "the column pixel5 is missing", id="a pixel"),
-        pytest.param([*NAMES[:-1]], "the column pixel15 is missing", id="the last pixel"),
+        pytest.param([*NAMES[:-1]], r"has 15 pixel columns, .* such as 16 \(4 x 4 grey pixels\)", id="the last pixel"),
+        pytest.param(["label", *NAMES[3:]], "the column pixel1 is missing, found label, pixel2", id="the first pixels"),
+        pytest.param(
+            ["label", "pixel1", "pixel999999999"], "the column pixel2, pixel3, .* and 999999992 more", id="gap"
+        ),
+        pytest.param(["id", *NAMES], "the column id is neither label nor a pixel", id="another column"),
+        pytest.param(["Label", *NAMES[1:]], "label is missing, found Label, .*; Label may be it. Name the", id="case"),
         pytest.param(["label"], "the column pixel0 is missing", id="all pixels"),
         pytest.param(["label", "a", "b", "c"], "3 pixel columns, expected a square number", id="no square"),
         pytest.param([*NAMES, "pixel3"], "the column pixel3 is there more than once", id="twice"),
@@ -131,8 +141,102 @@ def test_missing_columns_are_named(path: Path, load_train: Load, names: list[str
 
 
 @pytest.mark.parametrize(
+    ("n_pixels", "message"),
+    [
+        (
+            48,
+            r"48 pixel columns, expected a square number such as 49 \(7 x 7 grey pixels\); 48 would be 4 x 4 in colour",
+        ),
+        (192, r"192 pixel columns, .* such as 196 \(14 x 14 grey pixels\); 192 would be 8 x 8 in colour. Store colour"),
+        (50, r"50 pixel columns, expected a square number such as 64 \(8 x 8 grey pixels\)\. Store colour images, and"),
+    ],
+)
+def test_pixels_that_make_no_square_are_counted(path: Path, load_train: Load, n_pixels: int, message: str) -> None:
+    write_csv(path, np.zeros((30, n_pixels), np.uint8), LABELS)
+
+    with pytest.raises(UnreadableDataError, match=message):
+        load_train(path)
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_row_numbers_of_pandas_are_no_pixel_and_that_is_said(
+    path: Path, load_train: Load, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    rows = np.column_stack([np.random.default_rng(0).permutation(30), LABELS, PIXELS])
+    write_csv(path, rows[:, 1:], rows[:, 0].tolist(), names=[name, *NAMES])
+    write_csv(path.with_name("test.csv"), rows[:, 1:], rows[:, 0].tolist(), names=[name, *NAMES])
+
+    data = load_train(path.parent)
+
+    np.testing.assert_array_equal(data.images.reshape(30, 16), PIXELS)
+    assert data.class_names == ("2", "7")
+    assert f"the column {name or 'without a name'} holds row numbers and is not read as a pixel" in caplog.text
+
+
+def test_a_first_column_without_a_name_must_number_the_rows(path: Path, load_train: Load) -> None:
+    rows = np.column_stack([np.zeros(30, np.int64), LABELS, PIXELS])
+    write_csv(path, rows[:, 1:], rows[:, 0].tolist(), names=["", *NAMES])
+
+    with pytest.raises(UnreadableDataError, match="first column has no name, and its values are no row numbers"):
+        load_train(path)
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
+def test_another_separator_is_named(path: Path, load_train: Load, separator: str, name: str) -> None:
+    write_csv(path, PIXELS, LABELS)
+    path.write_text(path.read_text(encoding="utf-8").replace(",", separator), encoding="utf-8")
+
+    with pytest.raises(UnreadableDataError, match=f"line 1 separates 17 columns by {name}, expected commas") as caught:
+        load_train(path)
+
+    assert len(str(caught.value)) < 300
+
+
+def test_a_long_header_is_quoted_in_short(path: Path, load_train: Load) -> None:
+    path.write_text("_".join(f"pixel{number}" for number in range(90)) + "\n1\n", encoding="utf-8")
+
+    with pytest.raises(
+        UnreadableDataError, match=r"the column label is missing, found pixel0_pixel1_.{26}…\. "
+    ) as caught:
+        load_train(path)
+
+    assert len(str(caught.value)) < 400
+
+
+def test_a_class_too_small_to_hold_a_fifth_out_is_told_what_helps(path: Path, load_train: Load) -> None:
+    write_csv(path, PIXELS[:22], [1] * 20 + [2] * 2)
+
+    with pytest.raises(SplitError, match=r"draws 0 of the 2 images of class '2'.* Add images of this class") as caught:
+        load_train(path)
+
+    assert "fraction" not in str(caught.value)
+
+
+def test_tables_beside_the_one_that_is_read_are_counted(path: Path) -> None:
+    write_csv(path, PIXELS, LABELS)
+    write_csv(path.with_name("validation.csv"), PIXELS, LABELS)
+    path.with_name("test.csv").write_text(",".join(NAMES[1:]) + "\n", encoding="utf-8")
+    (path.parent / "images").mkdir()
+    (path.parent / "images" / "a.png").write_bytes(b"not read")
+
+    folder, file = (open_dataset(str(one), data_dir=path) for one in (path.parent, path))
+
+    assert folder.left_out.counts == {"test.csv": 1, "validation.csv": 1, "in images/": 1}
+    assert folder.left_out.has_validation_part
+    assert file.left_out.counts == {"test.csv": 1, "validation.csv": 1}
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+
+    with pytest.raises(UnreadableDataError, match="is a pipe or a device, expected a file"):
+        read_column_names(tmp_path / "pipe.csv")
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
+        pytest.param(b"label,pixel0,\n1,2,\n2,3,\n", "column 3 of 3 has no name in line 1", id="a comma at the end"),
         pytest.param(b"", "line 1 reads '', expected column names", id="empty"),
         pytest.param(b"5,0,0,255,0\n", "line 1 reads '5,0,0,255,0', expected column names", id="no names"),
         pytest.param(b"label,pixel0\n\n", "holds column names and no rows", id="no rows"),

@@ -15,7 +15,8 @@ LABELS = [0, 1] * 5
 
 def test_a_folder_of_idx_files_is_read_without_its_test_files(tmp_path: Path, load_train: Load) -> None:
     write_idx_pair(tmp_path / "own", IMAGES, LABELS)
-    (tmp_path / "own" / "t10k-images-idx3-ubyte").write_bytes(b"no IDX at all")
+    for stem in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        (tmp_path / "own" / stem).write_bytes(b"no IDX at all")
 
     data = load_train(tmp_path / "own")
 

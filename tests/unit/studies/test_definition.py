@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,14 @@ def test_a_missing_setting_says_what_it_is_for(path: Path) -> None:
 def test_a_wrong_top_is_reported_once_although_another_default_follows_from_it(path: Path) -> None:
     with pytest.raises(TunerError, match=r"finals.top: received -1, expected a number of at least 0\.$"):
         read_definition(path, ["finals.top=-1"])
+
+
+def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+    with pytest.raises(TunerError, match="is a pipe or a device; expected a study definition in TOML"):
+        read_definition(path)
 
 
 def test_broken_toml_names_the_file_and_the_line(path: Path) -> None:

@@ -1,0 +1,193 @@
+"""Finding the one character on a photographed page: shade, shadows and noise are the page's, strokes stand out of it.
+
+The page is flattened, its strokes are found by Otsu's threshold, and the heaviest group of them is cut out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+#: Longest side, in pixels, at which a page is looked at: 20 pixels of stroke detail need no more.
+_LONGEST_SIDE = 800
+#: A stroke is narrower than this share of the page's shorter side; a shadow is wider.
+_WIDEST_STROKE = 0.25
+_NARROWEST_WINDOW = 5
+#: Brightness below which a page is taken for black: relative contrast means nothing there.
+_DARKEST_PAGE = 24
+_DARKEST_SHARE = 0.15
+#: Responses above this many deviations of the page's noise may be stroke.
+_NOISE_DEVIATIONS = 4.0
+_FAINTEST_CONTRAST = 0.03
+#: Share of Otsu's threshold that still belongs to a stroke which exceeds it elsewhere.
+_HYSTERESIS = 0.6
+#: A part of the character has at least this share of its heaviest part's weight, and lies at most so far away, measured
+#: in that part's longer side.
+_LIGHTEST_PART = 0.04
+_FARTHEST_PART = 0.5
+#: What touches the page's border is part of it, unless nothing inside has this share of its weight.
+_INSIDE_WEIGHT = 0.01
+_LONGEST_PART = 2.0
+#: Ink ends within this share of the page's longer side, out of focus too, along this share of its outline.
+_WIDEST_EDGE = 0.02
+_SHARPEST = 0.8
+
+#: Contrasts that differ by less than this share are of the same edges: strokes and what they enclose.
+_ALIKE = 0.75
+#: What strokes enclose may reach over their box by this share of its longer side.
+_OVERHANG = 0.1
+
+_Floats = NDArray[np.float32]
+_Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Strokes:
+    """What stands out of the page in one direction, brighter or darker."""
+
+    #: In 0..1, shape of the page: 0 is page, 1 is full stroke, of the character alone.
+    drawn: _Floats
+    #: Rows and columns that hold it.
+    box: _Box
+    #: Half the width of its widest stroke, in pixels.
+    thickness: float
+    #: How far it stands out on average, in 0..1.
+    contrast: float
+
+    @property
+    def area(self) -> int:
+        return int(np.prod([part.stop - part.start for part in self.box]))
+
+
+def cut_out_character(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the character's smallest box, light on dark; one black pixel where the page is empty.
+
+    Args:
+        page: Grey, shape (height, width), dark on light or light on dark.
+    """
+    small = _reduce(page)
+    smooth = ndimage.gaussian_filter(small, _blur(small))
+    window = max(_NARROWEST_WINDOW, int(_WIDEST_STROKE * min(small.shape)))
+    # Closing and opening follow shades and the edges of shadows, and pass over what is narrower than their window.
+    lightest, darkest = ndimage.maximum_filter(smooth, window), ndimage.minimum_filter(smooth, window)
+    closed, opened = ndimage.minimum_filter(lightest, window), ndimage.maximum_filter(darkest, window)
+    black = max(_DARKEST_PAGE, _DARKEST_SHARE * float(smooth.max()))
+    dark = _find_strokes((closed - smooth) / np.maximum(closed, black))
+    light = _find_strokes((smooth - opened) / np.maximum(lightest, black))
+    strokes = _choose(dark, light) if dark and light else dark or light
+    if strokes is None:
+        return np.zeros((1, 1), np.uint8)
+    cut: NDArray[np.uint8] = np.rint(strokes.drawn[strokes.box] * 255).astype(np.uint8)
+    return cut
+
+
+def otsu_threshold(values: _Floats) -> float:
+    """Return the value in 0..1 that divides the values into two classes of least variance (Otsu, 1979)."""
+    counts, edges = np.histogram(values, bins=256, range=(0, 1))
+    middles = (edges[:-1] + edges[1:]) / 2
+    below, sums = np.cumsum(counts), np.cumsum(counts * middles)
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (sums[-1] * below / below[-1] - sums) ** 2 / (below * above)
+    return float(edges[1:][np.argmax(np.nan_to_num(variance, posinf=0))])
+
+
+def _reduce(page: NDArray[np.uint8]) -> _Floats:
+    scale = _LONGEST_SIDE / max(page.shape)
+    if scale >= 1:
+        return page.astype(np.float32)
+    height, width = (max(1, round(side * scale)) for side in page.shape)
+    reduced = Image.fromarray(page).resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
+    return np.asarray(reduced, np.float32)
+
+
+def _find_strokes(contrast: _Floats) -> _Strokes | None:
+    """Return the character, given how far each pixel stands out of the page around it, in 0..1."""
+    level = float(np.median(contrast))
+    noise = 1.4826 * float(np.median(np.abs(contrast - level)))
+    lowest = max(level + _NOISE_DEVIATIONS * noise, _FAINTEST_CONTRAST)
+    if not (contrast > lowest).any():
+        return None
+    threshold = otsu_threshold(contrast[contrast > lowest])
+    is_stroke = _heaviest_group(contrast, threshold)
+    if is_stroke is None:
+        return None
+    inked = contrast[is_stroke & (contrast > threshold)]
+    full = float(np.quantile(inked, 0.75))
+    response = np.clip((contrast - level) / max(full - level, _FAINTEST_CONTRAST), 0, 1)
+    box = ndimage.find_objects(is_stroke.astype(np.int8))[0]
+    return _Strokes(
+        drawn=np.where(ndimage.binary_dilation(is_stroke, iterations=2), response, 0).astype(np.float32),
+        box=box,
+        thickness=float(ndimage.distance_transform_cdt(is_stroke[box]).max()),
+        contrast=float(inked.mean()),
+    )
+
+
+def _blur(page: _Floats) -> float:
+    """Return the deviation, in pixels, of a blur that takes the page's noise away."""
+    # Immerkær (1996): this mask is blind to edges and shades.
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    noise = float(np.median(np.abs(ndimage.convolve(page, mask)))) / 0.6745 / 6
+    return float(np.clip(noise / 10, 0.5, 3))
+
+
+def _heaviest_group(contrast: _Floats, threshold: float) -> NDArray[np.bool_] | None:
+    """Return the pixels of the connected strokes that weigh most, with the smaller ones near by."""
+    labels, _ = ndimage.label(contrast > _HYSTERESIS * threshold, structure=np.ones((3, 3)))
+    weights = np.bincount(labels.ravel(), np.where(contrast > threshold, contrast, 0).ravel())
+    weights[0] = 0
+    weights *= _sharpness(contrast, labels) > _SHARPEST
+    if not weights.any():
+        return None
+    boxes = [(slice(0, 0), slice(0, 0)), *ndimage.find_objects(labels)]
+    inside = weights.copy()
+    inside[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 0
+    main = int((inside if inside.max() >= _INSIDE_WEIGHT * weights.max() else weights).argmax())
+    side = _longer_side(boxes[main])
+    is_part = np.array(
+        [
+            weight >= _LIGHTEST_PART * weights[main]
+            and _distance(box, boxes[main]) <= _FARTHEST_PART * side
+            and _longer_side(box) <= _LONGEST_PART * side
+            for weight, box in zip(weights, boxes, strict=True)
+        ]
+    )
+    return is_part[labels]
+
+
+def _sharpness(contrast: _Floats, labels: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the share of each component's outline at which the page changes within few pixels, as it does at ink."""
+    peaks = np.zeros(labels.max() + 1, np.float32)
+    np.maximum.at(peaks, labels.ravel(), contrast.ravel())
+    rise = ndimage.maximum_filter(ndimage.gaussian_gradient_magnitude(contrast, 1), 3)
+    is_sharp = rise > peaks[labels] / (_WIDEST_EDGE * max(contrast.shape) + 2)
+    outline = np.where(ndimage.minimum_filter(labels, 3) == 0, labels, 0)
+    lengths = np.bincount(outline.ravel(), minlength=len(peaks))
+    shares: NDArray[np.float64] = np.bincount(outline.ravel(), is_sharp.ravel(), len(peaks)) / np.maximum(lengths, 1)
+    return shares
+
+
+def _longer_side(box: _Box) -> int:
+    return max(side.stop - side.start for side in box)
+
+
+def _distance(one: _Box, other: _Box) -> int:
+    """Return the gap between two boxes, in pixels."""
+    return max(max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True))
+
+
+def _choose(one: _Strokes, other: _Strokes) -> _Strokes:
+    """Return the strokes, and not the piece of page that they enclose or cut off at an edge."""
+    weaker, stronger = sorted((one, other), key=lambda strokes: strokes.contrast)
+    if weaker.contrast < _ALIKE * stronger.contrast:
+        return stronger
+    smaller, larger = sorted((one, other), key=lambda strokes: strokes.area)
+    return larger if _encloses(larger.box, smaller.box) else min((one, other), key=lambda strokes: strokes.thickness)
+
+
+def _encloses(one: _Box, other: _Box) -> bool:
+    margin = _OVERHANG * _longer_side(one)
+    return all(a.start - margin <= b.start and b.stop <= a.stop + margin for a, b in zip(one, other, strict=True))

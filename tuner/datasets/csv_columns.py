@@ -1,0 +1,170 @@
+"""The columns of a CSV table of pixels: what each is, judged by the line of names."""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuner.datasets.reading import UnreadableDataError
+
+#: Longest label or number that is still believed.
+LONGEST_CELL = 64
+_REMEDY = "Correct the file."
+#: How many columns, and how many characters of one name, an error quotes.
+_MOST_NAMED = 5
+_MOST_QUOTED = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Where a row has its label and its pixels."""
+
+    names: tuple[str, ...]
+    #: Place of the label; None when the table has none.
+    label: int | None
+    #: Place of the row numbers that pandas writes unless told otherwise; None when the table has none.
+    index: int | None
+    #: Places of the pixels, in the order of the image.
+    pixels: tuple[int, ...]
+
+    @property
+    def row_type(self) -> np.dtype[Any]:
+        """One row as `numpy.loadtxt` gives it: the numbers before the label, the label, the numbers after it."""
+        if self.label is None:
+            return np.dtype([("before", "f4", (len(self.names),))])
+        runs = [("before", "f4", (self.label,)), ("after", "f4", (len(self.names) - self.label - 1,))]
+        fields = [runs[0], ("label", f"U{LONGEST_CELL}"), runs[1]]
+        return np.dtype([field for field in fields if field[-1] != (0,)])
+
+
+def parse_column_names(line: str, path: Path) -> tuple[str, ...]:
+    """Return the names in the first line of a table; the first may be empty.
+
+    Raises:
+        UnreadableDataError: It holds no names, or one of them twice, or separates them by something else than commas.
+    """
+    try:
+        names = tuple(name.strip() for name in next(csv.reader([line]), []))
+    except csv.Error as error:
+        raise UnreadableDataError(path, f"line 1 holds no column names ({error})", remedy=_REMEDY) from error
+    _refuse_other_separators(line, path)
+    if not any(names) or any(is_number(name) for name in names):
+        problem = f"line 1 reads {shorten(line.strip())!r}, expected column names such as label,pixel0,pixel1"
+        raise UnreadableDataError(path, problem, remedy="Add the line of names.")
+    if "" in names[1:]:
+        problem = f"column {names.index('', 1) + 1} of {len(names)} has no name in line 1"
+        raise UnreadableDataError(path, problem, remedy="Name it if it is a pixel, else remove it from every line.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnreadableDataError(path, f"the column {shorten(twice)} is there more than once", remedy=_REMEDY)
+    return names
+
+
+def _refuse_other_separators(line: str, path: Path) -> None:
+    for separator, name in {";": "semicolons", "\t": "tabs", "|": "vertical bars"}.items():
+        if separator in line and "," not in line:
+            problem = f"line 1 separates {line.count(separator) + 1} columns by {name}, expected commas"
+            raise UnreadableDataError(
+                path,
+                problem,
+                remedy=f"Save it anew, as with `pandas.read_csv(FILE, sep={separator!r}).to_csv(FILE, index=False)`.",
+            )
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text is a number, NaN and infinity included."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def find_columns(names: tuple[str, ...], path: Path, *, label_column: str | None, n_pixels: int | None) -> Columns:
+    """Return what each column is.
+
+    Args:
+        names: Of all columns, in their order.
+        path: What an error names.
+        label_column: None for a table of pixels only.
+        n_pixels: How many there must be; None for any square number.
+
+    Raises:
+        UnreadableDataError: The label or a pixel is missing, or a column is neither.
+    """
+    index = 0 if re.fullmatch(r"(Unnamed: \d{1,9})?", names[0]) else None
+    label = names.index(label_column) if label_column in names else None
+    if label_column and label is None:
+        raise _missing_label(path, label_column, names)
+    places = [place for place in range(len(names)) if place not in {label, index}]
+    if not places:
+        raise _missing_columns(path, ["pixel0"], 1, names)
+    numbers = {place: int(match[1]) for place in places if (match := re.fullmatch(r"pixel(\d{1,9})", names[place]))}
+    if numbers and len(numbers) < len(places):
+        strange = [shorten(names[place]) for place in places if place not in numbers]
+        problem = f"the column {_list(strange, len(strange))} is neither {label_column or 'an index'} nor a pixel"
+        raise UnreadableDataError(path, problem, remedy="Remove it: every other column must be a pixel.")
+    if numbers:
+        _check_numbers(set(numbers.values()), path, names, n_pixels=n_pixels)
+        places.sort(key=numbers.__getitem__)
+    if n_pixels is None:
+        _check_square(len(places), path)
+    elif len(places) != n_pixels:
+        problem = f"has {len(places)} pixel columns, expected {n_pixels}"
+        raise UnreadableDataError(path, problem, remedy=_REMEDY)
+    return Columns(names=names, label=label, index=index, pixels=tuple(places))
+
+
+def _check_numbers(numbers: set[int], path: Path, names: Sequence[str], *, n_pixels: int | None) -> None:
+    """Refuse numbers of pixels that do not run from 0 or 1 to their end."""
+    first = min(0 if n_pixels is not None else 1, *numbers)
+    end = max(max(numbers) + 1, first + (n_pixels or 0))
+    n_missing = end - first - len(numbers)
+    if n_missing:
+        some = islice((number for number in range(first, end) if number not in numbers), _MOST_NAMED)
+        raise _missing_columns(path, [f"pixel{number}" for number in some], n_missing, names)
+
+
+def _check_square(n_pixels: int, path: Path) -> None:
+    if math.isqrt(n_pixels) ** 2 == n_pixels:
+        return
+    side = math.ceil(math.sqrt(n_pixels))
+    problem = f"has {n_pixels} pixel columns, expected a square number such as {side**2} ({side} x {side} grey pixels)"
+    colour_side = math.isqrt(n_pixels // 3)
+    if 3 * colour_side**2 == n_pixels and colour_side > 1:
+        problem += f"; {n_pixels} would be {colour_side} x {colour_side} in colour"
+    remedy = "Store colour images, and those that are not square, in an .npz file or as PNG files in class folders."
+    raise UnreadableDataError(path, problem, remedy=remedy)
+
+
+def _missing_label(path: Path, label_column: str, names: Sequence[str]) -> UnreadableDataError:
+    others = [name for name in names if not re.fullmatch(r"(pixel\d+|\d+x\d+|Unnamed: \d+)?", name)]
+    found = f"; {shorten(others[0])} may be it" if len(others) == 1 and len(names) > 1 else ""
+    listed = _list([shorten(name) for name in names], len(names), most=3)
+    return UnreadableDataError(
+        path,
+        f"the column {label_column} is missing, found {listed}{found}",
+        remedy=f"Name the column of the classes {label_column}. Pictures that a table lists by file name are read from "
+        "class folders instead.",
+    )
+
+
+def _missing_columns(path: Path, missing: Sequence[str], n_missing: int, names: Sequence[str]) -> UnreadableDataError:
+    found = _list([shorten(name) for name in names], len(names), most=3)
+    problem = f"the column {_list(missing, n_missing)} is missing, found {found}"
+    return UnreadableDataError(path, problem, remedy=_REMEDY)
+
+
+def _list(names: Sequence[str], n_all: int, *, most: int = _MOST_NAMED) -> str:
+    return ", ".join(names[:most]) + (f" and {n_all - most} more" if n_all > most else "")
+
+
+def shorten(text: str) -> str:
+    """Return so much of a text as an error quotes."""
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…"

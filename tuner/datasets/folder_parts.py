@@ -1,0 +1,198 @@
+"""Which sub-folders of a folder are classes, which are its training and test part, and what in them is not read."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_by_suffix, count_files, is_hidden
+from tuner.datasets.pictures import PICTURE_SUFFIXES
+from tuner.datasets.reading import UnreadableDataError
+
+#: Names that a part has more often than a class does.
+_PART_NAMES = VALIDATION_NAMES | {"train", "test"}
+#: What lies beside the folders of many datasets and is no image.
+_TEXTS = frozenset({"", ".md", ".txt", ".rst", ".pdf", ".html", ".json", ".toml", ".yaml", ".yml"})
+_SORT_INTO = "Expected one sub-folder of PNG or JPEG files for each class, or these in train/ and test/."
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Where the class folders are."""
+
+    train: Path
+    #: None: a fifth of the training part is held out.
+    test: Path | None
+
+
+@contextmanager
+def _listing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise UnreadableDataError(str(error.filename), problem, remedy="Check the path and who may read it.") from error
+
+
+@_listing()
+def find_parts(folder: Path) -> Parts:
+    """Return the training and the test part, judged by names alone.
+
+    `train` is a part when it holds class folders, and a class when it holds pictures and has other classes beside it.
+
+    Raises:
+        UnreadableDataError: It could be either, or `test` holds nothing.
+    """
+    train, test = folder / "train", folder / "test"
+    if not train.is_dir() or not _is_part(train):
+        return Parts(train=folder, test=None)
+    if not test.is_dir() or (_holds_pictures(test) and not _holds_classes(test)):
+        return Parts(train=train, test=None)
+    if not _holds_classes(test):
+        raise UnreadableDataError(
+            test,
+            "no class folders with pictures",
+            remedy="Put the test pictures in it, or remove the folder: then a fifth of every class is held out.",
+        )
+    return Parts(train=train, test=test)
+
+
+@_listing()
+def holds_pictures_of_classes(folder: Path) -> bool:
+    """Say whether pictures lie two levels down, or three where it has a part `train`."""
+    return _holds_classes(folder) or _holds_classes(folder / "train")
+
+
+@_listing()
+def find_pictures(part: Path) -> list[Path]:
+    """Return the pictures of all class folders, sorted, so that every machine numbers them alike.
+
+    Raises:
+        UnreadableDataError: A class has no pictures, or a name that is no text.
+    """
+    classes = _class_folders(part)
+    _check_names(part, classes)
+    pictures = [path for folder in classes for path in sorted(folder.iterdir()) if is_picture(path)]
+    if not classes:
+        raise UnreadableDataError(part, "no class folders", remedy=_SORT_INTO)
+    empty = sorted({path.name for path in classes} - {path.parent.name for path in pictures})
+    if deep := [name for name in empty if _holds_classes(part / name)]:
+        raise UnreadableDataError(
+            part,
+            f"the pictures of {_list(deep)} lie in sub-folders, expected them in the class folder itself",
+            remedy="Move them up; parts of a dataset are called train/ and test/ and stand side by side.",
+        )
+    if empty:
+        others = count_by_suffix(path for path in (part / empty[0]).iterdir() if path.is_file() and not is_hidden(path))
+        found = f", which holds {', '.join(f'{count} {kind}' for kind, count in others.items())}" if others else ""
+        problem = f"no pictures for the class {_list(empty)}{found if len(empty) == 1 else ''}"
+        raise UnreadableDataError(part, problem, remedy="Put PNG or JPEG files in it, or remove the folder.")
+    return pictures
+
+
+def class_of(picture: Path) -> str:
+    """Return the class of a picture: the name of its folder, spelt alike whichever system wrote it (NFC)."""
+    return unicodedata.normalize("NFC", picture.parent.name)
+
+
+def is_picture(path: Path) -> bool:
+    """Say whether a name is a picture's."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path)
+
+
+@_listing()
+def count_left_out(folder: Path, parts: Parts) -> LeftOut:
+    """Count the files of a folder that are not read."""
+    counts = _count_in_part(parts.train)
+    if parts.test:
+        counts.update({f"{kind} of test/": count for kind, count in _count_in_part(parts.test).items()})
+    has_validation_part = False
+    if parts.train != folder:
+        for path in sorted(folder.iterdir()):
+            if is_hidden(path) or path in {parts.train, parts.test}:
+                continue
+            if path.is_dir():
+                reason = ", which holds no class folders" if path.name == "test" else ""
+                counts[f"in {path.name}/{reason}"] += count_files(path)
+                has_validation_part |= path.name.lower() in VALIDATION_NAMES
+        counts += _count_beside(folder)
+    return LeftOut(
+        counts={_printable(kind): count for kind, count in (+counts).most_common()},
+        has_validation_part=has_validation_part,
+    )
+
+
+def _is_part(train: Path) -> bool:
+    pictures, classes = _holds_pictures(train), _holds_classes(train)
+    beside = [path for path in _class_folders(train.parent) if path != train and _holds_pictures(path)]
+    others = [path.name for path in beside if path.name.lower() not in _PART_NAMES]
+    if classes and others and not pictures and not _holds_classes(train.parent / "test"):
+        raise UnreadableDataError(
+            train.parent,
+            f"train/ holds class folders, and {_list(others)} beside it hold{'s' * (len(others) == 1)} pictures: train "
+            "may be the training part or a class",
+            remedy=f"Give the path {train} for the first; for the second, move its pictures up into train/.",
+        )
+    if pictures and not classes and not others:
+        raise UnreadableDataError(train, "holds pictures and no class folders", remedy=_SORT_INTO)
+    return not others or (classes and not pictures)
+
+
+def _check_names(part: Path, classes: Sequence[Path]) -> None:
+    broken = [path.name for path in classes if _printable(path.name) != path.name]
+    if broken:
+        raise UnreadableDataError(
+            part,
+            *(f"the name of the class folder {_printable(name)} is no UTF-8" for name in broken),
+            remedy="Rename it: names of classes are stored and shown as text.",
+        )
+    spellings = Counter(unicodedata.normalize("NFC", path.name) for path in classes)
+    if twice := [name for name, count in spellings.items() if count > 1]:
+        problem = f"several class folders are called {_list(twice)}, each in another Unicode form"
+        raise UnreadableDataError(part, problem, remedy="Move their pictures into one folder.")
+
+
+def _count_in_part(part: Path) -> Counter[str]:
+    counts = _count_beside(part)
+    for folder in _class_folders(part):
+        for path in sorted(folder.iterdir()):
+            if is_hidden(path) or is_picture(path):
+                continue
+            if path.is_dir():
+                counts["in sub-folders of a class"] += count_files(path)
+            else:
+                counts += count_by_suffix([path])
+    return counts
+
+
+def _count_beside(folder: Path) -> Counter[str]:
+    """Count the files that lie beside class folders, except texts about the data."""
+    files = [path for path in folder.iterdir() if path.is_file() and not is_hidden(path)]
+    others = count_by_suffix(path for path in files if not is_picture(path) and path.suffix.lower() not in _TEXTS)
+    return Counter({"beside the class folders": sum(map(is_picture, files))}) + others
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(is_picture(path) for path in folder.iterdir())
+
+
+def _holds_classes(folder: Path) -> bool:
+    return folder.is_dir() and any(_holds_pictures(path) for path in _class_folders(folder))
+
+
+def _printable(name: str) -> str:
+    """Return a name with each byte that is no UTF-8 as an escape."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(_printable(name) for name in names[:_MOST_NAMED])
+    return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
