@@ -1,5 +1,6 @@
 """The work of one slot after the search: a confirmation, a retraining with its one test, the ensemble."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,8 +15,14 @@ from tuner.errors import TunerError
 from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
 from tuner.finals.ensemble import soft_vote
 from tuner.finals.evaluation import Predictions, read_predictions, write_predictions
-from tuner.finals.fitting import OnEpoch, Schedule, fit, scored_outcome
-from tuner.finals.study_data import DataPlaces, DataUnavailableError, load_final_data, load_search_data
+from tuner.finals.fitting import Schedule, fit, scored_outcome
+from tuner.finals.study_data import (
+    DataPlaces,
+    DataUnavailableError,
+    load_data_for_own_fit,
+    load_final_data,
+    load_search_data,
+)
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.studies.lifecycle import Study
 from tuner.studies.schema import slots
@@ -24,7 +31,17 @@ from tuner.studies.storage import Storage
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.plan import TrainingData
 from tuner.training.predictions import predict_probabilities
+from tuner.training.progress import OnEpoch
+
+_log = logging.getLogger(__name__)
+
+#: Said of each retraining whose data are others than `finals.train_on` asks.
+RETRAINED_ON_TRAIN = (
+    "Retrained on the training images without the validation images: the fit is the space's own, and is given those to "
+    "validate on."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +72,8 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
     """Train a configuration again as the search did, with another seed."""
     definition = context.study.definition
     job = context.lease.job
-    _, epochs = fit(
+    notes: list[str] = []
+    fitted = fit(
         open_space(definition.space),
         fixed_hyperparameters(job["hyperparameters"]),
         load_search_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places),
@@ -63,11 +81,13 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
             epochs=definition.finals.confirm_epochs or definition.search.epochs,
             seed=job["seed"],
             batch_size=definition.search.batch_size,
+            labels=definition.data.labels,
         ),
         on_epoch=context.on_epoch,
+        on_note=notes.append,
         checkpoint=context.checkpoint,
     )
-    return scored_outcome("complete", epochs, job["hyperparameters"])
+    return scored_outcome("complete", fitted.epochs, job["hyperparameters"], notes=notes)
 
 
 def run_retraining(context: JobContext) -> dict[str, Any]:
@@ -76,7 +96,17 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     job = context.lease.job
     finals = definition.finals
     data = load_final_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places)
-    model, epochs = fit(
+    notes: list[str] = []
+
+    def open_data_for_own_fit() -> TrainingData:
+        if finals.train_on != "train":
+            notes.append(RETRAINED_ON_TRAIN)
+            _log.warning("%s", RETRAINED_ON_TRAIN)
+        return load_data_for_own_fit(
+            definition, data_sha256=context.study.provenance["data_sha256"], places=context.places
+        )
+
+    fitted = fit(
         open_space(definition.space),
         fixed_hyperparameters(job["hyperparameters"]),
         data,
@@ -86,10 +116,14 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
             batch_size=definition.search.batch_size,
             augmentation=Augmentation(**finals.augmentation.model_dump()) if job["augmented"] else None,
             annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
+            labels=definition.data.labels,
         ),
         on_epoch=context.on_epoch,
+        on_note=notes.append,
         checkpoint=context.checkpoint,
+        data_for_own_fit=open_data_for_own_fit,
     )
+    model, epochs = fitted.model, fitted.epochs
     tested = _test(context, model)
     return {
         "state": "complete",
@@ -98,6 +132,8 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
         "curve": [asdict(epoch) for epoch in epochs],
         "bundle": _store_bundle(context, model, data.train, tested.accuracy),
         "predictions": f"{_final_path(context)}.npz",
+        "augmented": fitted.augmented,
+        "notes": notes,
     }
 
 

@@ -145,6 +145,12 @@ def take_snapshot(
     )
 
 
+def fits(model: keras.Model, snapshot: Snapshot) -> bool:
+    """Say whether the snapshot's variables are as many, and of the shapes, as those of model and optimizer."""
+    own = [tuple(variable.shape) for variable in itertools.chain(*state_variables(model))]
+    return own == [value.shape for value in snapshot.model + snapshot.optimizer]
+
+
 def restore_model(model: keras.Model, snapshot: Snapshot) -> None:
     """Put the state back into a built model with a built optimizer, of the same fingerprint."""
     variables, optimizer_variables = state_variables(model)

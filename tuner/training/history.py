@@ -32,6 +32,8 @@ class TrainingHistory:
     resumed_from: int
     #: One for each epoch of the plan, the restored ones included.
     epochs: tuple[EpochResult, ...]
+    #: Whether every epoch saw the images changed as the plan's augmentation asks; False without one.
+    augmented: bool = False
 
 
 def epoch_result(

@@ -47,7 +47,13 @@ def replay_trial(
             fixed_hyperparameters(trial.hyperparameters),
             load_search_data(definition, data_sha256=record.provenance["data_sha256"], places=places),
             # All epochs of the plan, though the last ones are not trained: they shape a schedule of the model's own.
-            Schedule(epochs=definition.search.epochs, seed=trial.seed, batch_size=definition.search.batch_size),
+            Schedule(
+                epochs=definition.search.epochs,
+                seed=trial.seed,
+                batch_size=definition.search.batch_size,
+                labels=definition.data.labels,
+            ),
             on_epoch=on_epoch,
+            on_note=lambda _: None,
         )
     yield from zip(trial.curve, epochs, strict=True)
