@@ -115,7 +115,6 @@ def fit(
             note(str(error))
             if checkpoint is not None:
                 checkpoint.delete()
-            checkpoint = None
         except OtherLabelsError as error:
             if failed is not None:
                 # What it said of the labels that belong to its loss.

@@ -39,6 +39,10 @@ from tuner.training.variables import separate_average
 #: What labels of the wrong kind make a person's code raise.
 _OF_LABELS = (AssertionError, IndexError, TypeError, ValueError)
 
+#: Why a run cannot go on from its checkpoint.
+RECOMPILES = "the space's fit compiles the model anew, which loses the optimizer's state"
+CALLS_AGAIN = "the space's fit calls model.fit more than once"
+
 logger = logging.getLogger("tuner.training")
 
 
@@ -203,7 +207,7 @@ class _OwnFit:
         run = self._run
         if run.resumed_from:
             if self._n_calls > 1:
-                self._begin_anew("the space's fit calls model.fit more than once")
+                self._begin_anew(CALLS_AGAIN)
             self._refuse_other_optimizer()
             if arguments["initial_epoch"] != run.resumed_from:
                 self._begin_anew("the space's fit did not hand initial_epoch on to model.fit")
@@ -260,7 +264,11 @@ class _OwnFit:
         self._check_first(number)
         self._refuse_other_model()
         if self._is_recompiled():
-            run.write_no_checkpoint()
+            run.obstacle = RECOMPILES
+        elif self._n_calls > 1:
+            run.obstacle = CALLS_AGAIN
+        elif number != len(run.epochs) + 1:
+            run.obstacle = "the space's fit numbers its epochs in a way of its own"
         self._is_plain = self._is_plain or self._batches is None
         self.n_reported += 1
         # A loop of its own may count from 1, or begin again with each call of `model.fit`.
@@ -284,7 +292,7 @@ class _OwnFit:
 
     def _refuse_other_optimizer(self) -> None:
         if self._is_recompiled():
-            self._begin_anew("the space's fit compiles the model anew, which loses the optimizer's state")
+            self._begin_anew(RECOMPILES)
 
     def _refuse_other_model(self) -> None:
         trained = self._handed.reporter.model

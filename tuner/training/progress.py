@@ -44,7 +44,7 @@ class BeginAnewError(Exception):
 
     def __init__(self, *, resumed_from: int, reason: str) -> None:
         super().__init__(
-            f"Begun anew at epoch 1 with fresh weights, {resumed_from} epochs after its last worker began: {reason}."
+            f"Begun anew at epoch 1 with fresh weights instead of going on after epoch {resumed_from}: {reason}."
         )
 
 
@@ -66,6 +66,8 @@ class TrainingRun:
         #: Keras' logs of each epoch, `val_` included, for callbacks that a resumed run must tell of them.
         self.logs: list[dict[str, float]] = []
         self.resumed_from = 0
+        #: Why no run could go on from this one's checkpoint; empty when one could.
+        self.obstacle = ""
         #: What `on_epoch` raised, which a person's loop may have caught.
         self.ended_by: BaseException | None = None
         self._on_epoch, self._on_note, self._checkpoint = on_epoch, on_note, checkpoint
@@ -123,26 +125,24 @@ class TrainingRun:
             self._on_epoch(epoch)
 
     def begin_at_first_epoch(self, reason: str) -> None:
-        """Leave the checkpoint, if there is one and nothing of it was restored, and write no more."""
-        if self._resumed or self._checkpoint is None:
-            return
-        self._resumed = True
-        found = self._read_snapshot()
-        if found is not None:
-            self.note(str(BeginAnewError(resumed_from=len(found.epochs), reason=reason)))
-            self._checkpoint.delete()
-        self._checkpoint = None
+        """Leave the checkpoint, if there is one and nothing was looked for in it."""
+        if not self._resumed:
+            self._resumed = True
+            self.obstacle = reason
+            found = self._read_snapshot()
+            if found is not None:
+                self._leave(found, reason)
 
-    def write_no_checkpoint(self) -> None:
-        """Keep the state of no further epoch, as no run could go on from it."""
+    def _leave(self, snapshot: Snapshot, reason: str) -> None:
+        self.note(str(BeginAnewError(resumed_from=len(snapshot.epochs), reason=reason)))
         if self._checkpoint is not None:
-            self._checkpoint.flush()
-        self._checkpoint = None
+            self._checkpoint.delete()
 
     def _read_snapshot(self) -> Snapshot | None:
         snapshot = self._checkpoint.read(self._fingerprint) if self._checkpoint else None
-        if snapshot is not None and not fits(self.model, snapshot):
-            logger.warning("Passed over the checkpoint: it is of the model with other layers frozen or added.")
+        obstacle = snapshot and (snapshot.obstacle or ("" if fits(self.model, snapshot) else "the model has changed"))
+        if snapshot is not None and obstacle:
+            self._leave(snapshot, obstacle)
             return None
         return snapshot
 
@@ -198,21 +198,33 @@ class TrainingRun:
         if self._rates is not None:
             self._rates.observe(result)
         if self._checkpoint is not None:
-            self._checkpoint.write(
-                take_snapshot(
-                    self.model,
-                    fingerprint=self._fingerprint,
-                    epochs=tuple(self.epochs),
-                    logs=tuple(self.logs),
-                    annealing_state={} if self._rates is None else self._rates.state(),
-                    kept=kept,
-                )
-            )
+            self._checkpoint.write(self._take_snapshot(kept))
         try:
             self._on_epoch(result)
         except BaseException as error:
             self.ended_by = error
             raise
+
+    def _take_snapshot(self, kept: tuple[NDArray[np.generic], ...]) -> Snapshot:
+        epochs, logs = tuple(self.epochs), tuple(self.logs)
+        if self.obstacle:
+            return Snapshot(
+                fingerprint=self._fingerprint,
+                epochs=epochs,
+                logs=logs,
+                annealing_state={},
+                model=(),
+                optimizer=(),
+                obstacle=self.obstacle,
+            )
+        return take_snapshot(
+            self.model,
+            fingerprint=self._fingerprint,
+            epochs=epochs,
+            logs=logs,
+            annealing_state={} if self._rates is None else self._rates.state(),
+            kept=kept,
+        )
 
     def _has_settable_rate(self) -> bool:
         rate = getattr(self.model.optimizer, "learning_rate", None)
