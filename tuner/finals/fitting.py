@@ -13,8 +13,9 @@ from tuner.spaces.space import Space
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.devices import translate_device_errors
 from tuner.training.epoch_programs import overrides_fit
-from tuner.training.history import EpochResult
+from tuner.training.history import EpochResult, TrainingHistory
 from tuner.training.own_fit import OtherLabelsError
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.progress import BeginAnewError, OnEpoch, OnNote
@@ -25,8 +26,15 @@ from tuner.training.targets import LabelsChoice
 _log = logging.getLogger(__name__)
 
 
-class BuilderError(TunerError):
-    """The space's `build` raised; the cause is chained."""
+class NoScoreError(TunerError):
+    """A training run with validation images ended without a validation accuracy."""
+
+    def __init__(self, measured: Sequence[str]) -> None:
+        super().__init__(
+            f"No epoch had a validation accuracy, so that the trial has no score: its logs held "
+            f"{', '.join(measured) or 'nothing'}. Compile the model with metrics=['accuracy'], or let your own loop "
+            "report `val_accuracy` to its callbacks' on_epoch_end."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +93,7 @@ def fit(
     Raises:
         BuilderError: `build` raised.
         NanLossError: The loss is no number any more.
+        NoScoreError: There are validation images, and nothing measured the accuracy on them.
     """
     notes: list[str] = []
 
@@ -96,7 +105,8 @@ def fit(
     failed: OtherLabelsError | None = None
     while True:
         seed_everything(schedule.seed)
-        model = _build(space, hyperparameters, data)
+        with translate_device_errors():
+            model = space.build(hyperparameters, data.train.image_format)
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
         try:
@@ -121,16 +131,13 @@ def fit(
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
+            _refuse_no_score(data, history)
             return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
 
 
-def _build(space: Space, hyperparameters: keras_tuner.HyperParameters, data: TrainingData) -> keras.Model:
-    try:
-        return space.build(hyperparameters, data.train.image_format)
-    except (MemoryError, TunerError):
-        raise
-    except Exception as error:
-        raise BuilderError(f"{type(error).__name__} in the builder of {space.name}: {error}") from error
+def _refuse_no_score(data: TrainingData, history: TrainingHistory) -> None:
+    if data.validation is not None and all(epoch.val_accuracy is None for epoch in history.epochs):
+        raise NoScoreError(history.measured)
 
 
 def _plan(

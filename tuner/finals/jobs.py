@@ -23,7 +23,9 @@ from tuner.finals.study_data import (
     load_final_data,
     load_search_data,
 )
-from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.finals.study_space import open_study_space
+from tuner.spaces.registry import fixed_hyperparameters
+from tuner.spaces.space import Space
 from tuner.studies.lifecycle import Study
 from tuner.studies.schema import slots
 from tuner.studies.slots import Lease
@@ -74,7 +76,7 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
     job = context.lease.job
     notes: list[str] = []
     fitted = fit(
-        open_space(definition.space),
+        open_study_space(definition.space, context.study.provenance),
         fixed_hyperparameters(job["hyperparameters"]),
         load_search_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places),
         Schedule(
@@ -106,8 +108,9 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
             definition, data_sha256=context.study.provenance["data_sha256"], places=context.places
         )
 
+    space = open_study_space(definition.space, context.study.provenance)
     fitted = fit(
-        open_space(definition.space),
+        space,
         fixed_hyperparameters(job["hyperparameters"]),
         data,
         Schedule(
@@ -130,7 +133,7 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
         "test_accuracy": tested.accuracy,
         "val_accuracy": epochs[-1].val_accuracy,
         "curve": [asdict(epoch) for epoch in epochs],
-        "bundle": _store_bundle(context, model, data.train, tested.accuracy),
+        "bundle": _store_bundle(context, space, model, data.train, tested.accuracy),
         "predictions": f"{_final_path(context)}.npz",
         "augmented": fitted.augmented,
         "notes": notes,
@@ -192,7 +195,9 @@ def _load_test(context: JobContext) -> LabelledImages:
     return test
 
 
-def _store_bundle(context: JobContext, model: keras.Model, train: LabelledImages, test_accuracy: float) -> str:
+def _store_bundle(
+    context: JobContext, space: Space, model: keras.Model, train: LabelledImages, test_accuracy: float
+) -> str:
     job = context.lease.job
     provenance = dict(context.study.provenance)
     path = f"{_final_path(context)}.bundle"
@@ -214,6 +219,7 @@ def _store_bundle(context: JobContext, model: keras.Model, train: LabelledImages
                 versions=provenance,
             ),
         ),
+        sources=space.sources,
     )
     return path
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import TunerError, did_you_mean
+from tuner.spaces.guarding import guarded
 from tuner.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def open_space(name: str) -> Space:
     from tuner.spaces.keras_settings import initial_settings, with_settings
 
     family = importlib.import_module(f"tuner.spaces.{name}")
-    build = with_settings(family.build, initial_settings())
+    build = with_settings(guarded(name, family.build), initial_settings())
     return Space(name=name, description=SPACES[name], build=build, help=family.PARAMETERS)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
+from tuner.training.accuracy import AccuracyNames
 from tuner.training.annealing import LearningRates, start_annealing
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, fits, restore_model, take_snapshot
 from tuner.training.fit_call import FitCall
@@ -78,6 +79,7 @@ class TrainingRun:
         if plan.annealing is not None and not self._has_settable_rate():
             self.leave_annealing_out("the model's optimizer has a learning-rate schedule of its own")
         self._rates = self._start_rates()
+        self._accuracy_names = AccuracyNames(model, len(data.train.class_names))
         self._resumed = False
         self._snapshot: Snapshot | None = None
 
@@ -192,7 +194,13 @@ class TrainingRun:
         """
         refuse_nan_loss(epoch, logs)
         rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
-        result = epoch_result(logs, epoch=epoch, learning_rate=rate, duration_s=duration_s)
+        result = epoch_result(
+            logs,
+            epoch=epoch,
+            learning_rate=rate,
+            duration_s=duration_s,
+            accuracy_names=self._accuracy_names.read(self.plan.settled_labels),
+        )
         self.epochs.append(result)
         self.logs.append({name: float(value) for name, value in logs.items()})
         if self._rates is not None:

@@ -93,7 +93,12 @@ def train(
         else:
             logger.info("Training with whole-epoch programs on %s.", keras.backend.backend())
             train_whole_epochs(run, FitCall(batch_size=plan.batch_size, epochs=plan.epochs))
-    return TrainingHistory(resumed_from=run.resumed_from, epochs=tuple(run.epochs), augmented=augmented)
+    return TrainingHistory(
+        resumed_from=run.resumed_from,
+        epochs=tuple(run.epochs),
+        augmented=augmented,
+        measured=tuple(run.logs[-1] if run.logs else ()),
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import optuna
 from tuner.finals.fitting import Schedule, fit, scored_outcome
 from tuner.finals.jobs import JobContext
 from tuner.finals.study_data import load_search_data
-from tuner.spaces.registry import open_space
+from tuner.finals.study_space import open_study_space
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import open_trial
@@ -48,7 +48,7 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
     try:
         with limit:
             fit(
-                open_space(definition.space),
+                open_study_space(definition.space, context.study.provenance),
                 progress.hyperparameters,
                 data,
                 Schedule(
