@@ -1,5 +1,6 @@
 """Whether a model takes a dataset's images and answers with one number for each class, and all its weights made."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,9 @@ def create_weights(model: keras.Model, images: ImageFormat) -> None:
             model.build((None, *images.shape))
         else:
             model(keras.ops.zeros((1, *images.shape)))
-        if any(not layer.built for layer in _all_layers(model)):
+        # As training calls it: without the argument if the model does not take it.
+        is_told = "training" in inspect.signature(model.call).parameters
+        if is_told and any(not layer.built for layer in _all_layers(model)):
             model(keras.KerasTensor((2, *images.shape)), training=True)
     except Exception as error:
         if is_of_device(error):

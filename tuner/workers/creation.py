@@ -46,12 +46,12 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
     load_backend()
     from tuner.workers.beginnings import first_trials
     from tuner.workers.bridge import declared_parameters
-    from tuner.workers.grid_check import refuse_wrong_grid
+    from tuner.workers.grid import check_grid
     from tuner.workers.space_check import check_space
 
     space = open_space(definition.space)
     declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
-    refuse_wrong_grid(definition.search, declared)
+    check_grid(definition.search, declared)
     beginnings = first_trials(storage, definition.search, declared, fixed=definition.fixed)
     for warning in check_space(space, images, declared, definition):
         _log.warning("%s", warning)

@@ -9,7 +9,7 @@ from tuner.studies.sections import SearchSection
 from tuner.workers.bridge import DeclaredParameter
 
 
-def refuse_wrong_grid(search: SearchSection, declared: Sequence[DeclaredParameter]) -> None:
+def check_grid(search: SearchSection, declared: Sequence[DeclaredParameter]) -> None:
     """Check that a grid search has values for all that is continuous, and none that a trial would refuse.
 
     Raises:
