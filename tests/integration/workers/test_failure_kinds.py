@@ -38,6 +38,7 @@ def run(fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surr
         ("memory_error", "out_of_memory", "no room for this net"),
         ("backend_out_of_memory", "out_of_memory", "memory"),
         ("nan_loss", "nan_loss", "The loss became nan in epoch 1"),
+        ("no_accuracy", "no_score", "its logs held loss, sparse_top_k_categorical_accuracy, val_loss"),
         ("exception_in_build", "builder_error", "no such layer"),
         ("exception_in_epoch_3", "training_error", "broken in epoch 3"),
     ],
