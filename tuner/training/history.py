@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +66,17 @@ def epoch_result(
 
 def _first(logs: Mapping[str, float], names: Sequence[str]) -> float | None:
     return next((float(logs[name]) for name in names if name in logs), None)
+
+
+def returned_logs(returned: Any) -> list[dict[str, float]]:
+    """Return each epoch's logs out of what a HyperModel's own `fit` returned, as KerasTuner takes it.
+
+    A `History` has one entry an epoch, a dictionary of metrics is one epoch; anything else, a bare number among it, is
+    none: nobody knows whether a number is to be large or small.
+    """
+    metrics = getattr(returned, "history", returned)
+    if not isinstance(metrics, Mapping):
+        return []
+    values = {str(name): list(value) if isinstance(value, list | tuple) else [value] for name, value in metrics.items()}
+    n_epochs = min(map(len, values.values()), default=0)
+    return [{name: float(value[epoch]) for name, value in values.items()} for epoch in range(n_epochs)]

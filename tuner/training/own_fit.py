@@ -30,6 +30,7 @@ from tuner.training.fit_call import (
     same_pair,
     why_not_handed_on,
 )
+from tuner.training.history import returned_logs
 from tuner.training.keras_loop import EpochBatches, EpochReporter, to_pictures, to_targets, validation_arrays
 from tuner.training.progress import BeginAnewError, TrainingRun
 from tuner.training.reuse import why_no_programs
@@ -77,14 +78,14 @@ def train_with_own_fit(
         run.resume()
     own = _OwnFit(run)
     try:
-        own.call(hypermodel_fit, hyperparameters)
+        returned = own.call(hypermodel_fit, hyperparameters)
     except Exception as error:
         is_of_labels = isinstance(error, _OF_LABELS) or type(error).__name__ == "InvalidArgumentError"
         may_be = (labels_are_free or run.plan.hands_over_other_labels) and not own.n_reported
         if is_of_labels and may_be and not isinstance(error, TunerError):
             raise OtherLabelsError from error
         raise
-    return own.conclude()
+    return own.conclude(returned)
 
 
 def takes_initial_epoch(hypermodel_fit: Callable[..., Any]) -> bool:
@@ -126,32 +127,32 @@ class _OwnFit:
             initial_epoch=run.resumed_from,
         )
 
-    def call(self, hypermodel_fit: Callable[..., Any], hyperparameters: Any) -> None:
-        """Call `fit(hp, model, x, y, validation_data, epochs, callbacks)` as KerasTuner does."""
+    def call(self, hypermodel_fit: Callable[..., Any], hyperparameters: Any) -> Any:
+        """Call `fit(hp, model, x, y, validation_data, epochs, callbacks)` as KerasTuner does; return what it does."""
         handed, run = self._handed, self._run
         options: dict[str, Any] = {"validation_data": handed.validation_data, "callbacks": [handed.reporter]}
         if handed.initial_epoch:
             options["initial_epoch"] = handed.initial_epoch
 
-        def call(**more: Any) -> None:
-            hypermodel_fit(hyperparameters, self._model, handed.x, handed.y, **options, **more)
+        def call(**more: Any) -> Any:
+            return hypermodel_fit(hyperparameters, self._model, handed.x, handed.y, **options, **more)
 
         # `verbose` is the person's to pass; Keras' progress bars would break the worker's own lines.
         keras.config.disable_interactive_logging()
         try:
             with replaced_fit(self._model, self._train_as_called):
                 try:
-                    call(epochs=run.plan.epochs)
+                    return call(epochs=run.plan.epochs)
                 except TypeError as error:
                     # `model.fit(*args, epochs=hp.Int(...), **kwargs)`: KerasTuner's users leave `epochs` out of
                     # `search`.
                     if self.n_reported or "multiple values for keyword argument 'epochs'" not in str(error):
                         raise
-                    call()
+                    return call()
         finally:
             keras.config.enable_interactive_logging()
 
-    def conclude(self) -> bool:
+    def conclude(self, returned: Any) -> bool:
         """Check what was trained; return whether all of it was augmented."""
         run = self._run
         if run.ended_by is not None:
@@ -160,10 +161,7 @@ class _OwnFit:
         if not self._n_calls:
             logger.info("Trained with the HyperModel's own fit, which does not call model.fit.")
         if not run.epochs:
-            raise NoEpochReportedError(
-                "The HyperModel's fit reported no epoch. Expected it to pass its callbacks on: "
-                "model.fit(..., **kwargs)."
-            )
+            self._take_returned(returned)
         if run.plan.annealing is not None and self.n_reported and not self._asked_for_rates:
             run.leave_annealing_out("the space's fit has a loop of its own that calls no on_epoch_begin")
         separate_average(self._model)
@@ -172,6 +170,20 @@ class _OwnFit:
         if self._is_plain:
             run.note("Trained without augmentation: the space's fit trains on data of its own or in a loop of its own.")
         return not self._is_plain
+
+    def _take_returned(self, returned: Any) -> None:
+        """Count the epochs that `fit` returned and did not report, as KerasTuner does."""
+        run, logs = self._run, returned_logs(returned)
+        if not logs:
+            raise NoEpochReportedError(
+                f"The HyperModel's fit reported no epoch, and returned {_describe(returned)}. Expected it to pass its "
+                "callbacks on, as model.fit(..., **kwargs) does, or to return a History or {'val_accuracy': ...}."
+            )
+        run.note("The space's fit reported its epochs only when it had ended: the trial could not be pruned before.")
+        run.obstacle = "the space's fit reports its epochs when it has ended"
+        self._is_plain = True
+        for epoch, of_epoch in enumerate(logs, start=1):
+            run.finish_epoch(epoch, of_epoch, 0.0)
 
     def _train_as_called(self, arguments: dict[str, Any]) -> keras.callbacks.History:
         run, handed = self._run, self._handed
@@ -309,3 +321,9 @@ class _OwnFit:
         run = self._run
         run.ended_by = BeginAnewError(resumed_from=run.resumed_from, reason=reason)
         raise run.ended_by
+
+
+def _describe(returned: Any) -> str:
+    if isinstance(returned, int | float):
+        return f"the number {returned:g}, of which nobody knows whether it is to be large or small"
+    return "nothing" if returned is None else f"a {type(returned).__name__}"

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
-from tuner.finals.fitting import Fitted, Schedule, fit
+from tuner.finals.fitting import Fitted, NoScoreError, Schedule, fit
 from tuner.spaces.space import Space
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
@@ -233,6 +233,82 @@ def test_a_loop_that_catches_what_callbacks_raise_is_ended_all_the_same(digits: 
 def test_epochs_are_counted_as_they_come(digits: TrainingData) -> None:
     for own_fit in (in_two_calls, epoch_by_epoch, counting_from_one):
         assert run(own_fit, digits).reported == [1, 2, 3, 4]
+
+
+def returning_history(_hp: Any, model: Any, x: Any, y: Any, *, validation_data: Any, epochs: int, **_kw: Any) -> Any:
+    return model.fit(x, y, validation_data=validation_data, epochs=epochs, verbose=0)
+
+
+def returning_metrics(_hp: Any, model: Any, x: Any, y: Any, *, validation_data: Any, **_kw: Any) -> Any:
+    model.train_on_batch(x, y)
+    measured = model.evaluate(*validation_data, verbose=0, return_dict=True)
+    return {f"val_{name}": value for name, value in measured.items()}
+
+
+def returning_error(_hp: Any, model: Any, x: Any, y: Any, **_kw: Any) -> float:
+    model.train_on_batch(x, y)
+    return 0.07
+
+
+@pytest.mark.parametrize(("own_fit", "n_epochs"), [(returning_history, EPOCHS), (returning_metrics, 1)])
+def test_what_a_fit_returns_counts_where_it_reports_nothing(
+    own_fit: Callable[..., Any], n_epochs: int, digits: TrainingData
+) -> None:
+    result = run(own_fit, digits)
+
+    measured = result.fitted.model.evaluate(
+        digits.validation.images / np.float32(255), digits.validation.labels, verbose=0, return_dict=True
+    )
+    assert result.reported == list(range(1, n_epochs + 1))
+    assert result.fitted.epochs[-1].val_accuracy == pytest.approx(measured["accuracy"], abs=1e-6)
+    assert "could not be pruned" in " ".join(result.notes)
+
+
+def test_a_number_that_a_fit_returns_is_no_score(digits: TrainingData) -> None:
+    with pytest.raises(NoEpochReportedError, match=r"the number 0.07, of which nobody knows .*'val_accuracy'"):
+        run(returning_error, digits)
+
+
+def build_named(_hp: Any, _images: Any) -> Any:
+    model = build(_hp, _images)
+    model.compile("adam", "sparse_categorical_crossentropy", [keras.metrics.SparseCategoricalAccuracy(name="mine")])
+    return model
+
+
+def compiling_with_another_name(_hp: Any, model: Any, *arguments: Any, **kwargs: Any) -> Any:
+    metrics = [keras.metrics.SparseTopKCategoricalAccuracy(3), keras.metrics.SparseCategoricalAccuracy(name="right")]
+    model.compile("adam", "sparse_categorical_crossentropy", metrics)
+    return model.fit(*arguments, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("build_model", "own_fit"),
+    [
+        (build_named, None),
+        (build, compiling_with_another_name),
+        (build_named, lambda _hp, model, *args, **kwargs: model.fit(*args, **kwargs)),
+    ],
+)
+def test_accuracy_counts_whatever_it_is_called(
+    build_model: Callable[..., Any], own_fit: Callable[..., Any] | None, digits: TrainingData
+) -> None:
+    result = run(own_fit, digits, build=build_model)
+
+    metric = keras.metrics.SparseCategoricalAccuracy()
+    answers = result.fitted.model.predict(digits.validation.images / np.float32(255), verbose=0)
+    metric.update_state(digits.validation.labels, answers)
+    assert result.fitted.epochs[-1].val_accuracy == pytest.approx(float(metric.result()), abs=1e-6)
+    assert all(epoch.accuracy is not None for epoch in result.fitted.epochs)
+
+
+def test_a_run_that_measures_no_accuracy_has_no_score(digits: TrainingData) -> None:
+    def build_without(_hp: Any, _images: Any) -> Any:
+        model = build(_hp, _images)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(NoScoreError, match=r"its logs held loss, val_loss\. Compile the model with metrics="):
+        run(None, digits, build=build_without)
 
 
 def test_a_fit_that_trains_another_model_is_told_so(digits: TrainingData) -> None:

@@ -99,16 +99,16 @@ def test_a_model_that_keras_has_not_built_is_described() -> None:
 def test_accuracy_is_found_by_what_it_measures(metrics: list[object], expected: str) -> None:
     model = odd.measuring(metrics)
 
-    assert accuracy_names(model, 10)[0] == expected
-    assert not lacks_accuracy(model, 10)
+    assert accuracy_names(model, 10, "indices")[0] == expected
+    assert not lacks_accuracy(model, 10, "indices")
 
 
 def test_accuracy_is_found_among_one_hot_metrics_and_weighted_ones() -> None:
     one_hot = [keras.metrics.AUC(), keras.metrics.F1Score(), keras.metrics.CategoricalAccuracy(name="top1")]
     weighted = odd.measuring([keras.metrics.AUC()], loss="categorical_crossentropy", weighted_metrics=["accuracy"])
 
-    assert accuracy_names(odd.measuring(one_hot, loss="categorical_crossentropy"), 10)[0] == "top1"
-    assert accuracy_names(weighted, 10)[0] == "accuracy"
+    assert accuracy_names(odd.measuring(one_hot, loss="categorical_crossentropy"), 10, "one-hot")[0] == "top1"
+    assert accuracy_names(weighted, 10, "one-hot")[0] == "accuracy"
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_accuracy_is_found_among_one_hot_metrics_and_weighted_ones() -> None:
 def test_what_counts_otherwise_is_no_accuracy_whatever_its_name(metrics: list[object], n_classes: int) -> None:
     model = odd.measuring(metrics, loss="categorical_crossentropy", units=n_classes)
 
-    assert lacks_accuracy(model, n_classes)
-    assert not {"accuracy", "acc"} & set(accuracy_names(model, n_classes)) & {str(m.name) for m in metrics}
+    assert lacks_accuracy(model, n_classes, "one-hot")
+    assert not {"accuracy", "acc"} & set(accuracy_names(model, n_classes, "one-hot")) & {str(m.name) for m in metrics}
 
 
 def test_a_metric_of_a_models_own_step_is_found_too() -> None:
@@ -128,14 +128,14 @@ def test_a_metric_of_a_models_own_step_is_found_too() -> None:
     model = odd.OwnStep(inputs, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(inputs)))
     model.compile("sgd", "sparse_categorical_crossentropy")
 
-    assert accuracy_names(model, 10)[0] == "right"
-    assert not lacks_accuracy(model, 10)
+    assert accuracy_names(model, 10, "indices")[0] == "right"
+    assert not lacks_accuracy(model, 10, "indices")
 
 
 def test_to_look_at_metrics_leaves_them_empty() -> None:
     model = odd.measuring(["accuracy"])
 
-    accuracy_names(model, 10)
+    accuracy_names(model, 10, "indices")
 
     assert model.evaluate(np.zeros((2, 8, 8, 1)), np.zeros(2), verbose=0, return_dict=True)["accuracy"] in {0.0, 1.0}
 
