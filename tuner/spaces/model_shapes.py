@@ -54,7 +54,8 @@ def refuse_wrong_shapes(model: keras.Model, images: ImageFormat) -> None:
     _refuse_wrong_inputs(inputs, images)
     try:
         if inputs:
-            answer = model.compute_output_spec(keras.KerasTensor((2, *images.shape)))
+            # Of any number, which Keras answers without looking at a layer.
+            answer = model.compute_output_spec(keras.KerasTensor((None, *images.shape)))
         else:
             answer = model(keras.ops.zeros((2, *images.shape)))
     except Exception as error:
