@@ -1,26 +1,23 @@
 """Creating a study: everything that could be wrong is found out before the first trial."""
 
 import hashlib
+import logging
 import platform
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import split_stratified
+from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.spaces.registry import open_space, refuse_unknown_space
+from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
 from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
-from tuner.studies.sections import SearchSection
 from tuner.studies.storage import Storage
 from tuner.training.backend import load_backend
 
-if TYPE_CHECKING:
-    from tuner.workers.bridge import DeclaredParameter
+_log = logging.getLogger(__name__)
 
 #: Packages whose versions shape a result.
 _RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
@@ -44,22 +41,40 @@ def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Pat
         definition.dataset, data_dir=data_dir, resize=definition.data.resize, pixels=definition.data.pixels
     ).read_training_part()
     images = part.images
-    split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
+    split = split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
+    n_wanted = definition.search.train_images
+    if n_wanted is not None and n_wanted < len(split.train):
+        take_stratified(split.train, n_images=n_wanted, seed=definition.seed)
     # Only now: it takes seconds, for which nobody wants to wait before he reads of a slip of the pen.
     load_backend()
     from tuner.workers.beginnings import first_trials
     from tuner.workers.bridge import declared_parameters
+    from tuner.workers.grid import check_grid
+    from tuner.workers.space_check import check_space
 
-    declared = declared_parameters(open_space(definition.space), images.image_format, fixed=definition.fixed)
-    _check_grid(definition.search, declared)
+    space = open_space(definition.space)
+    declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
+    check_grid(definition.search, declared)
+    beginnings = first_trials(storage, definition.search, declared, fixed=definition.fixed)
+    for warning in check_space(space, images, declared, definition):
+        _log.warning("%s", warning)
     return insert_study(
         storage,
         definition,
         class_names=images.class_names,
-        provenance={**recorded_versions(), "data_sha256": images.content_hash()},
+        provenance={
+            **recorded_versions(),
+            "data_sha256": images.content_hash(),
+            **recorded_source(space),
+        },
         pixels=part.pixels_to_json(),
-        first_trials=first_trials(storage, definition.search, declared),
+        first_trials=beginnings,
     )
+
+
+def recorded_source(space: Space) -> dict[str, str]:
+    """Return the hash of a builder of one's own, as a study records it; nothing for families of this package."""
+    return {} if space.source_sha256 is None else {"space_sha256": space.source_sha256}
 
 
 def recorded_versions() -> dict[str, str]:
@@ -80,30 +95,6 @@ def _code_hash() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def _check_grid(search: SearchSection, declared: Sequence["DeclaredParameter"]) -> None:
-    if search.sampler != "grid":
-        return
-    known = {name for parameter in declared for name in (parameter.name, parameter.optuna_name)}
-    unknown = sorted(set(search.grid) - known)
-    if unknown:
-        raise GridValuesError(
-            f"search.grid has values for {', '.join(unknown)}, which the space does not ask for. "
-            f"It asks for: {', '.join(sorted({parameter.name for parameter in declared}))}."
-        )
-    missing = sorted(
-        {
-            parameter.name
-            for parameter in declared
-            if parameter.optuna_values is None and not {parameter.name, parameter.optuna_name} & set(search.grid)
-        }
-    )
-    if missing:
-        raise GridValuesError(
-            f"The sampler grid needs values for the continuous hyperparameters {', '.join(missing)}. "
-            f"Give them, as in `--set search.grid.{missing[0]}=[…]`, or fix them: `--set fixed.{missing[0]}=…`."
-        )
 
 
 def create_or_continue(storage: Storage, definition: StudyDefinition, *, data_dir: Path) -> Study:
