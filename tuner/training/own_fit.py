@@ -81,7 +81,7 @@ def train_with_own_fit(
         returned = own.call(hypermodel_fit, hyperparameters)
     except Exception as error:
         is_of_labels = isinstance(error, _OF_LABELS) or type(error).__name__ == "InvalidArgumentError"
-        may_be = (labels_are_free or run.plan.hands_over_other_labels) and not own.n_reported
+        may_be = (labels_are_free or run.plan.hands_over_other_labels) and not run.epochs
         if is_of_labels and may_be and not isinstance(error, TunerError):
             raise OtherLabelsError from error
         raise
@@ -100,7 +100,7 @@ class _OwnFit:
     def __init__(self, run: TrainingRun) -> None:
         self._run, self._model, self._keras_fit = run, run.model, run.model.fit
         #: Epochs that the loop has reported, in this process.
-        self.n_reported = 0
+        self._n_reported = 0
         self._n_calls = 0
         self._batches: EpochBatches | None = None
         self._is_plain = False
@@ -146,7 +146,7 @@ class _OwnFit:
                 except TypeError as error:
                     # `model.fit(*args, epochs=hp.Int(...), **kwargs)`: KerasTuner's users leave `epochs` out of
                     # `search`.
-                    if self.n_reported or "multiple values for keyword argument 'epochs'" not in str(error):
+                    if self._n_reported or "multiple values for keyword argument 'epochs'" not in str(error):
                         raise
                     return call()
         finally:
@@ -162,7 +162,7 @@ class _OwnFit:
             logger.info("Trained with the HyperModel's own fit, which does not call model.fit.")
         if not run.epochs:
             self._take_returned(returned)
-        if run.plan.annealing is not None and self.n_reported and not self._asked_for_rates:
+        if run.plan.annealing is not None and self._n_reported and not self._asked_for_rates:
             run.leave_annealing_out("the space's fit has a loop of its own that calls no on_epoch_begin")
         separate_average(self._model)
         if run.plan.augmentation is None:
@@ -191,7 +191,7 @@ class _OwnFit:
         if run.plan.hands_over_other_labels and arguments["y"] is handed.y:
             raise ValueError("the loss does not take the labels that the fit hands on")
         self._mind_own_rates(arguments)
-        if self._n_calls > 1 or self.n_reported:
+        if self._n_calls > 1 or self._n_reported:
             reason = "it calls model.fit again"
         else:
             reason = why_not_handed_on(arguments, handed) or why_no_programs(self._model, run.data)
@@ -205,7 +205,7 @@ class _OwnFit:
         self._asked_for_rates = True
         run.follow(call)
         history = train_whole_epochs(run, call)
-        self.n_reported += len(run.epochs) - run.resumed_from
+        self._n_reported += len(run.epochs) - run.resumed_from
         return history
 
     def _mind_own_rates(self, arguments: Mapping[str, Any]) -> None:
@@ -282,7 +282,7 @@ class _OwnFit:
         elif number != len(run.epochs) + 1:
             run.obstacle = "the space's fit numbers its epochs in a way of its own"
         self._is_plain = self._is_plain or self._batches is None
-        self.n_reported += 1
+        self._n_reported += 1
         # A loop of its own may count from 1, or begin again with each call of `model.fit`.
         run.finish_epoch(len(run.epochs) + 1, logs, duration_s)
 
@@ -291,7 +291,7 @@ class _OwnFit:
         run = self._run
         if run.ended_by is not None:
             raise run.ended_by
-        if self.n_reported:
+        if self._n_reported:
             return
         run.begin_at_first_epoch("the space's fit takes no initial_epoch")
         if run.resumed_from:

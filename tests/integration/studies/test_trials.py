@@ -3,7 +3,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
-from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
+from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot, renew_lease
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans, open_trial
 
@@ -117,3 +117,17 @@ def test_trials_that_run_without_a_slot_are_ended_and_others_are_not(
     assert states[foreign] == states[second] == TrialState.FAIL
     assert states[bound._trial_id] == states[unbound] == TrialState.RUNNING
     assert end_orphans(storage) == 0
+
+
+def test_a_trial_that_begins_anew_keeps_no_score_of_the_weights_that_are_gone(
+    storage: Storage, study: Study, lease: Lease
+) -> None:
+    trial, scores = open_trial(storage, study, lease)
+
+    for measured in ({1: 0.5, 2: 0.6, 3: 0.7}, {1: 0.5, 2: 0.4}):
+        fresh = scores.unstored(measured)
+        renew_lease(storage, lease, epoch=3, trial_id=scores.trial_id, scores=fresh, begun_anew=scores.replaces(fresh))
+        scores.remember(fresh)
+
+    assert storage.optuna.get_trial(trial._trial_id).intermediate_values == {1: 0.5, 2: 0.4}
+    assert scores.unstored({1: 0.5, 2: 0.4, 3: 0.7}) == {3: 0.7}

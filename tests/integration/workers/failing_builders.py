@@ -99,10 +99,5 @@ def endless_second_epoch(_hp: Any) -> keras.Model:
     return _doing(2, lambda: time.sleep(3600))
 
 
-def slow_epochs(_hp: Any) -> keras.Model:
-    """Take at least 1.2 seconds for each."""
-    return _doing(1, lambda: time.sleep(0.6))
-
-
 def endless_epoch(_hp: Any) -> keras.Model:
     return _doing(1, lambda: time.sleep(3600))

@@ -96,20 +96,16 @@ def test_an_endless_epoch_ends_with_its_process_and_the_trial_fails(run: Callabl
     assert row.outcome["failure"]["kind"] == "timeout"
 
 
-@pytest.mark.parametrize("builder", ["endless_second_epoch", "slow_epochs"])
-def test_the_time_limit_ends_a_trial_with_the_epochs_that_it_has_and_says_so(
-    run: Callable[..., Any], storage: Storage, builder: str
-) -> None:
-    study, statuses = run(builder, "search.epochs=40", "search.trial_timeout_s=3.0")
+def test_an_endless_epoch_after_others_ends_its_trial_with_those(run: Callable[..., Any], storage: Storage) -> None:
+    # Time enough for the first one on a busy machine.
+    study, statuses = run("endless_second_epoch", "search.trial_timeout_s=10.0")
 
     (row,) = read_slots(storage, study.id)
     (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
-    epochs = [epoch["epoch"] for epoch in row.outcome["curve"]]
-    assert statuses[-1] == 0
-    assert epochs == list(range(1, len(epochs) + 1))
-    assert 1 <= len(epochs) < 40
+    assert statuses == [75, 0]
+    assert [epoch["epoch"] for epoch in row.outcome["curve"]] == [1]
     assert (row.outcome["state"], row.outcome["ended"]) == ("complete", "timeout")
-    assert row.outcome["notes"] == [f"Ended after epoch {len(epochs)} by search.trial_timeout_s = 3 seconds."]
+    assert row.outcome["notes"] == ["Ended after epoch 1 by search.trial_timeout_s = 10 seconds."]
     assert trial.state == TrialState.COMPLETE
     assert trial.value == row.outcome["score"] > 0
 
