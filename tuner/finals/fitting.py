@@ -61,6 +61,8 @@ def fit(
         raise
     except Exception as error:
         raise BuilderError(f"{type(error).__name__} in the builder of {space.name}: {error}") from error
+    if checkpoint is not None:
+        checkpoint.narrow(hyperparameters.values)
     history = train(
         model,
         data,
