@@ -27,3 +27,8 @@ def default_study_name(*, dataset: str, space: str) -> str:
     space_word = space.rpartition(":")[2]
     name = _NOT_IN_NAME.sub("-", f"{dataset_word}-{space_word}").strip("-._")
     return name[:MAX_NAME_LENGTH] or "study"
+
+
+def study_folder(name: str, uid: str) -> str:
+    """Return where a new study's files are in the artifact store: under its name, for people, and its identity."""
+    return f"{name}-{uid[:8]}"

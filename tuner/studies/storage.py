@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
-from tuner.studies.outages import Contact, give_up_on_silence
+from tuner.studies.outages import Contact, DatabaseUnusableError, give_up_on_silence
 from tuner.studies.outlasting import OutlastingStorage
 from tuner.studies.schema import SCHEMA_REVISION
 from tuner.studies.single_creation import SingleCreationStorage
@@ -86,12 +86,28 @@ class Storage:
         self.engine = rdb.engine
         #: The same engine for transactions that only read: on SQLite they wait for no writer, and no writer for them.
         self.reader = rdb.engine.execution_options(**{_ONLY_READS: True})
+        self._rdb = rdb
         #: Optuna's storage, with its cache of finished trials.
-        self.optuna: optuna.storages.BaseStorage = OutlastingStorage(optuna.storages.get_storage(rdb), contact)
+        self.optuna = OutlastingStorage(optuna.storages.get_storage(rdb), contact)
+        #: Identities of the studies that this process has met.
+        self._met: set[str] = set()
 
     def close(self) -> None:
         self.optuna.remove_session()
         self.engine.dispose()
+
+    def meet(self, uid: str) -> None:
+        """Take note of a study; at a new one the cache of Optuna's storage is emptied.
+
+        SQLite gives the ids of a deleted study and its trials to the next ones; the cache would take them for the same.
+        """
+        if uid not in self._met:
+            self._met.add(uid)
+            self.forget()
+
+    def forget(self) -> None:
+        """Empty the cache of Optuna's storage."""
+        self.optuna.inner = optuna.storages.get_storage(self._rdb)
 
     def hang_up(self) -> None:
         """Close the connections to a server that nobody uses just now; the next call opens one.
@@ -173,6 +189,8 @@ def _connect(
         )
     except DBAPIError as error:
         raise StorageUnreachableError(url, _reason(error)) from error
+    except DatabaseUnusableError as error:
+        raise StorageUnreachableError(url, error.reason) from error
     except OSError as error:
         raise StorageUnreachableError(url, f"{error.strerror or error}.") from error
     return Storage(rdb, contact)

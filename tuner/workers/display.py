@@ -12,8 +12,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.studies.fleet import FinishedSlot, StudyProgress, WorkerRecord, read_finished, read_progress, read_workers
-from tuner.studies.lifecycle import find_studies
+from tuner.studies.fleet import (
+    FinishedSlot,
+    StudyProgress,
+    WorkerRecord,
+    read_all_progress,
+    read_finished,
+    read_progress,
+    read_workers,
+)
+from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
 from tuner.studies.storage import Storage
 
 #: Seconds between two looks at the database.
@@ -45,11 +53,14 @@ class Display:
             self._print_finished()
 
     def _print_finished(self) -> None:
-        for study in find_studies(self._storage, self._names):
+        for study in find_present(self._storage, self._names):
             fresh = [slot for slot in read_finished(self._storage, study) if slot.id not in self._seen]
             if not fresh:
                 continue
-            progress = read_progress(self._storage, study)
+            try:
+                progress = read_progress(self._storage, study)
+            except StudyNotFoundError:
+                continue
             for slot in fresh:
                 self._seen.add(slot.id)
                 sys.stderr.write(f"{study.name}: {_describe(slot)} · {_summarise(progress)}\n")
@@ -70,7 +81,7 @@ class Display:
 
 def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
     """Draw studies with their progress, and the workers with what each does."""
-    progress = [read_progress(storage, study) for study in find_studies(storage, names)]
+    progress = [progress for _, progress in read_all_progress(storage, names)]
     workers = read_workers(storage)
     if not progress and not workers:
         return Text("No studies and no workers. Begin with `tuner study create --space cnn`.")

@@ -12,7 +12,7 @@ from tuner.studies.schema import slots, studies
 from tuner.studies.showcase import shown_paths
 from tuner.studies.storage import Storage
 
-_CHECKPOINT = re.compile(r"(?P<study>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
+_CHECKPOINT = re.compile(r"(?P<folder>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
 
 
 def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
@@ -23,17 +23,17 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
     paths = artifacts.list("")
     with storage.reader.connect() as connection:
         rows = connection.execute(
-            sa.select(studies.c.name, slots.c.id, slots.c.state, slots.c.outcome).join_from(slots, studies)
+            sa.select(studies.c.folder, slots.c.id, slots.c.state, slots.c.outcome).join_from(slots, studies)
         ).all()
-    unfinished = {(row.name, row.id) for row in rows if row.state in {"waiting", "leased"}}
+    unfinished = {(row.folder, row.id) for row in rows if row.state in {"waiting", "leased"}}
     kept = {row.outcome[key] for row in rows if row.outcome for key in ("bundle", "predictions") if key in row.outcome}
     kept |= {path for study in find_studies(storage, []) for path in shown_paths(storage, study)}
     # A final's files are written before its slot names them.
-    in_training = {row.name for row in rows if row.state == "leased"}
+    in_training = {row.folder for row in rows if row.state == "leased"}
     for path in paths:
         checkpoint = _CHECKPOINT.match(path)
         if checkpoint:
-            is_needed = (checkpoint["study"], int(checkpoint["slot"])) in unfinished
+            is_needed = (checkpoint["folder"], int(checkpoint["slot"])) in unfinished
         else:
             is_needed = path in kept or path.split("/", maxsplit=1)[0] in in_training
         if not is_needed:

@@ -13,7 +13,7 @@ from tuner.studies.trials import open_trial
 from tuner.training.history import EpochResult
 from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.failures import describe_failure
-from tuner.workers.interruptions import INTERRUPTIONS
+from tuner.workers.interruptions import is_interruption
 from tuner.workers.reporter import PrunedError, Reporter
 from tuner.workers.timeout import TimeLimit
 
@@ -48,7 +48,7 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
     limit = TimeLimit(definition.search.trial_timeout_s, end_as_failed)
     schedule = Schedule(
         epochs=definition.search.epochs,
-        seed=trial_seed(definition.seed, trial.number),
+        seed=trial_seed(definition.seed, context.lease.position),
         batch_size=definition.search.batch_size,
     )
     try:
@@ -58,9 +58,10 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
         hyperparameters.refuse_unknown_fixed()
     except PrunedError:
         return scored_outcome("pruned", epochs, hyperparameters.values)
-    except INTERRUPTIONS:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a person's builder raises belongs to its trial
+    except Exception as error:
+        # Whatever else a person's builder raises belongs to its trial.
+        if is_interruption(error):
+            raise
         _log.warning("trial %d failed: %s", trial.number, error)
         outcome = fail(error)
         if outcome["failure"]["kind"] == "out_of_memory":

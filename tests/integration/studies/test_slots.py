@@ -136,7 +136,7 @@ def test_an_ended_slot_cannot_end_again(storage: Storage) -> None:
 def test_a_stopped_study_gives_out_nothing_and_refuses_renewals(storage: Storage, study: Study) -> None:
     lease = claim(storage)
 
-    stop_study(storage, study.id)
+    stop_study(storage, study)
 
     with pytest.raises(StudyStoppedError):
         renew_lease(storage, lease, epoch=1)
