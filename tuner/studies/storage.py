@@ -11,7 +11,7 @@ from typing import Any, Self
 import optuna
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
@@ -311,6 +311,7 @@ def _write_exclusively(engine: sa.Engine) -> None:
         only_reads = connection.get_execution_options().get(_ONLY_READS, False)
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
+    _follow_file(engine)
     # The connections that Optuna opened before these listeners were there.
     engine.dispose()
 
@@ -327,8 +328,33 @@ def _refuse_writes(engine: sa.Engine) -> None:
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
+    _follow_file(engine)
     # As above.
     engine.dispose()
+
+
+def _follow_file(engine: sa.Engine) -> None:
+    """Open SQLite's file anew when it was removed or replaced: an open connection would go on with what nobody sees."""
+    file = engine.url.database
+    if not file or file == ":memory:":
+        return
+
+    @sa.event.listens_for(engine, "connect")
+    def _remember(_connection: Any, record: Any) -> None:
+        record.info["file"] = _file_identity(file)
+
+    @sa.event.listens_for(engine, "checkout")
+    def _compare(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info.get("file") != _file_identity(file):
+            raise DisconnectionError
+
+
+def _file_identity(file: str) -> tuple[int, int] | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _reason(error: DBAPIError) -> str:
