@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.naming import study_folder
-from tuner.studies.optuna_tables import delete_from_optuna, lock_in_optuna
+from tuner.studies.optuna_tables import create_in_optuna, delete_from_optuna, find_in_optuna, lock_in_optuna
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies
@@ -92,45 +91,50 @@ def insert_study(
     Raises:
         StudyExistsError: The name is taken.
     """
-    try:
-        optuna_study_id = storage.optuna.create_new_study(
-            [optuna.study.StudyDirection.MAXIMIZE], study_name=definition.name
-        )
-    except optuna.exceptions.DuplicatedStudyError as error:
-        if definition.name in list_names(storage):
-            raise StudyExistsError(definition.name) from error
-        # A creation that died half-way, or a study that Optuna alone knows.
-        optuna_study_id = _adopt_empty(storage, definition.name)
     uid = uuid.uuid4().hex
-    try:
+    values = {
+        "name": definition.name,
+        "uid": uid,
+        "folder": study_folder(definition.name, uid),
+        "definition": definition.model_dump(mode="json"),
+        "class_names": list(class_names),
+        "provenance": dict(provenance),
+        "pixels": pixels,
+        "state": "searching",
+        "budget": definition.search.trials,
+        "created_at": database_time(),
+    }
+    jobs = [{"values": dict(values)} for values in first_trials] + [{}] * definition.search.trials
+
+    @outlasting
+    def insert(storage: Storage) -> None:
         with storage.engine.begin() as connection:
-            study_id = connection.execute(
-                sa.insert(studies)
-                .values(
-                    name=definition.name,
-                    uid=uid,
-                    folder=study_folder(definition.name, uid),
-                    optuna_study_id=optuna_study_id,
-                    definition=definition.model_dump(mode="json"),
-                    class_names=list(class_names),
-                    provenance=dict(provenance),
-                    pixels=pixels,
-                    state="searching",
-                    budget=definition.search.trials,
-                    created_at=database_time(),
-                )
-                .returning(studies.c.id)
-            ).scalar_one()
-            jobs = [{"values": dict(values)} for values in first_trials] + [{}] * definition.search.trials
+            taken = connection.scalar(sa.select(studies.c.uid).where(studies.c.name == definition.name))
+            if taken == uid:
+                # The answer to the COMMIT was lost.
+                return
+            if taken is not None:
+                raise StudyExistsError(definition.name)
+            optuna_study_id = _open_in_optuna(connection, definition.name)
+            row = sa.insert(studies).values(**values, optuna_study_id=optuna_study_id).returning(studies.c.id)
+            study_id = connection.execute(row).scalar_one()
             create_slots(connection, study_id, "search", jobs[: definition.search.trials])
+
+    try:
+        insert(storage)
     except IntegrityError as error:
+        # Somebody else creates it at this moment.
         raise StudyExistsError(definition.name) from error
     return find_study(storage, definition.name)
 
 
-def _adopt_empty(storage: Storage, name: str) -> int:
-    optuna_study_id: int = storage.optuna.get_study_id_from_name(name)
-    if storage.optuna.get_n_trials(optuna_study_id):
+def _open_in_optuna(connection: sa.Connection, name: str) -> int:
+    """Return the id of a new study of Optuna's, or of one that has no trials."""
+    known = find_in_optuna(connection, name)
+    if known is None:
+        return create_in_optuna(connection, name)
+    optuna_study_id, n_trials = known
+    if n_trials:
         raise StudyStateError(
             f"Optuna alone has a study named {name!r} in this database, with trials. Choose another --name."
         )

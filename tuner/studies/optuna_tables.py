@@ -4,12 +4,39 @@ import json
 from datetime import datetime
 
 import sqlalchemy as sa
-from optuna.storages._rdb.models import BaseModel, StudyModel, TrialModel, TrialUserAttributeModel, TrialValueModel
+from optuna.storages._rdb.models import (
+    BaseModel,
+    StudyDirectionModel,
+    StudyModel,
+    TrialModel,
+    TrialUserAttributeModel,
+    TrialValueModel,
+)
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 
-_studies, _trials = StudyModel.__table__, TrialModel.__table__
+_studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
+
+
+def find_in_optuna(connection: sa.Connection, name: str) -> tuple[int, int] | None:
+    """Return the id of the study of that name and how many trials it has; nobody begins one meanwhile."""
+    named = sa.select(_studies.c.study_id).where(_studies.c.study_name == name).with_for_update()
+    study_id: int | None = connection.scalar(named)
+    if study_id is None:
+        return None
+    n_trials = sa.select(sa.func.count()).select_from(_trials).where(_trials.c.study_id == study_id)
+    return study_id, connection.execute(n_trials).scalar_one()
+
+
+def create_in_optuna(connection: sa.Connection, name: str) -> int:
+    """Create a study that is to be maximized, as `BaseStorage.create_new_study` does in a transaction of its own."""
+    new = sa.insert(_studies).values(study_name=name).returning(_studies.c.study_id)
+    study_id: int = connection.execute(new).scalar_one()
+    direction = {"study_id": study_id, "objective": 0, "direction": StudyDirection.MAXIMIZE}
+    connection.execute(sa.insert(_directions).values(direction))
+    return study_id
 
 
 def lock_in_optuna(connection: sa.Connection, optuna_study_id: int) -> None:
