@@ -40,6 +40,8 @@ class Display:
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._next_look = 0.0
+        #: Problems of workers that were printed.
+        self._told: set[str] = set()
         self._seen = {slot.id for study in find_studies(storage, names) for slot in read_finished(storage, study)}
 
     def update(self) -> None:
@@ -51,6 +53,13 @@ class Display:
             self._live.update(draw_fleet(self._storage, self._names), refresh=True)
         else:
             self._print_finished()
+            self._print_problems()
+
+    def _print_problems(self) -> None:
+        for worker in read_workers(self._storage):
+            if worker.problem and worker.problem not in self._told:
+                self._told.add(worker.problem)
+                sys.stderr.write(f"{_describe_problem(worker)}\n")
 
     def _print_finished(self) -> None:
         for study in find_present(self._storage, self._names):
@@ -132,7 +141,12 @@ def _draw_workers(workers: Sequence[WorkerRecord]) -> RenderableType:
         )
     for column in (*table.columns[1:3], table.columns[4]):
         column.no_wrap = True
-    return table
+    problems = [Text(_describe_problem(worker), style="red") for worker in workers if worker.problem]
+    return Group(table, *problems)
+
+
+def _describe_problem(worker: WorkerRecord) -> str:
+    return f"{worker.host}:{worker.pid} works for other studies only: {worker.problem}"
 
 
 def _describe_work(worker: WorkerRecord) -> str:

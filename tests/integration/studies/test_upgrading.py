@@ -1,15 +1,12 @@
-"""Databases of tuner 0.1.0: `tests/data/0.1.0` holds one, with a finished study and one in its third trial.
+"""Databases of tuner 0.1.0 are migrated and go on; what `old_database` restores says how they are."""
 
-Of the second, slot 0 was begun after slot 1, so that it is trial 1; its third trial has a checkpoint after two epochs.
-"""
-
-import sqlite3
 from pathlib import Path
 
 import alembic.command
 import alembic.config
 import pytest
 import sqlalchemy as sa
+from old_database import ARTIFACTS, restore_old_database
 
 from tuner.studies import migrations
 from tuner.studies.lifecycle import delete_study, find_studies, find_study, insert_study
@@ -19,16 +16,10 @@ from tuner.studies.slots import claim_slot
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import end_orphans, open_trial
 
-OLD = Path(__file__).parents[2] / "data" / "0.1.0"
-
 
 @pytest.fixture
 def old_url(tmp_path: Path) -> str:
-    file = tmp_path / "tuner.db"
-    connection = sqlite3.connect(file)
-    connection.executescript((OLD / "database.sql").read_text())
-    connection.close()
-    return f"sqlite:///{file}"
+    return restore_old_database(tmp_path)
 
 
 def test_studies_of_0_1_0_are_shown_as_they_were_and_keep_their_files(old_url: str) -> None:
@@ -41,7 +32,7 @@ def test_studies_of_0_1_0_are_shown_as_they_were_and_keep_their_files(old_url: s
     assert len({finished.uid, under_way.uid}) == 2
     assert (record.state, [trial.state for trial in record.trials]) == ("done", ["complete"] * 3)
     assert record.finals[0].bundle is not None
-    assert (OLD / "artifacts" / record.finals[0].bundle).exists()
+    assert (ARTIFACTS / record.finals[0].bundle).exists()
     assert [trial.state for trial in middle.trials] == ["complete", "complete", "running", "waiting", "waiting"]
     assert [trial.number for trial in middle.trials] == [0, 1, 2, 3, 4]
 
