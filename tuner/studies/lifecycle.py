@@ -15,7 +15,7 @@ from tuner.studies.naming import study_folder
 from tuner.studies.optuna_tables import create_in_optuna, delete_from_optuna, find_in_optuna, lock_in_optuna
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
-from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.schema import database_time, deleted_folders, slots, studies
 from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
 
@@ -330,6 +330,9 @@ def delete_study(storage: Storage, study: Study) -> None:
         connection.execute(sa.delete(slots).where(slots.c.study_id == row.id))
         connection.execute(sa.delete(studies).where(studies.c.id == row.id))
         delete_from_optuna(connection, row.optuna_study_id)
+        # A plain name may be the folder of a study of 0.1.0 that was deleted before.
+        connection.execute(sa.delete(deleted_folders).where(deleted_folders.c.folder == row.folder))
+        connection.execute(sa.insert(deleted_folders).values(folder=row.folder))
     storage.forget()
 
 

@@ -92,6 +92,9 @@ workers = Table(
     Column("problem", Text),
 )
 
+#: Of deleted studies all that is kept: what is still in their folders is garbage, other unknown folders are not.
+deleted_folders = Table("tuner_deleted_folders", metadata, Column("folder", Text, primary_key=True))
+
 
 class database_time(FunctionElement[float]):  # noqa: N801 - named as the SQL function it stands for
     """Seconds since 1970 by the database's clock."""

@@ -202,7 +202,7 @@ def test_deleting_leaves_no_row_of_optunas_either(storage: Storage, study: Study
     delete_study(storage, study)
 
     inspector = sa.inspect(storage.engine)
-    kept = {"version_info", "alembic_version", "tuner_alembic_version"}
+    kept = {"version_info", "alembic_version", "tuner_alembic_version", "tuner_deleted_folders"}
     with storage.reader.connect() as connection:
         counts = {
             table: connection.scalar(sa.select(sa.func.count()).select_from(sa.table(table)))

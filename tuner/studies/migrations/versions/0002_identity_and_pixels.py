@@ -37,6 +37,7 @@ def upgrade() -> None:
     op.add_column("tuner_studies", sa.Column("pixels", sa.JSON))
     op.add_column("tuner_workers", sa.Column("in_touch_since", sa.Float))
     op.add_column("tuner_workers", sa.Column("problem", sa.Text))
+    op.create_table("tuner_deleted_folders", sa.Column("folder", sa.Text, primary_key=True))
     op.create_index("ix_tuner_studies_uid", "tuner_studies", ["uid"], unique=True)
     connection = op.get_bind()
     for study in connection.execute(sa.select(_studies)).all():
@@ -49,6 +50,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the columns and what they hold."""
     op.drop_index("ix_tuner_studies_uid", "tuner_studies")
+    op.drop_table("tuner_deleted_folders")
     op.drop_column("tuner_workers", "problem")
     op.drop_column("tuner_workers", "in_touch_since")
     op.drop_column("tuner_studies", "pixels")
