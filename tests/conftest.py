@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from postgres import PostgresServer, running_server
+
+sys.path.append(str(Path(__file__).parents[1] / "bench"))
+
+from chaos.fleet import Fleet
 from s3_server import S3Server, running_s3_server
 
 from tuner.artifacts import ArtifactStore
@@ -98,6 +103,20 @@ def storage_url(request: pytest.FixtureRequest) -> str:
 def artifacts(tmp_path: Path) -> ArtifactStore:
     """An artifact store of the test's own."""
     return ArtifactStore(str(tmp_path / "artifacts"))
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Fleet]:
+    """Forks workers from one process that has imported everything."""
+    with Fleet() as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(nursery: Fleet) -> Iterator[Fleet]:
+    """Starts workers; those that live at the test's end are killed."""
+    yield nursery
+    nursery.end_all()
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def _final_outcome(artifacts: ArtifactStore, study: Study, lease: Lease) -> dict
             "hyperparameters": lease.job["hyperparameters"],
             "curve": curve,
         }
-    path = f"{study.name}/finals/slot-{lease.slot_id}.npz"
+    path = f"{study.folder}/finals/slot-{lease.slot_id}.npz"
     tested = store_sample_predictions(artifacts, path, n_images=200, n_classes=10, accuracy=0.9, seed=lease.slot_id)
     outcome: dict[str, Any] = {"state": "complete", "test_accuracy": tested.accuracy, "predictions": path}
     if lease.stage == "ensemble":

@@ -110,6 +110,21 @@ class ArtifactStore:
                     abandoned.append(str(path.relative_to(self._root)))
         return sorted(abandoned)
 
+    def refuse_if_away(self, error: OSError) -> None:
+        """Tell a file that could not be read from a store that is away, such as a network's folder.
+
+        Raises:
+            ArtifactStoreAwayError: The folder of the whole store cannot be read either.
+        """
+        if not self._local:
+            return
+        try:
+            next(Path(self._root).iterdir(), None)
+        except FileNotFoundError:
+            return
+        except OSError:
+            raise ArtifactStoreAwayError(f"{self.url} does not answer as it should: {error}") from error
+
     def exists(self, path: str) -> bool:
         """Say whether a file or folder has that path."""
         return bool(self._ask(self._fs.exists, f"{self._root}/{path}"))

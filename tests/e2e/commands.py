@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tuner.studies.lifecycle import find_study
+from tuner.studies.storage import open_storage
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RunHere = Callable[..., str]
 
@@ -37,6 +40,12 @@ _WITHOUT_JAX = Path(__file__).with_name("without_jax")
 
 #: What the tests of this process have started; `conftest.py` ends what they leave.
 started: list[subprocess.Popen[str]] = []
+
+
+def artifacts_of(folder: Path, name: str) -> Path:
+    """Return where the files of a study of this folder are, which may have none yet."""
+    with open_storage(f"sqlite:///{folder / '.tuner' / 'tuner.db'}") as storage:
+        return folder / ".tuner" / "artifacts" / find_study(storage, name).folder
 
 
 def start(folder: Path, *arguments: str, settings: Mapping[str, str] = {}) -> subprocess.Popen[str]:

@@ -3,7 +3,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import Run, RunHere
+from commands import Run, RunHere, artifacts_of
 
 
 def test_gc_removes_what_no_study_refers_to_and_nothing_else(
@@ -13,7 +13,8 @@ def test_gc_removes_what_no_study_refers_to_and_nothing_else(
     run("worker", "tiny", "--until-done")
     artifacts = folder / ".tuner/artifacts"
     kept = {path for path in artifacts.rglob("*") if path.is_file()}
-    for orphan in ("tiny/checkpoints/slot-1/3-odd.npz", "gone/finals/trial-1-repeat-1.bundle"):
+    tiny = artifacts_of(folder, "tiny").name
+    for orphan in (f"{tiny}/checkpoints/slot-1/3-odd.npz", "gone/finals/trial-1-repeat-1.bundle"):
         (artifacts / orphan).parent.mkdir(parents=True, exist_ok=True)
         (artifacts / orphan).write_bytes(b"left behind")
 
@@ -29,7 +30,8 @@ def test_gc_removes_what_was_never_written_to_its_end_and_leaves_what_is_being_w
     run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
     create_tiny()
-    writing, abandoned = (folder / f".tuner/artifacts/tiny/.3-odd.npz.{name}.partial" for name in ("now", "long-ago"))
+    tiny = artifacts_of(folder, "tiny")
+    writing, abandoned = (tiny / f".3-odd.npz.{name}.partial" for name in ("now", "long-ago"))
     writing.parent.mkdir(parents=True)
     for path in (writing, abandoned):
         path.write_bytes(b"half")

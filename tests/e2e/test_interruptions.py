@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import Run, RunHere, start
+from commands import Run, RunHere, artifacts_of, start
 
 from tuner.studies.fleet import read_workers
 from tuner.studies.storage import open_storage
@@ -44,7 +44,7 @@ def test_a_signal_frees_the_slot_and_the_trial_goes_on_later(
     assert shown["trials"]["waiting"] == 2
     trial = json.loads(run_here("trial", "show", "tiny", "0", "--json"))
     assert len(trial["curve"]) >= 2
-    assert any((folder / ".tuner/artifacts/tiny/checkpoints").iterdir())
+    assert any((artifacts_of(folder, "tiny") / "checkpoints").iterdir())
 
 
 def test_a_second_interrupt_leaves_at_once(create_tiny: Callable[..., None], folder: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import TINY, Run, RunHere, start
+from commands import TINY, Run, RunHere, artifacts_of, start
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -85,7 +85,7 @@ def test_a_bundle_classifies_a_picture_of_paper(run: Run, run_here: RunHere, fol
 
 
 def test_checkpoints_are_gone_when_their_trials_have_ended(folder: Path) -> None:
-    assert not list((folder / ".tuner/artifacts/tiny").glob("checkpoints/*"))
+    assert not list(artifacts_of(folder, "tiny").glob("checkpoints/*"))
 
 
 def test_status_lists_no_worker_that_has_ended(run_here: RunHere) -> None:
@@ -105,9 +105,10 @@ def test_more_finals_keep_those_that_are_there(run: Run, run_here: RunHere) -> N
 
 def test_deleting_a_study_removes_its_files(run_here: RunHere, create_tiny: Callable[..., None], folder: Path) -> None:
     create_tiny("--name", "other")
-    (folder / ".tuner/artifacts/other/checkpoints").mkdir(parents=True)
+    files = artifacts_of(folder, "other")
+    (files / "checkpoints").mkdir(parents=True)
 
     run_here("study", "delete", "other", "--yes")
 
-    assert not (folder / ".tuner/artifacts/other").exists()
+    assert not files.exists()
     assert "other" not in run_here("study", "list")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import Run, RunHere
+from commands import Run, RunHere, artifacts_of
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -116,7 +116,7 @@ def test_colour_pictures_of_many_sizes_become_a_model_that_predicts(
     )
     run("worker", "own", "--until-done")
 
-    (bundle,) = (folder / ".tuner/artifacts/own/finals").glob("*.bundle")
+    (bundle,) = (artifacts_of(folder, "own") / "finals").glob("*.bundle")
     picture = next((folder / "pictures/class 1").iterdir())
     (answer,) = json.loads(run("predict", str(bundle), str(picture), "--json").stdout)
     assert set(answer["probabilities"]) == {"class 0", "class 1", "class 2"}

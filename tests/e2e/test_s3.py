@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import RunHere, start
+from commands import RunHere, artifacts_of, start
 from s3_server import BUCKET, S3Server
 
 from tuner.artifacts import ArtifactStore
@@ -28,11 +28,12 @@ def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(
     create_tiny(*FEW, "--set", "search.epochs=30")
     store = ArtifactStore(f"s3://{BUCKET}/team")
     killed = start(folder, "worker", "tiny", settings=settings)
-    wait_until(lambda: len(store.list("tiny/checkpoints")) == 2)
+    checkpoints = f"{artifacts_of(folder, 'tiny').name}/checkpoints"
+    wait_until(lambda: len(store.list(checkpoints)) == 2)
 
     killed.kill()
     worker = start(folder, "worker", "tiny", "--until-done", settings=settings)
-    wait_until(lambda: any("/2-" in path for path in store.list("tiny/checkpoints")))
+    wait_until(lambda: any("/2-" in path for path in store.list(checkpoints)))
     s3_server.stop_answering()
     time.sleep(5)
     s3_server.start_again()
@@ -44,4 +45,4 @@ def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(
     assert (shown["state"], shown["trials"]["complete"], len(trial["workers"])) == ("done", 1, 2)
     assert [epoch["epoch"] for epoch in trial["curve"]] == list(range(1, 31))
     assert store.exists(shown["finals"][0]["bundle"])
-    assert store.list("tiny/checkpoints") == []
+    assert store.list(checkpoints) == []

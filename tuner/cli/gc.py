@@ -19,13 +19,14 @@ def gc(
     from tuner.artifacts import ArtifactStore
     from tuner.datasets.image_cache import ImageCache
     from tuner.studies.storage import open_storage
-    from tuner.workers.garbage import find_garbage, find_unused_images
+    from tuner.workers.garbage import find_foreign_folders, find_garbage, find_unused_images
 
     settings = settings_for(storage)
     artifacts = ArtifactStore(settings.artifacts)
     cache = ImageCache(settings.image_cache)
     with open_storage(settings.storage) as opened:
         garbage = list(find_garbage(opened, artifacts))
+        foreign = find_foreign_folders(opened, artifacts)
         unused = list(find_unused_images(opened, cache))
     for path in garbage:
         if not dry_run:
@@ -35,4 +36,6 @@ def gc(
         if not dry_run:
             cache.delete(key)
         typer.echo(f"{'Would remove' if dry_run else 'Removed'} {settings.image_cache / key}")
+    for folder in foreign:
+        typer.echo(f"Left {artifacts.location(folder)}: it is of a study that this database never had.", err=True)
     typer.echo(f"{len(garbage) + len(unused)} files that no study refers to.", err=True)

@@ -81,12 +81,11 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
 
     from rich.table import Table
 
-    from tuner.studies.fleet import read_progress
-    from tuner.studies.lifecycle import find_studies
+    from tuner.studies.fleet import read_all_progress
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        progress = [(study, read_progress(opened, study)) for study in find_studies(opened, [])]
+        progress = read_all_progress(opened)
     if as_json:
         print_json(
             [
@@ -150,7 +149,7 @@ def stop(name: StudyArgument, *, storage: StorageOption = None) -> None:
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        stop_study(opened, find_study(opened, name).id)
+        stop_study(opened, find_study(opened, name))
         study = find_study(opened, name)
     typer.echo(
         f"Study {name} is {study.state}." + (f" Go on with `tuner study resume {name}`." * (study.state == "stopped"))
@@ -186,7 +185,7 @@ def delete(
         if not yes:
             typer.confirm(f"Delete study {name} with all its trials and files?", abort=True, err=True)
         delete_study(opened, study)
-    ArtifactStore(settings.artifacts).delete(name)
+    ArtifactStore(settings.artifacts).delete(study.folder)
     typer.echo(f"Deleted study {name}.")
 
 

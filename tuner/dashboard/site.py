@@ -15,7 +15,7 @@ from tuner.dashboard.reports import RendererBusyError, ReportNotRenderedError, R
 from tuner.dashboard.responses import Response, html_response, json_response, refusal
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.errors import TunerError
-from tuner.studies.fleet import read_progress
+from tuner.studies.fleet import read_all_progress
 from tuner.studies.lifecycle import StudyNotFoundError, delete_study, find_studies
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.storage import Storage
@@ -93,12 +93,12 @@ class Site:
     def _start(self) -> Response:
         studies = [
             ListedStudy(
-                progress=read_progress(self.storage, study),
+                progress=progress,
                 space=study.definition.space,
                 dataset=study.definition.dataset,
                 optuna_study_id=study.optuna_study_id,
             )
-            for study in find_studies(self.storage, [])
+            for study, progress in read_all_progress(self.storage)
         ]
         return _show(start_page(studies, signed_in=self.signed_in))
 
@@ -131,7 +131,7 @@ class Site:
         for study in find_studies(self.storage, []):
             if study.optuna_study_id == optuna_study_id:
                 delete_study(self.storage, study)
-                self.artifacts.delete(study.name)
+                self.artifacts.delete(study.folder)
                 return Response(status=HTTPStatus.NO_CONTENT, content_type="application/json", body=b"")
         return refusal(HTTPStatus.NOT_FOUND, "No study of tuner's has that number.")
 

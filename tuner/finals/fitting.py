@@ -104,9 +104,7 @@ def fit(
 
     failed: OtherLabelsError | None = None
     while True:
-        seed_everything(schedule.seed)
-        with translate_device_errors():
-            model = space.build(hyperparameters, data.train.image_format)
+        model = _build(space, hyperparameters, data, schedule, checkpoint)
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
         try:
@@ -133,6 +131,22 @@ def fit(
         else:
             _refuse_no_score(data, history)
             return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
+
+
+def _build(
+    space: Space,
+    hyperparameters: keras_tuner.HyperParameters,
+    data: TrainingData,
+    schedule: Schedule,
+    checkpoint: Checkpoint | None,
+) -> keras.Model:
+    """Build the model, from which on the hyperparameters are known that a checkpoint must be of."""
+    seed_everything(schedule.seed)
+    with translate_device_errors():
+        model = space.build(hyperparameters, data.train.image_format)
+    if checkpoint is not None:
+        checkpoint.narrow(hyperparameters.values)
+    return model
 
 
 def _refuse_no_score(data: TrainingData, history: TrainingHistory) -> None:

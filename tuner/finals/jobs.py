@@ -1,7 +1,7 @@
 """The work of one slot after the search: a confirmation, a retraining with its one test, the ensemble."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from tuner.finals.study_space import open_study_space
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.lifecycle import Study
+from tuner.studies.outages import outlasting
 from tuner.studies.schema import slots
 from tuner.studies.slots import Lease
 from tuner.studies.storage import Storage
@@ -61,15 +62,20 @@ class JobContext:
     on_epoch: OnEpoch
 
     @property
-    def checkpoint(self) -> Checkpoint:
+    def checkpoint_folder(self) -> str:
         """Where the slot's training is kept until its outcome is stored."""
-        folder = f"{checkpoints_folder(self.study)}/slot-{self.lease.slot_id}"
-        return Checkpoint(self.artifacts, folder, writer=self.lease.token)
+        return f"{checkpoints_folder(self.study)}/slot-{self.lease.slot_id}"
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What the slot's training goes on from; none of another study, slot or dataset is ever taken for it."""
+        run = [self.study.uid, self.lease.stage, self.lease.position, self.study.provenance["data_sha256"]]
+        return Checkpoint(self.artifacts, self.checkpoint_folder, writer=self.lease.token, run=run)
 
 
 def checkpoints_folder(study: Study) -> str:
     """Return where the checkpoints of a study's unfinished slots are."""
-    return f"{study.name}/checkpoints"
+    return f"{study.folder}/checkpoints"
 
 
 def run_confirmation(context: JobContext) -> dict[str, Any]:
@@ -143,15 +149,20 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
 def run_ensemble(context: JobContext) -> dict[str, Any]:
     """Let the tested models vote: the mean of their probabilities on the test set."""
     members = context.lease.job["slots"]
-    with context.storage.reader.connect() as connection:
-        outcomes = list(connection.scalars(sa.select(slots.c.outcome).where(slots.c.id.in_(members))))
+    outcomes = _read_outcomes(context.storage, members)
     votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
     test = _load_test(context)
-    path = f"{context.study.name}/finals/ensemble-of-{len(votes)}.npz"
+    path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}.npz"
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
     return {"state": "complete", "members": len(votes), "test_accuracy": predictions.accuracy, "predictions": path}
+
+
+@outlasting
+def _read_outcomes(storage: Storage, slot_ids: Sequence[int]) -> list[Any]:
+    with storage.reader.connect() as connection:
+        return list(connection.scalars(sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids))))
 
 
 #: What to run for a slot of each stage.
@@ -241,4 +252,4 @@ def _store_bundle(
 def _final_path(context: JobContext) -> str:
     job = context.lease.job
     suffix = "" if job["augmented"] else "-without-augmentation"
-    return f"{context.study.name}/finals/trial-{job['trial']}-repeat-{job['repeat'] + 1}{suffix}"
+    return f"{context.study.folder}/finals/trial-{job['trial']}-repeat-{job['repeat'] + 1}{suffix}"

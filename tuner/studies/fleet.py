@@ -1,13 +1,15 @@
 """Workers as the database knows them, and how far studies are: what `tuner status` and the progress display show."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from optuna.storages._rdb.models import TrialIntermediateValueModel
+from sqlalchemy.exc import IntegrityError
 
-from tuner.studies.lifecycle import Study, find_studies
+from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies, workers
@@ -35,6 +37,8 @@ class WorkerRecord:
     trial: int | None
     epoch: int | None
     last_seen_s: float
+    #: Why it cannot work for some of its studies; None when it can.
+    problem: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +93,16 @@ class Fleet:
 
 def read_fleet(storage: Storage) -> Fleet:
     """Read what all workers do and how far all studies are."""
-    progress = [read_progress(storage, study) for study in find_studies(storage, [])]
-    return Fleet(workers=read_workers(storage), studies=progress)
+    return Fleet(workers=read_workers(storage), studies=[progress for _, progress in read_all_progress(storage)])
+
+
+def read_all_progress(storage: Storage, names: Sequence[str] = ()) -> list[tuple[Study, StudyProgress]]:
+    """Return how far the studies of these names are, or all; those that are not there, or no more, are left out."""
+    found = []
+    for study in find_present(storage, names):
+        with suppress(StudyNotFoundError):
+            found.append((study, read_progress(storage, study)))
+    return found
 
 
 @outlasting
@@ -108,19 +120,37 @@ def register_worker(storage: Storage, *, worker_id: str, host: str, device: str,
                 state="waiting",
                 started_at=database_time(),
                 last_seen_at=database_time(),
+                in_touch_since=database_time() - storage.contact.uninterrupted_s,
             )
         )
 
 
 @outlasting
 def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None) -> None:
-    """Note what the worker does, and that it lives."""
-    with storage.engine.begin() as connection:
-        connection.execute(
-            sa.update(workers)
-            .where(workers.c.id == worker_id)
-            .values(state=state, slot_id=slot_id, last_seen_at=database_time())
+    """Note what the worker does, and that it lives; a slot that is gone with its study is left out."""
+    sign = (
+        sa.update(workers)
+        .where(workers.c.id == worker_id)
+        .values(
+            state=state,
+            slot_id=slot_id,
+            last_seen_at=database_time(),
+            in_touch_since=database_time() - storage.contact.uninterrupted_s,
         )
+    )
+    try:
+        with storage.engine.begin() as connection:
+            connection.execute(sign)
+    except IntegrityError:
+        with storage.engine.begin() as connection:
+            connection.execute(sign.values(slot_id=None))
+
+
+@outlasting
+def note_problem(storage: Storage, worker_id: str, problem: str | None) -> None:
+    """Let `tuner status` say why the worker cannot work for some of its studies, or that it can."""
+    with storage.engine.begin() as connection:
+        connection.execute(sa.update(workers).where(workers.c.id == worker_id).values(problem=problem))
 
 
 @outlasting
@@ -154,6 +184,7 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
             trial=row.trial_number if row.stage == "search" else (row.job or {}).get("trial"),
             epoch=row.epoch,
             last_seen_s=max(0.0, row.last_seen_s),
+            problem=row.problem,
         )
         for row in rows
     ]
@@ -260,13 +291,20 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
 
 @outlasting
 def read_progress(storage: Storage, study: Study) -> StudyProgress:
-    """Count the study's slots; cheap enough to be asked every second."""
+    """Count the study's slots; cheap enough to be asked every second.
+
+    Raises:
+        StudyNotFoundError: It was deleted.
+    """
     with storage.reader.connect() as connection:
-        now, state, stop_reason, budget = connection.execute(
+        row = connection.execute(
             sa.select(database_time(), studies.c.state, studies.c.stop_reason, studies.c.budget).where(
-                studies.c.id == study.id
+                studies.c.uid == study.uid
             )
-        ).one()
+        ).one_or_none()
+        if row is None:
+            raise StudyNotFoundError(study.name, list_names(storage))
+        now, state, stop_reason, budget = row
         counts = connection.execute(_counts(study)).all()
         search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
         finished_at = list(

@@ -2,19 +2,20 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.naming import study_folder
+from tuner.studies.optuna_tables import create_in_optuna, delete_from_optuna, find_in_optuna, lock_in_optuna
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
-from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.schema import database_time, deleted_folders, slots, studies
 from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
 
@@ -51,6 +52,8 @@ class Study:
     name: str
     #: The study's identity, in hexadecimal; a study that is deleted and made again has another one.
     uid: str
+    #: Where all its files are in the artifact store; nobody derives it from the name.
+    folder: str
     optuna_study_id: int
     definition: StudyDefinition
     class_names: tuple[str, ...]
@@ -88,43 +91,50 @@ def insert_study(
     Raises:
         StudyExistsError: The name is taken.
     """
-    try:
-        optuna_study_id = storage.optuna.create_new_study(
-            [optuna.study.StudyDirection.MAXIMIZE], study_name=definition.name
-        )
-    except optuna.exceptions.DuplicatedStudyError as error:
-        if definition.name in list_names(storage):
-            raise StudyExistsError(definition.name) from error
-        # A creation that died half-way, or a study that Optuna alone knows.
-        optuna_study_id = _adopt_empty(storage, definition.name)
-    try:
+    uid = uuid.uuid4().hex
+    values = {
+        "name": definition.name,
+        "uid": uid,
+        "folder": study_folder(definition.name, uid),
+        "definition": definition.model_dump(mode="json"),
+        "class_names": list(class_names),
+        "provenance": dict(provenance),
+        "pixels": pixels,
+        "state": "searching",
+        "budget": definition.search.trials,
+        "created_at": database_time(),
+    }
+    jobs = [{"values": dict(values)} for values in first_trials] + [{}] * definition.search.trials
+
+    @outlasting
+    def insert(storage: Storage) -> None:
         with storage.engine.begin() as connection:
-            study_id = connection.execute(
-                sa.insert(studies)
-                .values(
-                    name=definition.name,
-                    uid=uuid.uuid4().hex,
-                    optuna_study_id=optuna_study_id,
-                    definition=definition.model_dump(mode="json"),
-                    class_names=list(class_names),
-                    provenance=dict(provenance),
-                    pixels=pixels,
-                    state="searching",
-                    budget=definition.search.trials,
-                    created_at=database_time(),
-                )
-                .returning(studies.c.id)
-            ).scalar_one()
-            jobs = [{"values": dict(values)} for values in first_trials] + [{}] * definition.search.trials
+            taken = connection.scalar(sa.select(studies.c.uid).where(studies.c.name == definition.name))
+            if taken == uid:
+                # The answer to the COMMIT was lost.
+                return
+            if taken is not None:
+                raise StudyExistsError(definition.name)
+            optuna_study_id = _open_in_optuna(connection, definition.name)
+            row = sa.insert(studies).values(**values, optuna_study_id=optuna_study_id).returning(studies.c.id)
+            study_id = connection.execute(row).scalar_one()
             create_slots(connection, study_id, "search", jobs[: definition.search.trials])
+
+    try:
+        insert(storage)
     except IntegrityError as error:
+        # Somebody else creates it at this moment.
         raise StudyExistsError(definition.name) from error
     return find_study(storage, definition.name)
 
 
-def _adopt_empty(storage: Storage, name: str) -> int:
-    optuna_study_id = storage.optuna.get_study_id_from_name(name)
-    if storage.optuna.get_n_trials(optuna_study_id):
+def _open_in_optuna(connection: sa.Connection, name: str) -> int:
+    """Return the id of a new study of Optuna's, or of one that has no trials."""
+    known = find_in_optuna(connection, name)
+    if known is None:
+        return create_in_optuna(connection, name)
+    optuna_study_id, n_trials = known
+    if n_trials:
         raise StudyStateError(
             f"Optuna alone has a study named {name!r} in this database, with trials. Choose another --name."
         )
@@ -148,6 +158,20 @@ def find_study(storage: Storage, name: str) -> Study:
 
 
 @outlasting
+def find_study_by_uid(storage: Storage, uid: str) -> Study | None:
+    """Return the study of that identity, or None when it was deleted, whatever has its name by now."""
+    with storage.reader.connect() as connection:
+        row = connection.execute(sa.select(studies).where(studies.c.uid == uid)).one_or_none()
+    return None if row is None else _read_study(storage, row)
+
+
+def find_present(storage: Storage, names: Iterable[str]) -> list[Study]:
+    """Return those of the studies of these names that there are, or all when no name is given, oldest first."""
+    wanted = list(names)
+    return [study for study in find_studies(storage, []) if not wanted or study.name in wanted]
+
+
+@outlasting
 def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
     """Return the studies of these names, or all of them, oldest first, when no name is given.
 
@@ -158,18 +182,20 @@ def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
     query = sa.select(studies).order_by(studies.c.id)
     with storage.reader.connect() as connection:
         rows = connection.execute(query.where(studies.c.name.in_(wanted)) if wanted else query).all()
-    found = {row.name: _read_study(row) for row in rows}
+    found = {row.name: _read_study(storage, row) for row in rows}
     for name in wanted:
         if name not in found:
             raise StudyNotFoundError(name, list_names(storage))
     return [found[name] for name in wanted or found]
 
 
-def _read_study(row: Any) -> Study:
+def _read_study(storage: Storage, row: Any) -> Study:
+    storage.meet(row.uid)
     return Study(
         id=row.id,
         name=row.name,
         uid=row.uid,
+        folder=row.folder,
         optuna_study_id=row.optuna_study_id,
         definition=StudyDefinition.from_json(json.dumps(row.definition)),
         class_names=tuple(row.class_names),
@@ -183,90 +209,167 @@ def _read_study(row: Any) -> Study:
 
 
 def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
-    """Add trials to the budget; a finished study searches again, a stopped one stays stopped."""
-    study = find_study(storage, name)
-    with storage.engine.begin() as connection:
-        create_slots(connection, study.id, "search", [{}] * n_trials)
-        values: dict[str, Any] = {"budget": studies.c.budget + n_trials}
-        values["resume_state" if study.state == "stopped" else "state"] = "searching"
-        connection.execute(sa.update(studies).where(studies.c.id == study.id).values(values))
-    return find_study(storage, name)
+    """Add trials to the budget; a finished study searches again, a stopped one stays stopped.
+
+    Raises:
+        StudyNotFoundError: There is none of that name.
+    """
+    # What these slots were added by, so that they are not added again when only the answer to the COMMIT was lost.
+    mark = uuid.uuid4().hex
+
+    def extend(connection: sa.Connection, row: Any) -> None:
+        added = sa.select(slots.c.id).where(slots.c.study_id == row.id, slots.c.job["extension"].as_string() == mark)
+        if connection.scalar(added.limit(1)) is not None:
+            return
+        create_slots(connection, row.id, "search", [{"extension": mark}] * n_trials)
+        state = "resume_state" if row.state == "stopped" else "state"
+        _update(connection, row, {"budget": row.budget + n_trials, state: "searching"})
+
+    return _change(storage, find_study(storage, name), extend)
 
 
-@outlasting
-def stop_study(storage: Storage, study_id: int, *, reason: str | None = None) -> None:
-    """Give out no more slots of the study; what is being trained ends with its present epoch."""
-    with storage.engine.begin() as connection:
-        connection.execute(
-            sa.update(studies)
-            .where(studies.c.id == study_id, studies.c.state.in_(["searching", "finals"]))
-            .values(resume_state=studies.c.state, state="stopped", stop_reason=reason)
-        )
+def stop_study(storage: Storage, study: Study, *, reason: str | None = None) -> None:
+    """Give out no more slots of the study; what is being trained ends with its present epoch.
+
+    Nothing happens to a study that is done, stopped already, or deleted.
+    """
+
+    @outlasting
+    def stop(storage: Storage) -> None:
+        with storage.engine.begin() as connection:
+            row = _lock(connection, study)
+            if row is not None and row.state in {"searching", "finals"}:
+                _update(connection, row, {"resume_state": row.state, "state": "stopped", "stop_reason": reason})
+
+    stop(storage)
 
 
 def resume_study(storage: Storage, name: str) -> Study:
     """Let a stopped study go on.
 
     Raises:
+        StudyNotFoundError: There is none of that name.
         StudyStateError: It is not stopped.
     """
-    study = find_study(storage, name)
-    if study.state != "stopped":
-        raise StudyStateError(f"Study {name!r} is {study.state}, not stopped; there is nothing to resume.")
-    with storage.engine.begin() as connection:
-        connection.execute(
-            sa.update(studies)
-            .where(studies.c.id == study.id)
-            .values(state=sa.func.coalesce(studies.c.resume_state, "searching"), resume_state=None, stop_reason=None)
-        )
-    return find_study(storage, name)
+    attempts = 0
+
+    def resume(connection: sa.Connection, row: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        if row.state == "stopped":
+            state = row.resume_state or "searching"
+            _update(connection, row, {"state": state, "resume_state": None, "stop_reason": None})
+        elif attempts == 1:
+            # Later the answer to the COMMIT of the first attempt was lost.
+            raise StudyStateError(f"Study {name!r} is {row.state}, not stopped; there is nothing to resume.")
+
+    return _change(storage, find_study(storage, name), resume)
 
 
 def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: int | None) -> Study:
     """Ask for other finals than the definition did, and let a finished study go on to make them.
 
     Raises:
+        StudyNotFoundError: The study was deleted.
         StudyStateError: The search is not over.
     """
-    with storage.reader.connect() as connection:
-        left = connection.scalar(
-            sa.select(sa.func.count()).where(
-                slots.c.study_id == study.id, slots.c.stage == "search", slots.c.state != "done"
+    unfinished = sa.and_(
+        slots.c.study_id == sa.bindparam("study_id"), slots.c.stage == "search", slots.c.state != "done"
+    )
+    n_left = sa.select(sa.func.count()).where(unfinished)
+
+    def change(connection: sa.Connection, row: Any) -> None:
+        left = connection.scalar(n_left, {"study_id": row.id})
+        # In finals there are slots of the search left only where it was ended before its budget.
+        if left and row.state == "searching":
+            raise StudyStateError(
+                f"Study {study.name!r} is still searching ({left} trials left). Finals begin by themselves at its "
+                f"end; run `tuner workers {study.name} --until-done`, or `tuner study stop {study.name}` to end the "
+                "search now."
             )
-        )
-    if left and study.state != "stopped":
-        raise StudyStateError(
-            f"Study {study.name!r} is still searching ({left} trials left). Finals begin by themselves at its end; "
-            f"run `tuner workers {study.name} --until-done`, or `tuner study stop {study.name}` to end the search now."
-        )
-    finals = study.definition.finals
-    wanted = finals.model_copy(
+        if left:
+            _drop_unbegun(connection, row.id)
+        definition = StudyDefinition.from_json(json.dumps(row.definition))
+        definition = definition.model_copy(update={"finals": _changed_finals(definition, top=top, repeats=repeats)})
+        wanted = {"definition": definition.model_dump(mode="json"), "state": "finals"}
+        _update(connection, row, wanted | {"resume_state": None, "stop_reason": None})
+
+    return _change(storage, study, change)
+
+
+def _changed_finals(definition: StudyDefinition, *, top: int | None, repeats: int | None) -> Any:
+    finals = definition.finals
+    return finals.model_copy(
         update={
             "top": top or finals.top,
             "candidates": max(finals.candidates, top or 0),
             "repeats": repeats or finals.repeats,
         }
     )
-    definition = study.definition.model_copy(update={"finals": wanted})
-    with storage.engine.begin() as connection:
-        if left:
-            # Stopped in the middle of the search: what was never begun will not be.
-            connection.execute(
-                sa.delete(slots).where(
-                    slots.c.study_id == study.id, slots.c.state == "waiting", slots.c.trial_id.is_(None)
-                )
-            )
-        connection.execute(
-            sa.update(studies)
-            .where(studies.c.id == study.id)
-            .values(definition=definition.model_dump(mode="json"), state="finals", resume_state=None, stop_reason=None)
-        )
-    return find_study(storage, study.name)
 
 
+def _drop_unbegun(connection: sa.Connection, study_id: int) -> None:
+    """Remove the slots of a search that was stopped in the middle: what was never begun will not be."""
+    connection.execute(
+        sa.delete(slots).where(slots.c.study_id == study_id, slots.c.state == "waiting", slots.c.trial_id.is_(None))
+    )
+
+
+@outlasting
 def delete_study(storage: Storage, study: Study) -> None:
-    """Remove the study from tuner's tables and Optuna's; workers that train for it lose their leases."""
+    """Remove the study from tuner's tables and Optuna's, in one transaction; its workers lose their leases.
+
+    Nothing happens when it was deleted before, whatever has its name by now.
+    """
     with storage.engine.begin() as connection:
-        connection.execute(sa.delete(slots).where(slots.c.study_id == study.id))
-        connection.execute(sa.delete(studies).where(studies.c.id == study.id))
-    storage.optuna.delete_study(study.optuna_study_id)
+        row = _lock(connection, study)
+        if row is None:
+            return
+        # In the order in which workers lock what they write: the study, its slots, their trials.
+        lock_in_optuna(connection, row.optuna_study_id)
+        connection.execute(sa.delete(slots).where(slots.c.study_id == row.id))
+        connection.execute(sa.delete(studies).where(studies.c.id == row.id))
+        delete_from_optuna(connection, row.optuna_study_id)
+        # A plain name may be the folder of a study of 0.1.0 that was deleted before.
+        connection.execute(sa.delete(deleted_folders).where(deleted_folders.c.folder == row.folder))
+        connection.execute(sa.insert(deleted_folders).values(folder=row.folder))
+    storage.forget()
+
+
+def _change(storage: Storage, study: Study, change: Callable[[sa.Connection, Any], None]) -> Study:
+    """Change the study while nobody else does, and return it as it is then.
+
+    Args:
+        storage: The database.
+        study: Which.
+        change: Given the study's row, locked; may be repeated when the database is away.
+
+    Raises:
+        StudyNotFoundError: It was deleted.
+    """
+
+    @outlasting
+    def once(storage: Storage) -> None:
+        with storage.engine.begin() as connection:
+            row = _lock(connection, study)
+            if row is not None:
+                change(connection, row)
+
+    once(storage)
+    changed = find_study_by_uid(storage, study.uid)
+    if changed is None:
+        raise StudyNotFoundError(study.name, list_names(storage))
+    return changed
+
+
+def _lock(connection: sa.Connection, study: Study) -> Any:
+    """Return the study's row, which nobody else changes before the transaction ends; None when it is gone.
+
+    On SQLite the transaction itself keeps all others from writing.
+    """
+    mine = sa.select(studies).where(studies.c.uid == study.uid).with_for_update()
+    return connection.execute(mine).one_or_none()
+
+
+def _update(connection: sa.Connection, row: Any, values: Mapping[str, Any]) -> None:
+    connection.execute(sa.update(studies).where(studies.c.id == row.id).values(dict(values)))

@@ -6,6 +6,7 @@ MAX_NAME_LENGTH = 100
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{8}}")
 
 
 def check_study_name(name: str) -> str:
@@ -27,3 +28,13 @@ def default_study_name(*, dataset: str, space: str) -> str:
     space_word = space.rpartition(":")[2]
     name = _NOT_IN_NAME.sub("-", f"{dataset_word}-{space_word}").strip("-._")
     return name[:MAX_NAME_LENGTH] or "study"
+
+
+def study_folder(name: str, uid: str) -> str:
+    """Return where a new study's files are in the artifact store: under its name, for people, and its identity."""
+    return f"{name}-{uid[:8]}"
+
+
+def is_study_folder(folder: str) -> bool:
+    """Say whether the folder is named as one of a study, of this or another database."""
+    return _FOLDER.fullmatch(folder) is not None

@@ -6,7 +6,9 @@ repeat, for a COMMIT may have succeeded although its answer was lost.
 
 import functools
 import logging
+import re
 import select
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -19,13 +21,63 @@ import tenacity
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from tuner.errors import TunerError
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-#: How a database that is away shows itself to a caller whose patience has run out.
+#: All that a failing call to the database raises; `is_outage` tells which of them mean that the database is away.
 STORAGE_ERRORS = (DBAPIError, PoolTimeoutError, optuna.exceptions.StorageInternalError)
+
+#: SQLite's results that pass: somebody writes for long, the disk is full or away, its folder cannot be reached.
+_PASSING_SQLITE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_MOVED = "its file was moved, removed or replaced while it was open. Start again"
+_READ_ONLY = "it can only be read. Make it writable for this user, or give another with --storage"
+_NO_TABLES = "tuner's tables are not what they were. Put them back from a backup, or give another with --storage"
+_DAMAGED = "its file is damaged, or is none of SQLite's. Put it back from a backup, or give another with --storage"
+_NOT_ALLOWED = "this user may not do that there. Grant the rights, or give another with --storage"
+_NO_ENTRY = "it lets this user not in. See the user, password and name in --storage or TUNER_STORAGE"
+#: What a person can mend, by SQLite's result or Postgres' SQLSTATE.
+_MENDABLE: dict[int | str, str] = {
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_PERM: _NOT_ALLOWED,
+    "25006": _READ_ONLY,
+    "42501": _NOT_ALLOWED,
+    "42P01": _NO_TABLES,
+    "42703": _NO_TABLES,
+    "28000": _NO_ENTRY,
+    "28P01": _NO_ENTRY,
+    "3D000": _NO_ENTRY,
+}
+_SQLITE_MOVED = sqlite3.SQLITE_READONLY_DBMOVED
+#: As a server refuses a connection; libpq hands on the words alone.
+_REFUSED_ENTRY = re.compile(
+    r"password authentication failed|no password supplied|authentication failed for user|no pg_hba\.conf entry"
+    r'|(role|database|user) "[^"]*" does not exist|is not permitted to log in'
+)
+
+
+class DatabaseUnusableError(TunerError):
+    """The database is there, and cannot be used as it is."""
+
+    def __init__(self, error: BaseException, advice: str) -> None:
+        cause = str(error).strip().splitlines() or [type(error).__name__]
+        #: In the driver's words.
+        self.reason = f"{cause[0].rstrip('.')}."
+        super().__init__(f"The database cannot be used ({cause[0].rstrip('.')}): {advice}.")
+
 
 #: Seconds between two attempts: the first, and the longest. Leases are renewed within 5 s of the database's return.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
@@ -71,7 +123,8 @@ class Contact:
         """Return what the call returns, repeating it while the database is away.
 
         Raises:
-            DBAPIError: The database was away for longer than patience allows.
+            DatabaseUnusableError: It is there, and a person must mend it.
+            DBAPIError: It was away for longer than patience allows, or the call was wrong.
         """
         started = time.monotonic()
         retrying = tenacity.Retrying(
@@ -90,6 +143,8 @@ class Contact:
         except Exception as error:
             if is_outage(error):
                 self._note_loss(error)
+            elif (unusable := explain_unusable(error)) is not None:
+                raise unusable from error
             raise
         self._note_answer(after_s=time.monotonic() - started)
         return result
@@ -134,14 +189,47 @@ def outlasting(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate
 
 
 def is_outage(error: BaseException) -> bool:
-    """Say whether the error means that the database was away, and not that the call was wrong."""
+    """Say whether the error means that the database was away, and not that the call or the database is wrong."""
     if isinstance(error, optuna.exceptions.StorageInternalError):
         return error.__cause__ is None or is_outage(error.__cause__)
+    if isinstance(error, PendingRollbackError | PoolTimeoutError):
+        return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(
-        error, OperationalError | InterfaceError | PendingRollbackError | PoolTimeoutError | psycopg2.OperationalError
-    )
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, sqlite3.Error):
+        return _sqlite_result(original) in _PASSING_SQLITE
+    if isinstance(original, psycopg2.OperationalError):
+        return _advice_for(original) is None
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def explain_unusable(error: BaseException) -> DatabaseUnusableError | None:
+    """Return the error of a database that a person must mend, if that is what the error means."""
+    if isinstance(error, optuna.exceptions.StorageInternalError):
+        return None if error.__cause__ is None else explain_unusable(error.__cause__)
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return None
+    advice = _advice_for(error.orig)
+    return None if advice is None else DatabaseUnusableError(error.orig, advice)
+
+
+def _advice_for(original: BaseException) -> str | None:
+    if isinstance(original, sqlite3.Error):
+        if getattr(original, "sqlite_errorcode", None) == _SQLITE_MOVED:
+            return _MOVED
+        lacks = str(original).startswith(("no such table", "no such column"))
+        return _NO_TABLES if lacks else _MENDABLE.get(_sqlite_result(original))
+    if isinstance(original, psycopg2.Error):
+        if original.pgcode is None:
+            return _NO_ENTRY if _REFUSED_ENTRY.search(str(original)) else None
+        return _MENDABLE.get(original.pgcode)
+    return None
+
+
+def _sqlite_result(error: sqlite3.Error) -> int:
+    """Return the primary result, without the extension; that of an error of Python's own is 0."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def give_up_on_silence() -> None:

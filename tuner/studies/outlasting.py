@@ -1,6 +1,6 @@
-"""Optuna's storage, every call of which outlasts outages of the database."""
+"""Optuna's storage, every call of which outlasts outages of the database; and the same for one holder of a lease."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
@@ -8,6 +8,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.studies.outages import Contact
+from tuner.studies.single_creation import Fence, fenced
 
 
 def _outlasting(name: str) -> Any:
@@ -27,6 +28,7 @@ class OutlastingStorage(BaseStorage):
     """
 
     def __init__(self, inner: BaseStorage, contact: Contact) -> None:
+        #: May be replaced at any time by another with nothing in its cache.
         self.inner = inner
         self.contact = contact
 
@@ -83,3 +85,43 @@ class OutlastingStorage(BaseStorage):
     set_trial_param = _outlasting("set_trial_param")
     set_trial_system_attr = _outlasting("set_trial_system_attr")
     set_trial_user_attr = _outlasting("set_trial_user_attr")
+
+
+def _fenced(name: str) -> Any:
+    def call(self: "FencedStorage", *args: Any, **kwargs: Any) -> Any:
+        method = getattr(super(FencedStorage, self), name)
+        try:
+            with fenced(self.fence):
+                return method(*args, **kwargs)
+        except (KeyError, UpdateFinishedTrialError):
+            # The trial or its study may be gone, or ended by the next holder.
+            self.check_holder()
+            raise
+
+    call.__name__, call.__doc__ = name, getattr(BaseStorage, name).__doc__
+    return call
+
+
+class FencedStorage(OutlastingStorage):
+    """The storage for one trial and one holder of its slot: each write looks in its own transaction for the lease.
+
+    Args:
+        storage: What it passes calls on to.
+        fence: Raises within a transaction when the lease is lost.
+        check_holder: Raises, asked by itself, when the lease is lost.
+    """
+
+    def __init__(self, storage: OutlastingStorage, *, fence: Fence, check_holder: Callable[[], None]) -> None:
+        super().__init__(storage.inner, storage.contact)
+        self.fence = fence
+        self.check_holder = check_holder
+
+    create_new_trial = _fenced("create_new_trial")
+    get_all_trials = _fenced("get_all_trials")
+    get_study_id_from_name = _fenced("get_study_id_from_name")
+    get_trial = _fenced("get_trial")
+    set_trial_intermediate_value = _fenced("set_trial_intermediate_value")
+    set_trial_param = _fenced("set_trial_param")
+    set_trial_state_values = _fenced("set_trial_state_values")
+    set_trial_system_attr = _fenced("set_trial_system_attr")
+    set_trial_user_attr = _fenced("set_trial_user_attr")

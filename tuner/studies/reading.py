@@ -1,5 +1,6 @@
 """From the database's rows to records."""
 
+import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -117,13 +118,14 @@ def confirmed_scores(rows: Sequence[Any]) -> dict[int, float]:
 
 def _read_trials(storage: Storage, study: Study, rows: Sequence[Any]) -> tuple[TrialRecord, ...]:
     frozen = {trial.number: trial for trial in storage.optuna.get_all_trials(study.optuna_study_id, deepcopy=False)}
-    # Slots that nobody began take the numbers that come next.
-    upcoming = max(frozen, default=-1) + 1
+    taken = {row.trial_number for row in rows if row.trial_number is not None}
     records = []
     for row in rows:
         number = row.trial_number
         if number is None:
-            number, upcoming = upcoming, upcoming + 1
+            # Slots that nobody began take their position, unless somebody's own trial in Optuna has that number.
+            number = next(free for free in itertools.count(row.position) if free not in taken)
+            taken.add(number)
         records.append(_trial(number, row, frozen.get(number), study))
     return tuple(sorted(records, key=lambda record: record.number))
 
@@ -151,7 +153,7 @@ def _trial(number: int, row: Any, frozen: optuna.trial.FrozenTrial | None, study
         score=score,
         best_epoch=best_epoch,
         hyperparameters=hyperparameters,
-        seed=trial_seed(study.definition.seed, number),
+        seed=trial_seed(study.definition.seed, row.position),
         attempts=len(row.workers),
         workers=tuple(row.workers),
         started_at=_time(row.started_at),

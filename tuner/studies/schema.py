@@ -19,8 +19,10 @@ studies = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    #: The study's identity: a fresh UUID, as a deleted study's name and id may be given again.
+    #: The study's identity: a fresh UUID, as a deleted study's name and ids may be given again.
     Column("uid", Text),
+    #: Where its files are in the artifact store; the plain name in studies of revision 0001.
+    Column("folder", Text),
     #: The study of Optuna's that holds the trials.
     Column("optuna_study_id", Integer, nullable=False),
     Column("definition", JSON, nullable=False),
@@ -35,6 +37,7 @@ studies = Table(
     Column("stop_reason", Text),
     Column("budget", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
+    Index("ix_tuner_studies_uid", "uid", unique=True),
 )
 
 slots = Table(
@@ -44,6 +47,7 @@ slots = Table(
     Column("study_id", ForeignKey("tuner_studies.id", ondelete="CASCADE"), nullable=False),
     #: `search`, `confirm`, `retrain` or `ensemble`.
     Column("stage", Text, nullable=False),
+    #: In its stage; of a search slot also the number of its trial, from which the trial's random numbers follow.
     Column("position", Integer, nullable=False),
     #: `waiting` → `leased` → `ended` (outcome stored, Optuna not told yet) → `done`.
     Column("state", Text, nullable=False),
@@ -82,7 +86,14 @@ workers = Table(
     Column("slot_id", ForeignKey("tuner_slots.id", ondelete="SET NULL")),
     Column("started_at", Float, nullable=False),
     Column("last_seen_at", Float, nullable=False),
+    #: Since when the database had answered its every call when it was last seen.
+    Column("in_touch_since", Float),
+    #: Why it cannot work for studies that it would else work for.
+    Column("problem", Text),
 )
+
+#: Of deleted studies all that is kept: what is still in their folders is garbage, other unknown folders are not.
+deleted_folders = Table("tuner_deleted_folders", metadata, Column("folder", Text, primary_key=True))
 
 
 class database_time(FunctionElement[float]):  # noqa: N801 - named as the SQL function it stands for

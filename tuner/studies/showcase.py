@@ -99,7 +99,7 @@ def show(storage: Storage, artifacts: ArtifactStore, study: Study, showcase: Sho
 def shown_paths(storage: Storage, study: Study) -> set[str]:
     """Return where in the artifact store the files are that Optuna Dashboard shows of the study."""
     named = _named_files(_attributes(storage, study))
-    return {_file_path(study.name, file) for file in named.values()}
+    return {_file_path(study.folder, file) for file in named.values()}
 
 
 @outlasting
@@ -108,10 +108,10 @@ def path_of_file(storage: Storage, file: str) -> str | None:
     known = _FILE_ID.fullmatch(file)
     if known is None:
         return None
-    query = sa.select(studies.c.name).where(studies.c.optuna_study_id == int(known["study"], 16))
+    query = sa.select(studies.c.folder).where(studies.c.optuna_study_id == int(known["study"], 16))
     with storage.reader.connect() as connection:
-        name = connection.scalar(query)
-    return None if name is None else _file_path(name, file)
+        folder = connection.scalar(query)
+    return None if folder is None else _file_path(folder, file)
 
 
 def _show_files(
@@ -133,7 +133,7 @@ def _show_files(
         }
         # The name first: a file that no study names is garbage to `tuner gc`.
         storage.optuna.set_study_system_attr(study.optuna_study_id, key, json.dumps(meta))
-        artifacts.write(_file_path(study.name, file_id), file.content)
+        artifacts.write(_file_path(study.folder, file_id), file.content)
         named[key] = file
     return named
 
@@ -144,7 +144,7 @@ def _forget_files(
     """Remove the files of trials that are no longer among the best."""
     for key, file_id in _named_files(attributes).items():
         if key not in kept:
-            artifacts.delete(_file_path(study.name, file_id))
+            artifacts.delete(_file_path(study.folder, file_id))
             # Attributes cannot be removed; this is how Optuna Dashboard itself forgets a file.
             storage.optuna.set_study_system_attr(study.optuna_study_id, key, json.dumps(None))
 
@@ -178,8 +178,8 @@ def _remembered(attributes: Mapping[str, Any]) -> Mapping[str, str]:
     return remembered
 
 
-def _file_path(study_name: str, file_id: str) -> str:
-    return f"{study_name}/{_FOLDER}/{file_id}"
+def _file_path(study_folder: str, file_id: str) -> str:
+    return f"{study_folder}/{_FOLDER}/{file_id}"
 
 
 def _hash(text: str) -> str:

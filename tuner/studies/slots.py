@@ -1,22 +1,25 @@
 """Slots and leases: who does which part of a study, and that each part is done exactly once.
 
 A slot is one unit of work: a trial of the search's budget, or a job of the finals. A worker claims a slot and holds a
-lease on it: until an expiry by the database's clock, under a token that grows with each claim. Every write names the
-token, so that a worker whose lease went to somebody else changes nothing.
+lease on it: until an expiry by the database's clock, under a token that grows with each claim. Every write names study,
+owner and token, so that a worker whose lease went to somebody else changes nothing, and one whose study was deleted
+nothing of a study that has got the same name and ids.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from tuner.errors import TunerError
 from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.outages import outlasting
-from tuner.studies.schema import database_start, database_time, slots, studies
+from tuner.studies.schema import database_start, database_time, slots, studies, workers
 from tuner.studies.scores import store_scores
+from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
@@ -39,6 +42,8 @@ class Lease:
     slot_id: int
     study_id: int
     study_name: str
+    #: The study's identity: name and ids may be another one's after it was deleted.
+    study_uid: str
     stage: Stage
     position: int
     #: What to do; for the search, the `values` that the trial takes instead of drawing them.
@@ -78,16 +83,31 @@ def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: S
 
 
 def claim_slot(
-    storage: Storage, *, owner: str, study_names: Sequence[str] = (), ttl_s: float = DEFAULT_LEASE_S
+    storage: Storage,
+    *,
+    owner: str,
+    study_names: Sequence[str] = (),
+    except_for: Collection[str] = (),
+    ttl_s: float = DEFAULT_LEASE_S,
 ) -> Lease | None:
     """Take the oldest waiting slot of the running studies of these names, or of all.
 
     One locked row, whatever the size of the study; two workers never get the same slot.
 
+    Args:
+        storage: The database.
+        owner: The worker.
+        study_names: None: all studies.
+        except_for: Identities of studies for which the worker cannot work.
+        ttl_s: Seconds from now until the lease expires.
+
     Returns:
         The lease, or None when no slot waits.
     """
     attempts = 0
+    running = _RUNNING_STUDIES.where(studies.c.name.in_(study_names)) if study_names else _RUNNING_STUDIES
+    if except_for:
+        running = running.where(studies.c.uid.not_in(except_for))
 
     def claim() -> Lease | None:
         nonlocal attempts
@@ -96,13 +116,12 @@ def claim_slot(
             if attempts > 1:
                 # The answer to the last attempt's COMMIT was lost: whatever it claimed is nobody's work.
                 connection.execute(_release(slots.c.owner == owner, attempts=slots.c.attempts - 1))
-            return _claim(connection, owner=owner, study_names=study_names, ttl_s=ttl_s)
+            return _claim(connection, owner=owner, running=running, ttl_s=ttl_s)
 
     return storage.contact.outlast(claim)
 
 
-def _claim(connection: sa.Connection, *, owner: str, study_names: Sequence[str], ttl_s: float) -> Lease | None:
-    running = _RUNNING_STUDIES.where(studies.c.name.in_(study_names)) if study_names else _RUNNING_STUDIES
+def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], ttl_s: float) -> Lease | None:
     oldest = (
         sa.select(slots)
         .where(slots.c.state == "waiting", slots.c.study_id.in_(running))
@@ -126,11 +145,12 @@ def _claim(connection: sa.Connection, *, owner: str, study_names: Sequence[str],
             started_at=sa.func.coalesce(slots.c.started_at, database_time()),
         )
     )
-    study_name: str = connection.execute(sa.select(studies.c.name).where(studies.c.id == row.study_id)).scalar_one()
+    study = connection.execute(sa.select(studies.c.name, studies.c.uid).where(studies.c.id == row.study_id)).one()
     return Lease(
         slot_id=row.id,
         study_id=row.study_id,
-        study_name=study_name,
+        study_name=study.name,
+        study_uid=study.uid,
         stage=row.stage,
         position=row.position,
         job=row.job,
@@ -219,11 +239,8 @@ def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None
         if connection.execute(ending).rowcount:
             return
         # The answer to this very COMMIT may have been lost: then the slot has our token and our outcome.
-        stored = connection.scalar(
-            sa.select(slots.c.outcome).where(
-                slots.c.id == lease.slot_id, slots.c.token == lease.token, slots.c.state.in_(["ended", "done"])
-            )
-        )
+        ended = sa.select(slots.c.outcome).where(_claimed(lease), slots.c.state.in_(["ended", "done"]))
+        stored = connection.scalar(ended)
     if stored != json.loads(json.dumps(outcome)):
         raise _lease_lost(lease)
 
@@ -231,9 +248,36 @@ def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None
 @outlasting
 def is_over(storage: Storage, lease: Lease) -> bool:
     """Say whether nobody will work on the slot any more, its outcome being stored or its study deleted."""
+    of_study = sa.select(studies.c.id).where(studies.c.uid == lease.study_uid).scalar_subquery()
     with storage.reader.connect() as connection:
-        state = connection.scalar(sa.select(slots.c.state).where(slots.c.id == lease.slot_id))
+        state = connection.scalar(
+            sa.select(slots.c.state).where(slots.c.id == lease.slot_id, slots.c.study_id == of_study)
+        )
     return state in {None, "ended", "done"}
+
+
+@outlasting
+def check_lease(storage: Storage, lease: Lease) -> None:
+    """Raise `LeaseLostError` when another worker has the slot, or the study is gone."""
+    with storage.reader.connect() as connection:
+        held = connection.scalar(sa.select(slots.c.id).where(_held(lease)))
+    if held is None:
+        raise _lease_lost(lease)
+
+
+def fence_of(lease: Lease) -> Fence:
+    """Return what lets a transaction write for this lease alone: nobody can take the slot before the transaction ends.
+
+    It raises `LeaseLostError` when the lease is lost.
+    """
+    # Not `FOR UPDATE`: noting that a worker is at the slot need not wait.
+    held = sa.select(slots.c.id).where(_held(lease)).with_for_update(key_share=True)
+
+    def pass_holder(session: Session) -> None:
+        if session.scalar(held) is None:
+            raise _lease_lost(lease)
+
+    return pass_holder
 
 
 @outlasting
@@ -262,13 +306,36 @@ def reap_expired_leases(storage: Storage, *, ttl_s: float = DEFAULT_LEASE_S) -> 
 
     Looks at the state, not at events: any worker may call it at any time. After an outage nobody reaps for as long as a
     lease lives, so that workers which trained on can renew theirs: not for `ttl_s` after the database came up, nor
-    after this process itself had lost contact.
+    before somebody has been in contact for so long, see `_in_touch_for`.
     """
-    if storage.contact.uninterrupted_s < ttl_s:
+    own_s = storage.contact.uninterrupted_s
+    if own_s < ttl_s and (own_s < ttl_s / 6 or _in_touch_for(storage, own_s, gap_s=ttl_s / 2) < ttl_s):
         return 0
     expired = sa.and_(slots.c.expires_at < database_time(), database_start() + ttl_s < database_time())
     with storage.engine.begin() as connection:
         return connection.execute(_release(expired)).rowcount
+
+
+def _in_touch_for(storage: Storage, own_s: float, *, gap_s: float) -> float:
+    """Return for how long, in seconds, this process and workers before it have been in contact with the database.
+
+    A fresh process alone cannot know whether others were cut off until now. Contacts that follow each other within
+    `gap_s` are one: whoever holds a lease and was cut off for less has it still, and has had time to renew it.
+    """
+    contacts = (
+        sa.select(workers.c.in_touch_since, workers.c.last_seen_at)
+        .where(workers.c.in_touch_since.is_not(None))
+        .order_by(workers.c.last_seen_at.desc())
+    )
+    with storage.reader.connect() as connection:
+        now: float = connection.execute(sa.select(database_time())).scalar_one()
+        rows = connection.execute(contacts).all()
+    since = now - own_s
+    for row in rows:
+        if row.last_seen_at < since - gap_s:
+            break
+        since = min(since, row.in_touch_since)
+    return now - since
 
 
 def _release(whose: sa.ColumnElement[bool], **changes: Any) -> sa.Update:
@@ -291,4 +358,10 @@ def _lease_lost(lease: Lease) -> LeaseLostError:
 
 
 def _held(lease: Lease) -> sa.ColumnElement[bool]:
-    return sa.and_(slots.c.id == lease.slot_id, slots.c.state == "leased", slots.c.token == lease.token)
+    return sa.and_(_claimed(lease), slots.c.state == "leased", slots.c.owner == lease.owner)
+
+
+def _claimed(lease: Lease) -> sa.ColumnElement[bool]:
+    """Say of a slot that nobody has claimed it since."""
+    of_study = sa.select(studies.c.id).where(studies.c.uid == lease.study_uid).scalar_subquery()
+    return sa.and_(slots.c.id == lease.slot_id, slots.c.token == lease.token, slots.c.study_id == of_study)

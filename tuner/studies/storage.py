@@ -11,11 +11,11 @@ from typing import Any, Self
 import optuna
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
-from tuner.studies.outages import Contact, give_up_on_silence
+from tuner.studies.outages import Contact, DatabaseUnusableError, give_up_on_silence
 from tuner.studies.outlasting import OutlastingStorage
 from tuner.studies.schema import SCHEMA_REVISION
 from tuner.studies.single_creation import SingleCreationStorage
@@ -86,12 +86,28 @@ class Storage:
         self.engine = rdb.engine
         #: The same engine for transactions that only read: on SQLite they wait for no writer, and no writer for them.
         self.reader = rdb.engine.execution_options(**{_ONLY_READS: True})
+        self._rdb = rdb
         #: Optuna's storage, with its cache of finished trials.
-        self.optuna: optuna.storages.BaseStorage = OutlastingStorage(optuna.storages.get_storage(rdb), contact)
+        self.optuna = OutlastingStorage(optuna.storages.get_storage(rdb), contact)
+        #: Identities of the studies that this process has met.
+        self._met: set[str] = set()
 
     def close(self) -> None:
         self.optuna.remove_session()
         self.engine.dispose()
+
+    def meet(self, uid: str) -> None:
+        """Take note of a study; at a new one the cache of Optuna's storage is emptied.
+
+        SQLite gives the ids of a deleted study and its trials to the next ones; the cache would take them for the same.
+        """
+        if uid not in self._met:
+            self._met.add(uid)
+            self.forget()
+
+    def forget(self) -> None:
+        """Empty the cache of Optuna's storage."""
+        self.optuna.inner = optuna.storages.get_storage(self._rdb)
 
     def hang_up(self) -> None:
         """Close the connections to a server that nobody uses just now; the next call opens one.
@@ -173,6 +189,8 @@ def _connect(
         )
     except DBAPIError as error:
         raise StorageUnreachableError(url, _reason(error)) from error
+    except DatabaseUnusableError as error:
+        raise StorageUnreachableError(url, error.reason) from error
     except OSError as error:
         raise StorageUnreachableError(url, f"{error.strerror or error}.") from error
     return Storage(rdb, contact)
@@ -293,6 +311,7 @@ def _write_exclusively(engine: sa.Engine) -> None:
         only_reads = connection.get_execution_options().get(_ONLY_READS, False)
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
+    _follow_file(engine)
     # The connections that Optuna opened before these listeners were there.
     engine.dispose()
 
@@ -309,8 +328,33 @@ def _refuse_writes(engine: sa.Engine) -> None:
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
+    _follow_file(engine)
     # As above.
     engine.dispose()
+
+
+def _follow_file(engine: sa.Engine) -> None:
+    """Open SQLite's file anew when it was removed or replaced: an open connection would go on with what nobody sees."""
+    file = engine.url.database
+    if not file or file == ":memory:":
+        return
+
+    @sa.event.listens_for(engine, "connect")
+    def _remember(_connection: Any, record: Any) -> None:
+        record.info["file"] = _file_identity(file)
+
+    @sa.event.listens_for(engine, "checkout")
+    def _compare(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info.get("file") != _file_identity(file):
+            raise DisconnectionError
+
+
+def _file_identity(file: str) -> tuple[int, int] | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _reason(error: DBAPIError) -> str:

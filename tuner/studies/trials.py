@@ -7,17 +7,20 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.storages import BaseStorage
 from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
+from tuner.studies.optuna_tables import close_in_optuna
 from tuner.studies.outages import outlasting
+from tuner.studies.outlasting import FencedStorage
 from tuner.studies.pruners import make_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.schema import slots, studies
 from tuner.studies.scores import read_peers
 from tuner.studies.single_creation import SLOT_ATTRIBUTE
-from tuner.studies.slots import Lease, bind_trial
+from tuner.studies.slots import Lease, LeaseLostError, bind_trial, check_lease, fence_of
 from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -98,36 +101,37 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
     Raises:
         LeaseLostError: Another worker has the slot.
     """
+    fenced = FencedStorage(storage.optuna, fence=fence_of(lease), check_holder=lambda: check_lease(storage, lease))
     trial_id = lease.trial_id
     if trial_id is None:
-        trial_id = _find_unbound(storage, study, lease) if lease.token > 1 else None
+        trial_id = _find_running(fenced, study, lease) if lease.token > 1 else None
         if trial_id is None:
-            trial_id = _create(storage, study, lease)
-        number, stored = _read_number(storage, trial_id), {}
+            trial_id = _create(fenced, study, lease)
+        number, stored = _read_number(storage, lease, trial_id), {}
         if lease.token > 1:
-            stored = storage.optuna.get_trial(trial_id).intermediate_values
+            stored = fenced.get_trial(trial_id).intermediate_values
         bind_trial(storage, lease, trial_id=trial_id, trial_number=number)
     else:
         # Optuna's cache takes hyperparameters only for trials that this process has created or read in a list.
-        storage.optuna.get_all_trials(study.optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,))
-        frozen = storage.optuna.get_trial(trial_id)
+        fenced.get_all_trials(study.optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,))
+        frozen = fenced.get_trial(trial_id)
         number, stored = frozen.number, frozen.intermediate_values
-    trial = optuna.Trial(open_optuna_study(storage, study, trial_number=number), trial_id)
+    trial = optuna.Trial(_open_optuna_study(fenced, study, lease), trial_id)
     scores = TrialScores(storage, study, trial_id=trial_id, trial_number=number, stored=stored)
     return trial, scores
 
 
-def open_optuna_study(storage: Storage, study: Study, *, trial_number: int) -> optuna.Study:
+def _open_optuna_study(storage: FencedStorage, study: Study, lease: Lease) -> optuna.Study:
     """Return Optuna's study with the sampler for one trial.
 
-    The sampler's seed comes from the study's seed and the trial's number, so that any worker draws the same values
+    The sampler's seed comes from the study's seed and the slot's position, so that any worker draws the same values
     from the same history.
     """
     search = study.definition.search
     return optuna.load_study(
         study_name=study.name,
-        storage=storage.optuna,
-        sampler=make_sampler(search, study_seed=study.definition.seed, trial_number=trial_number),
+        storage=storage,
+        sampler=make_sampler(search, study_seed=study.definition.seed, trial_number=lease.position),
         # Decisions are ours, see `TrialScores`; Optuna would take the median pruner.
         pruner=optuna.pruners.NopPruner(),
     )
@@ -139,18 +143,20 @@ def close_ended_trials(storage: Storage) -> int:
 
     Looks at the state, not at events: whoever finds an ended slot finishes the work of a worker that died in between.
     """
-    ended = sa.select(slots.c.id, slots.c.trial_id, slots.c.outcome).where(slots.c.state == "ended")
     with storage.reader.connect() as connection:
-        rows = connection.execute(ended).all()
-    for row in rows:
-        # A slot whose workers all died before they opened its trial has none.
-        if row.trial_id is not None:
-            close_trial(storage, row.trial_id, row.outcome)
+        ended = list(connection.scalars(sa.select(slots.c.id).where(slots.c.state == "ended")))
+    for slot_id in ended:
         with storage.engine.begin() as connection:
-            connection.execute(
-                sa.update(slots).where(slots.c.id == row.id, slots.c.state == "ended").values(state="done")
-            )
-    return len(rows)
+            mine = sa.select(slots).where(slots.c.id == slot_id, slots.c.state == "ended")
+            row = connection.execute(mine.with_for_update(key_share=True)).one_or_none()
+            if row is None:
+                # Another worker has closed it, or its study is gone.
+                continue
+            # A slot whose workers all died before they opened its trial has none.
+            if row.trial_id is not None:
+                _close(connection, row.trial_id, row.outcome)
+            connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(state="done"))
+    return len(ended)
 
 
 @outlasting
@@ -163,32 +169,35 @@ def end_orphans(storage: Storage) -> int:
     with storage.reader.connect() as connection:
         orphans = connection.execute(_ORPHANS).all()
     for orphan in orphans:
-        _log.warning("Trial %d of study %r belongs to no slot; ended as failed.", orphan.number, orphan.name)
-        close_trial(storage, orphan.trial_id, _ORPHANED)
+        with storage.engine.begin() as connection:
+            # Its id may have gone to the trial of another study meanwhile.
+            if connection.execute(_ORPHANS.where(_trials.c.trial_id == orphan.trial_id)).one_or_none() is None:
+                continue
+            _log.warning("Trial %d of study %r belongs to no slot; ended as failed.", orphan.number, orphan.name)
+            _close(connection, orphan.trial_id, _ORPHANED)
     return len(orphans)
 
 
-def close_trial(storage: Storage, trial_id: int, outcome: Mapping[str, Any]) -> None:
+def _close(connection: sa.Connection, trial_id: int, outcome: Mapping[str, Any]) -> None:
     """Give the trial its final state and value; one that is closed already stays as it is."""
     failure = outcome.get("failure")
-    values = None if outcome["score"] is None else [outcome["score"]]
-    try:
-        if failure:
-            storage.optuna.set_trial_user_attr(trial_id, "failure", f"{failure['kind']}: {failure['message']}")
-        storage.optuna.set_trial_state_values(trial_id, _STATES[outcome["state"]], values)
-    except optuna.exceptions.UpdateFinishedTrialError:
-        # Another worker closed it from the same outcome in the meantime.
-        return
+    close_in_optuna(
+        connection,
+        trial_id,
+        _STATES[outcome["state"]],
+        value=outcome["score"],
+        failure=f"{failure['kind']}: {failure['message']}" if failure else None,
+    )
 
 
-def _create(storage: Storage, study: Study, lease: Lease) -> int:
+def _create(storage: FencedStorage, study: Study, lease: Lease) -> int:
     attempts = 0
 
     def create() -> int:
         nonlocal attempts
         attempts += 1
         # Where the answer to an attempt was lost, its trial may be there.
-        found = _find_unbound(storage, study, lease) if attempts > 1 else None
+        found = _find_running(storage, study, lease) if attempts > 1 else None
         if found is not None:
             return found
         template = optuna.trial.create_trial(
@@ -197,20 +206,27 @@ def _create(storage: Storage, study: Study, lease: Lease) -> int:
             # As `Study.enqueue_trial` does: values that are taken instead of drawn.
             system_attrs={"fixed_params": lease.job["values"]} if lease.job.get("values") else {},
         )
-        return storage.optuna.create_new_trial(study.optuna_study_id, template)
+        trial_id: int = storage.create_new_trial(study.optuna_study_id, template)
+        return trial_id
 
     return storage.contact.outlast(create)
 
 
-@outlasting
-def _read_number(storage: Storage, trial_id: int) -> int:
-    with storage.reader.connect() as connection:
-        number: int = connection.execute(sa.select(_trials.c.number).where(_trials.c.trial_id == trial_id)).scalar_one()
+def _read_number(storage: Storage, lease: Lease, trial_id: int) -> int:
+    @outlasting
+    def read(storage: Storage) -> int | None:
+        with storage.reader.connect() as connection:
+            number: int | None = connection.scalar(sa.select(_trials.c.number).where(_trials.c.trial_id == trial_id))
+        return number
+
+    number = read(storage)
+    if number is None:
+        raise LeaseLostError(f"Study {lease.study_name!r} was deleted.")
     return number
 
 
-def _find_unbound(storage: Storage, study: Study, lease: Lease) -> int | None:
-    running = storage.optuna.get_all_trials(study.optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,))
+def _find_running(storage: BaseStorage, study: Study, lease: Lease) -> int | None:
+    running = storage.get_all_trials(study.optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,))
     for trial in running:
         if trial.user_attrs.get(SLOT_ATTRIBUTE) == lease.position:
             return trial._trial_id  # noqa: SLF001 - Optuna has no public way from a frozen trial to its id

@@ -12,9 +12,9 @@ import json
 import logging
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
@@ -67,12 +67,24 @@ class Checkpoint:
         store: Where the folder is.
         folder: The run's own.
         writer: Tells the run's writers apart; higher for later ones.
+        run: What tells this run from every other, wherever its folder is, as values of JSON.
     """
 
-    def __init__(self, store: ArtifactStore, folder: str, *, writer: int = 0) -> None:
+    def __init__(self, store: ArtifactStore, folder: str, *, writer: int = 0, run: Sequence[Any] = ()) -> None:
         self._store, self._folder, self._writer = store, folder, writer
+        self._run: tuple[Any, ...] = tuple(run)
+        self._is_narrowed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
+
+    def narrow(self, values: Mapping[str, Any]) -> None:
+        """Take no snapshots but those of these hyperparameters; call it before the first one is read or written.
+
+        Later calls change nothing: a run that begins anew stays the same run, whatever its `fit` has asked for since.
+        """
+        if not self._is_narrowed:
+            self._run = (*self._run, sorted(values.items()))
+            self._is_narrowed = True
 
     def write(self, snapshot: Snapshot) -> None:
         """Begin to store the snapshot, once the one before is stored; the one before that is replaced.
@@ -82,7 +94,8 @@ class Checkpoint:
         """
         self.flush()
         name = f"{self._folder}/{self._writer}-{'odd' if len(snapshot.epochs) % 2 else 'even'}.npz"
-        self._writing = self._thread.submit(lambda: self._store.write(name, _encode(snapshot)))
+        marked = replace(snapshot, fingerprint=self._mark(snapshot.fingerprint))
+        self._writing = self._thread.submit(lambda: self._store.write(name, _encode(marked)))
 
     def flush(self) -> None:
         """Wait until what was begun is stored.
@@ -97,15 +110,33 @@ class Checkpoint:
     def read(self, fingerprint: str) -> Snapshot | None:
         """Return the newest whole snapshot of this run, or None to begin at the first epoch.
 
-        Damaged files and those of another run (another fingerprint) are logged and passed over.
+        Files that are damaged, that cannot be read, or that are of another run (another fingerprint) are logged and
+        passed over.
+
+        Raises:
+            ArtifactStoreAwayError: Not this run's files alone, the whole store cannot be read.
         """
-        names = self._store.list(self._folder)
+        names = self._list()
         snapshots = [snapshot for name in names if (snapshot := self._read_one(name, fingerprint))]
         return max(snapshots, key=lambda snapshot: len(snapshot.epochs), default=None)
 
     def delete(self) -> None:
         """Remove the run's files, those of all writers; may be repeated."""
         self._store.delete(self._folder)
+
+    def _list(self) -> list[str]:
+        try:
+            return self._store.list(self._folder)
+        except OSError as error:
+            self._store.refuse_if_away(error)
+            logger.warning("Passed over the checkpoints in %s: %s.", self._store.location(self._folder), error.strerror)
+            return []
+
+    def _mark(self, fingerprint: str) -> str:
+        """Return the fingerprint of this run alone."""
+        if not self._run:
+            return fingerprint
+        return hashlib.sha256(json.dumps([fingerprint, *self._run]).encode()).hexdigest()
 
     def _read_one(self, name: str, fingerprint: str) -> Snapshot | None:
         try:
@@ -115,7 +146,14 @@ class Checkpoint:
         except DamagedCheckpointError as error:
             logger.warning("Passed over the damaged checkpoint %s: %s.", self._store.location(name), error)
             return None
-        if snapshot.fingerprint != fingerprint:
+        except OSError as error:
+            self._store.refuse_if_away(error)
+            reason = error.strerror or type(error).__name__
+            logger.warning(
+                "Passed over the checkpoint %s, which cannot be read: %s.", self._store.location(name), reason
+            )
+            return None
+        if snapshot.fingerprint != self._mark(fingerprint):
             logger.warning("Passed over the checkpoint %s: it is of another run.", self._store.location(name))
             return None
         return snapshot

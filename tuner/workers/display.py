@@ -12,8 +12,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.studies.fleet import FinishedSlot, StudyProgress, WorkerRecord, read_finished, read_progress, read_workers
-from tuner.studies.lifecycle import find_studies
+from tuner.studies.fleet import (
+    FinishedSlot,
+    StudyProgress,
+    WorkerRecord,
+    read_all_progress,
+    read_finished,
+    read_progress,
+    read_workers,
+)
+from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
 from tuner.studies.storage import Storage
 
 #: Seconds between two looks at the database.
@@ -32,6 +40,8 @@ class Display:
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._next_look = 0.0
+        #: Problems of workers that were printed.
+        self._told: set[str] = set()
         self._seen = {slot.id for study in find_studies(storage, names) for slot in read_finished(storage, study)}
 
     def update(self) -> None:
@@ -43,13 +53,23 @@ class Display:
             self._live.update(draw_fleet(self._storage, self._names), refresh=True)
         else:
             self._print_finished()
+            self._print_problems()
+
+    def _print_problems(self) -> None:
+        for worker in read_workers(self._storage):
+            if worker.problem and worker.problem not in self._told:
+                self._told.add(worker.problem)
+                sys.stderr.write(f"{_describe_problem(worker)}\n")
 
     def _print_finished(self) -> None:
-        for study in find_studies(self._storage, self._names):
+        for study in find_present(self._storage, self._names):
             fresh = [slot for slot in read_finished(self._storage, study) if slot.id not in self._seen]
             if not fresh:
                 continue
-            progress = read_progress(self._storage, study)
+            try:
+                progress = read_progress(self._storage, study)
+            except StudyNotFoundError:
+                continue
             for slot in fresh:
                 self._seen.add(slot.id)
                 sys.stderr.write(f"{study.name}: {_describe(slot)} · {_summarise(progress)}\n")
@@ -70,7 +90,7 @@ class Display:
 
 def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
     """Draw studies with their progress, and the workers with what each does."""
-    progress = [read_progress(storage, study) for study in find_studies(storage, names)]
+    progress = [progress for _, progress in read_all_progress(storage, names)]
     workers = read_workers(storage)
     if not progress and not workers:
         return Text("No studies and no workers. Begin with `tuner study create --space cnn`.")
@@ -121,7 +141,12 @@ def _draw_workers(workers: Sequence[WorkerRecord]) -> RenderableType:
         )
     for column in (*table.columns[1:3], table.columns[4]):
         column.no_wrap = True
-    return table
+    problems = [Text(_describe_problem(worker), style="red") for worker in workers if worker.problem]
+    return Group(table, *problems)
+
+
+def _describe_problem(worker: WorkerRecord) -> str:
+    return f"{worker.host}:{worker.pid} works for other studies only: {worker.problem}"
 
 
 def _describe_work(worker: WorkerRecord) -> str:

@@ -2,7 +2,7 @@
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.finals.study_data import DataUnavailableError
-from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.outages import DatabaseUnusableError, is_outage
 from tuner.studies.slots import LeaseLostError, StudyStoppedError
 from tuner.training.devices import DeviceLostError
 
@@ -11,13 +11,18 @@ class DrainedError(Exception):
     """The worker was asked to end, by SIGINT or SIGTERM."""
 
 
-INTERRUPTIONS = (
+_INTERRUPTIONS = (
     DrainedError,
     LeaseLostError,
     StudyStoppedError,
     DataUnavailableError,
     ArtifactNotWrittenError,
     ArtifactStoreAwayError,
+    DatabaseUnusableError,
     DeviceLostError,
-    *STORAGE_ERRORS,
 )
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Say whether the slot that the error ended has no outcome by it."""
+    return isinstance(error, _INTERRUPTIONS) or is_outage(error)

@@ -15,9 +15,17 @@ import sqlalchemy as sa
 from tuner.artifacts import ArtifactStore
 from tuner.finals.jobs import JOBS, JobContext, checkpoints_folder, failed_outcome
 from tuner.finals.planning import advance_study
-from tuner.finals.study_data import DataPlaces
-from tuner.studies.fleet import register_worker, update_worker
-from tuner.studies.lifecycle import Study, find_studies, find_study, stop_study
+from tuner.finals.study_data import DataPlaces, DataUnavailableError
+from tuner.studies.fleet import note_problem, register_worker, update_worker
+from tuner.studies.lifecycle import (
+    Study,
+    StudyNotFoundError,
+    find_present,
+    find_study_by_uid,
+    list_names,
+    stop_study,
+)
+from tuner.studies.outages import outlasting
 from tuner.studies.schema import slots
 from tuner.studies.slots import (
     Lease,
@@ -35,11 +43,12 @@ from tuner.training.devices import DeviceLostError
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
 from tuner.workers.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping, describe_failure
-from tuner.workers.interruptions import INTERRUPTIONS, DrainedError
+from tuner.workers.interruptions import DrainedError, is_interruption
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
 from tuner.workers.showing import Showing
 from tuner.workers.trial import run_trial
+from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +88,7 @@ class Worker:
         self._settings = settings
         self._reporter = Reporter(storage, self.id, ttl_s=settings.lease_s)
         self._showing = Showing(storage, settings.artifacts)
+        self._unserved = Unserved()
         self._draining = threading.Event()
         self._lease: Lease | None = None
 
@@ -99,7 +109,8 @@ class Worker:
             Whether a fresh process should go on.
 
         Raises:
-            TunerError: The data cannot be read or the artifacts cannot be written here; the slot is given back.
+            TunerError: The artifacts cannot be written here, or there is nothing left to do but for studies whose data
+                cannot be read here; the slot is given back.
         """
         register_worker(
             self._storage, worker_id=self.id, host=socket.gethostname(), device=self._settings.device, pid=os.getpid()
@@ -123,12 +134,12 @@ class Worker:
                 lifetime.end_slot()
                 wait_s, n_vain_looks = _SHORTEST_WAIT_S, 0
                 continue
-            studies = find_studies(self._storage, self._settings.studies)
+            studies = self._find_studies()
             is_time = wait_s < _LONGEST_WAIT_S or n_vain_looks % _LOOKS_PER_TIDYING == 0
             n_vain_looks += 1
             if is_time and self._tidy_up(studies):
                 continue
-            if self._settings.until_done and all(study.state in {"done", "stopped"} for study in studies):
+            if self._has_nothing_left(studies):
                 self._sweep(studies)
                 return False
             self._storage.hang_up()
@@ -136,10 +147,39 @@ class Worker:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return False
 
+    def _find_studies(self) -> list[Study]:
+        """Return the worker's studies; of those that it was told by name some may be gone, but not all.
+
+        Raises:
+            StudyNotFoundError: All are.
+        """
+        names = self._settings.studies
+        studies = find_present(self._storage, names)
+        if names and not studies:
+            raise StudyNotFoundError(names[0], list_names(self._storage))
+        return studies
+
+    def _has_nothing_left(self, studies: Sequence[Study]) -> bool:
+        """Say whether the worker should end.
+
+        Raises:
+            DataUnavailableError: It should, because the data of all that is left cannot be read here.
+        """
+        left = [study for study in studies if study.state not in {"done", "stopped"}]
+        if self._settings.until_done:
+            self._unserved.raise_if_all(left)
+        elif self._settings.studies:
+            self._unserved.raise_if_all(studies)
+        return self._settings.until_done and not left
+
     def _look_for_work(self) -> Lease | None:
         def claim() -> Lease | None:
             return claim_slot(
-                self._storage, owner=self.id, study_names=self._settings.studies, ttl_s=self._settings.lease_s
+                self._storage,
+                owner=self.id,
+                study_names=self._settings.studies,
+                except_for=self._unserved.uids(),
+                ttl_s=self._settings.lease_s,
             )
 
         lease = claim()
@@ -148,7 +188,10 @@ class Worker:
         return lease
 
     def _work_on(self, lease: Lease) -> None:
-        study = find_study(self._storage, lease.study_name)
+        study = find_study_by_uid(self._storage, lease.study_uid)
+        if study is None:
+            _log.warning("Study %r was deleted. Dropped.", lease.study_name)
+            return
         self._lease = lease
         self._reporter.hold(lease)
         context = JobContext(
@@ -167,27 +210,49 @@ class Worker:
             end_slot(self._storage, lease, outcome)
         except LeaseLostError as error:
             _log.warning("%s Dropped.", error)
-            # Nobody may have gone on with it yet: until it is over, the next worker needs what this one has stored.
-            if is_over(self._storage, lease):
-                context.checkpoint.delete()
+            self._reporter.let_go()
+            self._clear_away(context)
         except (StudyStoppedError, DrainedError):
             self._give_back(lease)
+        except DataUnavailableError as error:
+            self._give_back(lease)
+            self._note_unserved(study, error)
         except DeviceLostError:
             # It may have died of this very slot: the attempt counts.
             self._give_back(lease, is_attempt=True)
             raise
-        except INTERRUPTIONS:
-            self._give_back(lease)
+        except Exception as error:
+            if is_interruption(error):
+                self._give_back(lease)
             raise
         else:
             close_ended_trials(self._storage)
-            context.checkpoint.delete()
+            _remove(context.artifacts, context.checkpoint_folder)
+            self._note_served(study)
             self._stop_if_failing(study, outcome)
             self._showing.bring_up_to_date(study)
         finally:
             self._lease = None
             self._reporter.let_go()
             release_memory()
+
+    def _clear_away(self, context: JobContext) -> None:
+        """Remove what this worker has stored of a slot that it lost, where nobody needs it any more."""
+        if find_study_by_uid(self._storage, context.study.uid) is None:
+            # Deleted: whoever did it could not know what this worker would write afterwards.
+            _remove(context.artifacts, context.study.folder)
+        elif is_over(self._storage, context.lease):
+            # Until it is over, the next worker goes on from there.
+            _remove(context.artifacts, context.checkpoint_folder)
+
+    def _note_unserved(self, study: Study, error: DataUnavailableError) -> None:
+        _log.warning("Leaving study %r to other workers: %s", study.name, error)
+        self._unserved.add(study, error)
+        note_problem(self._storage, self.id, self._unserved.describe())
+
+    def _note_served(self, study: Study) -> None:
+        if self._unserved.discard(study):
+            note_problem(self._storage, self.id, self._unserved.describe())
 
     def _on_epoch(self, result: EpochResult) -> None:
         self._reporter.finish_epoch(result)
@@ -214,25 +279,18 @@ class Worker:
         """Remove what a worker which died between storing an outcome and tidying up left behind."""
         for study in studies:
             if study.state == "done":
-                self._settings.artifacts.delete(checkpoints_folder(study))
+                _remove(self._settings.artifacts, checkpoints_folder(study))
 
     def _stop_if_failing(self, study: Study, outcome: dict[str, Any]) -> None:
         if outcome["state"] != "failed":
             return
-        last = (
-            sa.select(slots.c.outcome)
-            .where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
-            .order_by(slots.c.finished_at.desc())
-            .limit(MAX_FAILURES_IN_A_ROW)
-        )
-        with self._storage.reader.connect() as connection:
-            failures = [found.get("failure") for found in connection.scalars(last)]
+        failures = _last_failures(self._storage, study)
         if len(failures) == MAX_FAILURES_IN_A_ROW and all(
             failure and counts_towards_stopping(failure["kind"]) for failure in failures
         ):
             reason = f"{MAX_FAILURES_IN_A_ROW} failures in a row, the last: {failures[0]['message']}"
             _log.error("study %r stops: %s", study.name, reason)
-            stop_study(self._storage, study.id, reason=reason)
+            stop_study(self._storage, study, reason=reason)
 
     def _run(self, context: JobContext) -> dict[str, Any]:
         lease = context.lease
@@ -252,9 +310,10 @@ def _run_job(context: JobContext) -> dict[str, Any]:
     lease = context.lease
     try:
         return JOBS[lease.stage](context)
-    except INTERRUPTIONS:
-        raise
-    except Exception as error:  # noqa: BLE001 - a failed job must not keep the others from being done
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        # A failed job must not keep the others from being done.
         _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
         return failed_outcome(lease.stage, describe_failure(error))
 
@@ -266,3 +325,24 @@ def _worker_died(lease: Lease) -> dict[str, Any]:
         "traceback": "",
     }
     return failed_outcome(lease.stage, failure)
+
+
+@outlasting
+def _last_failures(storage: Storage, study: Study) -> list[Any]:
+    """Return the failures of the slots that finished last, None for what succeeded."""
+    last = (
+        sa.select(slots.c.outcome)
+        .where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
+        .order_by(slots.c.finished_at.desc())
+        .limit(MAX_FAILURES_IN_A_ROW)
+    )
+    with storage.reader.connect() as connection:
+        return [found.get("failure") for found in connection.scalars(last)]
+
+
+def _remove(artifacts: ArtifactStore, folder: str) -> None:
+    """Remove what is needed no more; where that cannot be done it is left to `tuner gc`."""
+    try:
+        artifacts.delete(folder)
+    except OSError as error:
+        _log.warning("Left %s behind, which `tuner gc` removes: %s", artifacts.location(folder), error)

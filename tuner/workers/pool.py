@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tuner.settings import Settings
-from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon
+from tuner.studies.lifecycle import find_present, find_studies
+from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_answers_soon
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
@@ -97,10 +97,10 @@ class _Keeper:
 
 
 def _ask(call: Callable[[], T]) -> T | None:
-    """Call, and leave it when the database is away: the pool looks after its processes meanwhile."""
+    """Call, and leave it when the database does not serve: the pool looks after its processes meanwhile."""
     try:
         return call()
-    except STORAGE_ERRORS as error:
+    except (*STORAGE_ERRORS, DatabaseUnusableError) as error:
         _log.debug("left for later: %s", error)
         return None
 
@@ -116,6 +116,6 @@ def _print_end(storage: Storage, names: Sequence[str], processes: WorkerProcesse
         sys.stderr.write(f"Stopped. Nothing is lost: go on with `{again} --until-done`.\n")
     elif status:
         sys.stderr.write(f"{processes.last_words()}\nA worker failed; its log is in {processes.log_dir}.\n")
-    for study in find_studies(storage, names):
+    for study in find_present(storage, names):
         if study.state == "stopped" and study.stop_reason:
             sys.stderr.write(f"Study {study.name} stopped: {study.stop_reason}. See `tuner study show {study.name}`.\n")

@@ -23,21 +23,22 @@ class Showing:
     def __init__(self, storage: Storage, artifacts: ArtifactStore) -> None:
         self._storage = storage
         self._artifacts = artifacts
-        self._known: dict[int, str] = {}
+        #: The stage that is shown, by the study's identity.
+        self._known: dict[str, str] = {}
 
     def bring_up_to_date(self, study: Study) -> None:
         """Show the study's present stage when another one is shown; nothing happens when it was deleted."""
-        if self._known.get(study.id) == stage_of(study):
+        if self._known.get(study.uid) == stage_of(study):
             return
         try:
-            self._known[study.id] = self._show(study.name)
+            self._known[study.uid] = self._show(study.name)
         except (KeyError, StudyNotFoundError):
             # Optuna's and ours, for a study that was deleted meanwhile.
             _log.debug("study %r is gone", study.name)
         except TunerError as error:
             # All results are stored; only their display is missing, and `tuner report` needs none of it.
             _log.warning("Optuna Dashboard does not show study %r as it is now: %s", study.name, error)
-            self._known[study.id] = stage_of(study)
+            self._known[study.uid] = stage_of(study)
 
     def _show(self, name: str) -> str:
         """Show the stage that the study is in and return it."""

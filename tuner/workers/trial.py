@@ -16,7 +16,7 @@ from tuner.studies.trials import open_trial
 from tuner.training.history import EpochResult
 from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.failures import describe_failure
-from tuner.workers.interruptions import INTERRUPTIONS
+from tuner.workers.interruptions import is_interruption
 from tuner.workers.reporter import PrunedError, Reporter
 from tuner.workers.timeout import TimeLimit, TrialTimeoutError
 
@@ -59,7 +59,7 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
                 data,
                 Schedule(
                     epochs=definition.search.epochs,
-                    seed=trial_seed(definition.seed, trial.number),
+                    seed=trial_seed(definition.seed, context.lease.position),
                     batch_size=definition.search.batch_size,
                     labels=definition.data.labels,
                 ),
@@ -72,9 +72,10 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
         return progress.end("pruned")
     except TrialTimeoutError as error:
         return progress.end_by_time(error)
-    except INTERRUPTIONS:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a person's builder raises belongs to its trial
+    except Exception as error:
+        # Whatever else a person's builder raises belongs to its trial.
+        if is_interruption(error):
+            raise
         return progress.fail(error)
     return progress.end("complete")
 

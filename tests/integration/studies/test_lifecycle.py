@@ -65,7 +65,7 @@ def test_extending_adds_slots_to_the_budget(storage: Storage, study: Study) -> N
 
 
 def test_a_stopped_study_resumes_where_it_was(storage: Storage, study: Study) -> None:
-    stop_study(storage, study.id, reason="enough")
+    stop_study(storage, study, reason="enough")
     stopped = find_study(storage, study.name)
 
     resumed = resume_study(storage, study.name)

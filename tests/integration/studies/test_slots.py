@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tuner.studies.fleet import register_worker
 from tuner.studies.lifecycle import Study, delete_study, stop_study
-from tuner.studies.schema import slots
+from tuner.studies.schema import database_time, slots, workers
 from tuner.studies.slots import (
     Lease,
     LeaseLostError,
@@ -136,7 +137,7 @@ def test_an_ended_slot_cannot_end_again(storage: Storage) -> None:
 def test_a_stopped_study_gives_out_nothing_and_refuses_renewals(storage: Storage, study: Study) -> None:
     lease = claim(storage)
 
-    stop_study(storage, study.id)
+    stop_study(storage, study)
 
     with pytest.raises(StudyStoppedError):
         renew_lease(storage, lease, epoch=1)
@@ -150,3 +151,47 @@ def test_a_deleted_studys_leases_are_lost(storage: Storage, study: Study) -> Non
 
     with pytest.raises(LeaseLostError):
         renew_lease(storage, lease, epoch=1)
+
+
+def test_a_fresh_process_reaps_after_others_were_in_touch_with_the_database_for_a_leases_length(
+    storage_url: str, storage: Storage, study: Study
+) -> None:
+    ttl_s = 20.0
+    dead = claim(storage, "a", ttl_s=-1)
+    register_worker(storage, worker_id="b", host="box", device="cpu", pid=1)
+
+    def in_touch(*, from_s: float, to_s: float) -> None:
+        """Say that another worker was in contact from so many seconds ago to so many."""
+        with storage.engine.begin() as connection:
+            times = {"in_touch_since": database_time() - from_s, "last_seen_at": database_time() - to_s}
+            connection.execute(sa.update(workers).values(times))
+
+    def reap_with_a_fresh_process() -> int:
+        with open_storage(storage_url) as fresh:
+            fresh.contact._since = time.monotonic() - ttl_s / 5
+            return reap_expired_leases(fresh, ttl_s=ttl_s)
+
+    in_touch(from_s=1000, to_s=25)
+    after_a_pause_of_more_than_a_lease = reap_with_a_fresh_process()
+    in_touch(from_s=12, to_s=6)
+    after_too_short_a_contact = reap_with_a_fresh_process()
+    in_touch(from_s=25, to_s=6)
+    after_a_leases_length = reap_with_a_fresh_process()
+
+    assert dead.study_uid == study.uid
+    assert (after_a_pause_of_more_than_a_lease, after_too_short_a_contact, after_a_leases_length) == (0, 0, 1)
+
+
+def test_a_process_reaps_nothing_in_its_first_moments_whoever_was_in_touch_before(
+    storage_url: str, storage: Storage, study: Study
+) -> None:
+    claim(storage, "a", ttl_s=-1)
+    register_worker(storage, worker_id="b", host="box", device="cpu", pid=1)
+    with storage.engine.begin() as connection:
+        connection.execute(sa.update(workers).values(in_touch_since=database_time() - 1000))
+
+    with open_storage(storage_url) as fresh:
+        reaped = reap_expired_leases(fresh, ttl_s=100.0)
+
+    assert reaped == 0
+    assert claim(storage, "b").study_uid == study.uid

@@ -1,36 +1,19 @@
-"""Real workers for fault tests, forked from one process that has imported everything."""
+"""Real workers for fault tests."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import PostgresServer
-
-sys.path.append(str(Path(__file__).parents[3] / "bench"))
-
-from chaos.fleet import Fleet, Surroundings
+from chaos.fleet import Surroundings
 from chaos.proxy import FaultyProxy
 from chaos.studies import insert_chaos_study
+from postgres import PostgresServer
 
 from tuner.studies.lifecycle import Study
 from tuner.studies.storage import Storage, open_storage
 
 Surround = Callable[..., Surroundings]
-
-
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[Fleet]:
-    with Fleet() as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def fleet(nursery: Fleet) -> Iterator[Fleet]:
-    """Starts workers; those that live at the test's end are killed."""
-    yield nursery
-    nursery.end_all()
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from old_database import ARTIFACTS
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.test_set import load_test_set
 from tuner.finals.bundle import (
     BundleDamagedError,
     BundleDescription,
@@ -23,6 +25,7 @@ from tuner.finals.bundle import (
     read_bundle,
     write_bundle,
 )
+from tuner.finals.evaluation import read_predictions
 from tuner.finals.sealed import seal
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.training.predictions import predict_probabilities
@@ -330,3 +333,14 @@ def test_a_space_that_builds_another_model_today_is_named(store: ArtifactStore) 
 
     with pytest.raises(BundleMismatchError, match=r"'mlp': received 4 arrays of 1,243 numbers, expected .* 2,483"):
         bundle.build_model()
+
+
+def test_a_bundle_of_0_1_0_predicts_as_it_did() -> None:
+    test = load_test_set("digits", data_dir=Path())
+    stored = read_predictions(ArtifactStore(str(ARTIFACTS)), "finished/finals/trial-1-repeat-1.npz")
+
+    bundle = read_bundle(ARTIFACTS / "finished/finals/trial-1-repeat-1.bundle")
+    probabilities = predict_probabilities(bundle.build_model(), test.images)
+
+    np.testing.assert_allclose(probabilities, stored.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(test.labels, stored.labels)

@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from small_models import RESUME_PLAN, build_cnn, run_resumable
 
-from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore, ArtifactStoreAwayError
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -112,6 +113,90 @@ def test_a_checkpoint_of_another_plan_is_passed_over_with_a_warning(
 
     assert history.resumed_from == 0
     assert "it is of another run" in caplog.text
+
+
+def a_snapshot(n_epochs: int) -> Snapshot:
+    epochs = tuple(
+        EpochResult(
+            epoch=number, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=0.5, learning_rate=0.1, duration_s=1.0
+        )
+        for number in range(1, n_epochs + 1)
+    )
+    return Snapshot(fingerprint="f", epochs=epochs, logs=({},) * n_epochs, annealing_state={}, model=(), optimizer=())
+
+
+def store(folder: Path, n_epochs: int, *, run: list[Any], values: dict[str, Any]) -> None:
+    checkpoint = Checkpoint(ArtifactStore(str(folder)), "run", run=run)
+    checkpoint.narrow(values)
+    for epoch in range(1, n_epochs + 1):
+        checkpoint.write(a_snapshot(epoch))
+    checkpoint.flush()
+
+
+def read_epochs(folder: Path, *, run: list[Any], values: dict[str, Any]) -> int | None:
+    checkpoint = Checkpoint(ArtifactStore(str(folder)), "run", run=run)
+    checkpoint.narrow(values)
+    snapshot = checkpoint.read("f")
+    return None if snapshot is None else len(snapshot.epochs)
+
+
+@pytest.mark.parametrize(
+    ("run", "values", "found"),
+    [
+        (["uid-1", "search", 0, "data-1"], {"units": 8, "rate": 0.1}, 2),
+        (["uid-2", "search", 0, "data-1"], {"units": 8, "rate": 0.1}, None),
+        (["uid-1", "search", 1, "data-1"], {"units": 8, "rate": 0.1}, None),
+        (["uid-1", "search", 0, "data-2"], {"units": 8, "rate": 0.1}, None),
+        (["uid-1", "search", 0, "data-1"], {"units": 8, "rate": 0.2}, None),
+        (["uid-1", "search", 0, "data-1"], {"units": 8}, None),
+    ],
+)
+def test_a_checkpoint_is_taken_by_its_own_run_and_configuration_alone(
+    run: list[Any], values: dict[str, Any], found: int | None, tmp_path: Path
+) -> None:
+    store(tmp_path, 2, run=["uid-1", "search", 0, "data-1"], values={"rate": 0.1, "units": 8})
+
+    assert read_epochs(tmp_path, run=run, values=values) == found
+
+
+@pytest.mark.parametrize(("unreadable", "found"), [(["odd"], 2), (["even"], 3), (["odd", "even"], None)])
+def test_a_checkpoint_that_cannot_be_read_is_passed_over_like_a_damaged_one(
+    unreadable: list[str], found: int | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(tmp_path, 3, run=["uid"], values={})
+    for name in unreadable:
+        file = tmp_path / "run" / f"0-{name}.npz"
+        file.unlink()
+        # It is there and has no byte that could be read.
+        file.symlink_to("/proc/self/mem")
+
+    with caplog.at_level(logging.WARNING, logger="tuner.training"):
+        epochs = read_epochs(tmp_path, run=["uid"], values={})
+
+    assert epochs == found
+    assert caplog.text.count("cannot be read: Invalid argument") == len(unreadable)
+
+
+def test_folders_and_broken_links_in_the_place_of_checkpoints_are_passed_over(tmp_path: Path) -> None:
+    store(tmp_path, 2, run=["uid"], values={})
+    (tmp_path / "run" / "0-even.npz").unlink()
+    (tmp_path / "run" / "0-even.npz").mkdir()
+    (tmp_path / "run" / "1-odd.npz").symlink_to(tmp_path / "run" / "1-odd.npz")
+    (tmp_path / "run" / "2-odd.npz").symlink_to("nowhere")
+
+    assert read_epochs(tmp_path, run=["uid"], values={}) == 1
+
+
+def test_a_store_that_is_away_as_a_whole_is_no_reason_to_begin_anew(tmp_path: Path) -> None:
+    store(tmp_path / "folder", 2, run=["uid"], values={})
+    artifacts = ArtifactStore(str(tmp_path / "folder"))
+    away = OSError(errno.ESTALE, "Stale file handle")
+    artifacts.refuse_if_away(away)
+    (tmp_path / "folder").rename(tmp_path / "elsewhere")
+    (tmp_path / "folder").symlink_to(tmp_path / "folder")
+
+    with pytest.raises(ArtifactStoreAwayError, match="Stale file handle"):
+        artifacts.refuse_if_away(away)
 
 
 def test_a_finished_run_is_returned_from_its_checkpoint_without_training(

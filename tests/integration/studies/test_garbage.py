@@ -1,0 +1,38 @@
+from pathlib import Path
+
+from tuner.artifacts import ArtifactStore
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.lifecycle import Study, delete_study, insert_study
+from tuner.studies.slots import claim_slot
+from tuner.studies.storage import Storage, open_storage
+from tuner.workers.garbage import find_foreign_folders, find_garbage
+
+
+def test_garbage_is_what_is_left_of_this_databases_studies_alone(
+    storage: Storage, study: Study, definition: StudyDefinition, artifacts: ArtifactStore, tmp_path: Path
+) -> None:
+    gone = insert_study(
+        storage, definition.model_copy(update={"name": "gone"}), class_names=["0"], provenance={"data_sha256": ""}
+    )
+    delete_study(storage, gone)
+    with open_storage(f"sqlite:///{tmp_path / 'another.db'}") as another:
+        foreign = insert_study(another, definition, class_names=["0"], provenance={"data_sha256": ""})
+    lease = claim_slot(storage, owner="w")
+    assert lease is not None
+    kept = [
+        f"{study.folder}/checkpoints/slot-{lease.slot_id}/1-odd.npz",
+        f"{foreign.folder}/checkpoints/slot-1/1-odd.npz",
+        f"{foreign.folder}/finals/trial-0-repeat-1.bundle",
+    ]
+    left = [
+        f"{gone.folder}/checkpoints/slot-1/1-odd.npz",
+        f"{study.folder}/checkpoints/slot-4711/1-odd.npz",
+        "of-0.1.0/finals/trial-0-repeat-1.bundle",
+    ]
+    for path in (*kept, *left):
+        artifacts.write(path, b"x")
+
+    garbage = list(find_garbage(storage, artifacts))
+
+    assert sorted(garbage) == sorted(left)
+    assert find_foreign_folders(storage, artifacts) == [foreign.folder]

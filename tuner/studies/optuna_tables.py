@@ -1,0 +1,78 @@
+"""What is done in Optuna's own tables by one statement or in one transaction with tuner's, past Optuna's interface."""
+
+import json
+from datetime import datetime
+
+import sqlalchemy as sa
+from optuna.storages._rdb.models import (
+    BaseModel,
+    StudyDirectionModel,
+    StudyModel,
+    TrialModel,
+    TrialUserAttributeModel,
+    TrialValueModel,
+)
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from sqlalchemy.dialects import postgresql, sqlite
+
+_studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
+_values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
+
+
+def find_in_optuna(connection: sa.Connection, name: str) -> tuple[int, int] | None:
+    """Return the id of the study of that name and how many trials it has; nobody begins one meanwhile."""
+    named = sa.select(_studies.c.study_id).where(_studies.c.study_name == name).with_for_update()
+    study_id: int | None = connection.scalar(named)
+    if study_id is None:
+        return None
+    n_trials = sa.select(sa.func.count()).select_from(_trials).where(_trials.c.study_id == study_id)
+    return study_id, connection.execute(n_trials).scalar_one()
+
+
+def create_in_optuna(connection: sa.Connection, name: str) -> int:
+    """Create a study that is to be maximized, as `BaseStorage.create_new_study` does in a transaction of its own."""
+    new = sa.insert(_studies).values(study_name=name).returning(_studies.c.study_id)
+    study_id: int = connection.execute(new).scalar_one()
+    direction = {"study_id": study_id, "objective": 0, "direction": StudyDirection.MAXIMIZE}
+    connection.execute(sa.insert(_directions).values(direction))
+    return study_id
+
+
+def lock_in_optuna(connection: sa.Connection, optuna_study_id: int) -> None:
+    """Let nobody begin a trial of the study before the transaction ends."""
+    study = sa.select(_studies.c.study_id).where(_studies.c.study_id == optuna_study_id)
+    connection.execute(study.with_for_update())
+
+
+def close_in_optuna(
+    connection: sa.Connection, trial_id: int, state: TrialState, *, value: float | None, failure: str | None
+) -> None:
+    """Give a running trial its final state, value and failure; one that is closed already stays as it is."""
+    closing = (
+        sa.update(_trials)
+        .where(_trials.c.trial_id == trial_id, _trials.c.state == TrialState.RUNNING)
+        # Naive local time, as Optuna's own.
+        .values(state=state, datetime_complete=datetime.now())  # noqa: DTZ005 - as above
+    )
+    if not connection.execute(closing).rowcount:
+        return
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    if value is not None:
+        stored, kind = TrialValueModel.value_to_stored_repr(value)
+        final = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
+        connection.execute(insert(_values).values(final).on_conflict_do_nothing())
+    if failure is not None:
+        why = {"trial_id": trial_id, "key": "failure", "value_json": json.dumps(failure)}
+        connection.execute(insert(_attributes).values(why).on_conflict_do_nothing())
+
+
+def delete_from_optuna(connection: sa.Connection, optuna_study_id: int) -> None:
+    """Remove a study with all its trials, as `BaseStorage.delete_study` does in a transaction of its own."""
+    of_study = sa.select(_trials.c.trial_id).where(_trials.c.study_id == optuna_study_id)
+    # Those that refer to others come first.
+    for table in reversed(BaseModel.metadata.sorted_tables):
+        if "study_id" in table.c:
+            connection.execute(sa.delete(table).where(table.c.study_id == optuna_study_id))
+        elif "trial_id" in table.c:
+            connection.execute(sa.delete(table).where(table.c.trial_id.in_(of_study)))
