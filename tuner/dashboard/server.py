@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FrameType
 
-from waitress.server import create_server
-
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard.compression import Compression
+from tuner.dashboard.connections import listen
 from tuner.dashboard.guard import LOOPBACK_NAMES, Guard, host_of, is_loopback
 from tuner.dashboard.site import open_site
 from tuner.dashboard.visitors import TokenError, Visitors, check_token
@@ -93,7 +92,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
             cookie=f"tuner_session_{access.port}",
         )
         try:
-            server = create_server(
+            server = listen(
                 guard,
                 host=access.host,
                 port=access.port,
