@@ -176,7 +176,8 @@ def delete(
 ) -> None:
     """Delete a study with its trials, checkpoints and bundles."""
     from tuner.artifacts import ArtifactStore
-    from tuner.studies.lifecycle import delete_study, find_study
+    from tuner.studies.deletion import remove_study
+    from tuner.studies.lifecycle import find_study
     from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
@@ -184,8 +185,7 @@ def delete(
         study = find_study(opened, name)
         if not yes:
             typer.confirm(f"Delete study {name} with all its trials and files?", abort=True, err=True)
-        delete_study(opened, study)
-    ArtifactStore(settings.artifacts).delete(name)
+        remove_study(opened, ArtifactStore(settings.artifacts), study)
     typer.echo(f"Deleted study {name}.")
 
 

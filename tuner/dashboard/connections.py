@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 
 #: Connections at a time; each is a file descriptor, of which many systems allow a process 1,024.
@@ -27,8 +28,19 @@ _STALLED_S = 60
 _MARGIN = 100
 
 
+class _RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            # Of `http://[/`, for one; the server would close the connection without a word.
+            raise ParsingError("The address is malformed.") from error
+
+
 class Connection(HTTPChannel):  # type: ignore[misc] # waitress has no types
     """One connection, which waits for a request or is being answered."""
+
+    parser_class = _RequestParser
 
     def __init__(self, server: Any, *arguments: Any, **options: Any) -> None:
         self.waits_since = time.monotonic()

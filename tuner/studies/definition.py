@@ -144,6 +144,9 @@ def _validate(settings: Mapping[str, Any], overrides: Sequence[str], *, source: 
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # A named pipe that nobody writes to is waited for without end.
+        raise DefinitionError(f"{path} is a pipe or device, not a file; expected a study definition in TOML.")
     try:
         return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -53,7 +53,7 @@ def export_trials(record: StudyRecord, path: str | Path) -> None:
     if path.suffix not in _WRITERS:
         raise UnknownFormatError(path)
     content = _WRITERS[path.suffix](record.trials)
-    ArtifactStore(str(path.parent.resolve())).write(path.name, content.encode())
+    ArtifactStore(str(path.parent.resolve())).write(path.name, content.encode(errors="backslashreplace"))
 
 
 def study_as_json(record: StudyRecord) -> dict[str, Any]:
