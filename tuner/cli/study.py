@@ -115,7 +115,7 @@ def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOp
     """Show a study: its trials, its best configuration, its finals."""
     from tuner.studies.export import study_as_json
 
-    record = _load(name, storage)
+    record = _load_outline(name, storage)
     if as_json:
         print_json(study_as_json(record))
     else:
@@ -197,19 +197,25 @@ def export(
     storage: StorageOption = None,
 ) -> None:
     """Write every trial with its curve to a file."""
-    from tuner.studies.export import export_trials
+    from tuner.studies.export import export_trials, holds_curves
+    from tuner.studies.reading import load_study
+    from tuner.studies.storage import open_storage
 
-    record = _load(name, storage)
+    if holds_curves(to):
+        with open_storage(settings_for(storage).storage) as opened:
+            record = load_study(opened, name)
+    else:
+        record = _load_outline(name, storage)
     export_trials(record, to)
     typer.echo(f"Wrote {len(record.trials)} trials to {to}.")
 
 
-def _load(name: str, storage: str | None) -> "StudyRecord":
-    from tuner.studies.reading import load_study
+def _load_outline(name: str, storage: str | None) -> "StudyRecord":
+    from tuner.studies.reading import load_outline
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        return load_study(opened, name)
+        return load_outline(opened, name)
 
 
 def _toml_value(value: str | int) -> str:
