@@ -34,6 +34,10 @@ class ArtifactNotWrittenError(TunerError):
     """The disk is full, or the store refuses the file."""
 
 
+class ArtifactNotRemovedError(TunerError):
+    """The disk or the store lets nobody remove the file."""
+
+
 class ArtifactStoreAwayError(RestartNeededError):
     """The store does not answer, or not as it should."""
 
@@ -130,7 +134,11 @@ class ArtifactStore:
         return bool(self._ask(self._fs.exists, f"{self._root}/{path}"))
 
     def delete(self, path: str) -> None:
-        """Remove a file or a folder with all it holds; nothing happens when it is not there."""
+        """Remove a file or a folder with all it holds; nothing happens when it is not there.
+
+        Raises:
+            ArtifactNotRemovedError: It may not be removed.
+        """
         target = f"{self._root}/{path}"
         while self._ask(self._fs.exists, target):
             try:
@@ -138,7 +146,10 @@ class ArtifactStore:
             except OSError as error:
                 # Another process removes the same folder, or writes into it.
                 if not isinstance(error, FileNotFoundError) and error.errno != errno.ENOTEMPTY:
-                    raise
+                    raise ArtifactNotRemovedError(
+                        f"Could not remove {self.location(path)}: {error.strerror or error}. "
+                        "Make it writable for this user, then type the command again."
+                    ) from error
 
     def location(self, path: str) -> str:
         """Return where people find the file: an absolute local path, or a URL."""

@@ -19,8 +19,8 @@ class SettingError(TunerError):
 class Settings:
     """Where studies, data and artifacts live."""
 
-    #: SQLAlchemy URL of the database that holds the studies.
-    storage: str
+    #: SQLAlchemy URL of the database that holds the studies; it may hold a password.
+    storage: str = field(repr=False)
     #: Folder with one sub-folder for each downloaded dataset.
     data_dir: Path
     #: Folder or fsspec URL (`s3://…`) for checkpoints, bundles and predictions.

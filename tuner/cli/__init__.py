@@ -3,6 +3,7 @@
 Every command imports what it needs when it runs, so that `tuner --help` stays fast.
 """
 
+import io
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -60,6 +61,9 @@ def _before_any_command(
 
 def main() -> None:
     """Run the command line; an error that a person can act on is one line and an exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files and texts of exceptions may hold what the terminal's encoding has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except TunerError as error:

@@ -115,7 +115,7 @@ def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOp
     """Show a study: its trials, its best configuration, its finals."""
     from tuner.studies.export import study_as_json
 
-    record = _load(name, storage)
+    record = _load_outline(name, storage)
     if as_json:
         print_json(study_as_json(record))
     else:
@@ -176,7 +176,8 @@ def delete(
 ) -> None:
     """Delete a study with its trials, checkpoints and bundles."""
     from tuner.artifacts import ArtifactStore
-    from tuner.studies.lifecycle import delete_study, find_study
+    from tuner.studies.deletion import remove_study
+    from tuner.studies.lifecycle import find_study
     from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
@@ -184,8 +185,7 @@ def delete(
         study = find_study(opened, name)
         if not yes:
             typer.confirm(f"Delete study {name} with all its trials and files?", abort=True, err=True)
-        delete_study(opened, study)
-    ArtifactStore(settings.artifacts).delete(study.folder)
+        remove_study(opened, ArtifactStore(settings.artifacts), study)
     typer.echo(f"Deleted study {name}.")
 
 
@@ -197,19 +197,25 @@ def export(
     storage: StorageOption = None,
 ) -> None:
     """Write every trial with its curve to a file."""
-    from tuner.studies.export import export_trials
+    from tuner.studies.export import export_trials, holds_curves
+    from tuner.studies.reading import load_study
+    from tuner.studies.storage import open_storage
 
-    record = _load(name, storage)
+    if holds_curves(to):
+        with open_storage(settings_for(storage).storage) as opened:
+            record = load_study(opened, name)
+    else:
+        record = _load_outline(name, storage)
     export_trials(record, to)
     typer.echo(f"Wrote {len(record.trials)} trials to {to}.")
 
 
-def _load(name: str, storage: str | None) -> "StudyRecord":
-    from tuner.studies.reading import load_study
+def _load_outline(name: str, storage: str | None) -> "StudyRecord":
+    from tuner.studies.reading import load_outline
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        return load_study(opened, name)
+        return load_outline(opened, name)
 
 
 def _toml_value(value: str | int) -> str:

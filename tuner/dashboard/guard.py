@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from tuner.dashboard.pages import login_page
 from tuner.dashboard.policies import guard_headers
 from tuner.dashboard.responses import Response, html_response, redirect, refusal
 from tuner.dashboard.visitors import SESSION_S, Visitors
+from tuner.errors import shorten
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,6 +34,8 @@ _WRITES = (
     ("DELETE", re.compile(r"/api/studies/\d+")),
 )
 _MAX_FORM_BYTES = 4096
+#: A Host header and nothing else: no user in front of it, no path behind it, no second one.
+_HOST = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{1,5})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +62,19 @@ class Guard:
         refused = self._refuse(environ, path)
         if refused is not None:
             return refused.send(environ, start_guarded)
-        # Optuna Dashboard fails without it.
-        environ.setdefault("HTTP_ACCEPT_ENCODING", "identity")
+        # Optuna Dashboard fails without it, and with bytes that are no UTF-8.
+        takes_gzip = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
+        environ["HTTP_ACCEPT_ENCODING"] = "gzip" if takes_gzip else "identity"
         return self.application(environ, start_guarded)
 
     def _refuse(self, environ: "WSGIEnvironment", path: str) -> Response | None:
         """Return the answer for a request that goes no further."""
-        host = host_of(environ.get("HTTP_HOST", ""))
-        if host not in self.hosts:
+        header = environ.get("HTTP_HOST", "")
+        host = host_of(header)
+        if not host or host not in self.hosts:
             return refusal(
                 HTTPStatus.FORBIDDEN,
-                f"This dashboard does not answer to the name {host!r}. "
+                f"This dashboard does not answer to the name {shorten(host or header)!r}. "
                 "Start it with --allowed-host NAME to let visitors call it so.",
             )
         method = environ["REQUEST_METHOD"]
@@ -148,11 +153,8 @@ class Guard:
 
 def host_of(header: str) -> str:
     """Return the name in a Host header, in lower case, without port and brackets; empty when it is no such header."""
-    try:
-        name = urlsplit(f"//{header}").hostname or ""
-    except ValueError:
-        return ""
-    return name.rstrip(".")
+    found = _HOST.fullmatch(header)
+    return (found["bracketed"] or found["name"]).lower().removesuffix(".") if found else ""
 
 
 def is_loopback(host: str) -> bool:
@@ -174,8 +176,8 @@ def _sent_from_here(environ: "WSGIEnvironment") -> bool:
 
     The cookie's SameSite is not enough: another port of this machine is the same site.
     """
-    origin = environ.get("HTTP_ORIGIN")
-    return origin is None or urlsplit(origin).netloc.lower() == environ.get("HTTP_HOST", "").lower()
+    origin, host = environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST", "")
+    return origin is None or origin.lower() in {f"http://{host}".lower(), f"https://{host}".lower()}
 
 
 def _login_form(
@@ -191,7 +193,7 @@ def _login_form(
 
 def _read_form(environ: "WSGIEnvironment") -> dict[str, str]:
     length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > _MAX_FORM_BYTES:
+    if not length.isdecimal() or len(length) > len(str(_MAX_FORM_BYTES)) or int(length) > _MAX_FORM_BYTES:
         return {}
     body = environ["wsgi.input"].read(int(length)).decode("ascii", errors="replace")
     return {name: values[0] for name, values in parse_qs(body).items()}

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FrameType
 
-from waitress.server import create_server
-
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard.compression import Compression
+from tuner.dashboard.connections import listen
 from tuner.dashboard.guard import LOOPBACK_NAMES, Guard, host_of, is_loopback
 from tuner.dashboard.site import open_site
 from tuner.dashboard.visitors import TokenError, Visitors, check_token
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 from tuner.settings import Settings
 from tuner.studies.storage import open_storage, open_storage_to_read
 
@@ -28,6 +27,10 @@ _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not 
 
 class AddressUnusableError(TunerError):
     """Nobody can listen there: the port is taken, or the address is not this machine's."""
+
+
+class HostNameError(TunerError):
+    """No visitor can call the dashboard by that name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +63,19 @@ class Access:
 
     @property
     def names(self) -> frozenset[str]:
-        """The host names that it answers to."""
-        bound = set() if self.host in _ANY_ADDRESS else {host_of(_bracketed(self.host))}
-        return LOOPBACK_NAMES | bound | {host_of(_bracketed(name)) for name in self.allowed_hosts}
+        """The host names that it answers to.
+
+        Raises:
+            HostNameError: One is none.
+        """
+        bound = [] if self.host in _ANY_ADDRESS else [self.host]
+        named = {name: host_of(_bracketed(name)) for name in (*bound, *self.allowed_hosts)}
+        for name, host in named.items():
+            if not host:
+                raise HostNameError(
+                    f"Received {shorten(name)!r} as a host name; expected one as in tuner.example.org or 10.0.0.1."
+                )
+        return LOOPBACK_NAMES | set(named.values())
 
 
 def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], None]) -> int:
@@ -74,7 +87,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
         on_listening: Told the address, once it can be opened.
 
     Raises:
-        TunerError: The database, the token or the address will not do.
+        TunerError: The database, the token, the address or a name will not do.
     """
     visitors = access.visitors()
     open_it = open_storage if access.allow_writes else open_storage_to_read
@@ -93,7 +106,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
             cookie=f"tuner_session_{access.port}",
         )
         try:
-            server = create_server(
+            server = listen(
                 guard,
                 host=access.host,
                 port=access.port,

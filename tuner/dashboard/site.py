@@ -8,15 +8,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from tuner.artifacts import ArtifactStore
+from tuner.artifacts import ArtifactNotRemovedError, ArtifactStore
 from tuner.dashboard.fleet import FleetWatch
+from tuner.dashboard.optuna_requests import read_id, refuse_unanswerable, with_clear_failures
 from tuner.dashboard.pages import ListedStudy, Page, fleet_page, message_page, start_page
 from tuner.dashboard.reports import RendererBusyError, ReportNotRenderedError, Reports
 from tuner.dashboard.responses import Response, html_response, json_response, refusal
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.errors import TunerError
+from tuner.studies.deletion import remove_study
 from tuner.studies.fleet import read_all_progress
-from tuner.studies.lifecycle import StudyNotFoundError, delete_study, find_studies
+from tuner.studies.lifecycle import StudyNotFoundError, find_studies
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.storage import Storage
 
@@ -28,6 +30,8 @@ _log = logging.getLogger(__name__)
 #: The report brings its own policy for scripts in its head; a sandbox without an origin is what it may do at most.
 _REPORT_POLICY = "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
 _OPTUNA_STUDY = "/api/studies/"
+#: Studies in one report.
+_MOST_COMPARED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +53,14 @@ class Site:
         try:
             if answer is not None:
                 return answer().send(environ, start_response)
+            refused = refuse_unanswerable(self.storage, environ, path)
+            if refused is not None:
+                return refused.send(environ, start_response)
             pieces = self._study_detail(environ, path)
         except (TunerError, *STORAGE_ERRORS) as error:
             return self._apologise(error, environ, path).send(environ, start_response)
         if pieces is None:
-            return self.optuna_dashboard(environ, start_response)
+            return self.optuna_dashboard(environ, with_clear_failures(path, start_response))
         start_response("200 OK", [("Content-Type", "application/json")])
         return pieces
 
@@ -69,17 +76,18 @@ class Site:
             return ours[path]
         if path.startswith("/report/"):
             return lambda: self._report(environ, [path.removeprefix("/report/")])
-        if environ["REQUEST_METHOD"] == "DELETE" and path.removeprefix(_OPTUNA_STUDY).isdecimal():
-            return lambda: self._delete(int(path.removeprefix(_OPTUNA_STUDY)))
+        study_id = read_id(path.removeprefix(_OPTUNA_STUDY))
+        if environ["REQUEST_METHOD"] == "DELETE" and study_id is not None:
+            return lambda: self._delete(study_id)
         return None
 
     def _study_detail(self, environ: "WSGIEnvironment", path: str) -> Iterable[bytes] | None:
         """Return what Optuna Dashboard's page asks of one of tuner's studies; None for everything else."""
-        number = path.removeprefix(_OPTUNA_STUDY)
-        after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
-        if environ["REQUEST_METHOD"] != "GET" or not (number.isdecimal() and after.isdecimal()):
+        study_id = read_id(path.removeprefix(_OPTUNA_STUDY))
+        after = read_id(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
+        if environ["REQUEST_METHOD"] != "GET" or study_id is None or after is None:
             return None
-        return self.details.write(int(number), after=int(after))
+        return self.details.write(study_id, after=after)
 
     def _apologise(self, error: Exception, environ: "WSGIEnvironment", path: str) -> Response:
         status, text = _explain(error)
@@ -104,8 +112,8 @@ class Site:
 
     def _report(self, environ: "WSGIEnvironment", names: list[str]) -> Response:
         chosen = list(dict.fromkeys(names))
-        if not chosen:
-            text = "Choose at least one study on the start page."
+        if not 0 < len(chosen) <= _MOST_COMPARED:
+            text = f"Choose 1 to {_MOST_COMPARED} studies on the start page."
             return _show(message_page("Nothing chosen", text, signed_in=self.signed_in), status=HTTPStatus.BAD_REQUEST)
         etag = f'"{self.reports.version_of(chosen)}"'
         headers = {
@@ -130,8 +138,7 @@ class Site:
         """Delete a study as `tuner study delete` does; Optuna Dashboard alone would leave our tables and files."""
         for study in find_studies(self.storage, []):
             if study.optuna_study_id == optuna_study_id:
-                delete_study(self.storage, study)
-                self.artifacts.delete(study.folder)
+                remove_study(self.storage, self.artifacts, study)
                 return Response(status=HTTPStatus.NO_CONTENT, content_type="application/json", body=b"")
         return refusal(HTTPStatus.NOT_FOUND, "No study of tuner's has that number.")
 
@@ -154,7 +161,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
         return HTTPStatus.NOT_FOUND, str(error)
     if isinstance(error, RendererBusyError):
         return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
-    if isinstance(error, ReportNotRenderedError):
+    if isinstance(error, ReportNotRenderedError | ArtifactNotRemovedError):
         return HTTPStatus.INTERNAL_SERVER_ERROR, str(error)
     if isinstance(error, TunerError):
         return HTTPStatus.BAD_REQUEST, str(error)

@@ -18,6 +18,7 @@ from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, deleted_folders, slots, studies
 from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
+from tuner.studies.texts import can_be_stored
 
 
 class StudyNotFoundError(TunerError):
@@ -179,6 +180,8 @@ def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
         StudyNotFoundError: One name is unknown.
     """
     wanted = tuple(names)
+    if not all(can_be_stored(name) for name in wanted):
+        raise StudyNotFoundError(next(name for name in wanted if not can_be_stored(name)), list_names(storage))
     query = sa.select(studies).order_by(studies.c.id)
     with storage.reader.connect() as connection:
         rows = connection.execute(query.where(studies.c.name.in_(wanted)) if wanted else query).all()

@@ -13,10 +13,10 @@ _ROLE_LOCK_KEY = 0x726561646572
 
 _RIGHTS = (
     SQL("ALTER ROLE {role} SET default_transaction_read_only = on"),
-    SQL("GRANT USAGE ON SCHEMA public TO {role}"),
-    SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"),
+    SQL("GRANT USAGE ON SCHEMA {schema} TO {role}"),
+    SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"),
     # Tables of later versions too.
-    SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}"),
+    SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}"),
 )
 
 
@@ -46,5 +46,7 @@ def create_reader(storage: Storage, *, role: str, password: str) -> None:
                     verb=verb, role=Identifier(role), verifier=Literal(verifier)
                 )
             )
+            cursor.execute("SELECT current_schema()")
+            schema = cursor.fetchone()[0]
             for right in _RIGHTS:
-                cursor.execute(right.format(role=Identifier(role)))
+                cursor.execute(right.format(role=Identifier(role), schema=Identifier(schema)))

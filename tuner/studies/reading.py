@@ -3,12 +3,14 @@
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialParamModel
 
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
@@ -23,9 +25,12 @@ from tuner.studies.records import (
     TrialRecord,
     TrialState,
 )
-from tuner.studies.schema import slots
+from tuner.studies.schema import slots, without_curve
 from tuner.studies.seeds import trial_seed
 from tuner.studies.storage import Storage
+
+#: Slots whose outcomes are in memory at a time.
+_ROWS_AT_A_TIME = 250
 
 
 def load_study(storage: Storage, name: str) -> StudyRecord:
@@ -34,8 +39,44 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
     Raises:
         StudyNotFoundError: No study has that name.
     """
-    study = find_study(storage, name)
-    rows = read_slots(storage, study.id)
+    return _read_record(storage, find_study(storage, name), slots.c.outcome)
+
+
+def load_outline(storage: Storage, name: str) -> StudyRecord:
+    """Read what a study has done so far without its curves, which are nine tenths of it: they are empty.
+
+    Raises:
+        StudyNotFoundError: No study has that name.
+    """
+    return _read_record(storage, find_study(storage, name), without_curve(slots.c.outcome).label("outcome"))
+
+
+@outlasting
+def _read_record(storage: Storage, study: Study, outcome: sa.ColumnElement[Any]) -> StudyRecord:
+    columns = [column for column in slots.c if column is not slots.c.outcome]
+    query = sa.select(*columns, outcome).where(slots.c.study_id == study.id).order_by(slots.c.id)
+    rows, trials, unbegun = [], [], []
+    with storage.reader.connect() as connection:
+        reported = _read_reported(connection, study)
+        # An outcome as Python's objects is many times as large as its record: never all of them at once.
+        for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)):
+            if row.stage != "search":
+                rows.append(row)
+            elif row.trial_number is None:
+                unbegun.append(row)
+            else:
+                trials.append(_trial(row.trial_number, row, reported.get(row.trial_id), study))
+    taken = {trial.number for trial in trials}
+    for row in unbegun:
+        # Slots that nobody began take their position, unless somebody's own trial in Optuna has that number.
+        number = next(free for free in itertools.count(row.position) if free not in taken)
+        taken.add(number)
+        trials.append(_trial(number, row, None, study))
+    return _record(study, rows, sorted(trials, key=lambda trial: trial.number))
+
+
+def _record(study: Study, rows: Sequence[Any], trials: Sequence[TrialRecord]) -> StudyRecord:
+    """Put a study together from the rows of its confirmations and finals, and from its trials."""
     augmented = [_final(rank, jobs) for rank, jobs in enumerate(_finals_by_trial(rows, augmented=True), start=1)]
     plain = [_final(1, jobs) for jobs in _finals_by_trial(rows, augmented=False)]
     return StudyRecord(
@@ -50,12 +91,39 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
         provenance=study.provenance,
         pixels=study.pixels,
         created_at=_time(study.created_at),
-        trials=_read_trials(storage, study, [row for row in rows if row.stage == "search"]),
+        trials=tuple(trials),
         finals=tuple(augmented),
         without_augmentation=plain[0] if plain else None,
         ensemble=_ensemble(rows),
         stop_reason=study.stop_reason,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reported:
+    """What a trial without an outcome has told Optuna so far."""
+
+    #: Validation accuracy by epoch.
+    scores: dict[int, float] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+
+
+def _read_reported(connection: sa.Connection, study: Study) -> Mapping[int, _Reported]:
+    """Return what the study's trials without an outcome have reported, by the ids of Optuna's trials."""
+    unfinished = sa.select(slots.c.trial_id).where(slots.c.study_id == study.id, slots.c.outcome.is_(None))
+    reported: dict[int, _Reported] = {}
+    scores = sa.select(TrialIntermediateValueModel.__table__).where(
+        TrialIntermediateValueModel.trial_id.in_(unfinished)
+    )
+    for row in connection.execute(scores):
+        if row.intermediate_value is not None:
+            reported.setdefault(row.trial_id, _Reported()).scores[row.step] = row.intermediate_value
+    drawn = sa.select(TrialParamModel.__table__).where(TrialParamModel.trial_id.in_(unfinished))
+    for row in connection.execute(drawn.order_by(TrialParamModel.param_id)):
+        distribution = optuna.distributions.json_to_distribution(row.distribution_json)
+        value = distribution.to_external_repr(row.param_value)
+        reported.setdefault(row.trial_id, _Reported()).hyperparameters[row.param_name] = value
+    return reported
 
 
 @outlasting
@@ -116,36 +184,22 @@ def confirmed_scores(rows: Sequence[Any]) -> dict[int, float]:
     return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _read_trials(storage: Storage, study: Study, rows: Sequence[Any]) -> tuple[TrialRecord, ...]:
-    frozen = {trial.number: trial for trial in storage.optuna.get_all_trials(study.optuna_study_id, deepcopy=False)}
-    taken = {row.trial_number for row in rows if row.trial_number is not None}
-    records = []
-    for row in rows:
-        number = row.trial_number
-        if number is None:
-            # Slots that nobody began take their position, unless somebody's own trial in Optuna has that number.
-            number = next(free for free in itertools.count(row.position) if free not in taken)
-            taken.add(number)
-        records.append(_trial(number, row, frozen.get(number), study))
-    return tuple(sorted(records, key=lambda record: record.number))
-
-
-def _trial(number: int, row: Any, frozen: optuna.trial.FrozenTrial | None, study: Study) -> TrialRecord:
+def _trial(number: int, row: Any, reported: _Reported | None, study: Study) -> TrialRecord:
     outcome = row.outcome
     if outcome:
-        curve = epochs_from(outcome["curve"])
+        curve = epochs_from(outcome.get("curve", ()))
         score, best_epoch = outcome["score"], outcome["best_epoch"]
         hyperparameters = outcome["hyperparameters"]
         state: TrialState = outcome["state"]
     else:
-        reported = frozen.intermediate_values if frozen else {}
+        scores = reported.scores if reported else {}
         curve = tuple(
             EpochRecord(epoch=epoch, loss=None, accuracy=None, val_loss=None, val_accuracy=value)
-            for epoch, value in sorted(reported.items())
+            for epoch, value in sorted(scores.items())
         )
-        best_epoch = max(reported, key=lambda epoch: (reported[epoch], -epoch), default=None)
-        score = None if best_epoch is None else reported[best_epoch]
-        hyperparameters = frozen.params if frozen else {}
+        best_epoch = max(scores, key=lambda epoch: (scores[epoch], -epoch), default=None)
+        score = None if best_epoch is None else scores[best_epoch]
+        hyperparameters = reported.hyperparameters if reported else {}
         state = "running" if row.state == "leased" else "waiting"
     return TrialRecord(
         number=number,

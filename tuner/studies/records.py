@@ -12,7 +12,8 @@ TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 StudyState = Literal["searching", "finals", "done", "stopped"]
 
 
-@dataclass(frozen=True, kw_only=True)
+# Slots: a large study has hundreds of thousands.
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRecord:
     """One epoch of a training run; `None` where nothing was measured, such as validation without a validation set."""
 

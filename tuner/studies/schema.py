@@ -128,3 +128,20 @@ def _postgresql_start(_element: Any, _compiler: Any, **_: Any) -> str:
 @compiles(database_start, "sqlite")
 def _sqlite_start(_element: Any, _compiler: Any, **_: Any) -> str:
     return "0.0"
+
+
+class without_curve(FunctionElement[Any]):  # noqa: N801 - named as SQL functions are
+    """An outcome without the epochs of its curve, so that they are not sent."""
+
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(without_curve, "postgresql")
+def _postgresql_without_curve(element: Any, compiler: Any, **options: Any) -> str:
+    return f"(({compiler.process(element.clauses, **options)})::jsonb - 'curve')::json"
+
+
+@compiles(without_curve, "sqlite")
+def _sqlite_without_curve(element: Any, compiler: Any, **options: Any) -> str:
+    return f"json_remove({compiler.process(element.clauses, **options)}, '$.curve')"

@@ -21,6 +21,7 @@ from tuner.studies.schema import database_start, database_time, slots, studies, 
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
+from tuner.studies.texts import make_storable
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
 
@@ -230,10 +231,11 @@ def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None
         LeaseLostError: Another worker has the slot.
     """
     state = "ended" if lease.stage == "search" else "done"
+    outcome = make_storable(dict(outcome))
     ending = (
         sa.update(slots)
         .where(_held(lease))
-        .values(state=state, outcome=dict(outcome), finished_at=database_time(), expires_at=None)
+        .values(state=state, outcome=outcome, finished_at=database_time(), expires_at=None)
     )
     with storage.engine.begin() as connection:
         if connection.execute(ending).rowcount:
@@ -307,11 +309,16 @@ def reap_expired_leases(storage: Storage, *, ttl_s: float = DEFAULT_LEASE_S) -> 
     Looks at the state, not at events: any worker may call it at any time. After an outage nobody reaps for as long as a
     lease lives, so that workers which trained on can renew theirs: not for `ttl_s` after the database came up, nor
     before somebody has been in contact for so long, see `_in_touch_for`.
+
+    A clock that was set back makes no lease longer than `ttl_s` from now on; all workers of a database have one length.
     """
+    _shorten_leases(storage, ttl_s)
     own_s = storage.contact.uninterrupted_s
     if own_s < ttl_s and (own_s < ttl_s / 6 or _in_touch_for(storage, own_s, gap_s=ttl_s / 2) < ttl_s):
         return 0
-    expired = sa.and_(slots.c.expires_at < database_time(), database_start() + ttl_s < database_time())
+    # A server that came up in the future did so before its clock was set back.
+    is_settled = sa.or_(database_start() + ttl_s < database_time(), database_start() > database_time())
+    expired = sa.and_(slots.c.expires_at < database_time(), is_settled)
     with storage.engine.begin() as connection:
         return connection.execute(_release(expired)).rowcount
 
@@ -336,6 +343,18 @@ def _in_touch_for(storage: Storage, own_s: float, *, gap_s: float) -> float:
             break
         since = min(since, row.in_touch_since)
     return now - since
+
+
+def _shorten_leases(storage: Storage, ttl_s: float) -> None:
+    """Let leases that end later than any could since the database's clock is as it is end in `ttl_s` seconds."""
+    # Renewed after this statement began, by a clock that is read at each row.
+    margin_s = 1.0
+    too_long = sa.and_(slots.c.state == "leased", slots.c.expires_at > database_time() + ttl_s + margin_s)
+    with storage.reader.connect() as connection:
+        found = connection.scalar(sa.select(slots.c.id).where(too_long).limit(1))
+    if found is not None:
+        with storage.engine.begin() as connection:
+            connection.execute(sa.update(slots).where(too_long).values(expires_at=database_time() + ttl_s))
 
 
 def _release(whose: sa.ColumnElement[bool], **changes: Any) -> sa.Update:

@@ -2,8 +2,9 @@
 
 import contextlib
 import logging
+import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,11 +12,19 @@ from typing import Any, Self
 import optuna
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
-from tuner.studies.outages import Contact, DatabaseUnusableError, give_up_on_silence
+from tuner.studies.database_url import (
+    StorageUnreachableError,
+    only_reads,
+    parse_url,
+    printable_url,
+    sqlite_file,
+    without_secrets,
+)
+from tuner.studies.outages import STORAGE_ERRORS, Contact, DatabaseUnusableError, give_up_on_silence
 from tuner.studies.outlasting import OutlastingStorage
 from tuner.studies.schema import SCHEMA_REVISION
 from tuner.studies.single_creation import SingleCreationStorage
@@ -23,46 +32,26 @@ from tuner.studies.single_creation import SingleCreationStorage
 #: Any constant does; this one is `tuner` in ASCII.
 _SCHEMA_LOCK_KEY = 0x74756E6572
 
-_POSTGRES_ENGINE: dict[str, Any] = {
-    "pool_pre_ping": True,
-    "pool_size": 2,
-    "max_overflow": 2,
-    "pool_recycle": 1800,
-    "connect_args": {
-        "connect_timeout": 5,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,
-        "application_name": "tuner",
-        "options": "-c timezone=UTC -c statement_timeout=20s -c lock_timeout=20s "
-        "-c idle_in_transaction_session_timeout=60s",
-    },
+_POSTGRES_ENGINE: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2, "pool_recycle": 1800}
+#: As above, for reading alone: several threads at once.
+_POSTGRES_READER: dict[str, Any] = _POSTGRES_ENGINE | {"pool_size": 4, "max_overflow": 8}
+#: What libpq is told where the URL says nothing of it.
+_POSTGRES_CONNECTION: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
 }
-#: As above, for whoever only reads: several threads at once, and the server itself refuses their writes.
-_POSTGRES_READER: dict[str, Any] = _POSTGRES_ENGINE | {
-    "pool_size": 4,
-    "max_overflow": 8,
-    "connect_args": _POSTGRES_ENGINE["connect_args"]
-    | {
-        "application_name": "tuner dashboard",
-        "options": f"{_POSTGRES_ENGINE['connect_args']['options']} -c default_transaction_read_only=on",
-    },
-}
+#: The session's settings: the URL's own, which follow, win over the first; the last always hold.
+_SESSION = "-c statement_timeout=20s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
+_SESSION_ALWAYS = "-c timezone=UTC"
+_SESSION_READING = "-c default_transaction_read_only=on"
 #: Seconds that a writer waits for another one; SQLite lets one write at a time.
-_SQLITE_ENGINE: dict[str, Any] = {"connect_args": {"timeout": 60}}
+_SQLITE_CONNECTION: dict[str, Any] = {"timeout": 60}
+_MIGRATIONS = Path(__file__).with_name("migrations")
 #: Execution option of transactions that only read.
 _ONLY_READS = "tuner_only_reads"
-
-
-class StorageUnreachableError(TunerError):
-    """The database does not answer, or is not one that tuner can use."""
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(
-            f"Cannot use the database {printable_url(url)}: {reason} "
-            "Check --storage or TUNER_STORAGE (sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE)."
-        )
 
 
 class StorageNotPreparedError(TunerError):
@@ -140,11 +129,13 @@ def open_storage(url: str, *, patience_s: float = 0.0) -> Storage:
         StorageUnreachableError: The URL is wrong, the server is away or refuses, or its tables are newer than this
             version knows.
     """
-    target = _parse(url)
+    target = parse_url(url)
+    if only_reads(target):
+        return open_storage_to_read(url)
     _make_folder(target, url)
-    engine_kwargs = _SQLITE_ENGINE if target.get_backend_name() == "sqlite" else _POSTGRES_ENGINE
+    engine_kwargs = _engine_arguments(target, reading=False)
     storage = _connect(
-        url, target, engine_kwargs, Contact(patience_s), check=lambda: _prepare_schema(target, engine_kwargs)
+        url, target, engine_kwargs, Contact(patience_s), check=lambda: _prepare_schema(url, target, engine_kwargs)
     )
     if storage.engine.dialect.name == "sqlite":
         _write_exclusively(storage.engine)
@@ -161,19 +152,36 @@ def open_storage_to_read(url: str) -> Storage:
         StorageUnreachableError: The URL is wrong, the server is away or refuses.
         StorageNotPreparedError: The tables are missing or of another version.
     """
-    target = _parse(url)
-    if target.get_backend_name() != "sqlite":
-        return _connect(
-            url, target, _POSTGRES_READER, Contact(0.0), check=lambda: _check_schema(url, target, _POSTGRES_READER)
-        )
+    target = parse_url(url)
+    is_file = target.get_backend_name() == "sqlite"
     # SQLite would make an empty file of a missing one.
-    if not (target.database and Path(target.database).exists()):
+    if is_file and not sqlite_file(target).exists():
         raise StorageNotPreparedError(url, None)
+    engine_kwargs = _engine_arguments(target, reading=True)
     storage = _connect(
-        url, target, _SQLITE_ENGINE, Contact(0.0), check=lambda: _check_schema(url, target, _SQLITE_ENGINE)
+        url, target, engine_kwargs, Contact(0.0), check=lambda: _check_schema(url, target, engine_kwargs)
     )
-    _refuse_writes(storage.engine)
+    if is_file:
+        _refuse_writes(storage.engine)
     return storage
+
+
+def _engine_arguments(target: sa.URL, *, reading: bool) -> dict[str, Any]:
+    """Return SQLAlchemy's arguments for the engine; what the URL itself says of the connection is kept."""
+    if target.get_backend_name() == "sqlite":
+        return {"connect_args": _without_given(_SQLITE_CONNECTION, target)}
+    given = target.query.get("options", ())
+    # libpq would take its variable only where there were no options of ours.
+    wanted = [given] if isinstance(given, str) else list(given) or [os.environ.get("PGOPTIONS", "")]
+    session = [_SESSION, *wanted, _SESSION_ALWAYS, *([_SESSION_READING] if reading else [])]
+    connection = _POSTGRES_CONNECTION | {"application_name": "tuner dashboard" if reading else "tuner"}
+    return (_POSTGRES_READER if reading else _POSTGRES_ENGINE) | {
+        "connect_args": _without_given(connection, target) | {"options": " ".join(filter(None, session))}
+    }
+
+
+def _without_given(arguments: Mapping[str, Any], target: sa.URL) -> dict[str, Any]:
+    return {key: value for key, value in arguments.items() if key not in target.query}
 
 
 def _connect(
@@ -184,49 +192,38 @@ def _connect(
         give_up_on_silence()
     try:
         contact.outlast(check)
-        rdb = contact.outlast(
-            lambda: SingleCreationStorage(_optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=True)
-        )
-    except DBAPIError as error:
-        raise StorageUnreachableError(url, _reason(error)) from error
+        return Storage(contact.outlast(lambda: _open_optuna(url, target, engine_kwargs)), contact)
     except DatabaseUnusableError as error:
-        raise StorageUnreachableError(url, error.reason) from error
-    except OSError as error:
-        raise StorageUnreachableError(url, f"{error.strerror or error}.") from error
-    return Storage(rdb, contact)
+        reason = without_secrets(error.reason, url)
+    except (*STORAGE_ERRORS, OSError) as error:
+        reason = without_secrets(_reason(error), url)
+    # Not in the handler: the driver's exception may quote the URL, and a traceback would show it.
+    raise StorageUnreachableError(url, reason)
 
 
-def printable_url(url: str) -> str:
-    """Return the URL with its password hidden."""
+def _open_optuna(
+    url: str, target: sa.URL, engine_kwargs: dict[str, Any], *, create_tables: bool = False
+) -> optuna.storages.RDBStorage:
     try:
-        parsed = sa.make_url(url)
-        if "password" in parsed.query:
-            parsed = parsed.update_query_dict({"password": "***"})
-        return parsed.render_as_string(hide_password=True)
-    except ArgumentError:
-        # A URL that does not parse may still hold a password.
-        return f"{url.split('://', maxsplit=1)[0]}://…"
-
-
-def _parse(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError as error:
-        raise StorageUnreachableError(url, "it is no SQLAlchemy URL.") from error
-    # Heroku and others still write `postgres`; plain `postgresql` would mean psycopg 3 since SQLAlchemy 2.1.
-    if parsed.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
-        return parsed.set(drivername="postgresql+psycopg2")
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
-        raise StorageUnreachableError(url, f"it is of kind {parsed.drivername!r}; tuner runs on SQLite and Postgres.")
-    return parsed
+        return SingleCreationStorage(
+            _optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=not create_tables
+        )
+    except (RuntimeError, AssertionError) as error:
+        words = str(error).partition(". ")[0] or "they say no version"
+        reason = f"its Optuna tables are of another version ({words}). Name a database of tuner's own."
+    raise StorageUnreachableError(url, reason)
 
 
 def _make_folder(target: sa.URL, url: str) -> None:
-    if target.get_backend_name() == "sqlite" and target.database:
-        try:
-            Path(target.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageUnreachableError(url, f"its folder cannot be made: {error.strerror}.") from error
+    if target.get_backend_name() != "sqlite":
+        return
+    path = sqlite_file(target)
+    if path.exists() and not path.is_file():
+        raise StorageUnreachableError(url, f"{path} is {'a folder' if path.is_dir() else 'no regular file'}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnreachableError(url, f"its folder cannot be made: {error.strerror}.") from error
 
 
 def _optuna_url(url: sa.URL) -> str:
@@ -234,19 +231,19 @@ def _optuna_url(url: sa.URL) -> str:
     return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
 
 
-def _prepare_schema(url: sa.URL, engine_kwargs: dict[str, Any]) -> None:
-    engine = sa.create_engine(url, poolclass=NullPool, connect_args=engine_kwargs["connect_args"])
+def _prepare_schema(url: str, target: sa.URL, engine_kwargs: dict[str, Any]) -> None:
+    engine = sa.create_engine(target, poolclass=NullPool, connect_args=engine_kwargs["connect_args"])
     if _schema_revision(engine) == SCHEMA_REVISION:
         return
     # Four workers that create the tables at once lose three of them, one time in three.
     with _schema_lock(engine):
         revision = _schema_revision(engine)
-        if revision is not None and revision > SCHEMA_REVISION:
-            raise StorageUnreachableError(
-                str(url), f"its tables are of a newer tuner (revision {revision}); update tuner."
-            )
+        if revision is not None and revision not in _known_revisions():
+            newer = revision.isdecimal() and revision > SCHEMA_REVISION
+            age = "of a newer tuner" if newer else "of no tuner that this one knows"
+            raise StorageUnreachableError(url, f"its tables are {age} (revision {revision}); update tuner.")
         if revision != SCHEMA_REVISION:
-            _create_tables(engine)
+            _create_tables(url, engine, engine_kwargs["connect_args"])
 
 
 def _check_schema(url: str, target: sa.URL, engine_kwargs: dict[str, Any]) -> None:
@@ -267,7 +264,7 @@ def _schema_revision(engine: sa.Engine) -> str | None:
 @contextlib.contextmanager
 def _schema_lock(engine: sa.Engine) -> Iterator[None]:
     if engine.dialect.name == "sqlite":
-        with FileLock(f"{engine.url.database}.lock") if engine.url.database else contextlib.nullcontext():
+        with FileLock(f"{sqlite_file(engine.url)}.lock"):
             yield
         return
     with engine.connect() as connection:
@@ -278,15 +275,23 @@ def _schema_lock(engine: sa.Engine) -> Iterator[None]:
             connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _SCHEMA_LOCK_KEY})
 
 
-def _create_tables(engine: sa.Engine) -> None:
+def _known_revisions() -> set[str]:
+    return {path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+def _create_tables(url: str, engine: sa.Engine, connect_args: Mapping[str, Any]) -> None:
     # Alembic and its templates take 0.2 s to import; a database that is up to date never needs them.
     import alembic.command
     import alembic.config
 
-    optuna.storages.RDBStorage(_optuna_url(engine.url), engine_kwargs={"poolclass": NullPool})
+    engine_kwargs = {"poolclass": NullPool, "connect_args": connect_args}
+    if sa.inspect(engine).has_table("version_info"):
+        # Somebody else's, or half of ours: tables of another version get nothing added.
+        _open_optuna(url, engine.url, engine_kwargs)
+    _open_optuna(url, engine.url, engine_kwargs, create_tables=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Alembic's own, about the missing ini file
         config.attributes["connection"] = connection
@@ -357,7 +362,10 @@ def _file_identity(file: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _reason(error: DBAPIError) -> str:
-    cause = str(error.orig)
-    lines = [line.strip() for line in cause.splitlines() if line.strip()]
+def _reason(error: BaseException) -> str:
+    """Return the first line of what the driver or the system said, without SQLAlchemy's statement and parameters."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

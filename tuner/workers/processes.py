@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 import psutil
 
 from tuner.errors import RestartNeededError
 from tuner.workers.shares import DeviceShare
+from tuner.workers.worker_logs import WorkerLog, make_log_folder
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class _Seat:
     """One share and the process that has it."""
 
     share: DeviceShare
-    log: IO[bytes]
+    log: WorkerLog
     worker_id: str = ""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -57,7 +57,7 @@ class WorkerProcesses:
     command: Sequence[str]
     shares: Sequence[DeviceShare]
     environment: Mapping[str, str]
-    #: Workers write their logs here, one file a share.
+    #: Workers write their logs here, one file a share, and a few older ones beside each.
     log_dir: Path
     #: Told the id of each worker that died, so that its slot waits for no expiry; returns whether it had one.
     on_death: Callable[[str], bool]
@@ -74,7 +74,7 @@ class WorkerProcesses:
         Returns:
             The exit status: 0 when all workers ended well, 130 or 143 after a signal, else the worst worker's.
         """
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        make_log_folder(self.log_dir)
         previous = {number: signal.signal(number, self._forward) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             for share in self.shares:
@@ -82,6 +82,7 @@ class WorkerProcesses:
             while any(seat.status is None for seat in self._seats):
                 for seat in self._seats:
                     self._look_after(seat)
+                    seat.log.keep_short()
                 on_tick()
                 time.sleep(_TICK_S)
         finally:
@@ -94,7 +95,7 @@ class WorkerProcesses:
 
     def add(self, share: DeviceShare) -> None:
         """Start one more worker; `on_tick` may call this."""
-        log = (self.log_dir / f"worker-{len(self._seats)}.log").open("ab")
+        log = WorkerLog(self.log_dir / f"worker-{len(self._seats)}.log")
         self._seats.append(_Seat(share=share, log=log))
         self._start(self._seats[-1])
 
@@ -117,8 +118,7 @@ class WorkerProcesses:
         """Return the last line that a worker which failed wrote, for the error message."""
         for seat in self._seats:
             if seat.status not in {None, *_FINAL_STATUSES}:
-                lines = Path(seat.log.name).read_text(errors="replace").strip().splitlines()
-                return lines[-1] if lines else ""
+                return seat.log.last_line()
         return ""
 
     def _start(self, seat: _Seat) -> None:
@@ -128,8 +128,8 @@ class WorkerProcesses:
             env={**os.environ, **self.environment, **seat.share.environment},
             # Never written to: it closes when the pool is gone, however it went, and the worker then drains.
             stdin=subprocess.PIPE,
-            stdout=seat.log,
-            stderr=seat.log,
+            stdout=seat.log.file,
+            stderr=seat.log.file,
             # A terminal sends Ctrl-C to the whole group; workers get it from the pool, once.
             start_new_session=True,
         )

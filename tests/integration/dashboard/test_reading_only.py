@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from running_studies import begin_trial, create_study, end_trial
 from sqlalchemy.exc import DBAPIError
 
+from tuner.studies.database_url import StorageUnreachableError
 from tuner.studies.fleet import count_failures, read_fleet, read_live_curves
 from tuner.studies.lifecycle import find_study
 from tuner.studies.reading import load_study, read_version
 from tuner.studies.storage import (
     Storage,
     StorageNotPreparedError,
-    StorageUnreachableError,
     open_storage,
     open_storage_to_read,
 )

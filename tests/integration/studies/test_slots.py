@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tuner.studies.fleet import register_worker
+from tuner.studies import slots as slots_module
+from tuner.studies.fleet import count_failures, read_progress, register_worker
 from tuner.studies.lifecycle import Study, delete_study, stop_study
 from tuner.studies.schema import database_time, slots, workers
 from tuner.studies.slots import (
@@ -82,6 +83,43 @@ def test_a_live_lease_is_not_reaped(storage: Storage) -> None:
     claim(storage, ttl_s=30)
 
     assert reap_expired_leases(storage, ttl_s=0.05) == 0
+
+
+@pytest.mark.usefixtures("study")
+def test_a_lease_from_before_the_databases_clock_was_set_back_ends_within_a_leases_length(storage: Storage) -> None:
+    lease = claim(storage, ttl_s=3600)
+
+    reaped_at_once = reap_expired_leases(storage, ttl_s=0.2)
+    with storage.reader.connect() as connection:
+        now = connection.scalar(sa.select(database_time()))
+    left_s = row_of(storage, lease).expires_at - now
+    time.sleep(0.3)
+    reaped_later = reap_expired_leases(storage, ttl_s=0.2)
+
+    assert left_s <= 0.2
+    assert (reaped_at_once, reaped_later) == (0, 1)
+
+
+@pytest.mark.usefixtures("study")
+def test_a_server_that_came_up_in_the_future_keeps_no_lease_alive(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots_module, "database_start", lambda: database_time() + 3600)
+    claim(storage, ttl_s=0.05)
+    time.sleep(0.1)
+
+    assert reap_expired_leases(storage, ttl_s=0.05) == 1
+
+
+def test_a_failure_told_in_bytes_that_are_no_text_leaves_the_study_readable(storage: Storage, study: Study) -> None:
+    lease = claim(storage)
+    failure = {"kind": "builder_error", "message": "no file caf\udce9 \0", "traceback": ""}
+
+    end_slot(storage, lease, OUTCOME | {"state": "failed", "failure": failure})
+
+    assert read_progress(storage, study).failed == 1
+    assert count_failures(storage) == {study.name: {"builder_error": 1}}
+    assert row_of(storage, lease).outcome["failure"]["message"] == "no file caf\\udce9 \\x00"
 
 
 @pytest.mark.usefixtures("study")

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import alembic.config
 import alembic.script
+import optuna
 import pytest
 import sqlalchemy as sa
+from running_studies import create_study
 
 from tuner.studies import migrations
+from tuner.studies.database_url import StorageUnreachableError
 from tuner.studies.schema import SCHEMA_REVISION, database_time, metadata
-from tuner.studies.storage import Storage, StorageUnreachableError, open_storage, printable_url
+from tuner.studies.storage import Storage, open_storage, open_storage_to_read
 
 
 def test_the_schema_constant_is_the_newest_migration() -> None:
@@ -62,6 +65,10 @@ def test_processes_that_start_on_an_empty_database_at_once_all_succeed(
         ("mysql://localhost/x", "runs on SQLite and Postgres"),
         ("nonsense", "no SQLAlchemy URL"),
         ("sqlite:////proc/no/such/place.db", "its folder cannot be made"),
+        ("sqlite:////dev/null/place.db", "its folder cannot be made"),
+        ("sqlite:////tmp", "is a folder"),
+        ("sqlite:////dev/null", "no regular file"),
+        (f"sqlite:///{__file__}", "not a database"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_one_line_without_the_password(url: str, reason: str) -> None:
@@ -80,7 +87,84 @@ def test_tables_of_a_newer_version_are_left_alone(sqlite_url: str) -> None:
         open_storage(sqlite_url)
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:secret@host/db", "postgresql://host/db?password=secret"])
-def test_a_printed_url_hides_its_password(url: str) -> None:
-    assert "secret" not in printable_url(url)
-    assert "password" in printable_url(url) or "***" in printable_url(url)
+@pytest.mark.parametrize("revision", ["0000", "abc"])
+def test_tables_of_an_unknown_revision_are_left_alone(sqlite_url: str, revision: str) -> None:
+    with open_storage(sqlite_url) as storage, storage.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE tuner_alembic_version SET version_num = '{revision}'"))
+
+    with pytest.raises(StorageUnreachableError, match=f"revision {revision}"):
+        open_storage(sqlite_url)
+
+
+@pytest.mark.parametrize("version", ["v2.6.0.a", "unknown"])
+def test_optunas_tables_of_another_version_are_one_line_and_get_nothing_added(sqlite_url: str, version: str) -> None:
+    optuna.storages.RDBStorage(sqlite_url).engine.dispose()
+    engine = sa.create_engine(sqlite_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{version}'"))
+        connection.execute(sa.text("DROP TABLE trial_heartbeats"))
+
+    with pytest.raises(StorageUnreachableError, match="Optuna tables are of another version"):
+        open_storage(sqlite_url)
+
+    assert not sa.inspect(engine).has_table("trial_heartbeats")
+    assert not sa.inspect(engine).has_table("tuner_studies")
+    engine.dispose()
+
+
+def test_the_urls_own_session_settings_are_kept_beside_ours(
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = sa.create_engine(empty_postgres_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA mine"))
+    settings = ("search_path", "statement_timeout", "TimeZone", "application_name")
+    in_url = "application_name=me&options=-csearch_path%3Dmine%20-cstatement_timeout%3D7s%20-ctimezone%3DAsia/Tokyo"
+
+    with open_storage(f"{empty_postgres_url}?{in_url}") as storage, storage.engine.connect() as connection:
+        found = [connection.scalar(sa.text(f"SHOW {name}")) for name in settings]
+    with (
+        open_storage_to_read(f"{empty_postgres_url}?{in_url} -cdefault_transaction_read_only=off") as reader,
+        pytest.raises(sa.exc.InternalError, match="read-only"),
+        reader.engine.begin() as connection,
+    ):
+        connection.execute(sa.text("DELETE FROM tuner_studies"))
+    monkeypatch.setenv("PGOPTIONS", "-csearch_path=mine")
+    with open_storage(empty_postgres_url) as storage, storage.engine.connect() as connection:
+        by_variable = connection.scalar(sa.text("SHOW search_path"))
+
+    assert found == ["mine", "7s", "UTC", "me"]
+    assert by_variable == "mine"
+    with engine.connect() as connection:
+        schemas = connection.execute(
+            sa.text("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename !~ '^(pg|sql)_'")
+        )
+        assert schemas.scalars().all() == ["mine"]
+    engine.dispose()
+
+
+def test_what_the_driver_says_of_a_connection_keeps_the_password_to_itself(postgres_url: str) -> None:
+    url = postgres_url.replace("postgres@", "nobody:s3cret@") + "?sslmode=s3cret&sslpassword=s3cret"
+
+    with pytest.raises(StorageUnreachableError) as raised:
+        open_storage(url.replace("sslmode=s3cret&", ""))
+    with pytest.raises(StorageUnreachableError, match="invalid") as quoted:
+        open_storage(url)
+
+    assert "s3cret" not in str(raised.value)
+    assert "s3cret" not in str(quoted.value).partition(": invalid")[2]
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+
+
+def test_a_database_that_is_opened_to_read_only_takes_no_study(sqlite_url: str) -> None:
+    open_storage(sqlite_url).close()
+    path = sqlite_url.removeprefix("sqlite:///")
+
+    with (
+        open_storage(f"sqlite:///file:{path}?mode=ro&uri=true") as storage,
+        pytest.raises(optuna.exceptions.StorageInternalError) as raised,
+    ):
+        create_study(storage)
+
+    assert "readonly" in str(raised.value.__cause__)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tuner.workers import worker_logs
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
 
@@ -95,3 +96,73 @@ def test_a_worker_can_be_added_and_retired_and_the_others_decide_the_status(tmp_
     assert processes.run(tick) == 0
     assert [len(ids) for ids in seen[:5]] == [1, 2, 1, 1, 1]
     assert seen[4] == seen[0]
+
+
+def test_logs_stay_small_while_a_worker_writes_on_and_the_newest_lines_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_logs, "LARGEST_BYTES", 10_000)
+    script = (
+        "import os, sys, time\n"
+        "for number in range(60):\n"
+        "    os.write(2, b'%05d ' % number + b'x' * 993 + b'\\n')\n"
+        "    time.sleep(0.05)\n"
+        "sys.exit(1)"
+    )
+    pool = WorkerProcesses(
+        command=[sys.executable, "-c", script],
+        shares=[DeviceShare(device="cpu", environment={})],
+        environment={},
+        log_dir=tmp_path / "logs",
+        on_death=lambda _: False,
+    )
+
+    pool.run(lambda: None)
+
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "logs").iterdir()}
+    newest = (tmp_path / "logs" / "worker-0.log").read_text()
+    older = (tmp_path / "logs" / "worker-0.log.1").read_text()
+    assert set(sizes) <= {"worker-0.log", "worker-0.log.1", "worker-0.log.2", "worker-0.log.3"}
+    assert max(sizes.values()) <= 30_000
+    assert pool.last_words().startswith("00059 ")
+    assert int(newest[:5]) == int(older.splitlines()[-1][:5]) + 1
+
+
+def test_a_large_log_is_put_aside_at_the_start_and_a_few_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_logs, "LARGEST_BYTES", 10)
+    path = tmp_path / "worker-0.log"
+
+    for letter in "abcdef":
+        path.write_bytes(5 * b"-" + 10 * letter.encode())
+        worker_logs.WorkerLog(path).close()
+
+    kept = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert kept == {
+        "worker-0.log": "",
+        "worker-0.log.1": 10 * "f",
+        "worker-0.log.2": 10 * "e",
+        "worker-0.log.3": 10 * "d",
+    }
+
+
+def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    pool = WorkerProcesses(
+        command=[sys.executable],
+        shares=[DeviceShare(device="cpu", environment={})],
+        environment={},
+        log_dir=tmp_path / "home" / "logs",
+        on_death=lambda _: False,
+    )
+
+    with pytest.raises(worker_logs.LogsNotWrittenError, match="TUNER_HOME"):
+        pool.run(lambda: None)
+
+
+def test_a_log_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "worker-0.log").mkdir()
+
+    with pytest.raises(worker_logs.LogsNotWrittenError, match="worker-0"):
+        worker_logs.WorkerLog(tmp_path / "worker-0.log")

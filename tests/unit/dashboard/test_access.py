@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.dashboard.server import Access
+from tuner.dashboard.server import Access, HostNameError
 from tuner.dashboard.visitors import TokenError, read_token
 from tuner.settings import read_settings
 
@@ -71,3 +71,9 @@ def test_settings_do_not_print_the_token() -> None:
 
     assert settings.dashboard_token == token
     assert token not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["", "http://box", "evil@box", "box/", "box:x", "b ox"])
+def test_an_allowed_host_that_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(HostNameError, match="host name"):
+        _ = access(allowed_hosts=[name]).names

@@ -1,14 +1,12 @@
 """The database: does it answer, how fast, and are its tables up to date."""
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from statistics import median
-from urllib.parse import unquote
 
 from tuner.errors import TunerError
 from tuner.workers.doctor.files import nearest_existing
@@ -20,15 +18,15 @@ _PATIENCE_S = 20.0
 
 def check_database(url: str) -> Finding:
     """Connect, bring the tables up to date and measure how long one statement takes."""
-    path = _sqlite_path(url)
-    if path is not None and not path.exists():
-        return _check_new_sqlite(path)
     fix = "export TUNER_STORAGE=postgresql://USER:PASSWORD@HOST/DATABASE"
     try:
+        path = _missing_sqlite_file(url)
+        if path is not None:
+            return _check_new_sqlite(path)
         message = _with_patience(lambda: _measure_database(url))
-        return Finding(check="database", ok=True, message=_without_password(message, url))
+        return Finding(check="database", ok=True, message=message)
     except (TunerError, ImportError) as error:
-        message = _without_password(str(error), url)
+        message = str(error)
     except TimeoutError:
         message = f"no answer within {_PATIENCE_S:.0f} s: the server accepts connections and does not speak"
     return Finding(check="database", ok=False, message=message, fix=fix)
@@ -42,16 +40,20 @@ def _check_new_sqlite(path: Path) -> Finding:
     return Finding(check="database", ok=False, message=message, fix="export TUNER_STORAGE=sqlite:////a/folder/tuner.db")
 
 
-def _sqlite_path(url: str) -> Path | None:
-    prefix, _, path = url.partition(":///")
-    return Path(path.partition("?")[0]) if prefix.startswith("sqlite") and path else None
+def _missing_sqlite_file(url: str) -> Path | None:
+    from tuner.studies.database_url import parse_url, sqlite_file
+
+    target = parse_url(url)
+    path = sqlite_file(target) if target.get_backend_name() == "sqlite" else None
+    return None if path is None or path.exists() else path
 
 
 def _measure_database(url: str) -> str:
     from sqlalchemy import text
 
+    from tuner.studies.database_url import printable_url
     from tuner.studies.schema import SCHEMA_REVISION
-    from tuner.studies.storage import open_storage, printable_url
+    from tuner.studies.storage import open_storage
 
     with open_storage(url) as storage:
         durations_ms = []
@@ -75,13 +77,3 @@ def _with_patience(measure: Callable[[], str]) -> str:
 
     threading.Thread(target=run, daemon=True).start()
     return outcome.result(timeout=_PATIENCE_S)
-
-
-def _without_password(text: str, url: str) -> str:
-    """Mask the URL's password, as written and as decoded; drivers may quote either."""
-    in_front = re.search(r"://[^/@]*?:([^/]*)@", url)
-    in_query = re.search(r"[?&]password=([^&]*)", url)
-    for match in filter(None, (in_front, in_query)):
-        for secret in filter(None, (match[1], unquote(match[1]))):
-            text = text.replace(secret, "***")
-    return text

@@ -1,0 +1,133 @@
+"""What may be asked of Optuna Dashboard: it answers what it does not expect with an internal error."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import sqlalchemy as sa
+from optuna.storages._rdb.models import StudyModel, TrialModel
+from optuna.trial import TrialState
+
+from tuner.dashboard.responses import Response, refusal
+from tuner.studies.storage import Storage
+from tuner.studies.texts import can_be_stored
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+#: The largest id that Postgres keeps.
+LARGEST_ID = 2**31 - 1
+_OF_STUDY = re.compile(r"/(?:api/studies|csv|artifacts|api/artifacts)/(?P<study>\d+)(?:/(?P<trial>\d+)(?:/.*)?|/.*)?")
+_OF_TRIAL = re.compile(r"/api/trials/(?P<trial>\d+)(?:/.*)?")
+_NUMBER = re.compile(r"\d{1,10}")
+_DRAWS = re.compile(r"/api/studies/\d+/(?:plot/.*|param_importances)")
+_NOTE, _ATTRIBUTES = re.compile(r"/api/studies/\d+(?:/\d+)?/note"), re.compile(r"/api/trials/\d+/user-attrs")
+#: Deeper JSON is nobody's note.
+_LONGEST_BODY = 256 * 1024
+
+
+def read_id(text: str) -> int | None:
+    """Return the number that a path or query names, or None where no row can have it."""
+    number = int(text) if text.isascii() and _NUMBER.fullmatch(text) else None
+    return None if number is None or number > LARGEST_ID else number
+
+
+def refuse_unanswerable(storage: Storage, environ: "WSGIEnvironment", path: str) -> Response | None:
+    """Return the answer to a request that Optuna Dashboard would fail on; None when it can have it.
+
+    The body of a request that writes is read, and put back.
+    """
+    after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
+    if read_id(after) is None:
+        return refusal(HTTPStatus.BAD_REQUEST, "Expected a number of trials as `after`.")
+    if any(segment.lstrip("-").isdecimal() and read_id(segment) is None for segment in path.split("/")):
+        return refusal(HTTPStatus.NOT_FOUND, "Nothing has that number.")
+    place = _OF_STUDY.fullmatch(path) or _OF_TRIAL.fullmatch(path)
+    if place is None:
+        return None
+    asked = place.groupdict()
+    study_id, trial_id = (int(asked[key]) if asked.get(key) else None for key in ("study", "trial"))
+    with storage.reader.connect() as connection:
+        if study_id is not None and not _study_exists(connection, study_id):
+            return refusal(HTTPStatus.NOT_FOUND, "No study has that number.")
+        state = None if trial_id is None else _trial_state(connection, trial_id, study_id)
+    if trial_id is not None and state is None:
+        return refusal(HTTPStatus.NOT_FOUND, "No trial has that number.")
+    return _refuse_body(environ, path, is_finished=state is not None and state.is_finished())
+
+
+def with_clear_failures(path: str, start_response: "StartResponse") -> "StartResponse":
+    """Return a `start_response` for which a figure that Optuna cannot draw of a study is no fault of the server's."""
+    if not _DRAWS.fullmatch(path):
+        return start_response
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        return start_response("422 Unprocessable Entity" if status.startswith("500") else status, headers, exc_info)
+
+    return start
+
+
+def _study_exists(connection: sa.Connection, study_id: int) -> bool:
+    return connection.scalar(sa.select(StudyModel.study_id).where(StudyModel.study_id == study_id)) is not None
+
+
+def _trial_state(connection: sa.Connection, trial_id: int, study_id: int | None) -> TrialState | None:
+    query = sa.select(TrialModel.state).where(TrialModel.trial_id == trial_id)
+    if study_id is not None:
+        query = query.where(TrialModel.study_id == study_id)
+    state: TrialState | None = connection.scalar(query)
+    return state
+
+
+def _refuse_body(environ: "WSGIEnvironment", path: str, *, is_finished: bool) -> Response | None:
+    method = environ["REQUEST_METHOD"]
+    if method == "PUT" and _NOTE.fullmatch(path):
+        return None if _is_note(_take_json(environ)) else refusal(HTTPStatus.BAD_REQUEST, _EXPECTED_NOTE)
+    if method == "POST" and _ATTRIBUTES.fullmatch(path):
+        if is_finished:
+            return refusal(HTTPStatus.CONFLICT, "The trial has ended; its attributes can no longer be set.")
+        return None if _has_attributes(_take_json(environ)) else refusal(HTTPStatus.BAD_REQUEST, _EXPECTED_ATTRIBUTES)
+    return None
+
+
+_EXPECTED_NOTE = 'Expected JSON as {"body": "text", "version": 1}.'
+_EXPECTED_ATTRIBUTES = 'Expected JSON as {"user_attrs": {"name": "text or number"}}.'
+
+
+def _is_note(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    version = value.get("version")
+    return _is_text(value.get("body")) and type(version) is int and 0 <= version <= LARGEST_ID
+
+
+def _has_attributes(value: Any) -> bool:
+    attributes = value.get("user_attrs") if isinstance(value, Mapping) else None
+    return isinstance(attributes, Mapping) and all(
+        _is_text(name) and len(name) <= 512 and (isinstance(item, int | float | bool) or _is_text(item))  # noqa: PLR2004 - Optuna's column
+        for name, item in attributes.items()
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and can_be_stored(value)
+
+
+def _take_json(environ: "WSGIEnvironment") -> Any:
+    length = read_id(environ.get("CONTENT_LENGTH") or "0") or 0
+    body = environ["wsgi.input"].read(min(length, _LONGEST_BODY))
+    environ["wsgi.input"] = io.BytesIO(body)
+    # Optuna Dashboard reads no body that is not said to be JSON.
+    environ["CONTENT_TYPE"] = "application/json"
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}.")

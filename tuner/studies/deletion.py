@@ -1,0 +1,18 @@
+"""The end of a study: its files, and its rows in the database."""
+
+from tuner.artifacts import ArtifactStore
+from tuner.studies.lifecycle import Study, delete_study
+from tuner.studies.storage import Storage
+
+
+def remove_study(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
+    """Delete the study with all its files; may be repeated after a failure.
+
+    The files go first: without its rows nobody would find them again. Then those that workers have written meanwhile.
+
+    Raises:
+        ArtifactNotRemovedError: The files are still there, all or some of them, and the study too.
+    """
+    artifacts.delete(study.folder)
+    delete_study(storage, study)
+    artifacts.delete(study.folder)

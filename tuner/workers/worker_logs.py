@@ -1,0 +1,87 @@
+"""The log files of a pool's workers, which stay small however long and however much is written."""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from tuner.errors import TunerError
+
+#: A file is put aside when it is larger; one that grows by more between two looks is cut to its last part.
+LARGEST_BYTES = 10 * 1024 * 1024
+#: Older files kept: `worker-0.log.1` is the newest of them.
+KEPT = 3
+#: Read for the last line.
+_END_BYTES = 64 * 1024
+
+
+class LogsNotWrittenError(TunerError):
+    """The folder of the logs cannot be written."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"Cannot write logs to {path}: {error.strerror or error}. "
+            "Make it writable for this user, or choose another folder with TUNER_HOME."
+        )
+
+
+def make_log_folder(folder: Path) -> None:
+    """Make the folder where it is not there.
+
+    Raises:
+        LogsNotWrittenError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LogsNotWrittenError(folder, error) from error
+
+
+class WorkerLog:
+    """One log file, open for a worker's output; close it at the end.
+
+    Raises:
+        LogsNotWrittenError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            # Appending: what a process writes goes to the end of the file also after it was made shorter.
+            self.file = path.open("ab")
+        except OSError as error:
+            raise LogsNotWrittenError(path, error) from error
+        self.keep_short()
+
+    def keep_short(self) -> None:
+        """Put the content aside when it is large, in a file beside it, and go on with an empty one.
+
+        The processes that write keep their file, whoever wrote: Python, a C library, a child. A line that comes in
+        between may be lost.
+        """
+        size = os.fstat(self.file.fileno()).st_size
+        if size <= LARGEST_BYTES:
+            return
+        # Another pool of the same folder may do the same; a full disk must not end the pool.
+        with suppress(OSError):
+            for number in range(KEPT, 1, -1):
+                with suppress(FileNotFoundError):
+                    self._older(number - 1).replace(self._older(number))
+            with self._path.open("rb") as source, self._older(1).open("wb") as target:
+                source.seek(max(0, size - LARGEST_BYTES))
+                shutil.copyfileobj(source, target)
+        os.ftruncate(self.file.fileno(), 0)
+
+    def last_line(self) -> str:
+        """Return the last line that was written, or an empty one."""
+        with self._path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _END_BYTES))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def close(self) -> None:
+        """Close this process' end; a worker's own stays open."""
+        self.file.close()
+
+    def _older(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")
