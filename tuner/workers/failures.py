@@ -6,6 +6,7 @@ from tuner.errors import TunerError
 from tuner.finals.fitting import BuilderError
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.progress import NanLossError
+from tuner.workers.explaining import explain_exception
 from tuner.workers.timeout import TrialTimeoutError
 
 #: Kinds that say nothing of the builder: they do not count towards stopping the study.
@@ -18,12 +19,12 @@ _MAX_TRACEBACK = 20_000
 def describe_failure(error: Exception) -> dict[str, str]:
     """Return the failure as a slot stores it: its kind, one line, and the traceback of the person's own code."""
     cause = error.__cause__ if isinstance(error, BuilderError) and error.__cause__ else error
-    lines = str(error).strip().splitlines()
-    text = "".join(traceback.format_exception(cause))
+    is_ours = isinstance(cause, TunerError)
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return {
         "kind": _kind(error),
-        "message": lines[0] if lines else type(error).__name__,
-        "traceback": "" if isinstance(cause, TunerError) else text[-_MAX_TRACEBACK:],
+        "message": lines[0] if is_ours else explain_exception(cause),
+        "traceback": "" if is_ours else "".join(traceback.format_exception(cause))[-_MAX_TRACEBACK:],
     }
 
 
