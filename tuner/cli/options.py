@@ -50,3 +50,9 @@ def parse_count(count: str, *, option: str = "--workers") -> int | None:
     if not count.isdigit() or int(count) < 1:
         raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint=option)
     return int(count)
+
+
+def toml_value(value: str | int) -> str:
+    """Write a flag's value as a definition has it."""
+    # A path or a name may look like a number; quotes keep it text.
+    return str(value) if isinstance(value, int) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -223,7 +223,7 @@ def resume_study(storage: Storage, name: str) -> Study:
 
 
 def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: int | None) -> Study:
-    """Ask for other finals than the definition did, and let a finished study go on to make them.
+    """Ask for other finals than the definition did, or again for what failed, and let a finished study make them.
 
     Raises:
         StudyStateError: The search is not over.
@@ -256,6 +256,14 @@ def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: i
                     slots.c.study_id == study.id, slots.c.state == "waiting", slots.c.trial_id.is_(None)
                 )
             )
+        # What failed is planned anew, as what is missing.
+        connection.execute(
+            sa.delete(slots).where(
+                slots.c.study_id == study.id,
+                slots.c.stage != "search",
+                slots.c.outcome["state"].as_string() == "failed",
+            )
+        )
         connection.execute(
             sa.update(studies)
             .where(studies.c.id == study.id)

@@ -13,10 +13,12 @@ from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.outages import outlasting
 from tuner.studies.records import (
+    ConfirmationRecord,
     EnsembleRecord,
     EpochRecord,
     Failure,
     FinalRecord,
+    JobState,
     RetrainRecord,
     StudyRecord,
     TrialRecord,
@@ -53,6 +55,9 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
         without_augmentation=plain[0] if plain else None,
         ensemble=_ensemble(rows),
         stop_reason=study.stop_reason,
+        confirmations=tuple(_confirmation(row) for row in rows if row.stage == "confirm"),
+        ensemble_failure=_failure(_newest_ensemble(rows)),
+        ensemble_notes=_notes(_newest_ensemble(rows)),
     )
 
 
@@ -158,6 +163,7 @@ def _trial(number: int, row: Any, frozen: optuna.trial.FrozenTrial | None, study
         duration_s=row.finished_at - row.started_at if row.finished_at else None,
         curve=curve,
         failure=_failure(outcome),
+        notes=_notes(outcome),
     )
 
 
@@ -171,7 +177,8 @@ def _finals_by_trial(rows: Sequence[Any], *, augmented: bool) -> list[list[Any]]
 
 
 def _final(rank: int, jobs: Sequence[Any]) -> FinalRecord:
-    runs = tuple(_retrain(row) for row in jobs)
+    # One that failed and was asked for again has a later slot.
+    runs = tuple(_retrain(row) for row in sorted(jobs, key=lambda row: row.job["repeat"]))
     tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
     job = jobs[0].job
     return FinalRecord(
@@ -187,28 +194,51 @@ def _final(rank: int, jobs: Sequence[Any]) -> FinalRecord:
     )
 
 
+def _confirmation(row: Any) -> ConfirmationRecord:
+    outcome = row.outcome or {}
+    return ConfirmationRecord(
+        trial=row.job["trial"],
+        repeat=row.job["repeat"] + 1,
+        seed=row.job["seed"],
+        state=_job_state(row),
+        score=outcome.get("score"),
+        failure=_failure(outcome),
+        notes=_notes(outcome),
+    )
+
+
+def _job_state(row: Any) -> JobState:
+    state: JobState = (row.outcome or {}).get("state") or ("running" if row.state == "leased" else "waiting")
+    return state
+
+
 def _retrain(row: Any) -> RetrainRecord:
     outcome = row.outcome or {}
     return RetrainRecord(
         seed=row.job["seed"],
-        state=outcome.get("state") or ("running" if row.state == "leased" else "waiting"),
+        state=_job_state(row),
         test_accuracy=outcome.get("test_accuracy"),
         val_accuracy=outcome.get("val_accuracy"),
         curve=epochs_from(outcome.get("curve", ())),
         bundle=outcome.get("bundle"),
         predictions=outcome.get("predictions"),
         failure=_failure(outcome),
+        notes=_notes(outcome),
     )
 
 
 def _ensemble(rows: Sequence[Any]) -> EnsembleRecord | None:
-    done = [row.outcome for row in rows if row.stage == "ensemble" and row.outcome and not row.outcome.get("failure")]
-    if not done:
+    tested = [row.outcome for row in rows if row.stage == "ensemble" and row.outcome and row.outcome.get("predictions")]
+    if not tested:
         return None
-    newest = done[-1]
+    newest = tested[-1]
     return EnsembleRecord(
         members=newest["members"], test_accuracy=newest["test_accuracy"], predictions=newest["predictions"]
     )
+
+
+def _newest_ensemble(rows: Sequence[Any]) -> Mapping[str, Any] | None:
+    return next((row.outcome for row in reversed(rows) if row.stage == "ensemble" and row.outcome), None)
 
 
 def epochs_from(curve: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
@@ -219,6 +249,10 @@ def epochs_from(curve: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
 def _failure(outcome: Mapping[str, Any] | None) -> Failure | None:
     failure = outcome.get("failure") if outcome else None
     return Failure(**failure) if failure else None
+
+
+def _notes(outcome: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return tuple(outcome.get("notes") or ()) if outcome else ()
 
 
 def _time(seconds: float | None) -> Any:

@@ -175,6 +175,14 @@ def close_trial(storage: Storage, trial_id: int, outcome: Mapping[str, Any]) -> 
         return
 
 
+def mark_infeasible(storage: Storage, study: Study, lease: Lease, constraint: str) -> None:
+    """Tell the samplers to keep away from the values of the slot's trial, if it has one: they violate this."""
+    if lease.trial_id is None or lease.trial_number is None:
+        return
+    optuna_study = open_optuna_study(storage, study, trial_number=lease.trial_number)
+    optuna.Trial(optuna_study, lease.trial_id).set_constraint(constraint, 1.0)
+
+
 def _create(storage: Storage, study: Study, lease: Lease) -> int:
     attempts = 0
 

@@ -28,6 +28,23 @@ def describe_failure(error: Exception) -> dict[str, str]:
     }
 
 
+def describe_deaths(n_deaths: int, *, n_kills: int) -> dict[str, str]:
+    """Return the failure of a slot whose workers died this often in a row without finishing an epoch.
+
+    Args:
+        n_deaths: All of them.
+        n_kills: Those that SIGKILL ended, as far as their pools have seen it. The kernel sends it when memory is out.
+    """
+    if 2 * n_kills <= n_deaths:
+        message = f"Its worker died {n_deaths} times in a row without finishing an epoch."
+        return {"kind": "worker_died", "message": message, "traceback": ""}
+    message = (
+        f"Its worker was killed by signal 9, {n_kills} times in a row without finishing an epoch: most likely out of "
+        "memory. Lower the batch size or the widths in the space, or start fewer workers (-n)."
+    )
+    return {"kind": "out_of_memory", "message": message, "traceback": ""}
+
+
 def _kind(error: Exception) -> str:
     if isinstance(error, MemoryError | DeviceMemoryError):
         return "out_of_memory"
