@@ -15,6 +15,13 @@ StudyArgument = Annotated[str, typer.Argument(help="Name of the study.", metavar
 StudiesArgument = Annotated[
     list[str] | None, typer.Argument(help="Names of studies; all studies without.", metavar="[NAME ...]")
 ]
+BundleArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A *.bundle of a study's finals: a file, a URL (s3://…), or its path in the artifact store.",
+        metavar="BUNDLE",
+    ),
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in search.trials=200.", metavar="KEY=VALUE")
 ]

@@ -23,7 +23,9 @@ from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 from tuner.finals.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
+from tuner.finals.bundle_places import NotABundleError, read_bundle_file
 from tuner.finals.sealed import NotSealedError, SealBrokenError, seal, unseal
+from tuner.settings import read_settings
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 
 #: Rises when an older tuner could not read a new bundle.
@@ -40,13 +42,6 @@ PREPROCESSING = (
 _MANIFEST, _WEIGHTS = "bundle.json", "weights.npz"
 #: More than any member of any version needs.
 _MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
-
-
-class NotABundleError(TunerError):
-    """The file is something else."""
-
-    def __init__(self, origin: str, reason: str) -> None:
-        super().__init__(f"{origin} is not a bundle: {reason}. Expected a *.bundle file that `tuner finals` wrote.")
 
 
 class BundleDamagedError(TunerError):
@@ -182,19 +177,20 @@ def write_bundle(store: ArtifactStore, path: str, model: keras.Model, descriptio
     store.write(path, seal({_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: weights}))
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(place: str | Path, *, artifacts: str | None = None) -> Bundle:
     """Read and check a bundle file.
+
+    Args:
+        place: A local file, a URL such as `s3://bucket/folder/x.bundle`, or a path in the artifact store.
+        artifacts: Folder or URL of the artifact store; None for the one of the settings.
 
     Raises:
         NotABundleError: No such file, or not a bundle.
         BundleDamagedError: It has changed since it was written.
         BundleTooNewError: A later tuner wrote it.
     """
-    try:
-        with path.open("rb") as file:
-            return _read(file, str(path))
-    except OSError as error:
-        raise NotABundleError(str(path), error.strerror or str(error)) from error
+    store = read_settings().artifacts if artifacts is None else artifacts
+    return parse_bundle(read_bundle_file(place, artifacts=store), origin=str(place))
 
 
 def parse_bundle(content: bytes, *, origin: str) -> Bundle:
