@@ -57,7 +57,7 @@ class BundleTooNewError(TunerError):
     def __init__(self, origin: str, version: int) -> None:
         super().__init__(
             f"{origin} was made by a newer tuner: received format {version}, expected {FORMAT_VERSION} at most. "
-            "Upgrade tuner to use it."
+            "Update your checkout of tuner to use it."
         )
 
 

@@ -61,4 +61,4 @@ def _count_failed(record: StudyRecord, failed: list[tuple[Part, Failure]]) -> st
 
 def _tell(failed: tuple[Part, Failure]) -> str:
     part, failure = failed
-    return f"{part}: {failure.message}"
+    return failure.message if part.stage == "ensemble" else f"{part}: {failure.message}"
