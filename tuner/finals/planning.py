@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.errors import TunerError
+from tuner.finals.ensemble import choose_members
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.outages import outlasting
@@ -102,9 +103,11 @@ def plan_next_jobs(definition: StudyDefinition, rows: Sequence[Any]) -> tuple[St
         missing = [job for job in wanted if _key(job) not in existing]
         if missing:
             return stage, missing
-    members = [row.id for row in rows if row.stage == "retrain" and row.job["augmented"] and _tested(row)]
+    tested = [row for row in rows if row.stage == "retrain" and row.job["augmented"] and _tested(row)]
+    members = [tested[position].id for position in choose_members([_known_accuracy(row) for row in tested])]
     if members and not any(row.stage == "ensemble" and row.job["slots"] == members for row in rows):
-        return "ensemble", [{"slots": members}]
+        n_left_out = len(tested) - len(members)
+        return "ensemble", [{"slots": members} | ({"left_out": n_left_out} if n_left_out else {})]
     return None
 
 
@@ -161,6 +164,13 @@ def _best_trials(rows: Sequence[Any]) -> list[Any]:
 
 def _key(job: Job) -> tuple[Any, ...]:
     return (job["trial"], job["repeat"], job.get("augmented"))
+
+
+def _known_accuracy(row: Any) -> float:
+    """Return what is known of a retrained model without the test set."""
+    held_out = row.outcome.get("val_accuracy")
+    accuracy: float = row.job["val_accuracy_mean"] if held_out is None else held_out
+    return accuracy
 
 
 def _tested(row: Any) -> bool:

@@ -228,10 +228,11 @@ def _retrain(row: Any) -> RetrainRecord:
 
 
 def _ensemble(rows: Sequence[Any]) -> EnsembleRecord | None:
-    tested = [row.outcome for row in rows if row.stage == "ensemble" and row.outcome and row.outcome.get("predictions")]
-    if not tested:
+    done = [row.outcome for row in rows if row.stage == "ensemble" and row.outcome and not row.outcome.get("failure")]
+    if not done or not done[-1]["predictions"]:
+        # None yet, or the newest was found to be worse than one of its members.
         return None
-    newest = tested[-1]
+    newest = done[-1]
     return EnsembleRecord(
         members=newest["members"], test_accuracy=newest["test_accuracy"], predictions=newest["predictions"]
     )

@@ -20,7 +20,7 @@ def find_shortfall(record: StudyRecord) -> str | None:
         return None
     if record.best is None:
         return _no_score(record)
-    if not record.definition["finals"]["top"]:
+    if not record.definition.get("finals", {}).get("top", 1):
         return None
     failed = [(part, failure) for part, failure in record.failures if part.stage != "search"]
     if not failed and record.winner:
