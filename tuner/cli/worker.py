@@ -24,6 +24,7 @@ def worker(
         ),
     ] = None,
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
+    watched: Annotated[list[str] | None, typer.Option("--watch", hidden=True)] = None,
     storage: StorageOption = None,
 ) -> None:
     """Train for these studies, or for all, in this process.
@@ -52,7 +53,7 @@ def worker(
         device = share.device
     # A pool tells how the studies of its workers have ended.
     tells = until_done and worker_id is None
-    watched = watch(settings, studies or []) if tells else []
+    told = watched or watch(settings, studies or []) if tells else []
     load_backend(program_cache=settings.program_cache)
     from tuner.workers.process import run_worker
 
@@ -66,7 +67,10 @@ def worker(
     )
     if status is None and max_slots is None:
         # The frameworks free little of what they take for a trial; a process that begins anew frees all of it.
-        os.execv(sys.executable, [sys.executable, "-m", "tuner", *sys.argv[1:]])  # noqa: S606 - this very command
+        # It tells of all studies that this one began with, also of those that have ended by now.
+        told_too = [] if watched else [word for name in told for word in ("--watch", name)]
+        command = [sys.executable, "-m", "tuner", *sys.argv[1:], *told_too]
+        os.execv(sys.executable, command)  # noqa: S606 - this very command
     if status == 0 and tells:
-        tell_endings(settings, watched)
+        tell_endings(settings, told)
     raise typer.Exit(RestartNeededError.exit_status if status is None else status)

@@ -75,7 +75,7 @@ def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Starting 1 worker …"
     assert lines[1].startswith(
-        "s: retraining of trial 0 with augmentation, repeat 1: complete after 20 epochs, test accuracy 90.00 % · finals "
+        "s: retraining of trial 0 with augmentation, repeat 1: complete after 20 epochs, test accuracy 90.00 %"
     )
     assert "repeat 2: failed after 20 epochs: training error: nets.py:3 in fit: ValueError: no" in lines[2]
     assert [slot.augmented for slot in read_finished(storage, searched) if slot.stage == "retrain"] == [True, True]

@@ -378,15 +378,19 @@ def test_the_best_trial_is_said_to_have_its_own_values_alone(artifacts: Artifact
 
 
 def test_trials_below_the_plot_of_the_history_are_counted(artifacts: ArtifactStore) -> None:
-    study = searching_study(n_trials=6)
+    study = searching_study(n_trials=10)
+    scores = [0.97, 0.98, 0.1, 0.2, 0.975, 0.96, 0.97, 0.97, 0.97, 0.97]
     trials = tuple(
         dataclasses.replace(trial, state="complete", score=score)
-        for trial, score in zip(study.trials, [0.97, 0.98, 0.1, 0.2, 0.975, 0.96], strict=True)
+        for trial, score in zip(study.trials, scores, strict=True)
     )
 
     page = words(render_report([dataclasses.replace(study, trials=trials)], artifacts))
+    few = words(render_report([dataclasses.replace(study, trials=trials[1:4])], artifacts))
 
     assert "2 trials lie below the plot, down to 10.00 %." in page
+    # Most of a short search is drawn whatever it scored.
+    assert "below the plot, down to" not in few
 
 
 def test_a_search_whose_trials_all_fit_hides_none(artifacts: ArtifactStore) -> None:

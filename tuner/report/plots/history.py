@@ -87,9 +87,12 @@ def hidden_scores(trials: Sequence[TrialRecord]) -> list[float]:
 
 
 def _scores_shown(trials: Sequence[TrialRecord]) -> list[float]:
-    # A few early failures would otherwise squeeze all that matters into the top of the plot.
+    # A few early failures would otherwise squeeze all that matters into the top of the plot; more than the lowest fifth
+    # is what the search is about.
     _, best = best_so_far(trials)
-    return [score for score in (trial.score or 0.0 for trial in scored(trials)) if score >= min(best) * 0.8] + best
+    scores = sorted(trial.score or 0.0 for trial in scored(trials))
+    lowest = min(min(best) * 0.8, scores[len(scores) // 5])
+    return [score for score in scores if score >= lowest] + best
 
 
 def _tell_hidden(trials: Sequence[TrialRecord]) -> str:
