@@ -273,6 +273,7 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
             outcome["test_accuracy"].as_float().label("test_accuracy"),
             outcome[("failure", "kind")].as_string().label("failure"),
             outcome[("failure", "message")].as_string().label("message"),
+            outcome["augmented"].as_boolean().label("augmented"),
         )
         .where(slots.c.study_id == study.id, slots.c.finished_at > after)
         .order_by(slots.c.finished_at)
@@ -290,7 +291,8 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
             test_accuracy=row.test_accuracy,
             failure=row.failure,
             message=row.message,
-            **_repeat_of(row.job),
+            # A fit of a person's own may have taken none of what was asked for.
+            **_repeat_of(row.job) | ({"augmented": False} if row.augmented is False else {}),
         )
         for row in rows
     ]

@@ -224,6 +224,7 @@ def _retrain(row: Any) -> RetrainRecord:
         predictions=outcome.get("predictions"),
         failure=_failure(outcome),
         notes=_notes(outcome),
+        took_augmentation=outcome.get("augmented") is not False or not row.job["augmented"],
     )
 
 

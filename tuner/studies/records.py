@@ -92,6 +92,8 @@ class RetrainRecord:
     predictions: str | None
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    #: False where augmentation was asked for and the space's own `fit` took none.
+    took_augmentation: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,5 +221,6 @@ class StudyRecord:
             yield Part(stage="confirm", trial=one.trial, repeat=one.repeat), one.failure, one.notes
         for final in (*self.finals, *([self.without_augmentation] if self.without_augmentation else [])):
             for repeat, run in enumerate(final.runs, start=1):
-                part = Part(stage="retrain", trial=final.trial, repeat=repeat, augmented=final.augmented)
+                augmented = final.augmented and run.took_augmentation
+                part = Part(stage="retrain", trial=final.trial, repeat=repeat, augmented=augmented)
                 yield part, run.failure, run.notes
