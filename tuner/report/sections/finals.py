@@ -138,7 +138,7 @@ def _failures_and_notes(study: StudyRecord) -> list[Html]:
 
 
 def _all_mistakes(view: StudyView, evidence: Evidence) -> list[Html]:
-    """Show where one of the headline's models errs and, a click away, where the ensemble does."""
+    """Show where one of the headline's models errs and, below it, in a part that folds, where the ensemble does."""
     single, ensemble = evidence.single, evidence.ensemble
     parts: list[Html] = []
     if single is not None:
@@ -149,7 +149,7 @@ def _all_mistakes(view: StudyView, evidence: Evidence) -> list[Html]:
         own = dataclasses.replace(view, prefix=view.anchor("ensemble"), of="the ensemble")
         summary = element("summary", f"The same of {ensemble.source}: confusion, mistakes and curves")
         shown = _mistakes(own, ensemble.predictions, ensemble.source)
-        parts.append(element("details", summary, *shown, class_="block", open=single is None))
+        parts.append(element("details", summary, *shown, class_="block", open=True))
     return parts
 
 
