@@ -78,10 +78,29 @@ def test_a_bundle_classifies_a_picture_of_paper(run: Run, run_here: RunHere, fol
     Image.fromarray(paper).resize((160, 160), Image.Resampling.NEAREST).save(folder / "zero.png")
     bundle = json.loads(run_here("study", "show", "tiny", "--json"))["finals"][0]["bundle"]
 
-    (answer,) = json.loads(run("predict", f".tuner/artifacts/{bundle}", "zero.png", "--json").stdout)
+    (answer,) = json.loads(run("predict", bundle, "zero.png", "--json").stdout)
 
     assert set(answer) == {"file", "class", "probability", "probabilities"}
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_winner_stands_beside_the_best_of_the_search(run_here: RunHere, folder: Path) -> None:
+    shown = json.loads(run_here("study", "show", "tiny", "--json"))
+    printed = run_here("study", "show", "tiny")
+
+    winner = shown["winner"]
+    assert winner == shown["finals"][0]
+    assert Path(winner["bundle_location"]) == folder / ".tuner/artifacts" / winner["bundle"]
+    assert f"Best of the search: trial {shown['best']['number']}, validation accuracy" in printed
+    assert f"Winner: rank 1, trial {winner['trial']}, test accuracy" in printed
+    assert "Best:" not in printed
+
+
+def test_a_second_start_of_the_workers_ends_with_the_result_and_the_next_command(run: Run) -> None:
+    ended = run("workers", "tiny", "--until-done", "-n", "1")
+
+    assert "Winner: rank 1" in ended.stderr
+    assert ended.stderr.splitlines()[-1] == "Next: `tuner study show tiny`, `tuner report tiny`."
 
 
 def test_checkpoints_are_gone_when_their_trials_have_ended(folder: Path) -> None:

@@ -1,5 +1,8 @@
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,7 +126,17 @@ def test_packages_that_are_old_or_missing_are_named_and_optional_ones_are_not(
     finding = findings_of(run("--json"))["versions"]
 
     assert finding["message"] == f"numpy is {np.__version__}, expected >=99; no-such-package is missing"
-    assert finding["fix"] == "pip install --upgrade tuner"
+    assert finding["fix"] == "pip install 'numpy>=99' 'no-such-package>=1'"
+
+
+def test_what_the_frameworks_log_of_missing_devices_is_not_shown(tmp_path: Path) -> None:
+    tuner = Path(sys.executable).with_name("tuner")
+    environment = {**os.environ, "TUNER_HOME": str(tmp_path), "TUNER_DATA": str(tmp_path)}
+
+    ended = subprocess.run([tuner, "doctor"], env=environment, capture_output=True, text=True, check=False)
+
+    assert "devices: Keras on" in ended.stdout
+    assert ended.stderr == ""
 
 
 def test_a_damaged_dataset_is_named_with_the_command_that_fetches_it_anew(run: Run, tmp_path: Path) -> None:

@@ -108,6 +108,18 @@ def test_pictures_of_the_models_own_format_are_predicted_as_arrays_are(
     np.testing.assert_array_equal(received, expected)
 
 
+def test_the_path_that_studies_record_of_a_bundle_is_taken_too(
+    bundle: Path, examples: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(examples.images[4][:, :, 0]).save(tmp_path / "four.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNER_ARTIFACTS", str(bundle.parent))
+
+    (answer,) = json.loads(run_command(predict, bundle.name, "four.png", "--json").stdout)
+
+    assert answer["class"] == "4"
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_photographed_digits_are_recognised(
     bundle: Path, examples: LabelledImages, tmp_path: Path, suffix: str

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.ending import tell_endings
 from tuner.cli.options import CountOption, StorageOption, StudyArgument, UntilDoneOption, parse_count, settings_for
 
 
@@ -18,21 +19,31 @@ def finals(
     count: CountOption = "auto",
     storage: StorageOption = None,
 ) -> None:
-    """Ask for finals after a search is over, or for more of them; what is there already is kept.
+    """Ask for finals after a search is over, for more of them, or again for what failed; the rest is kept.
 
     A study that runs makes its finals by itself. With --until-done this machine trains them now, otherwise the
-    workers that are there do.
+    workers that are there do. Exit status 1 when some could not be made.
     """
+    from tuner.finals.planning import lacks_finals, refuse_impossible_finals
     from tuner.studies.lifecycle import change_finals, find_study
     from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
     with open_storage(settings.storage) as opened:
-        study = change_finals(opened, find_study(opened, name), top=top, repeats=repeats)
+        study = find_study(opened, name)
+        refuse_impossible_finals(opened, study, top=top)
+        study = change_finals(opened, study, top=top, repeats=repeats)
+        is_lacking = lacks_finals(opened, study)
     wanted = study.definition.finals
     typer.echo(f"Study {name}: finals of the best {wanted.top}, {wanted.repeats} repeats each.", err=True)
+    if not is_lacking:
+        typer.echo("All of them are there. Ask for more with --top or --repeats.", err=True)
+    elif not until_done:
+        typer.echo(f"Train them with `tuner workers {name} --until-done`.", err=True)
     if until_done:
         from tuner.workers.pool import run_pool
 
-        raise typer.Exit(run_pool(settings, [name], n_workers=parse_count(count), until_done=True))
-    typer.echo(f"Train them with `tuner workers {name} --until-done`.", err=True)
+        status = run_pool(settings, [name], n_workers=parse_count(count), until_done=True)
+        if status:
+            raise typer.Exit(status)
+        tell_endings(settings, [name])

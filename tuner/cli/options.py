@@ -15,6 +15,13 @@ StudyArgument = Annotated[str, typer.Argument(help="Name of the study.", metavar
 StudiesArgument = Annotated[
     list[str] | None, typer.Argument(help="Names of studies; all studies without.", metavar="[NAME ...]")
 ]
+BundleArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A *.bundle of a study's finals: a file, a URL (s3://…), or its path in the artifact store.",
+        metavar="BUNDLE",
+    ),
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in search.trials=200.", metavar="KEY=VALUE")
 ]
@@ -50,3 +57,9 @@ def parse_count(count: str, *, option: str = "--workers") -> int | None:
     if not count.isdigit() or int(count) < 1:
         raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint=option)
     return int(count)
+
+
+def toml_value(value: str | int) -> str:
+    """Write a flag's value as a definition has it."""
+    # A path or a name may look like a number; quotes keep it text.
+    return str(value) if isinstance(value, int) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import JsonOption
+from tuner.cli.options import BundleArgument, JsonOption, settings_for
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _BAR_WIDTH = 20
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="A *.bundle file that `tuner finals` wrote.", metavar="BUNDLE")],
+    bundle: BundleArgument,
     images: Annotated[list[Path], typer.Argument(help="PNG or JPEG pictures of any size.", metavar="IMAGE")],
     *,
     as_json: JsonOption = False,
@@ -32,7 +32,7 @@ def predict(
         from tuner.finals.bundle import read_bundle
         from tuner.finals.prediction import predict_files
 
-        predictions = predict_files(read_bundle(bundle), images)
+        predictions = predict_files(read_bundle(bundle, artifacts=settings_for(None).artifacts), images)
     if as_json:
         print_json(
             [

@@ -5,13 +5,25 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import CountOption, DeviceOption, SetOption, StorageOption, parse_count, settings_for
+from tuner.cli.ending import exit_if_incomplete
+from tuner.cli.options import (
+    CountOption,
+    DeviceOption,
+    SetOption,
+    StorageOption,
+    parse_count,
+    settings_for,
+    toml_value,
+)
 from tuner.cli.output import open_progress_console, print_warnings
 
 
 def run(
     definition: Annotated[Path, typer.Argument(help="A study definition in TOML, such as studies/digits.toml.")],
     *,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the study; the definition's own without.", metavar="NAME")
+    ] = None,
     count: CountOption = "auto",
     device: DeviceOption = "auto",
     out: Annotated[
@@ -22,27 +34,35 @@ def run(
 ) -> None:
     """Create a study, search, make its finals, write its report.
 
-    Started again after an interruption it goes on where it was.
+    Started again after an interruption it goes on where it was. Exit status 1 when the study ends without what was
+    asked for: without a score, without finals, or with a part of the finals failed.
     """
     from tuner.studies.definition import read_definition
+    from tuner.studies.finals_plan import describe_plan
 
     n_workers = parse_count(count)
-    wanted = read_definition(definition, changes or [])
+    renamed = [] if name is None else [f"name={toml_value(name)}"]
+    wanted = read_definition(definition, [*(changes or []), *renamed])
     settings = settings_for(storage)
     with open_progress_console().status("Checking the dataset and the space …"):
+        from tuner.studies.lifecycle import list_names
         from tuner.studies.storage import open_storage
         from tuner.workers.creation import create_or_continue
 
         with open_storage(settings.storage) as opened:
+            is_new = wanted.name not in list_names(opened)
             study = create_or_continue(opened, wanted, data_dir=settings.data_dir)
     print_warnings((study.pixels or {}).get("warnings", ()))
+    if is_new:
+        typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
     from tuner.workers.pool import run_pool
 
     status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True)
     if status:
         raise typer.Exit(status)
     from tuner.cli.report import report
-    from tuner.cli.study import show
+    from tuner.cli.study import print_study
 
-    show(wanted.name, storage=storage)
+    record = print_study(wanted.name, settings)
     report([wanted.name], out=(out or settings.home / "reports" / wanted.name) / "report.html", storage=storage)
+    exit_if_incomplete([record])

@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgument, settings_for
+from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgument, settings_for, toml_value
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tuner.artifacts import ArtifactStore
+    from tuner.settings import Settings
     from tuner.studies.records import StudyRecord
 
 app = typer.Typer(help="Studies: create them, look at them, change their budget.", no_args_is_help=True)
@@ -39,13 +37,14 @@ def create(
 ) -> None:
     """Create a study from a file, or from flags; workers then find it by themselves."""
     from tuner.studies.definition import make_definition, read_definition
+    from tuner.studies.finals_plan import describe_plan
 
     flags = {
         "space": space, "dataset": dataset, "name": name, "search.trials": trials, "search.epochs": epochs,
         "search.sampler": sampler, "search.pruner": pruner, "search.warm_start": warm_start, "seed": seed,
     }  # fmt: skip
     if definition is not None:
-        given = [f"{key}={_toml_value(value)}" for key, value in flags.items() if value is not None]
+        given = [f"{key}={toml_value(value)}" for key, value in flags.items() if value is not None]
         wanted = read_definition(definition, [*given, *(changes or [])])
     elif space is None:
         raise typer.BadParameter("Give a definition file or --space.", param_hint="FILE")
@@ -71,6 +70,7 @@ def create(
             study = create_study(opened, wanted, data_dir=settings.data_dir)
     print_warnings((study.pixels or {}).get("warnings", ()))
     typer.echo(f"Created study {study.name} with a budget of {study.budget} trials.")
+    typer.echo(f"It will train {describe_plan(study.definition)}")
     typer.echo(f"Run it with `tuner workers {study.name} --until-done`.")
 
 
@@ -112,16 +112,28 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
 
 @app.command()
 def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOption = None) -> None:
-    """Show a study: its trials, its best configuration, its finals."""
-    from tuner.studies.export import study_as_json
+    """Show a study: how many trials ended how, what failed and why, its finals, the best of both.
 
-    record = _load_outline(name, storage)
+    `tuner trial show NAME N` shows one trial. With --json the study's definition is among what is printed.
+    """
+    settings = settings_for(storage)
     if as_json:
-        print_json(study_as_json(record))
-    else:
         from tuner.artifacts import ArtifactStore
+        from tuner.studies.export import study_as_json
 
-        _print_study(record, ArtifactStore(settings_for(storage).artifacts))
+        print_json(study_as_json(_load_outline(name, storage), ArtifactStore(settings.artifacts)))
+    else:
+        print_study(name, settings)
+
+
+def print_study(name: str, settings: "Settings") -> "StudyRecord":
+    """Print what `tuner study show` does and return what was read for it."""
+    from tuner.artifacts import ArtifactStore
+    from tuner.cli.study_text import print_record
+
+    record = _load_outline(name, settings.storage)
+    print_record(record, ArtifactStore(settings.artifacts))
+    return record
 
 
 @app.command()
@@ -216,75 +228,3 @@ def _load_outline(name: str, storage: str | None) -> "StudyRecord":
 
     with open_storage(settings_for(storage).storage) as opened:
         return load_outline(opened, name)
-
-
-def _toml_value(value: str | int) -> str:
-    # A path or a name may look like a number; quotes keep it text.
-    return str(value) if isinstance(value, int) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _print_study(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = open_console()
-    done = len(record.trials_in("complete", "pruned", "failed"))
-    console.print(
-        f"[bold]{record.name}[/]: {record.space} on {escape(record.dataset)}, {record.state}", highlight=False
-    )
-    if record.stop_reason:
-        console.print(f"[red]Stopped: {escape(record.stop_reason)}[/]", highlight=False)
-    console.print(
-        f"{done}/{record.budget} trials: "
-        + ", ".join(
-            f"{len(record.trials_in(state))} {state}"
-            for state in ("complete", "pruned", "failed", "running", "waiting")
-        ),
-        highlight=False,
-    )
-    if record.best:
-        console.print(
-            f"Best: trial {record.best.number}, validation accuracy {format_percent(record.best.score)} "
-            f"at epoch {record.best.best_epoch}",
-            highlight=False,
-        )
-        table = Table("hyperparameter", "value", box=None)
-        for key, value in record.best.hyperparameters.items():
-            table.add_row(escape(key), f"{value:.4g}" if isinstance(value, float) else escape(str(value)))
-        console.print(table)
-    _print_finals(record, artifacts, console)
-    for trial in record.trials_in("failed"):
-        if trial.failure:
-            console.print(
-                f"[red]Trial {trial.number} failed ({trial.failure.kind}):[/] {escape(trial.failure.message)}",
-                highlight=False,
-            )
-
-
-def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: "Console") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    if not record.finals:
-        return
-    table = Table("rank", "trial", "validation (mean)", "test (mean ± sd)", "repeats", box=None)
-    for final in record.finals:
-        sd = "" if final.test_accuracy_sd is None else f" ± {100 * final.test_accuracy_sd:.2f}"
-        table.add_row(
-            str(final.rank),
-            str(final.trial),
-            format_percent(final.val_accuracy_mean),
-            format_percent(final.test_accuracy_mean) + sd,
-            f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}",
-        )
-    console.print(table)
-    # In lines of their own: a path that a table cuts or wraps cannot be copied.
-    for final in record.finals:
-        if final.bundle:
-            where = artifacts.location(final.bundle)
-            console.print(f"Bundle of rank {final.rank}: {escape(where)}", highlight=False, soft_wrap=True)
-    if record.ensemble:
-        console.print(
-            f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}",
-            highlight=False,
-        )

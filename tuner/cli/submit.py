@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.options import BundleArgument, settings_for
 from tuner.cli.output import open_progress_console
 
 
 def submit(
-    bundle: Annotated[Path, typer.Argument(help="A *.bundle file that `tuner finals` wrote.", metavar="BUNDLE")],
+    bundle: BundleArgument,
     csv: Annotated[Path, typer.Argument(help="Kaggle's test.csv.", metavar="CSV")],
     *,
     out: Annotated[Path, typer.Option(help="Where the answers go.")] = Path("submission.csv"),
@@ -30,5 +31,7 @@ def submit(
         def show(n_done: int, n_images: int) -> None:
             progress.update(task, description="Predicting", completed=n_done, total=n_images)
 
-        n_images = write_submission(read_bundle(bundle), csv, out, on_progress=show)
+        n_images = write_submission(
+            read_bundle(bundle, artifacts=settings_for(None).artifacts), csv, out, on_progress=show
+        )
     console.print(f"{n_images:,} answers in {out}. Hand them in with `kaggle competitions submit`.", soft_wrap=True)

@@ -18,7 +18,7 @@ NumberArgument = Annotated[int, typer.Argument(help="Number of the trial.", meta
 def show(
     name: StudyArgument, number: NumberArgument, *, as_json: JsonOption = False, storage: StorageOption = None
 ) -> None:
-    """Show a trial's hyperparameters, curve and failure."""
+    """Show a trial's hyperparameters, curve, notes and failure."""
     from tuner.studies.export import trial_as_json
     from tuner.studies.reading import load_study, pick_trial
     from tuner.studies.storage import open_storage
@@ -71,6 +71,8 @@ def _print_trial(trial: "TrialRecord") -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from tuner.report.wording import setting
+
     console = open_console()
     console.print(
         f"Trial {trial.number}: {trial.state}, validation accuracy {format_percent(trial.score)}, "
@@ -79,13 +81,15 @@ def _print_trial(trial: "TrialRecord") -> None:
     )
     values = Table("hyperparameter", "value", box=None)
     for key, value in trial.hyperparameters.items():
-        values.add_row(escape(key), f"{value:.4g}" if isinstance(value, float) else escape(str(value)))
+        values.add_row(escape(key), escape(setting(value)))
     console.print(values)
     curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", box=None)
     for epoch in trial.curve:
         numbers = [epoch.loss, epoch.accuracy, epoch.val_loss, epoch.val_accuracy]
         curve.add_row(str(epoch.epoch), *("-" if value is None else f"{value:.4f}" for value in numbers))
     console.print(curve)
+    for note in trial.notes:
+        console.print(f"Note: {escape(note)}", highlight=False, soft_wrap=True)
     if trial.failure:
-        console.print(f"[red]{trial.failure.kind}[/]: {escape(trial.failure.message)}", highlight=False)
+        console.print(f"[red]{trial.failure.kind}[/]: {escape(trial.failure.message)}", highlight=False, soft_wrap=True)
         console.print(escape(trial.failure.traceback), highlight=False)

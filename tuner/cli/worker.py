@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.ending import tell_endings, watch
 from tuner.cli.options import DeviceOption, StorageOption, StudiesArgument, UntilDoneOption, settings_for
 from tuner.errors import RestartNeededError
 
@@ -19,10 +20,11 @@ def worker(
         int | None,
         typer.Option(
             min=1,
-            help="End with status 75 after so many trials or jobs, sooner if memory has grown; never without.",
+            help="End with status 75 after this number of trials or jobs, sooner if memory has grown; never without.",
         ),
     ] = None,
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
+    watched: Annotated[list[str] | None, typer.Option("--watch", hidden=True)] = None,
     storage: StorageOption = None,
 ) -> None:
     """Train for these studies, or for all, in this process.
@@ -49,6 +51,9 @@ def worker(
         share = divide_machine(1, device=device)[0]
         take_share(share)
         device = share.device
+    # A pool tells how the studies of its workers have ended.
+    tells = until_done and worker_id is None
+    told = watched or watch(settings, studies or []) if tells else []
     load_backend(program_cache=settings.program_cache)
     from tuner.workers.process import run_worker
 
@@ -62,5 +67,10 @@ def worker(
     )
     if status is None and max_slots is None:
         # The frameworks free little of what they take for a trial; a process that begins anew frees all of it.
-        os.execv(sys.executable, [sys.executable, "-m", "tuner", *sys.argv[1:]])  # noqa: S606 - this very command
+        # It tells of all studies that this one began with, also of those that have ended by now.
+        told_too = [] if watched else [word for name in told for word in ("--watch", name)]
+        command = [sys.executable, "-m", "tuner", *sys.argv[1:], *told_too]
+        os.execv(sys.executable, command)  # noqa: S606 - this very command
+    if status == 0 and tells:
+        tell_endings(settings, told)
     raise typer.Exit(RestartNeededError.exit_status if status is None else status)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.ending import tell_endings, watch
 from tuner.cli.options import (
     CountOption,
     DeviceOption,
@@ -14,6 +15,7 @@ from tuner.cli.options import (
     parse_count,
     settings_for,
 )
+from tuner.workers.lifetime import MAX_SLOTS
 
 
 def workers(
@@ -27,7 +29,8 @@ def workers(
         int | None,
         typer.Option(
             min=1,
-            help="Replace a worker process after so many trials or jobs, sooner if memory has grown; 40 without.",
+            help="Replace a worker process after this number of trials or jobs, sooner if memory has grown; "
+            f"{MAX_SLOTS} without.",
         ),
     ] = None,
     storage: StorageOption = None,
@@ -38,8 +41,10 @@ def workers(
     """
     from tuner.workers.pool import run_pool
 
+    settings = settings_for(storage)
+    watched = watch(settings, studies or []) if until_done else []
     status = run_pool(
-        settings_for(storage),
+        settings,
         studies or [],
         n_workers=parse_count(count),
         per_gpu=parse_count(per_gpu, option="--per-gpu"),
@@ -47,4 +52,7 @@ def workers(
         until_done=until_done,
         max_slots=max_slots,
     )
-    raise typer.Exit(status)
+    if status:
+        raise typer.Exit(status)
+    if until_done:
+        tell_endings(settings, watched)

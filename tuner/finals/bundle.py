@@ -24,10 +24,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError
 from tuner.finals.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
+from tuner.finals.bundle_places import NotABundleError, read_bundle_file
 from tuner.finals.sealed import NotSealedError, SealBrokenError, seal, unseal
+from tuner.settings import read_settings
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 
 _log = logging.getLogger(__name__)
@@ -50,13 +51,6 @@ _MAX_SOURCE_BYTES = 1024**2
 _MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
 
 
-class NotABundleError(TunerError):
-    """The file is something else."""
-
-    def __init__(self, origin: str, reason: str) -> None:
-        super().__init__(f"{origin} is not a bundle: {reason}. Expected a *.bundle file that `tuner finals` wrote.")
-
-
 class BundleDamagedError(TunerError):
     """The file was a bundle and has changed since."""
 
@@ -70,7 +64,7 @@ class BundleTooNewError(TunerError):
     def __init__(self, origin: str, version: int) -> None:
         super().__init__(
             f"{origin} was made by a newer tuner: received format {version}, expected {FORMAT_VERSION} at most. "
-            "Upgrade tuner to use it."
+            "Update your checkout of tuner to use it."
         )
 
 
@@ -217,21 +211,20 @@ def _source_members(sources: Mapping[str, bytes]) -> dict[str, bytes]:
     return members
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(place: str | Path, *, artifacts: str | None = None) -> Bundle:
     """Read and check a bundle file.
+
+    Args:
+        place: A local file, a URL such as `s3://bucket/folder/x.bundle`, or a path in the artifact store.
+        artifacts: Folder or URL of the artifact store; None for the one of the settings.
 
     Raises:
         NotABundleError: No such file, or not a bundle.
         BundleDamagedError: It has changed since it was written.
         BundleTooNewError: A later tuner wrote it.
     """
-    try:
-        if is_pipe_or_device(path):
-            raise NotABundleError(str(path), "it is a pipe or a device")
-        with path.open("rb") as file:
-            return _read(file, str(path))
-    except OSError as error:
-        raise NotABundleError(str(path), error.strerror or str(error)) from error
+    store = read_settings().artifacts if artifacts is None else artifacts
+    return parse_bundle(read_bundle_file(place, artifacts=store), origin=str(place))
 
 
 def parse_bundle(content: bytes, *, origin: str) -> Bundle:

@@ -1,7 +1,7 @@
 """The work of one slot after the search: a confirmation, a retraining with its one test, the ensemble."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -143,20 +143,40 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
         "predictions": f"{_final_path(context)}.npz",
         "augmented": fitted.augmented,
         "notes": notes,
+        "validation_predictions": _predict_validation(context, model, data.validation),
     }
 
 
 def run_ensemble(context: JobContext) -> dict[str, Any]:
-    """Let the tested models vote: the mean of their probabilities on the test set."""
+    """Let the tested models vote: the mean of their probabilities on the test set.
+
+    A vote that is worse than its best member on held-out validation images is not tested at all.
+    """
     members = context.lease.job["slots"]
+    n_left_out = context.lease.job.get("left_out", 0)
+    notes = [f"Left out as far worse by validation than the best: {n_left_out} retrained models."] if n_left_out else []
     outcomes = _read_outcomes(context.storage, members)
+    if is_worse := _compare_on_validation(context, outcomes):
+        return {
+            "state": "complete",
+            "members": len(outcomes),
+            "test_accuracy": None,
+            "predictions": None,
+            "notes": [*notes, is_worse],
+        }
     votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
     test = _load_test(context)
     path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}.npz"
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
-    return {"state": "complete", "members": len(votes), "test_accuracy": predictions.accuracy, "predictions": path}
+    return {
+        "state": "complete",
+        "members": len(votes),
+        "test_accuracy": predictions.accuracy,
+        "predictions": path,
+        "notes": notes,
+    }
 
 
 @outlasting
@@ -197,6 +217,35 @@ def _test(context: JobContext, model: keras.Model) -> Predictions:
         labels=test.labels,
         probabilities=predict_probabilities(model, test.images),
         images=test.images,
+    )
+
+
+def _predict_validation(context: JobContext, model: keras.Model, held_out: LabelledImages | None) -> str | None:
+    """Store what the model answers on validation images that it was not trained on; None where it was."""
+    if held_out is None:
+        return None
+    path = f"{_final_path(context)}-validation.npz"
+    probabilities = predict_probabilities(model, held_out.images)
+    write_predictions(
+        context.artifacts, path, labels=held_out.labels, probabilities=probabilities, images=held_out.images
+    )
+    return path
+
+
+def _compare_on_validation(context: JobContext, outcomes: Sequence[Mapping[str, Any]]) -> str | None:
+    """Say in a sentence that the vote is worse than its best member on validation images; None where it is not."""
+    paths = [outcome.get("validation_predictions") for outcome in outcomes]
+    answers = [read_predictions(context.artifacts, path) for path in paths if path]
+    if len(answers) < max(len(paths), 2):
+        return None
+    best = max(answer.accuracy for answer in answers)
+    vote = soft_vote([answer.probabilities for answer in answers])
+    accuracy = float((vote.argmax(axis=1) == answers[0].labels).mean())
+    if accuracy >= best:
+        return None
+    return (
+        f"Not built: on the validation images its {len(answers)} models together reach {100 * accuracy:.2f} %, the "
+        f"best of them alone {100 * best:.2f} %."
     )
 
 

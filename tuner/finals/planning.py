@@ -10,16 +10,49 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tuner.errors import TunerError
+from tuner.finals.ensemble import choose_members
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.outages import outlasting
-from tuner.studies.reading import confirmed_scores
+from tuner.studies.reading import confirmed_scores, read_slots
 from tuner.studies.schema import slots, studies
 from tuner.studies.seeds import final_seed
 from tuner.studies.slots import Stage, create_slots
 from tuner.studies.storage import Storage
 
 Job = Mapping[str, Any]
+
+
+class NoFinalsError(TunerError):
+    """There is nothing to make finals of."""
+
+
+def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None) -> None:
+    """Refuse to ask for finals that could never be made.
+
+    Raises:
+        NoFinalsError: No trial has a score, or none are wanted.
+    """
+    scored = sa.select(slots.c.id).where(
+        slots.c.study_id == study.id, slots.c.stage == "search", slots.c.outcome["score"].as_float().is_not(None)
+    )
+    with storage.reader.connect() as connection:
+        has_score = connection.scalar(scored.limit(1)) is not None
+    if not has_score:
+        raise NoFinalsError(
+            f"Study {study.name!r} can have no finals: none of its trials has a validation accuracy. "
+            f"`tuner study show {study.name}` says why."
+        )
+    if not (top or study.definition.finals.top):
+        raise NoFinalsError(
+            f"Study {study.name!r} asks for no finals (finals.top is 0). Say how many to make, as in `--top 3`."
+        )
+
+
+def lacks_finals(storage: Storage, study: Study) -> bool:
+    """Say whether finals that the study asks for are still to be made."""
+    return plan_next_jobs(study.definition, read_slots(storage, study.id)) is not None
 
 
 @outlasting
@@ -70,9 +103,11 @@ def plan_next_jobs(definition: StudyDefinition, rows: Sequence[Any]) -> tuple[St
         missing = [job for job in wanted if _key(job) not in existing]
         if missing:
             return stage, missing
-    members = [row.id for row in rows if row.stage == "retrain" and row.job["augmented"] and _tested(row)]
+    tested = [row for row in rows if row.stage == "retrain" and row.job["augmented"] and _tested(row)]
+    members = [tested[position].id for position in choose_members([_known_accuracy(row) for row in tested])]
     if members and not any(row.stage == "ensemble" and row.job["slots"] == members for row in rows):
-        return "ensemble", [{"slots": members}]
+        n_left_out = len(tested) - len(members)
+        return "ensemble", [{"slots": members} | ({"left_out": n_left_out} if n_left_out else {})]
     return None
 
 
@@ -144,6 +179,13 @@ def _best_trials(rows: Sequence[Any]) -> list[Any]:
 
 def _key(job: Job) -> tuple[Any, ...]:
     return (job["trial"], job["repeat"], job.get("augmented"))
+
+
+def _known_accuracy(row: Any) -> float:
+    """Return what is known of a retrained model without the test set."""
+    held_out = row.outcome.get("val_accuracy")
+    accuracy: float = row.job["val_accuracy_mean"] if held_out is None else held_out
+    return accuracy
 
 
 def _tested(row: Any) -> bool:

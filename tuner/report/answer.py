@@ -81,11 +81,18 @@ def answer_of(study: StudyRecord, evidence: Evidence) -> Answer:
     )
 
 
+def asks_for_finals(study: StudyRecord) -> bool:
+    """Say whether the definition asks for finals; one that says nothing of them does."""
+    return bool(study.definition.get("finals", {}).get("top", 1))
+
+
 def still_to_come(study: StudyRecord) -> str | None:
     """Say what has yet to happen before the study is done; None when nothing has."""
     n_waiting = max(0, study.budget - len(study.trials_in("complete", "pruned", "failed")))
     if study.state == "stopped":
         return f"The study has stopped{f': {study.stop_reason}' if study.stop_reason else ''}."
+    if study.state == "searching" and not asks_for_finals(study):
+        return f"Still to come: {count(n_waiting, 'trial')}."
     if study.state == "searching":
         return (
             f"Still to come: {count(n_waiting, 'trial')}, then confirming the best with new seeds, retraining them and "

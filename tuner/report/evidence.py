@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -20,13 +21,22 @@ _IMAGE_DIMENSIONS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What one model or the ensemble answered on the test set."""
+
+    predictions: Predictions
+    #: Whose they are: "the ensemble of 9 models".
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """The predictions that the page shows for a study."""
 
-    #: None when there are none yet, or none that can be read.
-    predictions: Predictions | None
-    #: Whose they are: "the ensemble of 9 models".
-    source: str
+    #: Of one of the models that the headline is about, and of the ensemble; each None when there are none yet, or none
+    #: that can be read.
+    single: Answers | None
+    ensemble: Answers | None
     #: Why there are none, if they were expected.
     problem: str | None
 
@@ -36,22 +46,38 @@ class Evidence:
     @property
     def n_test(self) -> int | None:
         """How many images the test set has, where known."""
-        return None if self.predictions is None else len(self.predictions.labels)
+        known = self.single or self.ensemble
+        return None if known is None else len(known.predictions.labels)
 
 
 def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
-    """Read the ensemble's predictions or, without one, those of the first tested repeat of the best final."""
+    """Read the predictions of the first tested repeat of the best final, and those of the ensemble."""
     final = tested_final(study)
-    n_parameters = count_parameters(artifacts, final.bundle) if final else None
+    single, problem = _read_first(study, artifacts, _single_models(study))
+    ensemble = None
+    if study.ensemble:
+        name = f"the ensemble of {study.ensemble.members} models"
+        ensemble, lost = _read_first(study, artifacts, [(name, study.ensemble.predictions)])
+        problem = problem or lost
+    return Evidence(
+        single=single,
+        ensemble=ensemble,
+        problem=problem,
+        n_parameters=count_parameters(artifacts, final.bundle) if final else None,
+    )
+
+
+def _read_first(
+    study: StudyRecord, artifacts: ArtifactStore, candidates: Sequence[tuple[str, str]]
+) -> tuple[Answers | None, str | None]:
+    """Return the first predictions that can be read, and why the first of those before it cannot."""
     problem = None
-    for source, path in _candidates(study):
+    for source, path in candidates:
         try:
-            predictions = read_fitting_predictions(study, artifacts, path)
+            return Answers(predictions=read_fitting_predictions(study, artifacts, path), source=source), problem
         except TunerError as error:
             problem = problem or f"The predictions of {source} could not be read: {error}"
-        else:
-            return Evidence(predictions=predictions, source=source, problem=problem, n_parameters=n_parameters)
-    return Evidence(predictions=None, source="", problem=problem, n_parameters=n_parameters)
+    return None, problem
 
 
 def read_fitting_predictions(study: StudyRecord, artifacts: ArtifactStore, path: str) -> Predictions:
@@ -66,11 +92,8 @@ def read_fitting_predictions(study: StudyRecord, artifacts: ArtifactStore, path:
     return predictions
 
 
-def _candidates(study: StudyRecord) -> list[tuple[str, str]]:
-    ensemble = (
-        [(f"the ensemble of {study.ensemble.members} models", study.ensemble.predictions)] if study.ensemble else []
-    )
-    return ensemble + [
+def _single_models(study: StudyRecord) -> list[tuple[str, str]]:
+    return [
         (f"final {final.rank}, repeat {number} (seed {run.seed})", run.predictions)
         for final in sorted(study.finals, key=lambda final: final.rank)
         for number, run in tested_runs(final)

@@ -19,6 +19,8 @@ class StudyView:
     prefix: str
     #: Level of the headings of its parts: 2 when it has the page for itself.
     level: int
+    #: Whose this part is, where the page shows the same of several models; ends each label.
+    of: str = ""
 
     def anchor(self, key: str) -> str:
         """Return the id of a part of this study."""
@@ -30,7 +32,8 @@ class StudyView:
         return self.level == _TOP_LEVEL
 
     def unique(self, label: str) -> str:
-        """Return a label that no other study's part has."""
+        """Return a label that no other part has."""
+        label = f"{label} of {self.of}" if self.of else label
         return label if self.is_alone else f"{label}, {self.study.name}"
 
     def title_ids(self, key: str) -> str:

@@ -42,9 +42,7 @@ class Nines:
 
     def axis(self, title: str, accuracies: Sequence[float]) -> dict[str, Any]:
         """Return Plotly's settings for an axis that shows these accuracies."""
-        places = [self.place(accuracy) or 0.0 for accuracy in accuracies] or [0.0, 1.0]
-        room = max(0.06 * (max(places) - min(places)), _LEAST_ROOM)
-        low, high = min(places) - room, max(places) + room
+        low, high = self._range(accuracies)
         ticks = self._ticks(low, high)
         if any(1 - accuracy <= self.floor for accuracy in accuracies):
             ticks.append(1.0)
@@ -55,6 +53,16 @@ class Nines:
             "range": [low, high],
             "zeroline": False,
         }
+
+    def hidden(self, accuracies: Sequence[float], *, shown: Sequence[float]) -> list[float]:
+        """Return those of the accuracies that an axis which shows these others has no room for, the lowest first."""
+        low, _ = self._range(shown)
+        return sorted(accuracy for accuracy in accuracies if (self.place(accuracy) or 0.0) < low)
+
+    def _range(self, accuracies: Sequence[float]) -> tuple[float, float]:
+        places = [self.place(accuracy) or 0.0 for accuracy in accuracies] or [0.0, 1.0]
+        room = max(0.06 * (max(places) - min(places)), _LEAST_ROOM)
+        return min(places) - room, max(places) + room
 
     def _ticks(self, low: float, high: float) -> list[float]:
         """Return accuracies to label between two places, at least two."""

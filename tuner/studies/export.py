@@ -8,6 +8,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -68,8 +69,8 @@ def holds_curves(path: str | Path) -> bool:
     return path.suffix == ".json"
 
 
-def study_as_json(record: StudyRecord) -> dict[str, Any]:
-    """Return what `tuner study show --json` prints."""
+def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, Any]:
+    """Return what `tuner study show --json` prints; `best` is the search's best, `winner` that of the finals."""
     best = record.best
     values = {
         "name": record.name,
@@ -87,13 +88,18 @@ def study_as_json(record: StudyRecord) -> dict[str, Any]:
             "epoch": best.best_epoch,
             "hyperparameters": best.hyperparameters,
         },
-        "finals": [_final_values(final) for final in record.finals],
+        "winner": None if record.winner is None else _final_values(record.winner, artifacts),
+        "finals": [_final_values(final, artifacts) for final in record.finals],
         "ensemble": None
         if record.ensemble is None
         else {"members": record.ensemble.members, "test_accuracy": record.ensemble.test_accuracy},
-        "failures": _failures(record),
+        "failures": [
+            asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures
+        ],
+        "notes": [asdict(part) | {"note": note} for part, note in record.notes],
         "stop_reason": record.stop_reason,
         "pixels": record.pixels,
+        "definition": record.definition,
     }
     return dict(_as_json(values))
 
@@ -103,6 +109,8 @@ def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
     values = _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": trial.hyperparameters,
         "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
+        "failure": trial.failure and {"kind": trial.failure.kind, "message": trial.failure.message},
+        "notes": trial.notes,
     }
     return dict(_as_json(values))
 
@@ -111,7 +119,7 @@ def _pick(source: object, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(source, name) for name in names}
 
 
-def _final_values(final: FinalRecord) -> dict[str, Any]:
+def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any]:
     return {
         "rank": final.rank,
         "trial": final.trial,
@@ -122,14 +130,9 @@ def _final_values(final: FinalRecord) -> dict[str, Any]:
         # How many tests the mean is of; a repeat that is still running or failed is not among them.
         "repeats": sum(run.state == "complete" for run in final.runs),
         "bundle": final.bundle,
+        # The same file for those who look for it outside of the artifact store.
+        "bundle_location": final.bundle and artifacts.location(final.bundle),
     }
-
-
-def _failures(record: StudyRecord) -> list[dict[str, Any]]:
-    finals = [*record.finals, *([record.without_augmentation] if record.without_augmentation else [])]
-    found = [(trial.number, trial.failure) for trial in record.trials]
-    found += [(final.trial, run.failure) for final in finals for run in final.runs]
-    return [{"trial": number, "kind": failure.kind, "message": failure.message} for number, failure in found if failure]
 
 
 def _as_json(value: Any) -> Any:

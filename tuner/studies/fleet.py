@@ -1,6 +1,6 @@
 """Workers as the database knows them, and how far studies are: what `tuner status` and the progress display show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from optuna.storages._rdb.models import TrialIntermediateValueModel
 from sqlalchemy.exc import IntegrityError
 
+from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
 from tuner.studies.outages import outlasting
 from tuner.studies.records import StudyState
@@ -17,6 +18,8 @@ from tuner.studies.storage import Storage
 
 #: Seconds after which a worker that gave no sign of life is shown as lost.
 WORKER_LOST_AFTER_S = 60.0
+#: Begins the state of a worker that a signal killed, whose number follows.
+_KILLED = "killed by signal "
 #: The rate is taken over this many of the last finished trials.
 _RATE_TRIALS = 20
 
@@ -39,6 +42,9 @@ class WorkerRecord:
     last_seen_s: float
     #: Why it cannot work for some of its studies; None when it can.
     problem: str | None = None
+    #: Of a confirmation or retraining: its number from 1, and whether a retraining's images are augmented.
+    repeat: int | None = None
+    augmented: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +60,15 @@ class StudyProgress:
     running: int
     waiting: int
     best_score: float | None
-    #: Finished and planned jobs of the finals.
+    #: Finished jobs of the finals, and all that there will be.
     finals_done: int
     finals_planned: int
     #: From the last finished trials; None before the second one.
     trials_per_hour: float | None
     #: Until the search is over; None while unknown.
     time_left_s: float | None
+    #: Until the finals are over, once they have begun; None while unknown.
+    finals_time_left_s: float | None
     stop_reason: str | None
 
     @property
@@ -83,8 +91,10 @@ class Fleet:
 
     @property
     def time_left_s(self) -> float | None:
-        """Until the last search is over; None while unknown."""
-        return max((study.time_left_s for study in self._searching if study.time_left_s is not None), default=None)
+        """Until the last search that runs is over or, where none does, the last finals; None while unknown."""
+        searches = [study.time_left_s for study in self._searching]
+        finals = [study.finals_time_left_s for study in self.studies if study.state == "finals"]
+        return max((left for left in searches or finals if left is not None), default=None)
 
     @property
     def _searching(self) -> list[StudyProgress]:
@@ -154,6 +164,26 @@ def note_problem(storage: Storage, worker_id: str, problem: str | None) -> None:
 
 
 @outlasting
+def note_kill(storage: Storage, worker_id: str, *, signal: int) -> None:
+    """Remember by which signal a worker was killed; its pool alone sees that."""
+    with storage.engine.begin() as connection:
+        connection.execute(
+            sa.update(workers).where(workers.c.id == worker_id).values(state=f"{_KILLED}{signal}", slot_id=None)
+        )
+
+
+@outlasting
+def count_kills(storage: Storage, slot_id: int, *, signal: int, among_last: int) -> int:
+    """Return how many of the workers that claimed the slot last, the present one left out, this signal has killed."""
+    with storage.reader.connect() as connection:
+        claimed: Sequence[str] = connection.scalar(sa.select(slots.c.workers).where(slots.c.id == slot_id)) or ()
+        query = sa.select(sa.func.count()).where(
+            workers.c.id.in_(claimed[:-1][-among_last:]), workers.c.state == f"{_KILLED}{signal}"
+        )
+        return connection.scalar(query) or 0
+
+
+@outlasting
 def read_workers(storage: Storage) -> list[WorkerRecord]:
     """Return the workers that have not ended, by host, device and pid."""
     query = (
@@ -167,7 +197,7 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
             slots.c.epoch,
         )
         .select_from(workers.outerjoin(slots, workers.c.slot_id == slots.c.id).outerjoin(studies))
-        .where(workers.c.state != "ended")
+        .where(workers.c.state != "ended", ~workers.c.state.startswith(_KILLED))
         .order_by(workers.c.host, workers.c.device, workers.c.pid)
     )
     with storage.reader.connect() as connection:
@@ -185,6 +215,7 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
             epoch=row.epoch,
             last_seen_s=max(0.0, row.last_seen_s),
             problem=row.problem,
+            **_repeat_of(row.job),
         )
         for row in rows
     ]
@@ -250,7 +281,11 @@ class FinishedSlot:
     epochs: int
     score: float | None
     test_accuracy: float | None
+    #: Kind and message of the failure.
     failure: str | None
+    message: str | None
+    repeat: int | None
+    augmented: bool | None
 
 
 @outlasting
@@ -268,6 +303,8 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
             outcome["score"].as_float().label("score"),
             outcome["test_accuracy"].as_float().label("test_accuracy"),
             outcome[("failure", "kind")].as_string().label("failure"),
+            outcome[("failure", "message")].as_string().label("message"),
+            outcome["augmented"].as_boolean().label("augmented"),
         )
         .where(slots.c.study_id == study.id, slots.c.finished_at > after)
         .order_by(slots.c.finished_at)
@@ -284,9 +321,17 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
             score=row.score,
             test_accuracy=row.test_accuracy,
             failure=row.failure,
+            message=row.message,
+            # A fit of a person's own may have taken none of what was asked for.
+            **_repeat_of(row.job) | ({"augmented": False} if row.augmented is False else {}),
         )
         for row in rows
     ]
+
+
+def _repeat_of(job: Mapping[str, Any] | None) -> dict[str, Any]:
+    repeat = (job or {}).get("repeat")
+    return {"repeat": None if repeat is None else repeat + 1, "augmented": (job or {}).get("augmented")}
 
 
 @outlasting
@@ -316,26 +361,43 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
             )
         )
         first_start = connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search))
+        jobs = connection.execute(_jobs(study)).all() if any(row.stage != "search" for row in counts) else ()
     trials = [row for row in counts if row.stage == "search"]
-    jobs = [row for row in counts if row.stage != "search"]
     left = _sum(trials, state="leased") + _sum(trials, state="waiting")
     rate = _trials_per_hour(finished_at, first_start, now if left else None)
+    complete, pruned = _sum(trials, outcome="complete"), _sum(trials, outcome="pruned")
+    plan = plan_finals(study.definition, n_candidates=complete + pruned)
     return StudyProgress(
         name=study.name,
         state=state,
         budget=budget,
-        complete=_sum(trials, outcome="complete"),
-        pruned=_sum(trials, outcome="pruned"),
+        complete=complete,
+        pruned=pruned,
         failed=_sum(trials, outcome="failed"),
         running=_sum(trials, state="leased"),
         waiting=_sum(trials, state="waiting"),
         best_score=max((row.best for row in trials if row.best is not None), default=None),
-        finals_done=_sum(jobs, state="done"),
-        finals_planned=sum(row.n for row in jobs),
+        finals_done=sum(job.state == "done" for job in jobs),
+        finals_planned=max(len(jobs), plan.n_jobs) if jobs and state == "finals" else len(jobs),
         trials_per_hour=rate,
         time_left_s=0.0 if not left else left / rate * 3600 if rate else None,
+        finals_time_left_s=_finals_time_left(jobs, plan, now) if state == "finals" else None,
         stop_reason=stop_reason,
     )
+
+
+def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, now: float) -> float | None:
+    """Return the seconds until the jobs are done, those not yet planned included, by the epochs trained lately."""
+    epochs = {"confirm": plan.confirmation_epochs, "retrain": plan.retraining_epochs}
+    left: int = sum(max(0, epochs.get(job.stage, 0) - job.epoch) for job in jobs if job.state != "done")
+    if all(job.stage == "confirm" for job in jobs):
+        left += plan.retrainings * plan.retraining_epochs
+    begun = [job for job in jobs if job.started_at is not None and job.stage in epochs][-_RATE_TRIALS:]
+    trained = sum(job.epoch for job in begun)
+    if not trained:
+        return None
+    seconds_an_epoch: float = (now - min(job.started_at for job in begun)) / trained
+    return left * seconds_an_epoch
 
 
 def _counts(study: Study) -> sa.Select[Any]:
@@ -350,6 +412,14 @@ def _counts(study: Study) -> sa.Select[Any]:
         )
         .where(slots.c.study_id == study.id)
         .group_by(slots.c.stage, slots.c.state, outcome)
+    )
+
+
+def _jobs(study: Study) -> sa.Select[Any]:
+    return (
+        sa.select(slots.c.stage, slots.c.state, slots.c.epoch, slots.c.started_at)
+        .where(slots.c.study_id == study.id, slots.c.stage != "search")
+        .order_by(slots.c.id)
     )
 
 

@@ -270,7 +270,7 @@ def resume_study(storage: Storage, name: str) -> Study:
 
 
 def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: int | None) -> Study:
-    """Ask for other finals than the definition did, and let a finished study go on to make them.
+    """Ask for other finals than the definition did, or again for what failed, and let a finished study make them.
 
     Raises:
         StudyNotFoundError: The study was deleted.
@@ -292,6 +292,7 @@ def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: i
             )
         if left:
             _drop_unbegun(connection, row.id)
+        _drop_failed_finals(connection, row.id)
         definition = StudyDefinition.from_json(json.dumps(row.definition))
         definition = definition.model_copy(update={"finals": _changed_finals(definition, top=top, repeats=repeats)})
         wanted = {"definition": definition.model_dump(mode="json"), "state": "finals"}
@@ -315,6 +316,17 @@ def _drop_unbegun(connection: sa.Connection, study_id: int) -> None:
     """Remove the slots of a search that was stopped in the middle: what was never begun will not be."""
     connection.execute(
         sa.delete(slots).where(slots.c.study_id == study_id, slots.c.state == "waiting", slots.c.trial_id.is_(None))
+    )
+
+
+def _drop_failed_finals(connection: sa.Connection, study_id: int) -> None:
+    """Remove the slots of finals that failed, so that they are planned anew, as what is missing is."""
+    connection.execute(
+        sa.delete(slots).where(
+            slots.c.study_id == study_id,
+            slots.c.stage != "search",
+            slots.c.outcome["state"].as_string() == "failed",
+        )
     )
 
 

@@ -16,10 +16,12 @@ from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.outages import outlasting
 from tuner.studies.records import (
+    ConfirmationRecord,
     EnsembleRecord,
     EpochRecord,
     Failure,
     FinalRecord,
+    JobState,
     RetrainRecord,
     StudyRecord,
     TrialRecord,
@@ -96,6 +98,9 @@ def _record(study: Study, rows: Sequence[Any], trials: Sequence[TrialRecord]) ->
         without_augmentation=plain[0] if plain else None,
         ensemble=_ensemble(rows),
         stop_reason=study.stop_reason,
+        confirmations=tuple(_confirmation(row) for row in rows if row.stage == "confirm"),
+        ensemble_failure=_failure(_newest_ensemble(rows)),
+        ensemble_notes=_notes(_newest_ensemble(rows)),
     )
 
 
@@ -215,6 +220,7 @@ def _trial(number: int, row: Any, reported: _Reported | None, study: Study) -> T
         duration_s=row.finished_at - row.started_at if row.finished_at else None,
         curve=curve,
         failure=_failure(outcome),
+        notes=_notes(outcome),
     )
 
 
@@ -228,7 +234,8 @@ def _finals_by_trial(rows: Sequence[Any], *, augmented: bool) -> list[list[Any]]
 
 
 def _final(rank: int, jobs: Sequence[Any]) -> FinalRecord:
-    runs = tuple(_retrain(row) for row in jobs)
+    # One that failed and was asked for again has a later slot.
+    runs = tuple(_retrain(row) for row in sorted(jobs, key=lambda row: row.job["repeat"]))
     tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
     job = jobs[0].job
     return FinalRecord(
@@ -244,28 +251,53 @@ def _final(rank: int, jobs: Sequence[Any]) -> FinalRecord:
     )
 
 
+def _confirmation(row: Any) -> ConfirmationRecord:
+    outcome = row.outcome or {}
+    return ConfirmationRecord(
+        trial=row.job["trial"],
+        repeat=row.job["repeat"] + 1,
+        seed=row.job["seed"],
+        state=_job_state(row),
+        score=outcome.get("score"),
+        failure=_failure(outcome),
+        notes=_notes(outcome),
+    )
+
+
+def _job_state(row: Any) -> JobState:
+    state: JobState = (row.outcome or {}).get("state") or ("running" if row.state == "leased" else "waiting")
+    return state
+
+
 def _retrain(row: Any) -> RetrainRecord:
     outcome = row.outcome or {}
     return RetrainRecord(
         seed=row.job["seed"],
-        state=outcome.get("state") or ("running" if row.state == "leased" else "waiting"),
+        state=_job_state(row),
         test_accuracy=outcome.get("test_accuracy"),
         val_accuracy=outcome.get("val_accuracy"),
         curve=epochs_from(outcome.get("curve", ())),
         bundle=outcome.get("bundle"),
         predictions=outcome.get("predictions"),
         failure=_failure(outcome),
+        notes=_notes(outcome),
+        took_augmentation=outcome.get("augmented") is not False or not row.job["augmented"],
     )
 
 
 def _ensemble(rows: Sequence[Any]) -> EnsembleRecord | None:
     done = [row.outcome for row in rows if row.stage == "ensemble" and row.outcome and not row.outcome.get("failure")]
-    if not done:
+    if not done or not done[-1]["predictions"]:
+        # None yet, or the newest was found to be worse than one of its members.
         return None
     newest = done[-1]
     return EnsembleRecord(
         members=newest["members"], test_accuracy=newest["test_accuracy"], predictions=newest["predictions"]
     )
+
+
+def _newest_ensemble(rows: Sequence[Any]) -> Mapping[str, Any] | None:
+    return next((row.outcome for row in reversed(rows) if row.stage == "ensemble" and row.outcome), None)
 
 
 def epochs_from(curve: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
@@ -276,6 +308,10 @@ def epochs_from(curve: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
 def _failure(outcome: Mapping[str, Any] | None) -> Failure | None:
     failure = outcome.get("failure") if outcome else None
     return Failure(**failure) if failure else None
+
+
+def _notes(outcome: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return tuple(outcome.get("notes") or ()) if outcome else ()
 
 
 def _time(seconds: float | None) -> Any:

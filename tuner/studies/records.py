@@ -3,13 +3,15 @@
 Accuracies are in [0, 1], epochs count from 1, times are UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 StudyState = Literal["searching", "finals", "done", "stopped"]
+JobState = Literal["waiting", "running", "complete", "failed"]
+StageName = Literal["search", "confirm", "retrain", "ensemble"]
 
 
 # Slots: a large study has hundreds of thousands.
@@ -55,6 +57,23 @@ class TrialRecord:
     duration_s: float | None
     curve: tuple[EpochRecord, ...]
     failure: Failure | None = None
+    #: What a person should know of how it was trained, in sentences.
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationRecord:
+    """One training of a candidate with a new seed, by which the finals are chosen: one repeat."""
+
+    trial: int
+    #: From 1.
+    repeat: int
+    seed: int
+    state: JobState
+    #: Best validation accuracy; None until it is complete, and when it failed.
+    score: float | None
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +81,7 @@ class RetrainRecord:
     """One retrained and once tested model of a final: one repeat."""
 
     seed: int
-    state: Literal["waiting", "running", "complete", "failed"]
+    state: JobState
     test_accuracy: float | None
     #: Last epoch's validation accuracy; None when the validation set was trained on too.
     val_accuracy: float | None
@@ -73,6 +92,9 @@ class RetrainRecord:
     bundle: str | None
     predictions: str | None
     failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+    #: False where augmentation was asked for and the space's own `fit` took none.
+    took_augmentation: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +119,35 @@ class FinalRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecord:
-    """All augmented finals voting softly: the mean of their probabilities."""
+    """Augmented finals voting softly: the mean of their probabilities."""
 
     members: int
     test_accuracy: float
     #: As `RetrainRecord.predictions`, of the ensemble.
     predictions: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One piece of a study's work: a trial, a confirmation, a retraining or the ensemble."""
+
+    stage: StageName
+    #: None for the ensemble.
+    trial: int | None = None
+    #: From 1; None for a trial of the search and for the ensemble.
+    repeat: int | None = None
+    #: Of a retraining.
+    augmented: bool | None = None
+
+    def __str__(self) -> str:
+        """Return its name as people read it."""
+        if self.stage == "ensemble":
+            return "the ensemble"
+        if self.stage == "search":
+            return f"trial {self.trial}"
+        what = "confirmation" if self.stage == "confirm" else "retraining"
+        how = {True: " with augmentation", False: " without augmentation", None: ""}[self.augmented]
+        return f"{what} of trial {self.trial}{how}, repeat {self.repeat}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +176,11 @@ class StudyRecord:
     pixels: Mapping[str, Any] | None = None
     #: Why the study stopped by itself, if it did.
     stop_reason: str | None = None
+    confirmations: tuple[ConfirmationRecord, ...] = ()
+    #: Why there is no ensemble, if it failed.
+    ensemble_failure: Failure | None = None
+    #: What a person should know of the ensemble, or of why there is none, in sentences.
+    ensemble_notes: tuple[str, ...] = ()
 
     def trials_in(self, *states: TrialState) -> tuple[TrialRecord, ...]:
         """Return the trials in any of these states, by number."""
@@ -141,3 +191,39 @@ class StudyRecord:
         """The complete or pruned trial of highest score; the earlier one of equals."""
         scored = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
         return max(scored, key=lambda trial: (trial.score, -trial.number), default=None)
+
+    @property
+    def winner(self) -> FinalRecord | None:
+        """The final of the best rank that was tested; None while one of a better rank may yet be.
+
+        Ranks come from confirmations alone, so that the test set chooses nothing.
+        """
+        for final in sorted(self.finals, key=lambda final: final.rank):
+            if final.test_accuracy_mean is not None:
+                return final
+            if any(run.state != "failed" for run in final.runs):
+                return None
+        return None
+
+    @property
+    def failures(self) -> tuple[tuple[Part, Failure], ...]:
+        """What failed, with its reason: trials by number, then confirmations, retrainings and the ensemble."""
+        found = [(part, failure) for part, failure, _ in self._parts() if failure]
+        return (*found, (Part(stage="ensemble"), self.ensemble_failure)) if self.ensemble_failure else tuple(found)
+
+    @property
+    def notes(self) -> tuple[tuple[Part, str], ...]:
+        """What a person should know of single trainings, in the order of `failures`."""
+        found = [(part, note) for part, _, notes in self._parts() for note in notes]
+        return (*found, *((Part(stage="ensemble"), note) for note in self.ensemble_notes))
+
+    def _parts(self) -> Iterator[tuple[Part, Failure | None, tuple[str, ...]]]:
+        for trial in self.trials:
+            yield Part(stage="search", trial=trial.number), trial.failure, trial.notes
+        for one in self.confirmations:
+            yield Part(stage="confirm", trial=one.trial, repeat=one.repeat), one.failure, one.notes
+        for final in (*self.finals, *([self.without_augmentation] if self.without_augmentation else [])):
+            for repeat, run in enumerate(final.runs, start=1):
+                augmented = final.augmented and run.took_augmentation
+                part = Part(stage="retrain", trial=final.trial, repeat=repeat, augmented=augmented)
+                yield part, run.failure, run.notes

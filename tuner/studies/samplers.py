@@ -83,7 +83,7 @@ def _gp(draw: Draw) -> BaseSampler:
     if importlib.util.find_spec("torch") is None:
         raise SamplerNotInstalledError(
             "The sampler 'gp' needs PyTorch, which is not installed. "
-            "Install it with `pip install 'tuner[gp]'`, or choose the sampler 'tpe'."
+            "Install it with `pip install torch`, or choose the sampler 'tpe'."
         )
     return GPSampler(
         seed=draw.seed,

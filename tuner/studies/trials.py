@@ -101,7 +101,7 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
     Raises:
         LeaseLostError: Another worker has the slot.
     """
-    fenced = FencedStorage(storage.optuna, fence=fence_of(lease), check_holder=lambda: check_lease(storage, lease))
+    fenced = _fence(storage, lease)
     trial_id = lease.trial_id
     if trial_id is None:
         trial_id = _find_running(fenced, study, lease) if lease.token > 1 else None
@@ -119,6 +119,11 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
     trial = optuna.Trial(_open_optuna_study(fenced, study, lease), trial_id)
     scores = TrialScores(storage, study, trial_id=trial_id, trial_number=number, stored=stored)
     return trial, scores
+
+
+def _fence(storage: Storage, lease: Lease) -> FencedStorage:
+    """Return Optuna's storage as the lease's holder may write to it."""
+    return FencedStorage(storage.optuna, fence=fence_of(lease), check_holder=lambda: check_lease(storage, lease))
 
 
 def _open_optuna_study(storage: FencedStorage, study: Study, lease: Lease) -> optuna.Study:
@@ -188,6 +193,14 @@ def _close(connection: sa.Connection, trial_id: int, outcome: Mapping[str, Any])
         value=outcome["score"],
         failure=f"{failure['kind']}: {failure['message']}" if failure else None,
     )
+
+
+def mark_infeasible(storage: Storage, study: Study, lease: Lease, constraint: str) -> None:
+    """Tell the samplers to keep away from the values of the slot's trial, if it has one: they violate this."""
+    if lease.trial_id is None or lease.trial_number is None:
+        return
+    optuna_study = _open_optuna_study(_fence(storage, lease), study, lease)
+    optuna.Trial(optuna_study, lease.trial_id).set_constraint(constraint, 1.0)
 
 
 def _create(storage: FencedStorage, study: Study, lease: Lease) -> int:

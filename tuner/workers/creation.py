@@ -3,11 +3,14 @@
 import hashlib
 import logging
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified, take_stratified
+from tuner.errors import TunerError
 from tuner.spaces.registry import open_space, refuse_unknown_space
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
@@ -21,6 +24,36 @@ _log = logging.getLogger(__name__)
 
 #: Packages whose versions shape a result.
 _RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
+
+
+class DefinitionChangedError(TunerError):
+    """A study of that name was created with other settings, which stay as they are."""
+
+    def __init__(self, study: Study, wanted: StudyDefinition) -> None:
+        before, now = (_dotted(one.model_dump(mode="json")) for one in (study.definition, wanted))
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        told = ", ".join(f"{key}: {before.get(key, 'none')} -> {now.get(key, 'none')}" for key in changed)
+        more = wanted.search.trials - study.budget
+        extend = (
+            f"add the trials with `tuner study extend {study.name} --trials {more}`, "
+            if changed == ["search.trials"] and more > 0
+            else ""
+        )
+        super().__init__(
+            f"A study named {study.name!r} exists already, with another definition: {told}. To change it, {extend}"
+            f"search under another name with `--name {study.name}-2` (or `--set name={study.name}-2`), or remove it "
+            f"with `tuner study delete {study.name}`; `tuner workers {study.name} --until-done` goes on with it as "
+            "it was."
+        )
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their dotted keys, as `--set` names them."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        inner = _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {prefix + key: value}
+        found |= inner
+    return found
 
 
 def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Path) -> Study:
@@ -101,11 +134,12 @@ def create_or_continue(storage: Storage, definition: StudyDefinition, *, data_di
     """Create the study, or find it with the very same definition from an earlier start.
 
     Raises:
-        TunerError: As `create_study`, or a study of that name has another definition.
+        TunerError: As `create_study`.
+        DefinitionChangedError: A study of that name has another definition.
     """
     if definition.name not in list_names(storage):
         return create_study(storage, definition, data_dir=data_dir)
     study = find_study(storage, definition.name)
     if study.definition != definition:
-        raise StudyExistsError(definition.name)
+        raise DefinitionChangedError(study, definition)
     return study

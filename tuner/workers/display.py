@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -22,6 +22,7 @@ from tuner.studies.fleet import (
     read_workers,
 )
 from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
+from tuner.studies.records import Part
 from tuner.studies.storage import Storage
 
 #: Seconds between two looks at the database.
@@ -32,11 +33,13 @@ _STATE_COLOURS = {"training": "green", "waiting": "yellow", "lost": "red"}
 
 
 class Display:
-    """Follows studies while they run; use it as a context manager and call `update` often."""
+    """Follows studies while a pool's workers run; use it as a context manager and call `update` often."""
 
-    def __init__(self, storage: Storage, names: Sequence[str]) -> None:
+    def __init__(self, storage: Storage, names: Sequence[str], *, n_workers: int) -> None:
         self._storage = storage
         self._names = names
+        #: That are starting.
+        self._n_workers = n_workers
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._next_look = 0.0
@@ -49,17 +52,24 @@ class Display:
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _INTERVAL_S
-        if self._live is not None:
-            self._live.update(draw_fleet(self._storage, self._names), refresh=True)
-        else:
+        if self._live is None:
             self._print_finished()
             self._print_problems()
+            return
+        workers = read_workers(self._storage)
+        if workers:
+            self._n_workers = 0
+        shown = _draw_workers(workers) if workers else Text(_announce(self._n_workers)) if self._n_workers else ""
+        self._live.update(Group(_draw_studies(self._read_progress()), "", shown), refresh=True)
 
     def _print_problems(self) -> None:
         for worker in read_workers(self._storage):
             if worker.problem and worker.problem not in self._told:
                 self._told.add(worker.problem)
                 sys.stderr.write(f"{_describe_problem(worker)}\n")
+
+    def _read_progress(self) -> list[StudyProgress]:
+        return [progress for _, progress in read_all_progress(self._storage, self._names)]
 
     def _print_finished(self) -> None:
         for study in find_present(self._storage, self._names):
@@ -77,6 +87,8 @@ class Display:
     def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
+        else:
+            sys.stderr.write(f"{_announce(self._n_workers)}\n")
         return self
 
     def __exit__(
@@ -86,6 +98,10 @@ class Display:
         self.update()
         if self._live is not None:
             self._live.stop()
+
+
+def _announce(n_workers: int) -> str:
+    return f"Starting {n_workers} worker{'s' * (n_workers != 1)} …"
 
 
 def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
@@ -106,7 +122,7 @@ def _draw_studies(studies: Sequence[StudyProgress]) -> Table:
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
             _percent(now.best_score),
-            "-" if now.time_left_s is None or now.state != "searching" else _duration(now.time_left_s),
+            _time_left(now) or "-",
         )
     for column in table.columns[1:]:
         column.no_wrap = True
@@ -153,15 +169,16 @@ def _describe_work(worker: WorkerRecord) -> str:
     if worker.stage is None:
         return ""
     epoch = f", epoch {worker.epoch}" if worker.epoch else ""
-    return f"{worker.study} {_name_slot(worker.stage, worker.trial)}{epoch}"
+    return f"{worker.study} {_name_slot(worker)}{epoch}"
 
 
 def _describe(slot: FinishedSlot) -> str:
     accuracy = slot.test_accuracy if slot.stage in {"retrain", "ensemble"} else slot.score
     kind = "test" if slot.stage in {"retrain", "ensemble"} else "validation"
     measured = "" if accuracy is None else f", {kind} accuracy {_percent(accuracy)}"
-    failure = f", {slot.failure}" if slot.failure else ""
-    return f"{_name_slot(slot.stage, slot.trial)} {slot.outcome}{_after(slot.epochs)}{measured}{failure}"
+    failure = f": {(slot.failure or '').replace('_', ' ')}: {slot.message}" if slot.failure else ""
+    separator = "" if slot.stage == "search" else ":"
+    return f"{_name_slot(slot)}{separator} {slot.outcome}{_after(slot.epochs)}{measured}{failure}"
 
 
 def _after(epochs: int) -> str:
@@ -171,17 +188,23 @@ def _after(epochs: int) -> str:
     return f" after {epochs} epoch{'s' * (epochs > 1)}"
 
 
-def _name_slot(stage: str, trial: int | None) -> str:
-    if stage == "search":
-        return "trial" if trial is None else f"trial {trial}"
-    return stage if trial is None else f"{stage} trial {trial}"
+def _name_slot(slot: FinishedSlot | WorkerRecord) -> str:
+    stage: Any = slot.stage
+    if stage == "search" and slot.trial is None:
+        return "trial"
+    return str(Part(stage=stage, trial=slot.trial, repeat=slot.repeat, augmented=slot.augmented))
 
 
 def _summarise(now: StudyProgress) -> str:
+    left = f", {time_left} left" if (time_left := _time_left(now)) else ""
     if now.finals_planned:
-        return f"finals {now.finals_done}/{now.finals_planned}"
-    left = f", {_duration(now.time_left_s)} left" if now.time_left_s else ""
+        return f"finals {now.finals_done}/{now.finals_planned}{left}"
     return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {_percent(now.best_score)}{left}"
+
+
+def _time_left(now: StudyProgress) -> str:
+    seconds = {"searching": now.time_left_s, "finals": now.finals_time_left_s}.get(now.state)
+    return _duration(seconds) if seconds else ""
 
 
 def _percent(fraction: float | None) -> str:

@@ -7,6 +7,7 @@ from tuner.finals.fitting import NoScoreError
 from tuner.spaces.guarding import BuilderError
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.progress import NanLossError
+from tuner.workers.explaining import explain_exception
 from tuner.workers.timeout import TrialTimeoutError
 
 #: Kinds that say nothing of the builder: they do not count towards stopping the study.
@@ -19,13 +20,30 @@ _MAX_TRACEBACK = 20_000
 def describe_failure(error: Exception) -> dict[str, str]:
     """Return the failure as a slot stores it: its kind, one line, and the traceback of the person's own code."""
     cause = error.__cause__ if isinstance(error, BuilderError) and error.__cause__ else error
-    lines = str(error).strip().splitlines()
-    text = "".join(traceback.format_exception(cause))
+    is_ours = isinstance(cause, TunerError)
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return {
         "kind": _kind(error),
-        "message": lines[0] if lines else type(error).__name__,
-        "traceback": "" if isinstance(cause, TunerError) else text[-_MAX_TRACEBACK:],
+        "message": lines[0] if is_ours else explain_exception(cause),
+        "traceback": "" if is_ours else "".join(traceback.format_exception(cause))[-_MAX_TRACEBACK:],
     }
+
+
+def describe_deaths(n_deaths: int, *, n_kills: int) -> dict[str, str]:
+    """Return the failure of a slot whose workers died this often in a row without finishing an epoch.
+
+    Args:
+        n_deaths: All of them.
+        n_kills: Those that SIGKILL ended, as far as their pools have seen it. The kernel sends it when memory is out.
+    """
+    if 2 * n_kills <= n_deaths:
+        message = f"Its worker died {n_deaths} times in a row without finishing an epoch."
+        return {"kind": "worker_died", "message": message, "traceback": ""}
+    message = (
+        f"Its worker was killed by signal 9, {n_kills} times in a row without finishing an epoch: most likely out of "
+        "memory. Lower the batch size or the widths in the space, or start fewer workers (-n)."
+    )
+    return {"kind": "out_of_memory", "message": message, "traceback": ""}
 
 
 def _kind(error: Exception) -> str:

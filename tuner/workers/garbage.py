@@ -29,7 +29,8 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
             sa.select(studies.c.folder, slots.c.id, slots.c.state, slots.c.outcome).join_from(slots, studies)
         ).all()
     unfinished = {(row.folder, row.id) for row in rows if row.state in {"waiting", "leased"}}
-    kept = {row.outcome[key] for row in rows if row.outcome for key in ("bundle", "predictions") if key in row.outcome}
+    names = ("bundle", "predictions", "validation_predictions")
+    kept = {row.outcome[name] for row in rows if row.outcome for name in names if row.outcome.get(name)}
     kept |= {path for study in find_studies(storage, []) for path in shown_paths(storage, study)}
     # A final's files are written before its slot names them.
     in_training = {row.folder for row in rows if row.state == "leased"}

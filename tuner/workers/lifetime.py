@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psutil
-
 #: Slots after which a worker process makes room for a fresh one.
 MAX_SLOTS = 30
 #: It does so earlier when it holds so many times what it held after its first slot, such as programs by XLA, of which
@@ -15,6 +13,9 @@ _FEWEST_SLOTS = 10
 
 
 def _resident_bytes() -> int:
+    # The command line reads `MAX_SLOTS` for its help, and must start fast.
+    import psutil
+
     return int(psutil.Process().memory_info().rss)
 
 

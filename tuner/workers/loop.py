@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.finals.jobs import JOBS, JobContext, checkpoints_folder, failed_outcome
 from tuner.finals.planning import advance_study
 from tuner.finals.study_data import DataPlaces, DataUnavailableError
-from tuner.studies.fleet import note_problem, register_worker, update_worker
+from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
     StudyNotFoundError,
@@ -38,11 +39,16 @@ from tuner.studies.slots import (
     release_slot,
 )
 from tuner.studies.storage import Storage
-from tuner.studies.trials import close_ended_trials, end_orphans
+from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasible
 from tuner.training.devices import DeviceLostError
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
-from tuner.workers.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping, describe_failure
+from tuner.workers.failures import (
+    MAX_FAILURES_IN_A_ROW,
+    counts_towards_stopping,
+    describe_deaths,
+    describe_failure,
+)
 from tuner.workers.interruptions import DrainedError, is_interruption
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
@@ -296,7 +302,7 @@ class Worker:
         lease = context.lease
         started = time.monotonic()
         if lease.attempts > MAX_ATTEMPTS:
-            outcome = _worker_died(lease)
+            outcome = self._give_up(context)
         elif lease.stage == "search":
             outcome = run_trial(context, self._reporter)
         else:
@@ -304,6 +310,17 @@ class Worker:
         duration_s = time.monotonic() - started
         _log.info("%s %s %d: %s in %.1f s", lease.study_name, lease.stage, lease.position, outcome["state"], duration_s)
         return outcome
+
+    def _give_up(self, context: JobContext) -> dict[str, Any]:
+        """Return the outcome of a slot whose workers died again and again."""
+        lease = context.lease
+        n_deaths = lease.attempts - 1
+        n_kills = count_kills(self._storage, lease.slot_id, signal=signal.SIGKILL, among_last=n_deaths)
+        failure = describe_deaths(n_deaths, n_kills=n_kills)
+        if failure["kind"] == "out_of_memory":
+            # Infeasible, not merely failed: samplers then keep away from the region.
+            mark_infeasible(self._storage, context.study, lease, "out_of_memory")
+        return failed_outcome(lease.stage, failure)
 
 
 def _run_job(context: JobContext) -> dict[str, Any]:
@@ -316,15 +333,6 @@ def _run_job(context: JobContext) -> dict[str, Any]:
         # A failed job must not keep the others from being done.
         _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
         return failed_outcome(lease.stage, describe_failure(error))
-
-
-def _worker_died(lease: Lease) -> dict[str, Any]:
-    failure = {
-        "kind": "worker_died",
-        "message": f"Its worker died {lease.attempts - 1} times in a row without finishing an epoch.",
-        "traceback": "",
-    }
-    return failed_outcome(lease.stage, failure)
 
 
 @outlasting

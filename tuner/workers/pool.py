@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tuner.settings import Settings
-from tuner.studies.lifecycle import find_present, find_studies
+from tuner.studies.fleet import note_kill
+from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_answers_soon
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
@@ -62,7 +63,7 @@ def run_pool(
             on_death=keeper.free_slots_of,
             on_signal=expect_answers_soon,
         )
-        with Display(storage, studies) as display:
+        with Display(storage, studies, n_workers=len(shares)) as display:
 
             def tick() -> None:
                 keeper.tidy_up()
@@ -71,7 +72,7 @@ def run_pool(
                 _ask(display.update)
 
             status = processes.run(tick)
-        _print_end(storage, studies, processes, status)
+        _print_end(studies, processes, status)
     return status
 
 
@@ -83,8 +84,11 @@ class _Keeper:
         self._lease_s = lease_s
         self._next_look = 0.0
 
-    def free_slots_of(self, worker_id: str) -> bool:
+    def free_slots_of(self, worker_id: str, status: int) -> bool:
         """Let the slot of a worker that has died wait for the next one; return whether it had any."""
+        if status < 0:
+            # Before the slot is free: whoever claims it next counts the kills.
+            _ask(lambda: note_kill(self._storage, worker_id, signal=-status))
         return bool(_ask(lambda: release_owned(self._storage, worker_id)))
 
     def tidy_up(self) -> None:
@@ -110,12 +114,9 @@ def _command(studies: Sequence[str], *, until_done: bool, max_slots: int) -> lis
     return [sys.executable, "-m", "tuner", "worker", *studies, *options]
 
 
-def _print_end(storage: Storage, names: Sequence[str], processes: WorkerProcesses, status: int) -> None:
+def _print_end(names: Sequence[str], processes: WorkerProcesses, status: int) -> None:
     if status in {130, 143}:
         again = f"tuner workers {' '.join(names)}".strip()
         sys.stderr.write(f"Stopped. Nothing is lost: go on with `{again} --until-done`.\n")
     elif status:
         sys.stderr.write(f"{processes.last_words()}\nA worker failed; its log is in {processes.log_dir}.\n")
-    for study in find_present(storage, names):
-        if study.state == "stopped" and study.stop_reason:
-            sys.stderr.write(f"Study {study.name} stopped: {study.stop_reason}. See `tuner study show {study.name}`.\n")

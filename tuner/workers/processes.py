@@ -59,8 +59,9 @@ class WorkerProcesses:
     environment: Mapping[str, str]
     #: Workers write their logs here, one file a share, and a few older ones beside each.
     log_dir: Path
-    #: Told the id of each worker that died, so that its slot waits for no expiry; returns whether it had one.
-    on_death: Callable[[str], bool]
+    #: Told the id of each worker that died and its status, below zero the number of the signal that killed it, so that
+    #: its slot waits for no expiry; returns whether it had one.
+    on_death: Callable[[str, int], bool]
     #: Called by each signal, in the middle of whatever the pool does.
     on_signal: Callable[[], object] = lambda: None
     _seats: list[_Seat] = field(default_factory=list)
@@ -152,7 +153,7 @@ class WorkerProcesses:
         if status == RESTART_STATUS and not self._signal and not seat.retired:
             self._start(seat)
             return
-        died_at_work = status not in _FINAL_STATUSES and self.on_death(seat.worker_id)
+        died_at_work = status not in _FINAL_STATUSES and self.on_death(seat.worker_id, status)
         if seat.retired:
             seat.status = 0
             return

@@ -1,6 +1,7 @@
 """Builders of which each fails in its own way, all tiny."""
 
 import os
+import signal
 import time
 from typing import Any
 
@@ -84,6 +85,10 @@ def exit_in_first_epoch(_hp: Any) -> keras.Model:
 def exit_in_second_epoch(_hp: Any) -> keras.Model:
     """The second of each process."""
     return _doing(2, lambda: os._exit(9))
+
+
+def killed_in_first_epoch(_hp: Any) -> keras.Model:
+    return _doing(1, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def lost_device(_hp: Any) -> keras.Model:

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from tuner.studies.lifecycle import Study
 from tuner.studies.reading import read_slots
 from tuner.studies.storage import Storage
+from tuner.workers.pool import _Keeper
 
 HERE = str(Path(__file__).parent)
 SMALL = ["search.train_images=100", "search.batch_size=64"]
@@ -64,6 +65,28 @@ def test_a_trial_whose_workers_exit_before_their_first_epoch_fails_after_five(
     (row,) = read_slots(storage, study.id)
     assert statuses == [9, 9, 9, 9, 9, 0]
     assert row.outcome["failure"]["kind"] == "worker_died"
+
+
+def test_a_trial_whose_workers_the_kernel_kills_is_out_of_memory_and_infeasible(
+    fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings], storage: Storage
+) -> None:
+    study = insert(trials=1, epochs=4, space="failing_builders:killed_in_first_epoch", overrides=SMALL)
+    surroundings = surround(real_keras=True, import_from=[HERE], lease_s=1.0)
+    keeper = _Keeper(storage, 1.0)
+    statuses = []
+    while not statuses or statuses[-1]:
+        worker = fleet.start(surroundings)
+        statuses.append(fleet.wait(worker, 120))
+        # As the pool does, which alone sees the signal.
+        keeper.free_slots_of(worker.id, statuses[-1])
+
+    (row,) = read_slots(storage, study.id)
+    (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
+    failure = row.outcome["failure"]
+    assert statuses == [-9, -9, -9, -9, -9, 0]
+    assert failure["kind"] == "out_of_memory"
+    assert "killed by signal 9, 5 times in a row without finishing an epoch: most likely out of" in failure["message"]
+    assert trial.system_attrs["constraints:out_of_memory"] == 1.0
 
 
 def test_a_trial_whose_workers_exit_later_goes_on_from_their_last_epoch(

@@ -27,7 +27,7 @@ def processes(tmp_path: Path) -> Callable[..., WorkerProcesses]:
             shares=[DeviceShare(device="cpu", environment={})],
             environment={},
             log_dir=tmp_path / "logs",
-            on_death=lambda _: held_slot,
+            on_death=lambda _worker, _status: held_slot,
         )
 
     return make
@@ -80,7 +80,7 @@ def test_a_worker_can_be_added_and_retired_and_the_others_decide_the_status(tmp_
         shares=[share],
         environment={},
         log_dir=tmp_path / "logs",
-        on_death=lambda _: False,
+        on_death=lambda _worker, _status: False,
     )
     seen: list[list[str]] = []
 

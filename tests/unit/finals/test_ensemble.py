@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tuner.finals.ensemble import soft_vote
+from tuner.finals.ensemble import choose_members, soft_vote
 
 
 def test_a_sure_member_outvotes_two_doubtful_ones() -> None:
@@ -25,3 +25,19 @@ def test_the_vote_does_not_depend_on_the_order_of_the_members() -> None:
 def test_members_must_have_seen_the_same_images(members: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="Expected at least one member, all of the same shape"):
         soft_vote(members)
+
+
+@pytest.mark.parametrize(
+    ("known", "members"),
+    [
+        ([0.99, 0.99, 0.98], [0, 1, 2]),
+        ([0.90, 0.99, 0.97], [1, 2]),
+        ([0.60, 0.25, 0.10], [0, 1]),
+        ([0.60, 0.20], [0, 1]),
+        ([1.0, 0.98, 0.97], [0, 1]),
+        ([0.5], [0]),
+        ([], []),
+    ],
+)
+def test_a_model_known_to_be_far_worse_than_the_best_does_not_vote(known: list[float], members: list[int]) -> None:
+    assert choose_members(known) == members

@@ -86,6 +86,24 @@ def test_the_ensemble_comes_last_and_counts_augmented_models_that_were_tested(de
     assert plan_next_jobs(definition, [*rows, slot(300, "ensemble", {"slots": [200]}, {})]) is None
 
 
+def test_models_known_by_validation_to_be_far_worse_are_left_out_of_the_ensemble(definition: StudyDefinition) -> None:
+    rows = list(SEARCHED)
+    for stage, id_, outcomes in (
+        ("confirm", 100, [{"score": 0.9}] * 4),
+        (
+            "retrain",
+            200,
+            [{"test_accuracy": 0.2, "val_accuracy": 0.95}, {"test_accuracy": 0.99, "val_accuracy": 0.5}] * 2,
+        ),
+    ):
+        planned = plan_next_jobs(definition, rows)
+        assert planned is not None
+        rows += done(stage, planned[1], outcomes, id_)
+
+    # Whatever the test set says.
+    assert plan_next_jobs(definition, rows) == ("ensemble", [{"slots": [200], "left_out": 1}])
+
+
 def test_a_study_without_a_score_plans_nothing(definition: StudyDefinition) -> None:
     assert plan_next_jobs(definition, [trial(0, None, "failed")]) is None
 

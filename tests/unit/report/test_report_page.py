@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report_sample import (
     finished_study,
@@ -21,7 +22,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.finals.evaluation import write_predictions
 from tuner.report.page import render_report, write_report
-from tuner.studies.records import Failure, StudyRecord
+from tuner.studies.records import ConfirmationRecord, Failure, StudyRecord
 
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>&amp;\"'"
 
@@ -182,7 +183,7 @@ def test_few_or_many_classes_and_coloured_images(artifacts: ArtifactStore, n_cla
     page = render_report([study], artifacts)
 
     assert "ROC curves" in page
-    assert body(page).count('src="data:image/png;base64,') == 24
+    assert body(page).count('src="data:image/png;base64,') == 2 * 24
     assert f"over {n_classes} classes" in words(page)
 
 
@@ -379,3 +380,124 @@ def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(artifa
     assert "Rank 1, seed 7011: nan loss: The loss is NaN at epoch 6." in page
     assert "1 of 2" in page
     assert "nan %" not in page.partition("The numbers of Training")[0]
+
+
+def test_the_best_trial_is_said_to_have_its_own_values_alone(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=6)
+    values = [{"optimizer": "adam", "units": 16 + n} for n in range(5)] + [{"optimizer": "sgd", "momentum": 0.9}]
+    scores = [0.9, 0.95, 0.7, 0.6, 0.5, 0.4]
+    trials = tuple(
+        dataclasses.replace(trial, state="complete", score=score, hyperparameters=drawn)
+        for trial, drawn, score in zip(study.trials, values, scores, strict=True)
+    )
+
+    page = words(render_report([dataclasses.replace(study, trials=trials)], artifacts))
+
+    assert "The best trial had optimizer adam, units 17. Each point is a trial" in page
+    assert "momentumnot asked" in page
+
+
+def test_trials_below_the_plot_of_the_history_are_counted(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=10)
+    scores = [0.97, 0.98, 0.1, 0.2, 0.975, 0.96, 0.97, 0.97, 0.97, 0.97]
+    trials = tuple(
+        dataclasses.replace(trial, state="complete", score=score)
+        for trial, score in zip(study.trials, scores, strict=True)
+    )
+
+    page = words(render_report([dataclasses.replace(study, trials=trials)], artifacts))
+    few = words(render_report([dataclasses.replace(study, trials=trials[1:4])], artifacts))
+
+    assert "2 trials lie below the plot, down to 10.00 %." in page
+    # Most of a short search is drawn whatever it scored.
+    assert "below the plot, down to" not in few
+
+
+def test_a_search_whose_trials_all_fit_hides_none(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=3)
+    trials = tuple(dataclasses.replace(trial, state="complete", score=0.97) for trial in study.trials)
+
+    page = words(render_report([dataclasses.replace(study, trials=trials)], artifacts))
+
+    assert "below the plot, down to" not in page
+
+
+def test_mistakes_are_the_headlines_models_and_the_ensembles_apart(artifacts: ArtifactStore) -> None:
+    page = render_report([finished_study(artifacts, n_trials=12, n_images=500, accuracy=0.9)], artifacts)
+
+    single, ensemble = words(page).split("The same of the ensemble of 9 models: confusion, mistakes and curves")
+    assert "one of the models that the headline is about: final 1, repeat 1 (seed 7010)" in single
+    assert "Test set, the ensemble of 9 models" not in single
+    assert "Test set, the ensemble of 9 models" in ensemble
+    assert "Test set, final 1, repeat 1" not in ensemble
+
+
+def test_a_study_without_finals_speaks_of_none_to_come(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=8)
+    without = dataclasses.replace(study, definition={**study.definition, "finals": {"top": 0}})
+
+    searching = words(render_report([without], artifacts))
+    done = words(render_report([dataclasses.replace(without, state="done")], artifacts))
+
+    assert "Still to come: 20 trials." in searching
+    for page in (searching, done):
+        assert "This study asks for no finals (finals.top = 0)" in page
+        assert "No test accuracy yet" not in page
+        assert "No finals yet" not in page
+    assert "so far" not in headline(render_report([dataclasses.replace(without, state="done")], artifacts))
+
+
+def test_trials_without_a_score_are_not_called_unfinished(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=3)
+    trials = tuple(dataclasses.replace(trial, state="complete", score=None, best_epoch=None) for trial in study.trials)
+
+    page = render_report([dataclasses.replace(study, state="done", trials=trials)], artifacts)
+
+    assert "3 trials finished without a validation accuracy" in headline(page)
+    assert "none of its 3 trials has a validation accuracy" in words(page)
+
+
+def test_failed_confirmations_stand_with_their_reason(artifacts: ArtifactStore) -> None:
+    failure = Failure(kind="builder_error", message="nets.py:41 in build: ValueError: no such layer")
+    failed = ConfirmationRecord(trial=2, repeat=1, seed=9, state="failed", score=None, failure=failure)
+    study = dataclasses.replace(searching_study(n_trials=4), state="done", confirmations=(failed,))
+
+    page = words(render_report([study], artifacts))
+
+    assert "Confirmation of trial 2, repeat 1: builder error: nets.py:41 in build: ValueError: no such layer" in page
+    assert "Not all that was asked for is here: it has no finals" in page
+    assert "No finals: none could be made." in page
+
+
+def test_notes_stand_beside_what_they_are_about(artifacts: ArtifactStore) -> None:
+    study = study_with_one_tested_final(artifacts)
+    (final,) = study.finals
+    first, *others = final.runs
+    final = dataclasses.replace(final, runs=(dataclasses.replace(first, notes=("It kept its schedule.",)), *others))
+    trials = (dataclasses.replace(study.trials[0], notes=("It ended by its time limit.",)), *study.trials[1:])
+
+    page = words(render_report([dataclasses.replace(study, trials=trials, finals=(final,))], artifacts))
+
+    assert "Retraining of trial 5 with augmentation, repeat 1: It kept its schedule." in page
+    assert "It ended by its time limit." in page
+
+
+def test_a_single_mistake_is_not_counted_as_one_of_one(artifacts: ArtifactStore) -> None:
+    study = study_with_one_tested_final(artifacts)
+    labels, probabilities = sample_answers(n_images=100, n_classes=10, accuracy=1.1)
+    probabilities[0] = np.roll(probabilities[0], 1)
+    write_predictions(artifacts, "run.npz", labels=labels, probabilities=probabilities, images=sample_images(labels))
+
+    page = words(render_report([study], artifacts))
+
+    assert "1 mistake." in page
+    assert "1 of 1" not in page.partition("Most confident mistakes")[2][:200]
+
+
+def test_what_was_not_measured_is_a_dash_everywhere(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=8)
+    final = sample_final(1, study.trials[5], test=[0.99], validated=False)
+
+    page = render_report([dataclasses.replace(study, state="done", finals=(final,))], artifacts)
+
+    assert "<td>none</td>" not in page

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.studies.export import export_trials, study_as_json
 from tuner.studies.records import (
+    ConfirmationRecord,
     EnsembleRecord,
     EpochRecord,
     Failure,
@@ -40,6 +42,7 @@ COMPLETE = TrialRecord(
     finished_at=BEGUN + timedelta(seconds=90),
     duration_s=90.0,
     curve=(epoch(1, 0.9), epoch(2, 0.97)),
+    notes=("It ended by its time limit.",),
 )
 FAILED = TrialRecord(
     number=1,
@@ -106,7 +109,7 @@ STUDY = StudyRecord(
     seed=0,
     state="finals",
     budget=3,
-    definition={},
+    definition={"finals": {"top": 1}},
     class_names=("0", "1"),
     provenance={},
     created_at=BEGUN,
@@ -114,7 +117,29 @@ STUDY = StudyRecord(
     finals=(FINAL,),
     without_augmentation=None,
     ensemble=EnsembleRecord(members=1, test_accuracy=0.991, predictions="predictions/e"),
+    confirmations=(
+        ConfirmationRecord(
+            trial=0,
+            repeat=2,
+            seed=3,
+            state="failed",
+            score=None,
+            failure=Failure(kind="builder_error", message="nets.py:41 in build: ValueError: no"),
+        ),
+    ),
 )
+#: What `tuner study show` says of the one final.
+SHOWN_FINAL = {
+    "rank": 1,
+    "trial": 0,
+    "hyperparameters": {"units": 64},
+    "val_accuracy_mean": 0.968,
+    "test_accuracy_mean": 0.99,
+    "test_accuracy_sd": None,
+    "repeats": 1,
+    "bundle": "bundles/5",
+    "bundle_location": "/store/bundles/5",
+}
 
 
 def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
@@ -138,7 +163,10 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
             {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9},
             {"epoch": 2, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.97},
         ],
+        "failure": None,
+        "notes": ["It ended by its time limit."],
     }
+    assert trials[1]["failure"] == {"kind": "nan_loss", "message": "The loss became NaN in epoch 1."}
 
 
 def test_what_is_no_number_is_null_in_json(tmp_path: Path) -> None:
@@ -146,7 +174,7 @@ def test_what_is_no_number_is_null_in_json(tmp_path: Path) -> None:
 
     text = (tmp_path / "trials.json").read_text()
     failed = json.loads(text)[1]
-    assert "NaN" not in text
+    assert ": NaN" not in text
     assert failed["curve"][0]["loss"] is None
     assert failed["hyperparameters"]["dropout"] is None
 
@@ -189,8 +217,9 @@ def test_an_unknown_ending_names_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
-    values = json.loads(json.dumps(study_as_json(STUDY), allow_nan=False))
+    values = json.loads(json.dumps(study_as_json(STUDY, ArtifactStore("/store")), allow_nan=False))
 
+    search, confirm = {"stage": "search", "augmented": None, "repeat": None}, {"stage": "confirm", "augmented": None}
     assert values == {
         "name": "mnist-mlp",
         "space": "mlp",
@@ -205,31 +234,48 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             "epoch": 2,
             "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         },
-        "finals": [
-            {
-                "rank": 1,
-                "trial": 0,
-                "hyperparameters": {"units": 64},
-                "val_accuracy_mean": 0.968,
-                "test_accuracy_mean": 0.99,
-                "test_accuracy_sd": None,
-                "repeats": 1,
-                "bundle": "bundles/5",
-            }
-        ],
+        "winner": SHOWN_FINAL,
+        "finals": [SHOWN_FINAL],
         "ensemble": {"members": 1, "test_accuracy": 0.991},
         "failures": [
-            {"trial": 1, "kind": "nan_loss", "message": "The loss became NaN in epoch 1."},
-            {"trial": 0, "kind": "out_of_memory", "message": "The GPU is full."},
+            search | {"trial": 1, "kind": "nan_loss", "message": "The loss became NaN in epoch 1."},
+            confirm
+            | {"trial": 0, "repeat": 2, "kind": "builder_error", "message": "nets.py:41 in build: ValueError: no"},
+            {
+                "stage": "retrain",
+                "trial": 0,
+                "repeat": 2,
+                "augmented": True,
+                "kind": "out_of_memory",
+                "message": "The GPU is full.",
+            },
         ],
+        "notes": [search | {"trial": 0, "note": "It ended by its time limit."}],
         "stop_reason": None,
         "pixels": None,
+        "definition": {"finals": {"top": 1}},
+    }
+
+
+def test_a_failed_ensemble_is_among_the_failures() -> None:
+    failure = Failure(kind="training_error", message="The disk is gone.")
+
+    values = study_as_json(replace(STUDY, ensemble=None, ensemble_failure=failure), ArtifactStore("/store"))
+
+    assert values["failures"][-1] == {
+        "stage": "ensemble",
+        "trial": None,
+        "repeat": None,
+        "augmented": None,
+        "kind": "training_error",
+        "message": "The disk is gone.",
     }
 
 
 def test_a_study_that_has_just_begun_has_no_best_and_no_ensemble() -> None:
-    values = study_as_json(replace(STUDY, trials=(WAITING,), finals=(), ensemble=None))
+    values = study_as_json(replace(STUDY, trials=(WAITING,), finals=(), ensemble=None), ArtifactStore("/store"))
 
     assert values["best"] is None
+    assert values["winner"] is None
     assert values["finals"] == []
     assert values["ensemble"] is None

@@ -63,9 +63,42 @@ def history_figure(trials: Sequence[TrialRecord]) -> go.Figure:
         line={"shape": "hv", "color": INK, "width": 2},
         hovertemplate="best up to trial %{x}: %{customdata}<extra></extra>",
     )
-    # A few early failures would otherwise squeeze all that matters into the top of the plot.
-    shown = [score for score in (trial.score or 0.0 for trial in scored(trials)) if score >= min(best) * 0.8] + best
-    return figure(*traces, line, xaxis={"title": {"text": "trial"}}, yaxis=axis.axis("validation score", shown))
+    below = {
+        "text": f"\u2193 {_tell_hidden(trials)}" if hidden_scores(trials) else "",
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.01,
+        "y": 0.01,
+        "showarrow": False,
+    }
+    return figure(
+        *traces,
+        line,
+        annotations=[below] if hidden_scores(trials) else [],
+        xaxis={"title": {"text": "trial"}},
+        yaxis=axis.axis("validation score", _scores_shown(trials)),
+    )
+
+
+def hidden_scores(trials: Sequence[TrialRecord]) -> list[float]:
+    """Return the scores that lie below the plot, the lowest first."""
+    scores = [trial.score or 0.0 for trial in scored(trials)]
+    return nines(scores).hidden(scores, shown=_scores_shown(trials))
+
+
+def _scores_shown(trials: Sequence[TrialRecord]) -> list[float]:
+    # A few early failures would otherwise squeeze all that matters into the top of the plot; more than the lowest fifth
+    # is what the search is about.
+    _, best = best_so_far(trials)
+    scores = sorted(trial.score or 0.0 for trial in scored(trials))
+    lowest = min(min(best) * 0.8, scores[len(scores) // 5])
+    return [score for score in scores if score >= lowest] + best
+
+
+def _tell_hidden(trials: Sequence[TrialRecord]) -> str:
+    hidden = hidden_scores(trials)
+    verb = "lies" if len(hidden) == 1 else "lie"
+    return f"{count(len(hidden), 'trial')} {verb} below the plot, down to {percent(hidden[0])}"
 
 
 def exhibit(study: StudyRecord) -> Exhibit | None:
@@ -78,6 +111,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
     finding = (
         f"The best validation score, {percent(last.score)}, came with trial {last.number}; "
         f"{count(n_later, 'later trial')} did not beat it. The axis stretches towards 100\u00a0%."
+        + (f" {_tell_hidden(study.trials)}." if hidden_scores(study.trials) else "")
     )
     rows = [(str(trial.number), percent(trial.score), settings(trial.hyperparameters)) for trial in steps]
     return Exhibit(

@@ -72,7 +72,10 @@ def _verdict(importance: Importance, first: str) -> str:
     explained = percent(max(0.0, importance.r_squared), digits=0)
     if importance.r_squared < _TRUSTED_R_SQUARED:
         return f"The hyperparameters explain only {explained} of the differences in score: do not trust the order."
-    return f"{first} matters most; together they explain {explained} of the differences in score."
+    return (
+        f"{first} matters most. The hyperparameters explain {explained} of the differences in score; each bar is one "
+        "hyperparameter's share of that, all bars together 100\u00a0%."
+    )
 
 
 def missing_reason(study: StudyRecord) -> str:

@@ -115,6 +115,12 @@ def _without_outliers(shown: Sequence[float]) -> list[float]:
     return [accuracy for accuracy in shown if accuracy >= low]
 
 
+def _tell_hidden(trials: Sequence[TrialRecord]) -> str:
+    values = [accuracy for trial in trials for _, accuracy in validation_points(trial)]
+    hidden = nines(values).hidden(values, shown=_without_outliers(values))
+    return f" {len(hidden):,} of {count(len(values), 'value')} lie below the plot." if hidden else ""
+
+
 def exhibit(study: StudyRecord) -> Exhibit | None:
     """Show the learning curves the pruner judged; None before the first epoch."""
     summaries = epoch_summaries(study.trials)
@@ -124,8 +130,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
     first, last = summaries[0], summaries[-1]
     finding = (
         f"{count(first.n_trials, 'trial')} reported epoch {first.epoch}, {last.n_trials:,} reached epoch {last.epoch}; "
-        f"{n_pruned:,} were pruned on the way (dotted, ending in a cross). "
-        "The lowest 5\u00a0% of values lie below the plot."
+        f"{n_pruned:,} were pruned on the way (dotted, ending in a cross).{_tell_hidden(study.trials)}"
     )
     rows = [
         (str(row.epoch), f"{row.n_trials:,}", f"{row.n_pruned:,}", percent(row.median), percent(row.best))

@@ -22,13 +22,8 @@ from tuner.studies.records import StudyRecord, TrialRecord
 _SHOWN = 10
 #: Where a trial's line runs when its space did not ask for the hyperparameter.
 _NOT_ASKED = -0.12
-#: (name, share of the trials, colour, width), the best first.
-_BANDS = (
-    ("best 10 %", 0.1, BLUE, 2.0),
-    ("next 15 %", 0.25, BAND2, 1.2),
-    ("next 25 %", 0.5, BAND3, 1),
-    ("rest", 1.0, BAND4, 1),
-)
+#: (share of the trials down to its end, colour, width), the best first.
+_BANDS = ((0.1, BLUE, 2.0), (0.25, BAND2, 1.2), (0.5, BAND3, 1), (1.0, BAND4, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +41,10 @@ def score_bands(trials: Sequence[TrialRecord]) -> list[Band]:
     ranked = sorted(scored(trials), key=lambda trial: -(trial.score or 0.0))
     bands = []
     start = 0
-    for name, share, colour, width in _BANDS:
+    for share, colour, width in _BANDS:
         end = math.ceil(share * len(ranked))
-        bands.append(Band(name=name, trials=tuple(ranked[start:end]), colour=colour, width=width))
+        places = f"places {start + 1:,}\u2013{end:,}" if end - start > 1 else f"place {end:,}"
+        bands.append(Band(name=places, trials=tuple(ranked[start:end]), colour=colour, width=width))
         start = end
     return [band for band in bands if band.trials]
 
@@ -107,7 +103,7 @@ def _band_lines(band: Band, axes: Sequence[Slice]) -> go.Scatter:
         y=places,
         customdata=np.array(numbers, dtype=np.int32),
         mode="lines",
-        name=f"{band.name} ({len(band.trials)})",
+        name=band.name,
         line={"color": band.colour, "width": band.width},
         opacity=0.75,
         hovertemplate="trial %{customdata}<extra></extra>",
@@ -132,14 +128,17 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         return None
     shown = axes[:_SHOWN]
     top = score_bands(study.trials)[0]
+    n_scored = len(scored(study.trials))
+    who = f"The best {len(top.trials)} of" if len(top.trials) > 1 else "The best of"
+    left_out = f" The first {_SHOWN} of {len(axes)} hyperparameters are drawn." if len(axes) > _SHOWN else ""
     finding = (
-        f"The best tenth, {count(len(top.trials), 'trial')}, had {_common_ground(top, shown)}. "
-        "A line below an axis belongs to a trial whose space did not ask for that hyperparameter."
+        f"{who} {count(n_scored, 'trial')} had {_common_ground(top, shown)}. Colours are places by score. "
+        f"A line below an axis belongs to a trial whose space did not ask for that hyperparameter.{left_out}"
     )
     rows = [(one.name, _spread(top.trials, one), _spread(one.trials, one)) for one in axes]
     plot = Plot(
         figure=parallel_figure(study.trials, shown),
-        label=f"Parallel coordinates of {count(len(scored(study.trials)), 'trial')}. {finding}",
+        label=f"Parallel coordinates of {count(n_scored, 'trial')}. {finding}",
         height_px=380,
         min_width_px=110 * len(shown),
     )
@@ -148,7 +147,9 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         title="Parallel coordinates",
         finding=finding,
         plots=(plot,),
-        table=Table(headers=("Hyperparameter", "Best tenth of the trials", "All trials"), rows=rows),
+        table=Table(
+            headers=("Hyperparameter", f"{who.removeprefix('The ').capitalize()} all", "All trials"), rows=rows
+        ),
         wide=True,
     )
 

@@ -1,6 +1,6 @@
 """Slices: the score against one hyperparameter at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -13,7 +13,7 @@ from tuner.report.importance import is_numeric, varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, GREY, figure, log_axis, nines, plain
-from tuner.report.wording import percent, setting
+from tuner.report.wording import count, percent, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
 _SHOWN = 12
@@ -60,8 +60,13 @@ class Slice:
         return bool((median(self.values) - self.low) / (self.high - self.low) < _LOG_CROWDING)
 
     @cached_property
-    def best_value(self) -> Any:
-        return max(self.trials, key=lambda trial: trial.score or 0.0).hyperparameters[self.name]
+    def scores(self) -> list[float]:
+        return [trial.score or 0.0 for trial in self.trials]
+
+    @cached_property
+    def scores_shown(self) -> list[float]:
+        """Those that the axis must have room for: all but the lowest fifth."""
+        return sorted(self.scores)[len(self.scores) // 5 :]
 
 
 def slices(trials: Sequence[TrialRecord]) -> list[Slice]:
@@ -75,8 +80,7 @@ def slices(trials: Sequence[TrialRecord]) -> list[Slice]:
 
 def slice_figure(one: Slice) -> go.Figure:
     """Plot the score against the values: choices side by side, ranges along an axis."""
-    scores = [trial.score or 0.0 for trial in one.trials]
-    axis = nines(scores)
+    axis = nines(one.scores)
     choices = one.choices
     traces = []
     for state, colour, symbol in (("pruned", GREY, "x-thin-open"), ("complete", BLUE, "circle")):
@@ -92,11 +96,10 @@ def slice_figure(one: Slice) -> go.Figure:
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
-    top = sorted(scores)[len(scores) // 5 :]
     return figure(
         *traces,
         xaxis=_value_axis(one, choices),
-        yaxis=axis.axis("", top),
+        yaxis=axis.axis("", one.scores_shown),
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         title={"text": plain(one.name), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.97},
     )
@@ -130,10 +133,13 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         return None
     shown = found[:_SHOWN]
     left_out = f" The first {_SHOWN} of {len(found)} are drawn." if len(found) > _SHOWN else ""
-    best = ", ".join(f"{one.name} {setting(one.best_value)}" for one in shown)
-    finding = f"The best trial had {best}. Each point is a trial, a cross a pruned one; up is better.{left_out}"
+    values = study.best.hyperparameters if study.best else {}
+    had = ", ".join(f"{one.name} {setting(values[one.name])}" for one in shown if values.get(one.name) is not None)
+    finding = f"The best trial had {had or 'none of these'}. Each point is a trial, a cross a pruned one; up is better."
+    finding += left_out + _tell_hidden(shown)
     rows = [
-        (one.name, setting(one.best_value), percent(_median(one)), str(len(one.trials)), _range(one)) for one in found
+        (one.name, _value_of(values, one.name), percent(_median(one)), str(len(one.trials)), _range(one))
+        for one in found
     ]
     headers = ("Hyperparameter", "Value of the best trial", "Median validation score", "Trials", "Values tried")
     plots = [
@@ -149,8 +155,17 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
     )
 
 
+def _value_of(values: Mapping[str, Any], name: str) -> str:
+    return "not asked" if values.get(name) is None else setting(values[name])
+
+
+def _tell_hidden(shown: Sequence[Slice]) -> str:
+    most = max(len(nines(one.scores).hidden(one.scores, shown=one.scores_shown)) for one in shown)
+    return f" The lowest scores, up to {count(most, 'trial')} in each plot, lie below it." if most else ""
+
+
 def _median(one: Slice) -> float:
-    return median(trial.score or 0.0 for trial in one.trials)
+    return median(one.scores)
 
 
 def _range(one: Slice) -> str:

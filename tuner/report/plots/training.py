@@ -119,9 +119,9 @@ def _table(runs: Sequence[RetrainRecord]) -> Table:
     rows = [
         (
             f"seed {run.seed}, epoch {epoch.epoch}",
-            *(setting(value) for value in (epoch.loss, epoch.val_loss)),
+            *(None if value is None else setting(value) for value in (epoch.loss, epoch.val_loss)),
             *(percent(value) for value in (epoch.accuracy, epoch.val_accuracy)),
-            setting(epoch.learning_rate),
+            None if epoch.learning_rate is None else setting(epoch.learning_rate),
         )
         for run in runs
         for epoch in run.curve

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from tuner.report.answer import Answer, still_to_come
+from tuner.report.answer import Answer, asks_for_finals, still_to_come
 from tuner.report.evidence import tested_final
 from tuner.report.exhibit import StudyView
 from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.wording import count, duration, interval, percent, points, setting
 from tuner.studies.records import StudyRecord
+from tuner.studies.shortfall import find_shortfall
 
 _STATES = {"searching": "searching", "finals": "retraining the best", "done": "done", "stopped": "stopped"}
 
@@ -26,6 +27,7 @@ def render_answer(view: StudyView, answer: Answer) -> Html:
         "div",
         eyebrow,
         element("div", _headline(study, answer), _ensemble(answer), class_="headline"),
+        _shortfall(study),
         _failed_finals(study),
         element("p", to_come, class_="to-come") if to_come else None,
         element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))
@@ -42,15 +44,21 @@ def _headline(study: StudyRecord, answer: Answer) -> Html:
     if answer.test_mean is not None:
         return _big(percent(answer.test_mean), _test_label(answer), *_certainty(answer))
     if answer.best_score is not None:
+        is_over = study.state == "done"
+        untested = "No test accuracy" if is_over or not asks_for_finals(study) else "No test accuracy yet"
         return _big(
             percent(answer.best_score),
-            f"best validation score so far, trial {answer.best_trial}",
-            ["No test accuracy yet. The maximum of many validation scores flatters: expect less on new images."],
+            f"best validation score{'' if is_over else ' so far'}, trial {answer.best_trial}",
+            [f"{untested}. The maximum of many validation scores flatters: expect less on new images."],
             kind="validation",
         )
     failures = study.trials_in("failed")
     if failures and len(failures) == len([trial for trial in study.trials if trial.state != "waiting"]):
         return _big("No result", f"all {count(len(failures), 'trial')} failed", [_commonest(study)], kind="nothing")
+    n_unscored = len(study.trials_in("complete", "pruned"))
+    if n_unscored:
+        label = f"{count(n_unscored, 'trial')} finished without a validation accuracy"
+        return _big("No result", label, ["Compile the model with metrics=['accuracy']."], kind="nothing")
     return _big("No result yet", "no trial has finished", [f"0 of {count(study.budget, 'trial')}."], kind="nothing")
 
 
@@ -107,6 +115,12 @@ def _ensemble(answer: Answer) -> Html | None:
     )
     label = f"test accuracy of the ensemble: {answer.ensemble_members} models, mean of their probabilities"
     return _big(percent(answer.ensemble_accuracy), label, [difference], kind="ensemble")
+
+
+def _shortfall(study: StudyRecord) -> Html | None:
+    # Why a study stopped by itself stands in what is still to come.
+    shortfall = find_shortfall(study) if study.state == "done" else None
+    return element("p", f"Not all that was asked for is here: {shortfall}", class_="warning") if shortfall else None
 
 
 def _failed_finals(study: StudyRecord) -> Html | None:

@@ -41,7 +41,9 @@ def render_worst_errors(view: StudyView, predictions: Predictions, *, source: st
         _error(predictions, position, view.study.class_names)
         for position in range(min(_SHOWN, len(predictions.error_images)))
     ]
-    lead = f"Test set, {source}: {len(items)} of {count(n_wrong, 'mistake')}, the surest first."
+    shown = f"the {len(items)} surest of {n_wrong:,} mistakes" if len(items) < n_wrong else count(n_wrong, "mistake")
+    order = ", the surest first" if len(items) > 1 else ""
+    lead = f"Test set, {source}: {shown}{order}."
     return element("div", heading, element("p", lead), element("ul", *items, class_="errors"), class_="block")
 
 

@@ -1,7 +1,9 @@
 """What retraining the best gave, and where the winner errs."""
 
+import dataclasses
+
 from tuner.finals.evaluation import Predictions
-from tuner.report.answer import Answer
+from tuner.report.answer import Answer, asks_for_finals
 from tuner.report.evidence import Evidence, predicted_classes, tested_runs
 from tuner.report.exhibit import Exhibit, StudyView, render_exhibit
 from tuner.report.markup import Cell, Html, Table, element, render_table
@@ -20,8 +22,8 @@ def render_finals(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
         parts = [_finals_table(view), _training(view, answer), _augmentation(view, answer)]
     if evidence.problem:
         parts.append(element("p", evidence.problem, class_="warning"))
-    if evidence.predictions is not None:
-        parts += _mistakes(view, evidence.predictions, evidence.source)
+    parts += _failures_and_notes(study)
+    parts += _all_mistakes(view, evidence)
     return element(
         "section",
         element(f"h{view.level}", "Finals", id=view.anchor("finals-title")),
@@ -32,6 +34,12 @@ def render_finals(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
 
 
 def _none_yet(study: StudyRecord) -> Html:
+    if not asks_for_finals(study):
+        return element("p", "This study asks for no finals (finals.top = 0): nothing is tested.")
+    if study.state == "done":
+        return element(
+            "p", "No finals: none could be made. This report holds no test numbers of this study.", class_="warning"
+        )
     stopped = "The study stopped before its finals." if study.state == "stopped" else "No finals yet."
     return element("p", f"{stopped} Nothing has been tested: this report holds no test numbers of this study.")
 
@@ -112,6 +120,37 @@ def _last_training(final: FinalRecord) -> float | None:
     values = [run.curve[-1].accuracy for run in final.runs if run.curve]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _failures_and_notes(study: StudyRecord) -> list[Html]:
+    """List what failed beside the finals that the table tells of, and what is to be known of single trainings."""
+    failures = [
+        f"{str(part).capitalize()}: {failure.kind.replace('_', ' ')}: {failure.message}"
+        for part, failure in study.failures
+        if part.stage in ("confirm", "ensemble") or part.augmented is False
+    ]
+    notes = [f"{str(part).capitalize()}: {note}" for part, note in study.notes if part.stage != "search"]
+    return [
+        element("ul", *[element("li", line) for line in lines], class_="failures")
+        for lines in (failures, notes)
+        if lines
+    ]
+
+
+def _all_mistakes(view: StudyView, evidence: Evidence) -> list[Html]:
+    """Show where one of the headline's models errs and, below it, in a part that folds, where the ensemble does."""
+    single, ensemble = evidence.single, evidence.ensemble
+    parts: list[Html] = []
+    if single is not None:
+        lead = f"Confusion, mistakes and curves of one of the models that the headline is about: {single.source}."
+        also = " Those of the ensemble stand below." if ensemble is not None else ""
+        parts += [element("p", lead + also, class_="note"), *_mistakes(view, single.predictions, single.source)]
+    if ensemble is not None:
+        own = dataclasses.replace(view, prefix=view.anchor("ensemble"), of="the ensemble")
+        summary = element("summary", f"The same of {ensemble.source}: confusion, mistakes and curves")
+        shown = _mistakes(own, ensemble.predictions, ensemble.source)
+        parts.append(element("details", summary, *shown, class_="block", open=True))
+    return parts
 
 
 def _mistakes(view: StudyView, predictions: Predictions, source: str) -> list[Html]:

@@ -36,15 +36,16 @@ def render_trials(view: StudyView) -> Html:
 
 def _table(trials: Sequence[TrialRecord]) -> Table:
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
-    any_failed = any(trial.failure for trial in trials)
+    extra = {"Failure": any(trial.failure for trial in trials), "Notes": any(trial.notes for trial in trials)}
+    wanted = [name for name, is_there in extra.items() if is_there]
     headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Attempts", "Duration", "Finished"]
     return Table(
-        headers=[*headers, "Failure"] if any_failed else headers,
-        rows=[_row(trial, names, any_failed=any_failed) for trial in trials],
+        headers=[*headers, *wanted],
+        rows=[_row(trial, names, extra=wanted) for trial in trials],
     )
 
 
-def _row(trial: TrialRecord, names: Sequence[str], *, any_failed: bool) -> list[Cell]:
+def _row(trial: TrialRecord, names: Sequence[str], *, extra: Sequence[str]) -> list[Cell]:
     cells = [
         Cell(content=str(trial.number), key=trial.number),
         Cell(content=element("span", trial.state, class_=f"state {trial.state}"), key=trial.state),
@@ -56,7 +57,8 @@ def _row(trial: TrialRecord, names: Sequence[str], *, any_failed: bool) -> list[
         Cell(content=duration(trial.duration_s), key=trial.duration_s),
         Cell(content=moment(trial.finished_at), key=trial.finished_at.timestamp() if trial.finished_at else None),
     ]
-    return [*cells, _failure_cell(trial)] if any_failed else cells
+    makers = {"Failure": _failure_cell, "Notes": _notes_cell}
+    return [*cells, *(makers[name](trial) for name in extra)]
 
 
 def _setting_cell(trial: TrialRecord, name: str) -> Cell:
@@ -73,6 +75,11 @@ def _failure_cell(trial: TrialRecord) -> Cell:
     message = trial.failure.message
     text = message if len(message) <= _MESSAGE_LIMIT else f"{message[:_MESSAGE_LIMIT]}…"
     return Cell(content=element("span", element("b", kind), f" {text}", class_="message"), key=kind)
+
+
+def _notes_cell(trial: TrialRecord) -> Cell:
+    text = " ".join(trial.notes)
+    return Cell(content=element("span", text, class_="message") if text else None, key=text or None)
 
 
 def _number(value: int | None) -> str | None:

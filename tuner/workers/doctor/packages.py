@@ -15,25 +15,31 @@ def check_versions() -> Finding:
     """Compare the installed packages with what this version of tuner asks for."""
     from packaging.requirements import Requirement
 
-    problems = []
+    problems, wanted = [], []
     for requirement in map(Requirement, metadata.requires("tuner") or ()):
         installed = _installed_version(requirement.name)
         if installed is None and not (requirement.marker and "extra" in str(requirement.marker)):
             problems.append(f"{requirement.name} is missing")
         elif installed is not None and not requirement.specifier.contains(installed, prereleases=True):
             problems.append(f"{requirement.name} is {installed}, expected {requirement.specifier}")
+        else:
+            continue
+        wanted.append(f"'{requirement.name}{requirement.specifier}'")
     if problems:
-        return Finding(check="versions", ok=False, message="; ".join(problems), fix="pip install --upgrade tuner")
+        # By their own names: the package index has none of this project's.
+        return Finding(check="versions", ok=False, message="; ".join(problems), fix=f"pip install {' '.join(wanted)}")
     shown = [f"{name} {version}" for name in ("tuner", *_SHOWN_PACKAGES) if (version := _installed_version(name))]
     return Finding(check="versions", ok=True, message=f"Python {platform.python_version()}, {', '.join(shown)}")
 
 
 def check_devices() -> Finding:
     """Ask the backend that workers would train on which devices it sees, and which precision it has."""
-    from tuner.training.backend import NoBackendError, preferred_backend
+    from tuner.training.backend import NoBackendError, load_backend, preferred_backend
 
     try:
         os.environ.setdefault("KERAS_BACKEND", preferred_backend(on_gpu=_has_nvidia_gpu()))
+        # Without what the frameworks log of devices that are not there: that is what this check tells.
+        load_backend()
         import keras
 
         from tuner.training.devices import list_devices
@@ -74,7 +80,9 @@ def check_epoch_caps() -> Finding:
             f"{', '.join(f'{name}={value}' for name, value in present.items())} would cut every training run short"
         )
         return Finding(check="epoch caps", ok=False, message=message, fix=f"unset {' '.join(present)}")
-    return Finding(check="epoch caps", ok=True, message=f"{' and '.join(caps)} are not set")
+    return Finding(
+        check="epoch caps", ok=True, message=f"{' and '.join(caps)} are not set, so that no training is cut short"
+    )
 
 
 def _installed_version(package: str) -> str | None:

@@ -1,0 +1,95 @@
+"""How far a study is, as `tuner status` and a pool's display tell it."""
+
+import re
+
+import pytest
+from running_studies import begin_trial, create_study, end_trial
+
+from tuner.finals.planning import advance_study
+from tuner.studies.fleet import read_finished, read_progress
+from tuner.studies.lifecycle import Study, find_study
+from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
+from tuner.studies.storage import Storage
+from tuner.workers.display import Display
+
+
+@pytest.fixture
+def searched(storage: Storage) -> Study:
+    """A study of two trials whose search is over and whose confirmations wait."""
+    study = create_study(storage, trials=2, epochs=4)
+    for score in (0.6, 0.7):
+        end_trial(storage, begin_trial(storage, study, curve=(0.5,)), score=score)
+    assert advance_study(storage, study)
+    return find_study(storage, "s")
+
+
+def begin_job(storage: Storage, *, epoch: int) -> Lease:
+    lease = claim_slot(storage, owner="w1", study_names=["s"])
+    assert lease is not None
+    renew_lease(storage, lease, epoch=epoch)
+    return lease
+
+
+def confirm(storage: Storage, lease: Lease, score: float) -> None:
+    outcome = {"state": "complete", "score": score, "hyperparameters": lease.job["hyperparameters"], "curve": []}
+    end_slot(storage, lease, outcome)
+
+
+def test_finals_are_counted_to_their_end_from_their_beginning(storage: Storage, searched: Study) -> None:
+    before = read_progress(storage, searched)
+    for score in (0.6, 0.6, 0.7, 0.7):
+        confirm(storage, begin_job(storage, epoch=4), score)
+    advance_study(storage, searched)
+    retraining = read_progress(storage, searched)
+
+    # 2 candidates twice; 2 finals and the comparison three times each; the ensemble.
+    assert (before.finals_done, before.finals_planned) == (0, 4 + 9 + 1)
+    assert (retraining.finals_done, retraining.finals_planned) == (4, 14)
+
+
+def test_the_time_left_for_finals_is_known_after_their_first_epoch(storage: Storage, searched: Study) -> None:
+    before = read_progress(storage, searched).finals_time_left_s
+    begin_job(storage, epoch=1)
+    after = read_progress(storage, searched).finals_time_left_s
+
+    assert before is None
+    assert after is not None
+    assert after >= 0
+
+
+def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
+    storage: Storage, searched: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(4):
+        confirm(storage, begin_job(storage, epoch=4), 0.7)
+    advance_study(storage, searched)
+    failure = {"kind": "training_error", "message": "nets.py:3 in fit: ValueError: no", "traceback": ""}
+    with Display(storage, ["s"], n_workers=1) as display:
+        for outcome in (
+            {"state": "complete", "test_accuracy": 0.9, "curve": []},
+            {"state": "failed", "failure": failure},
+        ):
+            end_slot(storage, begin_job(storage, epoch=20), outcome)
+        display.update()
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Starting 1 worker …"
+    assert lines[1].startswith(
+        "s: retraining of trial 0 with augmentation, repeat 1: complete after 20 epochs, test accuracy 90.00 %"
+    )
+    assert "repeat 2: failed after 20 epochs: training error: nets.py:3 in fit: ValueError: no" in lines[2]
+    assert [slot.augmented for slot in read_finished(storage, searched) if slot.stage == "retrain"] == [True, True]
+
+
+def test_a_terminal_never_says_that_there_are_no_workers_while_they_start_or_at_the_end(
+    storage: Storage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    create_study(storage)
+
+    with Display(storage, ["s"], n_workers=2) as display:
+        display.update()
+
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "Starting 2 workers …" in shown
+    assert "No workers" not in shown

@@ -1,0 +1,94 @@
+"""`tuner finals` says why it cannot make any, and makes again what failed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running_studies import begin_trial, create_study, end_trial
+from typer.testing import CliRunner
+
+from tuner.cli import app
+from tuner.errors import TunerError
+from tuner.finals.planning import advance_study
+from tuner.studies.lifecycle import find_study
+from tuner.studies.reading import load_study
+from tuner.studies.slots import claim_slot, end_slot
+from tuner.studies.storage import Storage, open_storage
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    url = f"sqlite:///{tmp_path / 'tuner.db'}"
+    monkeypatch.setenv("TUNER_STORAGE", url)
+    monkeypatch.setenv("TUNER_HOME", str(tmp_path))
+    with open_storage(url) as opened:
+        yield opened
+
+
+def run(*arguments: str) -> str:
+    ended = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert ended.exit_code == 0
+    return ended.output
+
+
+def test_finals_without_any_score_are_refused(storage: Storage) -> None:
+    study = create_study(storage, trials=1)
+    end_trial(storage, begin_trial(storage, study), score=None)
+    advance_study(storage, study)
+
+    with pytest.raises(TunerError, match="can have no finals: none of its trials has a validation accuracy") as caught:
+        run("finals", "s")
+
+    assert caught.value.exit_status == 1
+
+
+def test_finals_of_which_none_are_wanted_are_refused(storage: Storage) -> None:
+    study = create_study(storage, "s", trials=1)
+    end_trial(storage, begin_trial(storage, study), score=0.5)
+    none_wanted = find_study(storage, "s").definition.finals.model_copy(update={"top": 0})
+    _change_finals(storage, none_wanted)
+
+    with pytest.raises(TunerError, match=r"asks for no finals \(finals.top is 0\). Say how many to make, as in `--top"):
+        run("finals", "s")
+
+
+def test_confirmations_that_failed_are_made_again(storage: Storage) -> None:
+    study = create_study(storage, trials=1)
+    end_trial(storage, begin_trial(storage, study), score=0.5)
+    while advance_study(storage, study):
+        while lease := claim_slot(storage, owner="w1"):
+            failure = {"kind": "builder_error", "message": "nets.py:3 in build: ValueError: no", "traceback": ""}
+            outcome = {"state": "failed", "failure": failure, "score": None, "hyperparameters": {}, "curve": []}
+            if lease.stage == "retrain":
+                outcome = {"state": "failed", "failure": failure}
+            end_slot(storage, lease, outcome)
+    before = load_study(storage, "s")
+
+    printed = run("finals", "s")
+
+    after = load_study(storage, "s")
+    assert (before.state, before.winner, len(before.failures)) == ("done", None, 2 + 6)
+    assert (after.state, after.failures) == ("finals", ())
+    assert "Train them with `tuner workers s --until-done`." in printed
+
+
+def test_finals_that_are_all_there_are_said_to_be(storage: Storage) -> None:
+    study = create_study(storage, trials=1)
+    end_trial(storage, begin_trial(storage, study), score=0.5)
+    while advance_study(storage, study):
+        while lease := claim_slot(storage, owner="w1"):
+            hyperparameters = lease.job.get("hyperparameters", {})
+            outcome = {"state": "complete", "score": 0.5, "test_accuracy": 0.5, "curve": [], "predictions": "p"}
+            end_slot(storage, lease, outcome | {"hyperparameters": hyperparameters, "members": 3})
+
+    assert "All of them are there. Ask for more with --top or --repeats." in run("finals", "s")
+
+
+def _change_finals(storage: Storage, finals: object) -> None:
+    from sqlalchemy import update
+
+    from tuner.studies.schema import studies
+
+    definition = find_study(storage, "s").definition.model_copy(update={"finals": finals})
+    with storage.engine.begin() as connection:
+        connection.execute(update(studies).values(definition=definition.model_dump(mode="json")))

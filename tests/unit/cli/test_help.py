@@ -1,0 +1,15 @@
+from typer.testing import CliRunner
+
+from tuner.cli import app
+from tuner.workers.lifetime import MAX_SLOTS
+
+
+def test_the_help_of_workers_names_the_number_that_is_used() -> None:
+    shown = CliRunner().invoke(app, ["workers", "--help"], env={"COLUMNS": "300"}).stdout
+
+    assert f"{MAX_SLOTS} without." in shown
+    assert "40 without" not in shown
+
+
+def test_run_takes_a_name() -> None:
+    assert "--name" in CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "300"}).stdout

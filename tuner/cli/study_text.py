@@ -1,0 +1,111 @@
+"""A study as people read it in a terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tuner.cli.output import format_percent, open_console
+from tuner.report.wording import setting
+from tuner.studies.shortfall import find_shortfall
+from tuner.workers.endings import count_parts, describe_best, describe_winner
+
+if TYPE_CHECKING:
+    from tuner.artifacts import ArtifactStore
+    from tuner.studies.records import StudyRecord
+
+#: A study of thousands of trials may have as many failures or remarks; the report and `trial show` have all of them.
+_MOST_LISTED = 20
+
+
+def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
+    """Print the study with its finals, its failures and, last, the best of the search and the winner of the finals."""
+    console = open_console()
+    console.print(
+        f"[bold]{record.name}[/]: {escape(record.space)} on {escape(record.dataset)}, {record.state}", highlight=False
+    )
+    if record.stop_reason:
+        console.print(f"[red]Stopped: {escape(record.stop_reason)}[/]", highlight=False, soft_wrap=True)
+    console.print(count_parts(record), highlight=False, soft_wrap=True)
+    _print_finals(record, artifacts, console)
+    _print_failures(record, console)
+    console.print(f"Its definition: `tuner study show {record.name} --json`, under `definition`.", highlight=False)
+    if record.best:
+        console.print(f"[bold]Best of the search[/]: {describe_best(record.best)}", highlight=False)
+    if record.winner:
+        console.print(f"[bold]Winner[/]: {describe_winner(record.winner)}", highlight=False)
+    _print_hyperparameters(record, console)
+    if record.winner and record.winner.bundle:
+        where = escape(artifacts.location(record.winner.bundle))
+        console.print(f"Bundle of the winner: {where}", highlight=False, soft_wrap=True)
+    if shortfall := find_shortfall(record):
+        console.print(f"[red]Not all that was asked for[/]: {escape(shortfall)}", highlight=False, soft_wrap=True)
+
+
+def _print_hyperparameters(record: "StudyRecord", console: Console) -> None:
+    """Print the values of the search's best and of the winner side by side, or of the one that there is."""
+    best, winner = record.best, record.winner
+    columns = {}
+    if best and not (winner and winner.trial == best.number):
+        columns[f"best of the search (trial {best.number})"] = best.hyperparameters
+    if winner:
+        columns[f"winner (trial {winner.trial})"] = winner.hyperparameters
+    if not columns:
+        return
+    table = Table("hyperparameter", *columns, box=None)
+    for name in dict.fromkeys(name for values in columns.values() for name in values):
+        table.add_row(escape(name), *(escape(setting(v[name])) if name in v else "-" for v in columns.values()))
+    console.print(table)
+
+
+def _print_failures(record: "StudyRecord", console: Console) -> None:
+    failures = record.failures
+    for part, failure in failures[:_MOST_LISTED]:
+        console.print(
+            f"[red]{_begin(str(part))} failed ({failure.kind}):[/] {escape(failure.message)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if len(failures) > _MOST_LISTED:
+        more = f"and {len(failures) - _MOST_LISTED:,} failures more: `tuner study show {record.name} --json`"
+        console.print(f"[red]… {more}[/]", highlight=False)
+    # The same remark on every trial is one remark.
+    remarks: dict[str, list[str]] = {}
+    for part, note in record.notes:
+        remarks.setdefault(note, []).append(str(part))
+    for note, parts in list(remarks.items())[:_MOST_LISTED]:
+        others = f" and {len(parts) - 1:,} more" if len(parts) > 1 else ""
+        console.print(f"Note on {parts[0]}{others}: {escape(note)}", highlight=False, soft_wrap=True)
+
+
+def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Console) -> None:
+    if not record.finals:
+        return
+    table = Table("rank", "trial", "validation (mean)", "test (mean ± sd)", "repeats", box=None)
+    for final in record.finals:
+        sd = "" if final.test_accuracy_sd is None else f" ± {100 * final.test_accuracy_sd:.2f}"
+        n_failed = sum(run.state == "failed" for run in final.runs)
+        failed = f", [red]{n_failed} failed[/]" if n_failed else ""
+        table.add_row(
+            str(final.rank),
+            str(final.trial),
+            format_percent(final.val_accuracy_mean),
+            format_percent(final.test_accuracy_mean) + sd,
+            f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
+        )
+    console.print(table)
+    # In lines of their own: a path that a table cuts or wraps cannot be copied.
+    for final in record.finals:
+        if final.bundle:
+            where = artifacts.location(final.bundle)
+            console.print(f"Bundle of rank {final.rank}: {escape(where)}", highlight=False, soft_wrap=True)
+    if record.ensemble:
+        console.print(
+            f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}",
+            highlight=False,
+        )
+
+
+def _begin(text: str) -> str:
+    return text[0].upper() + text[1:]
