@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from tuner.datasets.pixel_meaning import MIXED_SHARE, PixelMeaning, Polarity, extremes
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import StoredImages, UnreadableDataError
-from tuner.datasets.stored_range import BYTES, UNIT, FoundValues, Range, UnclearRangeError, find_range, slack_of
+from tuner.datasets.stored_range import (
+    BYTES,
+    SIXTEEN_BITS,
+    UNIT,
+    FoundValues,
+    Range,
+    UnclearRangeError,
+    find_range,
+    slack_of,
+)
 from tuner.datasets.transparency import Background, choose_background, put_on_background
 
 #: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
@@ -97,7 +106,10 @@ def _decide_range(
 ) -> tuple[Range, FoundValues, list[str]]:
     found = _find_values(images, where)
     if settings.range != "auto":
-        return settings.range, found, say_what_is_clipped(images, settings.range)
+        # Of colours of 16 bits the upper 8 are read: their whole range is a byte's.
+        given = BYTES if images.n_halved and settings.range == SIXTEEN_BITS else settings.range
+        _check_halved(images, given, found, where)
+        return given, found, say_what_is_clipped(images, given)
     try:
         pixel_range, warning = find_range(found, where=where)
     except UnclearRangeError as error:
@@ -105,15 +117,20 @@ def _decide_range(
         if not (settings.unclear_as_before and low <= found.lowest and found.highest <= high):
             raise
         pixel_range, warning = error.as_before, None
+    _check_halved(images, pixel_range, found, where)
+    if found.kind == "float" and pixel_range[1] > 1:
+        _refuse_mixed_scales(images.values, found, where)
+    return pixel_range, found, [warning] if warning else []
+
+
+def _check_halved(images: StoredImages, pixel_range: Range, found: FoundValues, where: Path | str) -> None:
+    """Refuse colours of 16 bits that use few of the upper 8, which are all that is read of them."""
     if images.n_halved and pixel_range != BYTES:
         problem = (
             f"{images.n_halved:,} pictures have colours of 16 bits, of which the upper 8 are read, and these go from "
             f"{found.text} only"
         )
         raise UnreadableDataError(where, problem, remedy="Save them with 8 bits a colour.")
-    if found.kind == "float" and pixel_range[1] > 1:
-        _refuse_mixed_scales(images.values, found, where)
-    return pixel_range, found, [warning] if warning else []
 
 
 def _find_values(images: StoredImages, where: Path | str) -> FoundValues:

@@ -112,7 +112,7 @@ def _is_small_float(found: FoundValues) -> bool:
 
 def _range_of_floats(found: FoundValues) -> tuple[Range | None, bool]:
     """Floats below 2: those that end at 1 are 0 to 1; above it they may be anything, such as sums."""
-    if 0.5 <= found.highest <= 1 + slack_of(UNIT):  # noqa: PLR2004 - the upper half of the range, as of 8 bits
+    if 0.5 < found.highest <= 1 + slack_of(UNIT):  # noqa: PLR2004 - the upper half of the range, as of 8 bits
         return UNIT, False
     if math.isclose(found.highest, _TWICE_DIVIDED, rel_tol=1e-3):
         return (0.0, _TWICE_DIVIDED), True

@@ -363,6 +363,7 @@ def test_colours_of_16_bits_are_read_where_they_use_them(tmp_path: Path) -> None
         path.write_bytes(png_of_deep_colours(pixels.astype(np.uint16) * 257))
 
     assert read(tmp_path).images.images.max() == 255
+    assert read(tmp_path, PixelSettings(range=(0, 65535))).images.images.max() == 255
 
 
 def test_colours_of_16_bits_of_which_few_are_used_are_refused(tmp_path: Path) -> None:
@@ -371,8 +372,9 @@ def test_colours_of_16_bits_of_which_few_are_used_are_refused(tmp_path: Path) ->
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(png_of_deep_colours(pixels.astype(np.uint16) * 255))
 
-    with pytest.raises(UnreadableDataError, match=r"20 pictures have colours of 16 bits.*Save them with 8 bits"):
-        read(tmp_path)
+    for pixel_range in ("auto", (0, 4095)):
+        with pytest.raises(UnreadableDataError, match=r"20 pictures have colours of 16 bits.*Save them with 8 bits"):
+            read(tmp_path, PixelSettings(range=pixel_range))  # type: ignore[arg-type]
 
 
 def test_a_meaning_is_stored_as_json(folder: Callable[..., Path]) -> None:

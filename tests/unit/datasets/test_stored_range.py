@@ -57,6 +57,7 @@ def test_a_narrow_range_that_the_largest_value_shows_is_taken_and_said(
         pytest.param(found(1.01, kind="float", bits=None), id="floats above 1"),
         pytest.param(found(1.99, kind="float", bits=None), id="floats below 2"),
         pytest.param(found(0.3, kind="float", bits=None), id="floats far below 1"),
+        pytest.param(found(0.5, kind="float", bits=None), id="floats to a half"),
         pytest.param(found(2), id="three values"),
         pytest.param(found(90), id="90 of 255"),
         pytest.param(found(300, bits=16), id="300 of 65535"),
