@@ -16,8 +16,6 @@ from tuner.datasets.polarity import are_dark_on_light, shows_strokes
 _MNIST_SHARE = 20 / 28
 #: Smaller formats, such as scikit-learn's 8 x 8 digits, have no margin.
 _SMALLEST_SIDE_WITH_MARGIN = 16
-#: Share of the brightest stroke below which a pixel counts as paper.
-_FAINTEST_STROKE = 0.2
 
 
 def read_image(path: Path, *, image_format: ImageFormat) -> NDArray[np.uint8]:
@@ -67,22 +65,6 @@ def _has_margin(image_format: ImageFormat) -> bool:
     """MNIST and EMNIST leave a margin around Latin characters; Kuzushiji-MNIST fills the square."""
     is_tiny = min(image_format.height, image_format.width) < _SMALLEST_SIDE_WITH_MARGIN
     return not is_tiny and all(name.isascii() for name in image_format.class_names)
-
-
-def _stretch_levels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return light on dark with the paper at 0 and the brightest stroke at 255."""
-    paper = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]))
-    contrast = max(1.0, float(pixels.max() - paper))
-    stretched: NDArray[np.uint8] = (np.clip((pixels - paper) / contrast, 0, 1) * 255).astype(np.uint8)
-    return stretched
-
-
-def _crop_to_strokes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    is_stroke = pixels > 255 * _FAINTEST_STROKE
-    rows, columns = np.flatnonzero(is_stroke.any(axis=1)), np.flatnonzero(is_stroke.any(axis=0))
-    if not len(rows):
-        return pixels
-    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _place(pixels: NDArray[np.uint8], length: int, *, middle: float, axis: int) -> int:
