@@ -31,9 +31,14 @@ _FARTHEST_PART = 0.5
 _INSIDE_WEIGHT = 0.01
 _LONGEST_PART = 2.0
 #: Ink ends within this share of the page's longer side, out of focus too, along this share of its outline.
-_WIDEST_EDGE = 0.02
-_SHARPEST = 0.8
+_WIDEST_EDGE = 0.025
+_SHARPEST = 0.65
 
+#: The quantile of a character's pixels that becomes white, and the share of white below which a pixel is no stroke.
+_FULL_STROKE = 0.9
+_FAINTEST_STROKE = 0.3
+#: Width of a stroke in shares of the character's longer side; MNIST's are 2 to 4 of 20 pixels wide.
+_THINNEST_STROKE = 0.1
 #: Contrasts that differ by less than this share are of the same edges: strokes and what they enclose.
 _ALIKE = 0.75
 #: What strokes enclose may reach over their box by this share of its longer side.
@@ -60,6 +65,15 @@ class _Strokes:
     def area(self) -> int:
         return int(np.prod([part.stop - part.start for part in self.box]))
 
+    @property
+    def spans_page(self) -> bool:
+        """Whether it reaches from one border to the opposite one, as in a picture cut close to the character."""
+        return any(part.start == 0 and part.stop == n for part, n in zip(self.box, self.drawn.shape, strict=True))
+
+    @property
+    def touches_border(self) -> bool:
+        return any(part.start == 0 or part.stop == n for part, n in zip(self.box, self.drawn.shape, strict=True))
+
 
 def cut_out_character(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the character's smallest box, light on dark; one black pixel where the page is empty.
@@ -79,7 +93,7 @@ def cut_out_character(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     strokes = _choose(dark, light) if dark and light else dark or light
     if strokes is None:
         return np.zeros((1, 1), np.uint8)
-    cut: NDArray[np.uint8] = np.rint(strokes.drawn[strokes.box] * 255).astype(np.uint8)
+    cut: NDArray[np.uint8] = np.rint(_widen(strokes)[strokes.box] * 255).astype(np.uint8)
     return cut
 
 
@@ -103,6 +117,12 @@ def _reduce(page: NDArray[np.uint8]) -> _Floats:
     return np.asarray(reduced, np.float32)
 
 
+def _widen(strokes: _Strokes) -> _Floats:
+    """Return the character with strokes of a pen's width: thinner ones would fade when they are scaled to 20 pixels."""
+    missing = _THINNEST_STROKE * _longer_side(strokes.box) - 2 * strokes.thickness
+    return strokes.drawn if missing < 1 else ndimage.grey_dilation(strokes.drawn, size=(round(missing) + 1,) * 2)
+
+
 def _find_strokes(contrast: _Floats) -> _Strokes | None:
     """Return the character, given how far each pixel stands out of the page around it, in 0..1."""
     level = float(np.median(contrast))
@@ -115,13 +135,14 @@ def _find_strokes(contrast: _Floats) -> _Strokes | None:
     if is_stroke is None:
         return None
     inked = contrast[is_stroke & (contrast > threshold)]
-    full = float(np.quantile(inked, 0.75))
+    full = float(np.quantile(inked, _FULL_STROKE))
     response = np.clip((contrast - level) / max(full - level, _FAINTEST_CONTRAST), 0, 1)
-    box = ndimage.find_objects(is_stroke.astype(np.int8))[0]
+    drawn = np.where(ndimage.binary_dilation(is_stroke, iterations=2), response, 0).astype(np.float32)
+    box = ndimage.find_objects((drawn > _FAINTEST_STROKE).astype(np.int8))[0]
     return _Strokes(
-        drawn=np.where(ndimage.binary_dilation(is_stroke, iterations=2), response, 0).astype(np.float32),
+        drawn=drawn,
         box=box,
-        thickness=float(ndimage.distance_transform_cdt(is_stroke[box]).max()),
+        thickness=float(ndimage.distance_transform_cdt(np.pad(is_stroke[box], 1)).max()),
         contrast=float(inked.mean()),
     )
 
@@ -155,7 +176,8 @@ def _heaviest_group(contrast: _Floats, threshold: float) -> NDArray[np.bool_] | 
             for weight, box in zip(weights, boxes, strict=True)
         ]
     )
-    return is_part[labels]
+    is_stroke: NDArray[np.bool_] = is_part[labels]
+    return is_stroke
 
 
 def _sharpness(contrast: _Floats, labels: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -171,12 +193,12 @@ def _sharpness(contrast: _Floats, labels: NDArray[np.int32]) -> NDArray[np.float
 
 
 def _longer_side(box: _Box) -> int:
-    return max(side.stop - side.start for side in box)
+    return max(int(side.stop) - int(side.start) for side in box)
 
 
 def _distance(one: _Box, other: _Box) -> int:
     """Return the gap between two boxes, in pixels."""
-    return max(max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True))
+    return max(max(int(a.start - b.stop), int(b.start - a.stop), 0) for a, b in zip(one, other, strict=True))
 
 
 def _choose(one: _Strokes, other: _Strokes) -> _Strokes:
@@ -185,9 +207,15 @@ def _choose(one: _Strokes, other: _Strokes) -> _Strokes:
     if weaker.contrast < _ALIKE * stronger.contrast:
         return stronger
     smaller, larger = sorted((one, other), key=lambda strokes: strokes.area)
-    return larger if _encloses(larger.box, smaller.box) else min((one, other), key=lambda strokes: strokes.thickness)
+    if one.touches_border != other.touches_border:
+        at_border, inside = (one, other) if one.touches_border else (other, one)
+        is_character = at_border.spans_page or at_border.thickness < inside.thickness
+        return at_border if is_character and _encloses(at_border.box, inside.box, overhang=0) else inside
+    if _encloses(larger.box, smaller.box, overhang=_OVERHANG):
+        return larger
+    return min((one, other), key=lambda strokes: strokes.thickness)
 
 
-def _encloses(one: _Box, other: _Box) -> bool:
-    margin = _OVERHANG * _longer_side(one)
+def _encloses(one: _Box, other: _Box, *, overhang: float) -> bool:
+    margin = overhang * _longer_side(one)
     return all(a.start - margin <= b.start and b.stop <= a.stop + margin for a, b in zip(one, other, strict=True))
