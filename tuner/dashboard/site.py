@@ -19,7 +19,7 @@ from tuner.errors import TunerError
 from tuner.studies.deletion import remove_study
 from tuner.studies.fleet import read_all_progress
 from tuner.studies.lifecycle import StudyNotFoundError, find_studies
-from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError
 from tuner.studies.storage import Storage
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
         return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
     if isinstance(error, ReportNotRenderedError | ArtifactNotRemovedError):
         return HTTPStatus.INTERNAL_SERVER_ERROR, str(error)
-    if isinstance(error, TunerError):
+    if isinstance(error, TunerError) and not isinstance(error, DatabaseUnusableError):
         return HTTPStatus.BAD_REQUEST, str(error)
     # The driver's words may hold the database's address.
     return HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import optuna
 import pytest
 import sqlalchemy as sa
 from running_studies import begin_trial, create_study, end_trial
@@ -12,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from tuner.studies.database_url import StorageUnreachableError
 from tuner.studies.fleet import count_failures, read_fleet, read_live_curves
 from tuner.studies.lifecycle import find_study
+from tuner.studies.outages import DatabaseUnusableError
 from tuner.studies.reading import load_study, read_version
 from tuner.studies.storage import (
     Storage,
@@ -40,7 +40,7 @@ def test_the_owner_too_writes_nothing_when_it_opens_to_read(storage: Storage, po
     with open_storage_to_read(postgres_url) as reading:
         with pytest.raises(DBAPIError, match="read-only"), reading.engine.begin() as connection:
             connection.execute(sa.text("DELETE FROM tuner_slots"))
-        with pytest.raises(optuna.exceptions.StorageInternalError):
+        with pytest.raises(DatabaseUnusableError, match="only be read"):
             reading.optuna.set_study_user_attr(study.optuna_study_id, "a", 1)
 
 

@@ -51,9 +51,9 @@ def still_address(
 @pytest.fixture
 def closed_address(storage: Storage, postgres_url: str, tmp_path: Path) -> Iterator[str]:
     """A dashboard that lets visitors write who know the token."""
-    create_study(storage)
-    (tmp_path / "artifacts" / "s").mkdir(parents=True)
-    (tmp_path / "artifacts" / "s" / "file").touch()
+    study = create_study(storage)
+    (tmp_path / "artifacts" / study.folder).mkdir(parents=True)
+    (tmp_path / "artifacts" / study.folder / "file").touch()
     (tmp_path / "token").write_text(TOKEN)
     options = ("--allow-writes", "--token-file", str(tmp_path / "token"))
     with running_dashboard(postgres_url, tmp_path / "artifacts", *options) as (address, _):
@@ -177,7 +177,8 @@ def test_a_thousand_wrong_tokens_get_nowhere_and_the_right_visitor_goes_on(close
 def test_deleting_a_study_in_optuna_dashboard_deletes_all_of_it(
     closed_address: str, storage: Storage, tmp_path: Path
 ) -> None:
-    number = find_study(storage, "s").optuna_study_id
+    study = find_study(storage, "s")
+    number = study.optuna_study_id
 
     answer = fetch(f"{closed_address}/api/studies/{number}", "DELETE", headers={"Authorization": f"Bearer {TOKEN}"})
 
@@ -185,7 +186,7 @@ def test_deleting_a_study_in_optuna_dashboard_deletes_all_of_it(
     assert list_names(storage) == []
     assert storage.optuna.get_all_studies() == []
     assert claim_slot(storage, owner="w") is None
-    assert not (tmp_path / "artifacts" / "s").exists()
+    assert not (tmp_path / "artifacts" / study.folder).exists()
 
 
 def test_a_note_is_saved_by_who_may_write(closed_address: str, storage: Storage) -> None:

@@ -92,7 +92,7 @@ def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
 def test_writing_again_and_by_many_adds_nothing(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
     finish_study(storage, artifacts, study)
     bring_up_to_date(storage, artifacts)
-    once = set(attributes(storage, study)), artifacts.list("s/dashboard")
+    once = set(attributes(storage, study)), artifacts.list(f"{study.folder}/dashboard")
 
     for _ in range(3):
         # As after a crash just before the end.
@@ -103,7 +103,7 @@ def test_writing_again_and_by_many_adds_nothing(storage: Storage, artifacts: Art
         )
         bring_up_to_date(storage, artifacts)
 
-    assert (set(attributes(storage, study)), artifacts.list("s/dashboard")) == once
+    assert (set(attributes(storage, study)), artifacts.list(f"{study.folder}/dashboard")) == once
 
 
 @pytest.mark.parametrize("calls", [0, 1, 7, 12, 13, 15])
@@ -132,7 +132,7 @@ def test_a_crash_anywhere_loses_nothing(
 
     shown = detail(site, study)
     files = [file["artifact_id"] for trial in shown["trials"] for file in trial["artifacts"]]
-    assert len(files) == len(set(files)) == len(artifacts.list("s/dashboard")) == 12
+    assert len(files) == len(set(files)) == len(artifacts.list(f"{study.folder}/dashboard")) == 12
     assert len(shown["plotly_graph_objects"]) == 1
     assert "Stage: done" in shown["note"]["body"]
 
@@ -180,15 +180,16 @@ def test_trials_that_are_no_longer_the_best_lose_their_files(
         after = {trial["number"] for trial in detail(fresh, study)["trials"] if trial["artifacts"]}
     assert len(before) == 3
     assert after - before
-    assert len(artifacts.list("s/dashboard")) == 4 * len(after)
+    assert len(artifacts.list(f"{study.folder}/dashboard")) == 4 * len(after)
 
 
 def test_garbage_collection_keeps_what_is_shown(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
     finish_study(storage, artifacts, study)
     bring_up_to_date(storage, artifacts)
-    artifacts.write("s/dashboard/stray", b"left behind")
+    stray = f"{study.folder}/dashboard/stray"
+    artifacts.write(stray, b"left behind")
 
-    assert list(find_garbage(storage, artifacts)) == ["s/dashboard/stray"]
+    assert list(find_garbage(storage, artifacts)) == [stray]
 
 
 def test_deleting_a_study_leaves_nothing_of_it(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
@@ -196,7 +197,7 @@ def test_deleting_a_study_leaves_nothing_of_it(storage: Storage, artifacts: Arti
     bring_up_to_date(storage, artifacts)
 
     delete_study(storage, done)
-    artifacts.delete(done.name)
+    artifacts.delete(done.folder)
 
     assert artifacts.list("") == []
     with storage.engine.connect() as connection:
@@ -217,5 +218,5 @@ def test_damaged_predictions_are_named_and_cost_their_own_pictures_alone(
     bring_up_to_date(storage, artifacts)
 
     assert "damaged" in caplog.text
-    assert len(artifacts.list("s/dashboard")) == 8
+    assert len(artifacts.list(f"{study.folder}/dashboard")) == 8
     assert "Stage: done" in detail(site, study)["note"]["body"]
