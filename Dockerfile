@@ -1,6 +1,7 @@
 # `docker build .` makes the CPU image, `docker build --target gpu .` the one for NVIDIA GPUs.
 # No BuildKit needed. Its classic predecessor builds every stage before the target, hence the order: `--target cpu` ends
 # before the CUDA libraries.
+# A tag moves with each patch of Debian's; docs/running.md says how to name the image by its digest instead.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base

@@ -2,4 +2,6 @@
 
 from tuner.cli import main
 
-main()
+if __name__ == "__main__":
+    # A process that this one starts may import it again, under another name.
+    main()

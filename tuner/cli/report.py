@@ -17,7 +17,7 @@ def report(
 ) -> None:
     """Write what studies found as one HTML file that needs no network."""
     from tuner.artifacts import ArtifactStore
-    from tuner.studies.reading import load_study
+    from tuner.studies.reading import load_scores
     from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
@@ -25,6 +25,6 @@ def report(
         from tuner.report.page import write_report
 
         with open_storage(settings.storage) as opened:
-            records = [load_study(opened, name) for name in dict.fromkeys(studies)]
+            records = [load_scores(opened, name) for name in dict.fromkeys(studies)]
         path = write_report(records, ArtifactStore(settings.artifacts), out)
     typer.echo(path)

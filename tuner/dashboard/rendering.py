@@ -22,12 +22,12 @@ def main() -> None:
     wanted = json.load(sys.stdin)
     from tuner.artifacts import ArtifactStore
     from tuner.report.page import render_report
-    from tuner.studies.reading import load_study
+    from tuner.studies.reading import load_scores
     from tuner.studies.storage import open_storage_to_read
 
     try:
         with open_storage_to_read(wanted["storage"]) as storage:
-            records = [load_study(storage, name) for name in wanted["studies"]]
+            records = [load_scores(storage, name) for name in wanted["studies"]]
         page = render_report(records, ArtifactStore(wanted["artifacts"]))
     except TunerError as error:
         sys.stderr.write(f"{error}\n")

@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -31,6 +31,23 @@ from tuner.studies.schema import slots, without_curve
 from tuner.studies.seeds import trial_seed
 from tuner.studies.storage import Storage
 
+#: The epochs of an outcome, as it is stored.
+Curve = Sequence[Mapping[str, Any]]
+EpochReader = Callable[[Curve], tuple[EpochRecord, ...]]
+
+
+def epochs_from(curve: Curve) -> tuple[EpochRecord, ...]:
+    """Return the epochs of an outcome's curve."""
+    return tuple(EpochRecord(**epoch) for epoch in curve)
+
+
+def _scores_from(curve: Curve) -> tuple[EpochRecord, ...]:
+    return tuple(
+        EpochRecord(epoch=epoch["epoch"], loss=None, accuracy=None, val_loss=None, val_accuracy=epoch["val_accuracy"])
+        for epoch in curve
+    )
+
+
 #: Slots whose outcomes are in memory at a time.
 _ROWS_AT_A_TIME = 250
 
@@ -44,6 +61,17 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
     return _read_record(storage, find_study(storage, name), slots.c.outcome)
 
 
+def load_scores(storage: Storage, name: str) -> StudyRecord:
+    """Read what a study has done so far; of the trials' epochs the validation accuracies alone, as reports draw them.
+
+    The curves of finals are whole.
+
+    Raises:
+        StudyNotFoundError: No study has that name.
+    """
+    return _read_record(storage, find_study(storage, name), slots.c.outcome, epochs_of=_scores_from)
+
+
 def load_outline(storage: Storage, name: str) -> StudyRecord:
     """Read what a study has done so far without its curves, which are nine tenths of it: they are empty.
 
@@ -54,7 +82,9 @@ def load_outline(storage: Storage, name: str) -> StudyRecord:
 
 
 @outlasting
-def _read_record(storage: Storage, study: Study, outcome: sa.ColumnElement[Any]) -> StudyRecord:
+def _read_record(
+    storage: Storage, study: Study, outcome: sa.ColumnElement[Any], *, epochs_of: EpochReader = epochs_from
+) -> StudyRecord:
     columns = [column for column in slots.c if column is not slots.c.outcome]
     query = sa.select(*columns, outcome).where(slots.c.study_id == study.id).order_by(slots.c.id)
     rows, trials, unbegun = [], [], []
@@ -67,13 +97,14 @@ def _read_record(storage: Storage, study: Study, outcome: sa.ColumnElement[Any])
             elif row.trial_number is None:
                 unbegun.append(row)
             else:
-                trials.append(_trial(row.trial_number, row, reported.get(row.trial_id), study))
+                curve = epochs_of((row.outcome or {}).get("curve", ()))
+                trials.append(_trial(row.trial_number, row, curve, reported.get(row.trial_id), study))
     taken = {trial.number for trial in trials}
     for row in unbegun:
         # Slots that nobody began take their position, unless somebody's own trial in Optuna has that number.
         number = next(free for free in itertools.count(row.position) if free not in taken)
         taken.add(number)
-        trials.append(_trial(number, row, None, study))
+        trials.append(_trial(number, row, (), None, study))
     return _record(study, rows, sorted(trials, key=lambda trial: trial.number))
 
 
@@ -189,10 +220,11 @@ def confirmed_scores(rows: Sequence[Any]) -> dict[int, float]:
     return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _trial(number: int, row: Any, reported: _Reported | None, study: Study) -> TrialRecord:
+def _trial(
+    number: int, row: Any, curve: tuple[EpochRecord, ...], reported: _Reported | None, study: Study
+) -> TrialRecord:
     outcome = row.outcome
     if outcome:
-        curve = epochs_from(outcome.get("curve", ()))
         score, best_epoch = outcome["score"], outcome["best_epoch"]
         hyperparameters = outcome["hyperparameters"]
         state: TrialState = outcome["state"]
@@ -298,11 +330,6 @@ def _ensemble(rows: Sequence[Any]) -> EnsembleRecord | None:
 
 def _newest_ensemble(rows: Sequence[Any]) -> Mapping[str, Any] | None:
     return next((row.outcome for row in reversed(rows) if row.stage == "ensemble" and row.outcome), None)
-
-
-def epochs_from(curve: Sequence[Mapping[str, Any]]) -> tuple[EpochRecord, ...]:
-    """Return the epochs of an outcome's curve."""
-    return tuple(EpochRecord(**epoch) for epoch in curve)
 
 
 def _failure(outcome: Mapping[str, Any] | None) -> Failure | None:

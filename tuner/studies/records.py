@@ -38,7 +38,7 @@ class Failure:
     traceback: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrialRecord:
     """One trial of the search."""
 

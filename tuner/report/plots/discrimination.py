@@ -10,7 +10,6 @@ from statistics import fmean
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
 from tuner.finals.evaluation import Predictions
 from tuner.report.exhibit import Exhibit, Plot
@@ -66,6 +65,8 @@ class Curve:
 
 def roc_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Curve]:
     """Return the ROC curve of each class that the test set holds, the smallest area first."""
+    # 90 MB of memory, which a study without finals does not need.
+    from sklearn.metrics import auc, roc_curve
 
     def one(name: str, positive: NDArray[np.bool_], score: NDArray[np.float32]) -> Curve:
         x, y, _ = roc_curve(positive, score)
@@ -76,6 +77,7 @@ def roc_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Cur
 
 def precision_recall_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Curve]:
     """Return the precision-recall curve of each class that the test set holds, the lowest average precision first."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
 
     def one(name: str, positive: NDArray[np.bool_], score: NDArray[np.float32]) -> Curve:
         y, x, _ = precision_recall_curve(positive, score, drop_intermediate=True)

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from tuner.report.exhibit import Exhibit, Plot
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREY, INK, figure, nines
+from tuner.report.thinning import drawn
 from tuner.report.wording import count, percent, settings
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -118,6 +119,6 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         key="history",
         title="Optimisation history",
         finding=finding,
-        plots=(Plot(figure=history_figure(study.trials), label=f"Score of each trial. {finding}"),),
+        plots=(Plot(figure=history_figure(drawn(study.trials)), label=f"Score of each trial. {finding}"),),
         table=Table(headers=("New best: trial", "Validation score", "Hyperparameters"), rows=rows),
     )

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from tuner.report.exhibit import Exhibit, Plot
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREY, INK, Nines, figure, nines
+from tuner.report.thinning import drawn
 from tuner.report.wording import count, percent
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -142,7 +143,8 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         finding=finding,
         plots=(
             Plot(
-                figure=intermediate_figure(study.trials, study.best), label=f"Validation accuracy by epoch. {finding}"
+                figure=intermediate_figure(drawn(study.trials), study.best),
+                label=f"Validation accuracy by epoch. {finding}",
             ),
         ),
         table=Table(

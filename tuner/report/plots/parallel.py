@@ -16,6 +16,7 @@ from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.plots.slices import Slice, slices
 from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain
+from tuner.report.thinning import drawn
 from tuner.report.wording import count, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -137,7 +138,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
     )
     rows = [(one.name, _spread(top.trials, one), _spread(one.trials, one)) for one in axes]
     plot = Plot(
-        figure=parallel_figure(study.trials, shown),
+        figure=parallel_figure(drawn(study.trials), shown),
         label=f"Parallel coordinates of {count(n_scored, 'trial')}. {finding}",
         height_px=380,
         min_width_px=110 * len(shown),

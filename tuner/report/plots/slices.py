@@ -13,6 +13,7 @@ from tuner.report.importance import is_numeric, varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, GREY, figure, log_axis, nines, plain
+from tuner.report.thinning import drawn
 from tuner.report.wording import count, percent, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -76,6 +77,10 @@ def slices(trials: Sequence[TrialRecord]) -> list[Slice]:
         Slice(name=name, trials=tuple(trial for trial in chosen if trial.hyperparameters.get(name) is not None))
         for name in varied_hyperparameters(chosen)
     ]
+
+
+def _thinned(one: Slice) -> Slice:
+    return Slice(name=one.name, trials=tuple(drawn(one.trials)))
 
 
 def slice_figure(one: Slice) -> go.Figure:
@@ -143,7 +148,8 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
     ]
     headers = ("Hyperparameter", "Value of the best trial", "Median validation score", "Trials", "Values tried")
     plots = [
-        Plot(figure=slice_figure(one), label=f"Validation score against {one.name}.", height_px=210) for one in shown
+        Plot(figure=slice_figure(_thinned(one)), label=f"Validation score against {one.name}.", height_px=210)
+        for one in shown
     ]
     return Exhibit(
         key="slices",

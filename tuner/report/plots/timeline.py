@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from tuner.report.exhibit import Exhibit, Plot
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, SURFACE, figure, plain
+from tuner.report.thinning import evenly
 from tuner.report.wording import count, duration, moment
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -151,7 +152,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         (row.worker, str(row.trials), duration(row.busy_s), moment(row.first), moment(row.last)) for row in summaries
     ]
     plot = Plot(
-        figure=timeline_figure(rows),
+        figure=timeline_figure(evenly(rows)),
         label=f"Trials of each worker over time. {finding}",
         height_px=min(_TALLEST_PX, 130 + _ROW_PX * len(summaries)),
     )

@@ -1,7 +1,7 @@
 """All trials, sortable by every column."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from tuner.report.document import PRINTED_ROWS
 from tuner.report.exhibit import StudyView
@@ -41,8 +41,29 @@ def _table(trials: Sequence[TrialRecord]) -> Table:
     headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Attempts", "Duration", "Finished"]
     return Table(
         headers=[*headers, *wanted],
-        rows=[_row(trial, names, extra=wanted) for trial in trials],
+        rows=_Rows(trials, names, extra=wanted),
     )
+
+
+class _Rows(Sequence[list[Cell]]):
+    """The table's rows, made when they are asked for: those of a large study take more memory than the page."""
+
+    def __init__(self, trials: Sequence[TrialRecord], names: Sequence[str], *, extra: Sequence[str]) -> None:
+        self._trials, self._names, self._extra = trials, names, extra
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    @overload
+    def __getitem__(self, place: int) -> list[Cell]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[list[Cell]]: ...
+
+    def __getitem__(self, place: int | slice) -> list[Cell] | Sequence[list[Cell]]:
+        if isinstance(place, slice):
+            return _Rows(self._trials[place], self._names, extra=self._extra)
+        return _row(self._trials[place], self._names, extra=self._extra)
 
 
 def _row(trial: TrialRecord, names: Sequence[str], *, extra: Sequence[str]) -> list[Cell]:

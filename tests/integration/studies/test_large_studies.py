@@ -1,0 +1,86 @@
+"""A study of many trials costs what is shown of it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from large_studies import store_large_study
+
+from tuner.studies.reading import load_outline, load_scores, load_study
+from tuner.studies.records import StudyRecord
+from tuner.studies.schema import slots, without_curve
+from tuner.studies.storage import Storage
+
+TRIALS, EPOCHS = 300, 20
+
+
+@pytest.fixture
+def large(storage: Storage) -> Storage:
+    store_large_study(storage, trials=TRIALS, epochs=EPOCHS)
+    return storage
+
+
+@pytest.fixture
+def statements(storage: Storage) -> Iterator[list[str]]:
+    """What is asked of the database in the test."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    sa.event.listen(storage.engine, "before_cursor_execute", note)
+    yield asked
+    sa.event.remove(storage.engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("load", [load_study, load_scores, load_outline])
+def test_a_study_is_read_in_a_few_statements_whatever_its_size(
+    large: Storage, statements: list[str], load: Callable[[Storage, str], StudyRecord]
+) -> None:
+    statements.clear()
+
+    record = load(large, "large")
+
+    assert len(record.trials) == TRIALS
+    assert len(statements) <= 7
+
+
+def test_an_outline_is_the_study_without_its_curves(large: Storage) -> None:
+    whole, outline = load_study(large, "large"), load_outline(large, "large")
+
+    assert [len(trial.curve) for trial in whole.trials] == [EPOCHS] * TRIALS
+    assert outline.best == whole.best.__class__(**_values(whole.best) | {"curve": ()})
+    # Those that run have no outcome yet; their epochs are what they have reported.
+    assert [len(trial.curve) for trial in outline.trials] == [0] * (TRIALS - 5) + [EPOCHS] * 5
+    for one, other in zip(whole.trials, outline.trials, strict=True):
+        assert _values(one) | {"curve": ()} == _values(other) | {"curve": ()}
+
+
+def test_a_report_reads_the_validation_accuracies_alone(large: Storage) -> None:
+    whole, scores = load_study(large, "large"), load_scores(large, "large")
+
+    epochs = [
+        (before.epoch, before.val_accuracy) == (after.epoch, after.val_accuracy) and after.loss is None
+        for one, other in zip(whole.trials, scores.trials, strict=True)
+        for before, after in zip(one.curve, other.curve, strict=True)
+    ]
+    assert len(epochs) == TRIALS * EPOCHS
+    assert all(epochs)
+
+
+def test_the_database_sends_no_curves_for_an_outline(large: Storage) -> None:
+    outcome = sa.cast(without_curve(slots.c.outcome), sa.Text)
+
+    with large.reader.connect() as connection:
+        whole, sent = connection.execute(
+            sa.select(
+                sa.func.sum(sa.func.length(sa.cast(slots.c.outcome, sa.Text))), sa.func.sum(sa.func.length(outcome))
+            )
+        ).one()
+
+    assert whole > 9 * sent
+
+
+def _values(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}

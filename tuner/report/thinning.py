@@ -1,0 +1,41 @@
+"""Which trials of a large study are drawn: a figure of more points shows no more, and makes a browser crawl."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tuner.studies.records import TrialRecord
+
+T = TypeVar("T")
+
+#: Points or lines in a figure. Words and tables count all trials.
+MOST_DRAWN = 2000
+
+
+def drawn(trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+    """Return about `MOST_DRAWN` trials in their order: the best, each that set a record, and others evenly."""
+    if len(trials) <= MOST_DRAWN:
+        return trials
+    scored = [trial for trial in trials if trial.state in {"complete", "pruned"} and trial.score is not None]
+    kept = {trial.number for trial in evenly(trials, MOST_DRAWN // 2)}
+    kept |= {trial.number for trial in sorted(scored, key=lambda one: -(one.score or 0.0))[: MOST_DRAWN // 2]}
+    highest = float("-inf")
+    for trial in scored:
+        if (trial.score or 0.0) > highest:
+            highest = trial.score or 0.0
+            kept.add(trial.number)
+    return [trial for trial in trials if trial.number in kept]
+
+
+def evenly(items: Sequence[T], most: int = MOST_DRAWN) -> Sequence[T]:
+    """Return at most so many of the items, evenly spaced."""
+    return items[:: -(-len(items) // most)] if len(items) > most else items
+
+
+def tell(n_trials: int) -> str | None:
+    """Say that a study's figures do not draw all trials; None where they do."""
+    if n_trials <= MOST_DRAWN:
+        return None
+    return (
+        f"Of {n_trials:,} trials each figure draws about {MOST_DRAWN:,}: the best, those that set a record, "
+        "and others evenly. Words and tables count all."
+    )
