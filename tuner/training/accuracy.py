@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.training.targets import Labels, encode_targets
+from tuner.training.targets import Labels, encode_targets, other_labels
 
 #: Names under which an accuracy is looked for that no compiled metric measures, as a loop of one's own reports it.
 USUAL_NAMES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
@@ -78,7 +78,19 @@ def metric_names(model: keras.Model, n_classes: int, labels: Labels) -> tuple[st
 
 
 def _measure(model: keras.Model, n_classes: int, labels: Labels) -> dict[str, bool]:
-    """Return each compiled metric's name, and whether it is the share of right answers."""
+    """Return each compiled metric's name, and whether it is the share of right answers.
+
+    Where it is for none with the labels that the loss is said to take, the others are tried: a `fit` of one's own may
+    make them of those that it is given.
+    """
+    measured = _measure_with(model, n_classes, labels)
+    if any(measured.values()):
+        return measured
+    others = _measure_with(model, n_classes, other_labels(labels))
+    return others if any(others.values()) else measured or others
+
+
+def _measure_with(model: keras.Model, n_classes: int, labels: Labels) -> dict[str, bool]:
     if type(model).compute_metrics is not keras.Model.compute_metrics:
         # It may want the images too.
         return {}
@@ -95,7 +107,10 @@ def _measure_known(model: keras.Model, n_right: int, n_classes: int, labels: Lab
     classes, answers = _known_answers(n_right, n_classes)
     targets = encode_targets(classes, n_classes, labels)
     model.reset_metrics()
-    logs = model.compute_metrics(None, *map(keras.ops.convert_to_tensor, (targets, answers)))
+    try:
+        logs = model.compute_metrics(None, *map(keras.ops.convert_to_tensor, (targets, answers)))
+    except Exception:  # noqa: BLE001 - whatever a metric raises for labels that it does not take
+        logs = {}
     model.reset_metrics()
     # Some, such as an F1 score without an average, are a number for each class.
     return {name: float(value) for name, value in logs.items() if np.ndim(value) == 0}
