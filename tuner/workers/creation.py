@@ -26,13 +26,18 @@ _log = logging.getLogger(__name__)
 _RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
 
 
+#: Changed settings that an error names.
+_TOLD = 8
+
+
 class DefinitionChangedError(TunerError):
     """A study of that name was created with other settings, which stay as they are."""
 
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
         before, now = (_dotted(one.model_dump(mode="json")) for one in (study.definition, wanted))
         changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        told = ", ".join(f"{key}: {before.get(key, 'none')} -> {now.get(key, 'none')}" for key in changed)
+        told = ", ".join(f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_TOLD])
+        told += f" and {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
         more = wanted.search.trials - study.budget
         extend = (
             f"add the trials with `tuner study extend {study.name} --trials {more}`, "
@@ -51,8 +56,7 @@ def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings by their dotted keys, as `--set` names them."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
-        inner = _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {prefix + key: value}
-        found |= inner
+        found |= _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
     return found
 
 

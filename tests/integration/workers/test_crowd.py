@@ -32,7 +32,7 @@ def test_each_gpu_gets_workers_for_as_long_as_the_epochs_in_the_database_come_fa
         shares=shares,
         environment={},
         log_dir=tmp_path / "logs",
-        on_death=lambda _: False,
+        on_death=lambda _worker, _status: False,
     )
     counts: list[int] = []
     with open_storage(sqlite_url) as storage:
