@@ -256,7 +256,9 @@ def _own_metrics(model: keras.Model) -> list[Any]:
 
 
 def _adapts(metric: Any) -> bool:
-    return isinstance(metric, str) and metric in _ADAPTING
+    # A plain mean or sum is given its values by the model itself.
+    is_plain = type(metric) in {keras.metrics.Mean, keras.metrics.Sum}
+    return is_plain or (isinstance(metric, str) and metric in _ADAPTING)
 
 
 def _by_metrics(model: keras.Model, n_classes: int) -> Labels | None:
