@@ -9,14 +9,15 @@ import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError
 from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
 from tuner.finals.ensemble import soft_vote
 from tuner.finals.evaluation import Predictions, read_predictions, write_predictions
 from tuner.finals.fitting import OnEpoch, Schedule, fit, scored_outcome
 from tuner.finals.study_data import DataPlaces, DataUnavailableError, load_final_data, load_search_data
+from tuner.finals.test_part import open_test_set
 from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.schema import slots
 from tuner.studies.slots import Lease
@@ -74,19 +75,12 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     """Retrain a configuration with augmentation and annealing, then test it: once, at the last epoch."""
     definition = context.study.definition
     job = context.lease.job
-    finals = definition.finals
     data = load_final_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places)
     model, epochs = fit(
         open_space(definition.space),
         fixed_hyperparameters(job["hyperparameters"]),
         data,
-        Schedule(
-            epochs=finals.epochs or definition.search.epochs,
-            seed=job["seed"],
-            batch_size=definition.search.batch_size,
-            augmentation=Augmentation(**finals.augmentation.model_dump()) if job["augmented"] else None,
-            annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
-        ),
+        retraining_schedule(definition, seed=job["seed"], augmented=job["augmented"]),
         on_epoch=context.on_epoch,
         checkpoint=context.checkpoint,
     )
@@ -99,6 +93,18 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
         "bundle": _store_bundle(context, model, data.train, tested.accuracy),
         "predictions": f"{_final_path(context)}.npz",
     }
+
+
+def retraining_schedule(definition: StudyDefinition, *, seed: int, augmented: bool) -> Schedule:
+    """Return how a study retrains a configuration."""
+    finals = definition.finals
+    return Schedule(
+        epochs=finals.epochs,
+        seed=seed,
+        batch_size=definition.search.batch_size,
+        augmentation=Augmentation(**finals.augmentation.model_dump()) if augmented else None,
+        annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
+    )
 
 
 def run_ensemble(context: JobContext) -> dict[str, Any]:
@@ -143,17 +149,12 @@ def _test(context: JobContext, model: keras.Model) -> Predictions:
 
 
 def _load_test(context: JobContext) -> LabelledImages:
-    definition = context.study.definition
     try:
-        test = load_test_set(definition.dataset, data_dir=context.places.data_dir, resize=definition.data.resize)
+        return open_test_set(
+            context.study.definition, class_names=context.study.class_names, data_dir=context.places.data_dir
+        )
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error
-    if test.class_names != context.study.class_names:
-        raise DataUnavailableError(
-            f"The test set of {definition.dataset!r} has the classes {', '.join(test.class_names)}; "
-            f"training had {', '.join(context.study.class_names)}."
-        )
-    return test
 
 
 def _store_bundle(context: JobContext, model: keras.Model, train: LabelledImages, test_accuracy: float) -> str:

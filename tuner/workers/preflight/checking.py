@@ -1,0 +1,135 @@
+"""The whole preflight: images and test part in this process, everything that needs Keras in another.
+
+Imports no Keras itself.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.splits import Split, split_stratified, take_stratified
+from tuner.finals.test_part import check_test_set
+from tuner.studies.definition import StudyDefinition
+from tuner.training.backend import load_backend
+from tuner.workers.preflight.process import PreflightProcess
+from tuner.workers.preflight.report import StageReport
+from tuner.workers.preflight.sample import take_sample, write_sample
+from tuner.workers.preflight.trying import collected_warnings, try_stage
+
+#: Told of each stage as it ends.
+OnReport = Callable[[StageReport], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedDefinition:
+    """What a check has found out that is stored with the study."""
+
+    class_names: tuple[str, ...]
+    data_sha256: str
+    #: Values that the first trials take instead of drawing them, by Optuna's names.
+    first_trials: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Images:
+    """What search and finals train on."""
+
+    train: LabelledImages
+    split: Split
+
+
+def check_definition(
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    earlier_trials: Sequence[Mapping[str, Any]] = (),
+    on_report: OnReport = lambda _: None,
+) -> CheckedDefinition:
+    """Try all that search and finals will need.
+
+    Args:
+        definition: Of the study to be.
+        data_dir: Holds one folder for each dataset of the catalogue.
+        earlier_trials: See `beginnings.best_of_earlier`.
+        on_report: Told of each stage, also of that which fails.
+
+    Raises:
+        PreflightError: A stage failed; its message names the stage.
+        TunerError: The images cannot be read or divided.
+    """
+    # Before a process is started: a slip of the pen is told at once.
+    open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize)
+    with PreflightProcess() as process:
+        images = _read_images(definition, data_dir, on_report)
+        process.send(
+            {
+                "definition": definition.to_json(),
+                "sample": write_sample(process.folder, take_sample(images.split)),
+                "earlier_trials": earlier_trials,
+            }
+        )
+        class_names = images.train.class_names
+        # While the process works.
+        if definition.finals.top:
+            report = try_stage(
+                "finals, test images",
+                lambda: check_test_set(definition, class_names=class_names, data_dir=data_dir),
+                explain=str,
+            )
+            _pass_on(report, on_report)
+        data_sha256 = images.train.content_hash()
+        for report in process.reports():
+            _pass_on(report, on_report)
+        return CheckedDefinition(class_names=class_names, data_sha256=data_sha256, first_trials=process.first_trials)
+
+
+def check_hyperparameters(
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    earlier_trials: Sequence[Mapping[str, Any]] = (),
+    on_report: OnReport = lambda _: None,
+) -> CheckedDefinition:
+    """Build with default values alone, in this process: what no study can be stored without.
+
+    Raises:
+        TunerError: The images cannot be read or divided, the space does not build, or the definition does not fit it.
+    """
+    images = _read_images(definition, data_dir, on_report)
+    # Only now: it takes seconds, for which nobody wants to wait before reading of a slip of the pen.
+    load_backend()
+    from tuner.workers.preflight.rehearsal import Rehearsal
+    from tuner.workers.preflight.stages import find_hyperparameters, open_builder
+
+    with tempfile.TemporaryDirectory() as folder:
+        rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier=earlier_trials)
+        open_builder(rehearsal)
+        find_hyperparameters(rehearsal)
+    return CheckedDefinition(
+        class_names=images.train.class_names,
+        data_sha256=images.train.content_hash(),
+        first_trials=rehearsal.first_trials,
+    )
+
+
+def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport) -> _Images:
+    started = time.perf_counter()
+    with collected_warnings() as warnings:
+        train = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
+        split = split_stratified(train, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
+        n_images = definition.search.train_images
+        if n_images is not None and n_images < len(split.train):
+            take_stratified(split.train, n_images=n_images, seed=definition.seed)
+    duration_s = time.perf_counter() - started
+    on_report(StageReport(stage="training images", duration_s=duration_s, warnings=tuple(warnings)))
+    return _Images(train=train, split=split)
+
+
+def _pass_on(report: StageReport, on_report: OnReport) -> None:
+    on_report(report)
+    report.refuse_problem()

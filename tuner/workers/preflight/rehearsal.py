@@ -1,0 +1,186 @@
+"""One trial and one final of a study on a few of its images: what the stages do, and what they hand on."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from tuner.artifacts import ArtifactStore
+from tuner.finals.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
+from tuner.finals.fitting import OnEpoch, Schedule, fit
+from tuner.finals.jobs import retraining_schedule
+from tuner.spaces.registry import fixed_hyperparameters
+from tuner.spaces.space import Space
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.samplers import make_sampler
+from tuner.studies.seeds import trial_seed
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingData
+from tuner.training.predictions import predict_probabilities
+from tuner.training.session import release_memory
+from tuner.workers.bridge import OptunaHyperParameters
+from tuner.workers.preflight.sample import Sample
+
+#: Of a trial, so that it has a middle.
+_EPOCHS = 2
+_BUNDLE = "finals/rehearsed.bundle"
+
+
+class RehearsalInterruptedError(Exception):
+    """A trial ends after its first epoch, as that of a drained worker does."""
+
+
+class Rehearsal:
+    """The state of a preflight.
+
+    Args:
+        definition: The study's.
+        sample: Some of its images.
+        folder: For checkpoints and a bundle; whoever made it removes it.
+        earlier: Parameters of the best trials to start from, by Optuna's names.
+    """
+
+    #: Set by the first stage.
+    space: Space
+
+    def __init__(
+        self,
+        definition: StudyDefinition,
+        sample: Sample,
+        folder: Path,
+        *,
+        earlier: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.definition, self.earlier = definition, earlier
+        self.image_format = sample.train.image_format
+        #: What the search begins with, by Optuna's names; so are the defaults, which need not be among it.
+        self.first_trials: list[Mapping[str, Any]] = []
+        self.defaults: Mapping[str, Any] = {}
+        #: What the last model that was built, or not, had for hyperparameters.
+        self.values: dict[str, Any] = {}
+        self._sample = sample
+        self._train, self._validation = sample.few()
+        self._folder = folder
+        self._store = ArtifactStore(str(folder))
+        self._optuna = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
+        self._trials: list[optuna.Trial] = []
+        self._interrupted: EpochResult | None = None
+        self._default_values: dict[str, Any] = {}
+        self._final: keras.Model | None = None
+
+    def take_more_images(self) -> bool:
+        """Go on with all images of the sample; return whether these are more than before."""
+        n_images = len(self._train) + len(self._validation)
+        self._train, self._validation = self._sample.train, self._sample.validation
+        self._interrupted = None
+        return len(self._train) + len(self._validation) > n_images
+
+    def interrupt_trial(self) -> EpochResult:
+        """Train one of two epochs with the defaults, once, and return it."""
+        if self._interrupted is None:
+            self._checkpoint(writer=0).delete()
+            epochs: list[EpochResult] = []
+
+            def interrupt(result: EpochResult) -> None:
+                epochs.append(result)
+                raise RehearsalInterruptedError
+
+            with suppress(RehearsalInterruptedError):
+                self._run_trial(0, on_epoch=interrupt, checkpoint=self._checkpoint(writer=1))
+            self._interrupted = epochs[0]
+        return self._interrupted
+
+    def resume_trial(self) -> list[EpochResult]:
+        """Go on with the interrupted trial by a fresh model; return all epochs that the run told of."""
+        told: list[EpochResult] = []
+        hyperparameters = self._run_trial(0, on_epoch=told.append, checkpoint=self._checkpoint(writer=2))
+        # A `fit` of one's own may have asked more than `build`.
+        hyperparameters.refuse_unknown_fixed()
+        self._default_values = dict(self.values)
+        return told
+
+    def train_trial(self, number: int) -> None:
+        """Train an epoch of the trial of that number; the first ones take `first_trials`, others are drawn."""
+        self._run_trial(number, epochs=1)
+
+    def retrain(self) -> None:
+        """Retrain the defaults as finals do; the warm-up of the learning rate takes an epoch less than all."""
+        finals = self.definition.finals
+        schedule = retraining_schedule(self.definition, seed=self.definition.seed, augmented=True)
+        validation = None if finals.train_on == "train+validation" else self._validation
+        release_memory()
+        self._final, _ = fit(
+            self.space,
+            fixed_hyperparameters(self._default_values),
+            TrainingData(train=self._train, validation=validation),
+            replace(schedule, epochs=finals.annealing.warmup_epochs + 1),
+            on_epoch=lambda _: None,
+        )
+
+    def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
+        """Return a model's probabilities, without one the retrained one's, for the few training images."""
+        model = model or self._final
+        return predict_probabilities(model, self._train.images[: self._sample.n_few])
+
+    def store_bundle(self) -> Bundle:
+        """Write the retrained model as a bundle and read it back."""
+        description = BundleDescription(
+            space=self.space.name,
+            hyperparameters=self._default_values,
+            images=self.image_format,
+            provenance=Provenance(
+                study=self.definition.name, trial=0, rank=1, seed=0, test_accuracy=None, versions={}, data_sha256=""
+            ),
+        )
+        write_bundle(self._store, _BUNDLE, self._final, description)
+        return read_bundle(self._folder / _BUNDLE)
+
+    def _run_trial(
+        self,
+        number: int,
+        *,
+        epochs: int = _EPOCHS,
+        on_epoch: OnEpoch = lambda _: None,
+        checkpoint: Checkpoint | None = None,
+    ) -> OptunaHyperParameters:
+        definition = self.definition
+        hyperparameters = OptunaHyperParameters(self._open_trial(number), fixed=definition.fixed)
+        # The very mapping that it fills in: a builder that fails leaves what it has asked.
+        self.values = hyperparameters.values
+        schedule = Schedule(
+            epochs=epochs, seed=trial_seed(definition.seed, number), batch_size=definition.search.batch_size
+        )
+        # As a worker does between two trials: else layers are numbered on.
+        release_memory()
+        fit(
+            self.space,
+            hyperparameters,
+            TrainingData(train=self._train, validation=self._validation),
+            schedule,
+            on_epoch=on_epoch,
+            checkpoint=checkpoint,
+        )
+        return hyperparameters
+
+    def _open_trial(self, number: int) -> optuna.Trial:
+        if not self._trials:
+            self._optuna.enqueue_trial(dict(self.defaults))
+            for values in self.first_trials:
+                if values != self.defaults:
+                    self._optuna.enqueue_trial(dict(values))
+        while len(self._trials) <= number:
+            self._optuna.sampler = make_sampler(
+                self.definition.search, study_seed=self.definition.seed, trial_number=len(self._trials)
+            )
+            self._trials.append(self._optuna.ask())
+        return self._trials[number]
+
+    def _checkpoint(self, *, writer: int) -> Checkpoint:
+        return Checkpoint(self._store, "checkpoint", writer=writer)

@@ -1,0 +1,164 @@
+"""What is tried, in this order: one trial of the search and one final, from the builder to the bundle.
+
+A new stage is one function, and one line in `STAGES`.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.errors import TunerError
+from tuner.spaces.registry import open_space
+from tuner.training.devices import DeviceMemoryError
+from tuner.training.progress import NanLossError
+from tuner.workers.beginnings import first_trials
+from tuner.workers.bridge import declared_parameters
+from tuner.workers.failures import describe_failure
+from tuner.workers.grid import check_grid
+from tuner.workers.preflight.rehearsal import Rehearsal
+
+_log = logging.getLogger(__name__)
+
+#: Trials that are tried after that of the defaults: what the search begins with beside them, and what is drawn.
+_MOST_BEGINNINGS, N_DRAWN = 2, 3
+#: Of probabilities, between those of a model and those of its bundle's.
+_TOLERANCE = 1e-4
+
+
+class StageError(TunerError):
+    """What a stage saw is not what search or finals need."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One thing to try."""
+
+    #: As people read it.
+    name: str
+    #: Raises what would fail; logs what is to be told.
+    run: Callable[[Rehearsal], None]
+    #: Left out where there are no finals.
+    of_finals: bool = False
+    #: Where it fails on a few images it is tried again with more.
+    trains: bool = False
+
+
+def run_stage(stage: Stage, rehearsal: Rehearsal) -> None:
+    """Run a stage, and once more with more images where it trains and fails.
+
+    A person's own `fit` may divide what it is given, or make batches of a fixed size, for which a few are too few.
+    """
+    try:
+        stage.run(rehearsal)
+    except Exception:
+        if not stage.trains or not rehearsal.take_more_images():
+            raise
+        stage.run(rehearsal)
+
+
+def explain(error: BaseException) -> str:
+    """Return one line on what a stage raised."""
+    if isinstance(error, Exception):
+        return describe_failure(error)["message"]
+    return f"the builder or fit raised {type(error).__name__}: {error}"
+
+
+def open_builder(rehearsal: Rehearsal) -> None:
+    """Import the space."""
+    rehearsal.space = open_space(rehearsal.definition.space)
+
+
+def find_hyperparameters(rehearsal: Rehearsal) -> None:
+    """Build with defaults, and once for each conditional scope; check what the definition says of hyperparameters."""
+    definition = rehearsal.definition
+    declared = declared_parameters(rehearsal.space, rehearsal.image_format, fixed=definition.fixed)
+    check_grid(definition.search, declared)
+    rehearsal.first_trials = first_trials(definition.search, declared, earlier=rehearsal.earlier)
+    rehearsal.defaults = {parameter.optuna_name: parameter.optuna_default for parameter in declared}
+
+
+def train_with_defaults(rehearsal: Rehearsal) -> None:
+    """Train and validate an epoch."""
+    if rehearsal.interrupt_trial().val_accuracy is None:
+        raise StageError(
+            "The epoch has no validation accuracy, so that no trial would have a score. Expected the builder to "
+            "compile the model with metrics=['accuracy']."
+        )
+
+
+def resume_in_the_middle(rehearsal: Rehearsal) -> None:
+    """Let a fresh model go on from the checkpoint."""
+    interrupted = rehearsal.interrupt_trial()
+    told = rehearsal.resume_trial()
+    numbers = [result.epoch for result in told]
+    if numbers != list(range(1, len(told) + 1)):
+        raise StageError(
+            f"A trial that was interrupted after epoch 1 told of the epochs {', '.join(map(str, numbers))} when it "
+            "went on. Expected a fit that begins at initial_epoch, as model.fit(..., **kwargs) does."
+        )
+    if told[:1] != [interrupted]:
+        _log.warning("this fit cannot go on in the middle: a killed trial begins anew")
+
+
+def train_what_is_drawn(rehearsal: Rehearsal) -> None:
+    """Train an epoch of the trials that would come next."""
+    n_beginnings = sum(values != rehearsal.defaults for values in rehearsal.first_trials)
+    n_trials = min(n_beginnings, _MOST_BEGINNINGS) + N_DRAWN
+    failures: list[Exception] = []
+    for number in range(1, n_trials + 1):
+        try:
+            rehearsal.train_trial(number)
+        except (NanLossError, DeviceMemoryError, MemoryError) as error:
+            # Of the configuration alone: a search tells them and goes on.
+            _log.warning("%s, with %s", explain(error), _list_values(rehearsal))
+        except Exception as error:  # noqa: BLE001 - whatever a person's builder raises
+            failures.append(error)
+            _log.warning("%s, with %s", explain(error), _list_values(rehearsal))
+    if len(failures) == n_trials:
+        raise failures[0]
+
+
+def retrain(rehearsal: Rehearsal) -> None:
+    """Retrain as finals do: augmented, annealed, on their images."""
+    rehearsal.retrain()
+
+
+def predict(rehearsal: Rehearsal) -> None:
+    """Ask the retrained model for probabilities, as the test does."""
+    probabilities = rehearsal.predict()
+    n_classes = rehearsal.image_format.n_classes
+    if probabilities.shape[1:] != (n_classes,):
+        raise StageError(f"The model predicts {probabilities.shape[1:]} numbers an image, expected ({n_classes},).")
+    if not np.isfinite(probabilities).all():
+        raise StageError("The retrained model predicts NaN or infinity. Expected probabilities.")
+
+
+def keep_bundle(rehearsal: Rehearsal) -> None:
+    """Write the retrained model as a bundle, rebuild it from there, and compare the predictions."""
+    before, again = rehearsal.predict(), rehearsal.predict()
+    after = rehearsal.predict(rehearsal.store_bundle().build_model())
+    difference = float(np.abs(after - before).max())
+    # What draws at random when it predicts cannot be compared.
+    if difference > _TOLERANCE and np.array_equal(before, again):
+        raise StageError(
+            f"The model rebuilt from its bundle gives probabilities that differ by up to {difference:.2g}. Expected "
+            "the same: all that a model learns must be in its weights, and `build` must depend on nothing but hp."
+        )
+
+
+def _list_values(rehearsal: Rehearsal) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in rehearsal.values.items()) or "no hyperparameters"
+
+
+STAGES: Sequence[Stage] = (
+    Stage(name="space", run=open_builder),
+    Stage(name="search, hyperparameters", run=find_hyperparameters),
+    Stage(name="search, training", run=train_with_defaults, trains=True),
+    Stage(name="search, resuming", run=resume_in_the_middle, trains=True),
+    Stage(name="search, drawn values", run=train_what_is_drawn, trains=True),
+    Stage(name="finals, retraining", run=retrain, of_finals=True, trains=True),
+    Stage(name="finals, predictions", run=predict, of_finals=True),
+    Stage(name="finals, bundle", run=keep_bundle, of_finals=True),
+)
