@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 import optuna
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactStore
+from tuner.datasets.images import ImageFormat
 from tuner.finals.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
 from tuner.finals.fitting import OnEpoch, Schedule, fit
 from tuner.finals.jobs import retraining_schedule
@@ -107,7 +109,15 @@ class Rehearsal:
         return told
 
     def train_trial(self, number: int) -> None:
-        """Train an epoch of the trial of that number; the first ones take `first_trials`, others are drawn."""
+        """Train an epoch of the trial of that number; the first ones take `first_trials`, others are drawn.
+
+        Operation by operation, which for a few steps takes half as long as tracing a program. What fails so is trained
+        as a trial is, and so is what brings a `fit` of its own.
+        """
+        if self.space.fit is None:
+            with suppress(Exception):
+                self._run_trial(number, space=replace(self.space, build=self._build_eager), epochs=1)
+                return
         self._run_trial(number, epochs=1)
 
     def retrain(self) -> None:
@@ -146,6 +156,7 @@ class Rehearsal:
         self,
         number: int,
         *,
+        space: Space | None = None,
         epochs: int = _EPOCHS,
         on_epoch: OnEpoch = lambda _: None,
         checkpoint: Checkpoint | None = None,
@@ -160,7 +171,7 @@ class Rehearsal:
         # As a worker does between two trials: else layers are numbered on.
         release_memory()
         fit(
-            self.space,
+            space or self.space,
             hyperparameters,
             TrainingData(train=self._train, validation=self._validation),
             schedule,
@@ -168,6 +179,11 @@ class Rehearsal:
             checkpoint=checkpoint,
         )
         return hyperparameters
+
+    def _build_eager(self, hyperparameters: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
+        model = self.space.build(hyperparameters, images)
+        model.run_eagerly = True
+        return model
 
     def _open_trial(self, number: int) -> optuna.Trial:
         if not self._trials:

@@ -107,17 +107,19 @@ def train_what_is_drawn(rehearsal: Rehearsal) -> None:
     n_beginnings = sum(values != rehearsal.defaults for values in rehearsal.first_trials)
     n_trials = min(n_beginnings, _MOST_BEGINNINGS) + N_DRAWN
     failures: list[Exception] = []
+    lines: list[str] = []
     for number in range(1, n_trials + 1):
         try:
             rehearsal.train_trial(number)
-        except (NanLossError, DeviceMemoryError, MemoryError) as error:
-            # Of the configuration alone: a search tells them and goes on.
-            _log.warning("%s, with %s", explain(error), _list_values(rehearsal))
         except Exception as error:  # noqa: BLE001 - whatever a person's builder raises
-            failures.append(error)
-            _log.warning("%s, with %s", explain(error), _list_values(rehearsal))
+            lines.append(f"{explain(error)}, with {_list_values(rehearsal)}")
+            # Of the values alone: a search tells such trials and goes on.
+            if not isinstance(error, NanLossError | DeviceMemoryError | MemoryError):
+                failures.append(error)
     if len(failures) == n_trials:
         raise failures[0]
+    for line in lines:
+        _log.warning("%s", line)
 
 
 def retrain(rehearsal: Rehearsal) -> None:
