@@ -41,12 +41,15 @@ def main() -> None:
 
 
 def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    import optuna
+
     from tuner.studies.definition import StudyDefinition
     from tuner.workers.preflight.rehearsal import Rehearsal
     from tuner.workers.preflight.sample import read_sample
     from tuner.workers.preflight.stages import STAGES, explain, run_stage
     from tuner.workers.preflight.trying import try_stage
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = Path(request["folder"])
     definition = StudyDefinition.from_json(request["definition"])
     rehearsal = Rehearsal(definition, read_sample(folder, request["sample"]), folder, earlier=request["earlier_trials"])

@@ -108,12 +108,16 @@ class Rehearsal:
         self._default_values = dict(self.values)
         return told
 
-    def train_trial(self, number: int) -> None:
-        """Train an epoch of the trial of that number; the first ones take `first_trials`, others are drawn.
+    def try_trial(self, number: int) -> None:
+        """Build the model of the trial of that number; the first ones take `first_trials`, others are drawn.
 
-        Operation by operation, which for a few steps takes half as long as tracing a program. What fails so is trained
-        as a trial is, and so is what brings a `fit` of its own.
+        One of a person's own builder is trained for an epoch too: operation by operation, which for a few steps takes
+        half as long as tracing a program. What fails so is trained as a trial is, and so is what brings its own `fit`.
         """
+        if ":" not in self.definition.space:
+            release_memory()
+            self.space.build(self._hyperparameters(number), self.image_format)
+            return
         if self.space.fit is None:
             with suppress(Exception):
                 self._run_trial(number, space=replace(self.space, build=self._build_eager), epochs=1)
@@ -162,9 +166,7 @@ class Rehearsal:
         checkpoint: Checkpoint | None = None,
     ) -> OptunaHyperParameters:
         definition = self.definition
-        hyperparameters = OptunaHyperParameters(self._open_trial(number), fixed=definition.fixed)
-        # The very mapping that it fills in: a builder that fails leaves what it has asked.
-        self.values = hyperparameters.values
+        hyperparameters = self._hyperparameters(number)
         schedule = Schedule(
             epochs=epochs, seed=trial_seed(definition.seed, number), batch_size=definition.search.batch_size
         )
@@ -184,6 +186,12 @@ class Rehearsal:
         model = self.space.build(hyperparameters, images)
         model.run_eagerly = True
         return model
+
+    def _hyperparameters(self, number: int) -> OptunaHyperParameters:
+        hyperparameters = OptunaHyperParameters(self._open_trial(number), fixed=self.definition.fixed)
+        # The very mapping that it fills in: a builder that fails leaves what it has asked.
+        self.values = hyperparameters.values
+        return hyperparameters
 
     def _open_trial(self, number: int) -> optuna.Trial:
         if not self._trials:

@@ -102,15 +102,15 @@ def resume_in_the_middle(rehearsal: Rehearsal) -> None:
         _log.warning("this fit cannot go on in the middle: a killed trial begins anew")
 
 
-def train_what_is_drawn(rehearsal: Rehearsal) -> None:
-    """Train an epoch of the trials that would come next."""
+def try_what_is_drawn(rehearsal: Rehearsal) -> None:
+    """Build the models of the trials that would come next, and train an epoch where the builder is a person's own."""
     n_beginnings = sum(values != rehearsal.defaults for values in rehearsal.first_trials)
     n_trials = min(n_beginnings, _MOST_BEGINNINGS) + N_DRAWN
     failures: list[Exception] = []
     lines: list[str] = []
     for number in range(1, n_trials + 1):
         try:
-            rehearsal.train_trial(number)
+            rehearsal.try_trial(number)
         except Exception as error:  # noqa: BLE001 - whatever a person's builder raises
             lines.append(f"{explain(error)}, with {_list_values(rehearsal)}")
             # Of the values alone: a search tells such trials and goes on.
@@ -159,7 +159,7 @@ STAGES: Sequence[Stage] = (
     Stage(name="search, hyperparameters", run=find_hyperparameters),
     Stage(name="search, training", run=train_with_defaults, trains=True),
     Stage(name="search, resuming", run=resume_in_the_middle, trains=True),
-    Stage(name="search, drawn values", run=train_what_is_drawn, trains=True),
+    Stage(name="search, drawn values", run=try_what_is_drawn, trains=True),
     Stage(name="finals, retraining", run=retrain, of_finals=True, trains=True),
     Stage(name="finals, predictions", run=predict, of_finals=True),
     Stage(name="finals, bundle", run=keep_bundle, of_finals=True),
