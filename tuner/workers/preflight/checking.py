@@ -16,7 +16,7 @@ from tuner.datasets.splits import Split, split_stratified, take_stratified
 from tuner.finals.test_part import check_test_set
 from tuner.studies.definition import StudyDefinition
 from tuner.training.backend import load_backend
-from tuner.workers.preflight.process import PreflightProcess
+from tuner.workers.preflight.process import LIMIT_S, PreflightProcess
 from tuner.workers.preflight.report import StageReport
 from tuner.workers.preflight.sample import take_sample, write_sample
 from tuner.workers.preflight.trying import collected_warnings, try_stage
@@ -49,6 +49,7 @@ def check_definition(
     data_dir: Path,
     earlier_trials: Sequence[Mapping[str, Any]] = (),
     on_report: OnReport = lambda _: None,
+    stage_limit_s: float = LIMIT_S,
 ) -> CheckedDefinition:
     """Try all that search and finals will need.
 
@@ -57,6 +58,7 @@ def check_definition(
         data_dir: Holds one folder for each dataset of the catalogue.
         earlier_trials: See `beginnings.best_of_earlier`.
         on_report: Told of each stage, also of that which fails.
+        stage_limit_s: Seconds that each stage in the other process may take.
 
     Raises:
         PreflightError: A stage failed; its message names the stage.
@@ -64,7 +66,7 @@ def check_definition(
     """
     # Before a process is started: a slip of the pen is told at once.
     open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize)
-    with PreflightProcess() as process:
+    with PreflightProcess(stage_limit_s=stage_limit_s) as process:
         images = _read_images(definition, data_dir, on_report)
         process.send(
             {

@@ -22,7 +22,7 @@ from tuner.training.backend import preferred_backend
 from tuner.workers.gpus import list_gpus
 from tuner.workers.preflight.report import StageReport
 
-#: Seconds that all stages may take together.
+#: Seconds that each stage may take, and the start before the first one.
 LIMIT_S = 120.0
 #: Seconds in which a process tells where it stands, or ends by itself.
 _GRACE_S = 1.0
@@ -32,12 +32,12 @@ _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<funct
 class PreflightProcess:
     """A context manager: the process has ended, and left nothing, when it closes."""
 
-    def __init__(self, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
         self.folder = Path()
         #: What the search begins with, once all stages have passed.
         self.first_trials: Sequence[Mapping[str, Any]] = ()
-        self._limit_s = limit_s
-        self._stage, self._stage_began = "starting", 0.0
+        self._stage_limit_s = stage_limit_s
+        self._begin("starting", limit_s=LIMIT_S)
 
     def __enter__(self) -> Self:
         self._temporary = tempfile.TemporaryDirectory(prefix="tuner-preflight-", ignore_cleanup_errors=True)
@@ -65,8 +65,7 @@ class PreflightProcess:
 
     def send(self, request: Mapping[str, Any]) -> None:
         """Hand over what is to be tried; the time begins to run."""
-        self._stage_began = time.monotonic()
-        self._ends = self._stage_began + self._limit_s
+        self._begin("starting", limit_s=LIMIT_S)
         assert self._process.stdin is not None  # noqa: S101 - for mypy
         # A process that has died is told of by `reports`.
         with suppress(BrokenPipeError):
@@ -78,7 +77,7 @@ class PreflightProcess:
         for line in self._lines():
             event = json.loads(line)
             if "begun" in event:
-                self._stage, self._stage_began = event["begun"], time.monotonic()
+                self._begin(event["begun"], limit_s=self._stage_limit_s)
             elif "ended" in event:
                 report = StageReport(**event["ended"] | {"warnings": tuple(event["ended"]["warnings"])})
                 yield report
@@ -87,9 +86,11 @@ class PreflightProcess:
             else:
                 self.first_trials = event["first_trials"]
                 return
-        yield StageReport(
-            stage=self._stage, duration_s=time.monotonic() - self._stage_began, problem=self._describe_end()
-        )
+        yield StageReport(stage=self._stage, duration_s=time.monotonic() - self._began, problem=self._describe_end())
+
+    def _begin(self, stage: str, *, limit_s: float) -> None:
+        self._stage, self._began = stage, time.monotonic()
+        self._limit_s = limit_s
 
     def _lines(self) -> Iterator[bytes]:
         """Yield each line that the process writes, until it ends or its time is over."""
@@ -97,7 +98,7 @@ class PreflightProcess:
         stream, unfinished = self._process.stdout.fileno(), b""
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
-            while selector.select(max(self._ends - time.monotonic(), 0)):
+            while selector.select(max(self._began + self._limit_s - time.monotonic(), 0)):
                 received = os.read(stream, 65536)
                 if not received:
                     return

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.errors import TunerError
+from tuner.finals.fitting import BuilderError
 from tuner.spaces.registry import open_space
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.progress import NanLossError
@@ -46,12 +47,14 @@ class Stage:
 
 
 def run_stage(stage: Stage, rehearsal: Rehearsal) -> None:
-    """Run a stage, and once more with more images where it trains and fails.
+    """Run a stage, and once more with more images where training fails.
 
     A person's own `fit` may divide what it is given, or make batches of a fixed size, for which a few are too few.
     """
     try:
         stage.run(rehearsal)
+    except (BuilderError, StageError):
+        raise
     except Exception:
         if not stage.trains or not rehearsal.take_more_images():
             raise
