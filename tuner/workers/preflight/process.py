@@ -60,7 +60,11 @@ class PreflightProcess:
     ) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What was written to a process that has died is still in the buffer.
+            with suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr] # both are pipes
         self._temporary.cleanup()
 
     def send(self, request: Mapping[str, Any]) -> None:
