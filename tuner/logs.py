@@ -1,5 +1,6 @@
 """Logging for people: one line an event on stderr, never on stdout."""
 
+import contextlib
 import logging
 import sys
 
@@ -18,3 +19,8 @@ def configure_logging(*, verbose: bool = False, worker: str = "") -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False
+
+
+def stdout_as_stderr() -> contextlib.redirect_stdout:  # type: ignore[type-arg] # the stream's type is of no interest
+    """Return a context in which `print` writes to stderr, for code of people's own: stdout belongs to the answer."""
+    return contextlib.redirect_stdout(sys.stderr)

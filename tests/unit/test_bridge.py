@@ -1,5 +1,6 @@
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras_tuner
@@ -12,7 +13,7 @@ from tuner.datasets.images import ImageFormat
 from tuner.spaces.fixing import FixedValueError, UnknownFixedError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.spaces.space import Space
-from tuner.workers.bridge import OptunaHyperParameters, declared_parameters
+from tuner.workers.bridge import OptunaHyperParameters, UnsearchableError, declared_parameters
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
 
@@ -96,6 +97,111 @@ def test_one_name_under_two_conditions_keeps_a_range_for_each(study: optuna.Stud
     assert names == [["size [kind=words]"], ["size [kind=numbers]"], ["size [kind=words]"]]
 
 
+def _ask_kernel(hp: keras_tuner.HyperParameters, _: ImageFormat) -> None:
+    hp.Choice("kernel", [3] if hp.Boolean("deep") else [3, 5])
+
+
+def _ask_units(hp: keras_tuner.HyperParameters, _: ImageFormat) -> None:
+    if hp.Boolean("small"):
+        hp.Choice("units", [8, 16])
+    else:
+        hp.Int("units", 32, 64, step=16)
+
+
+def _ask_rates(hp: keras_tuner.HyperParameters, _: ImageFormat) -> None:
+    hp.Float("rate", 0.1, 1.0, sampling="log" if hp.Boolean("log") else "linear")
+
+
+def _ask_words(hp: keras_tuner.HyperParameters, _: ImageFormat) -> None:
+    hp.Choice("size", ["1", "2"] if hp.Boolean("words") else [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("build", "name", "expected"),
+    [
+        (_ask_kernel, "kernel", {(True, 3), (False, 3), (False, 5)}),
+        (_ask_units, "units", {(True, 8), (True, 16), (False, 32), (False, 48), (False, 64)}),
+        (_ask_words, "size", {(True, "1"), (True, "2"), (False, 1), (False, 2)}),
+    ],
+)
+@pytest.mark.parametrize("sampler", [optuna.samplers.RandomSampler(seed=1), optuna.samplers.TPESampler(seed=1)])
+def test_a_hyperparameter_whose_form_depends_on_another_is_drawn_in_every_form(
+    sampler: optuna.samplers.BaseSampler, build: Callable[..., None], name: str, expected: set[tuple[object, object]]
+) -> None:
+    study = optuna.create_study(sampler=sampler)
+    drawn = []
+    for number in range(40):
+        trial = study.ask()
+        hp = OptunaHyperParameters(trial)
+        build(hp, DIGITS)
+        drawn.append(tuple(hp.values.values()))
+        study.tell(trial, number % 7)
+
+    assert list(hp.values)[1] == name
+    assert set(drawn) == expected
+
+
+def test_a_trial_taken_over_answers_as_before_in_another_form(study: optuna.Study) -> None:
+    first = OptunaHyperParameters(study.ask(), fixed={"deep": False})
+    _ask_kernel(first, DIGITS)
+    trial = study.ask()
+    other = OptunaHyperParameters(trial, fixed={"deep": True})
+    _ask_kernel(other, DIGITS)
+
+    again = OptunaHyperParameters(optuna.trial.Trial(study, trial._trial_id), fixed={"deep": True})
+    _ask_kernel(again, DIGITS)
+
+    assert list(trial.params) == ["kernel [choice 3]"]
+    assert again.values == other.values == {"deep": True, "kernel": 3}
+
+
+def test_a_range_on_a_logarithm_here_and_none_there_is_drawn_in_both(study: optuna.Study) -> None:
+    names = set()
+    for log in (True, False, True):
+        trial = study.ask()
+        _ask_rates(OptunaHyperParameters(trial, fixed={"log": log}), DIGITS)
+        names |= set(trial.params)
+
+    assert names == {"rate", "rate [float 0.1 to 1]"}
+
+
+def test_names_that_postgres_cannot_keep_are_told_apart_by_a_hash(study: optuna.Study) -> None:
+    trial = study.ask()
+    hp = OptunaHyperParameters(trial)
+    for ending in "ab":
+        hp.Int("n" * 600 + ending, 1, 9)
+    hp.Choice("label", ["l" * 3000, "m" * 3000])
+
+    assert [len(name) for name in trial.params] == [512, 512, 5]
+    assert list(hp.values) == ["n" * 600 + "a", "n" * 600 + "b", "label"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "values"),
+    [
+        (lambda hp: hp.Int("x", 3, 3), {3}),
+        (lambda hp: hp.Int("x", 3, 3, sampling="log"), {3}),
+        (lambda hp: hp.Float("x", 0.5, 0.5, sampling="reverse_log"), {0.5}),
+        (lambda hp: hp.Int("x", 2, 5, step=100), {2}),
+        (lambda hp: hp.Choice("x", [8, 8, 16]), {8, 16}),
+        (lambda hp: hp.Choice("x", [1.0, 2.0]), {1.0, 2.0}),
+    ],
+)
+def test_odd_ranges_are_drawn(ask: Callable[..., object], values: set[float], study: optuna.Study) -> None:
+    assert {ask(OptunaHyperParameters(study.ask())) for _ in range(20)} == values
+
+
+@pytest.mark.parametrize("step", [0, -1])
+def test_a_step_that_leads_nowhere_is_refused_by_name(step: int, study: optuna.Study) -> None:
+    with pytest.raises(UnsearchableError, match=f"'units' cannot be searched: its step is {step}"):
+        OptunaHyperParameters(study.ask()).Int("units", 1, 9, step=step)
+
+
+def test_a_range_without_end_is_refused_by_name(study: optuna.Study) -> None:
+    with pytest.raises(UnsearchableError, match="'rate' cannot be searched"):
+        OptunaHyperParameters(study.ask()).Float("rate", 0.0, float("inf"))
+
+
 def test_a_trial_taken_over_answers_as_before(every_kind: Space, study: optuna.Study) -> None:
     trial = study.ask()
     first = OptunaHyperParameters(trial)
@@ -153,6 +259,9 @@ def test_fixed_values_are_not_asked_from_optuna(every_kind: Space, study: optuna
         (lambda hp: hp.Int("x", 0, 100), 5.0, 5),
         (lambda hp: hp.Float("x", 0, 2), 1, 1.0),
         (lambda hp: hp.Choice("x", [True, False]), True, True),
+        (lambda hp: hp.Int("x", 8, 32, step=8), 64, 64),
+        (lambda hp: hp.Float("x", 1e-4, 1e-2, sampling="log"), 0, 0.0),
+        (lambda hp: hp.Choice("x", [3, 5]), 7, 7),
         (lambda hp: hp.Choice("x", [1.0, 2.0]), 2, 2.0),
         (lambda hp: hp.Boolean("x"), False, False),
         (lambda hp: hp.Fixed("x", 1), 4, 4),
@@ -168,17 +277,22 @@ def test_a_fixed_value_takes_the_declared_type(ask: object, value: object, store
 @pytest.mark.parametrize(
     ("ask", "value", "expected"),
     [
-        (lambda hp: hp.Int("x", 8, 32, step=8), 64, r"fixes x to 64, but the space expects 8 to 32 \(step 8\)"),
-        (lambda hp: hp.Int("x", 8, 32), 8.5, "8 to 32"),
+        (lambda hp: hp.Int("x", 8, 32, step=8), 8.5, r"fixes x to 8.5, but the space expects 8 to 32 \(step 8\)"),
         (lambda hp: hp.Int("x", 0, 2), True, "0 to 2"),
         (lambda hp: hp.Float("x", 1e-4, 1e-2, sampling="log"), "fast", r"0.0001 to 0.01 \(log\)"),
         (lambda hp: hp.Float("x", 0, 1), float("nan"), "0 to 1"),
+        (lambda hp: hp.Float("x", 0, 1), float("inf"), "0 to 1"),
         (lambda hp: hp.Choice("x", ["relu", "elu"]), "gelu", "relu, elu"),
+        (lambda hp: hp.Choice("x", [3, 5]), "3", "3, 5"),
+        (lambda hp: hp.Choice("x", [3, 5]), True, "3, 5"),
+        (lambda hp: hp.Choice("x", [True, False]), 7, "1, 0"),
         (lambda hp: hp.Boolean("x"), 1, "true, false"),
         (lambda hp: hp.Fixed("x", 1), "wide", "not searched"),
     ],
 )
-def test_a_fixed_value_out_of_range_is_refused(ask: object, value: object, expected: str, study: optuna.Study) -> None:
+def test_a_fixed_value_of_another_kind_is_refused(
+    ask: object, value: object, expected: str, study: optuna.Study
+) -> None:
     hp = OptunaHyperParameters(study.ask(), fixed={"x": value})
 
     with pytest.raises(FixedValueError, match=expected):
@@ -234,14 +348,33 @@ def test_optunas_grid_sampler_runs_through_all_that_is_declared() -> None:
 @pytest.mark.parametrize(
     ("fixed", "error"),
     [
-        ({"optimizer": "adam", "learning_rate": 0.5}, FixedValueError),
-        ({"learning_rate": 0.5}, FixedValueError),
+        ({"optimizer": "adan"}, FixedValueError),
+        ({"learning_rate": "fast"}, FixedValueError),
         ({"filter": 16}, UnknownFixedError),
     ],
 )
 def test_a_study_that_fixes_nonsense_is_refused_before_it_starts(fixed: dict[str, object], error: type) -> None:
     with pytest.raises(error):
         declared_parameters(open_space("mlp"), DIGITS, fixed=fixed)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "remarks"),
+    [
+        (
+            {"optimizer": "adam", "learning_rate": 0.5},
+            ["0.0001 to 0.01 (log) when optimizer is adam or adamw or nadam or rmsprop; it is taken as it is."],
+        ),
+        ({"optimizer": "sgd", "learning_rate": 0.5}, []),
+    ],
+)
+def test_a_number_fixed_outside_of_its_range_is_taken_and_said(
+    fixed: dict[str, object], remarks: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    declared_parameters(open_space("mlp"), DIGITS, fixed=fixed)
+
+    told = [record.getMessage().partition("outside of what the space searches, ")[2] for record in caplog.records]
+    assert told == remarks
 
 
 def test_a_study_may_fix_what_only_its_own_branch_allows() -> None:

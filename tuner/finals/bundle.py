@@ -1,14 +1,16 @@
 """A bundle: one file that holds a retrained model with everything needed to use it and to know where it comes from.
 
-A sealed zip: `bundle.json` describes the model, `weights.npz` holds `model.weights` in their order, `SHA256SUMS` lists
-the hash of both. The model is rebuilt by its space and never deserialised: Keras' own loading has had a dozen
-advisories, here the file supplies nothing but validated text and numbers. The hashes detect damage, they do not prove
-an author; a description may name any builder that Python finds on this machine, so use bundles of people you trust.
+A sealed zip: `bundle.json` describes the model, `weights.npz` holds `model.weights` in their order, `source/` the files
+of a builder of one's own, to be read and never run from there; `SHA256SUMS` lists the hash of each. The model is
+rebuilt by its space and never deserialised: Keras' own loading has had a dozen advisories, here the file supplies
+nothing but validated text and numbers. The hashes detect damage, they do not prove an author; a description may name
+any builder that Python finds on this machine, so use bundles of people you trust.
 """
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -26,6 +28,8 @@ from tuner.finals.arrays import ArraysUnreadableError, pack_arrays, unpack_array
 from tuner.finals.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 
+_log = logging.getLogger(__name__)
+
 #: Rises when an older tuner could not read a new bundle.
 FORMAT_VERSION: Final = 1
 
@@ -37,7 +41,9 @@ PREPROCESSING = (
     "uint8 scaled by 1/255 to float32 in [0, 1]",
 )
 
-_MANIFEST, _WEIGHTS = "bundle.json", "weights.npz"
+_MANIFEST, _WEIGHTS, _SOURCE = "bundle.json", "weights.npz", "source/"
+#: Of a builder's source files together; larger files are left out.
+_MAX_SOURCE_BYTES = 1024**2
 #: More than any member of any version needs.
 _MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
 
@@ -134,18 +140,26 @@ class Bundle:
     description: BundleDescription
     #: As `model.weights` of the rebuilt model, in its order.
     weights: tuple[NDArray[Any], ...]
+    #: Source files of a builder of one's own by their paths, see `Space.sources`; never run.
+    sources: Mapping[str, bytes] = field(default_factory=dict)
 
     def build_model(self) -> keras.Model:
-        """Rebuild the model through its space and fill in the weights.
+        """Rebuild the model through its space and fill in the weights; logs a warning if the builder has changed.
 
         Raises:
             BundleMismatchError: The space builds other weights than the bundle holds.
             TunerError: The space does not exist here.
         """
         space = open_space(self.description.space)
+        changed = sorted(path for path, content in self.sources.items() if space.sources.get(path) != content)
+        if changed:
+            _log.warning(
+                "The builder %s has changed since this model was trained (%s): it may predict otherwise. The source "
+                "of that time is in the bundle's folder source/, which `unzip` unpacks.",
+                space.name,
+                ", ".join(changed),
+            )
         model = space.build(fixed_hyperparameters(self.description.hyperparameters), self.description.images)
-        if not model.built:
-            model.build((None, *self.description.images.shape))
         received = [(array.shape, str(array.dtype)) for array in self.weights]
         if received != [(tuple(weight.shape), weight.dtype) for weight in model.weights]:
             raise BundleMismatchError(
@@ -157,7 +171,14 @@ class Bundle:
         return model
 
 
-def write_bundle(store: ArtifactStore, path: str, model: keras.Model, description: BundleDescription) -> None:
+def write_bundle(
+    store: ArtifactStore,
+    path: str,
+    model: keras.Model,
+    description: BundleDescription,
+    *,
+    sources: Mapping[str, bytes] | None = None,
+) -> None:
     """Write a trained model as a bundle; equal models and descriptions give equal bytes.
 
     Args:
@@ -165,6 +186,7 @@ def write_bundle(store: ArtifactStore, path: str, model: keras.Model, descriptio
         path: Its path there, ending in `.bundle`; an older file is replaced.
         model: Built by the description's space with the description's hyperparameters.
         description: What the model is.
+        sources: Of a builder of one's own, by path; those that take more than 1 MiB together are left out.
 
     Raises:
         TunerError: The store refuses the file.
@@ -179,7 +201,16 @@ def write_bundle(store: ArtifactStore, path: str, model: keras.Model, descriptio
         ),
         weights_sha256=sha256(weights).hexdigest(),
     )
-    store.write(path, seal({_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: weights}))
+    members = {_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: weights}
+    store.write(path, seal(members | _source_members(sources or {})))
+
+
+def _source_members(sources: Mapping[str, bytes]) -> dict[str, bytes]:
+    members: dict[str, bytes] = {}
+    for path, content in sources.items():
+        if sum(map(len, members.values())) + len(content) <= _MAX_SOURCE_BYTES:
+            members[f"{_SOURCE}{path}"] = content
+    return members
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -223,7 +254,11 @@ def _read(file: IO[bytes], origin: str) -> Bundle:
     expected = [(entry.shape, entry.dtype) for entry in manifest.weights]
     if [(array.shape, str(array.dtype)) for array in arrays.values()] != expected:
         raise NotABundleError(origin, f"{_WEIGHTS} does not hold what {_MANIFEST} announces")
-    return Bundle(description=manifest.description, weights=tuple(arrays.values()))
+    return Bundle(
+        description=manifest.description,
+        weights=tuple(arrays.values()),
+        sources={name.removeprefix(_SOURCE): content for name, content in members.items() if name.startswith(_SOURCE)},
+    )
 
 
 def _describe(weights: Sequence[tuple[tuple[int, ...], str]]) -> str:

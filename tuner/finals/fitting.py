@@ -1,5 +1,6 @@
 """One configuration, built and trained: what search trials, confirmations and retrainings have in common."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,16 +13,28 @@ from tuner.spaces.space import Space
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
+from tuner.training.devices import translate_device_errors
+from tuner.training.epoch_programs import overrides_fit
+from tuner.training.history import EpochResult, TrainingHistory
+from tuner.training.own_fit import OtherLabelsError
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.progress import BeginAnewError, OnEpoch, OnNote
 from tuner.training.run import train
 from tuner.training.session import seed_everything
+from tuner.training.targets import LabelsChoice
 
-OnEpoch = Callable[[EpochResult], None]
+_log = logging.getLogger(__name__)
 
 
-class BuilderError(TunerError):
-    """The space's `build` raised; the cause is chained."""
+class NoScoreError(TunerError):
+    """A training run with validation images ended without a validation accuracy."""
+
+    def __init__(self, measured: Sequence[str]) -> None:
+        super().__init__(
+            f"No epoch had a validation accuracy, so that the trial has no score: its logs held "
+            f"{', '.join(measured) or 'nothing'}. Compile the model with metrics=['accuracy'], or let your own loop "
+            "report `val_accuracy` to its callbacks' on_epoch_end."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +47,19 @@ class Schedule:
     batch_size: int
     augmentation: Augmentation | None = None
     annealing: Annealing | None = None
+    #: What the model's loss and a `fit` of its own are given.
+    labels: LabelsChoice = "auto"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """A trained model, and how it was trained."""
+
+    model: keras.Model
+    #: Every epoch's result, those before a resumption included.
+    epochs: tuple[EpochResult, ...]
+    #: Whether every epoch saw the images augmented as the schedule asks; False where it asks for nothing.
+    augmented: bool
 
 
 def fit(
@@ -43,43 +69,94 @@ def fit(
     schedule: Schedule,
     *,
     on_epoch: OnEpoch,
+    on_note: OnNote,
     checkpoint: Checkpoint | None = None,
-) -> tuple[keras.Model, tuple[EpochResult, ...]]:
+    data_for_own_fit: Callable[[], TrainingData] | None = None,
+) -> Fitted:
     """Build the model from the hyperparameters and train it; equal seeds give equal results.
 
-    Returns:
-        The trained model, and every epoch's result, those before a resumption included.
+    Where the space's own `fit` turns out not to go on from the checkpoint, the model is built anew and trained from its
+    first epoch: `on_epoch` is then told of epoch 1 once more. Where it fails in its first epoch with the labels that
+    the loss takes, it is called once more with the others.
+
+    Args:
+        space: Whose `build` and `fit` are called.
+        hyperparameters: What they ask.
+        data: What to train and to measure on.
+        schedule: How.
+        on_epoch: As `train` takes it.
+        on_note: As `train` takes it; told each sentence once.
+        checkpoint: As `train` takes it.
+        data_for_own_fit: Opens what a `fit` that a person wrote is given in place of `data`: images of the same format,
+            and some to validate on.
 
     Raises:
         BuilderError: `build` raised.
         NanLossError: The loss is no number any more.
+        NoScoreError: There are validation images, and nothing measured the accuracy on them.
     """
-    seed_everything(schedule.seed)
-    try:
-        model = space.build(hyperparameters, data.train.image_format)
-    except (MemoryError, TunerError):
-        raise
-    except Exception as error:
-        raise BuilderError(f"{type(error).__name__} in the builder of {space.name}: {error}") from error
-    history = train(
-        model,
-        data,
-        TrainingPlan(
-            epochs=schedule.epochs,
-            batch_size=int(hyperparameters.values.get("batch_size", schedule.batch_size)),
-            seed=schedule.seed,
-            augmentation=schedule.augmentation,
-            annealing=schedule.annealing,
-        ),
-        on_epoch=on_epoch,
-        checkpoint=checkpoint,
-        hypermodel_fit=space.fit,
-        hyperparameters=hyperparameters,
+    notes: list[str] = []
+
+    def note(sentence: str) -> None:
+        if sentence not in notes:
+            notes.append(sentence)
+            on_note(sentence)
+
+    failed: OtherLabelsError | None = None
+    while True:
+        seed_everything(schedule.seed)
+        with translate_device_errors():
+            model = space.build(hyperparameters, data.train.image_format)
+        if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
+            data, data_for_own_fit = data_for_own_fit(), None
+        try:
+            history = train(
+                model,
+                data,
+                _plan(schedule, hyperparameters, hands_over_other_labels=failed is not None),
+                on_epoch=on_epoch,
+                on_note=note,
+                checkpoint=checkpoint,
+                hypermodel_fit=space.fit,
+                hyperparameters=hyperparameters,
+            )
+        except BeginAnewError as error:
+            _log.warning("%s", error)
+            note(str(error))
+            if checkpoint is not None:
+                checkpoint.delete()
+        except OtherLabelsError as error:
+            if failed is not None:
+                # What it said of the labels that belong to its loss.
+                raise (failed.__cause__ or failed) from None
+            failed = error
+        else:
+            _refuse_no_score(data, history)
+            return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
+
+
+def _refuse_no_score(data: TrainingData, history: TrainingHistory) -> None:
+    if data.validation is not None and all(epoch.val_accuracy is None for epoch in history.epochs):
+        raise NoScoreError(history.measured)
+
+
+def _plan(
+    schedule: Schedule, hyperparameters: keras_tuner.HyperParameters, *, hands_over_other_labels: bool
+) -> TrainingPlan:
+    return TrainingPlan(
+        epochs=schedule.epochs,
+        batch_size=int(hyperparameters.values.get("batch_size", schedule.batch_size)),
+        seed=schedule.seed,
+        augmentation=schedule.augmentation,
+        annealing=schedule.annealing,
+        labels=schedule.labels,
+        hands_over_other_labels=hands_over_other_labels,
     )
-    return model, history.epochs
 
 
-def scored_outcome(state: str, epochs: Sequence[EpochResult], hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+def scored_outcome(
+    state: str, epochs: Sequence[EpochResult], hyperparameters: Mapping[str, Any], *, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return what a slot stores of a search trial or a confirmation: the best validation accuracy and its epoch."""
     scored = [epoch for epoch in epochs if epoch.val_accuracy is not None]
     best = max(scored, key=lambda epoch: (epoch.val_accuracy, -epoch.epoch), default=None)
@@ -89,4 +166,5 @@ def scored_outcome(state: str, epochs: Sequence[EpochResult], hyperparameters: M
         "best_epoch": best.epoch if best else None,
         "hyperparameters": dict(hyperparameters),
         "curve": [asdict(epoch) for epoch in epochs],
+        "notes": list(notes),
     }

@@ -1,5 +1,6 @@
 """The work of one slot after the search: a confirmation, a retraining with its one test, the ensemble."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,10 +14,18 @@ from tuner.errors import TunerError
 from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
 from tuner.finals.ensemble import soft_vote
 from tuner.finals.evaluation import Predictions, read_predictions, write_predictions
-from tuner.finals.fitting import OnEpoch, Schedule, fit, scored_outcome
-from tuner.finals.study_data import DataPlaces, DataUnavailableError, load_final_data, load_search_data
+from tuner.finals.fitting import Schedule, fit, scored_outcome
+from tuner.finals.study_data import (
+    DataPlaces,
+    DataUnavailableError,
+    load_data_for_own_fit,
+    load_final_data,
+    load_search_data,
+)
+from tuner.finals.study_space import open_study_space
 from tuner.finals.test_part import open_test_set
-from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.spaces.registry import fixed_hyperparameters
+from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.schema import slots
@@ -25,7 +34,17 @@ from tuner.studies.storage import Storage
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.plan import TrainingData
 from tuner.training.predictions import predict_probabilities
+from tuner.training.progress import OnEpoch
+
+_log = logging.getLogger(__name__)
+
+#: Said of each retraining whose data are others than `finals.train_on` asks.
+RETRAINED_ON_TRAIN = (
+    "Retrained on the training images without the validation images: the fit is the space's own, and is given those to "
+    "validate on."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +75,22 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
     """Train a configuration again as the search did, with another seed."""
     definition = context.study.definition
     job = context.lease.job
-    _, epochs = fit(
-        open_space(definition.space),
+    notes: list[str] = []
+    fitted = fit(
+        open_study_space(definition.space, context.study.provenance),
         fixed_hyperparameters(job["hyperparameters"]),
         load_search_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places),
         Schedule(
             epochs=definition.finals.confirm_epochs or definition.search.epochs,
             seed=job["seed"],
             batch_size=definition.search.batch_size,
+            labels=definition.data.labels,
         ),
         on_epoch=context.on_epoch,
+        on_note=notes.append,
         checkpoint=context.checkpoint,
     )
-    return scored_outcome("complete", epochs, job["hyperparameters"])
+    return scored_outcome("complete", fitted.epochs, job["hyperparameters"], notes=notes)
 
 
 def run_retraining(context: JobContext) -> dict[str, Any]:
@@ -76,22 +98,38 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     definition = context.study.definition
     job = context.lease.job
     data = load_final_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places)
-    model, epochs = fit(
-        open_space(definition.space),
+    notes: list[str] = []
+
+    def open_data_for_own_fit() -> TrainingData:
+        if definition.finals.train_on != "train":
+            notes.append(RETRAINED_ON_TRAIN)
+            _log.warning("%s", RETRAINED_ON_TRAIN)
+        return load_data_for_own_fit(
+            definition, data_sha256=context.study.provenance["data_sha256"], places=context.places
+        )
+
+    space = open_study_space(definition.space, context.study.provenance)
+    fitted = fit(
+        space,
         fixed_hyperparameters(job["hyperparameters"]),
         data,
         retraining_schedule(definition, seed=job["seed"], augmented=job["augmented"]),
         on_epoch=context.on_epoch,
+        on_note=notes.append,
         checkpoint=context.checkpoint,
+        data_for_own_fit=open_data_for_own_fit,
     )
+    model, epochs = fitted.model, fitted.epochs
     tested = _test(context, model)
     return {
         "state": "complete",
         "test_accuracy": tested.accuracy,
         "val_accuracy": epochs[-1].val_accuracy,
         "curve": [asdict(epoch) for epoch in epochs],
-        "bundle": _store_bundle(context, model, data.train, tested.accuracy),
+        "bundle": _store_bundle(context, space, model, data.train, tested.accuracy),
         "predictions": f"{_final_path(context)}.npz",
+        "augmented": fitted.augmented,
+        "notes": notes,
     }
 
 
@@ -104,6 +142,7 @@ def retraining_schedule(definition: StudyDefinition, *, seed: int, augmented: bo
         batch_size=definition.search.batch_size,
         augmentation=Augmentation(**finals.augmentation.model_dump()) if augmented else None,
         annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
+        labels=definition.data.labels,
     )
 
 
@@ -157,7 +196,9 @@ def _load_test(context: JobContext) -> LabelledImages:
         raise DataUnavailableError(str(error)) from error
 
 
-def _store_bundle(context: JobContext, model: keras.Model, train: LabelledImages, test_accuracy: float) -> str:
+def _store_bundle(
+    context: JobContext, space: Space, model: keras.Model, train: LabelledImages, test_accuracy: float
+) -> str:
     job = context.lease.job
     provenance = dict(context.study.provenance)
     path = f"{_final_path(context)}.bundle"
@@ -179,6 +220,7 @@ def _store_bundle(context: JobContext, model: keras.Model, train: LabelledImages
                 versions=provenance,
             ),
         ),
+        sources=space.sources,
     )
     return path
 

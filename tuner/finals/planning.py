@@ -100,12 +100,27 @@ def _retrainings(definition: StudyDefinition, rows: Sequence[Any]) -> list[Job]:
         for rank, number in enumerate(best, start=1)
         for repeat in range(finals.repeats)
     ]
-    if finals.compare_augmentation and best:
+    if finals.compare_augmentation and best and _is_augmented(definition, rows, best[0]):
         jobs += [
             _retraining(definition, trials[best[0]], repeat, rank=1, score=ranked[best[0]], augmented=False)
             for repeat in range(finals.repeats)
         ]
     return jobs
+
+
+def _is_augmented(definition: StudyDefinition, rows: Sequence[Any], trial: int) -> bool:
+    """Say whether retraining this trial augments its images; a `fit` of a person's own may take no augmentation.
+
+    Of a builder of a person's own it is known once it was retrained.
+    """
+    if ":" not in definition.space:
+        return True
+    complete = [
+        row.outcome
+        for row in rows
+        if row.stage == "retrain" and row.job["trial"] == trial and row.outcome and row.outcome["state"] == "complete"
+    ]
+    return bool(complete) and all(outcome.get("augmented", True) for outcome in complete)
 
 
 def _retraining(definition: StudyDefinition, row: Any, repeat: int, *, rank: int, score: float, augmented: bool) -> Job:

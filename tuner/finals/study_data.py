@@ -93,6 +93,17 @@ def load_final_data(definition: StudyDefinition, *, data_sha256: str, places: Da
     return _load(division, places)
 
 
+def load_data_for_own_fit(definition: StudyDefinition, *, data_sha256: str, places: DataPlaces) -> TrainingData:
+    """Return what finals give a `fit` that a person wrote: all of train, and the validation set to measure on.
+
+    Such a `fit` reads its validation data as it likes, so it has them here as in the search.
+
+    Raises:
+        DataUnavailableError: The files are missing, broken or not those that the study was created with.
+    """
+    return _load(replace(_divide(definition, data_sha256), train_images=None), places)
+
+
 def _divide(definition: StudyDefinition, data_sha256: str) -> _Division:
     """Return how the search divides the images."""
     return _Division(

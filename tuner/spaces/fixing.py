@@ -1,5 +1,6 @@
 """Values that a person fixes instead of searching them, checked against what the space declares."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,25 +35,49 @@ class UnknownFixedError(TunerError):
 def accept_fixed(parameter: Any, value: Any) -> Any:
     """Return a fixed value with the type of its `keras_tuner.engine.hyperparameters` object.
 
-    A step binds the sampler, not the person; a `Fixed` takes any value of its own type.
+    Ranges and steps bind the sampler, not the person: a number may lie outside, as the layer or optimizer that gets it
+    decides, see `why_outside`. A text is one of those that the builder offers, as it would take another one for
+    anything.
 
     Raises:
-        FixedValueError: It is of another type, or out of range.
+        FixedValueError: It is of another type, not finite, or a text that the builder does not offer.
     """
     accepted = None
     if isinstance(parameter, kinds.Boolean):
         accepted = value if isinstance(value, bool) else None
     elif isinstance(parameter, kinds.Choice):
-        accepted = next((choice for choice in parameter.values if choice == value), None)
+        accepted = _accept_choice(parameter.values, value)
     elif isinstance(parameter, kinds.Fixed):
         accepted = _convert(value, type(parameter.value))
     else:
-        number = _convert(value, int if isinstance(parameter, kinds.Int) else float)
-        if number is not None and parameter.min_value <= number <= parameter.max_value:
-            accepted = number
+        accepted = _convert(value, int if isinstance(parameter, kinds.Int) else float)
     if accepted is None:
         raise FixedValueError(parameter, value)
     return accepted
+
+
+def why_outside(parameter: Any, value: Any) -> str:
+    """Return a line on an accepted value that the search would never draw; empty for one that it could."""
+    if isinstance(parameter, kinds.Fixed | kinds.Boolean):
+        return ""
+    if isinstance(parameter, kinds.Choice):
+        is_inside = value in parameter.values
+    else:
+        is_inside = parameter.min_value <= value <= parameter.max_value
+    if is_inside:
+        return ""
+    condition = describe_conditions(parameter.conditions)
+    return (
+        f"fixed.{parameter.name} = {value!r} lies outside of what the space searches, {describe_range(parameter)}"
+        f"{f' when {condition}' if condition else ''}; it is taken as it is."
+    )
+
+
+def _accept_choice(choices: Sequence[Any], value: Any) -> Any:
+    # KerasTuner makes 0 and 1 of booleans.
+    if isinstance(choices[0], str) or set(choices) <= {0, 1}:
+        return next((choice for choice in choices if choice == value), None)
+    return _convert(value, float if isinstance(choices[0], float) else int)
 
 
 def refuse_unknown(fixed: Iterable[str], known: Iterable[str]) -> None:
@@ -73,6 +98,8 @@ def may_be_asked(parameter: Any, fixed: Mapping[str, Any]) -> bool:
 
 def _convert(value: Any, kind: type) -> Any:
     """Return the value as this type where nothing is lost; None where something would be."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if type(value) is kind:
         return value
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -23,6 +23,10 @@ import keras_tuner
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError, did_you_mean
+from tuner.logs import stdout_as_stderr
+from tuner.spaces.guarding import guarded
+from tuner.spaces.model_shapes import ShapeProblemError, create_weights, refuse_wrong_shapes
+from tuner.spaces.sources import read_sources
 from tuner.spaces.space import Space
 
 
@@ -57,9 +61,10 @@ def import_space(path: str) -> Space:
     return Space(
         name=path,
         description=inspect.cleandoc(documentation or "A builder of your own.").splitlines()[0],
-        build=builder.build,
+        build=guarded(path, builder.build),
         fit=builder.fit if _has_own_fit(found) else None,
         help=getattr(module, "PARAMETERS", {}),
+        sources=read_sources(module),
     )
 
 
@@ -84,7 +89,8 @@ class _Builder:
         return model
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        return self._hypermodel.fit(hp, model, *args, **kwargs)
+        with stdout_as_stderr():
+            return self._hypermodel.fit(hp, model, *args, **kwargs)
 
     def _make(self, images: ImageFormat) -> Any:
         if not inspect.isclass(self._found):
@@ -99,7 +105,8 @@ def _import_module(path: str, name: str) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return importlib.import_module(name)
+        with stdout_as_stderr():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise SpaceImportError(
@@ -162,9 +169,8 @@ def _check_model(path: str, model: Any, images: ImageFormat) -> None:
         raise SpaceModelError(path, f"build returned {type(model).__name__}, expected a keras.Model.")
     if not model.compiled:
         raise SpaceModelError(path, "the model is not compiled. Call model.compile(…, metrics=['accuracy']) in build.")
-    if model.built and tuple(model.output_shape) != (None, images.n_classes):
-        raise SpaceModelError(
-            path,
-            f"its output has shape {model.output_shape}, expected (None, {images.n_classes}): one probability "
-            "for each class.",
-        )
+    try:
+        create_weights(model, images)
+        refuse_wrong_shapes(model, images)
+    except ShapeProblemError as error:
+        raise SpaceModelError(path, str(error)) from error.__cause__

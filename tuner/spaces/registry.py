@@ -5,10 +5,13 @@ it in `SPACES`.
 """
 
 import importlib
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import TunerError, did_you_mean
+from tuner.spaces.guarding import guarded
 from tuner.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -44,11 +47,18 @@ def open_space(name: str) -> Space:
     """
     if ":" in name:
         from tuner.spaces.importing import import_space
+        from tuner.spaces.keras_settings import keep_settings_of, settings_of, with_settings
 
-        return import_space(name)
+        module = name.partition(":")[0]
+        with keep_settings_of(module, is_imported=module in sys.modules):
+            space = import_space(name)
+        return replace(space, build=with_settings(space.build, settings_of(module)))
     refuse_unknown_space(name)
+    from tuner.spaces.keras_settings import initial_settings, with_settings
+
     family = importlib.import_module(f"tuner.spaces.{name}")
-    return Space(name=name, description=SPACES[name], build=family.build, help=family.PARAMETERS)
+    build = with_settings(guarded(name, family.build), initial_settings())
+    return Space(name=name, description=SPACES[name], build=build, help=family.PARAMETERS)
 
 
 def refuse_unknown_space(name: str) -> None:

@@ -1,7 +1,8 @@
 """What a space is to everyone who searches it."""
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tuner.datasets.images import ImageFormat
@@ -25,3 +26,16 @@ class Space:
     fit: Callable[..., Any] | None = None
     #: Hyperparameter → what it is for; empty where the builder says nothing.
     help: Mapping[str, str]
+    #: Source files of a builder of one's own as they were when it was imported, by their path below the folder it was
+    #: found in; empty for families of this package and for what is installed.
+    sources: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def source_sha256(self) -> str | None:
+        """The SHA-256 of the source files, in hexadecimal; None without any."""
+        if not self.sources:
+            return None
+        digest = hashlib.sha256()
+        for path, content in sorted(self.sources.items()):
+            digest.update(repr((path, hashlib.sha256(content).hexdigest())).encode())
+        return digest.hexdigest()

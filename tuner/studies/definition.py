@@ -106,7 +106,7 @@ def make_definition(
     """Make a study definition from the command line's flags; what is None keeps its default.
 
     Args:
-        space: Architecture family or import path.
+        space: Architecture family or import path, as text: workers are processes and import it themselves.
         dataset: Name or path, relative to the current folder.
         name: The study's name; without it `<dataset>-<space>`.
         trials: The search's budget.
@@ -121,6 +121,7 @@ def make_definition(
         DefinitionError: A value is wrong.
         OverrideError: An override has no `=` or no possible key.
     """
+    space, dataset = _as_import_path(space), _as_text(dataset)
     search = {"trials": trials, "epochs": epochs, "sampler": sampler, "pruner": pruner, "warm_start": warm_start}
     settings: dict[str, Any] = {
         "name": default_study_name(dataset=dataset, space=space) if name is None else name,
@@ -131,6 +132,41 @@ def make_definition(
     if seed is not None:
         settings["seed"] = seed
     return _validate(settings, overrides, source="tuner study create")
+
+
+def _as_import_path(space: Any) -> str:
+    if isinstance(space, str):
+        return space
+    module, name = getattr(space, "__module__", None), getattr(space, "__qualname__", None)
+    if module and name and module != "__main__" and "<" not in name:
+        advice = f'space="{module}:{name}"'
+    else:
+        advice = 'a file such as nets.py with it, and space="nets:build"'
+    raise DefinitionError(
+        f"make_definition received {_describe_object(space)} for space. Expected an architecture family such as 'cnn' "
+        f"or the import path of a builder, as text, because workers are processes that import it themselves: {advice}."
+    )
+
+
+def _as_text(dataset: Any) -> str:
+    if isinstance(dataset, str):
+        return dataset
+    if isinstance(dataset, Path):
+        # A relative path of one word is no catalogue's name.
+        return str(dataset.absolute())
+    raise DefinitionError(
+        f"make_definition received {_describe_object(dataset)} for dataset. Expected a name such as 'digits' or the "
+        "path of a folder, CSV or NPZ file, because workers are processes that read it themselves. Save arrays with "
+        'numpy.savez("data.npz", x_train=…, y_train=…) and give dataset="data.npz".'
+    )
+
+
+def _describe_object(value: Any) -> str:
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    name = getattr(value, "__qualname__", None)
+    return f"a {kind}" if name is None else f"the {kind} {name}"
 
 
 def _validate(settings: Mapping[str, Any], overrides: Sequence[str], *, source: str) -> StudyDefinition:

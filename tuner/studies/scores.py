@@ -19,14 +19,28 @@ _values = TrialIntermediateValueModel.__table__
 _trials = TrialModel.__table__
 
 
-def insert_scores(connection: sa.Connection, trial_id: int, scores: Mapping[int, float]) -> None:
-    """Store scores by epoch as the trial's intermediate values; those that are there stay."""
+def store_scores(
+    connection: sa.Connection, trial_id: int, scores: Mapping[int, float], *, begun_anew: bool = False
+) -> None:
+    """Store scores by epoch as the trial's intermediate values, in place of those that are there.
+
+    Args:
+        connection: In a transaction.
+        trial_id: Optuna's.
+        scores: By epoch, at least one.
+        begun_anew: Remove those of later epochs too: they are of weights that are gone.
+    """
     insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(_values)
     rows = []
     for epoch, score in scores.items():
         value, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(score)
         rows.append({"trial_id": trial_id, "step": epoch, "intermediate_value": value, "intermediate_value_type": kind})
-    connection.execute(insert.values(rows).on_conflict_do_nothing(index_elements=["trial_id", "step"]))
+    inserted = insert.values(rows)
+    changed = {name: inserted.excluded[name] for name in ("intermediate_value", "intermediate_value_type")}
+    connection.execute(inserted.on_conflict_do_update(index_elements=["trial_id", "step"], set_=changed))
+    if begun_anew:
+        later = sa.and_(_values.c.trial_id == trial_id, _values.c.step > max(scores))
+        connection.execute(sa.delete(_values).where(later))
 
 
 @outlasting

@@ -36,6 +36,10 @@ class DataSection(Section):
     validation_fraction: float = Field(
         default=0.1, gt=0, lt=1, description="share of each class of the training set that scores the trials"
     )
+    labels: Literal["auto", "indices", "one-hot"] = Field(
+        default="auto",
+        description="what a space's loss and fit are given: class indices or one-hot rows; auto: what the loss takes",
+    )
     # A JSON or TOML list becomes the pair.
     resize: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = Field(
         default=None, description="height and width in pixels that images are brought to; without it their own"
@@ -86,7 +90,9 @@ class SearchSection(Section):
         default=64, ge=1, description="images per step, for spaces without a hyperparameter batch_size"
     )
     trial_timeout_s: float | None = Field(
-        default=None, gt=0, description="seconds of training after which a trial fails; without it never"
+        default=None,
+        gt=0,
+        description="seconds of training after which a trial ends with the epochs that it has; without it never",
     )
     pruning: PruningSettings = Field(default_factory=PruningSettings, description="settings of the pruner")
     grid: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(

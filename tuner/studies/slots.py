@@ -16,7 +16,7 @@ from tuner.errors import TunerError
 from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.outages import outlasting
 from tuner.studies.schema import database_start, database_time, slots, studies
-from tuner.studies.scores import insert_scores
+from tuner.studies.scores import store_scores
 from tuner.studies.storage import Storage
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
@@ -161,6 +161,7 @@ def renew_lease(
     ttl_s: float = DEFAULT_LEASE_S,
     trial_id: int | None = None,
     scores: Mapping[int, float] | None = None,
+    begun_anew: bool = False,
 ) -> None:
     """Hold the slot for another `ttl_s` seconds, note the last finished epoch and store new scores, or none of these.
 
@@ -171,6 +172,7 @@ def renew_lease(
         ttl_s: Seconds from now until it expires.
         trial_id: The trial that the scores belong to.
         scores: Validation accuracies by epoch, not stored before.
+        begun_anew: Some of them replace what was stored, see `store_scores`.
 
     Raises:
         LeaseLostError: Another worker has the slot.
@@ -190,7 +192,7 @@ def renew_lease(
     with storage.engine.begin() as connection:
         if connection.execute(renewal).rowcount:
             if trial_id is not None and scores:
-                insert_scores(connection, trial_id, scores)
+                store_scores(connection, trial_id, scores, begun_anew=begun_anew)
             return
         held = connection.scalar(sa.select(slots.c.id).where(_held(lease)))
     if held is None:

@@ -68,10 +68,16 @@ class TrialScores:
 
     def unstored(self, scores: Mapping[int, float]) -> dict[int, float]:
         """Return those of these scores that are not stored yet."""
-        return {epoch: score for epoch, score in scores.items() if epoch not in self._scores}
+        return {epoch: score for epoch, score in scores.items() if self._scores.get(epoch) != score}
+
+    def replaces(self, scores: Mapping[int, float]) -> bool:
+        """Say whether another score was stored for one of these epochs: then the trial has begun anew."""
+        return any(epoch in self._scores for epoch in scores)
 
     def remember(self, stored: Mapping[int, float]) -> None:
         """Count these scores as stored."""
+        if self.replaces(stored):
+            self._scores = {epoch: score for epoch, score in self._scores.items() if epoch < min(stored)}
         self._scores |= stored
 
     def should_prune(self, epoch: int) -> bool:

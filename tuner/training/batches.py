@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
-from tuner.errors import TunerError
 from tuner.training.augmentation import NOISE_MEAN, NOISE_SD, Augmentation, Mixing, smoothing_weights
 from tuner.training.epoch_draws import ImageDraws
 
@@ -122,67 +119,3 @@ def _interpolate(pictures: Any, rows: Any, columns: Any) -> Any:
         index = starts + ops.cast(y, "int32") * (width + 2) + ops.cast(x, "int32")
         sums = sums + weight[..., None] * ops.take(flat, index, axis=0)
     return sums
-
-
-def encode_targets(model: keras.Model, labels: NDArray[np.int64], n_classes: int) -> NDArray[Any]:
-    """Return the targets that the model's loss expects.
-
-    Returns:
-        int32, shape (n,), for a loss with `sparse` in its name; else one-hot float32, shape (n, n_classes).
-    """
-    if _takes_class_indices(model.loss):
-        return labels.astype(np.int32)
-    return np.eye(n_classes, dtype=np.float32)[labels]
-
-
-def _takes_class_indices(loss: Any) -> bool:
-    names = (loss, getattr(loss, "name", ""), getattr(loss, "__name__", ""), type(loss).__name__)
-    return any("sparse" in name.lower() for name in names if isinstance(name, str))
-
-
-class SoftTargetsError(TunerError):
-    """The model's loss cannot learn from a mixture of two classes."""
-
-    def __init__(self, model: keras.Model) -> None:
-        super().__init__(
-            f"Received mixup or cutmix for a model compiled with the loss {_name(model.loss)} in a way that cannot be "
-            "turned into a one-hot one. Expected categorical_crossentropy in the builder, or finals.augmentation.mixup "
-            "= 0 and finals.augmentation.cutmix = 0."
-        )
-
-
-def accept_soft_targets(model: keras.Model) -> None:
-    """Compile a model of the sparse cross-entropy anew with the one-hot one, which is the same for unmixed targets.
-
-    Raises:
-        SoftTargetsError: The loss, or a metric beside it, takes class indices in another way.
-    """
-    if not _takes_class_indices(model.loss):
-        return
-    loss, settings = _plain_sparse_loss(model.loss), model.get_compile_config() or {}
-    metrics, weighted = settings.get("metrics") or [], settings.get("weighted_metrics") or []
-    all_named = (
-        isinstance(metrics, list)
-        and isinstance(weighted, list)
-        and all(isinstance(metric, str) for metric in metrics + weighted)
-    )
-    if loss is None or not all_named or type(model).compile is not keras.Model.compile:
-        raise SoftTargetsError(model)
-    model.compile(
-        optimizer=model.optimizer,
-        loss=keras.losses.CategoricalCrossentropy(from_logits=loss.from_logits),
-        metrics=[name.removeprefix("sparse_") for name in metrics],
-        weighted_metrics=[name.removeprefix("sparse_") for name in weighted],
-        run_eagerly=model.run_eagerly,
-        jit_compile=model.jit_compile,
-    )
-
-
-def _plain_sparse_loss(loss: Any) -> keras.losses.Loss | None:
-    if loss in ("sparse_categorical_crossentropy", keras.losses.sparse_categorical_crossentropy):
-        return keras.losses.SparseCategoricalCrossentropy()
-    return loss if type(loss) is keras.losses.SparseCategoricalCrossentropy and loss.ignore_class is None else None
-
-
-def _name(loss: Any) -> str:
-    return loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)

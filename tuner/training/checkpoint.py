@@ -49,6 +49,8 @@ class Snapshot:
     optimizer: tuple[NDArray[Any], ...]
     #: Weights that callbacks hold.
     kept: tuple[NDArray[Any], ...] = ()
+    #: Why no run can go on from it; then it holds no values. Empty when one can.
+    obstacle: str = ""
 
 
 class Checkpoint:
@@ -145,6 +147,12 @@ def take_snapshot(
     )
 
 
+def fits(model: keras.Model, snapshot: Snapshot) -> bool:
+    """Say whether the snapshot's variables are as many, and of the shapes, as those of model and optimizer."""
+    own = [tuple(variable.shape) for variable in itertools.chain(*state_variables(model))]
+    return own == [value.shape for value in snapshot.model + snapshot.optimizer]
+
+
 def restore_model(model: keras.Model, snapshot: Snapshot) -> None:
     """Put the state back into a built model with a built optimizer, of the same fingerprint."""
     variables, optimizer_variables = state_variables(model)
@@ -167,6 +175,7 @@ def _encode(snapshot: Snapshot) -> bytes:
         "epochs": [asdict(result) for result in snapshot.epochs],
         "logs": snapshot.logs,
         "annealing_state": dict(snapshot.annealing_state),
+        "obstacle": snapshot.obstacle,
     }
     parts = {"model": snapshot.model, "optimizer": snapshot.optimizer, "kept": snapshot.kept}
     arrays = {key: array for prefix, part in parts.items() for key, array in _numbered(prefix, part).items()}
@@ -191,6 +200,7 @@ def _decode(stored: bytes) -> Snapshot:
                 model=_take(arrays, "model"),
                 optimizer=_take(arrays, "optimizer"),
                 kept=_take(arrays, "kept"),
+                obstacle=record.get("obstacle", ""),
             )
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise DamagedCheckpointError("it has the layout of another version") from error

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.training.batches import accept_soft_targets
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fit_call import FitCall
 from tuner.training.progress import TrainingRun, refuse_nan_loss
@@ -21,9 +20,8 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
 
     The run's plan has the call's batch size, epochs and order, see `TrainingRun.follow`.
     """
+    run.accept_soft_targets()
     model, images, plan = run.model, run.data.train, run.plan
-    if plan.augmentation and plan.augmentation.mixes:
-        accept_soft_targets(model)
     program = borrow_or_open(model, run.data, plan, class_weight=call.class_weight)
     callbacks = keras.callbacks.CallbackList(
         list(call.callbacks),

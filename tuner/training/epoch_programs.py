@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.batches import Augmenter, encode_targets
+from tuner.training.batches import Augmenter
 from tuner.training.devices import free_memory_bytes
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.targets import Labels, choose_labels, encode_targets
 
 #: Images a step while validating; results do not depend on it beyond rounding.
 VALIDATION_BATCH_SIZE = 512
@@ -80,6 +81,11 @@ def _device_bytes(images: LabelledImages | None) -> int:
     return 0 if images is None else images.images.nbytes + len(images) * len(images.class_names) * n_target_bytes
 
 
+def overrides_fit(model: keras.Model) -> bool:
+    """Say whether the model's class has a `fit` that a person wrote."""
+    return _overrides(model, "fit")
+
+
 def _overrides(model: keras.Model, name: str) -> bool:
     return getattr(type(model), name) is not getattr(keras.Model, name)
 
@@ -101,7 +107,8 @@ def open_epoch_program(
         class_weight: As in `Model.fit`: class index to its weight in the training loss; 1 for classes that it lacks.
         fused: See `EpochInputs`.
     """
-    _build_metrics(model, data.train)
+    labels = settled_labels(model, data.train, plan)
+    build_metrics(model, data.train, labels)
     program: Callable[[keras.Model, EpochInputs], EpochProgram]
     if keras.backend.backend() == "tensorflow":
         from tuner.training.tensorflow_epochs import TensorFlowEpochs
@@ -112,8 +119,8 @@ def open_epoch_program(
 
         program = JaxEpochs
     inputs = EpochInputs(
-        train=(*_arrays(model, data.train), *_sample_weights(data.train, class_weight)),
-        validation=None if data.validation is None else _arrays(model, data.validation),
+        train=(*_arrays(data.train, labels), *_sample_weights(data.train, class_weight)),
+        validation=None if data.validation is None else _arrays(data.validation, labels),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
         batch_size=min(plan.batch_size, len(data.train)),
         validation_batch_size=min(VALIDATION_BATCH_SIZE, len(data.validation or ())),
@@ -122,8 +129,13 @@ def open_epoch_program(
     return program(model, inputs)
 
 
-def _arrays(model: keras.Model, images: LabelledImages) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    return images.images, encode_targets(model, images.labels, len(images.class_names))
+def settled_labels(model: keras.Model, images: LabelledImages, plan: TrainingPlan) -> Labels:
+    """Return the labels that the model is given."""
+    return choose_labels(model, len(images.class_names), plan.labels)[0]
+
+
+def _arrays(images: LabelledImages, labels: Labels) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    return images.images, encode_targets(images.labels, len(images.class_names), labels)
 
 
 def _sample_weights(images: LabelledImages, class_weight: Mapping[int, float] | None) -> list[NDArray[np.float32]]:
@@ -134,11 +146,17 @@ def _sample_weights(images: LabelledImages, class_weight: Mapping[int, float] | 
     return [np.array([class_weight.get(index, 1.0) for index in classes], np.float32)[images.labels]]
 
 
-def _build_metrics(model: keras.Model, images: LabelledImages) -> None:
-    """Create the variables of loss and metrics, which Keras does on first use: too late inside a compiled loop."""
-    shape = (1, *images.image_format.shape)
+def build_metrics(model: keras.Model, images: LabelledImages, labels: Labels) -> None:
+    """Create the variables of loss and metrics, which Keras does on first use.
+
+    That is too late inside a compiled loop, and never comes for a model that trains by another one's programs, whose
+    callbacks look at its metrics.
+    """
+    # Two, as some functions for batches cannot take one.
+    labels_of_two = np.resize(images.labels, 2)
+    shape = (2, *images.image_format.shape)
     x, y_pred = keras.ops.zeros(shape), keras.ops.zeros(model.compute_output_spec(keras.KerasTensor(shape)).shape)
-    y = keras.ops.convert_to_tensor(encode_targets(model, images.labels[:1], len(images.class_names)))
+    y = keras.ops.convert_to_tensor(encode_targets(labels_of_two, len(images.class_names), labels))
     model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
     model.compute_metrics(x, y, y_pred)
     model.reset_metrics()

@@ -28,6 +28,9 @@ WEIGHT_CALLBACKS = (
     keras.callbacks.SwapEMAWeights,
 )
 
+#: Callbacks that set the learning rate.
+RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+
 #: Arguments of `Model.fit` that must have their default, beside those that `FitCall` holds.
 _LEFT_ALONE = ("validation_split", "sample_weight", "steps_per_epoch", "validation_steps", "validation_freq")
 
@@ -71,12 +74,12 @@ def why_not_handed_on(arguments: Mapping[str, Any], handed: HandedOver) -> str:
     """
     defaults = inspect.signature(keras.Model.fit).parameters
     changed = [name for name in _LEFT_ALONE if not _is_same(arguments[name], defaults[name].default)]
-    callbacks = _flatten(arguments["callbacks"])
+    callbacks = flatten_callbacks(arguments["callbacks"])
     hooked = [type(callback).__name__ for callback in callbacks if _wants_batches(callback)]
     reasons = {
         "it passes other training data than it was given": arguments["x"] is not handed.x
         or arguments["y"] is not handed.y,
-        "it passes other validation data than it was given": not _same_pair(
+        "it passes other validation data than it was given": not same_pair(
             arguments["validation_data"], handed.validation_data
         ),
         f"it passes {', '.join(changed)}": changed,
@@ -87,7 +90,7 @@ def why_not_handed_on(arguments: Mapping[str, Any], handed: HandedOver) -> str:
         "its class weights are no mapping": not isinstance(arguments["class_weight"], Mapping | None),
         "it shuffles in a way of its own": not isinstance(arguments["shuffle"], bool),
         "its batch size or number of epochs is no whole number above 0": not (
-            _is_positive(arguments["batch_size"] or DEFAULT_BATCH_SIZE) and _is_positive(arguments["epochs"])
+            read_batch_size(arguments) and _is_positive(arguments["epochs"])
         ),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
@@ -96,11 +99,13 @@ def why_not_handed_on(arguments: Mapping[str, Any], handed: HandedOver) -> str:
 def read_fit_call(arguments: Mapping[str, Any], handed: HandedOver) -> FitCall:
     """Return what a call that `why_not_handed_on` lets pass asks for."""
     return FitCall(
-        batch_size=int(arguments["batch_size"] or DEFAULT_BATCH_SIZE),
+        batch_size=read_batch_size(arguments) or DEFAULT_BATCH_SIZE,
         epochs=int(arguments["epochs"]),
         shuffle=arguments["shuffle"],
         class_weight=arguments["class_weight"],
-        callbacks=tuple(callback for callback in _flatten(arguments["callbacks"]) if callback is not handed.reporter),
+        callbacks=tuple(
+            callback for callback in flatten_callbacks(arguments["callbacks"]) if callback is not handed.reporter
+        ),
         verbose=arguments["verbose"],
     )
 
@@ -129,11 +134,19 @@ def _wants_batches(callback: keras.callbacks.Callback) -> bool:
     )
 
 
-def _flatten(callbacks: Any) -> list[Any]:
+def read_batch_size(arguments: Mapping[str, Any]) -> int | None:
+    """Return a call's batch size, Keras' own where it names none; None where it is no whole number above 0."""
+    given = arguments["batch_size"] or DEFAULT_BATCH_SIZE
+    return int(given) if _is_positive(given) else None
+
+
+def flatten_callbacks(callbacks: Any) -> list[Any]:
+    """Return the callbacks of a call of `model.fit` as one list."""
     return list(keras.tree.flatten(callbacks)) if callbacks else []
 
 
-def _same_pair(given: Any, handed: tuple[Any, Any] | None) -> bool:
+def same_pair(given: Any, handed: tuple[Any, Any] | None) -> bool:
+    """Say whether a call passes the validation data on that it was given."""
     if given is None or handed is None:
         return given is handed
     return isinstance(given, tuple | list) and len(given) == len(handed) and all(map(_is_same, given, handed))

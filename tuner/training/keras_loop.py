@@ -1,10 +1,9 @@
-"""Training by a loop that is not ours: Keras' `fit`, or a HyperModel's own `fit`.
+"""Training by Keras' own loop, in our order and with our augmentation.
 
 One callback stands between that loop and the run: it sets the learning rate before each epoch (once, to the mean of its
 steps' rates) and hands each epoch's logs over.
 """
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -15,20 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.errors import TunerError
-from tuner.training.batches import Augmenter, encode_targets
+from tuner.training.batches import Augmenter
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
-from tuner.training.fit_call import HandedOver
+from tuner.training.epoch_programs import settled_labels
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.targets import Labels, encode_targets
 
 #: Called before an epoch (from 1); returns its learning rates, see `EpochDraws.learning_rates`.
 BeginEpoch = Callable[[int], NDArray[np.float32] | None]
 #: Called after an epoch with Keras' logs and the seconds it took.
 FinishEpoch = Callable[[int, Mapping[str, float], float], None]
-
-
-class NoEpochReportedError(TunerError):
-    """A HyperModel's own `fit` called no callback."""
 
 
 class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -93,7 +88,8 @@ def fit_with_keras(
     finish_epoch: FinishEpoch,
 ) -> None:
     """Train by one `model.fit` in our order: a second call would end the moving average of weights (EMA) too early."""
-    batches = EpochBatches(data.train, _targets(model, data.train), plan)
+    labels = settled_labels(model, data.train, plan)
+    batches = EpochBatches(data.train, to_targets(data.train, labels), plan)
 
     def begin(epoch: int) -> NDArray[np.float32] | None:
         batches.draw(epoch=epoch)
@@ -101,7 +97,7 @@ def fit_with_keras(
 
     model.fit(
         batches,
-        validation_data=_validation_arrays(model, data),
+        validation_data=validation_arrays(data, labels),
         validation_batch_size=None if data.validation is None else plan.batch_size,
         initial_epoch=first_epoch - 1,
         epochs=plan.epochs,
@@ -111,61 +107,18 @@ def fit_with_keras(
     )
 
 
-def hand_over(model: keras.Model, data: TrainingData, reporter: EpochReporter, *, initial_epoch: int) -> HandedOver:
-    """Make what a HyperModel's own `fit` is given: float32 images in [0, 1] in stored order, and their targets."""
-    return HandedOver(
-        x=_pictures(data.train),
-        y=_targets(model, data.train),
-        validation_data=_validation_arrays(model, data),
-        reporter=reporter,
-        optimizer=model.optimizer,
-        initial_epoch=initial_epoch,
-    )
+def to_targets(images: LabelledImages, labels: Labels) -> NDArray[Any]:
+    """Return the images' labels as a model is given them."""
+    return encode_targets(images.labels, len(images.class_names), labels)
 
 
-def call_hypermodel_fit(
-    hypermodel_fit: Callable[..., Any], hyperparameters: Any, model: keras.Model, handed: HandedOver, *, epochs: int
-) -> None:
-    """Call `fit(hp, model, x, y, validation_data, epochs, callbacks)` as KerasTuner does.
-
-    Order, batches and augmentation are its own affair unless it hands everything on, see `fit_call`.
-    """
-    options: dict[str, Any] = {"validation_data": handed.validation_data, "callbacks": [handed.reporter]}
-    if handed.initial_epoch:
-        options["initial_epoch"] = handed.initial_epoch
-
-    def call(**more: Any) -> None:
-        hypermodel_fit(hyperparameters, model, handed.x, handed.y, **options, **more)
-
-    # `verbose` is the person's to pass; Keras' progress bars would break the worker's own lines.
-    keras.config.disable_interactive_logging()
-    try:
-        try:
-            call(epochs=epochs)
-        except TypeError as error:
-            # `model.fit(*args, epochs=hp.Int(...), **kwargs)`: KerasTuner's users leave `epochs` out of `search`.
-            if "multiple values for keyword argument 'epochs'" not in str(error):
-                raise
-            call()
-    finally:
-        keras.config.enable_interactive_logging()
-
-
-def takes_initial_epoch(hypermodel_fit: Callable[..., Any]) -> bool:
-    """Say whether this `fit` can go on in the middle of a run."""
-    parameters = inspect.signature(hypermodel_fit).parameters.values()
-    return any(parameter.kind is parameter.VAR_KEYWORD or parameter.name == "initial_epoch" for parameter in parameters)
-
-
-def _targets(model: keras.Model, images: LabelledImages) -> NDArray[Any]:
-    return encode_targets(model, images.labels, len(images.class_names))
-
-
-def _pictures(images: LabelledImages) -> NDArray[np.float32]:
+def to_pictures(images: LabelledImages) -> NDArray[np.float32]:
+    """Return the images as a model is given them: float32 in [0, 1]."""
     # In one pass of NumPy: the same values as `scale`, whose two passes on the device and way back take up to 0.4 s.
     return np.divide(images.images, np.float32(255), dtype=np.float32)
 
 
-def _validation_arrays(model: keras.Model, data: TrainingData) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+def validation_arrays(data: TrainingData, labels: Labels) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+    """Return the validation images and their labels as a model is given them; None where there are none."""
     validation = data.validation
-    return None if validation is None else (_pictures(validation), _targets(model, validation))
+    return None if validation is None else (to_pictures(validation), to_targets(validation, labels))

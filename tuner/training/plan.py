@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tuner.datasets.images import LabelledImages
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
+from tuner.training.targets import Labels, LabelsChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,17 @@ class TrainingPlan:
     augmentation: Augmentation | None = None
     #: None: the model's own learning rate throughout.
     annealing: Annealing | None = None
+    #: What the model is given; `auto` is settled before the first epoch, see `targets`.
+    labels: LabelsChoice = "auto"
+    #: A HyperModel's own `fit` is given the labels that the loss does not take, and makes others of them.
+    hands_over_other_labels: bool = False
+
+    @property
+    def settled_labels(self) -> Labels:
+        """What the model's loss is given."""
+        if self.labels == "auto":
+            raise ValueError("The labels are not settled. Expected a plan that `train` has taken.")
+        return self.labels
 
     def __post_init__(self) -> None:
         for name, lowest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):

@@ -1,13 +1,33 @@
-"""A trained model's probabilities for images."""
+"""A trained model's probabilities for images, whatever its last layer gives.
+
+| the model's outputs | become |
+|---|---|
+| in [0, 1], each row's sum 1 | themselves: they are probabilities |
+| in [0, 1], any sum, as sigmoids give | divided by their sum |
+| anything else, the loss is binary with `from_logits=True` | sigmoids divided by their sum |
+| anything else | softmax |
+
+What they are is told by the values that the model gives for the images and for noise, not by its layers, which may be
+anyone's; so a loss of one's own that takes logits is seen too. The class of the largest output stays the first.
+"""
+
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.logs import stdout_as_stderr
 from tuner.training.batches import scale
 
 #: Images turned into floats at a time: bounds memory, whatever the number of images.
 CHUNK_SIZE = 8192
+
+#: How far a row's sum may be from 1: half-precision softmax of many classes is off by some thousandths.
+_TOLERANCE = 0.01
+_N_NOISE = 32
+
+OutputKind = Literal["probabilities", "sigmoids", "logits", "binary logits"]
 
 
 def predict_probabilities(
@@ -21,12 +41,62 @@ def predict_probabilities(
         batch_size: Images computed at a time.
 
     Returns:
-        float32, shape (n, classes), in the order of the images.
+        float32, shape (n, classes), in the order of the images; in [0, 1], the sum of each row is 1.
     """
-    if not len(images):
-        return np.empty((0, model.output_shape[-1]), np.float32)
-    chunks = [
-        model.predict(keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE])), batch_size, verbose=0)
-        for start in range(0, len(images), CHUNK_SIZE)
-    ]
+    noise = predict_raw(model, noise_images(images.shape[1:]), batch_size=batch_size)
+    outputs = predict_raw(model, images, batch_size=batch_size) if len(images) else noise[:0]
+    # Together with noise, so that few images or a single one are taken for the same as many.
+    kind = output_kind(model, np.concatenate([noise, outputs]))
+    return normalise(outputs, kind)
+
+
+def predict_raw(model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 512) -> NDArray[np.float32]:
+    """Return what the model gives for at least one image, float32, shape (n, classes)."""
+    with stdout_as_stderr():
+        chunks = [
+            model.predict(keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE])), batch_size, verbose=0)
+            for start in range(0, len(images), CHUNK_SIZE)
+        ]
     return np.concatenate(chunks).astype(np.float32)
+
+
+def output_kind(model: keras.Model, outputs: NDArray[np.float32]) -> OutputKind:
+    """Say what a model's outputs, shape (n, classes), are; see the table above."""
+    if np.all((outputs >= 0) & (outputs <= 1)):
+        is_distribution = np.all(np.abs(outputs.sum(axis=1, dtype=np.float64) - 1) <= _TOLERANCE)
+        return "probabilities" if is_distribution else "sigmoids"
+    return "binary logits" if _is_binary_with_logits(model.loss) else "logits"
+
+
+def normalise(outputs: NDArray[np.float32], kind: OutputKind) -> NDArray[np.float32]:
+    """Turn outputs of that kind, shape (n, classes), into probabilities."""
+    if kind == "probabilities":
+        return outputs
+    wide = outputs.astype(np.float64)
+    if kind == "logits":
+        shares = np.exp(wide - wide.max(axis=1, keepdims=True))
+    elif kind == "binary logits":
+        # Beyond 500 the sigmoid is 0 or 1 in any precision.
+        shares = 1 / (1 + np.exp(-np.clip(wide, -500, 500)))
+    else:
+        # Where every sigmoid is 0 the classes are equally unlikely.
+        shares = np.where(wide.sum(axis=1, keepdims=True) > 0, wide, 1.0)
+    return _with_winners(np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32), outputs.argmax(axis=1))
+
+
+def _with_winners(probabilities: NDArray[np.float32], winners: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Let each row's winner stay the first of the largest, where rounding has made others as large."""
+    rows = np.flatnonzero(probabilities.argmax(axis=1) != winners)
+    probabilities[rows, winners[rows]] = np.nextafter(probabilities[rows].max(axis=1), np.float32(2))
+    return probabilities
+
+
+def noise_images(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the same noise every time: uint8, shape (32, *shape)."""
+    return np.random.default_rng(0).integers(0, 256, (_N_NOISE, *shape), np.uint8)
+
+
+def _is_binary_with_logits(loss: Any) -> bool:
+    names = (getattr(loss, "name", ""), type(loss).__name__)
+    is_binary = any("binary" in name.lower() for name in names if isinstance(name, str))
+    return is_binary and bool(getattr(loss, "from_logits", False))

@@ -10,16 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
-from tuner.training.annealing import AnnealingError, LearningRates, start_annealing
-from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, restore_model, take_snapshot
+from tuner.training.accuracy import AccuracyNames
+from tuner.training.annealing import LearningRates, start_annealing
+from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, fits, restore_model, take_snapshot
 from tuner.training.fit_call import FitCall
 from tuner.training.history import EpochResult, epoch_result
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.targets import accept_soft_targets
 from tuner.training.variables import current_learning_rate
 
 logger = logging.getLogger("tuner.training")
 
 OnEpoch = Callable[[EpochResult], None]
+#: Told in a sentence, for people, what was done in another way than they may expect.
+OnNote = Callable[[str], None]
+
+
+def ignore_note(sentence: str) -> None:
+    """Leave it to the log."""
 
 
 class NanLossError(TunerError):
@@ -29,6 +37,15 @@ class NanLossError(TunerError):
         super().__init__(
             f"The loss became {loss} in epoch {epoch}. Expected a finite number: "
             f"try a lower learning rate, or clipnorm in the optimizer."
+        )
+
+
+class BeginAnewError(Exception):
+    """The run cannot go on from its checkpoint after all: it must begin anew, on a model that is built anew."""
+
+    def __init__(self, *, resumed_from: int, reason: str) -> None:
+        super().__init__(
+            f"Begun anew at epoch 1 with fresh weights instead of going on after epoch {resumed_from}: {reason}."
         )
 
 
@@ -42,6 +59,7 @@ class TrainingRun:
         plan: TrainingPlan,
         *,
         on_epoch: OnEpoch,
+        on_note: OnNote = ignore_note,
         checkpoint: Checkpoint | None,
     ) -> None:
         self.model, self.data, self.plan = model, data, plan
@@ -49,24 +67,56 @@ class TrainingRun:
         #: Keras' logs of each epoch, `val_` included, for callbacks that a resumed run must tell of them.
         self.logs: list[dict[str, float]] = []
         self.resumed_from = 0
-        self._on_epoch, self._checkpoint = on_epoch, checkpoint
+        #: Why no run could go on from this one's checkpoint; empty when one could.
+        self.obstacle = ""
+        #: What `on_epoch` raised, which a person's loop may have caught.
+        self.ended_by: BaseException | None = None
+        self._on_epoch, self._on_note, self._checkpoint = on_epoch, on_note, checkpoint
+        self._notes: set[str] = set()
         self._fingerprint = fingerprint(model, data, plan)
         self._highest_rate = current_learning_rate(model)
+        self._rates: LearningRates | None = None
+        if plan.annealing is not None and not self._has_settable_rate():
+            self.leave_annealing_out("the model's optimizer has a learning-rate schedule of its own")
         self._rates = self._start_rates()
+        self._accuracy_names = AccuracyNames(model, len(data.train.class_names))
         self._resumed = False
         self._snapshot: Snapshot | None = None
+
+    def note(self, sentence: str) -> None:
+        """Say this in the log and to the caller, once."""
+        if sentence not in self._notes:
+            self._notes.add(sentence)
+            logger.warning("%s", sentence)
+            self._on_note(sentence)
+
+    def leave_annealing_out(self, reason: str) -> None:
+        """Leave the learning rate to model and callbacks from now on."""
+        if self.plan.annealing is not None:
+            self.note(f"Trained without the {self.plan.annealing.rule} annealing: {reason}.")
+            self.plan, self._rates = replace(self.plan, annealing=None), None
 
     def follow(self, call: FitCall) -> None:
         """Train as a call of `model.fit` asks, not as the plan does; comes before the first epoch."""
         self.plan = replace(self.plan, batch_size=call.batch_size, epochs=call.epochs, shuffle=call.shuffle)
         self._rates = self._start_rates()
 
+    def accept_soft_targets(self) -> None:
+        """Give the model one-hot labels where images are to be mixed.
+
+        Raises:
+            SoftTargetsError: Its loss, or a metric, takes class indices in a way of its own.
+        """
+        if self.plan.augmentation and self.plan.augmentation.mixes and self.plan.labels == "indices":
+            accept_soft_targets(self.model)
+            self.plan = replace(self.plan, labels="one-hot")
+
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one; once."""
         if self._resumed:
             return
         self._resumed = True
-        self._snapshot = self._checkpoint.read(self._fingerprint) if self._checkpoint else None
+        self._snapshot = self._read_snapshot()
         if self._snapshot is None:
             return
         self.restore()
@@ -75,6 +125,28 @@ class TrainingRun:
         logger.info("Going on after epoch %d of %d.", self.resumed_from, self.plan.epochs)
         for epoch in self.epochs:
             self._on_epoch(epoch)
+
+    def begin_at_first_epoch(self, reason: str) -> None:
+        """Leave the checkpoint, if there is one and nothing was looked for in it."""
+        if not self._resumed:
+            self._resumed = True
+            self.obstacle = reason
+            found = self._read_snapshot()
+            if found is not None:
+                self._leave(found, reason)
+
+    def _leave(self, snapshot: Snapshot, reason: str) -> None:
+        self.note(str(BeginAnewError(resumed_from=len(snapshot.epochs), reason=reason)))
+        if self._checkpoint is not None:
+            self._checkpoint.delete()
+
+    def _read_snapshot(self) -> Snapshot | None:
+        snapshot = self._checkpoint.read(self._fingerprint) if self._checkpoint else None
+        obstacle = snapshot and (snapshot.obstacle or ("" if fits(self.model, snapshot) else "the model has changed"))
+        if snapshot is not None and obstacle:
+            self._leave(snapshot, obstacle)
+            return None
+        return snapshot
 
     def restore(self) -> tuple[NDArray[np.generic], ...]:
         """Put model and rates back into the state of the checkpoint; may be repeated.
@@ -122,36 +194,57 @@ class TrainingRun:
         """
         refuse_nan_loss(epoch, logs)
         rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
-        result = epoch_result(logs, epoch=epoch, learning_rate=rate, duration_s=duration_s)
+        result = epoch_result(
+            logs,
+            epoch=epoch,
+            learning_rate=rate,
+            duration_s=duration_s,
+            accuracy_names=self._accuracy_names.read(self.plan.settled_labels),
+        )
         self.epochs.append(result)
         self.logs.append({name: float(value) for name, value in logs.items()})
         if self._rates is not None:
             self._rates.observe(result)
         if self._checkpoint is not None:
-            self._checkpoint.write(
-                take_snapshot(
-                    self.model,
-                    fingerprint=self._fingerprint,
-                    epochs=tuple(self.epochs),
-                    logs=tuple(self.logs),
-                    annealing_state={} if self._rates is None else self._rates.state(),
-                    kept=kept,
-                )
+            self._checkpoint.write(self._take_snapshot(kept))
+        try:
+            self._on_epoch(result)
+        except BaseException as error:
+            self.ended_by = error
+            raise
+
+    def _take_snapshot(self, kept: tuple[NDArray[np.generic], ...]) -> Snapshot:
+        epochs, logs = tuple(self.epochs), tuple(self.logs)
+        if self.obstacle:
+            return Snapshot(
+                fingerprint=self._fingerprint,
+                epochs=epochs,
+                logs=logs,
+                annealing_state={},
+                model=(),
+                optimizer=(),
+                obstacle=self.obstacle,
             )
-        self._on_epoch(result)
+        return take_snapshot(
+            self.model,
+            fingerprint=self._fingerprint,
+            epochs=epochs,
+            logs=logs,
+            annealing_state={} if self._rates is None else self._rates.state(),
+            kept=kept,
+        )
+
+    def _has_settable_rate(self) -> bool:
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        return self._highest_rate is not None and isinstance(rate, keras.Variable)
 
     def _start_rates(self) -> LearningRates | None:
         annealing = self.plan.annealing
         if annealing is None:
             return None
-        if self._highest_rate is None or not isinstance(self.model.optimizer.learning_rate, keras.Variable):
-            raise AnnealingError(
-                f"Received annealing ({annealing.rule}) for a model whose optimizer has a schedule of its own. "
-                f"Expected a float: remove the schedule from the builder, or the annealing from the definition."
-            )
         return start_annealing(
             annealing,
-            highest_rate=self._highest_rate,
+            highest_rate=self._highest_rate or 0.0,
             epochs=self.plan.epochs,
             steps_per_epoch=math.ceil(len(self.data.train) / self.plan.batch_size),
             has_validation=self.data.validation is not None,

@@ -16,9 +16,16 @@ from tuner.datasets.images import LabelledImages
 from tuner.training.augmentation import Augmentation
 from tuner.training.description import describe_model
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.epoch_programs import EpochProgram, open_epoch_program
+from tuner.training.epoch_programs import (
+    EpochProgram,
+    build_metrics,
+    open_epoch_program,
+    settled_labels,
+    why_not_whole_epochs,
+)
 from tuner.training.fusing import is_faster_fused
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.targets import Labels
 from tuner.training.variables import state_variables
 
 
@@ -31,6 +38,7 @@ class _Constants:
     has_learning_rates: bool
     batch_size: int
     class_weight: Mapping[int, float] | None
+    labels: Labels
     fused: bool
 
 
@@ -67,11 +75,15 @@ def borrow_or_open(
         has_learning_rates=plan.annealing is not None,
         batch_size=plan.batch_size,
         class_weight=class_weight,
+        labels=settled_labels(model, data.train, plan),
         fused=configuration != "" and is_faster_fused(model, data, plan),
     )
     last = _last
     if last is not None and configuration and last.constants == constants and _is_usable(last, data):
-        return last.program if last.model is model else _Borrowed(last, model)
+        if last.model is model:
+            return last.program
+        build_metrics(model, data.train, constants.labels)
+        return _Borrowed(last, model)
     # Before the next one takes memory.
     _last = last = None
     program = open_epoch_program(model, data, plan, class_weight=class_weight, fused=constants.fused)
@@ -99,6 +111,14 @@ def forget_programs() -> None:
     _last = None
     # They refer to each other.
     gc.collect()
+
+
+def why_no_programs(model: keras.Model, data: TrainingData) -> str:
+    """Say why this model must be trained by Keras' own loop on these images; empty when it need not be."""
+    if why_not_whole_epochs(model, data):
+        # It may be the memory that the last model's programs hold; and Keras' own loop has no use for them.
+        forget_programs()
+    return why_not_whole_epochs(model, data)
 
 
 class _Borrowed:
@@ -130,9 +150,14 @@ class _Borrowed:
 
 def _take_state(model: keras.Model) -> list[Any]:
     # Copies: in TensorFlow `convert_to_tensor` returns the variable itself.
-    return [keras.ops.copy(variable) for variable in chain(*state_variables(model))]
+    return [keras.ops.copy(variable) for variable in _all_variables(model)]
 
 
 def _put_state(model: keras.Model, state: Sequence[Any]) -> None:
-    for variable, value in zip(chain(*state_variables(model)), state, strict=True):
+    for variable, value in zip(_all_variables(model), state, strict=True):
         variable.assign(value)
+
+
+def _all_variables(model: keras.Model) -> list[Any]:
+    # Those of the metrics too, for callbacks that read them.
+    return [*chain(*state_variables(model)), *model.metrics_variables]

@@ -10,13 +10,19 @@
 
 KerasTuner tells hyperparameters apart by name and conditions, Optuna by name alone, and there a name may not change
 its choices between trials: a conditional hyperparameter's name in Optuna ends in its conditions, as in
-`momentum [optimizer=sgd]`. What a trial drew is therefore read from `values`, under KerasTuner's names and with
+`momentum [optimizer=sgd]`. One whose kind or choices depend on other values in a plain `if` is asked under its name as
+long as Optuna's study has it in that form; any other form gets a name that tells it, as in `kernel [choice 3, 5]`. A
+name longer than Postgres keeps ends in a hash in place of its rest.
+
+What a trial drew is therefore read from `values`, under KerasTuner's names and with
 KerasTuner's types, not from Optuna's parameters; JSON holds it, and `fixed_hyperparameters` rebuilds the model from it.
 """
 
+import hashlib
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -27,9 +33,26 @@ from keras_tuner.engine import hyperparameters as kinds
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tuner.datasets.images import ImageFormat
+from tuner.errors import TunerError
 from tuner.spaces.declaring import declare_hyperparameters
-from tuner.spaces.fixing import accept_fixed, may_be_asked, refuse_unknown
+from tuner.spaces.describing import describe_range
+from tuner.spaces.fixing import accept_fixed, may_be_asked, refuse_unknown, why_outside
 from tuner.spaces.space import Space
+
+_log = logging.getLogger(__name__)
+
+#: Characters of a name that Optuna's tables keep on Postgres.
+_MAX_NAME = 512
+
+
+class UnsearchableError(TunerError):
+    """A builder asks for a hyperparameter that no sampler can draw."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The hyperparameter {name[:_MAX_NAME]!r} cannot be searched: {reason.rstrip('.')}. Change it in the "
+            "builder."
+        )
 
 
 class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] # KerasTuner ships no types
@@ -38,7 +61,13 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
     A trial that another worker began answers as it answered there, so a resumed trial rebuilds its model.
     """
 
-    def __init__(self, trial: optuna.trial.BaseTrial, *, fixed: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, trial: optuna.trial.BaseTrial | None, *, fixed: Mapping[str, Any] | None = None) -> None:
+        """Begin without values.
+
+        Args:
+            trial: Of which they are asked; None for the space's defaults.
+            fixed: The study's.
+        """
         super().__init__()
         self._trial = trial
         self._fixed = dict(fixed or {})
@@ -71,8 +100,10 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
             return accept_fixed(parameter, self._fixed[parameter.name])
         if isinstance(parameter, kinds.Fixed):
             return parameter.value
+        if self._trial is None:
+            return parameter.default
         question = _question(parameter)
-        return question.decode(_suggest(self._trial, question))
+        return question.decode(_suggest(self._trial, parameter, question))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +112,8 @@ class DeclaredParameter:
 
     #: In `hp.values`.
     name: str
+    #: KerasTuner's own object, of `keras_tuner.engine.hyperparameters`: range, default, conditions.
+    declared: Any
     optuna_name: str
     #: All that Optuna can answer, in order; None for a continuum, and for integers on a log scale without steps.
     optuna_values: tuple[Any, ...] | None
@@ -90,6 +123,8 @@ class DeclaredParameter:
     optuna_answer: Callable[[Any], Any]
     #: Whether Optuna could give this answer.
     optuna_accepts: Callable[[Any], bool]
+    #: Whether Optuna's answer is the value itself, not its place or mirror image.
+    is_answered_as_it_is: bool
 
 
 def declared_parameters(
@@ -98,10 +133,12 @@ def declared_parameters(
     """Return all that a search of this space asks its sampler for, found by building models with default values.
 
     What is fixed, and what the fixed values rule out, is not among them. For a grid:
-    `{parameter.optuna_name: parameter.optuna_values for parameter in …}`.
+    `{parameter.optuna_name: parameter.optuna_values for parameter in …}`. Logs a warning for a fixed value that lies
+    outside of its range in a branch that the search may enter.
 
     Raises:
-        FixedValueError: A fixed value is outside its range in a branch that the search may enter.
+        FixedValueError: A fixed value is of another type, or a text that the builder does not offer.
+        UnsearchableError: Optuna has nothing like one of the hyperparameters.
         UnknownFixedError: A fixed name is not asked for, and the space has no `fit` of its own that could ask for it.
     """
     fixed = fixed or {}
@@ -110,19 +147,23 @@ def declared_parameters(
         refuse_unknown(fixed, [parameter.name for parameter in declared])
     reachable = [parameter for parameter in declared if may_be_asked(parameter, fixed)]
     for parameter in reachable:
-        if parameter.name in fixed:
-            accept_fixed(parameter, fixed[parameter.name])
+        if parameter.name in fixed and (
+            remark := why_outside(parameter, accept_fixed(parameter, fixed[parameter.name]))
+        ):
+            _log.warning("%s", remark)
     asked = [
         parameter for parameter in reachable if parameter.name not in fixed and not isinstance(parameter, kinds.Fixed)
     ]
     return tuple(
         DeclaredParameter(
             name=parameter.name,
+            declared=parameter,
             optuna_name=question.name,
             optuna_values=_finite_values(question),
             optuna_default=question.encode(parameter.default),
             optuna_answer=partial(_find_answer, question),
             optuna_accepts=partial(_accepts, question),
+            is_answered_as_it_is=question.decode in (_unchanged, bool),
         )
         for parameter, question in ((parameter, _question(parameter)) for parameter in asked)
     )
@@ -142,7 +183,10 @@ class _Question:
 
 def _find_answer(question: _Question, value: Any) -> Any:
     if isinstance(question.distribution, CategoricalDistribution):
-        return next((choice for choice in question.distribution.choices if choice == value), None)
+        choices = question.distribution.choices
+        # 0 and 1 are what KerasTuner makes of booleans; of other numbers true and false are none.
+        is_flag = isinstance(value, bool) and not set(choices) <= {0, 1}
+        return None if is_flag else next((choice for choice in choices if choice == value), None)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     answer = question.encode(value)
@@ -159,17 +203,49 @@ def _accepts(question: _Question, answer: Any) -> bool:
 
 
 def _question(parameter: Any) -> _Question:
-    name = parameter.name
-    if parameter.conditions:
-        conditions = (f"{condition.name}={'|'.join(map(str, condition.values))}" for condition in parameter.conditions)
-        name = f"{name} [{', '.join(conditions)}]"
+    step = getattr(parameter, "step", None)
+    if step is not None and step <= 0:
+        raise UnsearchableError(parameter.name, f"its step is {step}, expected more than 0")
+    ends = (getattr(parameter, "min_value", 0), getattr(parameter, "max_value", 0))
+    if not all(map(math.isfinite, ends)):
+        raise UnsearchableError(parameter.name, f"its range is {ends[0]} to {ends[1]}, expected finite numbers")
+    try:
+        question = _translate(parameter, _conditional_name(parameter))
+    except (ValueError, ArithmeticError) as error:
+        raise UnsearchableError(parameter.name, str(error)) from error
+    return replace(question, name=_shorten(question.name))
+
+
+def _conditional_name(parameter: Any) -> str:
+    if not parameter.conditions:
+        return str(parameter.name)
+    conditions = (f"{condition.name}={'|'.join(map(str, condition.values))}" for condition in parameter.conditions)
+    return f"{parameter.name} [{', '.join(conditions)}]"
+
+
+def _translate(parameter: Any, name: str) -> _Question:
     if isinstance(parameter, kinds.Boolean):
         return _Question(name=name, distribution=CategoricalDistribution([False, True]), decode=bool, encode=bool)
     if isinstance(parameter, kinds.Choice):
-        return _Question(
-            name=name, distribution=CategoricalDistribution(parameter.values), decode=_unchanged, encode=_unchanged
-        )
+        # A choice that is offered twice is drawn no more often than others.
+        choices = tuple(dict.fromkeys(parameter.values))
+        return _Question(name=name, distribution=CategoricalDistribution(choices), decode=_unchanged, encode=_unchanged)
     return _number_question(parameter, name)
+
+
+def _shorten(name: str) -> str:
+    """Return a name that Postgres keeps, another one for each name."""
+    if len(name) <= _MAX_NAME:
+        return name
+    ending = f" … {hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return name[: _MAX_NAME - len(ending)] + ending
+
+
+def _another_form(parameter: Any, question: _Question) -> _Question:
+    """Return the question under a name that tells its kind and range."""
+    kind = type(parameter).__name__.lower()
+    values = ", ".join(map(repr, parameter.values)) if kind == "choice" else describe_range(parameter)
+    return replace(question, name=_shorten(f"{question.name} [{kind} {values}]"))
 
 
 def _number_question(parameter: Any, name: str) -> _Question:
@@ -219,7 +295,19 @@ def _steps(low: float, high: float, step: float) -> list[Decimal]:
     return [first + by * index for index in range(int((last - first) / by) + 1)]
 
 
-def _suggest(trial: optuna.trial.BaseTrial, question: _Question) -> Any:
+def _suggest(trial: optuna.trial.BaseTrial, parameter: Any, question: _Question) -> Any:
+    another = _another_form(parameter, question)
+    if another.name in trial.params:
+        # As the worker before this one had to ask.
+        return _ask(trial, another)
+    try:
+        return _ask(trial, question)
+    except ValueError:
+        # Optuna's study, or the values that this trial is to begin with, have it in another form.
+        return _ask(trial, another)
+
+
+def _ask(trial: optuna.trial.BaseTrial, question: _Question) -> Any:
     asked = question.distribution
     if isinstance(asked, CategoricalDistribution):
         return trial.suggest_categorical(question.name, asked.choices)

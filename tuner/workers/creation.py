@@ -14,7 +14,7 @@ from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_
 from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.storage import Storage, open_storage
-from tuner.workers.beginnings import best_of_earlier
+from tuner.studies.warm_start import best_of_earlier
 from tuner.workers.preflight.checking import OnReport, check_definition, check_hyperparameters
 from tuner.workers.preflight.report import StageReport
 
@@ -65,7 +65,7 @@ def create_study(
         storage,
         definition,
         class_names=found.class_names,
-        provenance={**recorded_versions(), "data_sha256": found.data_sha256},
+        provenance={**recorded_versions(), **found.hashes},
         first_trials=found.first_trials,
     )
 

@@ -3,7 +3,8 @@
 import traceback
 
 from tuner.errors import TunerError
-from tuner.finals.fitting import BuilderError
+from tuner.finals.fitting import NoScoreError
+from tuner.spaces.guarding import BuilderError
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.progress import NanLossError
 from tuner.workers.timeout import TrialTimeoutError
@@ -34,6 +35,8 @@ def _kind(error: Exception) -> str:
         return "nan_loss"
     if isinstance(error, TrialTimeoutError):
         return "timeout"
+    if isinstance(error, NoScoreError):
+        return "no_score"
     if isinstance(error, BuilderError):
         return "builder_error"
     return "training_error"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from tuner.errors import TunerError
 from tuner.finals.fitting import Schedule, fit
 from tuner.finals.study_data import DataPlaces, load_search_data
-from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.finals.study_space import open_study_space
+from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.records import EpochRecord, StudyRecord, TrialRecord
 from tuner.training.history import EpochResult
@@ -43,11 +44,17 @@ def replay_trial(
 
     with contextlib.suppress(_AsFarAsBefore):
         fit(
-            open_space(record.space),
+            open_study_space(record.space, record.provenance),
             fixed_hyperparameters(trial.hyperparameters),
             load_search_data(definition, data_sha256=record.provenance["data_sha256"], places=places),
             # All epochs of the plan, though the last ones are not trained: they shape a schedule of the model's own.
-            Schedule(epochs=definition.search.epochs, seed=trial.seed, batch_size=definition.search.batch_size),
+            Schedule(
+                epochs=definition.search.epochs,
+                seed=trial.seed,
+                batch_size=definition.search.batch_size,
+                labels=definition.data.labels,
+            ),
             on_epoch=on_epoch,
+            on_note=lambda _: None,
         )
     yield from zip(trial.curve, epochs, strict=True)

@@ -163,7 +163,15 @@ class Reporter:
             renew_lease(self._storage, lease, epoch=self._epoch, ttl_s=self._ttl_s)
             return
         fresh = scores.unstored(measured)
-        renew_lease(self._storage, lease, epoch=self._epoch, ttl_s=self._ttl_s, trial_id=scores.trial_id, scores=fresh)
+        renew_lease(
+            self._storage,
+            lease,
+            epoch=self._epoch,
+            ttl_s=self._ttl_s,
+            trial_id=scores.trial_id,
+            scores=fresh,
+            begun_anew=scores.replaces(fresh),
+        )
         scores.remember(fresh)
         if any(scores.decides_after(epoch) and scores.should_prune(epoch) for epoch in measured):
             raise PrunedError

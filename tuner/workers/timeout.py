@@ -21,13 +21,17 @@ class TrialTimeoutError(TunerError):
     """The trial trained for longer than its study allows."""
 
     def __init__(self, limit_s: float) -> None:
-        super().__init__(f"The trial trained for longer than search.trial_timeout_s = {limit_s:g} seconds.")
+        super().__init__(
+            f"The trial trained for longer than search.trial_timeout_s = {limit_s:g} seconds without finishing an "
+            "epoch. Raise the limit, or narrow the space to faster models."
+        )
+        self.limit_s = limit_s
 
 
 class TimeLimit:
     """Ends a training that takes too long; use it as a context manager and call `check` after each epoch.
 
-    An epoch that never ends cannot be interrupted from within Python: then `on_endless` stores the failure, from
+    An epoch that never ends cannot be interrupted from within Python: then `on_endless` stores what there is, from
     another thread, and the process ends.
     """
 
@@ -51,7 +55,7 @@ class TimeLimit:
 
     def _end_process(self) -> None:
         error = TrialTimeoutError(self._limit_s or 0.0)
-        _log.error("%s Its epoch does not end; this process does.", error)
+        _log.error("The time of search.trial_timeout_s is over and the epoch does not end; this process does.")
         try:
             self._on_endless(error)
         finally:

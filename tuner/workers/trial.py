@@ -1,12 +1,15 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
+from dataclasses import dataclass, field
 from typing import Any
+
+import optuna
 
 from tuner.finals.fitting import Schedule, fit, scored_outcome
 from tuner.finals.jobs import JobContext
 from tuner.finals.study_data import load_search_data
-from tuner.spaces.registry import open_space
+from tuner.finals.study_space import open_study_space
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import open_trial
@@ -15,7 +18,7 @@ from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.failures import describe_failure
 from tuner.workers.interruptions import INTERRUPTIONS
 from tuner.workers.reporter import PrunedError, Reporter
-from tuner.workers.timeout import TimeLimit
+from tuner.workers.timeout import TimeLimit, TrialTimeoutError
 
 _log = logging.getLogger(__name__)
 
@@ -29,42 +32,78 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
     definition = context.study.definition
     data = load_search_data(definition, data_sha256=context.study.provenance["data_sha256"], places=context.places)
     trial, scores = open_trial(context.storage, context.study, context.lease)
-    hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed)
-    epochs: list[EpochResult] = []
+    progress = _Progress(trial=trial, hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed))
 
     def on_epoch(result: EpochResult) -> None:
-        epochs.append(result)
+        progress.add(result)
         context.on_epoch(result)
-        limit.check()
+        if result.epoch < definition.search.epochs:
+            limit.check()
 
-    def fail(error: Exception) -> dict[str, Any]:
-        failure = describe_failure(error)
-        return scored_outcome("failed", (), hyperparameters.values) | {"failure": failure}
-
-    def end_as_failed(error: Exception) -> None:
-        end_slot(context.storage, context.lease, fail(error))
+    def end_from_aside(error: TrialTimeoutError) -> None:
+        end_slot(context.storage, context.lease, progress.end_by_time(error))
 
     reporter.pass_scores_to(scores)
-    limit = TimeLimit(definition.search.trial_timeout_s, end_as_failed)
-    schedule = Schedule(
-        epochs=definition.search.epochs,
-        seed=trial_seed(definition.seed, trial.number),
-        batch_size=definition.search.batch_size,
-    )
+    limit = TimeLimit(definition.search.trial_timeout_s, end_from_aside)
     try:
-        space = open_space(definition.space)
         with limit:
-            _, finished = fit(space, hyperparameters, data, schedule, on_epoch=on_epoch, checkpoint=context.checkpoint)
-        hyperparameters.refuse_unknown_fixed()
+            fit(
+                open_study_space(definition.space, context.study.provenance),
+                progress.hyperparameters,
+                data,
+                Schedule(
+                    epochs=definition.search.epochs,
+                    seed=trial_seed(definition.seed, trial.number),
+                    batch_size=definition.search.batch_size,
+                    labels=definition.data.labels,
+                ),
+                on_epoch=on_epoch,
+                on_note=progress.notes.append,
+                checkpoint=context.checkpoint,
+            )
+        progress.hyperparameters.refuse_unknown_fixed()
     except PrunedError:
-        return scored_outcome("pruned", epochs, hyperparameters.values)
+        return progress.end("pruned")
+    except TrialTimeoutError as error:
+        return progress.end_by_time(error)
     except INTERRUPTIONS:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a person's builder raises belongs to its trial
-        _log.warning("trial %d failed: %s", trial.number, error)
-        outcome = fail(error)
-        if outcome["failure"]["kind"] == "out_of_memory":
+        return progress.fail(error)
+    return progress.end("complete")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Progress:
+    """What there is of a trial so far, and the outcomes made of it."""
+
+    trial: optuna.Trial
+    hyperparameters: OptunaHyperParameters
+    epochs: list[EpochResult] = field(default_factory=list)
+    #: Sentences for people.
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, result: EpochResult) -> None:
+        # A run that cannot go on from its checkpoint begins with epoch 1 again.
+        self.epochs[result.epoch - 1 :] = [result]
+
+    def end(self, state: str) -> dict[str, Any]:
+        return scored_outcome(state, self.epochs, self.hyperparameters.values, notes=self.notes)
+
+    def end_by_time(self, error: TrialTimeoutError) -> dict[str, Any]:
+        """Keep the epochs that were finished in time."""
+        if not self.epochs:
+            return self.fail(error)
+        note = f"Ended after epoch {len(self.epochs)} by search.trial_timeout_s = {error.limit_s:g} seconds."
+        _log.warning("trial %d: %s", self.trial.number, note)
+        self.notes.append(note)
+        return self.end("complete") | {"ended": "timeout"}
+
+    def fail(self, error: Exception) -> dict[str, Any]:
+        _log.warning("trial %d failed: %s", self.trial.number, error)
+        failure = describe_failure(error)
+        if failure["kind"] == "out_of_memory":
             # Infeasible, not merely failed: samplers then keep away from the region.
-            trial.set_constraint("out_of_memory", 1.0)
-        return outcome
-    return scored_outcome("complete", finished, hyperparameters.values)
+            self.trial.set_constraint("out_of_memory", 1.0)
+        values = self.hyperparameters.values
+        return scored_outcome("failed", (), values, notes=self.notes) | {"failure": failure}

@@ -45,6 +45,12 @@ def healthy(_hp: Any) -> keras.Model:
     return _net("sparse_categorical_crossentropy", keras.layers.Dense(100))
 
 
+def no_accuracy(_hp: Any) -> keras.Model:
+    model = _net()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[keras.metrics.SparseTopKCategoricalAccuracy(5)])
+    return model
+
+
 def memory_error(_hp: Any) -> keras.Model:
     raise MemoryError("no room for this net")
 
@@ -87,6 +93,15 @@ def lost_device(_hp: Any) -> keras.Model:
         raise tf.errors.InternalError(None, None, "Failed to synchronize: CUDA_ERROR_ILLEGAL_ADDRESS: illegal access")
 
     return _doing(2, lose)
+
+
+def endless_second_epoch(_hp: Any) -> keras.Model:
+    return _doing(2, lambda: time.sleep(3600))
+
+
+def slow_epochs(_hp: Any) -> keras.Model:
+    """Take at least 1.2 seconds for each."""
+    return _doing(1, lambda: time.sleep(0.6))
 
 
 def endless_epoch(_hp: Any) -> keras.Model:

@@ -38,6 +38,7 @@ def run(fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surr
         ("memory_error", "out_of_memory", "no room for this net"),
         ("backend_out_of_memory", "out_of_memory", "memory"),
         ("nan_loss", "nan_loss", "The loss became nan in epoch 1"),
+        ("no_accuracy", "no_score", "its logs held loss, sparse_top_k_categorical_accuracy, val_loss"),
         ("exception_in_build", "builder_error", "no such layer"),
         ("exception_in_epoch_3", "training_error", "broken in epoch 3"),
     ],
@@ -93,6 +94,24 @@ def test_an_endless_epoch_ends_with_its_process_and_the_trial_fails(run: Callabl
     (row,) = read_slots(storage, study.id)
     assert statuses == [75, 0]
     assert row.outcome["failure"]["kind"] == "timeout"
+
+
+@pytest.mark.parametrize("builder", ["endless_second_epoch", "slow_epochs"])
+def test_the_time_limit_ends_a_trial_with_the_epochs_that_it_has_and_says_so(
+    run: Callable[..., Any], storage: Storage, builder: str
+) -> None:
+    study, statuses = run(builder, "search.epochs=40", "search.trial_timeout_s=3.0")
+
+    (row,) = read_slots(storage, study.id)
+    (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
+    epochs = [epoch["epoch"] for epoch in row.outcome["curve"]]
+    assert statuses[-1] == 0
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert 1 <= len(epochs) < 40
+    assert (row.outcome["state"], row.outcome["ended"]) == ("complete", "timeout")
+    assert row.outcome["notes"] == [f"Ended after epoch {len(epochs)} by search.trial_timeout_s = 3 seconds."]
+    assert trial.state == TrialState.COMPLETE
+    assert trial.value == row.outcome["score"] > 0
 
 
 def test_a_full_disk_gives_the_slot_back_and_says_what_to_do(

@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -122,6 +123,56 @@ def test_a_builder_of_ones_own_is_found_again_by_its_import_path(
 
     expected, received = (predict_probabilities(each, random_images()) for each in (model, rebuilt))
     np.testing.assert_array_equal(received, expected, strict=True)
+
+
+@pytest.mark.parametrize("built", ["", "model.build((None, *images.shape))", "model(np.zeros((1, *images.shape)))"])
+@pytest.mark.filterwarnings("ignore:.build... was called on layer:UserWarning")
+def test_a_subclass_is_rebuilt_and_predicts_as_before(
+    built: str, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_subclass", raising=False)
+    (tmp_path / "own_subclass.py").write_text(
+        "import keras\n"
+        "import numpy as np\n"
+        "class Net(keras.Model):\n"
+        "    def __init__(self, units, classes):\n"
+        "        super().__init__()\n"
+        "        self.flatten, self.hidden = keras.layers.Flatten(), keras.layers.Dense(units)\n"
+        "        self.norm, self.last = keras.layers.BatchNormalization(), keras.layers.Dense(classes)\n"
+        "    def call(self, images, training=False):\n"
+        "        return self.last(self.norm(self.hidden(self.flatten(images)), training=training))\n"
+        "def build(hp, images):\n"
+        "    model = Net(hp.Int('units', 4, 8), images.n_classes)\n"
+        f"    {built}\n"
+        "    loss = keras.losses.CategoricalCrossentropy(from_logits=True)\n"
+        "    model.compile('sgd', loss, metrics=['accuracy'])\n"
+        "    return model\n"
+    )
+    description = describe("own_subclass:build", {"units": 5})
+    model = build_trained(description)
+
+    write_bundle(store, PATH, model, description)
+    rebuilt = read_bundle(Path(store.location(PATH))).build_model()
+
+    expected, received = (predict_probabilities(each, random_images()) for each in (model, rebuilt))
+    np.testing.assert_array_equal(received, expected, strict=True)
+    np.testing.assert_allclose(received.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_source_of_a_builder_is_kept_to_be_read_and_a_change_is_told(
+    store: ArtifactStore, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = parse_bundle(content, origin="first")
+    sources = {"nets.py": b"raise SystemExit\n", "parts/large.py": b"#" * 2**21}
+    write_bundle(store, PATH, whole.build_model(), whole.description, sources=sources)
+
+    bundle = read_bundle(Path(store.location(PATH)))
+    bundle.build_model()
+
+    assert bundle.sources == {"nets.py": b"raise SystemExit\n"}
+    assert members_of(store.read(PATH))["source/nets.py"] == b"raise SystemExit\n"
+    assert "has changed since this model was trained (nets.py)" in caplog.text
 
 
 def test_equal_weights_give_equal_bytes(store: ArtifactStore, content: bytes) -> None:

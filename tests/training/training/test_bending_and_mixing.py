@@ -19,11 +19,12 @@ from tuner.training.augmentation import (
     draw_tones,
     smoothing_weights,
 )
-from tuner.training.batches import Augmenter, SoftTargetsError, accept_soft_targets, encode_targets
+from tuner.training.batches import Augmenter
 from tuner.training.epoch_draws import ImageDraws, draw_epoch
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
+from tuner.training.targets import SoftTargetsError, accept_soft_targets, choose_labels, encode_targets
 
 HEIGHT, WIDTH = 20, 28
 
@@ -204,12 +205,12 @@ def test_with_mixup_and_cutmix_half_of_the_images_get_each() -> None:
 )
 def test_a_sparse_loss_becomes_the_one_hot_one_with_the_same_values(loss: Any, digits: TrainingData) -> None:
     model = build_mlp(loss=loss, optimizer=keras.optimizers.SGD(0.0))
-    x, before = digits.train.images / 255.0, encode_targets(model, digits.train.labels, 10)
+    x, before = digits.train.images / 255.0, encode_targets(digits.train.labels, 10, choose_labels(model, 10)[0])
     expected = model.evaluate(x, before, verbose=0)
     optimizer = model.optimizer
 
     accept_soft_targets(model)
-    after = encode_targets(model, digits.train.labels, 10)
+    after = encode_targets(digits.train.labels, 10, choose_labels(model, 10)[0])
 
     assert model.optimizer is optimizer
     assert after.shape == (250, 10)

@@ -47,12 +47,19 @@ def test_a_model_that_is_not_compiled_is_refused(digits: TrainingData) -> None:
         train(model, digits, PLAN, on_epoch=ignore)
 
 
-def test_annealing_over_an_optimizers_own_schedule_is_refused(digits: TrainingData) -> None:
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
-    plan = TrainingPlan(epochs=1, batch_size=32, seed=0, annealing=Annealing(rule="cosine"))
+def test_an_optimizers_own_schedule_is_kept_and_annealing_left_out(digits: TrainingData) -> None:
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 8, 0.5)
+    plan = TrainingPlan(epochs=2, batch_size=32, seed=0, annealing=Annealing(rule="cosine"))
+    notes: list[str] = []
 
-    with pytest.raises(AnnealingError, match="remove the schedule from the builder"):
-        train(build_mlp(optimizer=keras.optimizers.SGD(schedule)), digits, plan, on_epoch=ignore)
+    history = train(
+        build_mlp(optimizer=keras.optimizers.SGD(schedule)), digits, plan, on_epoch=ignore, on_note=notes.append
+    )
+
+    assert [epoch.learning_rate for epoch in history.epochs] == pytest.approx([0.05, 0.025])
+    assert notes == [
+        "Trained without the cosine annealing: the model's optimizer has a learning-rate schedule of its own."
+    ]
 
 
 def test_a_plateau_of_an_accuracy_that_is_not_measured_is_refused(digits: TrainingData) -> None:

@@ -15,7 +15,7 @@ from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import free_memory_bytes
 from tuner.training.history import EpochResult, TrainingHistory
-from tuner.training.keras_loop import NoEpochReportedError
+from tuner.training.own_fit import NoEpochReportedError
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 

@@ -203,3 +203,49 @@ def test_programs_make_room_for_images_that_would_not_fit_beside_them(
 
     assert "whole-epoch programs" in caplog.text
     assert len(compiled) == 2
+
+
+class SeesMetrics(keras.callbacks.Callback):
+    """Notes what a callback can see of the model's metrics after each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        del epoch
+        measured = {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        assert measured == {name.removeprefix("val_"): logs[name] for name in logs if name.startswith("val_")}
+        self.seen.append((self.model.metrics_names, [metric.name for metric in self.model.metrics]))
+
+
+WATCHING: dict[str, Callable[[], keras.callbacks.Callback]] = {
+    "early stopping": lambda: keras.callbacks.EarlyStopping("val_accuracy", patience=1),
+    "early stopping on a metric of training": lambda: keras.callbacks.EarlyStopping("accuracy"),
+    "restoring": lambda: keras.callbacks.EarlyStopping("val_accuracy", patience=1, restore_best_weights=True),
+    "plateau": lambda: keras.callbacks.ReduceLROnPlateau("val_accuracy", patience=1),
+    "looking": SeesMetrics,
+}
+
+
+@pytest.mark.parametrize("case", WATCHING)
+def test_callbacks_see_a_borrowers_metrics_as_they_see_a_lenders(
+    case: str, digits: TrainingData, compiled: list[keras.Model]
+) -> None:
+    watching = [WATCHING[case](), WATCHING[case]()]
+    runs = []
+
+    for rate, callback in zip((0.01, 0.003), watching, strict=True):
+
+        def fit(_hp: Any, model: Any, *args: Any, callbacks: Any, own: Any = callback, **kwargs: Any) -> Any:
+            return model.fit(*args, callbacks=[*callbacks, own], batch_size=64, **kwargs)
+
+        runs.append(run(digits, rate=rate, hypermodel_fit=fit))
+
+    assert len(compiled) == 1, "the second borrows"
+    lender, borrower = (model for model, _ in runs)
+    assert borrower.metrics_names == lender.metrics_names == ["loss", "compile_metrics"]
+    assert [metric.name for metric in borrower.metrics] == [metric.name for metric in lender.metrics]
+    assert borrower.evaluate(digits.train.images / 255.0, digits.train.labels, verbose=0)[1] > 0.1
+    if case == "looking":
+        assert watching[0].seen == watching[1].seen

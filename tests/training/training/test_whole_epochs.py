@@ -10,7 +10,7 @@ from small_models import build_cnn, build_mlp
 from tuner.training import fusing
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
-from tuner.training.batches import encode_targets, scale
+from tuner.training.batches import scale
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fusing import is_faster_fused
 from tuner.training.history import EpochResult
@@ -18,6 +18,7 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
 from tuner.training.reuse import forget_programs
 from tuner.training.run import train
+from tuner.training.targets import choose_labels, encode_targets
 from tuner.training.variables import read_variable
 
 LOSSES_AND_OPTIMIZERS = {
@@ -39,7 +40,9 @@ def ignore(result: EpochResult) -> None:
 
 
 def arrays(model: keras.Model, images: Any) -> Any:
-    return keras.ops.convert_to_numpy(scale(images.images)), encode_targets(model, images.labels, 10)
+    return keras.ops.convert_to_numpy(scale(images.images)), encode_targets(
+        images.labels, 10, choose_labels(model, 10)[0]
+    )
 
 
 def fit_in_our_order(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> Any:

@@ -112,3 +112,35 @@ def test_more_repeats_add_only_what_is_missing(definition: StudyDefinition) -> N
 
     assert planned is not None
     assert [(job["repeat"], job["augmented"]) for job in planned[1]] == [(2, True), (2, False)]
+
+
+@pytest.mark.parametrize(
+    ("space", "outcome", "compared"),
+    [
+        ("mlp", None, True),
+        ("my.nets:Net", None, False),
+        ("my.nets:Net", {"state": "complete", "test_accuracy": 0.9, "augmented": True}, True),
+        ("my.nets:Net", {"state": "complete", "test_accuracy": 0.9, "augmented": False}, False),
+        ("my.nets:Net", {"state": "failed", "failure": {}}, False),
+    ],
+)
+def test_a_retraining_is_compared_with_one_without_augmentation_where_there_was_some(
+    space: str,
+    outcome: dict[str, Any] | None,
+    compared: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    definition = make_definition(
+        space=space,
+        dataset="digits",
+        overrides=["finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=1"],
+    )
+    rows = [trial(0, 0.9)]
+    for stage in ("confirm", *(["retrain"] if outcome else [])):
+        planned = plan_next_jobs(definition, rows)
+        assert planned is not None
+        rows += done(stage, planned[1], [outcome if outcome and stage == "retrain" else {"score": 0.9}], len(rows))
+
+    planned = plan_next_jobs(definition, rows)
+
+    jobs = planned[1] if planned else []
+    assert any(job.get("augmented") is False for job in jobs) is compared

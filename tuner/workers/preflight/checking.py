@@ -5,7 +5,8 @@ Imports no Keras itself.
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ class CheckedDefinition:
     """What a check has found out that is stored with the study."""
 
     class_names: tuple[str, ...]
-    data_sha256: str
+    #: `data_sha256`, and for a builder of one's own `space_sha256`.
+    hashes: Mapping[str, str]
     #: Values that the first trials take instead of drawing them, by Optuna's names.
     first_trials: Sequence[Mapping[str, Any]]
 
@@ -56,7 +58,7 @@ def check_definition(
     Args:
         definition: Of the study to be.
         data_dir: Holds one folder for each dataset of the catalogue.
-        earlier_trials: See `beginnings.best_of_earlier`.
+        earlier_trials: See `studies.warm_start`.
         on_report: Told of each stage, also of that which fails.
         stage_limit_s: Seconds that each stage in the other process may take.
 
@@ -87,7 +89,11 @@ def check_definition(
         data_sha256 = images.train.content_hash()
         for report in process.reports():
             _pass_on(report, on_report)
-        return CheckedDefinition(class_names=class_names, data_sha256=data_sha256, first_trials=process.first_trials)
+        return CheckedDefinition(
+            class_names=class_names,
+            hashes=_hashes(data_sha256, process.findings["space_sha256"]),
+            first_trials=process.findings["first_trials"],
+        )
 
 
 def check_hyperparameters(
@@ -109,27 +115,38 @@ def check_hyperparameters(
     from tuner.workers.preflight.stages import find_hyperparameters, open_builder
 
     with tempfile.TemporaryDirectory() as folder:
-        rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier=earlier_trials)
-        open_builder(rehearsal)
-        find_hyperparameters(rehearsal)
+        rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier_trials=earlier_trials)
+        with _reported("search, hyperparameters", on_report):
+            open_builder(rehearsal)
+            find_hyperparameters(rehearsal)
     return CheckedDefinition(
         class_names=images.train.class_names,
-        data_sha256=images.train.content_hash(),
+        hashes=_hashes(images.train.content_hash(), rehearsal.space.source_sha256),
         first_trials=rehearsal.first_trials,
     )
 
 
+def _hashes(data_sha256: str, space_sha256: str | None) -> dict[str, str]:
+    return {"data_sha256": data_sha256} | ({} if space_sha256 is None else {"space_sha256": space_sha256})
+
+
 def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport) -> _Images:
-    started = time.perf_counter()
-    with collected_warnings() as warnings:
+    with _reported("training images", on_report):
         train = open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize).load_train()
         split = split_stratified(train, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
         n_images = definition.search.train_images
         if n_images is not None and n_images < len(split.train):
             take_stratified(split.train, n_images=n_images, seed=definition.seed)
-    duration_s = time.perf_counter() - started
-    on_report(StageReport(stage="training images", duration_s=duration_s, warnings=tuple(warnings)))
     return _Images(train=train, split=split)
+
+
+@contextmanager
+def _reported(stage: str, on_report: OnReport) -> Iterator[None]:
+    """Report on a stage in this process that has passed; what it raises goes its way as it is."""
+    started = time.perf_counter()
+    with collected_warnings() as warnings:
+        yield
+    on_report(StageReport(stage=stage, duration_s=time.perf_counter() - started, warnings=tuple(warnings)))
 
 
 def _pass_on(report: StageReport, on_report: OnReport) -> None:

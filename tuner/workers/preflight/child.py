@@ -52,7 +52,9 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = Path(request["folder"])
     definition = StudyDefinition.from_json(request["definition"])
-    rehearsal = Rehearsal(definition, read_sample(folder, request["sample"]), folder, earlier=request["earlier_trials"])
+    rehearsal = Rehearsal(
+        definition, read_sample(folder, request["sample"]), folder, earlier_trials=request["earlier_trials"]
+    )
     for stage in STAGES:
         if stage.of_finals and not definition.finals.top:
             continue
@@ -61,7 +63,7 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"ended": asdict(report)}
         if report.problem is not None:
             return
-    yield {"first_trials": rehearsal.first_trials}
+    yield {"found": {"first_trials": rehearsal.first_trials, "space_sha256": rehearsal.space.source_sha256}}
 
 
 def _take_standard_streams() -> tuple[IO[str], IO[str]]:

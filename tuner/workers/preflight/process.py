@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,8 +34,8 @@ class PreflightProcess:
 
     def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
         self.folder = Path()
-        #: What the search begins with, once all stages have passed.
-        self.first_trials: Sequence[Mapping[str, Any]] = ()
+        #: Once all stages have passed: `first_trials`, see `Rehearsal`, and `space_sha256`, see `Space`.
+        self.findings: Mapping[str, Any] = {}
         self._stage_limit_s = stage_limit_s
         self._begin("starting", limit_s=LIMIT_S)
 
@@ -88,7 +88,7 @@ class PreflightProcess:
                 if report.problem is not None:
                     return
             else:
-                self.first_trials = event["first_trials"]
+                self.findings = event["found"]
                 return
         yield StageReport(stage=self._stage, duration_s=time.monotonic() - self._began, problem=self._describe_end())
 

@@ -1,5 +1,6 @@
 """One trial and one final of a study on a few of its images: what the stages do, and what they hand on."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,10 +14,10 @@ import optuna
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactStore
-from tuner.datasets.images import ImageFormat
+from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.finals.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
-from tuner.finals.fitting import OnEpoch, Schedule, fit
-from tuner.finals.jobs import retraining_schedule
+from tuner.finals.fitting import Schedule, fit
+from tuner.finals.jobs import RETRAINED_ON_TRAIN, retraining_schedule
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
@@ -26,9 +27,12 @@ from tuner.training.checkpoint import Checkpoint
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData
 from tuner.training.predictions import predict_probabilities
+from tuner.training.progress import OnEpoch, ignore_note
 from tuner.training.session import release_memory
 from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.preflight.sample import Sample
+
+_log = logging.getLogger(__name__)
 
 #: Of a trial, so that it has a middle.
 _EPOCHS = 2
@@ -46,7 +50,7 @@ class Rehearsal:
         definition: The study's.
         sample: Some of its images.
         folder: For checkpoints and a bundle; whoever made it removes it.
-        earlier: Parameters of the best trials to start from, by Optuna's names.
+        earlier_trials: See `studies.warm_start`.
     """
 
     #: Set by the first stage.
@@ -58,9 +62,9 @@ class Rehearsal:
         sample: Sample,
         folder: Path,
         *,
-        earlier: Sequence[Mapping[str, Any]] = (),
+        earlier_trials: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        self.definition, self.earlier = definition, earlier
+        self.definition, self.earlier_trials = definition, earlier_trials
         self.image_format = sample.train.image_format
         #: What the search begins with, by Optuna's names; so are the defaults, which need not be among it.
         self.first_trials: list[Mapping[str, Any]] = []
@@ -76,6 +80,11 @@ class Rehearsal:
         self._interrupted: EpochResult | None = None
         self._default_values: dict[str, Any] = {}
         self._final: keras.Model | None = None
+
+    @property
+    def train_images(self) -> LabelledImages:
+        """The training images that the stages are tried with."""
+        return self._train
 
     def take_more_images(self) -> bool:
         """Go on with all images of the sample; return whether these are more than before."""
@@ -100,13 +109,18 @@ class Rehearsal:
         return self._interrupted
 
     def resume_trial(self) -> list[EpochResult]:
-        """Go on with the interrupted trial by a fresh model; return all epochs that the run told of."""
-        told: list[EpochResult] = []
-        hyperparameters = self._run_trial(0, on_epoch=told.append, checkpoint=self._checkpoint(writer=2))
+        """Go on with the interrupted trial by a fresh model; return the epochs that it has in the end."""
+        epochs: list[EpochResult] = []
+
+        def keep(result: EpochResult) -> None:
+            # A run that cannot go on begins with epoch 1 again.
+            epochs[result.epoch - 1 :] = [result]
+
+        hyperparameters = self._run_trial(0, on_epoch=keep, checkpoint=self._checkpoint(writer=2))
         # A `fit` of one's own may have asked more than `build`.
         hyperparameters.refuse_unknown_fixed()
         self._default_values = dict(self.values)
-        return told
+        return epochs
 
     def try_trial(self, number: int) -> None:
         """Build the model of the trial of that number; the first ones take `first_trials`, others are drawn.
@@ -122,21 +136,33 @@ class Rehearsal:
             with suppress(Exception):
                 self._run_trial(number, space=replace(self.space, build=self._build_eager), epochs=1)
                 return
+        self.train_trial(number)
+
+    def train_trial(self, number: int) -> None:
+        """Train an epoch of the trial of that number, as a trial is trained."""
         self._run_trial(number, epochs=1)
 
     def retrain(self) -> None:
         """Retrain the defaults as finals do; the warm-up of the learning rate takes an epoch less than all."""
         finals = self.definition.finals
         schedule = retraining_schedule(self.definition, seed=self.definition.seed, augmented=True)
-        validation = None if finals.train_on == "train+validation" else self._validation
+        given = TrainingData(train=self._train, validation=self._validation)
+
+        def open_data_for_own_fit() -> TrainingData:
+            if finals.train_on != "train":
+                _log.warning("%s", RETRAINED_ON_TRAIN)
+            return given
+
         release_memory()
-        self._final, _ = fit(
+        self._final = fit(
             self.space,
             fixed_hyperparameters(self._default_values),
-            TrainingData(train=self._train, validation=validation),
+            given if finals.train_on == "train" else replace(given, validation=None),
             replace(schedule, epochs=finals.annealing.warmup_epochs + 1),
             on_epoch=lambda _: None,
-        )
+            on_note=ignore_note,
+            data_for_own_fit=open_data_for_own_fit,
+        ).model
 
     def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
         """Return a model's probabilities, without one the retrained one's, for the few training images."""
@@ -153,7 +179,7 @@ class Rehearsal:
                 study=self.definition.name, trial=0, rank=1, seed=0, test_accuracy=None, versions={}, data_sha256=""
             ),
         )
-        write_bundle(self._store, _BUNDLE, self._final, description)
+        write_bundle(self._store, _BUNDLE, self._final, description, sources=self.space.sources)
         return read_bundle(self._folder / _BUNDLE)
 
     def _run_trial(
@@ -168,7 +194,10 @@ class Rehearsal:
         definition = self.definition
         hyperparameters = self._hyperparameters(number)
         schedule = Schedule(
-            epochs=epochs, seed=trial_seed(definition.seed, number), batch_size=definition.search.batch_size
+            epochs=epochs,
+            seed=trial_seed(definition.seed, number),
+            batch_size=definition.search.batch_size,
+            labels=definition.data.labels,
         )
         # As a worker does between two trials: else layers are numbered on.
         release_memory()
@@ -178,6 +207,8 @@ class Rehearsal:
             TrainingData(train=self._train, validation=self._validation),
             schedule,
             on_epoch=on_epoch,
+            # It is logged too.
+            on_note=ignore_note,
             checkpoint=checkpoint,
         )
         return hyperparameters

@@ -4,23 +4,28 @@ A new stage is one function, and one line in `STAGES`.
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tuner.errors import TunerError
-from tuner.finals.fitting import BuilderError
+from tuner.spaces.guarding import BuilderError
 from tuner.spaces.registry import open_space
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.progress import NanLossError
-from tuner.workers.beginnings import first_trials
+from tuner.workers.beginnings import default_answers, first_trials
 from tuner.workers.bridge import declared_parameters
 from tuner.workers.failures import describe_failure
 from tuner.workers.grid import check_grid
 from tuner.workers.preflight.rehearsal import Rehearsal
+from tuner.workers.preflight.trying import collected_warnings
+from tuner.workers.space_check import check_space
 
 _log = logging.getLogger(__name__)
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 #: Trials that are tried after that of the defaults: what the search begins with beside them, and what is drawn.
 _MOST_BEGINNINGS, N_DRAWN = 2, 3
@@ -52,19 +57,24 @@ def run_stage(stage: Stage, rehearsal: Rehearsal) -> None:
     A person's own `fit` may divide what it is given, or make batches of a fixed size, for which a few are too few.
     """
     try:
-        stage.run(rehearsal)
+        with collected_warnings() as warnings:
+            stage.run(rehearsal)
     except (BuilderError, StageError):
         raise
     except Exception:
         if not stage.trains or not rehearsal.take_more_images():
             raise
         stage.run(rehearsal)
+    else:
+        for warning in warnings:
+            _log.warning("%s", warning)
 
 
 def explain(error: BaseException) -> str:
     """Return one line on what a stage raised."""
     if isinstance(error, Exception):
-        return describe_failure(error)["message"]
+        # Keras prints parts of its messages in bold.
+        return _ANSI.sub("", describe_failure(error)["message"])
     return f"the builder or fit raised {type(error).__name__}: {error}"
 
 
@@ -75,34 +85,34 @@ def open_builder(rehearsal: Rehearsal) -> None:
 
 def find_hyperparameters(rehearsal: Rehearsal) -> None:
     """Build with defaults, and once for each conditional scope; check what the definition says of hyperparameters."""
-    definition = rehearsal.definition
-    declared = declared_parameters(rehearsal.space, rehearsal.image_format, fixed=definition.fixed)
+    definition, space = rehearsal.definition, rehearsal.space
+    declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed)
     check_grid(definition.search, declared)
-    rehearsal.first_trials = first_trials(definition.search, declared, earlier=rehearsal.earlier)
-    rehearsal.defaults = {parameter.optuna_name: parameter.optuna_default for parameter in declared}
+    rehearsal.defaults = default_answers(declared)
+    rehearsal.first_trials = first_trials(
+        definition.search, declared, fixed=definition.fixed, earlier_trials=rehearsal.earlier_trials
+    )
+    for warning in check_space(space, rehearsal.train_images, declared, definition):
+        _log.warning("%s", warning)
 
 
 def train_with_defaults(rehearsal: Rehearsal) -> None:
     """Train and validate an epoch."""
     if rehearsal.interrupt_trial().val_accuracy is None:
-        raise StageError(
-            "The epoch has no validation accuracy, so that no trial would have a score. Expected the builder to "
-            "compile the model with metrics=['accuracy']."
-        )
+        # To the end, where the reason is known.
+        rehearsal.train_trial(0)
 
 
 def resume_in_the_middle(rehearsal: Rehearsal) -> None:
     """Let a fresh model go on from the checkpoint."""
     interrupted = rehearsal.interrupt_trial()
-    told = rehearsal.resume_trial()
-    numbers = [result.epoch for result in told]
-    if numbers != list(range(1, len(told) + 1)):
-        raise StageError(
-            f"A trial that was interrupted after epoch 1 told of the epochs {', '.join(map(str, numbers))} when it "
-            "went on. Expected a fit that begins at initial_epoch, as model.fit(..., **kwargs) does."
-        )
-    if told[:1] != [interrupted]:
-        _log.warning("this fit cannot go on in the middle: a killed trial begins anew")
+    # What it logs tells of the state of a worker's trial.
+    with collected_warnings() as reasons:
+        epochs = rehearsal.resume_trial()
+    if epochs[:1] != [interrupted]:
+        # Of "Begun anew at epoch 1 …: REASON" and of "Passed over the checkpoint …: REASON".
+        reason = next((line.partition(": ")[2] for line in reversed(reasons)), "this fit has no initial_epoch")
+        _log.warning("a killed trial begins anew: %s", reason)
 
 
 def try_what_is_drawn(rehearsal: Rehearsal) -> None:

@@ -26,15 +26,14 @@ def try_stage(name: str, run: Callable[[], None], *, explain: Callable[[BaseExce
 def collected_warnings() -> Iterator[list[str]]:
     """Collect what this package logs as a warning, a line each and each once, instead of showing it."""
     collected: list[str] = []
-    handler = _Collector(collected)
     logger = logging.getLogger("tuner")
-    propagated = logger.propagate
-    logger.addHandler(handler)
+    handlers, propagated = list(logger.handlers), logger.propagate
+    logger.handlers[:] = [_Collector(collected)]
     logger.propagate = False
     try:
         yield collected
     finally:
-        logger.removeHandler(handler)
+        logger.handlers[:] = handlers
         logger.propagate = propagated
 
 

@@ -1,0 +1,232 @@
+"""Which labels losses of every kind are given, and what becomes of metrics that want others."""
+
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from small_models import build_mlp
+
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.run import train
+from tuner.training.targets import MetricLabelsError, choose_labels, encode_targets
+from tuner.training.variables import read_variable
+
+N = 10
+
+
+class FocalLoss(keras.losses.Loss):
+    """For class indices, as most snippets have it."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        chosen = ops.take_along_axis(y_pred, ops.cast(ops.squeeze(y_true), "int32")[:, None], axis=-1)[:, 0]
+        return -ops.power(1 - chosen, 2.0) * ops.log(chosen + 1e-7)
+
+
+class OneHotFocalLoss(keras.losses.Loss):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return ops.sum(-y_true * ops.power(1 - y_pred, 2.0) * ops.log(y_pred + 1e-7), axis=-1)
+
+
+class Smoothed(keras.losses.SparseCategoricalCrossentropy):
+    """A subclass of Keras' own that makes one-hot rows itself."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        rows = ops.one_hot(ops.cast(y_true, "int32"), N) * 0.9 + 0.01
+        return keras.losses.categorical_crossentropy(rows, y_pred)
+
+
+def focal_of_indices(y_true: Any, y_pred: Any) -> Any:
+    rows = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), N)
+    return ops.sum(-rows * ops.power(1 - y_pred, 2.0) * ops.log(ops.clip(y_pred, 1e-7, 1.0)), axis=-1)
+
+
+def wrapped_sparse(y_true: Any, y_pred: Any) -> Any:
+    return keras.losses.sparse_categorical_crossentropy(y_true, y_pred) + 0.01
+
+
+def wrapped_one_hot(y_true: Any, y_pred: Any) -> Any:
+    return 2 * keras.losses.categorical_crossentropy(y_true, y_pred)
+
+
+def mean_of_wrapped_sparse(y_true: Any, y_pred: Any) -> Any:
+    return ops.mean(keras.losses.sparse_categorical_crossentropy(y_true, y_pred))
+
+
+def squares(y_true: Any, y_pred: Any) -> Any:
+    return ops.mean(ops.square(y_true - y_pred), axis=-1)
+
+
+def sparse_only_by_name(y_true: Any, y_pred: Any) -> Any:
+    return -ops.sum(y_true * ops.log(y_pred + 1e-7), axis=-1)
+
+
+def squared_distance(y_true: Any, y_pred: Any) -> Any:
+    """Of ordered classes."""
+    return ops.square(y_true - ops.sum(y_pred * ops.arange(N, dtype="float32"), axis=-1))
+
+
+LOSSES: dict[str, tuple[Any, str]] = {
+    "name": ("sparse_categorical_crossentropy", "indices"),
+    "one-hot name": ("categorical_crossentropy", "one-hot"),
+    "mean squared error": ("mse", "one-hot"),
+    "object": (keras.losses.SparseCategoricalCrossentropy(from_logits=True), "indices"),
+    "object with a name of its own": (keras.losses.SparseCategoricalCrossentropy(name="mine"), "indices"),
+    "one-hot object called sparse": (keras.losses.KLDivergence(name="sparse"), "one-hot"),
+    "function": (keras.losses.sparse_categorical_crossentropy, "indices"),
+    "partial": (functools.partial(keras.losses.sparse_categorical_crossentropy, from_logits=True), "indices"),
+    "list": (["sparse_categorical_crossentropy"], "indices"),
+    "lambda": (lambda y, p: keras.losses.sparse_categorical_crossentropy(y, p) / 2, "indices"),
+    "focal class": (FocalLoss(), "indices"),
+    "focal class for one-hot": (OneHotFocalLoss(), "one-hot"),
+    "focal function": (focal_of_indices, "indices"),
+    "subclass": (Smoothed(), "indices"),
+    "wrapped sparse": (wrapped_sparse, "indices"),
+    "wrapped one-hot": (wrapped_one_hot, "one-hot"),
+    "mean of a batch": (mean_of_wrapped_sparse, "indices"),
+    "squares": (squares, "one-hot"),
+    "wrong name": (sparse_only_by_name, "one-hot"),
+    "ordered classes": (squared_distance, "indices"),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_a_model_is_given_the_labels_that_its_loss_takes(case: str) -> None:
+    loss, expected = LOSSES[case]
+
+    labels, guess = choose_labels(build_mlp(loss=loss), N)
+
+    assert (labels, guess) == (expected, "")
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 4])
+@pytest.mark.parametrize("loss", [wrapped_sparse, OneHotFocalLoss()])
+def test_they_are_told_for_few_classes_too(n_classes: int, loss: Any) -> None:
+    model = keras.Sequential([layers.Input((2,)), layers.Dense(n_classes, activation="softmax")])
+    model.compile("adam", loss, metrics=["accuracy"])
+
+    assert choose_labels(model, n_classes) == ("indices" if loss is wrapped_sparse else "one-hot", "")
+
+
+def either(y_true: Any, y_pred: Any) -> Any:
+    one_hot = len(y_true.shape) == 2
+    known = keras.losses.categorical_crossentropy if one_hot else keras.losses.sparse_categorical_crossentropy
+    return known(y_true, y_pred)
+
+
+def sparse_or_not(y_true: Any, y_pred: Any) -> Any:
+    return either(y_true, y_pred)
+
+
+def of_a_full_batch(y_true: Any, y_pred: Any) -> Any:
+    return ops.mean(ops.reshape(y_true, (32, -1))) + ops.mean(y_pred)
+
+
+@pytest.mark.parametrize(
+    ("loss", "metrics", "expected"),
+    [
+        (either, ["accuracy"], "one-hot"),
+        (either, [keras.metrics.SparseTopKCategoricalAccuracy(1)], "indices"),
+        (sparse_or_not, ["accuracy"], "indices"),
+        (of_a_full_batch, ["accuracy"], "one-hot"),
+    ],
+)
+def test_a_guess_is_said_and_names_the_setting(loss: Any, metrics: Any, expected: str) -> None:
+    labels, guess = choose_labels(build_mlp(loss=loss, metrics=metrics), N)
+
+    assert labels == expected
+    assert "Set data.labels" in guess
+    assert loss.__name__ in guess
+
+
+def test_the_study_has_the_last_word() -> None:
+    model = build_mlp(loss="categorical_crossentropy")
+
+    assert choose_labels(model, N, "indices") == ("indices", "")
+    assert choose_labels(model, N, "one-hot") == ("one-hot", "")
+
+
+class OwnLoss(keras.Model):
+    """Its loss is a method, and nothing that it was compiled with."""
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **others: Any) -> Any:
+        del x, others
+        return ops.mean(keras.losses.sparse_categorical_crossentropy(y, y_pred))
+
+
+def test_a_models_own_loss_is_asked_itself() -> None:
+    inputs = layers.Input((8, 8, 1))
+    model = OwnLoss(inputs, layers.Dense(N, activation="softmax")(layers.Flatten()(inputs)))
+    model.compile("adam", metrics=["accuracy"])
+
+    assert choose_labels(model, N) == ("indices", "")
+
+
+class KeepsItsLoss(keras.Model):
+    loss_fn = None
+
+
+def test_a_loss_that_a_model_keeps_for_its_own_step_is_found() -> None:
+    inputs = layers.Input((8, 8, 1))
+    model = KeepsItsLoss(inputs, layers.Dense(N, activation="softmax")(layers.Flatten()(inputs)))
+    model.loss_fn = keras.losses.SparseCategoricalCrossentropy()
+    model.compile("adam", metrics=["accuracy"])
+
+    assert choose_labels(model, N) == ("indices", "")
+
+
+def error_rate(y_true: Any, y_pred: Any) -> Any:
+    return 1.0 - keras.metrics.sparse_categorical_accuracy(y_true, y_pred)
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric", "message"),
+    [
+        ("categorical_crossentropy", "sparse_categorical_accuracy", "sparse_categorical_accuracy.*is given one-hot"),
+        ("categorical_crossentropy", error_rate, "error_rate.*is given one-hot labels.*takes class indices"),
+        (wrapped_sparse, keras.metrics.F1Score(), "F1Score.*is given class indices.*Expected metrics="),
+    ],
+)
+def test_a_metric_that_takes_other_labels_than_the_loss_is_refused(loss: Any, metric: Any, message: str) -> None:
+    with pytest.raises(MetricLabelsError, match=message):
+        choose_labels(build_mlp(loss=loss, metrics=["accuracy", metric]), N)
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric"),
+    [
+        ("sparse_categorical_crossentropy", error_rate),
+        ("sparse_categorical_crossentropy", keras.metrics.SparseTopKCategoricalAccuracy(k=3)),
+        ("categorical_crossentropy", keras.metrics.AUC()),
+        ("categorical_crossentropy", keras.metrics.CategoricalAccuracy(name="top1")),
+        (focal_of_indices, "sparse_categorical_accuracy"),
+        ("mse", "mae"),
+    ],
+)
+def test_a_metric_that_takes_them_is_let_be_and_not_touched(loss: Any, metric: Any) -> None:
+    model = build_mlp(loss=loss, metrics=[metric])
+
+    choose_labels(model, N)
+
+    assert not any(read_variable(variable).any() for variable in getattr(metric, "variables", ()))
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(), wrapped_sparse, OneHotFocalLoss(), either])
+def test_nets_learn_by_losses_of_ones_own(loss: Any, digits: TrainingData) -> None:
+    model = build_mlp(loss=loss, optimizer=keras.optimizers.Adam(0.02))
+    plan = TrainingPlan(epochs=8, batch_size=32, seed=0)
+
+    history = train(model, digits, plan, on_epoch=lambda _: None)
+
+    assert history.epochs[-1].val_accuracy > 0.7
+
+
+def test_both_encodings_hold_the_same_labels() -> None:
+    labels = np.array([2, 0, 1])
+
+    indices, one_hot = encode_targets(labels, 3, "indices"), encode_targets(labels, 3, "one-hot")
+
+    assert (indices.dtype, indices.tolist()) == (np.int32, [2, 0, 1])
+    assert (one_hot.dtype, one_hot.tolist()) == (np.float32, [[0, 0, 1], [1, 0, 0], [0, 1, 0]])

@@ -1,0 +1,105 @@
+"""What can be known of a freshly built model before it is trained: does it measure accuracy, what does it answer."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.images import ImageFormat
+from tuner.errors import TunerError
+from tuner.logs import stdout_as_stderr
+from tuner.spaces.space import Space
+from tuner.spaces.squashing import find_squashing_layer
+from tuner.training.accuracy import accuracy_names, lacks_accuracy, metric_names
+from tuner.training.batches import scale
+from tuner.training.predictions import OutputKind, noise_images, output_kind
+from tuner.training.targets import LabelsChoice, choose_labels
+
+#: Images that a look at the first layers takes at most.
+_N_LOOKED_AT = 32
+
+
+class NoAccuracyMetricError(TunerError):
+    """The model is compiled without a metric that could score a trial."""
+
+    def __init__(self, space: str, measured: tuple[str, ...]) -> None:
+        super().__init__(
+            f"Space {space!r} compiles its model without a metric that measures accuracy, the share of right answers, "
+            f"by which trials are scored: it measures {', '.join(measured) or 'nothing'}. Compile it with "
+            "model.compile(…, metrics=['accuracy']), beside any others."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a built model is."""
+
+    #: Weights, trained or not.
+    n_weights: int
+    #: What its outputs are, see `training.predictions`.
+    output_kind: OutputKind
+    #: Name of the accuracy in Keras' logs.
+    accuracy_name: str
+    #: For people, one line each.
+    warnings: tuple[str, ...]
+
+
+def check_model(
+    space: Space,
+    model: keras.Model,
+    images: ImageFormat,
+    *,
+    examples: NDArray[np.uint8] | None = None,
+    labels: LabelsChoice = "auto",
+) -> ModelFacts:
+    """Look at a model that the space built; its weights stay as they are.
+
+    Shapes of input and output were checked when it was built, see `spaces.model_shapes`.
+
+    Args:
+        space: That built it.
+        model: Compiled and with weights.
+        images: What it is for.
+        examples: A handful of the dataset's training images, uint8, shape (n, height, width, channels); noise without.
+        labels: As the study says.
+
+    Raises:
+        MetricLabelsError: A metric cannot take the labels that the loss takes.
+        NoAccuracyMetricError: Nothing in it measures accuracy, and the space has no `fit` of its own that could.
+    """
+    taken, guess = choose_labels(model, images.n_classes, labels)
+    if space.fit is None and lacks_accuracy(model, images.n_classes, taken):
+        raise NoAccuracyMetricError(space.name, metric_names(model, images.n_classes, taken))
+    looked_at = noise_images(images.shape) if examples is None else examples[:_N_LOOKED_AT]
+    return ModelFacts(
+        n_weights=model.count_params(),
+        output_kind=output_kind(model, _answers(model, looked_at)),
+        accuracy_name=accuracy_names(model, images.n_classes, taken)[0],
+        warnings=((guess,) if guess else ()) + model_warnings(model, looked_at),
+    )
+
+
+def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> NDArray[np.float32]:
+    # Called as it is: to trace a prediction takes longer than a few images.
+    with stdout_as_stderr():
+        return np.asarray(keras.ops.convert_to_numpy(model(scale(examples))), np.float32)
+
+
+def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Return what a person should know of a model that works, one line each.
+
+    Args:
+        model: With weights.
+        examples: uint8, shape (n, height, width, channels).
+    """
+    pictures = keras.ops.convert_to_numpy(scale(examples))
+    found = find_squashing_layer(model, pictures)
+    if found is None:
+        return ()
+    warning = (
+        f"The model's layer {found.layer!r} turns images, which arrive in [0, 1], into values from {found.low:.3g} to "
+        f"{found.high:.3g}: they are scaled twice, and little is learned from so small differences. Remove the layer "
+        "(as Rescaling(1/255) or a preprocess_input) from the builder."
+    )
+    return (warning,)

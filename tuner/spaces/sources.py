@@ -1,0 +1,107 @@
+"""The source files that a builder of one's own consists of, read and never run.
+
+Those are its module's, and those of the modules beside it that it imports, directly or by another one. What is
+installed (Python's own modules, packages of `site-packages`) is not among them: versions tell that. Imports are found
+in the text, so that a module imported by a computed name is not found.
+"""
+
+import ast
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from weakref import WeakKeyDictionary
+
+#: Never more is read: a builder is text that a person wrote.
+MAX_TOTAL_BYTES = 4 * 1024**2
+
+_INSTALLED = tuple(
+    Path(folder).resolve() for folder in {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
+)
+
+#: As they were when first asked for, which is right after the import: what runs in this process.
+_read: "WeakKeyDictionary[ModuleType, Mapping[str, bytes]]" = WeakKeyDictionary()
+
+
+def read_sources(module: ModuleType) -> Mapping[str, bytes]:
+    """Return path below the import folder → content of each file, sorted by path; empty without a file to read.
+
+    A second call for a module returns what the first one did: the code that this process runs.
+    """
+    if module not in _read:
+        _read[module] = dict(sorted(_find(module).items()))
+    return _read[module]
+
+
+def _find(module: ModuleType) -> dict[str, bytes]:
+    file = getattr(module, "__file__", None)
+    # A notebook's or a prompt's module has no file.
+    if file is None or not Path(file).is_file() or _is_installed(Path(file)):
+        return {}
+    root = _import_folder(module.__name__, Path(file))
+    found: dict[str, bytes] = {}
+    waiting = [(module.__name__, Path(file))]
+    while waiting:
+        name, path = waiting.pop()
+        key = path.relative_to(root).as_posix()
+        if key in found:
+            continue
+        content = path.read_bytes()
+        if sum(map(len, found.values())) + len(content) > MAX_TOTAL_BYTES:
+            return found
+        found[key] = content
+        waiting += [each for each in _imported(name, path, content, root) if not _is_installed(each[1])]
+    return found
+
+
+def _import_folder(name: str, file: Path) -> Path:
+    """Return the folder on `sys.path` from which the module came."""
+    n_packages = name.count(".") + (file.name == "__init__.py")
+    return file.parents[n_packages]
+
+
+def _is_installed(file: Path) -> bool:
+    resolved = file.resolve()
+    return any(resolved.is_relative_to(folder) for folder in _INSTALLED) or "site-packages" in resolved.parts
+
+
+def _imported(name: str, file: Path, content: bytes, root: Path) -> Iterator[tuple[str, Path]]:
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        # A template or another version's file beside the builder: its hash counts, its imports do not.
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            wanted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = _absolute(node, package)
+            wanted = [start, *(f"{start}.{alias.name}" if start else alias.name for alias in node.names)]
+        else:
+            continue
+        for each in wanted:
+            yield from _files_of(each, root)
+    yield from _files_of(package, root)
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    parts = parts[: len(parts) - (node.level - 1)]
+    return ".".join([*parts, *([node.module] if node.module else [])])
+
+
+def _files_of(name: str, root: Path) -> Iterator[tuple[str, Path]]:
+    """Find the module of that name and the packages that hold it, below the import folder."""
+    parts = name.split(".") if name else []
+    # This package has a hash of its own.
+    if not parts or parts[0] == __name__.partition(".")[0]:
+        return
+    for n_parts in range(1, len(parts) + 1):
+        start = root.joinpath(*parts[:n_parts])
+        for path in (start / "__init__.py", start.with_name(f"{start.name}.py")):
+            if path.is_file():
+                yield ".".join(parts[:n_parts]), path
+                break

@@ -1,0 +1,94 @@
+"""Models that scale images which are scaled already, found by what their first layers give."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+#: Images that differ by at least so much …
+_WIDE = 0.2
+#: … and by no more than so much behind a layer were divided by 255 or the like.
+_NARROW = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquashingLayer:
+    """A layer that leaves next to nothing of the images' differences."""
+
+    layer: str
+    #: The lowest and highest value behind it.
+    low: float
+    high: float
+
+
+def find_squashing_layer(model: keras.Model, pictures: NDArray[np.float32]) -> SquashingLayer | None:
+    """Return the layer that makes images nearly equal, if they stay so until something is learned; None without one.
+
+    Args:
+        model: With weights.
+        pictures: float32, shape (n, height, width, channels), in [0, 1].
+    """
+    if np.ptp(pictures) < _WIDE:
+        return None
+    found = None
+    for name, values in _values_behind(model, pictures):
+        if np.ptp(values) > _NARROW:
+            # A later layer widened them again.
+            found = None
+        elif found is None:
+            found = SquashingLayer(layer=name, low=float(values.min()), high=float(values.max()))
+    return found
+
+
+def _values_behind(model: keras.Model, pictures: NDArray[np.float32]) -> Iterator[tuple[str, NDArray[np.floating]]]:
+    """Yield each leading operation's name and what it makes of the pictures, within nested models too."""
+    inputs = getattr(model, "inputs", None)
+    if not isinstance(inputs, list) or len(inputs) != 1:
+        yield from _values_of_rescalings(model, pictures)
+        return
+    names, outputs, nested = _leading_operations(model)
+    if outputs:
+        values = keras.Model(inputs[0], outputs)(pictures, training=False)
+        values = values if isinstance(values, list | tuple) else [values]
+        arrays = [keras.ops.convert_to_numpy(each) for each in values]
+        yield from zip(names, arrays, strict=True)
+        pictures = arrays[-1]
+    if nested is not None:
+        yield from _values_behind(nested, pictures)
+
+
+def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras.Model | None]:
+    """Return the names and outputs of what comes before anything is learned, and the nested model that follows."""
+    shape = tuple(model.inputs[0].shape)
+    names: list[str] = []
+    outputs: list[Any] = []
+    for operation in _operations(model):
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        if isinstance(operation, keras.Model):
+            return names, outputs, operation
+        output = operation.output
+        if getattr(operation, "trainable_weights", ()) or tuple(getattr(output, "shape", ())) != shape:
+            break
+        names.append(operation.name)
+        outputs.append(output)
+    return names, outputs, None
+
+
+def _operations(model: keras.Model) -> Sequence[Any]:
+    # Those of a functional model are its layers and functions such as `x / 255`, in the order of computation.
+    return list(getattr(model, "operations", None) or model.layers)
+
+
+def _values_of_rescalings(
+    model: keras.Model, pictures: NDArray[np.float32]
+) -> Iterator[tuple[str, NDArray[np.floating]]]:
+    """Yield what each `Rescaling` of a subclass, whose order of layers nobody knows, would make of the pictures."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Rescaling):
+            yield layer.name, keras.ops.convert_to_numpy(layer(pictures))
+        elif isinstance(layer, keras.Sequential) and layer.built:
+            yield from _values_behind(layer, pictures)

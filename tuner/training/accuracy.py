@@ -1,0 +1,110 @@
+"""Which of a model's metrics is its accuracy, found by what it measures instead of by its name.
+
+Keras names a metric as the person does: `SparseCategoricalAccuracy(name="top1")` reports `val_top1`, the second of
+that kind `val_top1_1`, a function of one's own its own name. A metric that calls exactly the right share of known
+answers right is the accuracy; `BinaryAccuracy`, which counts each class by itself and is 0.9 for ten classes and no
+knowledge, is none.
+"""
+
+import operator
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.training.targets import Labels, encode_targets
+
+#: Names under which an accuracy is looked for that no compiled metric measures, as a loop of one's own reports it.
+USUAL_NAMES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
+
+#: Right answers among `_N_ANSWERS` in each comparison: two, as another metric might meet one by chance.
+_N_RIGHT = (3, 5)
+_N_ANSWERS = 7
+
+_ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.CategoricalAccuracy)
+#: What a model may replace that decides what is measured.
+_MEASURING_METHODS = ("fit", "train_step", "test_step", "compute_metrics", "get_metrics_result", "metrics")
+
+
+class AccuracyNames:
+    """The names under which a model's accuracy may stand in Keras' logs, found anew when it was compiled anew."""
+
+    def __init__(self, model: keras.Model, n_classes: int) -> None:
+        self._model, self._n_classes = model, n_classes
+        self._metrics: list[Any] = []
+        self._names: tuple[str, ...] = ()
+
+    def read(self, labels: Labels) -> tuple[str, ...]:
+        """Return the names, the surest first; to be called between epochs, as it resets the metrics' states.
+
+        Args:
+            labels: That the loss takes.
+        """
+        metrics = self._model.metrics
+        is_same = len(metrics) == len(self._metrics) and all(map(operator.is_, metrics, self._metrics))
+        if not self._names or not is_same:
+            self._metrics, self._names = metrics, accuracy_names(self._model, self._n_classes, labels)
+        return self._names
+
+
+def accuracy_names(model: keras.Model, n_classes: int, labels: Labels) -> tuple[str, ...]:
+    """Return the names under which Keras' logs may hold this model's accuracy, the surest first.
+
+    The compiled metrics are computed for a few known answers and reset; no weight is touched.
+
+    Args:
+        model: Compiled.
+        n_classes: Of its output, shape (batch, classes).
+        labels: That the loss takes.
+    """
+    measured = _measure(model, n_classes, labels)
+    compiled = [name for name, is_accuracy in measured.items() if is_accuracy]
+    # What a `train_step` of one's own updates is not among the compiled metrics.
+    own = [metric.name for metric in model.metrics if isinstance(metric, _ACCURACIES) and metric.name not in compiled]
+    return (*compiled, *own, *(name for name in USUAL_NAMES if name not in measured))
+
+
+def lacks_accuracy(model: keras.Model, n_classes: int, labels: Labels) -> bool:
+    """Say whether Keras' own loop would never measure this model's accuracy; False where the loop is not Keras' own."""
+    if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in _MEASURING_METHODS):
+        return False
+    return not any(_measure(model, n_classes, labels).values())
+
+
+def metric_names(model: keras.Model, n_classes: int, labels: Labels) -> tuple[str, ...]:
+    """Return the names of all that the model is compiled to measure beside its loss."""
+    return tuple(_measure(model, n_classes, labels))
+
+
+def _measure(model: keras.Model, n_classes: int, labels: Labels) -> dict[str, bool]:
+    """Return each compiled metric's name, and whether it is the share of right answers."""
+    if type(model).compute_metrics is not keras.Model.compute_metrics:
+        # It may want the images too.
+        return {}
+    results = [_measure_known(model, n_right, n_classes, labels) for n_right in _N_RIGHT]
+    wanted = [n_right / _N_ANSWERS for n_right in _N_RIGHT]
+    return {
+        name: np.allclose([result[name] for result in results], wanted, atol=1e-5)
+        for name in results[0]
+        if name != "loss"
+    }
+
+
+def _measure_known(model: keras.Model, n_right: int, n_classes: int, labels: Labels) -> dict[str, float]:
+    classes, answers = _known_answers(n_right, n_classes)
+    targets = encode_targets(classes, n_classes, labels)
+    model.reset_metrics()
+    logs = model.compute_metrics(None, *map(keras.ops.convert_to_tensor, (targets, answers)))
+    model.reset_metrics()
+    # Some, such as an F1 score without an average, are a number for each class.
+    return {name: float(value) for name, value in logs.items() if np.ndim(value) == 0}
+
+
+def _known_answers(n_right: int, n_classes: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return labels and answers of which so many are right; those of a row do not sum to 1, so that thresholds fail."""
+    labels = np.arange(_N_ANSWERS, dtype=np.int64) % n_classes
+    answers = np.random.default_rng(n_right).uniform(0.1, 0.9, (_N_ANSWERS, n_classes)).astype(np.float32)
+    chosen = np.where(np.arange(_N_ANSWERS) < n_right, labels, (labels + 1) % n_classes)
+    answers[np.arange(_N_ANSWERS), chosen] = 0.95
+    return labels, answers
