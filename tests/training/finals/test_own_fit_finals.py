@@ -29,7 +29,7 @@ def test_finals_give_it_images_to_validate_on_and_say_what_they_left_out(
         space="own_builders.fits:OwnLoop", dataset="digits", name="own", trials=1, epochs=1, overrides=SMALL
     )
     with open_storage(f"sqlite:///{tmp_path / 's.db'}") as storage:
-        study = create_study(storage, definition, data_dir=tmp_path)
+        study = create_study(storage, definition, data_dir=tmp_path, check=False)
         worker = Worker(
             storage,
             WorkerSettings(
