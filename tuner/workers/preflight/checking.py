@@ -6,7 +6,7 @@ Imports no Keras itself.
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import Split, split_stratified, take_stratified
+from tuner.errors import TunerError
 from tuner.finals.test_part import check_test_set
 from tuner.studies.definition import StudyDefinition
 from tuner.training.backend import load_backend
 from tuner.workers.preflight.process import LIMIT_S, PreflightProcess
-from tuner.workers.preflight.report import StageReport
+from tuner.workers.preflight.report import PreflightError, StageReport
 from tuner.workers.preflight.sample import take_sample, write_sample
 from tuner.workers.preflight.trying import collected_warnings, try_stage
 
@@ -68,15 +69,13 @@ def check_definition(
     """
     # Before a process is started: a slip of the pen is told at once.
     open_dataset(definition.dataset, data_dir=data_dir, resize=definition.data.resize)
-    with PreflightProcess(stage_limit_s=stage_limit_s) as process:
+    with ExitStack() as stack:
+        with _writable_folder():
+            process = stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
         images = _read_images(definition, data_dir, on_report)
-        process.send(
-            {
-                "definition": definition.to_json(),
-                "sample": write_sample(process.folder, take_sample(images.split)),
-                "earlier_trials": earlier_trials,
-            }
-        )
+        with _writable_folder():
+            sample = write_sample(process.folder, take_sample(images.split))
+        process.send({"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials})
         class_names = images.train.class_names
         # While the process works.
         if definition.finals.top:
@@ -142,11 +141,37 @@ def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnRepor
 
 @contextmanager
 def _reported(stage: str, on_report: OnReport) -> Iterator[None]:
-    """Report on a stage in this process that has passed; what it raises goes its way as it is."""
+    """Report on a stage in this process; what it raises goes its way as it is."""
     started = time.perf_counter()
-    with collected_warnings() as warnings:
+    warnings: list[str] = []
+
+    def report(problem: str | None) -> None:
+        duration_s = time.perf_counter() - started
+        on_report(StageReport(stage=stage, duration_s=duration_s, problem=problem, warnings=tuple(warnings)))
+
+    try:
+        with collected_warnings() as warnings:
+            yield
+    except TunerError as error:
+        report(str(error))
+        raise
+    report(None)
+
+
+@contextmanager
+def _writable_folder() -> Iterator[None]:
+    """Say in one line that there is no room for the files of a check.
+
+    Raises:
+        PreflightError: The block could not write to the temporary folder.
+    """
+    try:
         yield
-    on_report(StageReport(stage=stage, duration_s=time.perf_counter() - started, warnings=tuple(warnings)))
+    except OSError as error:
+        raise PreflightError(
+            f"The check needs some megabytes in the temporary folder: {error.strerror or error}. Make room there, name "
+            "another one with TMPDIR, or leave the check out with --no-check."
+        ) from error
 
 
 def _pass_on(report: StageReport, on_report: OnReport) -> None:

@@ -75,7 +75,8 @@ class Rehearsal:
         self._train, self._validation = sample.few()
         self._folder = folder
         self._store = ArtifactStore(str(folder))
-        self._optuna = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
+        #: In memory; none before the first trial.
+        self._optuna: optuna.Study | None = None
         self._trials: list[optuna.Trial] = []
         self._interrupted: EpochResult | None = None
         self._default_values: dict[str, Any] = {}
@@ -225,17 +226,22 @@ class Rehearsal:
         return hyperparameters
 
     def _open_trial(self, number: int) -> optuna.Trial:
-        if not self._trials:
-            self._optuna.enqueue_trial(dict(self.defaults))
-            for values in self.first_trials:
-                if values != self.defaults:
-                    self._optuna.enqueue_trial(dict(values))
+        study = self._optuna = self._optuna or self._open_optuna_study()
         while len(self._trials) <= number:
-            self._optuna.sampler = make_sampler(
+            study.sampler = make_sampler(
                 self.definition.search, study_seed=self.definition.seed, trial_number=len(self._trials)
             )
-            self._trials.append(self._optuna.ask())
+            self._trials.append(study.ask())
         return self._trials[number]
+
+    def _open_optuna_study(self) -> optuna.Study:
+        """Return a study in memory whose first trial takes the defaults."""
+        study = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
+        study.enqueue_trial(dict(self.defaults))
+        for values in self.first_trials:
+            if values != self.defaults:
+                study.enqueue_trial(dict(values))
+        return study
 
     def _checkpoint(self, *, writer: int) -> Checkpoint:
         return Checkpoint(self._store, "checkpoint", writer=writer)
