@@ -56,7 +56,7 @@ def check(definition: StudyDefinition, *, stage_limit_s: float = LIMIT_S) -> lis
 def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_model(
     define: Define, tmp_path: Path
 ) -> None:
-    reports = check(define("WritesWhatItSees"))
+    reports = check(define("WritesWhatItSees", "finals.train_on=train"))
 
     assert [report.stage for report in reports if report.problem or report.warnings] == []
     assert {"search, resuming", "finals, test images", "finals, bundle"} <= {report.stage for report in reports}
