@@ -54,7 +54,10 @@ def test_the_version_is_printed(run: Run) -> None:
             ["study", "create", "--space", "mlp", "--dataset", "digits", "--set", "search.trails=3"],
             "Did you mean 'trials'?",
         ),
-        (["study", "create", "--space", "mlp", "--dataset", "digits", "--sampler", "grid"], "learning_rate"),
+        (
+            ["study", "create", "--space", "mlp", "--dataset", "digits", "--sampler", "grid", "--no-check"],
+            "learning_rate",
+        ),
         (["study", "create", "nowhere.toml"], "nowhere.toml"),
         (["study", "create", "--space", "mlp", "--dataset", "mnist"], "tuner dataset fetch mnist"),
         (["--storage", "postgresql://me:secret@127.0.0.1:1/x", "study", "list"], "Connection refused"),

@@ -19,7 +19,8 @@ def build(hp):
 def test_a_study_whose_builder_keeps_failing_stops_with_the_reason(run: Run, run_here: RunHere, folder: Path) -> None:
     # The default, which creation builds, works; what is drawn does not.
     (folder / "broken.py").write_text(BREAKS_LATER)
-    run("study", "create", "--space", "broken:build", "--dataset", "digits", "--name", "b", "--trials", "20")
+    create = ("study", "create", "--space", "broken:build", "--dataset", "digits", "--name", "b", "--trials", "20")
+    run(*create, "--no-check")
 
     ended = run("workers", "b", "--until-done", "-n", "1", status=1)
 

@@ -110,6 +110,7 @@ def test_colour_pictures_of_many_sizes_become_a_model_that_predicts(
         "pictures",
         "--name",
         "own",
+        "--no-check",
         "--set",
         "data.resize=[9,7]",
         *SHORT,
@@ -138,6 +139,8 @@ def test_a_model_of_the_current_folder_is_trained_by_its_own_fit(
         "own.npz",
         "--name",
         "own",
+        # Whose own `fit` would be called here too.
+        "--no-check",
         *SHORT,
         "--set",
         "finals.top=0",

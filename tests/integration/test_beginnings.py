@@ -32,7 +32,7 @@ def storage(sqlite_url: str) -> Iterator[Storage]:
 
 def create(storage: Storage, tmp_path: Path, name: str, *overrides: str, space: str = "mlp", trials: int = 6) -> None:
     definition = make_definition(space=space, dataset="digits", name=name, trials=trials, overrides=overrides)
-    create_study(storage, definition, data_dir=tmp_path)
+    create_study(storage, definition, data_dir=tmp_path, check=False)
 
 
 def draw(storage: Storage, name: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def create(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     def create_digits(*overrides: str, space: str = "mlp") -> Study:
         definition = make_definition(space=space, dataset="digits", name="s", trials=3, overrides=overrides)
-        return create_study(storage, definition, data_dir=tmp_path)
+        return create_study(storage, definition, data_dir=tmp_path, check=False)
 
     return create_digits
 

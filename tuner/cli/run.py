@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.definitions import NoCheckOption, warnings_on
 from tuner.cli.ending import exit_if_incomplete
 from tuner.cli.options import (
     CountOption,
@@ -15,7 +16,7 @@ from tuner.cli.options import (
     settings_for,
     toml_value,
 )
-from tuner.cli.output import open_progress_console, print_warnings
+from tuner.cli.output import open_progress_console
 
 
 def run(
@@ -30,6 +31,7 @@ def run(
         Path | None, typer.Option(help="Folder for report.html; .tuner/reports/NAME without.", metavar="DIR")
     ] = None,
     changes: SetOption = None,
+    no_check: NoCheckOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Create a study, search, make its finals, write its report.
@@ -44,15 +46,17 @@ def run(
     renamed = [] if name is None else [f"name={toml_value(name)}"]
     wanted = read_definition(definition, [*(changes or []), *renamed])
     settings = settings_for(storage)
-    with open_progress_console().status("Checking the dataset and the space …"):
+    console = open_progress_console()
+    with console.status("Trying what search and finals will need …"):
         from tuner.studies.lifecycle import list_names
         from tuner.studies.storage import open_storage
         from tuner.workers.creation import create_or_continue
 
         with open_storage(settings.storage) as opened:
             is_new = wanted.name not in list_names(opened)
-            study = create_or_continue(opened, wanted, data_dir=settings.data_dir)
-    print_warnings((study.pixels or {}).get("warnings", ()))
+            create_or_continue(
+                opened, wanted, data_dir=settings.data_dir, check=not no_check, on_report=warnings_on(console)
+            )
     if is_new:
         typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
     from tuner.workers.pool import run_pool

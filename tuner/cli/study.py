@@ -1,12 +1,28 @@
-"""`tuner study`: create, list, show, extend, stop, resume, delete and export studies."""
+"""`tuner study`: create, check, list, show, extend, stop, resume, delete and export studies."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgument, settings_for, toml_value
-from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
+from tuner.cli.check import check
+from tuner.cli.definitions import (
+    DatasetOption,
+    EpochsOption,
+    FileArgument,
+    NameOption,
+    NoCheckOption,
+    PrunerOption,
+    SamplerOption,
+    SeedOption,
+    SpaceOption,
+    TrialsOption,
+    WarmStartOption,
+    read_wanted,
+    warnings_on,
+)
+from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgument, settings_for
+from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
     from tuner.settings import Settings
@@ -17,61 +33,53 @@ app = typer.Typer(help="Studies: create them, look at them, change their budget.
 
 @app.command()
 def create(
-    definition: Annotated[
-        Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")
-    ] = None,
+    definition: FileArgument = None,
     *,
-    space: Annotated[str | None, typer.Option(help="mlp, cnn, resnet or package.module:Object.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="A dataset's name or path; mnist without.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the study; DATASET-SPACE without.")] = None,
-    trials: Annotated[int | None, typer.Option(help="Trials of the search.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a trial that is not pruned.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="tpe, random, gp, grid, qmc or cmaes.")] = None,
-    pruner: Annotated[str | None, typer.Option(help="asha, hyperband, median, percentile, patient or none.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Every random number follows from it.")] = None,
-    warm_start: Annotated[
-        str | None, typer.Option(help="An earlier study, whose best trials are tried first.", metavar="STUDY")
-    ] = None,
+    space: SpaceOption = None,
+    dataset: DatasetOption = None,
+    name: NameOption = None,
+    trials: TrialsOption = None,
+    epochs: EpochsOption = None,
+    sampler: SamplerOption = None,
+    pruner: PrunerOption = None,
+    seed: SeedOption = None,
+    warm_start: WarmStartOption = None,
     changes: SetOption = None,
+    no_check: NoCheckOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Create a study from a file, or from flags; workers then find it by themselves."""
-    from tuner.studies.definition import make_definition, read_definition
     from tuner.studies.finals_plan import describe_plan
 
-    flags = {
-        "space": space, "dataset": dataset, "name": name, "search.trials": trials, "search.epochs": epochs,
-        "search.sampler": sampler, "search.pruner": pruner, "search.warm_start": warm_start, "seed": seed,
-    }  # fmt: skip
-    if definition is not None:
-        given = [f"{key}={toml_value(value)}" for key, value in flags.items() if value is not None]
-        wanted = read_definition(definition, [*given, *(changes or [])])
-    elif space is None:
-        raise typer.BadParameter("Give a definition file or --space.", param_hint="FILE")
-    else:
-        wanted = make_definition(
-            space=space,
-            dataset=dataset or "mnist",
-            name=name,
-            trials=trials,
-            epochs=epochs,
-            sampler=sampler,
-            pruner=pruner,
-            warm_start=warm_start,
-            seed=seed,
-            overrides=changes or [],
-        )
+    wanted = read_wanted(
+        definition,
+        space=space,
+        dataset=dataset,
+        name=name,
+        trials=trials,
+        epochs=epochs,
+        sampler=sampler,
+        pruner=pruner,
+        seed=seed,
+        warm_start=warm_start,
+        changes=changes,
+    )
     settings = settings_for(storage)
-    with open_progress_console().status("Checking the dataset and the space …"):
+    console = open_progress_console()
+    with console.status("Trying what search and finals will need …"):
         from tuner.studies.storage import open_storage
         from tuner.workers.creation import create_study
 
         with open_storage(settings.storage) as opened:
-            study = create_study(opened, wanted, data_dir=settings.data_dir)
-    print_warnings((study.pixels or {}).get("warnings", ()))
+            study = create_study(
+                opened, wanted, data_dir=settings.data_dir, check=not no_check, on_report=warnings_on(console)
+            )
     typer.echo(f"Created study {study.name} with a budget of {study.budget} trials.")
     typer.echo(f"It will train {describe_plan(study.definition)}")
     typer.echo(f"Run it with `tuner workers {study.name} --until-done`.")
+
+
+app.command()(check)
 
 
 @app.command("list")

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError
 from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
 from tuner.finals.ensemble import soft_vote
@@ -26,8 +25,10 @@ from tuner.finals.study_data import (
     study_pixels,
 )
 from tuner.finals.study_space import open_study_space
+from tuner.finals.test_part import open_test_set
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
+from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.outages import outlasting
 from tuner.studies.schema import slots
@@ -104,12 +105,11 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     """Retrain a configuration with augmentation and annealing, then test it: once, at the last epoch."""
     definition = context.study.definition
     job = context.lease.job
-    finals = definition.finals
     data = _load(context, load_final_data)
     notes: list[str] = []
 
     def open_data_for_own_fit() -> TrainingData:
-        if finals.train_on != "train":
+        if definition.finals.train_on != "train":
             notes.append(RETRAINED_ON_TRAIN)
             _log.warning("%s", RETRAINED_ON_TRAIN)
         return _load(context, load_data_for_own_fit)
@@ -119,14 +119,7 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
         space,
         fixed_hyperparameters(job["hyperparameters"]),
         data,
-        Schedule(
-            epochs=finals.epochs or definition.search.epochs,
-            seed=job["seed"],
-            batch_size=definition.search.batch_size,
-            augmentation=Augmentation(**finals.augmentation.model_dump()) if job["augmented"] else None,
-            annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
-            labels=definition.data.labels,
-        ),
+        retraining_schedule(definition, seed=job["seed"], augmented=job["augmented"]),
         on_epoch=context.on_epoch,
         on_note=notes.append,
         checkpoint=context.checkpoint,
@@ -145,6 +138,19 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
         "notes": notes,
         "validation_predictions": _predict_validation(context, model, data.validation),
     }
+
+
+def retraining_schedule(definition: StudyDefinition, *, seed: int, augmented: bool) -> Schedule:
+    """Return how a study retrains a configuration."""
+    finals = definition.finals
+    return Schedule(
+        epochs=finals.epochs,
+        seed=seed,
+        batch_size=definition.search.batch_size,
+        augmentation=Augmentation(**finals.augmentation.model_dump()) if augmented else None,
+        annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
+        labels=definition.data.labels,
+    )
 
 
 def run_ensemble(context: JobContext) -> dict[str, Any]:
@@ -250,22 +256,15 @@ def _compare_on_validation(context: JobContext, outcomes: Sequence[Mapping[str, 
 
 
 def _load_test(context: JobContext) -> LabelledImages:
-    definition = context.study.definition
     try:
-        test = load_test_set(
-            definition.dataset,
+        return open_test_set(
+            context.study.definition,
+            class_names=context.study.class_names,
             data_dir=context.places.data_dir,
-            resize=definition.data.resize,
             pixels=study_pixels(context.study.pixels),
         )
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error
-    if test.class_names != context.study.class_names:
-        raise DataUnavailableError(
-            f"The test set of {definition.dataset!r} has the classes {', '.join(test.class_names)}; "
-            f"training had {', '.join(context.study.class_names)}."
-        )
-    return test
 
 
 def _store_bundle(

@@ -6,13 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.trial import TrialState
-
 from tuner.errors import TunerError
 from tuner.spaces.describing import describe_conditions, describe_range
-from tuner.studies.lifecycle import find_study
 from tuner.studies.sections import SearchSection
-from tuner.studies.storage import Storage
 from tuner.workers.bridge import DeclaredParameter
 
 _log = logging.getLogger(__name__)
@@ -30,36 +26,35 @@ class NothingToStartFromError(TunerError):
 
 
 def first_trials(
-    storage: Storage,
     search: SearchSection,
     declared: Sequence[DeclaredParameter],
     *,
     fixed: Mapping[str, Any] | None = None,
+    earlier_trials: Sequence[Mapping[str, Any]] = (),
 ) -> list[Mapping[str, Any]]:
     """Return the values of the first trials by Optuna's names, in their order and each once.
 
     Args:
-        storage: Where the study to start from is.
         search: The study's section.
         declared: What the space asks for.
         fixed: The study's fixed values, which select branches as a baseline's own do.
+        earlier_trials: What `studies.warm_start.best_of_earlier` returns.
 
     Raises:
         BaselineError: A baseline does not fit the space.
-        StudyNotFoundError: There is no study to start from.
-        NothingToStartFromError: None of its trials is complete, or it searched something else.
+        NothingToStartFromError: The study to start from has no complete trial, or searched something else.
     """
     trials: list[Mapping[str, Any]] = []
     # A grid has its own first combination.
     if search.start_with_defaults and search.sampler != "grid":
-        trials.append(_defaults(declared))
+        trials.append(default_answers(declared))
     trials += [_encode_baseline(baseline, declared, fixed or {}) for baseline in search.baselines]
     if search.warm_start is not None:
-        trials += _best_of(storage, search.warm_start, search.warm_start_trials, declared)
+        trials += _usable(search.warm_start, earlier_trials, declared)
     return [values for index, values in enumerate(trials) if values not in trials[:index]]
 
 
-def _defaults(declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
+def default_answers(declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
     """Return the space's defaults; one that the search would not draw is left to be drawn."""
     for parameter in declared:
         if not parameter.optuna_accepts(parameter.optuna_default):
@@ -176,22 +171,19 @@ def _range_with_condition(parameter: DeclaredParameter) -> str:
     return describe_range(parameter.declared) + (f" when {condition}" if condition else "")
 
 
-def _best_of(
-    storage: Storage, name: str, n_trials: int, declared: Sequence[DeclaredParameter]
+def _usable(
+    name: str, earlier: Sequence[Mapping[str, Any]], declared: Sequence[DeclaredParameter]
 ) -> list[Mapping[str, Any]]:
-    complete = storage.optuna.get_all_trials(
-        find_study(storage, name).optuna_study_id, deepcopy=False, states=(TrialState.COMPLETE,)
-    )
     accepts = {parameter.optuna_name: parameter.optuna_accepts for parameter in declared}
     trials: list[Mapping[str, Any]] = []
-    for trial in sorted(complete, key=lambda trial: -(trial.value or 0.0))[:n_trials]:
+    for params in earlier:
         # A name that was not found by building models may be asked all the same, behind a plain `if`.
-        values = {name: value for name, value in trial.params.items() if name not in accepts or accepts[name](value)}
+        values = {name: value for name, value in params.items() if name not in accepts or accepts[name](value)}
         if values.keys() & accepts.keys():
             trials.append(values)
     if not trials:
         raise NothingToStartFromError(
-            f"Received search.warm_start = {name!r}, of whose {len(complete)} complete trials none has a "
+            f"Received search.warm_start = {name!r}, of whose best {len(earlier)} complete trials none has a "
             "hyperparameter of this space. Expected a study of the same space with complete trials."
         )
     return trials

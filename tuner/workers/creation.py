@@ -3,28 +3,26 @@
 import hashlib
 import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError
-from tuner.spaces.registry import open_space, refuse_unknown_space
-from tuner.spaces.space import Space
+from tuner.spaces.registry import refuse_unknown_space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
 from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
-from tuner.studies.storage import Storage
-from tuner.training.backend import load_backend
-
-_log = logging.getLogger(__name__)
+from tuner.studies.storage import Storage, open_storage
+from tuner.studies.warm_start import best_of_earlier
+from tuner.workers.preflight.checking import OnReport, check_definition, check_hyperparameters
+from tuner.workers.preflight.report import StageReport
 
 #: Packages whose versions shape a result.
 _RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
 
+_log = logging.getLogger(__name__)
 
 #: Changed settings that an error names.
 _TOLD = 8
@@ -60,58 +58,73 @@ def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def create_study(storage: Storage, definition: StudyDefinition, *, data_dir: Path) -> Study:
-    """Check the definition against its dataset and space, then store the study.
+def log_warnings(report: StageReport) -> None:
+    """Log what a stage warns of."""
+    for warning in report.warnings:
+        _log.warning("%s: %s", report.stage, warning)
+
+
+def create_study(
+    storage: Storage,
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    check: bool = True,
+    on_report: OnReport = log_warnings,
+) -> Study:
+    """Try on a few images what search and finals will need, then store the study.
+
+    Args:
+        storage: Where.
+        definition: The study's.
+        data_dir: Holds one folder for each dataset of the catalogue.
+        check: False leaves out all that trains: the model is built with its defaults alone, in this process.
+        on_report: Told of each stage of the check as it ends.
 
     Raises:
-        TunerError: The dataset cannot be read or split, the space is unknown or does not build, a fixed value is not
-            one of the space's, the sampler or pruner cannot work so, or the name is taken.
+        TunerError: The name is taken, the sampler or pruner cannot work so, the dataset cannot be read or split, the
+            space does not build, a fixed value is not one of the space's, or a later stage would fail.
     """
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
-    refuse_unknown_space(definition.space)
-    refuse_unknown_pruner(definition.search.pruner)
-    make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
-    if definition.search.warm_start is not None:
-        find_study(storage, definition.search.warm_start)
-    part = open_dataset(
-        definition.dataset, data_dir=data_dir, resize=definition.data.resize, pixels=definition.data.pixels
-    ).read_training_part()
-    images = part.images
-    split = split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
-    n_wanted = definition.search.train_images
-    if n_wanted is not None and n_wanted < len(split.train):
-        take_stratified(split.train, n_images=n_wanted, seed=definition.seed)
-    # Only now: it takes seconds, for which nobody wants to wait before he reads of a slip of the pen.
-    load_backend()
-    from tuner.workers.beginnings import first_trials
-    from tuner.workers.bridge import declared_parameters
-    from tuner.workers.grid import check_grid
-    from tuner.workers.space_check import check_space
-
-    space = open_space(definition.space)
-    declared = declared_parameters(space, images.image_format, fixed=definition.fixed)
-    check_grid(definition.search, declared)
-    beginnings = first_trials(storage, definition.search, declared, fixed=definition.fixed)
-    for warning in check_space(space, images, declared, definition):
-        _log.warning("%s", warning)
+    _refuse_unknown_names(definition)
+    examine = check_definition if check else check_hyperparameters
+    found = examine(
+        definition,
+        data_dir=data_dir,
+        earlier_trials=best_of_earlier(storage, definition.search),
+        on_report=on_report,
+    )
     return insert_study(
         storage,
         definition,
-        class_names=images.class_names,
-        provenance={
-            **recorded_versions(),
-            "data_sha256": images.content_hash(),
-            **recorded_source(space),
-        },
-        pixels=part.pixels_to_json(),
-        first_trials=beginnings,
+        class_names=found.class_names,
+        provenance={**recorded_versions(), **found.hashes},
+        pixels=found.pixels,
+        first_trials=found.first_trials,
     )
 
 
-def recorded_source(space: Space) -> dict[str, str]:
-    """Return the hash of a builder of one's own, as a study records it; nothing for families of this package."""
-    return {} if space.source_sha256 is None else {"space_sha256": space.source_sha256}
+def try_study(
+    definition: StudyDefinition, *, storage_url: str, data_dir: Path, on_report: OnReport = log_warnings
+) -> None:
+    """Try what `create_study` tries, and store nothing; the database is opened only to start from a study in it.
+
+    Raises:
+        TunerError: As `create_study`, but for the name.
+    """
+    _refuse_unknown_names(definition)
+    earlier: Sequence[Mapping[str, Any]] = ()
+    if definition.search.warm_start is not None:
+        with open_storage(storage_url) as storage:
+            earlier = best_of_earlier(storage, definition.search)
+    check_definition(definition, data_dir=data_dir, earlier_trials=earlier, on_report=on_report)
+
+
+def _refuse_unknown_names(definition: StudyDefinition) -> None:
+    refuse_unknown_space(definition.space)
+    refuse_unknown_pruner(definition.search.pruner)
+    make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
 
 
 def recorded_versions() -> dict[str, str]:
@@ -134,7 +147,14 @@ def _code_hash() -> str:
     return digest.hexdigest()
 
 
-def create_or_continue(storage: Storage, definition: StudyDefinition, *, data_dir: Path) -> Study:
+def create_or_continue(
+    storage: Storage,
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    check: bool = True,
+    on_report: OnReport = log_warnings,
+) -> Study:
     """Create the study, or find it with the very same definition from an earlier start.
 
     Raises:
@@ -142,7 +162,7 @@ def create_or_continue(storage: Storage, definition: StudyDefinition, *, data_di
         DefinitionChangedError: A study of that name has another definition.
     """
     if definition.name not in list_names(storage):
-        return create_study(storage, definition, data_dir=data_dir)
+        return create_study(storage, definition, data_dir=data_dir, check=check, on_report=on_report)
     study = find_study(storage, definition.name)
     if study.definition != definition:
         raise DefinitionChangedError(study, definition)

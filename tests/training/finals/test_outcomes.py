@@ -34,7 +34,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
             overrides=["search.train_images=200", "search.pruner=none", *overrides],
         )
         with open_storage(f"sqlite:///{tmp_path / 's.db'}") as storage:
-            study = create_study(storage, definition, data_dir=tmp_path)
+            study = create_study(storage, definition, data_dir=tmp_path, check=False)
             settings = WorkerSettings(
                 worker_id="w",
                 studies=["own"],

@@ -1,0 +1,105 @@
+"""A preflight as its parent sees it: real builders that work, crash and never end, in a process of their own."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.workers.preflight.checking import check_definition
+from tuner.workers.preflight.process import LIMIT_S
+from tuner.workers.preflight.report import PreflightError, StageReport
+
+OWN_BUILDERS = Path(__file__).parents[2] / "own_builders"
+#: A brightness that only pictures of that part have.
+TRAIN_ONLY, TEST_ONLY = 60, 120
+
+
+def draw(n_images: int, level: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return bright columns on black with one pixel of this level: uint8, shape (n, 8, 8), of ten classes."""
+    labels = np.arange(n_images) % 10
+    images = np.zeros((n_images, 8, 8), np.uint8)
+    images[np.arange(n_images), :, labels % 8] = 255
+    images[:, labels // 8, 0] = level
+    return images, labels
+
+
+Define = Callable[..., StudyDefinition]
+
+
+@pytest.fixture
+def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Define:
+    """Define a study of a builder of `failing_later` on pictures whose test part is its own, in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "failing_later.py").write_text((OWN_BUILDERS / "failing_later.py").read_text())
+
+    def define_study(builder: str, *overrides: str, n_test_labels: int = 20) -> StudyDefinition:
+        (x_train, y_train), (x_test, y_test) = draw(200, TRAIN_ONLY), draw(20, TEST_ONLY)
+        np.savez(tmp_path / "own.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test[:n_test_labels])
+        space = builder if builder == "mlp" else f"failing_later:{builder}"
+        return make_definition(space=space, dataset="./own.npz", name="own", overrides=overrides)
+
+    return define_study
+
+
+def check(definition: StudyDefinition, *, stage_limit_s: float = LIMIT_S) -> list[StageReport]:
+    """Run a preflight and return its reports, also of the stage that failed."""
+    reports: list[StageReport] = []
+    check_definition(definition, data_dir=Path(), on_report=reports.append, stage_limit_s=stage_limit_s)
+    return reports
+
+
+def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_model(
+    define: Define, tmp_path: Path
+) -> None:
+    reports = check(define("WritesWhatItSees", "finals.train_on=train"))
+
+    assert [report.stage for report in reports if report.problem or report.warnings] == []
+    assert {"search, resuming", "finals, test images", "finals, bundle"} <= {report.stage for report in reports}
+    seen = set(map(int, (tmp_path / "seen.txt").read_text().split()))
+    assert seen == {0, TRAIN_ONLY, 255}
+
+
+@pytest.mark.parametrize(
+    ("builder", "message"),
+    [
+        ("crashes", r"^search, hyperparameters: .* signal 11 \(SIGSEGV\) at failing_later.py:\d+ in crashes"),
+        ("ends_the_process", r"^search, hyperparameters: .* ended with status 9"),
+        ("raises", r"^search, hyperparameters: .*no such layer"),
+    ],
+)
+def test_what_ends_the_process_is_one_line(define: Define, builder: str, message: str) -> None:
+    with pytest.raises(PreflightError, match=message) as caught:
+        check(define(builder))
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_builder_that_never_ends_is_ended_and_named_with_its_line(define: Define) -> None:
+    with pytest.raises(PreflightError, match=r"not over after .* at failing_later.py:\d+ in never_ends"):
+        check(define("never_ends"), stage_limit_s=3)
+
+
+def test_a_test_part_that_could_not_be_read_fails_before_the_search(define: Define) -> None:
+    with pytest.raises(PreflightError, match=r"^finals, test images: .*20 images and 19 labels"):
+        check(define("mlp", n_test_labels=19))
+
+
+def test_without_finals_the_test_part_is_left_alone(define: Define) -> None:
+    reports = check(define("fine", "finals.top=0", "finals.candidates=1", n_test_labels=19))
+
+    assert not [report for report in reports if report.stage.startswith("finals")]
+
+
+def test_the_parent_never_imports_keras() -> None:
+    code = (
+        "import sys, tuner.workers.creation; print([name for name in ('keras', 'tensorflow') if name in sys.modules])"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,58 @@
+"""The test images of a study, checked against its training images; no model is near. Imports no Keras."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.test_set import load_test_set
+from tuner.errors import TunerError
+from tuner.studies.definition import StudyDefinition
+
+
+class NoTestImagesError(TunerError):
+    """There is nothing to test on."""
+
+
+class OtherClassesError(TunerError):
+    """The test images are of other classes than the training images."""
+
+    def __init__(self, dataset: str, *, received: Sequence[str], expected: Sequence[str]) -> None:
+        super().__init__(
+            f"The test set of {dataset!r} has the classes {', '.join(received)}; training had {', '.join(expected)}."
+        )
+
+
+def open_test_set(
+    definition: StudyDefinition,
+    *,
+    class_names: Sequence[str],
+    data_dir: Path,
+    pixels: PixelMeaning | PixelSettings,
+) -> LabelledImages:
+    """Return the test images of a study, read as its training images were.
+
+    Raises:
+        TunerError: They cannot be read, or are of another format or of other classes than the training images.
+    """
+    test = load_test_set(definition.dataset, data_dir=data_dir, resize=definition.data.resize, pixels=pixels)
+    if test.class_names != tuple(class_names):
+        raise OtherClassesError(definition.dataset, received=test.class_names, expected=class_names)
+    return test
+
+
+def check_test_set(
+    definition: StudyDefinition,
+    *,
+    class_names: Sequence[str],
+    data_dir: Path,
+    pixels: PixelMeaning | PixelSettings,
+) -> None:
+    """Read the test images once, so that finals will be able to, and keep nothing of them.
+
+    Raises:
+        TunerError: As `open_test_set`, or there is none.
+    """
+    if not len(open_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels)):
+        raise NoTestImagesError(f"The test set of {definition.dataset!r} is empty. Expected at least one image.")

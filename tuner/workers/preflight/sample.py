@@ -1,0 +1,85 @@
+"""The few images that a preflight is made with, and their way to its process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.splits import Split
+
+#: Images of each class, and at most, that a stage is tried with.
+_PER_CLASS, _MOST = 2, 64
+#: Those that a stage which failed is tried with again: a person's own `fit` may divide what it is given.
+_MOST_AGAIN = 2048
+#: Pixels and channels of all of them together: a net for large pictures computes long on a CPU.
+_MOST_VALUES, _MOST_VALUES_AGAIN = 64 * 64 * 64 * 3, 2**24
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """Training and validation images, of every class in turn."""
+
+    train: LabelledImages
+    validation: LabelledImages
+    #: How many of each make a step; the others are for another try.
+    n_few: int
+
+    def few(self) -> tuple[LabelledImages, LabelledImages]:
+        """Return the first few training and validation images."""
+        return _first(self.train, self.n_few), _first(self.validation, self.n_few)
+
+
+def take_sample(split: Split) -> Sample:
+    """Return images of a study's own split, each class's first."""
+    n_values = int(np.prod(split.train.image_format.shape))
+    n_most = max(_MOST_VALUES // n_values, _PER_CLASS)
+    n_again = max(_MOST_VALUES_AGAIN // n_values, n_most)
+    return Sample(
+        train=_in_turn(split.train, n_images=min(n_again, _MOST_AGAIN)),
+        validation=_in_turn(split.validation, n_images=min(n_again, _MOST_AGAIN)),
+        n_few=min(_PER_CLASS * len(split.train.class_names), _MOST, n_most),
+    )
+
+
+def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
+    """Write the images below the folder and return what `read_sample` needs, as JSON."""
+    np.savez(
+        folder / "sample.npz",
+        train_images=sample.train.images,
+        train_labels=sample.train.labels,
+        validation_images=sample.validation.images,
+        validation_labels=sample.validation.labels,
+    )
+    return {"class_names": sample.train.class_names, "n_few": sample.n_few}
+
+
+def read_sample(folder: Path, described: Mapping[str, Any]) -> Sample:
+    """Read what `write_sample` wrote."""
+    with np.load(folder / "sample.npz", allow_pickle=False) as arrays:
+        train, validation = (
+            LabelledImages(
+                images=arrays[f"{part}_images"],
+                labels=arrays[f"{part}_labels"],
+                class_names=tuple(described["class_names"]),
+            )
+            for part in ("train", "validation")
+        )
+    return Sample(train=train, validation=validation, n_few=described["n_few"])
+
+
+def _in_turn(data: LabelledImages, *, n_images: int) -> LabelledImages:
+    """Return the first images of each class, one class after the other, until there are enough."""
+    place = np.empty(len(data), np.int64)
+    for label in np.unique(data.labels):
+        members = np.flatnonzero(data.labels == label)
+        place[members] = np.arange(len(members))
+    order: NDArray[np.intp] = np.lexsort((data.labels, place))
+    return data.take(order[:n_images])
+
+
+def _first(data: LabelledImages, n_images: int) -> LabelledImages:
+    return data.take(np.arange(min(n_images, len(data))))
