@@ -220,7 +220,8 @@ class FinalsSection(Section):
     )
     epochs: int = Field(default=20, ge=1, le=100_000, description="epochs of a retrained model")
     train_on: Literal["train", "train+validation"] = Field(
-        default="train+validation", description="what a retrained model learns from"
+        default="train+validation",
+        description="what a retrained model learns from; a fit of your own always from train, and it validates",
     )
     augmentation: AugmentationSection = Field(default_factory=AugmentationSection, description="distorted images")
     annealing: AnnealingSection = Field(default_factory=AnnealingSection, description="the falling learning rate")
