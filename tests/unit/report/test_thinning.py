@@ -1,0 +1,59 @@
+from datetime import UTC, datetime
+
+import numpy as np
+from report_sample import sample_trial
+
+from tuner.report.importance import measure_importance
+from tuner.report.plots.history import best_so_far
+from tuner.report.thinning import MOST_DRAWN, drawn, evenly, tell
+from tuner.studies.records import TrialRecord
+
+
+def trial(number: int, score: float, rate: float = 0.01) -> TrialRecord:
+    return TrialRecord(
+        number=number,
+        state="complete",
+        score=score,
+        best_epoch=1,
+        hyperparameters={"learning_rate": rate, "units": number % 7},
+        seed=0,
+        attempts=1,
+        workers=("w",),
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        finished_at=datetime(2026, 1, 1, tzinfo=UTC),
+        duration_s=0.0,
+        curve=(),
+    )
+
+
+def test_a_large_study_is_drawn_in_part_with_its_best_and_every_record() -> None:
+    scores = np.random.default_rng(0).random(10_000)
+    trials = [trial(number, float(score)) for number, score in enumerate(scores)]
+
+    shown = drawn(trials)
+
+    assert len(shown) <= MOST_DRAWN * 1.05
+    assert {one.number for one in shown} >= set(np.argsort(-scores)[:900].tolist())
+    assert best_so_far(shown)[1][-1] == best_so_far(trials)[1][-1] == scores.max()
+    assert [one.number for one in shown] == sorted(one.number for one in shown)
+    assert str(MOST_DRAWN // 1000) in (tell(len(trials)) or "")
+
+
+def test_a_study_that_a_figure_can_show_is_drawn_whole() -> None:
+    trials = [trial(number, 0.5) for number in range(MOST_DRAWN)]
+
+    assert list(drawn(trials)) == trials
+    assert list(evenly(trials)) == trials
+    assert tell(len(trials)) is None
+    assert len(drawn([sample_trial(number) for number in range(9)])) == 9
+
+
+def test_importances_of_a_large_study_are_those_of_a_part_of_it() -> None:
+    rates = np.random.default_rng(0).random(MOST_DRAWN + 2)
+    trials = [trial(number, float(rate), float(rate)) for number, rate in enumerate(rates)]
+
+    measured = measure_importance(trials)
+
+    assert measured is not None
+    assert measured == measure_importance(evenly(trials))
+    assert next(iter(measured.shares)) == "learning_rate"
