@@ -127,7 +127,7 @@ def _find_strokes(contrast: _Floats) -> _Strokes | None:
     """Return the character, given how far each pixel stands out of the page around it, in 0..1."""
     level = float(np.median(contrast))
     noise = 1.4826 * float(np.median(np.abs(contrast - level)))
-    lowest = max(level + _NOISE_DEVIATIONS * noise, _FAINTEST_CONTRAST)
+    lowest = level + max(_NOISE_DEVIATIONS * noise, _FAINTEST_CONTRAST)
     if not (contrast > lowest).any():
         return None
     threshold = otsu_threshold(contrast[contrast > lowest])
