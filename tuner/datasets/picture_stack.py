@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.pictures import StoredPicture
-from tuner.datasets.pixels import scale_image
 from tuner.datasets.reading import Size, StoredImages, check_decoded_size
 
 _OPAQUE = 255
@@ -18,6 +17,7 @@ class PictureStack:
 
     def __init__(self, n_pictures: int, *, size: Size, channels: int, where: Path) -> None:
         self._where = where
+        self._size = size
         self._channels = channels
         self._values: NDArray[Any] = self._empty((n_pictures, *size, channels), np.dtype(np.uint8))
         self._bits = np.full(n_pictures, 8, np.uint8)
@@ -31,9 +31,8 @@ class PictureStack:
         Raises:
             UnreadableDataError: The array would no longer fit into memory.
         """
-        height, width = picture.values.shape[:2]
-        self._sizes.add((height, width))
-        values = scale_image(picture.values, self._values.shape[1:3])
+        self._sizes.add(picture.size)
+        values = picture.scale(self._size)
         self._widen(values)
         self._values[index, :, :, : values.shape[2]] = values
         self._bits[index] = picture.bits

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tuner.datasets.orientation import lies_on_its_side, put_upright
-from tuner.datasets.pixels import scale_image, to_array
+from tuner.datasets.pixels import scale_picture, to_array
 from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, is_pipe_or_device
-from tuner.datasets.transparency import is_transparent
 
 #: File name endings that folders of pictures are searched for.
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"})
@@ -50,25 +49,52 @@ def picture_layout(path: Path) -> tuple[int, int, int]:
 class StoredPicture:
     """One picture upright, its pixels as they stand in the file."""
 
-    #: uint8, or uint16 for grey pictures of 16 bits: shape (height, width, channels), and one more channel of opacity
-    #: where `has_alpha`.
-    values: NDArray[Any]
-    has_alpha: bool
-    #: 8 or 16.
-    bits: int
+    #: Of mode L or RGB, LA or RGBA where something shows through, or I;16.
+    picture: Image.Image
+    #: 1 for grey, 3 for RGB.
+    channels: int
     #: The file has 16 bits, of which the upper 8 are read.
     is_halved: bool = False
 
     @property
+    def has_alpha(self) -> bool:
+        return self.picture.mode in {"LA", "RGBA"}
+
+    @property
+    def bits(self) -> int:
+        """8 or 16."""
+        return 16 if self.picture.mode == "I;16" else 8
+
+    @property
+    def size(self) -> Size:
+        """Height and width."""
+        return self.picture.height, self.picture.width
+
+    @property
     def limits(self) -> tuple[float, float]:
         """The lowest and the highest value; those of its ground count too where it is transparent."""
-        return (0.0, 255.0) if self.has_alpha else (float(self.values.min()), float(self.values.max()))
+        if self.has_alpha:
+            return 0.0, 255.0
+        extremes = np.array(self.picture.getextrema(), np.float64)
+        return float(extremes.min()), float(extremes.max())
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The pixels: uint8 or uint16, shape (height, width, channels), opacity comes last."""
+        return self.scale(self.size)
+
+    def scale(self, size: Size) -> NDArray[Any]:
+        """Return the values scaled to a height and width."""
+        # Scaled by Pillow before it is an array: 64 megapixels take 0.4 s to become one.
+        picture = self.picture if size == self.size else scale_picture(self.picture, size)
+        if self.bits == 8:  # noqa: PLR2004 - a byte
+            return to_array(picture)
+        return np.repeat(np.asarray(picture)[:, :, np.newaxis], self.channels, axis=2)
 
     def to_images(self, size: Size | None = None) -> StoredImages:
         """Return the one picture as images of a dataset, scaled to a size or as it is."""
-        values = self.values if size is None else scale_image(self.values, size)
         return StoredImages(
-            values=values[np.newaxis],
+            values=self.scale(size or self.size)[np.newaxis],
             has_alpha=self.has_alpha,
             bits=np.array([self.bits], np.uint8),
             limits=np.array([self.limits]),
@@ -87,13 +113,13 @@ def read_picture(path: Path, *, channels: int) -> StoredPicture:
         is_halved = _is_halved(picture)
         upright = put_upright(picture, path)
         if upright.mode.startswith("I"):
-            return StoredPicture(values=_read_deep(upright, path, channels), has_alpha=False, bits=16)
+            return StoredPicture(picture=_read_deep(upright, path), channels=channels)
         if upright.has_transparency_data:
-            translucent = to_array(upright.convert("RGBA").convert("LA" if channels == 1 else "RGBA"))
-            if is_transparent(translucent):
-                return StoredPicture(values=translucent, has_alpha=True, bits=8, is_halved=is_halved)
-        values = to_array(upright.convert("L" if channels == 1 else "RGB"))
-        return StoredPicture(values=values, has_alpha=False, bits=8, is_halved=is_halved)
+            translucent = upright.convert("RGBA").convert("LA" if channels == 1 else "RGBA")
+            if translucent.getchannel("A").getextrema() != (255, 255):
+                return StoredPicture(picture=translucent, channels=channels, is_halved=is_halved)
+        opaque = upright.convert("L" if channels == 1 else "RGB")
+        return StoredPicture(picture=opaque, channels=channels, is_halved=is_halved)
 
 
 def _is_halved(picture: Image.Image) -> bool:
@@ -103,15 +129,15 @@ def _is_halved(picture: Image.Image) -> bool:
     return any(";16" in str(tile.args) for tile in picture.tile)
 
 
-def _read_deep(picture: Image.Image, path: Path, channels: int) -> NDArray[np.uint16]:
-    """Return a grey picture of 16 bits as uint16; Pillow's `convert` would clip it at 255."""
+def _read_deep(picture: Image.Image, path: Path) -> Image.Image:
+    """Return a grey picture of 16 bits in mode I;16; Pillow's `convert` would clip it at 255."""
     if "transparency" in picture.info:
         problem = "has 16 bits a pixel and a transparent grey, which are not read together"
         raise UnreadableDataError(path, problem, remedy="Save it with 8 bits a pixel, or on a ground.")
-    values = np.asarray(picture)[:, :, np.newaxis]
+    values = np.asarray(picture)
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
         raise UnreadableDataError(path, "has more than 16 bits a pixel", remedy="Save it with 8 or 16 bits a pixel.")
-    return np.repeat(values.astype(np.uint16), channels, axis=2)
+    return Image.fromarray(values.astype(np.uint16))
 
 
 @contextmanager

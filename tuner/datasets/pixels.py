@@ -52,20 +52,11 @@ def resize_images(images: NDArray[np.uint8], size: Size, *, where: Path | str) -
     return resized
 
 
-def scale_image(image: NDArray[Any], size: Size) -> NDArray[Any]:
-    """Return one image scaled to (height, width), with the channels and the type that it has.
-
-    Args:
-        image: uint8, shape (height, width, channels): grey, RGB, or either with opacity; or uint16, grey or RGB.
-        size: Height and width.
-    """
+def scale_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Return one image scaled to (height, width): uint8, shape (height, width, channels)."""
     if image.shape[:2] == size:
         return image
-    if image.dtype == np.uint8:
-        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-        return _with_channels(np.asarray(scale_picture(picture, size)))
-    channels = [scale_picture(Image.fromarray(image[:, :, index]), size) for index in range(image.shape[2])]
-    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+    return to_array(scale_picture(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), size))
 
 
 def scale_picture(picture: Image.Image, size: Size) -> Image.Image:
@@ -76,8 +67,5 @@ def scale_picture(picture: Image.Image, size: Size) -> Image.Image:
 
 def to_array(picture: Image.Image) -> NDArray[np.uint8]:
     """Return a grey or RGB picture, perhaps with opacity, as uint8, shape (height, width, channels)."""
-    return _with_channels(np.asarray(picture, np.uint8))
-
-
-def _with_channels(array: NDArray[Any]) -> NDArray[Any]:
+    array = np.asarray(picture, np.uint8)
     return array[:, :, np.newaxis] if array.ndim == 2 else array  # noqa: PLR2004 - height and width alone

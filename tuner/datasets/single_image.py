@@ -53,7 +53,7 @@ def _read(
     picture: StoredPicture, path: Path, image_format: ImageFormat, pixels: PixelMeaning | None
 ) -> NDArray[np.uint8]:
     known = pixels or _before_meanings(image_format)
-    if _may_be_photograph(image_format) and not known.any_size and known.stored_size != picture.values.shape[:2]:
+    if _may_be_photograph(image_format) and not known.any_size and known.stored_size != picture.size:
         return _read_photograph(picture, path, image_format, known)
     levels = _to_levels(picture, path, image_format, known)
     if pixels is None and shows_strokes(image_format):

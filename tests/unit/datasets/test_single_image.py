@@ -103,7 +103,7 @@ def test_a_photographed_character_becomes_what_training_saw(
 
     fitted = read_image(path, image_format=part.images.image_format, pixels=part.pixels)
 
-    assert boxed(fitted if is_inverted else 255 - fitted) == (4, 23, 12, 15)
+    np.testing.assert_allclose(boxed(fitted if is_inverted else 255 - fitted), (4, 23, 12, 15), atol=1)
 
 
 def test_pictures_of_many_sizes_are_scaled_as_in_training_though_their_classes_are_characters(
