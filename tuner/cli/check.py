@@ -67,7 +67,7 @@ def check(
         if not as_json:
             print_warnings(report)
             word = "works" if report.problem is None else "FAILS"
-            typer.echo(f"{word}  {report.stage:<22}  {format_duration(report.duration_s)}")
+            typer.echo(f"{word}  {report.stage:<23}  {format_duration(report.duration_s)}")
 
     try:
         try_study(wanted, storage_url=settings.storage, data_dir=settings.data_dir, on_report=tell)

@@ -80,10 +80,11 @@ def _own_frames(error: BaseException, text: str) -> Iterator[_Frame]:
         _Frame(file=frame.filename, line=frame.lineno or 0, function=frame.name)
         for frame in traceback.extract_tb(error.__traceback__)
     ]
-    return (frame for frame in reversed(stack + quoted) if _is_theirs(frame.file))
+    return (frame for frame in reversed(stack + quoted) if is_own_file(frame.file))
 
 
-def _is_theirs(file: str) -> bool:
+def is_own_file(file: str) -> bool:
+    """Say whether a file of Python code is a person's own: of no package, of Python neither."""
     is_file = not file.startswith("<")
     return is_file and not any(part in file for part in _NOT_THEIRS) and not file.startswith(_FOLDERS)
 

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tuner.training.backend import preferred_backend
+from tuner.workers.explaining import is_own_file
 from tuner.workers.gpus import list_gpus
 from tuner.workers.preflight.report import StageReport
 
@@ -126,7 +127,7 @@ class PreflightProcess:
 
     def _place(self) -> str:
         """Return where in a person's code the process stood, as `faulthandler` wrote it."""
-        own = next((frame for frame in _FRAME.finditer(self._written()) if _is_own_file(frame["file"])), None)
+        own = next((frame for frame in _FRAME.finditer(self._written()) if is_own_file(frame["file"])), None)
         return f" at {Path(own['file']).name}:{own['line']} in {own['function']}" if own else ""
 
     def _last_words(self) -> str:
@@ -136,11 +137,6 @@ class PreflightProcess:
 
     def _written(self) -> str:
         return self._stderr.read_text(errors="replace")
-
-
-def _is_own_file(file: str) -> bool:
-    """Say whether a file is neither Python's nor a package's."""
-    return "/site-packages/" not in file and not file.startswith(("<", sys.base_prefix, str(Path(__file__).parents[2])))
 
 
 def _environment() -> dict[str, str]:
