@@ -70,16 +70,16 @@ def is_closed(visitor: socket.socket) -> bool:
         return True
 
 
-@pytest.mark.parametrize("count", [150, 300, 500])
+@pytest.mark.parametrize("count", [300, 500])
 def test_slow_connections_without_a_token_keep_nobody_out(address: str, count: int) -> None:
     waits_s = []
     with slow_visitors(address, count, every_s=1.0):
-        for _ in range(5):
+        for _ in range(4):
             started = time.monotonic()
             answer = requests.get(f"{address}/login", timeout=30)
             waits_s.append(time.monotonic() - started)
             assert answer.status_code == 200
-            time.sleep(0.5)
+            time.sleep(0.3)
 
     assert max(waits_s) < 2.0
 

@@ -138,3 +138,9 @@ def test_a_worker_is_shown_with_its_trial(storage: Storage, study: Study) -> Non
 
     assert (worker.state, worker.study, worker.stage, worker.trial) == ("training", "s", "search", 0)
     assert worker.last_seen_s < 5
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "a\0b", "\ud800"])
+def test_a_name_that_no_database_can_be_asked_for_is_not_found(storage: Storage, name: str) -> None:
+    with pytest.raises(StudyNotFoundError, match="No study named"):
+        find_study(storage, name)
