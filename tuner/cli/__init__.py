@@ -72,6 +72,10 @@ def main() -> None:
     except Exception as error:
         # Only a command that has opened a database has loaded this; `tuner --help` stays fast without.
         outages = sys.modules.get("tuner.studies.outages")
+        unusable = None if outages is None else outages.explain_unusable(error)
+        if unusable is not None:
+            sys.stderr.write(f"tuner: {unusable}\n")
+            sys.exit(unusable.exit_status)
         if outages is None or not outages.is_outage(error):
             raise
         sys.stderr.write(

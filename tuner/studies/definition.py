@@ -181,9 +181,6 @@ def _validate(settings: Mapping[str, Any], overrides: Sequence[str], *, source: 
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        # A named pipe that nobody writes to is waited for without end.
-        raise DefinitionError(f"{path} is a pipe or device, not a file; expected a study definition in TOML.")
     try:
         if is_pipe_or_device(path):
             raise DefinitionError(f"{path} is a pipe or a device; expected a study definition in TOML.")

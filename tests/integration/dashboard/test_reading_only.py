@@ -96,3 +96,11 @@ def test_the_version_changes_with_the_study_and_not_without(
 
     assert before[0] == before[1]
     assert read_version(storage, find_study(storage, "s")) != before[0]
+
+
+def test_a_study_cannot_be_created_by_a_role_that_only_looks_and_that_is_one_line(looker_url: str) -> None:
+    with (
+        open_storage(looker_url) as storage,
+        pytest.raises(DatabaseUnusableError, match=r"can only be read|may not do"),
+    ):
+        create_study(storage)

@@ -272,10 +272,3 @@ def test_a_definition_cannot_be_changed(path: Path) -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         definition.seed = 3  # type: ignore[misc]
-
-
-def test_a_pipe_that_nobody_writes_to_is_no_definition(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "study.toml")
-
-    with pytest.raises(DefinitionError, match="pipe or device"):
-        read_definition(tmp_path / "study.toml")
