@@ -284,13 +284,15 @@ def test_a_number_that_a_fit_returns_is_no_score(digits: TrainingData) -> None:
 
 def build_named(_hp: Any, _images: Any) -> Any:
     model = build(_hp, _images)
-    model.compile("adam", "sparse_categorical_crossentropy", [keras.metrics.SparseCategoricalAccuracy(name="mine")])
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=[keras.metrics.SparseCategoricalAccuracy(name="mine")]
+    )
     return model
 
 
 def compiling_with_another_name(_hp: Any, model: Any, *arguments: Any, **kwargs: Any) -> Any:
     metrics = [keras.metrics.SparseTopKCategoricalAccuracy(3), keras.metrics.SparseCategoricalAccuracy(name="right")]
-    model.compile("adam", "sparse_categorical_crossentropy", metrics)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=metrics)
     return model.fit(*arguments, **kwargs)
 
 
