@@ -20,8 +20,11 @@ _BAR_WIDTH = 20
 
 def predict(
     bundle: BundleArgument,
-    images: Annotated[list[Path], typer.Argument(help="PNG or JPEG pictures of any size.", metavar="IMAGE")],
+    images: Annotated[
+        list[Path], typer.Argument(help="PNG, JPEG, BMP, GIF or WebP pictures of any size.", metavar="IMAGE")
+    ],
     *,
+    show: Annotated[Path | None, typer.Option(help="Write a PNG with what the model sees of each picture.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which class each picture shows."""
@@ -32,7 +35,7 @@ def predict(
         from tuner.finals.bundle import read_bundle
         from tuner.finals.prediction import predict_files
 
-        predictions = predict_files(read_bundle(bundle, artifacts=settings_for(None).artifacts), images)
+        predictions = predict_files(read_bundle(bundle, artifacts=settings_for(None).artifacts), images, show=show)
     if as_json:
         print_json(
             [

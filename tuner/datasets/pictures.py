@@ -118,7 +118,8 @@ def read_picture(path: Path, *, channels: int) -> StoredPicture:
             translucent = upright.convert("RGBA").convert("LA" if channels == 1 else "RGBA")
             if translucent.getchannel("A").getextrema() != (255, 255):
                 return StoredPicture(picture=translucent, channels=channels, is_halved=is_halved)
-        opaque = upright.convert("L" if channels == 1 else "RGB")
+        mode = "L" if channels == 1 else "RGB"
+        opaque = upright if upright.mode == mode else upright.convert(mode)
         return StoredPicture(picture=opaque, channels=channels, is_halved=is_halved)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from tuner.datasets.fonts import Font, default_font, find_font, has_glyphs, romanise
@@ -47,6 +48,30 @@ def write_sample_sheet(data: LabelledImages, path: Path) -> None:
     if n_left_out:
         text = f"and {n_left_out} more classes"
         draw.text((_MARGIN_PIXELS, height - _MARGIN_PIXELS), text, fill="black", font=font, anchor="lb")
+    _save(sheet, path)
+
+
+def write_image_sheet(images: NDArray[np.uint8], path: Path) -> None:
+    """Write a PNG with all images in their order, 12 in a row; an older file is replaced.
+
+    Args:
+        images: Shape (n, height, width, channels).
+        path: Where to write.
+
+    Raises:
+        SheetNotWrittenError: The file cannot be written.
+    """
+    step = _CELL_PIXELS + _GAP_PIXELS
+    n_rows = max(1, -(-len(images) // _N_COLUMNS))
+    n_columns = max(1, min(_N_COLUMNS, len(images)))
+    sheet = Image.new("RGB", (n_columns * step + _GAP_PIXELS, n_rows * step + _GAP_PIXELS), "white")
+    for index, image in enumerate(images):
+        row, column = divmod(index, _N_COLUMNS)
+        sheet.paste(_draw_cell(image), (_GAP_PIXELS + column * step, _GAP_PIXELS + row * step))
+    _save(sheet, path)
+
+
+def _save(sheet: Image.Image, path: Path) -> None:
     try:
         sheet.save(path, format="PNG")
     except OSError as error:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.sample_sheet import write_image_sheet
 from tuner.datasets.single_image import read_image
 from tuner.errors import TunerError
 from tuner.finals.bundle import Bundle, BundleDescription
@@ -43,14 +44,22 @@ class Prediction:
     probabilities: Mapping[str, float]
 
 
-def predict_files(bundle: Bundle, paths: Sequence[Path]) -> list[Prediction]:
+def predict_files(bundle: Bundle, paths: Sequence[Path], *, show: Path | None = None) -> list[Prediction]:
     """Classify pictures of any size; all are read before the first is predicted.
+
+    Args:
+        bundle: The model.
+        paths: The pictures.
+        show: A PNG to write with every picture as the model sees it.
 
     Raises:
         ImagesUnreadableError: At least one file is missing or no picture.
         BundleMismatchError: The bundle's model cannot be rebuilt with this code.
+        SheetNotWrittenError: The PNG cannot be written.
     """
     images = _read_images(paths, bundle.description)
+    if show is not None:
+        write_image_sheet(images, show)
     probabilities = predict_probabilities(bundle.build_model(), images)
     class_names = bundle.description.images.class_names
     return [_prediction(path, class_names, row) for path, row in zip(paths, probabilities, strict=True)]

@@ -109,7 +109,7 @@ def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
     values = _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": trial.hyperparameters,
         "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
-        "failure": trial.failure and {"kind": trial.failure.kind, "message": trial.failure.message},
+        "failure": _failure(trial),
         "notes": trial.notes,
     }
     return dict(_as_json(values))
@@ -149,6 +149,10 @@ def _as_json(value: Any) -> Any:
     return value
 
 
+def _failure(trial: TrialRecord) -> dict[str, str] | None:
+    return trial.failure and {"kind": trial.failure.kind, "message": trial.failure.message}
+
+
 def _write_json(trials: Sequence[TrialRecord]) -> str:
     # A line a trial: with an indent json writes with Python instead of C, which takes ten times as long.
     return "[\n" + ",\n".join(_trial_line(trial) for trial in trials) + "\n]\n"
@@ -160,6 +164,8 @@ def _trial_line(trial: TrialRecord) -> str:
         "finished_at": _as_json(trial.finished_at),
         "hyperparameters": dict(trial.hyperparameters),
         "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
+        "failure": _failure(trial),
+        "notes": list(trial.notes),
     }
     try:
         return json.dumps(values, allow_nan=False, ensure_ascii=False)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tuner.datasets.fonts import default_font, has_glyphs, romanise
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.sample_sheet import SheetNotWrittenError, write_sample_sheet
+from tuner.datasets.sample_sheet import SheetNotWrittenError, write_image_sheet, write_sample_sheet
 
 KANA = tuple("おきすつなはまやれを")
 
@@ -56,3 +56,15 @@ def test_a_font_without_kana_is_found_out() -> None:
 )
 def test_names_are_romanised_where_no_font_can_write_them(name: str, romanised: str) -> None:
     assert romanise(name) == romanised
+
+
+def test_a_sheet_of_images_shows_each_of_them_in_order(tmp_path: Path) -> None:
+    images = np.stack([np.full((28, 28, 1), 10 * index, np.uint8) for index in range(14)])
+
+    write_image_sheet(images, tmp_path / "seen.png")
+
+    with Image.open(tmp_path / "seen.png") as sheet:
+        assert sheet.size == (12 * 60 + 4, 2 * 60 + 4)
+        assert [sheet.getpixel((30 + 60 * (index % 12), 30 + 60 * (index // 12))) for index in range(14)] == [
+            (10 * index,) * 3 for index in range(14)
+        ]
