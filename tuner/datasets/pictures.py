@@ -119,6 +119,8 @@ def read_picture(path: Path, *, channels: int) -> StoredPicture:
             if translucent.getchannel("A").getextrema() != (255, 255):
                 return StoredPicture(picture=translucent, channels=channels, is_halved=is_halved)
         mode = "L" if channels == 1 else "RGB"
+        # While the file is open; `convert` to the same mode would copy the pixels.
+        upright.load()
         opaque = upright if upright.mode == mode else upright.convert(mode)
         return StoredPicture(picture=opaque, channels=channels, is_halved=is_halved)
 

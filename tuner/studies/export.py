@@ -150,7 +150,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _failure(trial: TrialRecord) -> dict[str, str] | None:
-    return trial.failure and {"kind": trial.failure.kind, "message": trial.failure.message}
+    return {"kind": trial.failure.kind, "message": trial.failure.message} if trial.failure else None
 
 
 def _write_json(trials: Sequence[TrialRecord]) -> str:
