@@ -26,7 +26,7 @@ def test_a_study_whose_files_cannot_be_removed_is_still_there_and_goes_the_next_
     storage: Storage, artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = create_study(storage)
-    artifacts.write(f"{study.name}/finals/bundle", b"content")
+    artifacts.write(f"{study.folder}/finals/bundle", b"content")
     monkeypatch.setattr(artifacts._fs, "rm", refusing(artifacts._fs.rm, errors=[OSError(30, "Read-only file system")]))
 
     with pytest.raises(ArtifactNotRemovedError, match="Read-only file system") as raised:
@@ -36,7 +36,7 @@ def test_a_study_whose_files_cannot_be_removed_is_still_there_and_goes_the_next_
 
     assert "\n" not in str(raised.value)
     assert list_names(storage) == []
-    assert artifacts.list(study.name) == []
+    assert artifacts.list(study.folder) == []
 
 
 def test_a_study_without_files_needs_no_writable_store(storage: Storage, tmp_path: Path) -> None:
