@@ -213,7 +213,7 @@ def test_a_metric_that_takes_them_is_let_be_and_not_touched(loss: Any, metric: A
     assert not any(read_variable(variable).any() for variable in getattr(metric, "variables", ()))
 
 
-@pytest.mark.parametrize("loss", [FocalLoss(), wrapped_sparse, OneHotFocalLoss(), either])
+@pytest.mark.parametrize("loss", [focal_of_indices, wrapped_sparse, OneHotFocalLoss(), either])
 def test_nets_learn_by_losses_of_ones_own(loss: Any, digits: TrainingData) -> None:
     model = build_mlp(loss=loss, optimizer=keras.optimizers.Adam(0.02))
     plan = TrainingPlan(epochs=8, batch_size=32, seed=0)
