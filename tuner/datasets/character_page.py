@@ -138,6 +138,8 @@ def _find_strokes(contrast: _Floats) -> _Strokes | None:
     full = float(np.quantile(inked, _FULL_STROKE))
     response = np.clip((contrast - level) / max(full - level, _FAINTEST_CONTRAST), 0, 1)
     drawn = np.where(ndimage.binary_dilation(is_stroke, iterations=2), response, 0).astype(np.float32)
+    if not (drawn > _FAINTEST_STROKE).any():
+        return None
     box = ndimage.find_objects((drawn > _FAINTEST_STROKE).astype(np.int8))[0]
     return _Strokes(
         drawn=drawn,
