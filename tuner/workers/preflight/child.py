@@ -8,6 +8,7 @@ import faulthandler
 import gc
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -28,10 +29,12 @@ def main() -> None:
     load_backend()
     # A process of some seconds needs none.
     gc.disable()
-    request = requests.readline()
-    threading.Thread(target=_end_with_parent, args=[requests], name="parent-watch", daemon=True).start()
-    if request:
-        for event in _try_stages(json.loads(request)):
+    line = requests.readline()
+    if line:
+        request = json.loads(line)
+        watch = [requests, request["folder"]]
+        threading.Thread(target=_end_with_parent, args=watch, name="parent-watch", daemon=True).start()
+        for event in _try_stages(request):
             # Values of a person's hyperparameters may be NumPy's.
             events.write(json.dumps(event, default=lambda value: value.item()) + "\n")
             events.flush()
@@ -75,9 +78,11 @@ def _take_standard_streams() -> tuple[IO[str], IO[str]]:
     return requests, events
 
 
-def _end_with_parent(requests: IO[str]) -> None:
+def _end_with_parent(requests: IO[str], folder: str) -> None:
     # The parent writes one line alone: what comes next is the end of the stream.
     requests.read()
+    # A parent that was killed has not removed it.
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
