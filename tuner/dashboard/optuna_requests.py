@@ -13,6 +13,7 @@ from optuna.storages._rdb.models import StudyModel, TrialModel
 from optuna.trial import TrialState
 
 from tuner.dashboard.responses import Response, refusal
+from tuner.studies.schema import studies
 from tuner.studies.storage import Storage
 from tuner.studies.texts import can_be_stored
 
@@ -52,9 +53,13 @@ def refuse_unanswerable(storage: Storage, environ: "WSGIEnvironment", path: str)
     asked = place.groupdict()
     study_id, trial_id = (int(asked[key]) if asked.get(key) else None for key in ("study", "trial"))
     with storage.reader.connect() as connection:
-        if study_id is not None and not _study_exists(connection, study_id):
+        study = None if study_id is None else _find_study(connection, study_id)
+        if study_id is not None and study is None:
             return refusal(HTTPStatus.NOT_FOUND, "No study has that number.")
         state = None if trial_id is None else _trial_state(connection, trial_id, study_id)
+    if study is not None and study.uid is not None:
+        # What Optuna remembers of a deleted study's trials is not of the one that has its number now.
+        storage.meet(study.uid)
     if trial_id is not None and state is None:
         return refusal(HTTPStatus.NOT_FOUND, "No trial has that number.")
     return _refuse_body(environ, path, is_finished=state is not None and state.is_finished())
@@ -71,8 +76,14 @@ def with_clear_failures(path: str, start_response: "StartResponse") -> "StartRes
     return start
 
 
-def _study_exists(connection: sa.Connection, study_id: int) -> bool:
-    return connection.scalar(sa.select(StudyModel.study_id).where(StudyModel.study_id == study_id)) is not None
+def _find_study(connection: sa.Connection, study_id: int) -> Any:
+    """Return the row of a study of Optuna's, with its identity where it is one of tuner's."""
+    query = (
+        sa.select(StudyModel.study_id, studies.c.uid)
+        .outerjoin(studies, studies.c.optuna_study_id == StudyModel.study_id)
+        .where(StudyModel.study_id == study_id)
+    )
+    return connection.execute(query).one_or_none()
 
 
 def _trial_state(connection: sa.Connection, trial_id: int, study_id: int | None) -> TrialState | None:

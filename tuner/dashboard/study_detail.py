@@ -42,7 +42,8 @@ class StudyDetails:
     """Answers for the studies that tuner made; used by several threads."""
 
     storage: Storage
-    _kept: OrderedDict[tuple[int, int, int], bytes] = field(default_factory=OrderedDict)
+    #: By the study's identity, the version of its attributes and the first trial's number.
+    _kept: OrderedDict[tuple[str, int, int], bytes] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, study_id: int, *, after: int) -> Iterator[bytes] | None:
@@ -61,7 +62,7 @@ class StudyDetails:
         attributes = self.storage.optuna.get_study_system_attrs(study_id)
         # Short at first, and whole pieces afterwards, which are remembered.
         end = min(FIRST, head.n_trials) if after == 0 else head.n_trials
-        shown = _Shown(study_id=study_id, attributes=_shown_attributes(attributes))
+        shown = _Shown(study_id=study_id, uid=head.uid, attributes=_shown_attributes(attributes))
         head_json = {
             **_describe(self.storage, head, shown),
             "best_trials": [] if head.best is None else self._piece(shown, head.best, head.best + 1),
@@ -81,7 +82,7 @@ class StudyDetails:
 
     def _compressed(self, shown: "_Shown", start: int, stop: int) -> bytes:
         """Return trials from one number to another, as JSON without the brackets around them."""
-        key = (shown.study_id, shown.version, start)
+        key = (shown.uid, shown.version, start)
         whole = start % PIECE == 0 and stop == start + PIECE
         with self._lock:
             if whole and key in self._kept:
@@ -113,6 +114,8 @@ class StudyDetails:
 @dataclass(frozen=True, kw_only=True)
 class _Head:
     name: str
+    #: The study's identity: SQLite gives Optuna's id of a deleted study to the next one.
+    uid: str
     study_id: int
     n_trials: int
     #: Number of the best trial.
@@ -124,6 +127,7 @@ class _Shown:
     """The study's attributes that appear in the answer, notes and files of trials among them."""
 
     study_id: int
+    uid: str
     attributes: Mapping[str, Any]
 
     @property
@@ -152,11 +156,16 @@ def _read_head(storage: Storage, study_id: int) -> _Head | None:
     )
     n_trials = sa.select(sa.func.count()).select_from(_TRIALS).where(_TRIALS.c.study_id == study_id)
     with storage.reader.connect() as connection:
-        name = connection.scalar(sa.select(studies.c.name).where(studies.c.optuna_study_id == study_id))
-        if name is None:
+        ours = sa.select(studies.c.name, studies.c.uid).where(studies.c.optuna_study_id == study_id)
+        study = connection.execute(ours).one_or_none()
+        if study is None:
             return None
         return _Head(
-            name=name, study_id=study_id, n_trials=connection.scalar(n_trials) or 0, best=connection.scalar(best)
+            name=study.name,
+            uid=study.uid,
+            study_id=study_id,
+            n_trials=connection.scalar(n_trials) or 0,
+            best=connection.scalar(best),
         )
 
 

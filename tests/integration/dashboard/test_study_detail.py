@@ -12,8 +12,9 @@ from wsgi_client import ask
 
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard import study_detail
+from tuner.dashboard.optuna_requests import refuse_unanswerable
 from tuner.dashboard.study_detail import StudyDetails
-from tuner.studies.lifecycle import find_study
+from tuner.studies.lifecycle import delete_study, find_study
 from tuner.studies.storage import Storage, open_storage
 from tuner.workers.showing import Showing
 
@@ -118,3 +119,25 @@ def test_what_is_remembered_follows_running_trials_and_notes(full: Storage, monk
 
     assert [trials[1]["state"] for trials in (before, ended, noted)] == ["Running", "Complete", "Complete"]
     assert [trials[1]["note"]["body"] for trials in (before, ended, noted)] == ["", "", "seen"]
+
+
+def test_nothing_that_is_remembered_of_a_deleted_study_is_shown_of_the_one_that_has_its_number(
+    storage_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_detail, "PIECE", 1)
+    with open_storage(storage_url) as storage, open_storage(storage_url) as elsewhere:
+        details = StudyDetails(storage=storage)
+        shown, read = [], []
+        for score in (0.5, 0.6):
+            study = create_study(elsewhere)
+            end_trial(elsewhere, begin_trial(elsewhere, study), score=score)
+            path = f"/api/studies/{study.optuna_study_id}"
+            assert refuse_unanswerable(storage, {"REQUEST_METHOD": "GET"}, path) is None
+            pieces = details.write(study.optuna_study_id, after=0)
+            assert pieces is not None
+            shown.append(json.loads(b"".join(pieces))["trials"][0]["values"])
+            read.append([trial.value for trial in storage.optuna.get_all_trials(study.optuna_study_id)])
+            delete_study(elsewhere, study)
+
+    assert shown == [[0.5], [0.6]]
+    assert read == [[0.5], [0.6]]
