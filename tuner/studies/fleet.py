@@ -1,6 +1,6 @@
 """Workers as the database knows them, and how far studies are: what `tuner status` and the progress display show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -289,8 +289,16 @@ class FinishedSlot:
 
 
 @outlasting
-def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list[FinishedSlot]:
-    """Return the slots that finished after that time (seconds since 1970), in their order."""
+def list_finished(storage: Storage, study: Study) -> list[int]:
+    """Return the ids of the slots that have their outcome, in the order in which they finished."""
+    query = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
+    with storage.reader.connect() as connection:
+        return list(connection.scalars(query.order_by(slots.c.finished_at)))
+
+
+@outlasting
+def read_finished(storage: Storage, slot_ids: Collection[int]) -> list[FinishedSlot]:
+    """Return the slots of these ids that have their outcome, in the order in which they finished."""
     outcome = slots.c.outcome
     query = (
         sa.select(
@@ -306,7 +314,7 @@ def read_finished(storage: Storage, study: Study, *, after: float = 0.0) -> list
             outcome[("failure", "message")].as_string().label("message"),
             outcome["augmented"].as_boolean().label("augmented"),
         )
-        .where(slots.c.study_id == study.id, slots.c.finished_at > after)
+        .where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
         .order_by(slots.c.finished_at)
     )
     with storage.reader.connect() as connection:

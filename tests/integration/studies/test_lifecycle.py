@@ -1,7 +1,14 @@
 import pytest
 
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.fleet import read_finished, read_progress, read_workers, register_worker, update_worker
+from tuner.studies.fleet import (
+    list_finished,
+    read_finished,
+    read_progress,
+    read_workers,
+    register_worker,
+    update_worker,
+)
 from tuner.studies.lifecycle import (
     Study,
     StudyExistsError,
@@ -124,7 +131,7 @@ def test_progress_counts_by_outcome(storage: Storage, study: Study) -> None:
     assert (progress.complete, progress.pruned, progress.failed, progress.waiting) == (1, 1, 0, 4)
     assert progress.best_score == 0.9
     assert progress.trials_per_hour is not None
-    assert [slot.outcome for slot in read_finished(storage, study)] == ["complete", "pruned"]
+    assert [slot.outcome for slot in read_finished(storage, list_finished(storage, study))] == ["complete", "pruned"]
 
 
 def test_a_worker_is_shown_with_its_trial(storage: Storage, study: Study) -> None:

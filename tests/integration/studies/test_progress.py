@@ -1,15 +1,17 @@
 """How far a study is, as `tuner status` and a pool's display tell it."""
 
 import re
+from typing import Any
 
 import pytest
 from running_studies import begin_trial, create_study, end_trial
 
 from tuner.finals.planning import advance_study
-from tuner.studies.fleet import read_finished, read_progress
+from tuner.studies.fleet import list_finished, read_finished, read_progress
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
+from tuner.workers import display
 from tuner.workers.display import Display
 
 
@@ -78,7 +80,8 @@ def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
         "s: retraining of trial 0 with augmentation, repeat 1: complete after 20 epochs, test accuracy 90.00 %"
     )
     assert "repeat 2: failed after 20 epochs: training error: nets.py:3 in fit: ValueError: no" in lines[2]
-    assert [slot.augmented for slot in read_finished(storage, searched) if slot.stage == "retrain"] == [True, True]
+    finished = read_finished(storage, list_finished(storage, searched))
+    assert [slot.augmented for slot in finished if slot.stage == "retrain"] == [True, True]
 
 
 def test_a_terminal_never_says_that_there_are_no_workers_while_they_start_or_at_the_end(
@@ -93,3 +96,29 @@ def test_a_terminal_never_says_that_there_are_no_workers_while_they_start_or_at_
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
     assert "Starting 2 workers …" in shown
     assert "No workers" not in shown
+
+
+def test_looking_at_a_study_takes_a_tenth_of_the_time_at_most(
+    storage: Storage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = create_study(storage, trials=2)
+    now = [100.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+
+    def look_for_2_s(*arguments: Any) -> list[int]:
+        now[0] += 2.0
+        return list_finished(*arguments)
+
+    with Display(storage, ["s"], n_workers=1) as shown:
+        monkeypatch.setattr(display, "list_finished", look_for_2_s)
+        shown.update()
+        end_trial(storage, begin_trial(storage, study, curve=(0.5,)), score=0.5)
+        now[0] += 17.0
+        shown.update()
+        early = capsys.readouterr().err
+        now[0] += 2.0
+        shown.update()
+        late = capsys.readouterr().err
+
+    assert "trial 0" not in early
+    assert late.startswith("s: trial 0 complete after 1 epoch, validation accuracy 50.00 %")
