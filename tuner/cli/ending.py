@@ -24,14 +24,14 @@ def tell_endings(settings: Settings, names: Sequence[str]) -> None:
     """Print what these studies have found, on stderr, and end with status 1 when one lacks what it was asked for."""
     from tuner.artifacts import ArtifactStore
     from tuner.studies.lifecycle import list_names
-    from tuner.studies.reading import load_study
+    from tuner.studies.reading import load_outline
     from tuner.studies.storage import open_storage
     from tuner.workers.endings import describe_ending
 
     with open_storage(settings.storage) as storage:
         known = set(list_names(storage))
         # One may have been deleted meanwhile.
-        records = [load_study(storage, name) for name in names if name in known]
+        records = [load_outline(storage, name) for name in names if name in known]
     artifacts = ArtifactStore(settings.artifacts)
     for record in records:
         for line in describe_ending(record, artifacts):

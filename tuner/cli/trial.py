@@ -20,11 +20,11 @@ def show(
 ) -> None:
     """Show a trial's hyperparameters, curve, notes and failure."""
     from tuner.studies.export import trial_as_json
-    from tuner.studies.reading import load_study, pick_trial
+    from tuner.studies.reading import load_trial
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        trial = pick_trial(load_study(opened, name), number)
+        _, trial = load_trial(opened, name, number)
     if as_json:
         print_json(trial_as_json(trial))
     else:
@@ -37,13 +37,12 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
 
     Exit status 1 when a curve differs: other package versions, another backend, or a GPU.
     """
-    from tuner.studies.reading import load_study, pick_trial
+    from tuner.studies.reading import load_trial
     from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
     with open_storage(settings.storage) as opened:
-        record = load_study(opened, name)
-    trial = pick_trial(record, number)
+        record, trial = load_trial(opened, name, number)
     from tuner.training.backend import load_backend
 
     load_backend()

@@ -50,6 +50,8 @@ def _scores_from(curve: Curve) -> tuple[EpochRecord, ...]:
 
 #: Slots whose outcomes are in memory at a time.
 _ROWS_AT_A_TIME = 250
+#: That Postgres keeps.
+_LARGEST_NUMBER = 2**31 - 1
 
 
 def load_study(storage: Storage, name: str) -> StudyRecord:
@@ -79,6 +81,23 @@ def load_outline(storage: Storage, name: str) -> StudyRecord:
         StudyNotFoundError: No study has that name.
     """
     return _read_record(storage, find_study(storage, name), without_curve(slots.c.outcome).label("outcome"))
+
+
+def load_trial(storage: Storage, name: str, number: int) -> tuple[StudyRecord, TrialRecord]:
+    """Read one trial with its whole curve, and its study otherwise as `load_outline` does.
+
+    Raises:
+        StudyNotFoundError: No study has that name.
+        TrialNotFoundError: It has no trial of that number.
+    """
+    # No trial has a larger number, and no database is asked for it.
+    is_wanted = slots.c.trial_number == min(number, _LARGEST_NUMBER)
+    outcome = sa.case((is_wanted, slots.c.outcome), else_=without_curve(slots.c.outcome)).label("outcome")
+    record = _read_record(storage, find_study(storage, name), outcome)
+    for trial in record.trials:
+        if trial.number == number:
+            return record, trial
+    raise TrialNotFoundError(record, number)
 
 
 @outlasting
@@ -186,18 +205,6 @@ class TrialNotFoundError(TunerError):
     def __init__(self, record: StudyRecord, number: int) -> None:
         begun = len(record.trials) - len(record.trials_in("waiting"))
         super().__init__(f"Study {record.name!r} has no trial {number} yet; it has begun {begun} of {record.budget}.")
-
-
-def pick_trial(record: StudyRecord, number: int) -> TrialRecord:
-    """Return the trial of that number.
-
-    Raises:
-        TrialNotFoundError: There is none.
-    """
-    for trial in record.trials:
-        if trial.number == number:
-            return trial
-    raise TrialNotFoundError(record, number)
 
 
 @outlasting

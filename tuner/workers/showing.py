@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_study
-from tuner.studies.reading import load_study
+from tuner.studies.reading import load_outline
 from tuner.studies.records import StudyRecord
 from tuner.studies.showcase import Showcase, ShownFile, show, shown_stage, stage_of
 from tuner.studies.storage import Storage
@@ -48,7 +48,7 @@ class Showing:
             # Asked again after each writing: an older stage may have been written over a newer one.
             if shown_stage(self._storage, study) == stage:
                 return stage
-            record = load_study(self._storage, name)
+            record = load_outline(self._storage, name)
             show(self._storage, self._artifacts, study, make_showcase(record, self._artifacts))
 
 

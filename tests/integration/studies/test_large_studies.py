@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from large_studies import store_large_study
 
-from tuner.studies.reading import load_outline, load_scores, load_study
+from tuner.studies.reading import load_outline, load_scores, load_study, load_trial
 from tuner.studies.records import StudyRecord
 from tuner.studies.schema import slots, without_curve
 from tuner.studies.storage import Storage
@@ -55,6 +55,15 @@ def test_an_outline_is_the_study_without_its_curves(large: Storage) -> None:
     assert [len(trial.curve) for trial in outline.trials] == [0] * (TRIALS - 5) + [EPOCHS] * 5
     for one, other in zip(whole.trials, outline.trials, strict=True):
         assert _values(one) | {"curve": ()} == _values(other) | {"curve": ()}
+
+
+def test_one_trial_is_read_with_its_curve_and_the_others_without(large: Storage) -> None:
+    whole = load_study(large, "large")
+
+    record, trial = load_trial(large, "large", 17)
+
+    assert trial == whole.trials[17]
+    assert [len(one.curve) for one in record.trials[:30]] == [EPOCHS if one == 17 else 0 for one in range(30)]
 
 
 def test_a_report_reads_the_validation_accuracies_alone(large: Storage) -> None:

@@ -23,7 +23,7 @@ from tuner.studies.lifecycle import (
     resume_study,
     stop_study,
 )
-from tuner.studies.reading import TrialNotFoundError, load_study, pick_trial
+from tuner.studies.reading import TrialNotFoundError, load_study, load_trial
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
@@ -117,9 +117,10 @@ def test_a_record_holds_finished_running_and_waiting_trials(storage: Storage, st
     assert record.best.number == 1
 
 
-def test_an_unknown_trial_is_named(storage: Storage, study: Study) -> None:
-    with pytest.raises(TrialNotFoundError, match="no trial 77"):
-        pick_trial(load_study(storage, study.name), 77)
+@pytest.mark.parametrize("number", [77, 10**30])
+def test_an_unknown_trial_is_named(storage: Storage, study: Study, number: int) -> None:
+    with pytest.raises(TrialNotFoundError, match=f"no trial {number}"):
+        load_trial(storage, study.name, number)
 
 
 def test_progress_counts_by_outcome(storage: Storage, study: Study) -> None:
