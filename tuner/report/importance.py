@@ -7,10 +7,11 @@ leaving them out would hide exactly the hyperparameters that got them pruned.
 Source: L. Breiman, Random forests, Machine Learning 45 (2001), section 10.
 """
 
+import io
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,26 @@ def encode_column(values: Sequence[object]) -> NDArray[np.float64]:
 
 
 def _measured_apart(features: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Do the same in a process that then ends: scikit-learn's 90 MB are not needed beside a large study's page."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_held_out_errors, features, target).result()
+    """Do the same in a process that then ends: scikit-learn's 90 MB are not needed beside a large study's page.
+
+    Not by `multiprocessing`, which would run a person's own script once more in that process.
+    """
+    given = io.BytesIO()
+    np.savez(given, features=features, target=target)
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner.report.importance"], input=given.getvalue(), stdout=subprocess.PIPE, check=True
+    )
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as measured:
+        return float(measured["error"]), measured["shuffled"]
+
+
+def main() -> None:
+    """Measure the errors for the arrays on standard input and write them to standard output, both as `.npz`."""
+    with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as given:
+        error, shuffled = _held_out_errors(given["features"], given["target"])
+    measured = io.BytesIO()
+    np.savez(measured, error=error, shuffled=shuffled)
+    sys.stdout.buffer.write(measured.getvalue())
 
 
 def _held_out_errors(features: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -108,3 +126,7 @@ def _held_out_errors(features: NDArray[np.float64], target: NDArray[np.float64])
         plain += errors[0].sum()
         shuffled += errors[1:].reshape(n_columns, _SHUFFLES, -1).mean(axis=1).sum(axis=1)
     return plain / len(target), shuffled / len(target)
+
+
+if __name__ == "__main__":
+    main()

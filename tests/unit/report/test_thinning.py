@@ -1,4 +1,8 @@
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from report_sample import sample_trial
@@ -57,3 +61,24 @@ def test_importances_of_a_large_study_are_those_of_a_part_of_it() -> None:
     assert measured is not None
     assert measured == measure_importance(evenly(trials))
     assert next(iter(measured.shares)) == "learning_rate"
+
+
+def test_a_script_without_a_main_guard_is_run_once_when_it_measures_a_large_study(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "print('begun')\n"
+        "from test_thinning import MOST_DRAWN, trial\n"
+        "from tuner.report.importance import measure_importance\n"
+        "measured = measure_importance([trial(n, n % 97 / 97, n % 97 / 97) for n in range(MOST_DRAWN + 2)])\n"
+        "print(next(iter(measured.shares)))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == ["begun", "learning_rate"]
