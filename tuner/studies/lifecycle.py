@@ -168,11 +168,9 @@ def find_study_by_uid(storage: Storage, uid: str) -> Study | None:
 
 def find_present(storage: Storage, names: Iterable[str]) -> list[Study]:
     """Return those of the studies of these names that there are, or all when no name is given, oldest first."""
-    wanted = list(names)
-    return [study for study in find_studies(storage, []) if not wanted or study.name in wanted]
+    return list(_read_studies(storage, tuple(names)).values())
 
 
-@outlasting
 def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
     """Return the studies of these names, or all of them, oldest first, when no name is given.
 
@@ -180,16 +178,23 @@ def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
         StudyNotFoundError: One name is unknown.
     """
     wanted = tuple(names)
-    if not all(can_be_stored(name) for name in wanted):
-        raise StudyNotFoundError(next(name for name in wanted if not can_be_stored(name)), list_names(storage))
-    query = sa.select(studies).order_by(studies.c.id)
-    with storage.reader.connect() as connection:
-        rows = connection.execute(query.where(studies.c.name.in_(wanted)) if wanted else query).all()
-    found = {row.name: _read_study(storage, row) for row in rows}
+    found = _read_studies(storage, wanted)
     for name in wanted:
         if name not in found:
             raise StudyNotFoundError(name, list_names(storage))
     return [found[name] for name in wanted or found]
+
+
+@outlasting
+def _read_studies(storage: Storage, names: Sequence[str]) -> dict[str, Study]:
+    """Return the studies of these names, or all when no name is given, by their names, oldest first."""
+    query = sa.select(studies).order_by(studies.c.id)
+    if names:
+        # No study has a name that a database cannot keep, nor may it be asked for one.
+        query = query.where(studies.c.name.in_([name for name in names if can_be_stored(name)]))
+    with storage.reader.connect() as connection:
+        rows = connection.execute(query).all()
+    return {row.name: _read_study(storage, row) for row in rows}
 
 
 def _read_study(storage: Storage, row: Any) -> Study:

@@ -9,7 +9,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.datasets.image_cache import ImageCache
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.naming import is_study_folder
-from tuner.studies.schema import deleted_folders, slots, studies
+from tuner.studies.schema import deleted_folders, slots, studies, without_curve
 from tuner.studies.showcase import shown_paths
 from tuner.studies.storage import Storage
 
@@ -26,7 +26,9 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
     paths = artifacts.list("")
     with storage.reader.connect() as connection:
         rows = connection.execute(
-            sa.select(studies.c.folder, slots.c.id, slots.c.state, slots.c.outcome).join_from(slots, studies)
+            sa.select(
+                studies.c.folder, slots.c.id, slots.c.state, without_curve(slots.c.outcome).label("outcome")
+            ).join_from(slots, studies)
         ).all()
     unfinished = {(row.folder, row.id) for row in rows if row.state in {"waiting", "leased"}}
     names = ("bundle", "predictions", "validation_predictions")
