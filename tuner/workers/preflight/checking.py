@@ -94,7 +94,7 @@ def check_definition(
                 lambda: check_test_set(
                     definition, class_names=class_names, data_dir=data_dir, pixels=images.part.pixels
                 ),
-                explain=str,
+                explain=_words_of,
             )
             _pass_on(report, on_report)
         data_sha256 = images.train.content_hash()
@@ -195,6 +195,13 @@ def _writable_folder() -> Iterator[None]:
             f"The check needs some megabytes in the temporary folder: {error.strerror or error}. Make room there, name "
             "another one with TMPDIR, or leave the check out with --no-check."
         ) from error
+
+
+def _words_of(error: BaseException) -> str:
+    """Return the message of an error that a person can act on; what else this process raises keeps its traceback."""
+    if not isinstance(error, TunerError):
+        raise error
+    return str(error)
 
 
 def _pass_on(report: StageReport, on_report: OnReport) -> None:
