@@ -15,7 +15,7 @@ from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
 from tuner.datasets.own_data import open_reader
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.reading import Size
+from tuner.datasets.reading import Size, listing
 from tuner.datasets.source import Source, TrainingPart
 from tuner.errors import TunerError, did_you_mean, shorten
 
@@ -46,12 +46,14 @@ class Dataset:
     @property
     def has_test_set(self) -> bool:
         """Whether it brings a labelled test set; else a fifth of its images is held out for one."""
-        return self._source.reader.has_test_set
+        with listing():
+            return self._source.reader.has_test_set
 
     @property
     def left_out(self) -> LeftOut:
         """What lies among its files and is not read, judged by names."""
-        return self._source.reader.left_out
+        with listing():
+            return self._source.reader.left_out
 
     def remarks_on(self, images: LabelledImages) -> tuple[str, ...]:
         """Return a line for each thing that a person should know before a search: what is not read, doubtful names."""

@@ -3,14 +3,13 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_by_suffix, count_files, is_hidden
 from tuner.datasets.pictures import PICTURE_SUFFIXES
-from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.reading import UnreadableDataError, listing
 
 #: Names that a part has more often than a class does.
 _PART_NAMES = VALIDATION_NAMES | {"train", "test"}
@@ -29,16 +28,7 @@ class Parts:
     test: Path | None
 
 
-@contextmanager
-def _listing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        problem = error.strerror or str(error)
-        raise UnreadableDataError(str(error.filename), problem, remedy="Check the path and who may read it.") from error
-
-
-@_listing()
+@listing()
 def find_parts(folder: Path) -> Parts:
     """Return the training and the test part, judged by names alone.
 
@@ -61,13 +51,13 @@ def find_parts(folder: Path) -> Parts:
     return Parts(train=train, test=test)
 
 
-@_listing()
+@listing()
 def holds_pictures_of_classes(folder: Path) -> bool:
     """Say whether pictures lie two levels down, or three where it has a part `train`."""
     return _holds_classes(folder) or _holds_classes(folder / "train")
 
 
-@_listing()
+@listing()
 def find_pictures(part: Path) -> list[Path]:
     """Return the pictures of all class folders, sorted, so that every machine numbers them alike.
 
@@ -104,7 +94,7 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path)
 
 
-@_listing()
+@listing()
 def count_left_out(folder: Path, parts: Parts) -> LeftOut:
     """Count the files of a folder that are not read."""
     counts = _count_in_part(parts.train)

@@ -118,7 +118,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableDataError(path, f"is no valid gzip file ({error})", remedy=_REMEDY) from error
     except OSError as error:
-        raise UnreadableDataError(path, error.strerror or str(error), remedy=_REMEDY) from error
+        problem = error.strerror or str(error)
+        raise UnreadableDataError(path, problem, remedy="Check the path and who may read it.") from error
 
 
 def _decode(file: BinaryIO, path: Path) -> NDArray[np.uint8]:

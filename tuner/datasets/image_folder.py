@@ -1,5 +1,7 @@
 """A folder of class folders of pictures, perhaps with `train/` and `test/` above them."""
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,4 +121,6 @@ def _common_layout(folder: Path, pictures: Sequence[Path], resize: Size | None) 
 
 
 def _broken_pictures(folder: Path, broken: Sequence[str]) -> UnreadableDataError:
-    return UnreadableDataError(folder, *broken, remedy="Remove these files, or save them anew as PNG or JPEG.")
+    is_refused = all(problem.endswith(os.strerror(errno.EACCES)) for problem in broken)
+    remedy = "Check who may read them." if is_refused else "Remove these files, or save them anew as PNG or JPEG."
+    return UnreadableDataError(folder, *broken, remedy=remedy)

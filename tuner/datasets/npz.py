@@ -109,6 +109,9 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 def _open_archive(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
+    except PermissionError as error:
+        problem = error.strerror or str(error)
+        raise UnreadableDataError(path, problem, remedy="Check the path and who may read it.") from error
     except (OSError, ValueError, NotImplementedError, *_DAMAGE) as error:
         raise UnreadableDataError(path, f"is no readable .npz archive ({error})", remedy=_REMEDY) from error
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuner.datasets import csv_file, idx, image_folder, npz
-from tuner.datasets.reading import Reader, Size, UnreadableDataError, is_pipe_or_device
+from tuner.datasets.reading import Reader, Size, UnreadableDataError, is_pipe_or_device, listing
 from tuner.errors import TunerError
 
 #: Asked in this order; each returns None when the path is not of its kind.
@@ -27,12 +27,13 @@ class UnrecognisedDataError(TunerError):
         )
 
 
+@listing()
 def open_reader(path: Path, *, resize: Size | None) -> Reader:
     """Return a reader of the files at a path, which are not opened yet.
 
     Raises:
         UnrecognisedDataError: They are of no known kind.
-        UnreadableDataError: The path is a pipe or a device.
+        UnreadableDataError: The path is a pipe or a device, or may not be looked at.
     """
     if is_pipe_or_device(path):
         raise UnreadableDataError(path, "is a pipe or a device, expected a file or folder", remedy="Check the path.")

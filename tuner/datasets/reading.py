@@ -1,6 +1,7 @@
 """What every reader of files gives and obeys: raw examples, one error, bounds that hold before anything is decoded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,6 +102,20 @@ class Reader(Protocol):
         Raises:
             UnreadableDataError: A file is missing, damaged or too big.
         """
+
+
+@contextmanager
+def listing() -> Iterator[None]:
+    """Turn the refusal of a folder to be looked into, or of a path to be looked at, into one line.
+
+    Raises:
+        UnreadableDataError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise UnreadableDataError(str(error.filename), problem, remedy="Check the path and who may read it.") from error
 
 
 def is_pipe_or_device(path: Path) -> bool:

@@ -13,7 +13,7 @@ from tuner.datasets.pixel_decision import PixelSettings, decide_pixels, say_what
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixels import resize_images
 from tuner.datasets.polarity import shows_strokes
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
+from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, listing
 from tuner.datasets.stored_range import BYTES, Range
 
 
@@ -63,7 +63,8 @@ class Source:
         Raises:
             TunerError: It cannot be read, has fewer than two classes, or its pixels are not clear.
         """
-        raw = self.reader.read_train()
+        with listing():
+            raw = self.reader.read_train()
         conventions, levels, warnings = self._understand(raw)
         return TrainingPart(
             images=self._label(raw, levels, conventions), pixels=conventions.pixels, warnings=tuple(warnings)
