@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,11 @@ _REMEDY = "Correct the file."
 #: How many columns, and how many characters of one name, an error quotes.
 _MOST_NAMED = 5
 _MOST_QUOTED = 40
+#: `pixel12`, `p012`, `12`: what comes before the number is the same for all.
+_NUMBERED = re.compile(r"(.*?)(\d{1,9})")
+#: `3x12`, `r3c12`, `pixel_3_12`: a row and a column, or a column and a row.
+_PLACED = re.compile(r"(\D*)(\d{1,9})(\D+)(\d{1,9})")
+_PIXEL = "pixel"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +60,7 @@ def parse_column_names(line: str, path: Path) -> tuple[str, ...]:
     except csv.Error as error:
         raise UnreadableDataError(path, f"line 1 holds no column names ({error})", remedy=_REMEDY) from error
     _refuse_other_separators(line, path)
-    if not any(names) or any(is_number(name) for name in names):
+    if not any(names) or not _are_names(names):
         problem = f"line 1 reads {shorten(line.strip())!r}, expected column names such as label,pixel0,pixel1"
         raise UnreadableDataError(path, problem, remedy="Add the line of names.")
     if "" in names[1:]:
@@ -64,6 +70,15 @@ def parse_column_names(line: str, path: Path) -> tuple[str, ...]:
         twice = next(name for name in names if names.count(name) > 1)
         raise UnreadableDataError(path, f"the column {shorten(twice)} is there more than once", remedy=_REMEDY)
     return names
+
+
+def _are_names(names: Sequence[str]) -> bool:
+    """Say whether these are names: no numbers, or the numbers 0, 1, … that pandas gives to columns without a name."""
+    numbers = [name for name in names if is_number(name)]
+    if len(numbers) == len(names) or not all(re.fullmatch(r"\d{1,9}", name) for name in numbers):
+        return not numbers
+    counted = sorted(map(int, numbers))
+    return not counted or (counted[0] <= 1 and counted == list(range(counted[0], counted[0] + len(counted))))
 
 
 def _refuse_other_separators(line: str, path: Path) -> None:
@@ -105,20 +120,60 @@ def find_columns(names: tuple[str, ...], path: Path, *, label_column: str | None
     places = [place for place in range(len(names)) if place not in {label, index}]
     if not places:
         raise _missing_columns(path, ["pixel0"], 1, names)
-    numbers = {place: int(match[1]) for place in places if (match := re.fullmatch(r"pixel(\d{1,9})", names[place]))}
-    if numbers and len(numbers) < len(places):
-        strange = [shorten(names[place]) for place in places if place not in numbers]
-        problem = f"the column {_list(strange, len(strange))} is neither {label_column or 'an index'} nor a pixel"
-        raise UnreadableDataError(path, problem, remedy="Remove it: every other column must be a pixel.")
-    if numbers:
-        _check_numbers(set(numbers.values()), path, names, n_pixels=n_pixels)
-        places.sort(key=numbers.__getitem__)
+    places = _put_in_order(places, names, path, label_column=label_column, n_pixels=n_pixels)
     if n_pixels is None:
         _check_square(len(places), path)
     elif len(places) != n_pixels:
         problem = f"has {len(places)} pixel columns, expected {n_pixels}"
         raise UnreadableDataError(path, problem, remedy=_REMEDY)
     return Columns(names=names, label=label, index=index, pixels=tuple(places))
+
+
+def _put_in_order(
+    places: Sequence[int], names: Sequence[str], path: Path, *, label_column: str | None, n_pixels: int | None
+) -> list[int]:
+    """Return the places of the pixels in the order of their numbers; as they come where their names have none.
+
+    Raises:
+        UnreadableDataError: Some have a number and others none, a number is missing, or rows and columns are mixed up.
+    """
+    prefix, numbers = _find_numbers(places, names)
+    if not numbers:
+        _check_placed(places, names, path)
+        return list(places)
+    if len(numbers) < len(places):
+        strange = [shorten(names[place]) for place in places if place not in numbers]
+        problem = f"the column {_list(strange, len(strange))} is neither {label_column or 'an index'} nor a pixel"
+        raise UnreadableDataError(path, problem, remedy="Remove it: every other column must be a pixel.")
+    if prefix == _PIXEL:
+        _check_numbers(set(numbers.values()), path, names, n_pixels=n_pixels)
+    return sorted(places, key=numbers.__getitem__)
+
+
+def _find_numbers(places: Sequence[int], names: Sequence[str]) -> tuple[str, dict[int, int]]:
+    """Return what stands before the number in most names, and the number at each place that has one after it.
+
+    Nothing where fewer than half of the names are alike.
+    """
+    found = {place: match for place in places if (match := _NUMBERED.fullmatch(names[place]))}
+    prefixes = Counter(match[1] for match in found.values())
+    prefix = _PIXEL if prefixes[_PIXEL] else max(prefixes, key=prefixes.__getitem__, default="")
+    if prefix != _PIXEL and 2 * prefixes[prefix] <= len(places):
+        return prefix, {}
+    return prefix, {place: int(match[2]) for place, match in found.items() if match[1] == prefix}
+
+
+def _check_placed(places: Sequence[int], names: Sequence[str], path: Path) -> None:
+    """Refuse names that tell rows and columns and stand neither row by row nor column by column."""
+    found = [match for place in places if (match := _PLACED.fullmatch(names[place]))]
+    if len(found) < len(places) or len({(match[1], match[3]) for match in found}) > 1:
+        return
+    numbers = [(int(match[2]), int(match[4])) for match in found]
+    if numbers not in (sorted(numbers), sorted(numbers, key=lambda pair: pair[::-1])):
+        problem = (
+            f"the columns {_list([shorten(names[place]) for place in places], len(places), most=3)} are in no order"
+        )
+        raise UnreadableDataError(path, problem, remedy="Put the pixels in the order of the image, row by row.")
 
 
 def _check_numbers(numbers: set[int], path: Path, names: Sequence[str], *, n_pixels: int | None) -> None:
