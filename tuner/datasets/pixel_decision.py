@@ -1,5 +1,6 @@
 """What a training part's pixels mean: decided once for a study, with a warning for each guess."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,13 @@ from tuner.datasets.transparency import Background, choose_background, put_on_ba
 
 #: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
 _DIM_LEVEL = 32
+#: Grey levels, of 255, that pictures of a whole range reach.
+_BRIGHT_LEVEL = 128
+#: Share of pictures of another range from which they are no accident.
+_FEW_OTHERS = 0.05
+_MOST_NAMED = 5
+#: Ranges up to less may hold pictures of zeros and ones.
+_LEAST_OF_STEPS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +128,8 @@ def _decide_range(
     _check_halved(images, pixel_range, found, where)
     if found.kind == "float" and pixel_range[1] > 1:
         _refuse_mixed_scales(images.values, found, where)
+    if pixel_range[1] >= _LEAST_OF_STEPS and not settings.unclear_as_before:
+        _refuse_zeros_and_ones(images, where)
     return pixel_range, found, [warning] if warning else []
 
 
@@ -169,6 +179,39 @@ def say_what_is_clipped(images: StoredImages, pixel_range: Range) -> list[str]:
     text = (
         f"{outside:.2%} of the pixels are outside of data.range = [{low:.9g}, {high:.9g}], as they go from "
         f"{lowest:.9g} to {highest:.9g}; they are clipped, here and in every other part."
+    )
+    return [text]
+
+
+def _refuse_zeros_and_ones(images: StoredImages, where: Path | str) -> None:
+    """Refuse numbers of which some images have zeros and ones alone, as masks do, and others all values."""
+    lowest, highest = images.image_limits.T
+    n_others = int(((lowest == 0) & (highest == 1)).sum())
+    if n_others > _FEW_OTHERS * len(images):
+        problem = (
+            f"{n_others:,} of {len(images):,} images have the values 0 and 1 alone, others up to {highest.max():.9g}"
+        )
+        raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
+
+
+def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
+    """Return a warning where all pictures of a class are nearly black and those of others are not, else nothing.
+
+    Args:
+        levels: uint8, shape (n, height, width, channels), not yet inverted.
+        labels: Indices into the names, shape (n,).
+        class_names: Of all classes.
+    """
+    highest = levels.reshape(len(levels), -1).max(axis=1)
+    brightest = [int(highest[labels == index].max(initial=0)) for index in range(len(class_names))]
+    dim = [
+        f"{name!r} (up to {level})" for name, level in zip(class_names, brightest, strict=True) if level < _DIM_LEVEL
+    ]
+    if not dim or max(brightest) < _BRIGHT_LEVEL:
+        return []
+    text = (
+        f"The pictures of the class {', '.join(dim[:_MOST_NAMED])} are nearly black for models, those of others go up "
+        f"to {max(brightest)} of 255: store all in one range, unless they are so."
     )
     return [text]
 

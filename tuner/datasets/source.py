@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.labels import index_by_name, index_by_number, name_classes
-from tuner.datasets.pixel_decision import PixelSettings, decide_pixels, say_what_is_clipped
+from tuner.datasets.pixel_decision import PixelSettings, compare_classes, decide_pixels, say_what_is_clipped
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixels import resize_images
 from tuner.datasets.polarity import shows_strokes
@@ -66,8 +66,11 @@ class Source:
         with listing():
             raw = self.reader.read_train()
         conventions, levels, warnings = self._understand(raw)
+        images = self._label(raw, levels, conventions)
         return TrainingPart(
-            images=self._label(raw, levels, conventions), pixels=conventions.pixels, warnings=tuple(warnings)
+            images=images,
+            pixels=conventions.pixels,
+            warnings=(*warnings, *compare_classes(levels, images.labels, images.class_names)),
         )
 
     def label_test(self, raw: RawExamples) -> LabelledImages:

@@ -388,3 +388,34 @@ def test_a_meaning_is_stored_as_json(folder: Callable[..., Path]) -> None:
     assert part.pixels.describe() == (
         "0 is black and 255 white in pictures of 8 bits, grey, light on dark, not inverted, transparent parts on black"
     )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_masks_of_zeros_and_ones_among_bytes_are_an_error(npz: Callable[..., Path], dtype: type) -> None:
+    stored = np.where(np.arange(20)[:, None, None] % 2, EXPECTED > 127, EXPECTED).astype(dtype)
+
+    with pytest.raises(UnreadableDataError, match=r"10 of 20 images have the values 0 and 1 alone.*set `data\.range`"):
+        read(npz(stored))
+    assert len(read(npz(stored), PixelSettings(range=(0, 255))).images) == 20
+
+
+def test_a_single_frame_of_zeros_and_ones_is_no_error(npz: Callable[..., Path]) -> None:
+    stored = EXPECTED.copy()
+    stored[3] = EXPECTED[3] > 127
+
+    assert "1 of 20 picture" in read(npz(stored)).warnings[0]
+
+
+@pytest.mark.parametrize("divisor", [16, 51])
+def test_a_class_of_a_narrower_range_is_said(folder: Callable[..., Path], divisor: int) -> None:
+    stored = np.where(np.arange(20)[:, None, None] % 2, EXPECTED // divisor, EXPECTED).astype(np.uint8)
+
+    (said,) = read(folder(stored)).warnings
+
+    assert f"class 'yes' (up to {255 // divisor}) are nearly black for models, those of others go up to 255" in said
+
+
+def test_a_class_that_is_merely_darker_is_not_remarked_on(folder: Callable[..., Path]) -> None:
+    stored = np.where(np.arange(20)[:, None, None] % 2, EXPECTED // 4, EXPECTED).astype(np.uint8)
+
+    assert read(folder(stored)).warnings == ()
