@@ -15,18 +15,26 @@ _MIN_CLASSES = 2
 #: From here on floats skip whole numbers.
 _LARGEST_EXACT = 2**53
 #: What libraries write for a value that is not there.
-_MISSING = frozenset({"nan", "none", "null", "<na>", "nat"})
+_MISSING = frozenset({"nan", "na", "n/a", "#n/a", "none", "null", "<na>", "nat"})
+#: They join letters of many scripts, and parts of emoji.
+_JOINERS = "\u200c\u200d"
 
 
 class LabelOutsideClassesError(TunerError):
     """A label names none of the dataset's classes."""
 
     def __init__(self, where: str, labels: NDArray[Any], class_names: tuple[str, ...]) -> None:
-        received = ", ".join(str(label) for label in labels[:5])
-        known = ", ".join(class_names[:20]) + (", …" if len(class_names) > 20 else "")  # noqa: PLR2004 - one line
+        received = ", ".join(map(_shown, labels[:5]))
+        known = ", ".join(map(_shown, class_names[:20])) + (", …" if len(class_names) > 20 else "")  # noqa: PLR2004 - one line
         super().__init__(
             f"{where}: received the label {received}, expected one of the classes {known}. Correct the data."
         )
+
+
+def _shown(name: object) -> str:
+    """Return a name for a line of text: in quotes where blanks or what cannot be seen would get lost."""
+    text = str(name)
+    return text if text == text.strip() and text.isprintable() else ascii(text)
 
 
 class TooFewClassesError(TunerError):
@@ -45,7 +53,7 @@ def clean_labels(labels: NDArray[Any], *, where: Path | str) -> NDArray[Any]:
         raise UnreadableDataError(
             where,
             f"labels have the shape {labels.shape}, expected (n,)",
-            remedy="Store one class a row, such as `labels.argmax(axis=1)` of a one-hot array.",
+            remedy=_how_to_flatten(labels),
         )
     if labels.dtype.kind == "u" and labels.max(initial=0) > np.iinfo(np.int64).max:
         return labels.astype(np.str_)
@@ -63,6 +71,20 @@ def clean_labels(labels: NDArray[Any], *, where: Path | str) -> NDArray[Any]:
         place = int(np.flatnonzero(~(labels == np.rint(labels)) | ~np.isfinite(labels))[0])
         problem = f"the label of image {place} (counted from 0) is {labels[place]}, expected whole numbers or text"
     raise UnreadableDataError(where, problem, remedy="Store integers or class names.")
+
+
+def _how_to_flatten(labels: NDArray[Any]) -> str:
+    if labels.ndim == 2 and labels.shape[0] == 1:  # noqa: PLR2004 - a row
+        return "Store them in one dimension, as by `labels.ravel()`."
+    if labels.ndim == 2 and labels.dtype.kind in "biuf" and ((labels == 0) | (labels == 1)).all():  # noqa: PLR2004
+        n_classes = (labels == 1).sum(axis=1)
+        if (n_classes != 1).any():
+            row = int(np.flatnonzero(n_classes != 1)[0])
+            return f"Row {row} (counted from 0) has {n_classes[row]} classes: give each image one."
+        return "Store one class a row: `labels.argmax(axis=1)` of this one-hot array."
+    if labels.ndim > 2:  # noqa: PLR2004 - images
+        return "These may be the images: check whether images and labels have changed places."
+    return "Store one class an image."
 
 
 def normalise_text(labels: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -87,12 +109,22 @@ def doubts_about(class_names: tuple[str, ...]) -> list[str]:
         for name in class_names
         if name.strip().lower() in _MISSING or (name == "-1" and len(class_names) > _MIN_CLASSES)
     ]
+    doubts += [
+        f"The name of the class {name!a} has characters that cannot be seen: rename it if they are no part of it."
+        for name in class_names
+        if any(_is_unseen(character) for character in name)
+    ]
     return doubts
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cf"} and character not in _JOINERS
 
 
 def _essence(name: str) -> str:
     """Return what of a name is left without case, blanks, and zeros that change no number."""
-    bare = " ".join(name.split()).casefold()
+    seen = "".join(character for character in name if character.isspace() or not _is_unseen(character))
+    bare = " ".join(seen.split()).casefold()
     number = re.fullmatch(r"([+-]?)0*(\d{1,18})(?:\.0*)?", bare)
     return bare if number is None else str(int(number[1] + number[2]))
 

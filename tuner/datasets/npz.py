@@ -3,6 +3,7 @@
 import lzma
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,8 @@ from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataErro
 _LARGEST_RATIO = 100
 #: Sorted labels shrink a thousand times, and harm nobody.
 _SMALL_BYTES = 2**24
+#: What people call the arrays besides `x_train` and `y_train`.
+_KINDS = {"x": "images", "y": "labels"}
 _REMEDY = "Write the file with `numpy.savez_compressed(path, x_train=images, y_train=labels)`."
 
 
@@ -35,9 +38,16 @@ class NpzReader:
         """Whether both arrays of a test part are there.
 
         Raises:
-            UnreadableDataError: Only one of them is, or the file is no archive.
+            UnreadableDataError: Only one of them is, one is spelt in capitals, or the file is no archive.
         """
-        found = {"x_test", "y_test"} & self._list_names()
+        names = self._list_names()
+        found = {"x_test", "y_test"} & names
+        if misspelt := sorted(name for name in names - found if name.lower() in {"x_test", "y_test"}):
+            raise UnreadableDataError(
+                self.path,
+                f"holds {', '.join(misspelt)}, expected x_test and y_test",
+                remedy="Names are read as they are spelt: rename the arrays, or leave them out.",
+            )
         if len(found) == 1:
             (there,) = found
             (missing,) = {"x_test", "y_test"} - found
@@ -79,7 +89,7 @@ class NpzReader:
 
 def recognise(path: Path, _resize: Size | None) -> Reader | None:
     """Return a reader when the path is an `.npz` file."""
-    return NpzReader(path=path) if path.suffix == ".npz" and path.is_file() else None
+    return NpzReader(path=path) if path.suffix.lower() == ".npz" and path.is_file() else None
 
 
 def read_npz_array(path: Path, name: str) -> NDArray[Any]:
@@ -93,7 +103,7 @@ def read_npz_array(path: Path, name: str) -> NDArray[Any]:
         if len(members) != 1:
             found = ", ".join(archive.namelist()[:8]) or "nothing"
             problem = f"holds {len(members)} arrays named {name!r}, expected one; it holds {found}"
-            raise UnreadableDataError(path, problem, remedy=_REMEDY)
+            raise UnreadableDataError(path, problem, remedy=_how_to_rename(archive.namelist(), name) or _REMEDY)
         try:
             with archive.open(members[0]) as file:
                 _check_header(file, members[0], path)
@@ -101,6 +111,17 @@ def read_npz_array(path: Path, name: str) -> NDArray[Any]:
                 return np.asarray(npy.read_array(file, allow_pickle=False))
         except (ValueError, EOFError, OSError, RuntimeError, NotImplementedError, *_DAMAGE) as error:
             raise UnreadableDataError(path, f"{name} cannot be decoded ({error})", remedy=_REMEDY) from error
+
+
+def _how_to_rename(members: Sequence[str], name: str) -> str:
+    """Return which array is most likely meant by another name, or nothing."""
+    part = name.split("_")[1]
+    meant = {f"{_KINDS[name[0]]}_{part}", f"{part}_{_KINDS[name[0]]}"}
+    if part == "train":
+        meant |= {name[0], _KINDS[name[0]]}
+    others = [member.removesuffix(".npy") for member in members]
+    likely = [other for other in others if other != name and {other.lower(), f"{other.lower()}s"} & (meant | {name})]
+    return f"Rename {likely[0]} to {name}: names are read as they are spelt." if likely else ""
 
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -120,7 +141,8 @@ def _check_header(file: IO[bytes], member: zipfile.ZipInfo, path: Path) -> None:
     shape, _, dtype = read_npy_header(file)
     if dtype.hasobject:
         problem = f"{member.filename} holds Python objects (a pickle), expected numbers or text"
-        raise UnreadableDataError(path, problem, remedy=_REMEDY)
+        remedy = "Labels become text by `labels.astype(str)`; images of one size one array by `numpy.stack(images)`."
+        raise UnreadableDataError(path, problem, remedy=remedy)
     check_decoded_size(shape, item_bytes=dtype.itemsize, where=f"{path} {member.filename}")
     n_bytes = declared_bytes(shape, dtype)
     if file.tell() + n_bytes != member.file_size:

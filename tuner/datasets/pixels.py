@@ -33,11 +33,35 @@ def store_array(array: NDArray[Any], *, where: Path | str) -> StoredImages:
         raise UnreadableDataError(
             where,
             f"images have the shape {array.shape}, expected (n, height, width) or (n, height, width, 1 or 3)",
-            remedy="Reshape the array; channels come last.",
+            remedy=_how_to_reshape(array.shape),
         )
     if array.dtype.kind not in "biuf":
         raise UnreadableDataError(where, f"images are {array.dtype}, expected uint8 or floats", remedy="Store uint8.")
     return StoredImages(values=array, stored_size=(array.shape[1], array.shape[2]))
+
+
+def _how_to_reshape(shape: tuple[int, ...]) -> str:
+    """Return what to do about images of a shape that is not read; `reshape` alone would scramble colours."""
+    if 0 in shape:
+        return "It holds no images: store some."
+    if len(shape) == 1:
+        return "These may be the labels: check whether images and labels have changed places."
+    if len(shape) == 2:  # noqa: PLR2004 - one row an image
+        return (
+            "Give each row its height and width: `images.reshape(len(images), height, width)`, and for colours that "
+            "come one after the other `numpy.moveaxis(images.reshape(len(images), 3, height, width), 1, 3)`."
+        )
+    if len(shape) == _WITH_CHANNELS:
+        return _how_to_move(shape)
+    return "Give each image a height and a width; channels come last."
+
+
+def _how_to_move(shape: tuple[int, ...]) -> str:
+    if shape[1] in _OPAQUE_CHANNELS:
+        return "If the channels come second, move them to the end: `numpy.moveaxis(images, 1, 3)`."
+    if shape[2] in _OPAQUE_CHANNELS:
+        return "If the images come last, move them to the front: `numpy.moveaxis(images, 3, 0)`."
+    return "Where the last channel is opacity, leave it out: `images[..., :-1]`, or save PNG files in class folders."
 
 
 def resize_images(images: NDArray[np.uint8], size: Size, *, where: Path | str) -> NDArray[np.uint8]:

@@ -16,6 +16,8 @@ from tuner.datasets.polarity import shows_strokes
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, listing
 from tuner.datasets.stored_range import BYTES, Range
 
+_ONE_SIZE = "Give all images one size, or set `data.resize`."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Conventions:
@@ -66,7 +68,7 @@ class Source:
         with listing():
             raw = self.reader.read_train()
         conventions, levels, warnings = self._understand(raw)
-        images = self._label(raw, levels, conventions)
+        images = self._label(raw, levels, conventions, where=self.name)
         return TrainingPart(
             images=images,
             pixels=conventions.pixels,
@@ -83,9 +85,10 @@ class Source:
             conventions = self._known_conventions(self.image_format)
         else:
             conventions, _, _ = self._understand(self.reader.read_train())
-        levels = conventions.pixels.to_levels(raw.images, where=f"{self.name}, test part")
-        conventions.pixels.check_test_part(levels, where=f"{self.name}, test part")
-        return self._label(raw, levels, conventions)
+        where = f"{self.name}, test part"
+        levels = conventions.pixels.to_levels(raw.images, where=where)
+        conventions.pixels.check_test_part(levels, where=where)
+        return self._label(raw, levels, conventions, where=where)
 
     def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], Sequence[str]]:
         """Return the conventions that a training part shows, its images as bytes, and what was guessed."""
@@ -133,7 +136,9 @@ class Source:
             )
         return Conventions(image_format=self._resized(image_format), labels_are_indices=True, pixels=pixels)
 
-    def _label(self, raw: RawExamples, levels: NDArray[np.uint8], conventions: Conventions) -> LabelledImages:
+    def _label(
+        self, raw: RawExamples, levels: NDArray[np.uint8], conventions: Conventions, *, where: str
+    ) -> LabelledImages:
         """Return the examples as every part of this program expects them.
 
         Raises:
@@ -141,16 +146,18 @@ class Source:
         """
         expected = conventions.image_format
         if len(levels) != len(raw.labels):
-            problem = f"{len(levels)} images and {len(raw.labels)} labels, expected as many"
-            raise UnreadableDataError(self.name, problem, remedy="Correct the data.")
-        images = resize_images(levels, self.resize, where=self.name) if self.resize else levels
+            problem = f"{len(levels):,} images and {len(raw.labels):,} labels, expected one label for each image"
+            raise UnreadableDataError(where, problem, remedy="Correct the data; images are the first dimension.")
+        images = resize_images(levels, self.resize, where=where) if self.resize else levels
         if images.shape[1:] != expected.shape:
             problem = f"images have the shape {images.shape[1:]}, expected {expected.shape} as in training"
-            raise UnreadableDataError(self.name, problem, remedy="Give all images one size, or set `data.resize`.")
+            is_same_size = images.shape[1:3] == expected.shape[:2]
+            remedy = "Store both parts in grey, or both in RGB." if is_same_size else _ONE_SIZE
+            raise UnreadableDataError(where, problem, remedy=remedy)
         to_indices = index_by_number if conventions.labels_are_indices else index_by_name
         return LabelledImages(
             images=conventions.pixels.invert(images),
-            labels=to_indices(raw.labels, expected.class_names, where=self.name),
+            labels=to_indices(raw.labels, expected.class_names, where=where),
             class_names=expected.class_names,
         )
 
