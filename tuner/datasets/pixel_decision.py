@@ -105,8 +105,7 @@ def _decide_background(
         return settings.background, []
     if not images.has_alpha:
         return None, []
-    background, warning = choose_background(images, where=where)
-    return background, [warning]
+    return choose_background(images, where=where)
 
 
 def _decide_range(

@@ -29,6 +29,8 @@ _TWICE_DIVIDED = 1 / 255
 #: Beyond it no pixel is, and differences still are numbers.
 _LARGEST = 1e300
 _LONGEST_TEXT = 80
+#: Floats of which the largest is less would be nearly black as bytes.
+_FAINT = 32
 _NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
 _TWO_NUMBERS = re.compile(rf"\s*\[?{_NUMBER}(?:-|,|\.\.){_NUMBER}\]?\s*")
 
@@ -94,7 +96,7 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
     pixel_range, is_guess = _range_of_floats(found) if _is_small_float(found) else _range_of_whole_numbers(found)
     if found.lowest < -slack_of(pixel_range or UNIT):
         problem = f"pixel values go from {found.text}, expected none below 0"
-        raise UnreadableDataError(where, problem, remedy=_say_range(_around(found), "black and white"))
+        raise UnreadableDataError(where, problem, remedy=_how_to_range_below_zero(found))
     if pixel_range is None:
         raise _unclear(found, where)
     if not is_guess:
@@ -102,7 +104,7 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
     return pixel_range, (
         f"The pixel values go from {found.text}: {pixel_range[0]:.9g} is taken as black and {pixel_range[1]:.9g} as "
         f"white. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
-        f"{_alternative(pixel_range)}`."
+        f"{_alternative(pixel_range, found)}`."
     )
 
 
@@ -130,7 +132,8 @@ def _range_of_whole_numbers(found: FoundValues) -> tuple[Range | None, bool]:
     for depth in _DEPTHS:
         highest = 2**depth - 1
         if highest / 2 < found.highest <= highest:
-            return (0.0, float(highest)), (depth, found.bits) != (16, 16)
+            is_whole = depth == 16 and (found.bits == 16 or found.highest == highest)  # noqa: PLR2004 - the type's bits
+            return (0.0, float(highest)), not is_whole
     return None, False
 
 
@@ -138,6 +141,8 @@ def _unclear(found: FoundValues, where: Path | str) -> UnclearRangeError:
     is_unit = found.kind == "float" and found.highest <= 1
     candidate = "0, 1" if _is_small_float(found) else "0, 255" if found.highest <= BYTES[1] else "0, 65535"
     own = f"0, {_round_up(found.highest):.9g}"
+    if found.highest > SIXTEEN_BITS[1] or (found.kind == "float" and 2 <= found.highest < _FAINT):  # noqa: PLR2004
+        candidate = own
     either = f"`data.range = [{candidate}]`" + (f" or `[{own}]`" if own != candidate else "")
     problem = (
         f"the pixel values go from {found.text}, which shows neither 0 to 1 nor 0 to 255 nor another range: dark "
@@ -149,12 +154,21 @@ def _unclear(found: FoundValues, where: Path | str) -> UnclearRangeError:
     return UnclearRangeError(where, problem, remedy=remedy, as_before=UNIT if is_unit else BYTES)
 
 
-def _say_range(pixel_range: Range, meaning: str) -> str:
-    low, high = (f"{value:.9g}" for value in pixel_range)
+def _how_to_range_below_zero(found: FoundValues) -> str:
+    overshot = [pixel_range for pixel_range in (UNIT, BYTES) if _is_overshot(found, pixel_range)]
+    low, high = (f"{value:.9g}" for value in (overshot[0] if overshot else _around(found)))
+    otherwise = "which clips what an interpolation has put beyond it" if overshot else "or undo the standardisation"
     return (
-        f"Say what is {meaning}: `data.range = [{low}, {high}]`, as in `--set data.range=[{low},{high}]`, or undo the "
-        "standardisation."
+        f"Say what is black and white: `data.range = [{low}, {high}]`, as in `--set data.range=[{low},{high}]`, "
+        f"{otherwise}."
     )
+
+
+def _is_overshot(found: FoundValues, pixel_range: Range) -> bool:
+    """Say whether the values go a little beyond both ends of a range, as after bicubic interpolation."""
+    high = pixel_range[1]
+    is_finer = found.kind == "float" or pixel_range != UNIT
+    return is_finer and -high / 4 < found.lowest and high / 2 < found.highest < high * 5 / 4
 
 
 def _around(found: FoundValues) -> Range:
@@ -172,7 +186,9 @@ def _round_up(value: float) -> float:
     return float(math.ceil(value)) if value > 1 else float(f"{value:.3g}")
 
 
-def _alternative(pixel_range: Range) -> str:
+def _alternative(pixel_range: Range, found: FoundValues) -> str:
     if pixel_range[1] < 1:
         return "[0, 1]"
+    if pixel_range == SIXTEEN_BITS:
+        return f"[0, {_round_up(found.highest):.9g}]"
     return "[0, 255]" if pixel_range[1] < BYTES[1] else "[0, 65535]"

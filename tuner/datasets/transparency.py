@@ -13,19 +13,30 @@ Background = Literal["white", "black"]
 _LEVELS: dict[Background, int] = {"white": 255, "black": 0}
 #: Distance from the ground in any colour, of 255, from which a pixel stands out.
 _VISIBLE_DISTANCE = 32
+#: Transparency, of 255, that is more than rounding.
+_LEAST_TRANSPARENCY = 4
 #: Share of a figure's opacity that must stand out from the ground, else the figure is lost on it.
 _LEAST_VISIBLE = 0.02
 #: Share of figures that may be lost on the better ground.
 _MOST_LOST = 0.1
 
 
-def choose_background(images: StoredImages, *, where: Path | str) -> tuple[Background, str]:
+def choose_background(images: StoredImages, *, where: Path | str) -> tuple[Background | None, list[str]]:
     """Return white, or black where more figures would be lost on white than on black; and what to tell people of it.
 
+    None where no ground can be told from another.
+
     Raises:
-        UnreadableDataError: More than a tenth of the figures are lost on either.
+        UnreadableDataError: More than a tenth of the figures are lost on either, or no picture shows anything.
     """
+    n_empty = sum(not image[..., -1].any() for image in images.values)
+    if n_empty == len(images):
+        problem = f"all {n_empty:,} pictures are wholly transparent"
+        raise UnreadableDataError(where, problem, remedy="Save them anew without their opacity.")
+    empty = [f"{n_empty:,} of {len(images):,} pictures are wholly transparent, and show nothing."] if n_empty else []
     figures = [image for image in images.values if _has_figure(image)]
+    if not figures:
+        return None, empty
     n_lost = {ground: sum(is_lost(figure, ground) for figure in figures) for ground in _LEVELS}
     chosen: Background = "black" if n_lost["black"] < n_lost["white"] else "white"
     other: Background = "white" if chosen == "black" else "black"
@@ -42,7 +53,7 @@ def choose_background(images: StoredImages, *, where: Path | str) -> tuple[Backg
     text += f'. This is a guess; `data.background = "{other}"` takes the other ground.'
     if n_lost[chosen]:
         text += f" On {chosen} {n_lost[chosen]:,} cannot be seen either: put them on a ground of your own."
-    return chosen, text
+    return chosen, [text, *empty]
 
 
 def put_on_background(values: NDArray[np.uint8], background: Background | None) -> NDArray[np.uint8]:
@@ -62,8 +73,8 @@ def put_on_background(values: NDArray[np.uint8], background: Background | None) 
 
 
 def is_transparent(image: NDArray[np.uint8]) -> bool:
-    """Say whether any pixel of an image with opacity lets the ground through."""
-    return bool((image[..., -1] < 255).any())  # noqa: PLR2004 - opaque
+    """Say whether any pixel of an image with opacity lets enough of the ground through to tell white from black."""
+    return bool((image[..., -1] <= 255 - _LEAST_TRANSPARENCY).any())
 
 
 def is_lost(image: NDArray[np.uint8], background: Background) -> bool:

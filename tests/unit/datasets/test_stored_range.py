@@ -17,6 +17,7 @@ def found(highest: float, *, lowest: float = 0.0, kind: str = "integer", bits: i
         pytest.param(found(255.0, kind="float", bits=None), (0, 255), id="bytes as floats"),
         pytest.param(found(65535, bits=16), (0, 65535), id="16 bits"),
         pytest.param(found(40000, bits=16), (0, 65535), id="dark 16 bits"),
+        pytest.param(found(65535, bits=None), (0, 65535), id="16 bits in a wider type"),
         pytest.param(found(1, kind="bool", bits=None), (0, 1), id="booleans"),
         pytest.param(found(1.0, kind="float", bits=None), (0, 1), id="floats"),
         pytest.param(found(1.0000001, lowest=-1e-7, kind="float", bits=None), (0, 1), id="floats a hair outside"),
@@ -37,7 +38,7 @@ def test_ordinary_values_are_taken_without_a_word(values: FoundValues, expected:
         pytest.param(found(1023, bits=16), (0, 1023), id="10 bits in 16"),
         pytest.param(found(3800, bits=16), (0, 4095), id="nearly 12 bits in 16"),
         pytest.param(found(16383, bits=16), (0, 16383), id="14 bits in 16"),
-        pytest.param(found(65535, bits=None), (0, 65535), id="16 bits in a wider type"),
+        pytest.param(found(65000, bits=None), (0, 65535), id="nearly 16 bits in a wider type"),
         pytest.param(found(1 / 255, kind="float", bits=None), (0, 1 / 255), id="divided by 255 twice"),
     ],
 )
@@ -77,7 +78,12 @@ def test_values_that_show_no_range_are_an_error_that_names_the_setting(values: F
         (-0.5, 0.5, "float", "[-0.5, 0.5]"),
         (-0.42, 2.8, "float", "[-3, 3]"),
         (-128, 127, "integer", "[-128, 127]"),
-        (-0.5, 254.5, "float", "[-255, 255]"),
+        (-0.5, 254.5, "float", "[0, 255]"),
+        (-0.06, 1.08, "float", "[0, 1]"),
+        (-12.0, 270.0, "float", "[0, 255]"),
+        (-9, 262, "integer", "[0, 255]"),
+        (-1.09, 1.46, "float", "[-2, 2]"),
+        (-1024, 3071, "integer", "[-1024, 3071]"),
     ],
 )
 def test_negative_values_are_an_error_that_says_how_to_mean_them(
@@ -133,3 +139,32 @@ def test_a_range_is_given_as_two_numbers_or_in_text(text: object, expected: obje
 def test_what_is_no_range_is_told(text: object) -> None:
     with pytest.raises(ValueError, match=r"the lower first, such as \[0, 255\], or auto"):
         parse_range(text)
+
+
+def test_what_is_beyond_a_range_after_an_interpolation_is_said_to_be_clipped() -> None:
+    with pytest.raises(UnreadableDataError, match="which clips what an interpolation has put beyond it") as caught:
+        find_range(found(1.08, lowest=-0.06, kind="float", bits=None), where="data")
+
+    assert "standardisation" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "suggestion"),
+    [
+        (found(2.55, kind="float", bits=None), "`data.range = [0, 3]`;"),
+        (found(1.8e19, bits=None), "`data.range = [0, 1.8e+19]`;"),
+        (found(90), "`data.range = [0, 255]` or `[0, 90]`;"),
+        (found(300, bits=16), "`data.range = [0, 65535]` or `[0, 300]`;"),
+    ],
+)
+def test_no_range_is_suggested_that_would_make_pictures_black(values: FoundValues, suggestion: str) -> None:
+    with pytest.raises(UnclearRangeError) as caught:
+        find_range(values, where="data")
+
+    assert suggestion in str(caught.value)
+
+
+def test_a_guess_is_not_followed_by_itself() -> None:
+    _, warning = find_range(found(65000, bits=None), where="data")
+
+    assert str(warning).endswith("`data.range = [0, 65000]`.")

@@ -18,8 +18,9 @@ def figure(colour: tuple[int, int, int], opacity: int = 255) -> NDArray[np.uint8
     return image
 
 
-def choose(*figures: NDArray[np.uint8]) -> tuple[str, str]:
-    return choose_background(StoredImages(values=np.stack(figures), has_alpha=True), where="data")
+def choose(*figures: NDArray[np.uint8]) -> tuple[str | None, str]:
+    background, warnings = choose_background(StoredImages(values=np.stack(figures), has_alpha=True), where="data")
+    return background, " ".join(warnings)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,21 @@ def test_white_figures_on_a_transparent_palette_are_seen(tmp_path: Path) -> None
     assert part.pixels.background == "black"
     assert part.images.images[0, 10, 10].tolist() == [255, 255, 255]
     assert part.images.images[0, 0, 19].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("opacity", [254, 252])
+def test_opacity_that_is_rounded_needs_no_ground(opacity: int) -> None:
+    page = np.full((20, 20, 4), opacity, np.uint8)
+    page[DISC, :3] = 0
+
+    assert choose(page, page) == (None, "")
+
+
+def test_a_picture_that_shows_nothing_is_counted_and_all_are_an_error() -> None:
+    nothing = np.zeros((20, 20, 4), np.uint8)
+    opaque = np.full((20, 20, 4), 255, np.uint8)
+
+    assert choose(nothing, opaque) == (None, "1 of 2 pictures are wholly transparent, and show nothing.")
+    assert "1 of 2 pictures are wholly transparent" in choose(nothing, figure((0, 0, 0)))[1]
+    with pytest.raises(UnreadableDataError, match=r"all 2 pictures are wholly transparent\. Save them anew"):
+        choose(nothing, nothing)
