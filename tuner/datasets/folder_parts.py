@@ -128,7 +128,11 @@ def _is_part(train: Path) -> bool:
             remedy=f"Give the path {train} for the first; for the second, move its pictures up into train/.",
         )
     if pictures and not classes and not others:
-        raise UnreadableDataError(train, "holds pictures and no class folders", remedy=_SORT_INTO)
+        remedy = _SORT_INTO
+        if beside:
+            names = _list([path.name for path in (*beside, train)])
+            remedy += f" If {names} are classes, move them into another train/, as in {train / train.name}."
+        raise UnreadableDataError(train, "holds pictures and no class folders", remedy=remedy)
     return not others or (classes and not pictures)
 
 
@@ -161,9 +165,12 @@ def _count_in_part(part: Path) -> Counter[str]:
 
 def _count_beside(folder: Path) -> Counter[str]:
     """Count the files that lie beside class folders, except texts about the data."""
-    files = [path for path in folder.iterdir() if path.is_file() and not is_hidden(path)]
+    seen = [path for path in folder.iterdir() if not is_hidden(path)]
+    files = [path for path in seen if path.is_file()]
+    n_broken_links = sum(path.is_symlink() and not path.exists() for path in seen)
     others = count_by_suffix(path for path in files if not is_picture(path) and path.suffix.lower() not in _TEXTS)
-    return Counter({"beside the class folders": sum(map(is_picture, files))}) + others
+    beside = {"beside the class folders": sum(map(is_picture, files)), "links that lead nowhere": n_broken_links}
+    return Counter(beside) + others
 
 
 def _class_folders(folder: Path) -> list[Path]:

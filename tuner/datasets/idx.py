@@ -22,6 +22,15 @@ from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataErro
 
 _UNSIGNED_BYTES = 0x08
 _MAX_DIMENSIONS = 4
+#: The third byte of files of other types.
+_OTHER_TYPES = {
+    b"\x09": "signed bytes",
+    b"\x0b": "integers of 16 bits",
+    b"\x0c": "integers of 32 bits",
+    b"\x0d": "floats of 32 bits",
+    b"\x0e": "floats of 64 bits",
+}
+_GZIP_MAGIC = b"\x1f\x8b"
 #: Deflate expands one byte to 1,032 at most. Source: https://www.zlib.net/zlib_tech.html
 _LARGEST_GZIP_RATIO = 1032
 _REMEDY = "Replace it with a whole IDX file of unsigned bytes."
@@ -52,7 +61,8 @@ class IdxFolderReader:
 
     @property
     def left_out(self) -> LeftOut:
-        known = {name for part in ("train", "t10k") for stem in _stems(part) for name in idx_file_names(stem)}
+        stems = [stem for part in ("train", "t10k") for stem in _stems(part)]
+        known = {path.name for stem in stems if (path := find_idx(self.folder, stem))}
         others = sorted({path.name for path in self.folder.iterdir() if "ubyte" in path.name} - known)
         return LeftOut(
             counts=dict.fromkeys(others, 1),
@@ -87,7 +97,7 @@ def _stems(part: str) -> tuple[str, str]:
 
 def recognise(path: Path, _resize: Size | None) -> Reader | None:
     """Return a reader when the path is a folder with IDX training images."""
-    return IdxFolderReader(folder=path) if find_idx(path, "train-images-idx3-ubyte") else None
+    return IdxFolderReader(folder=path) if any(find_idx(path, stem) for stem in _stems("train")) else None
 
 
 def idx_file_names(stem: str) -> tuple[str, ...]:
@@ -109,10 +119,13 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with path.open("rb") as file:
-            if path.suffix != ".gz":
-                return _decode(file, path)
+            # Browsers and tools unpack files and keep their names, or the other way round.
+            is_packed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            if not is_packed:
+                return _decode(file, path, largest_ratio=1)
             with gzip.open(file) as content:
-                return _decode(cast("BinaryIO", content), path)
+                return _decode(cast("BinaryIO", content), path, largest_ratio=_LARGEST_GZIP_RATIO)
     except EOFError as error:
         raise UnreadableDataError(path, "the gzip stream is truncated", remedy=_REMEDY) from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -122,18 +135,24 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise UnreadableDataError(path, problem, remedy="Check the path and who may read it.") from error
 
 
-def _decode(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
+def _decode(file: BinaryIO, path: Path, *, largest_ratio: int) -> NDArray[np.uint8]:
+    """Read an array from a file of which a byte holds at most so many values."""
     magic = file.read(4)
     n_dimensions = magic[3] if len(magic) == 4 else 0  # noqa: PLR2004 - the magic number's length
+    if not magic:
+        raise UnreadableDataError(path, "is empty", remedy=_REMEDY)
+    if magic[:2] == bytes(2) and magic[2:3] in _OTHER_TYPES:
+        problem = f"holds {_OTHER_TYPES[magic[2:3]]}, expected unsigned bytes"
+        raise UnreadableDataError(path, problem, remedy="Store such arrays in an .npz file as x_train and y_train.")
     if magic[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or not 1 <= n_dimensions <= _MAX_DIMENSIONS:
-        raise UnreadableDataError(path, f"begins with {magic.hex() or 'nothing'}, expected 0000080N", remedy=_REMEDY)
+        raise UnreadableDataError(path, f"begins with {magic.hex()}, expected 0000080N", remedy=_REMEDY)
     lengths = file.read(4 * n_dimensions)
     if len(lengths) < 4 * n_dimensions:
         raise UnreadableDataError(path, "is truncated within its header", remedy=_REMEDY)
     shape = struct.unpack(f">{n_dimensions}I", lengths)
     check_decoded_size(shape, item_bytes=1, where=path)
     n_expected = math.prod(shape)
-    n_possible = path.stat().st_size * (_LARGEST_GZIP_RATIO if path.suffix == ".gz" else 1)
+    n_possible = path.stat().st_size * largest_ratio
     if n_expected > n_possible:  # `read` would reserve the promised memory at once
         raise UnreadableDataError(
             path, f"its header promises {n_expected} values, it holds at most {n_possible}", remedy=_REMEDY

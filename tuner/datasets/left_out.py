@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 #: What operating systems put into folders, besides names that begin with a dot.
-_OF_THE_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_OF_THE_SYSTEM = frozenset({
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "@eadir", "#recycle", "$recycle.bin",
+    "system volume information", "lost+found", "__pycache__",
+})  # fmt: skip
 #: Folders and files of these names are taken for a validation part.
 VALIDATION_NAMES = frozenset({"validation", "val", "valid", "dev", "eval"})
 

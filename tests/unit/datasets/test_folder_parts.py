@@ -195,3 +195,43 @@ def test_names_that_are_nearly_alike_are_read_and_remarked_on(tmp_path: Path) ->
     assert "The classes 'Cat' and 'cat' differ by case" in said
     assert "The classes '01' and '1' differ by case, blanks or zeros" in said
     assert "One of the classes is called 'none'" in said
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX"])
+def test_what_a_system_puts_beside_classes_is_no_class(tmp_path: Path, load_train: Load, name: str) -> None:
+    fill_all(tmp_path, "a", "b", name, f"a/{name}")
+
+    assert load_train(tmp_path).class_names == ("a", "b")
+    assert remarks(tmp_path) == ""
+
+
+@pytest.mark.parametrize("parts", [["a", "b"], ["train/a", "train/b"]])
+def test_a_link_that_leads_nowhere_is_counted(tmp_path: Path, parts: list[str]) -> None:
+    fill_all(tmp_path, *parts)
+    (tmp_path / parts[0]).with_name("c").symlink_to(tmp_path / "moved away")
+    (tmp_path / parts[0]).with_name("d").symlink_to((tmp_path / parts[0]).with_name("d"))
+
+    assert remarks(tmp_path) == "2 files were not read: 2 links that lead nowhere."
+
+
+def test_a_picture_that_is_a_link_is_read_and_one_that_leads_nowhere_refused(tmp_path: Path, load_train: Load) -> None:
+    fill_all(tmp_path, "a", "b")
+    (tmp_path / "a" / "linked.png").symlink_to(tmp_path / "b" / "0.png")
+
+    assert len(load_train(tmp_path)) == 14
+    (tmp_path / "a" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(UnreadableDataError, match=r"a/gone\.png No such file"):
+        load_train(tmp_path)
+
+
+def test_pictures_in_parts_alone_are_told_how_to_be_classes(tmp_path: Path, load_train: Load) -> None:
+    fill_all(tmp_path, "train", "test", "val")
+
+    with pytest.raises(UnreadableDataError, match=r"If test, val, train are classes, .* as in .*/train/train\."):
+        load_train(tmp_path)
+    for name in ("test", "val", "train"):
+        (tmp_path / name).rename(tmp_path / f"{name}_")
+    (tmp_path / "train").mkdir()
+    for name in ("test", "val", "train"):
+        (tmp_path / f"{name}_").rename(tmp_path / "train" / name)
+    assert load_train(tmp_path).class_names == ("test", "train", "val")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from dataset_files import Load, draw_images, encode_idx, write_idx_pair
 
+from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.idx import read_idx
 from tuner.datasets.reading import UnreadableDataError
 
@@ -61,9 +62,11 @@ def test_another_number_of_labels_than_images_is_refused(tmp_path: Path, load_tr
         pytest.param(encode_idx(IMAGES)[:-1], "holds 299 values, its header promises 300", id="truncated"),
         pytest.param(encode_idx(IMAGES) + b"0", "holds more than 300 values", id="too long"),
         pytest.param(encode_idx(IMAGES)[:9], "truncated within its header", id="truncated header"),
-        pytest.param(b"", "begins with nothing", id="empty"),
+        pytest.param(b"", "is empty", id="empty"),
         pytest.param(b"<html>not found</html>", "begins with 3c68746d, expected 0000080N", id="a web page"),
-        pytest.param(bytes([0, 0, 0x0D, 1, 0, 0, 0, 0]), "begins with 00000d01", id="floats"),
+        pytest.param(bytes([0, 0, 0x0D, 1, 0, 0, 0, 0]), r"holds floats of 32 bits, .* \.npz file", id="floats"),
+        pytest.param(bytes([0, 0, 0x0C, 1, 0, 0, 0, 0]), "holds integers of 32 bits, expected unsigned", id="integers"),
+        pytest.param(bytes([0, 0, 0x08, 9]), "begins with 00000809", id="nine dimensions"),
         pytest.param(b"\0\0\x08\x03" + struct.pack(">3I", 60_000, 50_000, 50_000), "139698.4 GiB decoded", id="huge"),
         pytest.param(b"\0\0\x08\x03" + struct.pack(">3I", 60_000, 200, 200), "it holds at most", id="lying header"),
     ],
@@ -83,7 +86,6 @@ def test_a_damaged_file_is_one_clear_line(tmp_path: Path, content: bytes, messag
     ("content", "message"),
     [
         pytest.param(gzip.compress(encode_idx(IMAGES))[:-20], "the gzip stream is truncated", id="truncated"),
-        pytest.param(encode_idx(IMAGES), "is no valid gzip file", id="not gzipped"),
         pytest.param(gzip.compress(encode_idx(IMAGES))[:20] + b"\xff" * 200, "is no valid gzip file", id="overwritten"),
     ],
 )
@@ -93,6 +95,46 @@ def test_a_damaged_gzip_stream_is_one_clear_line(tmp_path: Path, content: bytes,
 
     with pytest.raises(UnreadableDataError, match=message):
         read_idx(path)
+
+
+@pytest.mark.parametrize(("name", "is_packed"), [("x-idx3-ubyte.gz", False), ("x-idx3-ubyte", True)])
+def test_a_file_is_read_whether_or_not_its_name_tells_that_it_is_packed(
+    tmp_path: Path,
+    name: str,
+    is_packed: bool,  # noqa: FBT001 - pytest hands it over by name
+) -> None:
+    content = encode_idx(IMAGES)
+    (tmp_path / name).write_bytes(gzip.compress(content) if is_packed else content)
+
+    np.testing.assert_array_equal(read_idx(tmp_path / name), IMAGES)
+
+
+def test_of_a_packed_and_an_unpacked_file_one_is_said_not_to_be_read(tmp_path: Path) -> None:
+    write_idx_pair(tmp_path, IMAGES, LABELS)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(encode_idx(255 - IMAGES))
+
+    assert open_dataset(str(tmp_path), data_dir=tmp_path).left_out.counts == {"train-images-idx3-ubyte": 1}
+
+
+def test_labels_alone_miss_their_images(tmp_path: Path, load_train: Load) -> None:
+    write_idx_pair(tmp_path, IMAGES, LABELS)
+    (tmp_path / "train-images-idx3-ubyte.gz").unlink()
+
+    with pytest.raises(UnreadableDataError, match=r"train-images-idx3-ubyte\[.gz\] is missing"):
+        load_train(tmp_path)
+
+
+def test_images_and_labels_that_have_changed_places_are_told_so(tmp_path: Path, load_train: Load) -> None:
+    write_idx_pair(tmp_path, IMAGES, LABELS)
+    images, labels, other = (
+        tmp_path / name for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "x")
+    )
+    images.rename(other)
+    labels.rename(images)
+    other.rename(labels)
+
+    with pytest.raises(UnreadableDataError, match="check whether images and labels have changed places"):
+        load_train(tmp_path)
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
