@@ -17,6 +17,7 @@ from tuner.datasets.reading import UnreadableDataError
 #: Longest label or number that is still believed.
 LONGEST_CELL = 64
 _REMEDY = "Correct the file."
+_CLASS_FOLDERS = "Pictures that a table lists by file name are read from class folders instead."
 #: How many columns, and how many characters of one name, an error quotes.
 _MOST_NAMED = 5
 _MOST_QUOTED = 40
@@ -93,7 +94,9 @@ def _refuse_other_separators(line: str, path: Path) -> None:
 
 
 def is_number(text: str) -> bool:
-    """Say whether a text is a number, NaN and infinity included."""
+    """Say whether a text is a number as NumPy reads it, NaN and infinity included."""
+    if "_" in text or not text.isascii():  # `float` takes 1_000 and other scripts' digits
+        return False
     try:
         float(text)
     except ValueError:
@@ -113,6 +116,7 @@ def find_columns(names: tuple[str, ...], path: Path, *, label_column: str | None
     Raises:
         UnreadableDataError: The label or a pixel is missing, or a column is neither.
     """
+    _refuse_whole_images(names, path)
     index = 0 if re.fullmatch(r"(Unnamed: \d{1,9})?", names[0]) else None
     label = names.index(label_column) if label_column in names else None
     if label_column and label is None:
@@ -120,6 +124,9 @@ def find_columns(names: tuple[str, ...], path: Path, *, label_column: str | None
     places = [place for place in range(len(names)) if place not in {label, index}]
     if not places:
         raise _missing_columns(path, ["pixel0"], 1, names)
+    if len(places) == 1 and not _NUMBERED.fullmatch(names[places[0]]):
+        problem = f"has the one column {shorten(names[places[0]])} beside the labels, expected a column for each pixel"
+        raise UnreadableDataError(path, problem, remedy=_CLASS_FOLDERS)
     places = _put_in_order(places, names, path, label_column=label_column, n_pixels=n_pixels)
     if n_pixels is None:
         _check_square(len(places), path)
@@ -127,6 +134,20 @@ def find_columns(names: tuple[str, ...], path: Path, *, label_column: str | None
         problem = f"has {len(places)} pixel columns, expected {n_pixels}"
         raise UnreadableDataError(path, problem, remedy=_REMEDY)
     return Columns(names=names, label=label, index=index, pixels=tuple(places))
+
+
+def _refuse_whole_images(names: Sequence[str], path: Path) -> None:
+    """Refuse tables that hold all pixels of an image in one cell, as FER2013 does."""
+    column = next((name for name in names if name.lower() in {"pixels", "image"}), None)
+    if column is None:
+        return
+    problem = f"the column {column} holds whole images, expected a column for each pixel"
+    raise UnreadableDataError(
+        path,
+        problem,
+        remedy=f"Store the images in an .npz file: `numpy.array([cell.split() for cell in table.{column}], 'uint8')` "
+        "has one row an image, to be reshaped.",
+    )
 
 
 def _put_in_order(
@@ -205,8 +226,7 @@ def _missing_label(path: Path, label_column: str, names: Sequence[str]) -> Unrea
     return UnreadableDataError(
         path,
         f"the column {label_column} is missing, found {listed}{found}",
-        remedy=f"Name the column of the classes {label_column}. Pictures that a table lists by file name are read from "
-        "class folders instead.",
+        remedy=f"Name the column of the classes {label_column}. {_CLASS_FOLDERS}",
     )
 
 

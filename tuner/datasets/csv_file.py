@@ -41,13 +41,16 @@ class CsvReader:
         beside = [path for path in sorted(self.train.parent.iterdir()) if path not in read and not is_hidden(path)]
         if self.test.parent == self.train:  # a file that was named itself: what lies beside it may be anything
             beside = [path for path in beside if _is_part_beside(path) and self.train.name == "train.csv"]
-        counts = {path.name: 1 for path in beside if path.suffix.lower() == ".csv"}
+        counts = {self._tell_why(path): 1 for path in beside if path.suffix.lower() == ".csv"}
         counts |= {f"in {path.name}/": count for path in beside if path.is_dir() and (count := count_files(path))}
         return LeftOut(
             counts=counts,
             kinds_are_names=True,
             has_validation_part=any(path.stem.lower() in VALIDATION_NAMES for path in beside),
         )
+
+    def _tell_why(self, path: Path) -> str:
+        return f"{path.name} (no column {LABEL_COLUMN})" if path == self.test else path.name
 
     def read_train(self) -> RawExamples:
         if not self.train.is_file():
@@ -82,6 +85,12 @@ def to_square_images(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels.reshape(-1, side, side, 1)
 
 
+def _differ_by_zeros(names: NDArray[np.str_]) -> bool:
+    """Say whether names such as 1 and 01 would be one class if they were numbers."""
+    whole = {name.partition(".")[0].removeprefix("+") for name in map(str, names)}
+    return len({int(name) for name in whole}) < len(whole)
+
+
 def read_labels(table: Table, path: Path) -> NDArray[Any]:
     """Return the labels as int64 where all of them are whole numbers, else as text.
 
@@ -95,6 +104,7 @@ def read_labels(table: Table, path: Path) -> NDArray[Any]:
                 f"line {line}, column {LABEL_COLUMN}: received {label or 'a blank'}, expected a whole number or a name"
             )
             raise UnreadableDataError(path, problem, remedy="Correct the file.")
-    if all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", label) for label in np.unique(table.labels)):
+    names = np.unique(table.labels)
+    if all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", label) for label in names) and not _differ_by_zeros(names):
         return table.labels.astype(np.float64).astype(np.int64)
     return normalise_text(table.labels)

@@ -26,6 +26,7 @@ _LONGEST_HEADER = 2**24
 _BYTES = range(256)
 _EXPECTED = "expected a whole number from 0 to 255"
 _REMEDY = "Correct the file."
+_TIMES_255 = "Multiply pixels from 0 to 1 by 255 and round them, or store them as floats in an .npz file."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,7 +121,9 @@ def _parse(lines: Sequence[tuple[int, str]], columns: Columns, path: Path) -> Ta
     values = numbers[:, [_place_without_label(place, columns) for place in columns.pixels]]
     good = (values >= 0) & (values <= 255) & (values == np.floor(values))  # noqa: PLR2004 - a byte; NaN fails too
     if not good.all() or (np.char.str_len(labels) == LONGEST_CELL).any():
-        raise UnreadableDataError(path, _find_bad_cell(lines, columns) or "is no table of bytes", remedy=_REMEDY)
+        are_fractions = bool(((values >= 0) & (values <= 1)).all())
+        remedy = _TIMES_255 if are_fractions else _REMEDY
+        raise UnreadableDataError(path, _find_bad_cell(lines, columns) or "is no table of bytes", remedy=remedy)
     return Table(
         pixels=values.astype(np.uint8),
         labels=np.char.strip(labels),

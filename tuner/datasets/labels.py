@@ -194,7 +194,8 @@ def index_by_number(labels: NDArray[Any], class_names: tuple[str, ...], *, where
     """
     if labels.dtype.kind not in "iu":
         names = np.unique(labels)
-        raise LabelOutsideClassesError(where, names[~np.char.isdecimal(names)], class_names)
+        others = names[~np.char.isdecimal(names)]
+        raise LabelOutsideClassesError(where, others if len(others) else names, class_names)
     outside = (labels < 0) | (labels >= len(class_names))
     if outside.any():
         raise LabelOutsideClassesError(where, np.unique(labels[outside]), class_names)

@@ -221,7 +221,7 @@ def test_tables_beside_the_one_that_is_read_are_counted(path: Path) -> None:
 
     folder, file = (open_dataset(str(one), data_dir=path) for one in (path.parent, path))
 
-    assert folder.left_out.counts == {"test.csv": 1, "validation.csv": 1, "in images/": 1}
+    assert folder.left_out.counts == {"test.csv (no column label)": 1, "validation.csv": 1, "in images/": 1}
     assert folder.left_out.has_validation_part
     assert file.left_out.counts == {"test.csv": 1, "validation.csv": 1}
 
@@ -268,3 +268,57 @@ def test_kaggles_labels_are_digits(
 
     with pytest.raises(error, match=message):
         load_train("kaggle-digits")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        pytest.param(
+            "emotion,pixels,Usage", "3,1 2 3 4,Training", "the column pixels holds whole images", id="FER2013"
+        ),
+        pytest.param("label,pixels", "3,1 2 3 4", r"the column pixels holds whole images.*`numpy\.array", id="renamed"),
+        pytest.param(
+            "filename,label", "a.png,cat", "one column filename beside the labels.* class folders", id="files"
+        ),
+        pytest.param("label,path", "cat,a.png", "one column path beside the labels.* class folders", id="paths"),
+    ],
+)
+def test_a_table_without_a_column_for_each_pixel_is_told_so(
+    path: Path, load_train: Load, header: str, row: str, message: str
+) -> None:
+    path.write_text("\n".join([header, *[row] * 20, ""]), encoding="utf-8")
+
+    with pytest.raises(UnreadableDataError, match=message):
+        load_train(path)
+
+
+@pytest.mark.parametrize("cell", ["1_0", "\u0663", "0x10"])
+def test_a_cell_that_is_a_number_in_another_spelling_is_named_by_its_line(
+    path: Path, load_train: Load, cell: str
+) -> None:
+    write_with_cell(path, cell)
+
+    with pytest.raises(UnreadableDataError, match=f"line 5, column pixel4: received {cell}, expected a whole number"):
+        load_train(path)
+
+
+def test_pixels_from_0_to_1_are_told_where_they_go(path: Path, load_train: Load) -> None:
+    write_csv(path, PIXELS / 255, LABELS)
+
+    with pytest.raises(UnreadableDataError, match=r"expected a whole number from 0 to 255\. Multiply .* by 255"):
+        load_train(path)
+
+
+def test_labels_that_differ_by_zeros_stay_apart_and_are_remarked_on(path: Path) -> None:
+    write_csv(path, PIXELS, ["1", "01", "2"] * 10)
+
+    part = open_dataset(str(path), data_dir=path).read_training_part()
+
+    assert part.images.class_names == ("01", "1", "2")
+    assert any("'01' and '1' differ by case, blanks or zeros" in text for text in part.warnings)
+
+
+def test_labels_with_zeros_before_them_are_numbers(path: Path, load_train: Load) -> None:
+    write_csv(path, PIXELS, ["00", "07", "12"] * 10)
+
+    assert load_train(path).class_names == ("0", "7", "12")
