@@ -1,0 +1,96 @@
+"""Paths at which nothing can be read: the error says what lies there, and where to point instead."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dataset_files import Load, draw_images, write_csv, write_idx_pair, write_picture
+
+from tuner.datasets.unrecognised import UnrecognisedDataError
+
+IMAGES = draw_images(4, height=6, width=6)
+
+
+def _classes(*folders: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        for folder in folders:
+            for index, pixels in enumerate(IMAGES):
+                write_picture(path / folder / f"{index}.png", pixels)
+
+    return write
+
+
+def _archive(path: Path) -> None:
+    np.savez(path / "faces.npz", x_train=IMAGES, y_train=[0, 1] * 2)
+
+
+def _tables(path: Path) -> None:
+    for part in ("train", "test"):
+        write_csv(path / f"mnist_{part}.csv", IMAGES.reshape(4, 36), [0, 1] * 2)
+
+
+def _idx_files(path: Path) -> None:
+    write_idx_pair(path / "raw", IMAGES, [0] * 4)
+
+
+def _pages(path: Path) -> None:
+    for folder in "ab":
+        (path / folder).mkdir()
+        (path / folder / "1.tif").touch()
+
+
+@pytest.mark.parametrize(
+    ("write", "advice"),
+    [
+        pytest.param(_archive, "Give the path {path}/faces.npz, which", id="archive in a folder"),
+        pytest.param(_tables, "Give the path {path}/mnist_test.csv or {path}/mnist_train.csv", id="tables"),
+        pytest.param(
+            lambda path: write_idx_pair(path / "raw", IMAGES, [0] * 4), "the path {path}/raw,", id="IDX files"
+        ),
+        pytest.param(_classes("data/train/a", "data/train/b"), "the path {path}/data,", id="folder around"),
+        pytest.param(_classes("images/a", "images/b"), "the path {path}/images,", id="folder around classes"),
+        pytest.param(_classes("a/x", "a/y", "b/x"), "the path {path}/a or {path}/b,", id="classes of classes"),
+        pytest.param(_classes("seg/seg/a", "seg/seg/b"), "the path {path}/seg/seg,", id="folder twice"),
+        pytest.param(_classes("Train/a", "Train/b", "Test/a"), "Train would be the training part if", id="capitals"),
+        pytest.param(_classes("Training/a", "Testing/a"), "Training would be the training part if", id="training"),
+        pytest.param(_classes(""), "It holds 4 pictures and no folders of classes: sort them", id="pictures"),
+        pytest.param(_pages, r"It holds 2 .tif in sub-folders.", id="other pictures"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_says_where_to_look(
+    tmp_path: Path, load_train: Load, write: Callable[[Path], None], advice: str
+) -> None:
+    (tmp_path / "own").mkdir()
+    write(tmp_path / "own")
+
+    with pytest.raises(UnrecognisedDataError) as caught:
+        load_train(tmp_path / "own")
+
+    assert advice.format(path=tmp_path / "own") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("train.csv.gz", "Unpack it first."),
+        ("pictures.zip", "Unpack it first."),
+        ("train-images-idx3-ubyte.gz", "Give the path of the folder that holds it and the others."),
+        ("1.png", "Give the path of the folder that holds it and the others."),
+        ("notes.pdf", "files for each class."),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path: Path, load_train: Load, name: str, advice: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"label"))
+
+    with pytest.raises(UnrecognisedDataError) as caught:
+        load_train(tmp_path / name)
+
+    assert str(caught.value).endswith(advice)
+
+
+def test_a_folder_with_nothing_is_one_clear_line(tmp_path: Path, load_train: Load) -> None:
+    with pytest.raises(UnrecognisedDataError, match=r"for each class\.$"):
+        load_train(tmp_path)
