@@ -66,6 +66,7 @@ def check_model(
 
     Raises:
         MetricLabelsError: A metric cannot take the labels that the loss takes.
+        ColumnLabelsError: The loss takes class indices of another shape.
         NoAccuracyMetricError: Nothing in it measures accuracy, and the space has no `fit` of its own that could.
     """
     taken, guess = choose_labels(model, images.n_classes, labels)

@@ -63,6 +63,8 @@ def train(
         UncompiledModelError: `model.compile` was not called.
         SoftTargetsError: Images are to be mixed, and the model's loss takes class indices in a way of its own.
         MetricLabelsError: The model's loss and a metric beside it take different labels.
+        ColumnLabelsError: The loss takes class indices of another shape.
+        LastBatchError: The loss takes full batches, and fails for the smaller last one.
         NoEpochReportedError: The HyperModel's own `fit` called no callback, or trained another model.
         BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Train a model that is built anew,
             without this checkpoint.

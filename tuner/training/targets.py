@@ -58,6 +58,17 @@ class MetricLabelsError(TunerError):
         )
 
 
+class ColumnLabelsError(TunerError):
+    """A loss takes class indices as a column alone."""
+
+    def __init__(self, loss: Any) -> None:
+        super().__init__(
+            f"Received the loss {_name(loss)}, which takes class indices of shape (batch, 1) alone. Expected a loss "
+            "for the shape (batch,), such as one with ops.reshape(y_true, (-1,)) in place of y_true[:, 0]; or "
+            'data.labels = "indices" where a fit of the space\'s own gives the model such columns.'
+        )
+
+
 def other_labels(labels: Labels) -> Labels:
     """Return the other kind."""
     return "indices" if labels == "one-hot" else "one-hot"
@@ -84,6 +95,7 @@ def choose_labels(model: keras.Model, n_classes: int, asked: LabelsChoice = "aut
 
     Raises:
         MetricLabelsError: A metric cannot take them.
+        ColumnLabelsError: The loss takes class indices in another shape.
     """
     if asked != "auto":
         return asked, ""
@@ -92,10 +104,13 @@ def choose_labels(model: keras.Model, n_classes: int, asked: LabelsChoice = "aut
     if known is not None:
         _refuse_other_metrics(model, loss, known, n_classes)
         return known, ""
-    taken = [labels for labels in _BOTH if _tells_right_from_wrong(_loss_trial(model, loss), labels, n_classes)]
+    trial = _loss_trial(model, loss)
+    taken = [labels for labels in _BOTH if _tells_right_from_wrong(trial, labels, n_classes)]
     if len(taken) == 1:
         _refuse_other_metrics(model, loss, taken[0], n_classes)
         return taken[0], ""
+    if not taken and _tells_right_from_wrong(_with_columns(trial), "indices", n_classes):
+        raise ColumnLabelsError(loss)
     chosen = _by_metrics(model, n_classes) or ("indices" if _is_called_sparse(loss) else "one-hot")
     found = "class indices and one-hot labels alike" if taken else "neither class indices nor one-hot labels for sure"
     return chosen, (
@@ -203,6 +218,10 @@ def _loss_trial(model: keras.Model, loss: Any) -> _Trial:
         return ask_model
     measure = loss if isinstance(loss, keras.losses.Loss) else _FunctionAsLoss(loss)
     return lambda targets, answers: _mean(measure(targets, answers))
+
+
+def _with_columns(trial: _Trial) -> _Trial:
+    return lambda targets, answers: trial(targets[:, None], answers)
 
 
 def _metric_trial(metric: Any) -> _Trial:

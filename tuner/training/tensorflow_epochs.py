@@ -1,19 +1,39 @@
 """Whole epochs as `tf.function` loops."""
 
+import logging
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tuner.errors import TunerError
 from tuner.training.batches import Augmenter, scale
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.epoch_programs import EpochInputs
 
 #: Bytes: what TensorFlow's kernels expect of an address, and what `.npy` files are padded to.
 _ALIGNMENT = 64
+#: Characters of an exception that are shown.
+_MAX_REASON = 160
+
+#: Takes a batch: images, targets and, if there are any, weights. TensorFlow ships no types of compiled ones.
+_StepOn = Any
+
+logger = logging.getLogger("tuner.training")
+
+
+class LastBatchError(TunerError):
+    """A loss takes full batches, and fails for the smaller last one."""
+
+    def __init__(self, size: int, last_size: int, error: Exception) -> None:
+        super().__init__(
+            f"Received batches of {size} images, the last of {last_size}: the loss takes the full ones, and fails for "
+            f"the last ({_shorten(error)}). Expected a loss for batches of any size, such as one with "
+            "ops.reshape(y_true, (-1,)) in place of ops.squeeze(y_true)."
+        )
 
 
 class TensorFlowEpochs:
@@ -24,23 +44,16 @@ class TensorFlowEpochs:
 
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
         self._model, self._batch_size = model, inputs.batch_size
-        run_epoch = partial(
-            _run_epoch,
-            model=model,
-            step_on=_compile_step(model, model.train_step, inputs.train),
-            data=_to_device(inputs.train),
-            augmenter=inputs.augmenter,
+        self._fused = inputs.fused and _is_on_cpu()
+        self._train = _Loop(
+            partial(_run_epoch, model=model, augmenter=inputs.augmenter),
+            model,
+            model.train_step,
+            inputs.train,
             batch_size=inputs.batch_size,
         )
-        self._train = _compile(run_epoch)
-        self._train_fused = _compile(run_epoch, jit_compile=True) if inputs.fused and _is_on_cpu() else None
-        self._validate = inputs.validation and _compile(
-            partial(
-                _run_validation,
-                step_on=_compile_step(model, model.test_step, inputs.validation),
-                data=_to_device(inputs.validation),
-                batch_size=inputs.validation_batch_size,
-            )
+        self._validate = inputs.validation and _Loop(
+            _run_validation, model, model.test_step, inputs.validation, batch_size=inputs.validation_batch_size
         )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
@@ -50,10 +63,10 @@ class TensorFlowEpochs:
         return self._run(self._validate) if self._validate else {}
 
     def _train_on(self, draws: EpochDraws) -> None:
-        if self._train_fused is None:
+        if not self._fused:
             return self._train(draws)
         full, rest = draws.split(self._batch_size)
-        self._train_fused(full)
+        self._train.run_fused(full)
         return None if rest is None else self._train(rest)
 
     def _run(self, loop: Callable[[], None]) -> dict[str, float]:
@@ -62,11 +75,85 @@ class TensorFlowEpochs:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
 
+class _Loop:
+    """A loop over batches, compiled with its step on its first call.
+
+    Where the step cannot be traced for batches of unknown size, as with a loss that has `squeeze(y_true)`, it is traced
+    for each size, and the loop is Python's.
+    """
+
+    def __init__(
+        self,
+        loop: Callable[..., None],
+        model: keras.Model,
+        step: _StepOn,
+        arrays: tuple[NDArray[Any], ...],
+        *,
+        batch_size: int,
+    ) -> None:
+        self._loop = partial(loop, data=_to_device(arrays), batch_size=batch_size)
+        self._model, self._step, self._batch_size = model, step, batch_size
+        self._n = len(arrays[0])
+        self._shapes = [array.shape[1:] for array in arrays]
+        self._dtypes = [tf.float32, *(array.dtype for array in arrays[1:])]
+
+    def __call__(self, *arguments: Any) -> None:
+        self._compiled(*arguments)
+
+    def run_fused(self, *arguments: Any) -> None:
+        """Run the loop as one program of XLA, which takes full batches alone."""
+        self._compiled_fused(*arguments)
+
+    @cached_property
+    def _compiled(self) -> Callable[..., None]:
+        step_on, is_for_any_size = self._compiled_step
+        loop = partial(self._loop, step_on=step_on)
+        return _compile(loop) if is_for_any_size else loop
+
+    @cached_property
+    def _compiled_fused(self) -> Callable[..., None]:
+        step_on, is_for_any_size = self._compiled_step
+        return _compile(partial(self._loop, step_on=step_on), jit_compile=True) if is_for_any_size else self._compiled
+
+    @cached_property
+    def _compiled_step(self) -> tuple[_StepOn, bool]:
+        """The step, and whether it was traced once for batches of any size."""
+        step_on = _compile_step(self._model, self._step, self._batch(None))
+        try:
+            step_on.get_concrete_function()
+        except Exception as error:  # noqa: BLE001 - a person's loss may raise anything for a size of None
+            logger.info(
+                "Calling the model's %s batch by batch: it cannot be traced for batches of unknown size (%s).",
+                self._step.__name__,
+                _shorten(error),
+            )
+        else:
+            return step_on, True
+        return self._trace_for_each_size(), False
+
+    def _trace_for_each_size(self) -> _StepOn:
+        """Trace the step for full batches and for the last one, before an epoch is spent on the full ones."""
+        step_on = _compile_step(self._model, self._step)
+        step_on.get_concrete_function(self._batch(self._batch_size))
+        last_size = self._n % self._batch_size
+        if last_size:
+            try:
+                step_on.get_concrete_function(self._batch(last_size))
+            except Exception as error:
+                raise LastBatchError(self._batch_size, last_size, error) from error
+        return step_on
+
+    def _batch(self, size: int | None) -> tuple[tf.TensorSpec, ...]:
+        return tuple(
+            tf.TensorSpec((size, *shape), dtype) for shape, dtype in zip(self._shapes, self._dtypes, strict=True)
+        )
+
+
 def _run_epoch(
     draws: EpochDraws,
     *,
     model: keras.Model,
-    step_on: Callable[[Any], Any],
+    step_on: _StepOn,
     data: tuple[tf.Tensor, ...],
     augmenter: Augmenter,
     batch_size: int,
@@ -86,7 +173,7 @@ def _run_epoch(
         step_on(augmenter(tf.gather(images, order), others_here, draws.images.part(part)))
 
 
-def _run_validation(*, step_on: Callable[[Any], Any], data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:
+def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:
     images, targets = data
     for step in tf.range(-(-len(images) // batch_size)):
         part = slice(step * batch_size, (step + 1) * batch_size)
@@ -103,10 +190,8 @@ def _compile(loop: partial[None], *, jit_compile: bool = False) -> Callable[...,
     return compiled
 
 
-def _compile_step(
-    model: keras.Model, step: Callable[[Any], Any], arrays: tuple[NDArray[Any], ...]
-) -> Callable[[Any], Any]:
-    """Compile a Keras step for batches of any size, traced once for all.
+def _compile_step(model: keras.Model, step: _StepOn, batch: tuple[tf.TensorSpec, ...] | None = None) -> Any:
+    """Compile a Keras step, traced once for all batches that a description fits; without one, for each size.
 
     XLA is used where `Model.fit` would use it: not on a CPU, where it is 5 times slower than oneDNN.
     """
@@ -115,10 +200,14 @@ def _compile_step(
     def run_step(batch: Any) -> Any:
         return step(batch)
 
-    images, *others = (tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
-    batch = (tf.TensorSpec(images.shape, tf.float32), *others)
-    compiled: Callable[[Any], Any] = tf.function(run_step, input_signature=[batch], jit_compile=model.jit_compile)
-    return compiled
+    # A partial, as in `_compile`.
+    return tf.function(partial(run_step), input_signature=batch and [batch], jit_compile=model.jit_compile)
+
+
+def _shorten(error: Exception) -> str:
+    """Return an exception in one line."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return said if len(said) <= _MAX_REASON else f"{said[:_MAX_REASON]}…"
 
 
 def _to_device(arrays: tuple[NDArray[Any], ...]) -> tuple[tf.Tensor, ...]:

@@ -1,17 +1,20 @@
 """Which labels losses of every kind are given, and what becomes of metrics that want others."""
 
 import functools
+import logging
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 from small_models import build_mlp
 
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
-from tuner.training.targets import MetricLabelsError, choose_labels, encode_targets
+from tuner.training.targets import ColumnLabelsError, MetricLabelsError, choose_labels, encode_targets
+from tuner.training.tensorflow_epochs import LastBatchError
 from tuner.training.variables import read_variable
 
 N = 10
@@ -221,6 +224,97 @@ def test_nets_learn_by_losses_of_ones_own(loss: Any, digits: TrainingData) -> No
     history = train(model, digits, plan, on_epoch=lambda _: None)
 
     assert history.epochs[-1].val_accuracy > 0.7
+
+
+def surprise(indices: Any, y_pred: Any) -> Any:
+    """Return the plain cross-entropy for class indices of shape (batch, 1)."""
+    return -ops.log(ops.take_along_axis(y_pred, ops.cast(indices, "int32"), axis=-1)[:, 0])
+
+
+def squeezed(y_true: Any, y_pred: Any) -> Any:
+    return surprise(ops.squeeze(y_true)[:, None], y_pred)
+
+
+def squeezed_sparse(y_true: Any, y_pred: Any) -> Any:
+    return keras.losses.sparse_categorical_crossentropy(tf.squeeze(y_true), y_pred)
+
+
+def of_a_known_size(y_true: Any, y_pred: Any) -> Any:
+    n = y_true.shape[0]
+    return ops.sum(surprise(ops.reshape(y_true, (n, 1)), y_pred)) / n
+
+
+def as_column(y_true: Any, y_pred: Any) -> Any:
+    return surprise(ops.reshape(y_true, (-1, 1)), y_pred)
+
+
+def first_column(y_true: Any, y_pred: Any) -> Any:
+    return surprise(y_true[:, 0][:, None], y_pred)
+
+
+def first_column_sparse(y_true: Any, y_pred: Any) -> Any:
+    return keras.losses.sparse_categorical_crossentropy(y_true[:, 0], y_pred)
+
+
+def without_last_axis(y_true: Any, y_pred: Any) -> Any:
+    return surprise(ops.squeeze(y_true, axis=-1)[:, None], y_pred)
+
+
+def curve(loss: Any, data: TrainingData) -> list[Any]:
+    keras.utils.set_random_seed(0)
+    plan = TrainingPlan(epochs=2, batch_size=32, seed=0)
+    results = train(build_mlp(loss=loss), data, plan, on_epoch=lambda _: None).epochs
+    return [(result.loss, result.accuracy, result.val_loss, result.val_accuracy) for result in results]
+
+
+@pytest.mark.parametrize(
+    ("loss", "same_loss", "is_known"),
+    [
+        (FocalLoss(), focal_of_indices, True),
+        (squeezed, "sparse_categorical_crossentropy", True),
+        (squeezed_sparse, "sparse_categorical_crossentropy", True),
+        (of_a_known_size, "sparse_categorical_crossentropy", True),
+        (as_column, "sparse_categorical_crossentropy", False),
+    ],
+)
+def test_a_loss_that_must_know_the_batchs_size_trains_as_one_that_need_not(
+    loss: Any, same_loss: Any, digits: TrainingData, caplog: pytest.LogCaptureFixture, *, is_known: bool
+) -> None:
+    with caplog.at_level(logging.INFO, logger="tuner.training"):
+        ours = curve(loss, digits)
+
+    np.testing.assert_allclose(ours, curve(same_loss, digits), rtol=1e-4)
+    for step in ("train_step", "test_step"):
+        assert (f"Calling the model's {step} batch by batch" in caplog.text) == is_known
+
+
+def test_any_other_loss_is_traced_once_for_full_and_partial_batches(digits: TrainingData) -> None:
+    shapes = []
+
+    def noted(y_true: Any, y_pred: Any) -> Any:
+        if not tf.executing_eagerly():
+            shapes.append(y_true.shape.as_list())
+        return wrapped_sparse(y_true, y_pred)
+
+    curve(noted, digits)
+
+    assert shapes == [[None], [None]]
+
+
+def test_a_loss_that_fails_for_a_last_batch_of_one_is_refused_before_the_first_epoch(digits: TrainingData) -> None:
+    data = TrainingData(train=digits.train.take(np.arange(65)), validation=digits.validation)
+
+    with pytest.raises(LastBatchError, match=r"batches of 32 images, the last of 1: .*ops.reshape\(y_true, \(-1,\)\)"):
+        curve(FocalLoss(), data)
+
+
+@pytest.mark.parametrize("loss", [first_column, first_column_sparse, without_last_axis])
+def test_a_loss_for_a_column_of_class_indices_is_refused_unless_the_study_says_so(loss: Any) -> None:
+    model = build_mlp(loss=loss)
+
+    with pytest.raises(ColumnLabelsError, match=rf"the loss {loss.__name__}, which .*\(batch, 1\).*data.labels"):
+        choose_labels(model, N)
+    assert choose_labels(model, N, "indices") == ("indices", "")
 
 
 def test_both_encodings_hold_the_same_labels() -> None:
