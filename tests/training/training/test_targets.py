@@ -7,17 +7,17 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers, ops
 from small_models import build_mlp
 
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.targets import ColumnLabelsError, MetricLabelsError, choose_labels, encode_targets
-from tuner.training.tensorflow_epochs import LastBatchError
 from tuner.training.variables import read_variable
 
 N = 10
+
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="elsewhere all sizes are known")
 
 
 class FocalLoss(keras.losses.Loss):
@@ -236,6 +236,8 @@ def squeezed(y_true: Any, y_pred: Any) -> Any:
 
 
 def squeezed_sparse(y_true: Any, y_pred: Any) -> Any:
+    import tensorflow as tf
+
     return keras.losses.sparse_categorical_crossentropy(tf.squeeze(y_true), y_pred)
 
 
@@ -267,6 +269,7 @@ def curve(loss: Any, data: TrainingData) -> list[Any]:
     return [(result.loss, result.accuracy, result.val_loss, result.val_accuracy) for result in results]
 
 
+@on_tensorflow
 @pytest.mark.parametrize(
     ("loss", "same_loss", "is_known"),
     [
@@ -277,7 +280,7 @@ def curve(loss: Any, data: TrainingData) -> list[Any]:
         (as_column, "sparse_categorical_crossentropy", False),
     ],
 )
-def test_a_loss_that_must_know_the_batchs_size_trains_as_one_that_need_not(
+def test_a_loss_trains_alike_whether_or_not_it_must_know_the_size_of_a_batch(
     loss: Any, same_loss: Any, digits: TrainingData, caplog: pytest.LogCaptureFixture, *, is_known: bool
 ) -> None:
     with caplog.at_level(logging.INFO, logger="tuner.training"):
@@ -288,7 +291,10 @@ def test_a_loss_that_must_know_the_batchs_size_trains_as_one_that_need_not(
         assert (f"Calling the model's {step} batch by batch" in caplog.text) == is_known
 
 
+@on_tensorflow
 def test_any_other_loss_is_traced_once_for_full_and_partial_batches(digits: TrainingData) -> None:
+    import tensorflow as tf
+
     shapes = []
 
     def noted(y_true: Any, y_pred: Any) -> Any:
@@ -301,7 +307,10 @@ def test_any_other_loss_is_traced_once_for_full_and_partial_batches(digits: Trai
     assert shapes == [[None], [None]]
 
 
+@on_tensorflow
 def test_a_loss_that_fails_for_a_last_batch_of_one_is_refused_before_the_first_epoch(digits: TrainingData) -> None:
+    from tuner.training.tensorflow_epochs import LastBatchError
+
     data = TrainingData(train=digits.train.take(np.arange(65)), validation=digits.validation)
 
     with pytest.raises(LastBatchError, match=r"batches of 32 images, the last of 1: .*ops.reshape\(y_true, \(-1,\)\)"):
