@@ -30,6 +30,7 @@ from tuner.finals.bundle_places import NotABundleError, read_bundle_file
 from tuner.finals.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.settings import read_settings
 from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.training.variables import renew_constants
 
 _log = logging.getLogger(__name__)
 
@@ -166,6 +167,7 @@ class Bundle:
                 f"tuner {self.description.provenance.versions.get('tuner', 'of its time')}."
             )
         model.set_weights(self.weights)
+        renew_constants(model)
         return model
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
 from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.variables import read_variable, state_variables
+from tuner.training.variables import read_variable, renew_constants, state_variables
 
 MAGIC = b"tuner-checkpoint 1 "
 
@@ -199,6 +199,7 @@ def restore_model(model: keras.Model, snapshot: Snapshot) -> None:
     variables, optimizer_variables = state_variables(model)
     for variable, value in zip(variables + optimizer_variables, snapshot.model + snapshot.optimizer, strict=True):
         variable.assign(value)
+    renew_constants(model)
 
 
 def _read(variable: Any) -> NDArray[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tuner.training.variables import state_variables
+from tuner.training.variables import layers_with_constants, read_variable, state_variables
 
 #: Types of those of an optimizer's attributes that are no state.
 _SETTINGS = (str, int, float, bool, set, frozenset)
@@ -36,6 +36,9 @@ def describe_model(model: keras.Model) -> str:
         "model": {**serialized, "compile_config": None},
         "compiled": compiled,
         "shapes": [(tuple(variable.shape), variable.dtype) for part in state_variables(model) for variable in part],
+        "constants": [
+            [read_variable(weight).tolist() for weight in layer.weights] for layer in layers_with_constants(model)
+        ],
         # Beyond its configuration, such as what `exclude_from_weight_decay` was told.
         "settings": {
             name: repr(value) for name, value in vars(model.optimizer).items() if isinstance(value, _SETTINGS)

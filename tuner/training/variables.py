@@ -1,4 +1,4 @@
-"""The variables of a model and its optimizer: made early, read, and put right at the end of a run."""
+"""The variables of a model and its optimizer: made early, read, put back, and put right at the end of a run."""
 
 from typing import Any
 
@@ -19,6 +19,18 @@ def build_variables(model: keras.Model, image_shape: tuple[int, int, int]) -> No
 def state_variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
     """Return the variables of the model, seeds of dropout among them, and those of its optimizer."""
     return list(model.variables), [] if model.optimizer is None else list(model.optimizer.variables)
+
+
+def layers_with_constants(model: keras.Model) -> list[Any]:
+    """Return the layers that keep constants made from their weights, as `Normalization` does of what `adapt` found."""
+    layers = model._flatten_layers(include_self=False)  # noqa: SLF001 - Keras lists those of one level only
+    return [layer for layer in layers if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None]
+
+
+def renew_constants(model: keras.Model) -> None:
+    """Make those constants anew, after weights were put into the model from elsewhere."""
+    for layer in layers_with_constants(model):
+        layer.finalize_state()
 
 
 def read_variable(variable: Any) -> NDArray[Any]:
