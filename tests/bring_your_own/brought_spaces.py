@@ -1,0 +1,149 @@
+"""Hyperparameters as people ask for them: dense nets for grey 8x8 pictures of ten classes."""
+
+from typing import Any
+
+import keras
+import keras_tuner
+from keras import layers
+
+HP = keras_tuner.HyperParameters
+SHAPE = (8, 8, 1)
+CLASSES = 10
+
+
+def _dense(*units: int, rate: float = 0.01, optimizer: Any = None) -> keras.Model:
+    hidden = [layers.Dense(count, "relu") for count in units]
+    model = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), *hidden, layers.Dense(CLASSES, "softmax")])
+    model.compile(optimizer or keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def conditional_layers(hp: HP) -> keras.Model:
+    units = []
+    for index in range(hp.Int("layers", 1, 3)):
+        with hp.conditional_scope("layers", list(range(index + 1, 4))):
+            units.append(hp.Int(f"units_{index}", 32, 64, step=16))
+    return _dense(*units)
+
+
+def same_name_in_two_branches(hp: HP) -> keras.Model:
+    kind = hp.Choice("kind", ["narrow", "wide"])
+    with hp.conditional_scope("kind", ["narrow"]):
+        narrow = hp.Int("units", 16, 32, step=16)
+    with hp.conditional_scope("kind", ["wide"]):
+        wide = hp.Int("units", 64, 128, step=64)
+    return _dense(narrow if kind == "narrow" else wide)
+
+
+def by_parent_name(hp: HP) -> keras.Model:
+    hp.Int("depth", 1, 2)
+    first = hp.Int("first", 32, 64, step=32)
+    second = hp.Int("second", 32, 64, step=32, parent_name="depth", parent_values=[2])
+    return _dense(*[units for units in (first, second) if units is not None])
+
+
+def by_plain_if(hp: HP) -> keras.Model:
+    if hp.Boolean("deep"):
+        return _dense(64, hp.Int("second", 16, 32))
+    return _dense(hp.Int("units", 32, 64))
+
+
+def choices_that_depend(hp: HP) -> keras.Model:
+    is_small = hp.Boolean("small")
+    return _dense(hp.Choice("units", [16, 32] if is_small else [32, 64, 128]))
+
+
+def range_that_depends(hp: HP) -> keras.Model:
+    first = hp.Int("first", 16, 64, step=16)
+    return _dense(first, hp.Int("second", 8, first, step=8))
+
+
+def choice_here_and_number_there(hp: HP) -> keras.Model:
+    if hp.Boolean("small"):
+        return _dense(hp.Choice("units", [16, 32]))
+    return _dense(hp.Int("units", 48, 64, step=16))
+
+
+def name_scopes(hp: HP) -> keras.Model:
+    units = []
+    for index in range(hp.Int("layers", 1, 2)):
+        with hp.name_scope(f"layer_{index}"):
+            units.append(hp.Int("units", 32, 64, step=16))
+    return _dense(*units)
+
+
+def nested_conditions(hp: HP) -> keras.Model:
+    name = hp.Choice("optimizer", ["adam", "sgd"])
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        is_fast = hp.Boolean("nesterov")
+        with hp.conditional_scope("nesterov", [True]):
+            momentum = hp.Float("momentum", 0.5, 0.9)
+    if name == "adam":
+        return _dense(64)
+    return _dense(64, optimizer=keras.optimizers.SGD(0.1, momentum or 0.5, nesterov=bool(is_fast)))
+
+
+def numbers_of_every_kind(hp: HP) -> keras.Model:
+    rate = hp.Float("rate", 1e-3, 1e-1, step=10, sampling="log")
+    units = hp.Int("units", 16, 64, step=2, sampling="log")
+    hp.Float("unused", 0.0, 0.5, step=0.05)
+    hp.Int("only_one", 3, 3)
+    hp.Float("mirrored", 0.5, 0.99, sampling="reverse_log")
+    return _dense(units, rate=min(rate, 0.02))
+
+
+def seven_hundred_choices(hp: HP) -> keras.Model:
+    return _dense(64, rate=hp.Choice("rate", [round(5e-3 * 1.002**power, 9) for power in range(700)]))
+
+
+def names_with_odd_letters(hp: HP) -> keras.Model:
+    units = hp.Int("Größe der Schicht / units [a=1|2]", 32, 64, step=32)
+    return _dense(units, rate=hp.Choice("<b>rate</b>", [0.01, 0.02]))
+
+
+def a_name_of_six_hundred_letters(hp: HP) -> keras.Model:
+    return _dense(hp.Int("units_" * 100, 32, 64, step=32))
+
+
+def a_condition_of_many_values(hp: HP) -> keras.Model:
+    hp.Int("layers_of_the_dense_part_of_the_network", 1, 150)
+    with hp.conditional_scope("layers_of_the_dense_part_of_the_network", list(range(1, 151))):
+        return _dense(hp.Int("units", 32, 64, step=32))
+
+
+def reads_values_again(hp: HP) -> keras.Model:
+    hp.Int("units", 32, 64, step=32)
+    assert hp.values["units"] == hp.get("units")
+    return _dense(hp.get("units"))
+
+
+def fixed_values(hp: HP) -> keras.Model:
+    return _dense(hp.Fixed("units", 64), hp.Int("second", 32, 64))
+
+
+def no_hyperparameters(hp: HP) -> keras.Model:
+    del hp
+    return _dense(64)
+
+
+def batch_size_too(hp: HP) -> keras.Model:
+    hp.Choice("batch_size", [16, 32])
+    return _dense(hp.Int("units", 32, 64))
+
+
+class WithShape(keras_tuner.HyperModel):
+    """Told of the pictures when it is made."""
+
+    def __init__(self, input_shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.input_shape = input_shape
+        self.classes = classes
+
+    def build(self, hp: HP) -> keras.Model:
+        model = _dense(hp.Int("units", 32, 64))
+        assert model.input_shape[1:] == self.input_shape
+        assert model.output_shape == (None, self.classes)
+        return model
+
+
+instance = WithShape(SHAPE, CLASSES)

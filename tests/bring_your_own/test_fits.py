@@ -1,0 +1,35 @@
+"""HyperModels with a `fit` of their own, in search and finals."""
+
+from pathlib import Path
+
+import pytest
+from outcomes import Outcome, Works, expect
+
+# Keras warns of calls that people write all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+_AUGMENTS_NOTHING = "augment"
+
+_CASES: dict[str, Outcome] = {
+    "HandsOn": Works(),
+    "WeightsClasses": Works(),
+    "StopsEarly": Works(),
+    "LowersTheRate": Works(),
+    "UnpacksValidation": Works(),
+    "EvaluatesValidation": Works(),
+    "ValidationIfAny": Works(),
+    "TensorFlowData": Works(note=_AUGMENTS_NOTHING),
+    "OneHotItself": Works(),
+    "Standardizes": Works(),
+    "OwnLoop": Works(note=_AUGMENTS_NOTHING),
+    "FreezesThenThaws": Works(),
+    "ReturnsANumber": Works(),
+    "WatchesSteps": Works(),
+    "SavesTheBest": Works(),
+    "ReadsMetrics": Works(),
+}
+
+
+@pytest.mark.parametrize("builder", _CASES)
+def test_a_fit_of_ones_own_trains_in_search_and_finals(builder: str, digits: Path, tmp_path: Path) -> None:
+    expect(_CASES[builder], f"brought_fits:{builder}", digits, tmp_path)

@@ -1,0 +1,46 @@
+"""Hyperparameters that people ask for in many ways."""
+
+from pathlib import Path
+
+import pytest
+from outcomes import Works, expect
+from trying import run_study
+
+_BUILDERS = (
+    "conditional_layers",
+    "same_name_in_two_branches",
+    "by_parent_name",
+    "by_plain_if",
+    "choices_that_depend",
+    "range_that_depends",
+    "choice_here_and_number_there",
+    "name_scopes",
+    "nested_conditions",
+    "numbers_of_every_kind",
+    "seven_hundred_choices",
+    "names_with_odd_letters",
+    "a_name_of_six_hundred_letters",
+    "a_condition_of_many_values",
+    "reads_values_again",
+    "fixed_values",
+    "no_hyperparameters",
+    "batch_size_too",
+    "WithShape",
+    "instance",
+)
+
+
+@pytest.mark.parametrize("builder", _BUILDERS)
+def test_a_space_is_searched(builder: str, digits: Path, tmp_path: Path) -> None:
+    expect(Works(least_accuracy=0.15, trials=2), f"brought_spaces:{builder}", digits, tmp_path)
+
+
+@pytest.mark.parametrize("builder", ["choices_that_depend", "choice_here_and_number_there", "range_that_depends"])
+def test_every_trial_of_a_space_that_changes_with_its_values_is_complete(
+    builder: str, digits: Path, tmp_path: Path
+) -> None:
+    settings = ["search.epochs=1", "finals.top=0", "search.sampler=random"]
+
+    finished = run_study(f"brought_spaces:{builder}", digits, tmp_path, trials=8, settings=settings)
+
+    assert [trial.state for trial in finished.record.trials] == ["complete"] * 8
