@@ -10,6 +10,8 @@ from tuner.datasets.pictures import StoredPicture
 from tuner.datasets.reading import Size, StoredImages, check_decoded_size
 
 _OPAQUE = 255
+#: The upper 8 bits of 12 are less.
+_FAINT = 16
 
 
 class PictureStack:
@@ -23,6 +25,7 @@ class PictureStack:
         self._bits = np.full(n_pictures, 8, np.uint8)
         self._limits = np.zeros((n_pictures, 2))
         self._n_halved = 0
+        self._n_faint = 0
         self._sizes: set[Size] = set()
 
     def put(self, index: int, picture: StoredPicture) -> None:
@@ -38,6 +41,7 @@ class PictureStack:
         self._bits[index] = picture.bits
         self._limits[index] = picture.limits
         self._n_halved += picture.is_halved
+        self._n_faint += picture.is_halved and 0 < picture.limits[1] < _FAINT
 
     def to_images(self) -> StoredImages:
         """Return all pictures that were put in."""
@@ -46,6 +50,7 @@ class PictureStack:
             has_alpha=self._has_alpha,
             bits=self._bits,
             n_halved=self._n_halved,
+            n_faint=self._n_faint,
             limits=self._limits,
             stored_size=next(iter(self._sizes)) if len(self._sizes) == 1 else None,
         )

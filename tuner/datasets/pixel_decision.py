@@ -94,7 +94,7 @@ def decide_pixels(
     return DecidedPixels(
         meaning=replace(meaning, polarity=polarity, inverted=inverted),
         levels=levels,
-        warnings=(*ground_warnings, *range_warnings, *blank_warnings, *polarity_warnings),
+        warnings=(*_look_at_shape(images), *ground_warnings, *range_warnings, *blank_warnings, *polarity_warnings),
     )
 
 
@@ -125,6 +125,12 @@ def _decide_range(
             raise
         pixel_range, warning = error.as_before, None
     _check_halved(images, pixel_range, found, where)
+    if images.n_faint and not settings.unclear_as_before:
+        problem = (
+            f"{images.n_faint:,} of {len(images):,} pictures have colours of 16 bits and use few of the upper 8, which "
+            "are all that is read of them"
+        )
+        raise UnreadableDataError(where, problem, remedy="Save them with 8 bits a colour, or set `data.range`.")
     if found.kind == "float" and pixel_range[1] > 1:
         _refuse_mixed_scales(images.values, found, where)
     if pixel_range[1] >= _LEAST_OF_STEPS and not settings.unclear_as_before:
@@ -215,6 +221,13 @@ def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_
     return [text]
 
 
+def _look_at_shape(images: StoredImages) -> list[str]:
+    height, width = images.values.shape[1:3]
+    if min(height, width) > 1 or height == width:
+        return []
+    return [f"The images are {height} pixels high and {width} wide: reshape them if these are rows of pixels."]
+
+
 def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, where: Path | str) -> list[str]:
     flat = levels.reshape(len(levels), -1)
     lowest, highest = flat.min(axis=1), flat.max(axis=1)
@@ -222,6 +235,10 @@ def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, w
         problem = f"every pixel of every image would be {highest[0]} of 255 for models, expected pictures"
         raise UnreadableDataError(where, problem, remedy="Look at `data.range` and `data.background`.")
     typical = int(np.median(highest))
+    if settings.range != "auto" and typical < _DIM_LEVEL:
+        low, high = settings.range
+        text = f"data.range = [{low:.9g}, {high:.9g}] is far wider than their values"
+        return [f"Half of the pictures are no brighter than {typical} of 255 for models, as {text}."]
     if settings.range == "auto" and not settings.unclear_as_before and typical < _DIM_LEVEL:
         problem = (
             f"half of the pictures are no brighter than {typical} of 255 as models would see them, so that a few "
@@ -232,7 +249,9 @@ def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, w
     if not is_blank.any():
         return []
     first = int(is_blank.argmax()) + 1
-    return [f"{int(is_blank.sum()):,} of {len(levels):,} pictures are of a single colour; the first is number {first}."]
+    n_blank = int(is_blank.sum())
+    verb = "is" if n_blank == 1 else "are"
+    return [f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is number {first}."]
 
 
 def _decide_polarity(

@@ -4,6 +4,7 @@
 and it is applied alike in training, test, prediction and submission. See `docs/pixels.md`.
 """
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -30,6 +31,9 @@ _DEEP = 16
 _CHUNK_BYTES = 2**26
 #: A test part whose values spread less than this share of the training part's is of another range.
 _LEAST_SPREAD = 1 / 8
+#: Less than this share may be of another range, or dark.
+_USUAL_SPREAD = 1 / 2
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +159,14 @@ class PixelMeaning:
                 f"those of training over {trained / BYTES[1]:.0%}"
             )
             raise UnreadableDataError(where, problem, remedy="Store both parts in one range; see `data.range`.")
+        if len(levels) >= _FEW and spread < _USUAL_SPREAD * trained:
+            _logger.warning(
+                "%s: its pixels spread over %.0f%% of the range, those of training over %.0f%%: see whether both parts "
+                "are stored in one range.",
+                where,
+                100 * spread / BYTES[1],
+                100 * trained / BYTES[1],
+            )
         if self.polarity in {None, "mixed"} or len(levels) < _FEW:
             return
         share = float(are_dark_on_light(levels).mean())

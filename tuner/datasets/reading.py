@@ -46,6 +46,8 @@ class StoredImages:
     bits: NDArray[np.uint8] | None = None
     #: Of how many pictures of 16 bits only the upper 8 could be read.
     n_halved: int = 0
+    #: How many of these use a sixteenth of the upper 8 at most, and are not black.
+    n_faint: int = 0
     #: Shape (n, 2): the lowest and the highest value of each image before it was scaled, which may overshoot; None for
     #: images that were not.
     limits: NDArray[np.float64] | None = None

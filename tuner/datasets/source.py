@@ -1,5 +1,6 @@
 """From what stands in files to labelled images: class indices, one format, pixels that mean what training decided."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,9 @@ from tuner.datasets.polarity import shows_strokes
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, listing
 from tuner.datasets.stored_range import BYTES, Range
 
+_logger = logging.getLogger(__name__)
+
+_MOST_NAMED = 5
 _ONE_SIZE = "Give all images one size, or set `data.resize`."
 
 
@@ -88,7 +92,11 @@ class Source:
         where = f"{self.name}, test part"
         levels = conventions.pixels.to_levels(raw.images, where=where)
         conventions.pixels.check_test_part(levels, where=where)
-        return self._label(raw, levels, conventions, where=where)
+        images = self._label(raw, levels, conventions, where=where)
+        missing = set(images.class_names) - {images.class_names[label] for label in np.unique(images.labels)}
+        if missing:
+            _logger.warning("%s: it has no images of the classes %s.", where, ", ".join(sorted(missing)[:_MOST_NAMED]))
+        return images
 
     def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], Sequence[str]]:
         """Return the conventions that a training part shows, its images as bytes, and what was guessed."""

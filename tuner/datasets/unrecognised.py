@@ -30,9 +30,17 @@ def _describe(path: Path, below: Sequence[Path]) -> str:
     inside = [child for child in sorted(path.iterdir()) if not is_hidden(child)]
     if parts := [child.name for child in inside if child.name != "train" and _is_training_part(child, below)]:
         return f"The folder {parts[0]} would be the training part if it were called train."
+    if {child.name.lower() for child in below} & {"test", "testing"}:
+        return "It has a test part; the training part beside it must be called train."
+    if any("-idx3-ubyte" in child.name for child in inside):
+        return "Its IDX files must be called train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz]."
     if below:
         paths = " or ".join(str(child) for child in below[:_MOST_NAMED])
         return f"Give the path {paths}, which can be read by itself."
+    return _describe_contents(inside)
+
+
+def _describe_contents(inside: Sequence[Path]) -> str:
     if n_pictures := sum(map(is_picture, inside)):
         return f"It holds {n_pictures:,} pictures and no folders of classes: sort them into one for each class."
     deeper = [child for folder in inside if folder.is_dir() for child in folder.iterdir() if child.is_file()]
@@ -46,6 +54,8 @@ def _is_training_part(folder: Path, below: Sequence[Path]) -> bool:
 
 
 def _describe_file(path: Path) -> str:
+    if path.suffix.lower() == ".npy":
+        return "One array has no labels: write both into one archive by `numpy.savez(path, x_train=…, y_train=…)`."
     if path.suffix.lower() in _PACKED and "ubyte" not in path.name:
         return "Unpack it first."
     if is_picture(path) or "ubyte" in path.name:

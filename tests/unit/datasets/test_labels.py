@@ -127,3 +127,12 @@ def test_arrays_that_are_not_read_are_named(path: Path) -> None:
     (remark,) = dataset.remarks_on(dataset.load_train())
 
     assert remark.startswith("3 arrays were not read: notes, x_val, y_val. A validation part of one's own is")
+
+
+def test_a_class_without_test_images_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    np.savez(path, x_train=IMAGES, y_train=pairs("a", "b"), x_test=IMAGES[:3], y_test=["a"] * 3)
+
+    load_test_set(str(path), data_dir=path)
+
+    (record,) = caplog.records
+    assert record.getMessage().endswith("test part: it has no images of the classes b.")

@@ -419,3 +419,45 @@ def test_a_class_that_is_merely_darker_is_not_remarked_on(folder: Callable[..., 
     stored = np.where(np.arange(20)[:, None, None] % 2, EXPECTED // 4, EXPECTED).astype(np.uint8)
 
     assert read(folder(stored)).warnings == ()
+
+
+def test_a_picture_of_deep_colours_that_uses_few_of_its_bits_is_refused(tmp_path: Path) -> None:
+    for index, pixels in enumerate(EXPECTED):
+        path = tmp_path / LABELS[index] / f"{index:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png_of_deep_colours(pixels.astype(np.uint16) * (16 if index == 3 else 257)))
+
+    with pytest.raises(
+        UnreadableDataError, match=r"1 of 20 pictures have colours of 16 bits and use few.* `data\.range`"
+    ):
+        read(tmp_path)
+    assert len(read(tmp_path, PixelSettings(range=(0, 255))).images) == 20 - 4
+
+
+@pytest.mark.parametrize("pixel_range", [(0, 4095), (0, 65535)])
+def test_a_given_range_that_makes_pictures_black_is_said(
+    npz: Callable[..., Path], pixel_range: tuple[float, float]
+) -> None:
+    (said,) = read(npz(EXPECTED), PixelSettings(range=pixel_range)).warnings
+
+    assert f"data.range = [0, {pixel_range[1]}] is far wider than their values" in said
+
+
+def test_rows_of_pixels_are_remarked_on(npz: Callable[..., Path]) -> None:
+    said = read(npz(EXPECTED.reshape(20, 1, 56))).warnings[0]
+
+    assert said == "The images are 1 pixels high and 56 wide: reshape them if these are rows of pixels."
+
+
+@pytest.mark.parametrize(("divisor", "n_said"), [(1, 0), (1.5, 0), (2.55, 1), (4, 1)])
+def test_a_test_part_of_a_narrower_range_is_said(
+    npz: Callable[..., Path], caplog: pytest.LogCaptureFixture, divisor: float, n_said: int
+) -> None:
+    path = npz(EXPECTED, EXPECTED / divisor)
+    with np.load(path) as arrays:
+        np.savez(path, **dict(arrays) | {"y_test": LABELS})
+
+    load_test_set(str(path), data_dir=path)
+
+    assert len(caplog.records) == n_said
+    assert all("those of training over 100%: see whether both" in record.getMessage() for record in caplog.records)

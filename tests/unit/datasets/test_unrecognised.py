@@ -35,6 +35,10 @@ def _idx_files(path: Path) -> None:
     write_idx_pair(path / "raw", IMAGES, [0] * 4)
 
 
+def _other_idx_files(path: Path) -> None:
+    write_idx_pair(path, IMAGES, [0] * 4, part="emnist-letters-train")
+
+
 def _pages(path: Path) -> None:
     for folder in "ab":
         (path / folder).mkdir()
@@ -55,6 +59,8 @@ def _pages(path: Path) -> None:
         pytest.param(_classes("seg/seg/a", "seg/seg/b"), "the path {path}/seg/seg,", id="folder twice"),
         pytest.param(_classes("Train/a", "Train/b", "Test/a"), "Train would be the training part if", id="capitals"),
         pytest.param(_classes("Training/a", "Testing/a"), "Training would be the training part if", id="training"),
+        pytest.param(_classes("test/a", "test/b", "val/a"), "the training part beside it must be", id="no train"),
+        pytest.param(_other_idx_files, "must be called train-images-idx3-ubyte[.gz]", id="IDX files of other names"),
         pytest.param(_classes(""), "It holds 4 pictures and no folders of classes: sort them", id="pictures"),
         pytest.param(_pages, r"It holds 2 .tif in sub-folders.", id="other pictures"),
     ],
@@ -79,6 +85,7 @@ def test_a_folder_that_cannot_be_read_says_where_to_look(
         ("pictures.zip", "Unpack it first."),
         ("train-images-idx3-ubyte.gz", "Give the path of the folder that holds it and the others."),
         ("1.png", "Give the path of the folder that holds it and the others."),
+        ("images.npy", "x_train=…, y_train=…)`."),
         ("notes.pdf", "files for each class."),
     ],
 )
