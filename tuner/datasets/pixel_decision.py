@@ -1,6 +1,5 @@
 """What a training part's pixels mean: decided once for a study, with a warning for each guess."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.pixel_meaning import MIXED_SHARE, PixelMeaning, Polarity, extremes
+from tuner.datasets.pixel_remarks import DIM_LEVEL, look_at_shape
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import (
@@ -23,13 +23,8 @@ from tuner.datasets.stored_range import (
 )
 from tuner.datasets.transparency import Background, choose_background, put_on_background
 
-#: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
-_DIM_LEVEL = 32
-#: Grey levels, of 255, that pictures of a whole range reach.
-_BRIGHT_LEVEL = 128
 #: Share of pictures of another range from which they are no accident.
 _FEW_OTHERS = 0.05
-_MOST_NAMED = 5
 #: Ranges up to less may hold pictures of zeros and ones.
 _LEAST_OF_STEPS = 100
 
@@ -94,7 +89,7 @@ def decide_pixels(
     return DecidedPixels(
         meaning=replace(meaning, polarity=polarity, inverted=inverted),
         levels=levels,
-        warnings=(*_look_at_shape(images), *ground_warnings, *range_warnings, *blank_warnings, *polarity_warnings),
+        warnings=(*look_at_shape(images), *ground_warnings, *range_warnings, *blank_warnings, *polarity_warnings),
     )
 
 
@@ -199,35 +194,6 @@ def _refuse_zeros_and_ones(images: StoredImages, where: Path | str) -> None:
         raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
 
 
-def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
-    """Return a warning where all pictures of a class are nearly black and those of others are not, else nothing.
-
-    Args:
-        levels: uint8, shape (n, height, width, channels), not yet inverted.
-        labels: Indices into the names, shape (n,).
-        class_names: Of all classes.
-    """
-    highest = levels.reshape(len(levels), -1).max(axis=1)
-    brightest = [int(highest[labels == index].max(initial=0)) for index in range(len(class_names))]
-    dim = [
-        f"{name!r} (up to {level})" for name, level in zip(class_names, brightest, strict=True) if level < _DIM_LEVEL
-    ]
-    if not dim or max(brightest) < _BRIGHT_LEVEL:
-        return []
-    text = (
-        f"The pictures of the class {', '.join(dim[:_MOST_NAMED])} are nearly black for models, those of others go up "
-        f"to {max(brightest)} of 255: store all in one range, unless they are so."
-    )
-    return [text]
-
-
-def _look_at_shape(images: StoredImages) -> list[str]:
-    height, width = images.values.shape[1:3]
-    if min(height, width) > 1 or height == width:
-        return []
-    return [f"The images are {height} pixels high and {width} wide: reshape them if these are rows of pixels."]
-
-
 def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, where: Path | str) -> list[str]:
     flat = levels.reshape(len(levels), -1)
     lowest, highest = flat.min(axis=1), flat.max(axis=1)
@@ -235,11 +201,11 @@ def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, w
         problem = f"every pixel of every image would be {highest[0]} of 255 for models, expected pictures"
         raise UnreadableDataError(where, problem, remedy="Look at `data.range` and `data.background`.")
     typical = int(np.median(highest))
-    if settings.range != "auto" and typical < _DIM_LEVEL:
+    if settings.range != "auto" and typical < DIM_LEVEL:
         low, high = settings.range
         text = f"data.range = [{low:.9g}, {high:.9g}] is far wider than their values"
         return [f"Half of the pictures are no brighter than {typical} of 255 for models, as {text}."]
-    if settings.range == "auto" and not settings.unclear_as_before and typical < _DIM_LEVEL:
+    if settings.range == "auto" and not settings.unclear_as_before and typical < DIM_LEVEL:
         problem = (
             f"half of the pictures are no brighter than {typical} of 255 as models would see them, so that a few "
             "brighter pixels decide what is white"

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.labels import index_by_name, index_by_number, name_classes
-from tuner.datasets.pixel_decision import PixelSettings, compare_classes, decide_pixels, say_what_is_clipped
+from tuner.datasets.pixel_decision import PixelSettings, decide_pixels, say_what_is_clipped
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixel_remarks import compare_classes
 from tuner.datasets.pixels import resize_images
 from tuner.datasets.polarity import shows_strokes
 from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, listing

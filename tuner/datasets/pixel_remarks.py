@@ -1,0 +1,42 @@
+"""What a careful person would ask of a training part's pixels that could be read; sentences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.reading import StoredImages
+
+#: Grey levels, of 255, that most pictures reach, unless single bright pixels have stretched the range.
+DIM_LEVEL = 32
+#: Grey levels, of 255, that pictures of a whole range reach.
+_BRIGHT_LEVEL = 128
+_MOST_NAMED = 5
+
+
+def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
+    """Return a warning where all pictures of a class are nearly black and those of others are not, else nothing.
+
+    Args:
+        levels: uint8, shape (n, height, width, channels), not yet inverted.
+        labels: Indices into the names, shape (n,).
+        class_names: Of all classes.
+    """
+    highest = levels.reshape(len(levels), -1).max(axis=1)
+    brightest = [int(highest[labels == index].max(initial=0)) for index in range(len(class_names))]
+    dim = [f"{name!r} (up to {level})" for name, level in zip(class_names, brightest, strict=True) if level < DIM_LEVEL]
+    if not dim or max(brightest) < _BRIGHT_LEVEL:
+        return []
+    text = (
+        f"The pictures of the class {', '.join(dim[:_MOST_NAMED])} are nearly black for models, those of others go up "
+        f"to {max(brightest)} of 255: store all in one range, unless they are so."
+    )
+    return [text]
+
+
+def look_at_shape(images: StoredImages) -> list[str]:
+    """Return a warning where images are a single line of pixels, else nothing."""
+    height, width = images.values.shape[1:3]
+    if min(height, width) > 1 or height == width:
+        return []
+    return [f"The images are {height} pixels high and {width} wide: reshape them if these are rows of pixels."]
