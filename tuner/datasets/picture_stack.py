@@ -10,8 +10,6 @@ from tuner.datasets.pictures import StoredPicture
 from tuner.datasets.reading import Size, StoredImages, check_decoded_size
 
 _OPAQUE = 255
-#: The upper 8 bits of 12 are less.
-_FAINT = 16
 
 
 class PictureStack:
@@ -41,7 +39,7 @@ class PictureStack:
         self._bits[index] = picture.bits
         self._limits[index] = picture.limits
         self._n_halved += picture.is_halved
-        self._n_faint += picture.is_halved and 0 < picture.limits[1] < _FAINT
+        self._n_faint += picture.is_faint
 
     def to_images(self) -> StoredImages:
         """Return all pictures that were put in."""

@@ -21,6 +21,8 @@ from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, is_p
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"})
 #: Most pixels of one picture: 64 megapixels, above any phone's default, below what hurts (192 MiB in RGB).
 MAX_PICTURE_PIXELS = 2**26
+#: The upper 8 of 12 bits are less.
+_FAINT = 16
 
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"})
 #: What Pillow raises on damaged files besides OSError: its decoders trust the lengths and types that a file declares.
@@ -64,6 +66,11 @@ class StoredPicture:
     def bits(self) -> int:
         """8 or 16."""
         return 16 if self.picture.mode == "I;16" else 8
+
+    @property
+    def is_faint(self) -> bool:
+        """Whether the upper 8 bits hold next to nothing, as those of 12, and the picture is not black."""
+        return self.is_halved and 0 < self.limits[1] < _FAINT
 
     @property
     def size(self) -> Size:

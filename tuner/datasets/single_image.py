@@ -43,7 +43,10 @@ def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | 
         UnreadableDataError: The file is missing, does not decode, is no PNG or JPEG, has too many pixels, or its values
             are outside of the range that training decided.
     """
-    image = _read(read_picture(path, channels=image_format.channels), path, image_format, pixels)
+    picture = read_picture(path, channels=image_format.channels)
+    if picture.is_faint:
+        _logger.warning("%s has colours of 16 bits and uses few of the upper 8, which are all that is read.", path)
+    image = _read(picture, path, image_format, pixels)
     if image.min() == image.max():
         _logger.warning("%s is of a single colour as the model sees it.", path)
     return image

@@ -94,6 +94,9 @@ class Source:
         levels = conventions.pixels.to_levels(raw.images, where=where)
         conventions.pixels.check_test_part(levels, where=where)
         images = self._label(raw, levels, conventions, where=where)
+        if raw.images.n_faint:
+            text = "%s: %d pictures have colours of 16 bits and use few of the upper 8, which are all that is read."
+            _logger.warning(text, where, raw.images.n_faint)
         missing = set(images.class_names) - {images.class_names[label] for label in np.unique(images.labels)}
         if missing:
             _logger.warning("%s: it has no images of the classes %s.", where, ", ".join(sorted(missing)[:_MOST_NAMED]))

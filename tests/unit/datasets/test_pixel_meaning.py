@@ -461,3 +461,20 @@ def test_a_test_part_of_a_narrower_range_is_said(
 
     assert len(caplog.records) == n_said
     assert all("those of training over 100%: see whether both" in record.getMessage() for record in caplog.records)
+
+
+def test_deep_colours_that_use_few_of_their_bits_are_said_in_test_and_prediction(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index, pixels in enumerate(EXPECTED):
+        part, factor = ("train", 257) if index < 14 else ("test", 16 if index == 19 else 257)
+        path = tmp_path / part / LABELS[index] / f"{index:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png_of_deep_colours(pixels.astype(np.uint16) * factor))
+    part_read = read(tmp_path)
+
+    read_image(path, image_format=part_read.images.image_format, pixels=part_read.pixels)
+    load_test_set(str(tmp_path), data_dir=tmp_path, pixels=part_read.pixels)
+
+    assert "19.png has colours of 16 bits and uses few of the upper 8" in caplog.text
+    assert "test part: 1 pictures have colours of 16 bits and use few of the upper 8" in caplog.text
