@@ -106,14 +106,21 @@ def count_left_out(folder: Path, parts: Parts) -> LeftOut:
             if is_hidden(path) or path in {parts.train, parts.test}:
                 continue
             if path.is_dir():
-                reason = ", which holds no class folders" if path.name == "test" else ""
-                counts[f"in {path.name}/{reason}"] += count_files(path)
+                counts[f"in {path.name}/{_tell_why(path, parts)}"] += count_files(path)
                 has_validation_part |= path.name.lower() in VALIDATION_NAMES
         counts += _count_beside(folder)
     return LeftOut(
         counts={_printable(kind): count for kind, count in (+counts).most_common()},
         has_validation_part=has_validation_part,
     )
+
+
+def _tell_why(folder: Path, parts: Parts) -> str:
+    """Return why a folder beside the training part is no test part, where it could be meant as one."""
+    if folder.name == "test":
+        return ", which holds no class folders"
+    is_meant = parts.test is None and folder.name.lower() in {"test", "testing"}
+    return ", which would be the test part if it were called test" if is_meant else ""
 
 
 def _is_part(train: Path) -> bool:

@@ -16,6 +16,7 @@ from tuner.datasets.folder_parts import (
     find_pictures,
     holds_pictures_of_classes,
 )
+from tuner.datasets.labels import shown_name
 from tuner.datasets.left_out import LeftOut
 from tuner.datasets.picture_stack import PictureStack
 from tuner.datasets.pictures import picture_layout, read_picture
@@ -77,7 +78,7 @@ class ImageFolderReader:
         if others:
             raise UnreadableDataError(
                 self.folder / "test",
-                *(f"the class {name} is none of the training part's" for name in others),
+                *(f"the class {shown_name(name)} is none of the training part's" for name in others),
                 remedy=f"Expected {', '.join(sorted(known_classes)[:20])}: name the folders of both parts alike.",
             )
 

@@ -24,14 +24,14 @@ class LabelOutsideClassesError(TunerError):
     """A label names none of the dataset's classes."""
 
     def __init__(self, where: str, labels: NDArray[Any], class_names: tuple[str, ...]) -> None:
-        received = ", ".join(map(_shown, labels[:5]))
-        known = ", ".join(map(_shown, class_names[:20])) + (", …" if len(class_names) > 20 else "")  # noqa: PLR2004 - one line
+        received = ", ".join(map(shown_name, labels[:5]))
+        known = ", ".join(map(shown_name, class_names[:20])) + (", …" if len(class_names) > 20 else "")  # noqa: PLR2004 - one line
         super().__init__(
             f"{where}: received the label {received}, expected one of the classes {known}. Correct the data."
         )
 
 
-def _shown(name: object) -> str:
+def shown_name(name: object) -> str:
     """Return a name for a line of text: in quotes where blanks or what cannot be seen would get lost."""
     text = str(name)
     return text if text == text.strip() and text.isprintable() else ascii(text)

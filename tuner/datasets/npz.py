@@ -152,4 +152,8 @@ def _check_header(file: IO[bytes], member: zipfile.ZipInfo, path: Path) -> None:
         problem = (
             f"{member.filename} expands {member.compress_size} bytes to {n_bytes}, more than {_LARGEST_RATIO} times"
         )
-        raise UnreadableDataError(path, problem, remedy="Check where the file comes from.")
+        raise UnreadableDataError(
+            path,
+            problem,
+            remedy="If it is your own, as of nearly black pictures, save it by `numpy.savez`, which does not compress.",
+        )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.pixel_meaning import MIXED_SHARE, PixelMeaning, Polarity, extremes
-from tuner.datasets.pixel_remarks import DIM_LEVEL, look_at_shape
+from tuner.datasets.pixel_remarks import DIM_LEVEL, compare_channels, look_at_shape
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import (
@@ -89,7 +89,14 @@ def decide_pixels(
     return DecidedPixels(
         meaning=replace(meaning, polarity=polarity, inverted=inverted),
         levels=levels,
-        warnings=(*look_at_shape(images), *ground_warnings, *range_warnings, *blank_warnings, *polarity_warnings),
+        warnings=(
+            *look_at_shape(images),
+            *ground_warnings,
+            *range_warnings,
+            *blank_warnings,
+            *compare_channels(levels),
+            *polarity_warnings,
+        ),
     )
 
 

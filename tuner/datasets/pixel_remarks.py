@@ -12,6 +12,7 @@ DIM_LEVEL = 32
 #: Grey levels, of 255, that pictures of a whole range reach.
 _BRIGHT_LEVEL = 128
 _MOST_NAMED = 5
+_COLOURS = ("red goes", "green goes", "blue goes")
 
 
 def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
@@ -30,6 +31,19 @@ def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_
     text = (
         f"The pictures of the class {', '.join(dim[:_MOST_NAMED])} are nearly black for models, those of others go up "
         f"to {max(brightest)} of 255: store all in one range, unless they are so."
+    )
+    return [text]
+
+
+def compare_channels(levels: NDArray[np.uint8]) -> list[str]:
+    """Return a warning where a colour is nearly black in all pictures, and not wholly, and others are not."""
+    brightest = levels.max(axis=(0, 1, 2))
+    dim = [f"{_COLOURS[index]} up to {level}" for index, level in enumerate(brightest) if 0 < level < DIM_LEVEL]
+    if not dim or brightest.max() < _BRIGHT_LEVEL:
+        return []
+    text = (
+        f"Of 255 levels {', '.join(dim)}, other colours up to {brightest.max()}: store all colours in one range, "
+        "unless they are so."
     )
     return [text]
 

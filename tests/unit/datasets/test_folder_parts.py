@@ -235,3 +235,18 @@ def test_pictures_in_parts_alone_are_told_how_to_be_classes(tmp_path: Path, load
     for name in ("test", "val", "train"):
         (tmp_path / f"{name}_").rename(tmp_path / "train" / name)
     assert load_train(tmp_path).class_names == ("test", "train", "val")
+
+
+@pytest.mark.parametrize("name", ["Test", "testing"])
+def test_a_test_part_of_another_name_is_said_to_be_left_out(tmp_path: Path, name: str) -> None:
+    fill_all(tmp_path, "train/a", "train/b", f"{name}/a", f"{name}/b")
+
+    assert not opened(tmp_path).has_test_set
+    assert f"16 in {name}/, which would be the test part if it were called test" in remarks(tmp_path)
+
+
+def test_a_class_of_the_test_part_is_quoted_where_blanks_make_it_another(tmp_path: Path, load_train: Load) -> None:
+    fill_all(tmp_path, "train/cat", "train/dog", "test/cat ", "test/dog")
+
+    with pytest.raises(UnreadableDataError, match="the class 'cat ' is none of the training part's"):
+        load_train(tmp_path)

@@ -478,3 +478,10 @@ def test_deep_colours_that_use_few_of_their_bits_are_said_in_test_and_prediction
 
     assert "19.png has colours of 16 bits and uses few of the upper 8" in caplog.text
     assert "test part: 1 pictures have colours of 16 bits and use few of the upper 8" in caplog.text
+
+
+@pytest.mark.parametrize(("factor", "n_said"), [(1 / 255, 1), (0, 0), (1 / 4, 0)])
+def test_a_colour_of_another_range_is_said(npz: Callable[..., Path], factor: float, n_said: int) -> None:
+    said = read(npz(np.stack([EXPECTED, EXPECTED, EXPECTED * factor], axis=-1))).warnings
+
+    assert ["blue goes up to 1, other colours up to 255" in text for text in said] == [True] * n_said
