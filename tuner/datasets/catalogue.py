@@ -135,7 +135,8 @@ def open_source(
     except (OSError, RuntimeError, ValueError) as error:
         # Too long for a path, `~name` of nobody, a folder that may not be searched.
         raise UnknownDatasetError(name_or_path) from error
-    if not is_there:
+    # An empty text would be the current folder.
+    if not is_there or not name_or_path.strip():
         raise UnknownDatasetError(name_or_path)
     reader = open_reader(path, resize=resize)
     return Source(name=name_or_path, description="own data", reader=reader, resize=resize, pixels=said)

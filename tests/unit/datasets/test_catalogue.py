@@ -99,3 +99,9 @@ def test_the_test_set_is_reached_through_one_door_only() -> None:
     }
 
     assert callers == {"datasets/test_set.py"}
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnknownDatasetError, match="No dataset named"):
+        open_dataset(name, data_dir=tmp_path)
