@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.finals.intervals import wilson_interval
-from tuner.report.evidence import Evidence, tested_final, tested_runs
+from tuner.report.evidence import Evidence, tested_runs
 from tuner.report.wording import NO_VALUE, count, percent, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
@@ -54,7 +54,7 @@ class Answer:
 def answer_of(study: StudyRecord, evidence: Evidence) -> Answer:
     """Gather the answer from a study's records."""
     best = study.best
-    final = tested_final(study)
+    final = study.winner
     mean = final.test_accuracy_mean if final else None
     shown = final or min(study.finals, key=lambda one: one.rank, default=None)
     n_test = evidence.n_test
@@ -81,17 +81,12 @@ def answer_of(study: StudyRecord, evidence: Evidence) -> Answer:
     )
 
 
-def asks_for_finals(study: StudyRecord) -> bool:
-    """Say whether the definition asks for finals; one that says nothing of them does."""
-    return bool(study.definition.get("finals", {}).get("top", 1))
-
-
 def still_to_come(study: StudyRecord) -> str | None:
     """Say what has yet to happen before the study is done; None when nothing has."""
     n_waiting = max(0, study.budget - len(study.trials_in("complete", "pruned", "failed")))
     if study.state == "stopped":
         return f"The study has stopped{f': {study.stop_reason}' if study.stop_reason else ''}."
-    if study.state == "searching" and not asks_for_finals(study):
+    if study.state == "searching" and not study.asks_for_finals:
         return f"Still to come: {count(n_waiting, 'trial')}."
     if study.state == "searching":
         return (

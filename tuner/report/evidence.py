@@ -52,7 +52,6 @@ class Evidence:
 
 def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
     """Read the predictions of the first tested repeat of the best final, and those of the ensemble."""
-    final = tested_final(study)
     single, problem = _read_first(study, artifacts, _single_models(study))
     ensemble = None
     if study.ensemble:
@@ -63,7 +62,7 @@ def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
         single=single,
         ensemble=ensemble,
         problem=problem,
-        n_parameters=count_parameters(artifacts, final.bundle) if final else None,
+        n_parameters=count_parameters(artifacts, study.winner.bundle) if study.winner else None,
     )
 
 
@@ -99,15 +98,6 @@ def _single_models(study: StudyRecord) -> list[tuple[str, str]]:
         for number, run in tested_runs(final)
         if run.predictions
     ]
-
-
-def tested_final(study: StudyRecord) -> FinalRecord | None:
-    """Return the best final by rank that has a test accuracy; ranks come from validation, so test chooses nothing."""
-    return min(
-        (final for final in study.finals if final.test_accuracy_mean is not None),
-        key=lambda one: one.rank,
-        default=None,
-    )
 
 
 def tested_runs(final: FinalRecord) -> list[tuple[int, RetrainRecord]]:

@@ -193,6 +193,11 @@ class StudyRecord:
         return max(scored, key=lambda trial: (trial.score, -trial.number), default=None)
 
     @property
+    def asks_for_finals(self) -> bool:
+        """Whether the definition asks for finals; one that says nothing of them does."""
+        return bool(self.definition.get("finals", {}).get("top", 1))
+
+    @property
     def winner(self) -> FinalRecord | None:
         """The final of the best rank that was tested; None while one of a better rank may yet be.
 

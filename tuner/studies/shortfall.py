@@ -20,13 +20,15 @@ def find_shortfall(record: StudyRecord) -> str | None:
         return None
     if record.best is None:
         return _no_score(record)
-    if not record.definition.get("finals", {}).get("top", 1):
+    if not record.asks_for_finals:
         return None
     failed = [(part, failure) for part, failure in record.failures if part.stage != "search"]
     if not failed and record.winner:
         return None
-    what = "it has no finals" if not record.finals else _count_failed(record, failed)
-    reason = f": {_tell(failed[0])}" if failed else ""
+    # Of the latest stage that failed: what came before it was enough to go on.
+    latest = [(part, failure) for part, failure in failed if part.stage == failed[-1][0].stage]
+    what = "it has no finals" if not record.finals else _count_failed(record, latest)
+    reason = f": {_tell(latest[0])}" if latest else ""
     return (
         f"{what}{reason.rstrip('.')}. Mend the cause, then make again what failed: "
         f"`tuner finals {record.name} --until-done`."
@@ -46,17 +48,17 @@ def _no_score(record: StudyRecord) -> str:
 
 
 def _count_failed(record: StudyRecord, failed: list[tuple[Part, Failure]]) -> str:
-    stage = failed[-1][0].stage if failed else "retrain"
+    """Say how many of a stage's trainings failed, all of which are given."""
+    stage = failed[0][0].stage if failed else "retrain"
     finals = [*record.finals, *([record.without_augmentation] if record.without_augmentation else [])]
     totals = {
         "confirm": len(record.confirmations),
         "retrain": sum(len(final.runs) for final in finals),
         "ensemble": 1,
     }
-    n_failed = sum(part.stage == stage for part, _ in failed)
     if stage == "ensemble":
         return "the ensemble failed"
-    return f"{n_failed} of {totals[stage]} {_NAMES[stage]}{'s' * (totals[stage] != 1)} failed"
+    return f"{len(failed)} of {totals[stage]} {_NAMES[stage]}{'s' * (totals[stage] != 1)} failed"
 
 
 def _tell(failed: tuple[Part, Failure]) -> str:

@@ -96,6 +96,19 @@ def test_one_failed_repeat_is_lacking(study: StudyRecord) -> None:
     )
 
 
+def test_the_reason_is_of_the_stage_that_is_counted(study: StudyRecord) -> None:
+    first, *others = study.finals
+    earlier = Failure(kind="out_of_memory", message="No memory was left.")
+    confirmation = ConfirmationRecord(trial=3, repeat=1, seed=1, state="failed", score=None, failure=earlier)
+
+    told = find_shortfall(
+        dataclasses.replace(study, finals=(failing(first, 2), *others), confirmations=(confirmation,))
+    )
+
+    assert told is not None
+    assert told.startswith(f"1 of 12 retrainings failed: retraining of trial {first.trial} with augmentation")
+
+
 def test_a_failed_ensemble_is_lacking(study: StudyRecord) -> None:
     told = find_shortfall(dataclasses.replace(study, ensemble=None, ensemble_failure=FAILURE))
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from tuner.report.answer import Answer, asks_for_finals, still_to_come
-from tuner.report.evidence import tested_final
+from tuner.report.answer import Answer, still_to_come
 from tuner.report.exhibit import StudyView
 from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.plots.budget import epoch_budget, epochs_of
@@ -45,7 +44,7 @@ def _headline(study: StudyRecord, answer: Answer) -> Html:
         return _big(percent(answer.test_mean), _test_label(answer), *_certainty(answer))
     if answer.best_score is not None:
         is_over = study.state == "done"
-        untested = "No test accuracy" if is_over or not asks_for_finals(study) else "No test accuracy yet"
+        untested = "No test accuracy" if is_over or not study.asks_for_finals else "No test accuracy yet"
         return _big(
             percent(answer.best_score),
             f"best validation score{'' if is_over else ' so far'}, trial {answer.best_trial}",
@@ -125,7 +124,7 @@ def _shortfall(study: StudyRecord) -> Html | None:
 
 def _failed_finals(study: StudyRecord) -> Html | None:
     best = min(study.finals, key=lambda final: final.rank, default=None)
-    if best is None or best is tested_final(study):
+    if best is None or best is study.winner:
         return None
     failures = [run.failure for run in best.runs if run.state == "failed" and run.failure]
     if not failures:

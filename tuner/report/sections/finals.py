@@ -3,7 +3,7 @@
 import dataclasses
 
 from tuner.finals.evaluation import Predictions
-from tuner.report.answer import Answer, asks_for_finals
+from tuner.report.answer import Answer
 from tuner.report.evidence import Evidence, predicted_classes, tested_runs
 from tuner.report.exhibit import Exhibit, StudyView, render_exhibit
 from tuner.report.markup import Cell, Html, Table, element, render_table
@@ -34,7 +34,7 @@ def render_finals(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
 
 
 def _none_yet(study: StudyRecord) -> Html:
-    if not asks_for_finals(study):
+    if not study.asks_for_finals:
         return element("p", "This study asks for no finals (finals.top = 0): nothing is tested.")
     if study.state == "done":
         return element(
