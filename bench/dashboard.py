@@ -3,9 +3,9 @@
     python bench/dashboard.py --quick       1,000 trials
     python bench/dashboard.py --out bench/results/dashboard.json
 
-The study's rows are made by SQL in bulk: 10,000 trials of 20 epochs and 6 hyperparameters, five of them running. Each
-page is opened by a fresh headless Chromium; the first row is of a server that has just started and has read nothing.
-Memory is the server process' largest resident set (`VmHWM`).
+The study has 10,000 trials of 20 epochs and 6 hyperparameters, five of them running. Each page is opened by a fresh
+headless Chromium; the first row is of a server that has just started and has read nothing. Memory
+is the server process' largest resident set (`VmHWM`).
 """
 
 import argparse
@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from dashboard_process import running_dashboard
+from large_studies import store_large_study
 from postgres import running_server
 
 from tuner.studies.definition import make_definition
@@ -31,56 +32,7 @@ from tuner.studies.storage import Storage, open_storage
 
 EPOCHS, RUNNING = 20, 5
 _LIMIT_MS = 90_000
-
-
-def _numbers(kind: str, low: float, high: float, *, log: bool = False) -> str:
-    attributes = {"low": low, "high": high, "log": log, "step": 1 if kind == "Int" else None}
-    return json.dumps({"name": f"{kind}Distribution", "attributes": attributes})
-
-
-def _choices(*choices: str) -> str:
-    return json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": choices}})
-
-
-#: Each hyperparameter's distribution, and the SQL that draws from it.
-_PARAMETERS = {
-    "learning_rate": (_numbers("Float", 1e-4, 1e-1, log=True), "0.0001 + 0.0999 * random()"),
-    "units": (_numbers("Int", 16, 512), "16 + floor(496 * random())"),
-    "layers": (_numbers("Int", 1, 4), "1 + floor(4 * random())"),
-    "dropout": (_numbers("Float", 0.0, 0.6), "0.6 * random()"),
-    "optimizer": (_choices("adam", "sgd", "rmsprop"), "floor(3 * random())"),
-    "activation": (_choices("relu", "gelu"), "floor(2 * random())"),
-}
-_TRIALS = """
-INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete)
-SELECT n, :study, (CASE WHEN n < :finished THEN 'COMPLETE' ELSE 'RUNNING' END)::trialstate, now() - interval '1 hour',
-       CASE WHEN n < :finished THEN now() END
-FROM generate_series(0, :trials - 1) AS n
-"""
-_VALUES = """
-INSERT INTO trial_values (trial_id, objective, value, value_type)
-SELECT trial_id, 0, 0.99 - 0.2 * random(), 'FINITE' FROM trials WHERE study_id = :study AND state = 'COMPLETE'
-"""
-_CURVES = """
-INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
-SELECT trial_id, epoch, 0.99 - 0.5 / epoch + 0.01 * random(), 'FINITE'
-FROM trials, generate_series(1, :epochs) AS epoch WHERE study_id = :study
-"""
-_ATTRIBUTES = """
-INSERT INTO trial_user_attributes (trial_id, key, value_json)
-SELECT trial_id, 'slot', number FROM trials WHERE study_id = :study
-"""
-_SLOTS = """
-UPDATE tuner_slots SET trial_id = t.trial_id, trial_number = t.number, epoch = :epochs, token = 1, workers = '["w"]',
-    started_at = extract(epoch FROM now()) - 3600, attempts = 1,
-    state = CASE WHEN t.number < :finished THEN 'done' ELSE 'leased' END,
-    finished_at = CASE WHEN t.number < :finished THEN extract(epoch FROM now()) - 3600 + t.number / 3.0 END,
-    outcome = CASE WHEN t.number < :finished THEN json_build_object('state', 'complete', 'score', 0.9, 'best_epoch', 7,
-        'hyperparameters', json_build_object('units', 32), 'curve', (SELECT json_agg(json_build_object('epoch', epoch,
-            'loss', random(), 'accuracy', random(), 'val_loss', random(), 'val_accuracy', random(),
-            'learning_rate', 0.001, 'duration_s', 1.5)) FROM generate_series(1, :epochs) AS epoch)) END
-FROM trials AS t WHERE t.study_id = :study AND t.number = tuner_slots.position
-"""
+#: Signs of life, so that the fleet page draws the curves of what runs.
 _WORKERS = """
 INSERT INTO tuner_workers (id, host, device, pid, state, slot_id, started_at, last_seen_at)
 SELECT 'w' || id, 'box', 'cpu', id, 'training', id, extract(epoch FROM now()), extract(epoch FROM now()) + 600
@@ -89,25 +41,9 @@ FROM tuner_slots WHERE state = 'leased'
 
 
 def fill(storage: Storage, *, trials: int) -> Study:
-    """Store a study of so many trials, all but five of them finished."""
-    definition = make_definition(space="mlp", dataset="digits", name="large", trials=trials, epochs=EPOCHS)
-    study = insert_study(storage, definition, class_names=["0", "1"], provenance={"data_sha256": "0" * 64})
-    values = {
-        "study": study.optuna_study_id, "trials": trials, "finished": trials - RUNNING, "epochs": EPOCHS,
-    }  # fmt: skip
+    """Store a study of so many trials, all but five of them finished, and workers for those."""
+    study = store_large_study(storage, trials=trials, epochs=EPOCHS, running=RUNNING)
     with storage.engine.begin() as connection:
-        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        for statement in (_TRIALS, _VALUES, _CURVES, _ATTRIBUTES):
-            connection.execute(sa.text(statement), values)
-        for name, (distribution, drawn) in _PARAMETERS.items():
-            connection.execute(
-                sa.text(
-                    "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
-                    f"SELECT trial_id, :name, {drawn}, :distribution FROM trials WHERE study_id = :study"
-                ),
-                {"name": name, "distribution": distribution, "study": study.optuna_study_id},
-            )
-        connection.execute(sa.text(_SLOTS), values)
         connection.execute(sa.text(_WORKERS))
     with storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE"))
