@@ -139,7 +139,9 @@ class without_curve(FunctionElement[Any]):  # noqa: N801 - named as SQL function
 
 @compiles(without_curve, "postgresql")
 def _postgresql_without_curve(element: Any, compiler: Any, **options: Any) -> str:
-    return f"(({compiler.process(element.clauses, **options)})::jsonb - 'curve')::json"
+    # Not by `jsonb - 'curve'`, which puts keys in another order and makes whole numbers of large floats.
+    parts = f"json_each({compiler.process(element.clauses, **options)}) AS part"
+    return f"(SELECT json_object_agg(part.key, part.value) FROM {parts} WHERE part.key <> 'curve')"
 
 
 @compiles(without_curve, "sqlite")

@@ -55,6 +55,22 @@ def test_an_outline_is_the_study_without_its_curves(large: Storage) -> None:
     assert [len(trial.curve) for trial in outline.trials] == [0] * (TRIALS - 5) + [EPOCHS] * 5
     for one, other in zip(whole.trials, outline.trials, strict=True):
         assert _values(one) | {"curve": ()} == _values(other) | {"curve": ()}
+        assert list(one.hyperparameters) == list(other.hyperparameters)
+
+
+def test_a_number_in_an_outline_is_of_the_kind_that_was_stored(large: Storage) -> None:
+    with large.engine.begin() as connection:
+        outcome = connection.scalar(sa.select(slots.c.outcome).where(slots.c.position == 0))
+        changed = outcome | {"hyperparameters": {"rate": 1e16, "units": 10**16, "half": 0.5}}
+        connection.execute(sa.update(slots).where(slots.c.position == 0).values(outcome=changed))
+
+    stored = load_outline(large, "large").trials[0].hyperparameters
+
+    assert [(name, value, type(value)) for name, value in stored.items()] == [
+        ("rate", 1e16, float),
+        ("units", 10**16, int),
+        ("half", 0.5, float),
+    ]
 
 
 def test_one_trial_is_read_with_its_curve_and_the_others_without(large: Storage) -> None:
