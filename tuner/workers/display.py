@@ -27,7 +27,7 @@ from tuner.studies.records import Part
 from tuner.studies.storage import Storage
 
 #: Seconds between two looks at the database, and how many times as long as the last look it is at least: counting a
-#: study of 10,000 trials takes the database most of a second.
+#: study of thousands of trials is work for a database.
 _INTERVAL_S, _REST = 1.0, 9
 #: Columns of a full progress bar.
 _BAR_WIDTH = 14
