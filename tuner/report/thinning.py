@@ -27,8 +27,8 @@ def drawn(trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
 
 
 def evenly(items: Sequence[T], most: int = MOST_DRAWN) -> Sequence[T]:
-    """Return at most so many of the items, evenly spaced."""
-    return items[:: -(-len(items) // most)] if len(items) > most else items
+    """Return the items or, of more than `most`, that many, evenly spaced."""
+    return [items[place * len(items) // most] for place in range(most)] if len(items) > most else items
 
 
 def tell(n_trials: int) -> str | None:

@@ -48,6 +48,7 @@ def test_a_study_that_a_figure_can_show_is_drawn_whole() -> None:
 
     assert list(drawn(trials)) == trials
     assert list(evenly(trials)) == trials
+    assert [len(evenly(range(n))) for n in (MOST_DRAWN + 1, 5 * MOST_DRAWN)] == [MOST_DRAWN] * 2
     assert tell(len(trials)) is None
     assert len(drawn([sample_trial(number) for number in range(9)])) == 9
 
