@@ -22,7 +22,7 @@ from waitress.server import create_server
 MOST_CONNECTIONS = 400
 #: Seconds from the connection, or from the last answer, until the next request is whole.
 REQUEST_S = 20.0
-#: Answers that nobody reads any more end after so many seconds.
+#: Seconds after which an answer ends that nobody reads any more.
 _STALLED_S = 60
 #: Connections above the limit, while those that have to make room close.
 _MARGIN = 100

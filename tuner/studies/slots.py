@@ -327,7 +327,7 @@ def _in_touch_for(storage: Storage, own_s: float, *, gap_s: float) -> float:
     """Return for how long, in seconds, this process and workers before it have been in contact with the database.
 
     A fresh process alone cannot know whether others were cut off until now. Contacts that follow each other within
-    `gap_s` are one: whoever holds a lease and was cut off for less has it still, and has had time to renew it.
+    `gap_s` are one: a worker that holds a lease and was cut off for less has it still, and has had time to renew it.
     """
     contacts = (
         sa.select(workers.c.in_touch_since, workers.c.last_seen_at)

@@ -245,7 +245,7 @@ class Worker:
     def _clear_away(self, context: JobContext) -> None:
         """Remove what this worker has stored of a slot that it lost, where nobody needs it any more."""
         if find_study_by_uid(self._storage, context.study.uid) is None:
-            # Deleted: whoever did it could not know what this worker would write afterwards.
+            # Deleted, before this worker wrote what the deletion could not know of.
             _remove(context.artifacts, context.study.folder)
         elif is_over(self._storage, context.lease):
             # Until it is over, the next worker goes on from there.

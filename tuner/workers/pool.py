@@ -87,7 +87,7 @@ class _Keeper:
     def free_slots_of(self, worker_id: str, status: int) -> bool:
         """Let the slot of a worker that has died wait for the next one; return whether it had any."""
         if status < 0:
-            # Before the slot is free: whoever claims it next counts the kills.
+            # Before the slot is free: the worker that claims it next counts the kills.
             _ask(lambda: note_kill(self._storage, worker_id, signal=-status))
         return bool(_ask(lambda: release_owned(self._storage, worker_id)))
 

@@ -56,8 +56,7 @@ class WorkerLog:
     def keep_short(self) -> None:
         """Put the content aside when it is large, in a file beside it, and go on with an empty one.
 
-        The processes that write keep their file, whoever wrote: Python, a C library, a child. A line that comes in
-        between may be lost.
+        All that write keep their file: Python, a C library, a child process. A line that comes in between may be lost.
         """
         size = os.fstat(self.file.fileno()).st_size
         if size <= LARGEST_BYTES:

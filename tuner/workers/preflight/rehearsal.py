@@ -49,7 +49,7 @@ class Rehearsal:
     Args:
         definition: The study's.
         sample: Some of its images.
-        folder: For checkpoints and a bundle; whoever made it removes it.
+        folder: For checkpoints and a bundle; its maker removes it.
         earlier_trials: See `studies.warm_start`.
     """
 
