@@ -79,15 +79,7 @@ def main() -> None:
         if outages is None or not outages.is_outage(error):
             raise
         sys.stderr.write(
-            f"tuner: The database failed: {_reason(error)}. Nothing is lost: see that it is reachable and "
+            f"tuner: The database failed: {outages.words_of(error)}. Nothing is lost: see that it is reachable and "
             "has room, then type the command again. `tuner doctor` tells more.\n"
         )
         sys.exit(1)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the driver's own words, without the statement and the parameters that SQLAlchemy adds."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

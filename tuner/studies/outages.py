@@ -73,10 +73,19 @@ class DatabaseUnusableError(TunerError):
     """The database is there, and cannot be used as it is."""
 
     def __init__(self, error: BaseException, advice: str) -> None:
-        cause = str(error).strip().splitlines() or [type(error).__name__]
+        words = words_of(error)
         #: In the driver's words.
-        self.reason = f"{cause[0].rstrip('.')}."
-        super().__init__(f"The database cannot be used ({cause[0].rstrip('.')}): {advice}.")
+        self.reason = f"{words}."
+        super().__init__(f"The database cannot be used ({words}): {advice}.")
+
+
+def words_of(error: BaseException) -> str:
+    """Return the first line of what the driver or the system said, without SQLAlchemy's statement and parameters."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 #: Seconds between two attempts: the first, and the longest. Leases are renewed within 5 s of the database's return.
@@ -154,10 +163,9 @@ class Contact:
             if self._since is None:
                 return
             self._since = None
-        reason = str(error.__cause__ or error).strip().splitlines()
         # Without patience the caller says it, in a line of its own.
         level = logging.WARNING if self.patience_s else logging.DEBUG
-        _log.log(level, "The database is away (%s).", reason[0] if reason else type(error).__name__)
+        _log.log(level, "The database is away (%s).", words_of(error))
 
     def _note_answer(self, *, after_s: float) -> None:
         with self._lock:

@@ -24,7 +24,7 @@ from tuner.studies.database_url import (
     sqlite_file,
     without_secrets,
 )
-from tuner.studies.outages import STORAGE_ERRORS, Contact, DatabaseUnusableError, give_up_on_silence
+from tuner.studies.outages import STORAGE_ERRORS, Contact, DatabaseUnusableError, give_up_on_silence, words_of
 from tuner.studies.outlasting import OutlastingStorage
 from tuner.studies.schema import SCHEMA_REVISION
 from tuner.studies.single_creation import SingleCreationStorage
@@ -196,7 +196,7 @@ def _connect(
     except DatabaseUnusableError as error:
         reason = without_secrets(error.reason, url)
     except (*STORAGE_ERRORS, OSError) as error:
-        reason = without_secrets(_reason(error), url)
+        reason = without_secrets(f"{words_of(error)}.", url)
     # Not in the handler: the driver's exception may quote the URL, and a traceback would show it.
     raise StorageUnreachableError(url, reason)
 
@@ -360,12 +360,3 @@ def _file_identity(file: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first line of what the driver or the system said, without SQLAlchemy's statement and parameters."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

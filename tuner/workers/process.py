@@ -13,7 +13,7 @@ from tuner.errors import RestartNeededError
 from tuner.finals.study_data import DataPlaces
 from tuner.settings import Settings
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon, is_outage
+from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon, is_outage, words_of
 from tuner.studies.storage import open_storage
 from tuner.training.session import refuse_fit_caps
 from tuner.workers.loop import Worker, WorkerSettings
@@ -69,7 +69,7 @@ def run_worker(
         except STORAGE_ERRORS as error:
             if not is_outage(error):
                 raise
-            _log.error("the database is away: %s", str(error).splitlines()[0])
+            _log.error("the database is away: %s", words_of(error))
             return RESTART_STATUS
         if signals.first is not None:
             return 128 + signals.first
