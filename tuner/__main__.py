@@ -3,5 +3,5 @@
 from tuner.cli import main
 
 if __name__ == "__main__":
-    # A process that this one starts may import it again, under another name.
+    # A process that a person's own loader starts imports it again, under another name.
     main()

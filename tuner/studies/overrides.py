@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.errors import TunerError, shorten
+from tuner.studies.texts import can_be_stored
 from tuner.studies.toml import TomlError, parse_toml
 
 #: Tables whose keys are hyperparameters: the rest of a dotted key is one name, whatever dots it has.
@@ -49,7 +50,7 @@ def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> 
 
 def _parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
-    if not _is_text(override):
+    if not can_be_stored(override):
         raise OverrideError(f"--set {shorten(override)}: received characters that are no text; expected UTF-8.")
     key, text = key.strip(), text.strip()
     if not equals or not all(_split_key(key)):
@@ -64,11 +65,6 @@ def _parse(override: str) -> tuple[str, Any]:
         return key, text
     # A line break in the text could bring a second key with it.
     return key, parsed["value"] if len(parsed) == 1 else text
-
-
-def _is_text(value: str) -> bool:
-    """Say whether the value is Unicode text that every database stores: no NUL, and no bytes that were no UTF-8."""
-    return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _split_key(key: str) -> list[str]:
