@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from tuner.studies.records import StudyRecord
 
 
-def watch(settings: Settings, names: Sequence[str]) -> Sequence[str]:
+def watch(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> Sequence[str]:
     """Return the names of the studies whose ending is to be told: those given, or all that have not ended yet."""
     from tuner.studies.storage import open_storage
     from tuner.workers.endings import names_to_watch
 
-    with open_storage(settings.storage) as storage:
+    with open_storage(settings.storage, patience_s=patience_s) as storage:
         return names_to_watch(storage, names)
 
 
-def tell_endings(settings: Settings, names: Sequence[str]) -> None:
+def tell_endings(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> None:
     """Print what these studies have found, on stderr, and end with status 1 when one lacks what it was asked for."""
     from tuner.artifacts import ArtifactStore
     from tuner.studies.lifecycle import list_names
@@ -28,7 +28,7 @@ def tell_endings(settings: Settings, names: Sequence[str]) -> None:
     from tuner.studies.storage import open_storage
     from tuner.workers.endings import describe_ending
 
-    with open_storage(settings.storage) as storage:
+    with open_storage(settings.storage, patience_s=patience_s) as storage:
         known = set(list_names(storage))
         # One may have been deleted meanwhile.
         records = [load_outline(storage, name) for name in names if name in known]

@@ -53,7 +53,7 @@ def worker(
         device = share.device
     # A pool tells how the studies of its workers have ended.
     tells = until_done and worker_id is None
-    told = watched or watch(settings, studies or []) if tells else []
+    told = watched or watch(settings, studies or [], patience_s=PATIENCE_S) if tells else []
     load_backend(program_cache=settings.program_cache)
     from tuner.workers.process import run_worker
 
@@ -72,5 +72,5 @@ def worker(
         command = [sys.executable, "-m", "tuner", *sys.argv[1:], *told_too]
         os.execv(sys.executable, command)  # noqa: S606 - this very command
     if status == 0 and tells:
-        tell_endings(settings, told)
+        tell_endings(settings, told, patience_s=PATIENCE_S)
     raise typer.Exit(RestartNeededError.exit_status if status is None else status)
