@@ -344,7 +344,7 @@ def _repeat_of(job: Mapping[str, Any] | None) -> dict[str, Any]:
 
 @outlasting
 def read_progress(storage: Storage, study: Study) -> StudyProgress:
-    """Count the study's slots; cheap enough to be asked every second.
+    """Count the study's slots, in a few statements; the database looks at every outcome for it.
 
     Raises:
         StudyNotFoundError: It was deleted.
