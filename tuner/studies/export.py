@@ -106,13 +106,17 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
 
 def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
     """Return what `tuner study export` writes for one trial."""
-    values = _pick(trial, _TRIAL_KEYS) | {
-        "hyperparameters": trial.hyperparameters,
+    return dict(_as_json(_trial_values(trial)))
+
+
+def _trial_values(trial: TrialRecord) -> dict[str, Any]:
+    failure = trial.failure
+    return _pick(trial, _TRIAL_KEYS) | {
+        "hyperparameters": dict(trial.hyperparameters),
         "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
-        "failure": _failure(trial),
-        "notes": trial.notes,
+        "failure": {"kind": failure.kind, "message": failure.message} if failure else None,
+        "notes": list(trial.notes),
     }
-    return dict(_as_json(values))
 
 
 def _pick(source: object, names: Sequence[str]) -> dict[str, Any]:
@@ -149,24 +153,14 @@ def _as_json(value: Any) -> Any:
     return value
 
 
-def _failure(trial: TrialRecord) -> dict[str, str] | None:
-    return {"kind": trial.failure.kind, "message": trial.failure.message} if trial.failure else None
-
-
 def _write_json(trials: Sequence[TrialRecord]) -> str:
     # A line a trial: with an indent json writes with Python instead of C, which takes ten times as long.
     return "[\n" + ",\n".join(_trial_line(trial) for trial in trials) + "\n]\n"
 
 
 def _trial_line(trial: TrialRecord) -> str:
-    values = _pick(trial, _TRIAL_KEYS) | {
-        "started_at": _as_json(trial.started_at),
-        "finished_at": _as_json(trial.finished_at),
-        "hyperparameters": dict(trial.hyperparameters),
-        "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
-        "failure": _failure(trial),
-        "notes": list(trial.notes),
-    }
+    times = {"started_at": _as_json(trial.started_at), "finished_at": _as_json(trial.finished_at)}
+    values = _trial_values(trial) | times
     try:
         return json.dumps(values, allow_nan=False, ensure_ascii=False)
     except ValueError:
