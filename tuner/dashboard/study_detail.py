@@ -42,7 +42,7 @@ class StudyDetails:
     """Answers for the studies that tuner made; used by several threads."""
 
     storage: Storage
-    #: By the study's identity, the version of its attributes and the first trial's number.
+    #: By the study's identity, the version of its attributes and the first trial's place.
     _kept: OrderedDict[tuple[str, int, int], bytes] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,14 +59,21 @@ class StudyDetails:
         head = _read_head(self.storage, study_id)
         if head is None:
             return None
-        attributes = self.storage.optuna.get_study_system_attrs(study_id)
+        try:
+            return self._begin(head, after=after)
+        except KeyError:
+            # Optuna's, for a study that was deleted meanwhile.
+            return None
+
+    def _begin(self, head: "_Head", *, after: int) -> Iterator[bytes]:
+        attributes = self.storage.optuna.get_study_system_attrs(head.study_id)
         # Short at first, and whole pieces afterwards, which are remembered.
         end = min(FIRST, head.n_trials) if after == 0 else head.n_trials
-        shown = _Shown(study_id=study_id, uid=head.uid, attributes=_shown_attributes(attributes))
+        shown = _Shown(study_id=head.study_id, uid=head.uid, attributes=_shown_attributes(attributes))
         head_json = {
             **_describe(self.storage, head, shown),
-            "best_trials": [] if head.best is None else self._piece(shown, head.best, head.best + 1),
-            # Optuna Dashboard's page does not know this; whoever else reads the answer does.
+            "best_trials": [] if head.best is None else self._read(shown, _TRIALS.c.trial_id == head.best),
+            # Optuna Dashboard's page does not know this; a script that reads the answer does.
             "trials_left": max(0, head.n_trials - max(end, after)),
         }
         return self._write(head_json, shown, after=after, end=end)
@@ -76,31 +83,45 @@ class StudyDetails:
         separator = b""
         while after < end:
             stop = min(end, after - after % PIECE + PIECE)
-            yield separator + zlib.decompress(self._compressed(shown, after, stop))
-            separator, after = b", ", stop
+            piece, after = zlib.decompress(self._compressed(shown, after, stop)), stop
+            # Without trials where these were deleted meanwhile.
+            if piece:
+                yield separator + piece
+                separator = b", "
         yield b"]}"
 
     def _compressed(self, shown: "_Shown", start: int, stop: int) -> bytes:
-        """Return trials from one number to another, as JSON without the brackets around them."""
+        """Return trials from one place to another, as JSON without the brackets around them.
+
+        Places and numbers agree once every slot before has its trial: what is remembered stays where it is.
+        """
         key = (shown.uid, shown.version, start)
         whole = start % PIECE == 0 and stop == start + PIECE
         with self._lock:
             if whole and key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        trials = self._piece(shown, start, stop)
+        trials = self._read(shown, after=start, most=stop - start)
         piece = zlib.compress(json.dumps(trials).encode()[1:-1], 1)
-        if whole and all(trial["state"] not in {"Running", "Waiting"} for trial in trials):
+        is_settled = [trial["number"] for trial in trials] == list(range(start, stop))
+        if whole and is_settled and all(trial["state"] not in {"Running", "Waiting"} for trial in trials):
             with self._lock:
                 self._kept[key] = piece
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
         return piece
 
-    def _piece(self, shown: "_Shown", start: int, stop: int) -> list[dict[str, Any]]:
-        chosen = (_TRIALS.c.study_id == shown.study_id, _TRIALS.c.number >= start, _TRIALS.c.number < stop)
+    def _read(
+        self, shown: "_Shown", *which: sa.ColumnElement[bool], after: int = 0, most: int = 1
+    ) -> list[dict[str, Any]]:
+        """Return the trials of the study that are so, by number, from a place in that order on."""
+        query = sa.select(_TRIALS).where(_TRIALS.c.study_id == shown.study_id, *which)
         with self.storage.reader.connect() as connection:
-            trials = connection.execute(sa.select(_TRIALS).where(*chosen).order_by(_TRIALS.c.number)).all()
+            trials = connection.execute(query.order_by(_TRIALS.c.number).offset(after).limit(most)).all()
+            if not trials:
+                return []
+            numbers = _TRIALS.c.number.between(trials[0].number, trials[-1].number)
+            chosen = (_TRIALS.c.study_id == shown.study_id, numbers)
             parts = _Parts(
                 values=_by_trial(connection, chosen, _VALUES, _VALUES.c.objective),
                 params=_by_trial(connection, chosen, _PARAMS, _PARAMS.c.param_id),
@@ -118,7 +139,7 @@ class _Head:
     uid: str
     study_id: int
     n_trials: int
-    #: Number of the best trial.
+    #: Optuna's id of the best trial.
     best: int | None
 
 
@@ -148,7 +169,7 @@ class _Parts:
 
 def _read_head(storage: Storage, study_id: int) -> _Head | None:
     best = (
-        sa.select(_TRIALS.c.number)
+        sa.select(_TRIALS.c.trial_id)
         .join(_VALUES, _VALUES.c.trial_id == _TRIALS.c.trial_id)
         .where(_TRIALS.c.study_id == study_id, _TRIALS.c.state == TrialState.COMPLETE)
         .order_by(_VALUES.c.value.desc(), _TRIALS.c.number)

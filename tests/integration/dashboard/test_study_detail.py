@@ -15,12 +15,17 @@ from tuner.dashboard import study_detail
 from tuner.dashboard.optuna_requests import refuse_unanswerable
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.studies.lifecycle import delete_study, find_study
+from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage, open_storage
 from tuner.workers.showing import Showing
 
 
 def ours(storage: Storage, study_id: int, *, after: int = 0) -> Any:
-    pieces = StudyDetails(storage=storage).write(study_id, after=after)
+    return read(StudyDetails(storage=storage), study_id, after=after)
+
+
+def read(details: StudyDetails, study_id: int, *, after: int = 0) -> Any:
+    pieces = details.write(study_id, after=after)
     assert pieces is not None
     return json.loads(b"".join(pieces))
 
@@ -106,9 +111,7 @@ def test_what_is_remembered_follows_running_trials_and_notes(full: Storage, monk
     begun = begin_trial(full, study)
 
     def shown() -> Any:
-        pieces = details.write(study.optuna_study_id, after=0)
-        assert pieces is not None
-        return json.loads(b"".join(pieces))["trials"]
+        return read(details, study.optuna_study_id)["trials"]
 
     before = shown()
     end_trial(full, begun, score=0.6)
@@ -121,23 +124,59 @@ def test_what_is_remembered_follows_running_trials_and_notes(full: Storage, monk
     assert [trials[1]["note"]["body"] for trials in (before, ended, noted)] == ["", "", "seen"]
 
 
+def test_trials_behind_a_number_that_no_trial_has_are_shown(storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_detail, "PIECE", 2)
+    with open_storage(storage_url) as storage:
+        study = create_study(storage)
+        end_trial(storage, begin_trial(storage, study), score=0.5)
+        # Its workers died before they began a trial.
+        lost = claim_slot(storage, owner="w1")
+        assert lost is not None
+        end_slot(storage, lost, {"state": "failed", "score": None, "failure": {"kind": "worker_died", "message": "-"}})
+        for score in (0.6, 0.7, 0.8):
+            end_trial(storage, begin_trial(storage, study), score=score)
+        details = StudyDetails(storage=storage)
+
+        shown = [read(details, study.optuna_study_id, after=after) for after in (0, 1, 3, 0)]
+        expected = [theirs(storage, study.optuna_study_id, after=after) for after in (0, 1, 3, 0)]
+
+    numbers = [[trial["number"] for trial in answer["trials"]] for answer in shown]
+    assert numbers == [[0, 2, 3, 4], [2, 3, 4], [4], [0, 2, 3, 4]]
+    assert numbers == [[trial["number"] for trial in answer["trials"]] for answer in expected]
+    assert [trial["number"] for trial in shown[0]["best_trials"]] == [4]
+
+
+def test_a_study_that_is_deleted_meanwhile_is_left_to_optuna_dashboard(
+    full: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = find_study(full, "s")
+    read_head = study_detail._read_head
+
+    def delete_after_reading(storage: Storage, study_id: int) -> Any:
+        head = read_head(storage, study_id)
+        delete_study(full, study)
+        return head
+
+    monkeypatch.setattr(study_detail, "_read_head", delete_after_reading)
+
+    assert StudyDetails(storage=full).write(study.optuna_study_id, after=0) is None
+
+
 def test_nothing_that_is_remembered_of_a_deleted_study_is_shown_of_the_one_that_has_its_number(
     storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(study_detail, "PIECE", 1)
     with open_storage(storage_url) as storage, open_storage(storage_url) as elsewhere:
         details = StudyDetails(storage=storage)
-        shown, read = [], []
+        shown, remembered = [], []
         for score in (0.5, 0.6):
             study = create_study(elsewhere)
             end_trial(elsewhere, begin_trial(elsewhere, study), score=score)
             path = f"/api/studies/{study.optuna_study_id}"
             assert refuse_unanswerable(storage, {"REQUEST_METHOD": "GET"}, path) is None
-            pieces = details.write(study.optuna_study_id, after=0)
-            assert pieces is not None
-            shown.append(json.loads(b"".join(pieces))["trials"][0]["values"])
-            read.append([trial.value for trial in storage.optuna.get_all_trials(study.optuna_study_id)])
+            shown.append(read(details, study.optuna_study_id)["trials"][0]["values"])
+            remembered.append([trial.value for trial in storage.optuna.get_all_trials(study.optuna_study_id)])
             delete_study(elsewhere, study)
 
     assert shown == [[0.5], [0.6]]
-    assert read == [[0.5], [0.6]]
+    assert remembered == [[0.5], [0.6]]
