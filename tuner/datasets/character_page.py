@@ -15,9 +15,10 @@ _LONGEST_SIDE = 800
 #: A stroke is narrower than this share of the page's shorter side; a shadow is wider.
 _WIDEST_STROKE = 0.25
 _NARROWEST_WINDOW = 5
-#: Brightness below which a page is taken for black: relative contrast means nothing there.
+#: Brightness, and share of the page's highest, below which a page is taken for black: contrast relative to it would make
+#: the noise of a dark page as strong as the chalk on it.
 _DARKEST_PAGE = 24
-_DARKEST_SHARE = 0.15
+_DARKEST_SHARE = 0.3
 #: Responses above this many deviations of the page's noise may be stroke.
 _NOISE_DEVIATIONS = 4.0
 _FAINTEST_CONTRAST = 0.03

@@ -81,6 +81,7 @@ def draw_page(
         pytest.param({"noise": 25}, id="noisy"),
         pytest.param({"light": "shade"}, id="shaded"),
         pytest.param({"light": "shadow"}, id="shadow"),
+        pytest.param({"light": "shadow", "noise": 10}, id="noisy shadow"),
         pytest.param({"side": 40}, id="small"),
         pytest.param({"side": 40, "light": "shade", "noise": 6}, id="small and shaded"),
         pytest.param({"stroke": "thin"}, id="thin"),
