@@ -1,7 +1,7 @@
 """The ground of transparent pictures: one that their figures can be seen on."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,14 +56,15 @@ def choose_background(images: StoredImages, *, where: Path | str) -> tuple[Backg
     return chosen, [text, *empty]
 
 
-def put_on_background(values: NDArray[np.uint8], background: Background | None) -> NDArray[np.uint8]:
-    """Return opaque images: uint8, shape (n, height, width, channels), one channel fewer than before.
+def put_on_background(values: NDArray[Any], background: Background | None) -> NDArray[Any]:
+    """Return opaque images of the same type: shape (n, height, width, channels), one channel fewer than before.
 
     Args:
-        values: The last channel is opacity, 255 is opaque.
+        values: uint8, or uint16 where some of 16 bits are among them, which are opaque; the last channel is opacity,
+            255 is opaque.
         background: None: each image gets the ground that its own figure can be seen on.
     """
-    opaque = np.empty((*values.shape[:3], values.shape[3] - 1), np.uint8)
+    opaque = np.empty((*values.shape[:3], values.shape[3] - 1), values.dtype)
     for index, image in enumerate(values):
         ground = background or _own_background(image)
         colour, alpha = image[..., :-1].astype(np.uint32), image[..., -1:].astype(np.uint32)

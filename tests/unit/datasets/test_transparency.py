@@ -5,6 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tuner.datasets.catalogue import open_dataset, open_source
+from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.reading import StoredImages, UnreadableDataError
 from tuner.datasets.transparency import choose_background, put_on_background
 
@@ -67,8 +69,6 @@ def test_half_opaque_pixels_are_mixed_with_the_ground_as_pillow_does(background:
 
 
 def test_white_figures_on_a_transparent_palette_are_seen(tmp_path: Path) -> None:
-    from tuner.datasets.catalogue import open_dataset
-
     for index in range(8):
         picture = Image.fromarray(np.roll(DISC, index, axis=1).astype(np.uint8)).convert("P")
         picture.putpalette([0, 0, 0, 255, 255, 255])
@@ -99,3 +99,18 @@ def test_a_picture_that_shows_nothing_is_counted_and_all_are_an_error() -> None:
     assert "1 of 2 pictures are wholly transparent" in choose(nothing, figure((0, 0, 0)))[1]
     with pytest.raises(UnreadableDataError, match=r"all 2 pictures are wholly transparent\. Save them anew"):
         choose(nothing, nothing)
+
+
+def test_pictures_of_16_bits_beside_transparent_ones_keep_their_values(tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (10, 20, 20)).astype(np.uint16)
+    deep[:, 0, 0] = 65535
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for index, picture in enumerate(deep):
+            Image.fromarray(picture).save(tmp_path / name / f"{index}.png")
+    Image.fromarray(figure((255, 255, 255))[..., [0, 3]], "LA").save(tmp_path / "a" / "transparent.png")
+
+    source = open_source(str(tmp_path), data_dir=tmp_path, pixels=PixelSettings(invert=False))
+    images = source.load_train().images.images
+
+    assert np.array_equal(images[0, ..., 0], np.rint(deep[0] / 257))
