@@ -15,8 +15,8 @@ _LONGEST_SIDE = 800
 #: A stroke is narrower than this share of the page's shorter side; a shadow is wider.
 _WIDEST_STROKE = 0.25
 _NARROWEST_WINDOW = 5
-#: Brightness, and share of the page's highest, below which a page is taken for black: contrast relative to it would make
-#: the noise of a dark page as strong as the chalk on it.
+#: Brightness, and share of the page's highest, below which a page is taken for black: relative to less, the noise of a
+#: dark page would be as strong as the chalk on it.
 _DARKEST_PAGE = 24
 _DARKEST_SHARE = 0.3
 #: Responses above this many deviations of the page's noise may be stroke.
