@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.reading import UnreadableDataError
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 
 _MIN_CLASSES = 2
+#: Characters of the classes' names in an error.
+_LONGEST_LIST = 300
 #: From here on floats skip whole numbers.
 _LARGEST_EXACT = 2**53
 #: What libraries write for a value that is not there.
@@ -24,8 +26,8 @@ class LabelOutsideClassesError(TunerError):
     """A label names none of the dataset's classes."""
 
     def __init__(self, where: str, labels: NDArray[Any], class_names: tuple[str, ...]) -> None:
-        received = ", ".join(map(shown_name, labels[:5]))
-        known = ", ".join(map(shown_name, class_names[:20])) + (", …" if len(class_names) > 20 else "")  # noqa: PLR2004 - one line
+        received = ", ".join(shorten(shown_name(label)) for label in labels[:5])
+        known = shorten(", ".join(map(shown_name, class_names)), width=_LONGEST_LIST)
         super().__init__(
             f"{where}: received the label {received}, expected one of the classes {known}. Correct the data."
         )
@@ -165,9 +167,9 @@ def name_classes(labels: NDArray[Any], *, where: str) -> tuple[str, ...]:
     if all(name.removeprefix("-").isdecimal() for name in names):
         names.sort(key=int)
     if len(names) < _MIN_CLASSES:
+        received = f"only the class {shorten(names[0])!r}" if names else "no images"
         raise TooFewClassesError(
-            f"{where}: received {f'only the class {names[0]!r}' if names else 'no images'}, expected at least two "
-            "classes. Add images of another class."
+            f"{where}: received {received}, expected at least two classes. Add images of another class."
         )
     return tuple(names)
 

@@ -7,8 +7,11 @@ from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.test_set import load_test_set
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 from tuner.studies.definition import StudyDefinition
+
+#: Characters of the classes' names in an error.
+_LONGEST_LIST = 300
 
 
 class NoTestImagesError(TunerError):
@@ -19,9 +22,8 @@ class OtherClassesError(TunerError):
     """The test images are of other classes than the training images."""
 
     def __init__(self, dataset: str, *, received: Sequence[str], expected: Sequence[str]) -> None:
-        super().__init__(
-            f"The test set of {dataset!r} has the classes {', '.join(received)}; training had {', '.join(expected)}."
-        )
+        tested, trained = (shorten(", ".join(names), width=_LONGEST_LIST) for names in (received, expected))
+        super().__init__(f"The test set of {dataset!r} has the classes {tested}; training had {trained}.")
 
 
 def open_test_set(

@@ -10,7 +10,13 @@ from dataset_files import Load, draw_images
 from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.labels import doubts_about
+from tuner.datasets.labels import (
+    LabelOutsideClassesError,
+    TooFewClassesError,
+    doubts_about,
+    index_by_name,
+    name_classes,
+)
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 
@@ -136,3 +142,16 @@ def test_a_class_without_test_images_is_said(path: Path, caplog: pytest.LogCaptu
 
     (record,) = caplog.records
     assert record.getMessage().endswith("test part: it has no images of the classes b.")
+
+
+def test_an_error_quotes_labels_of_any_length_and_of_many_lines_in_one_short_line() -> None:
+    labels = np.array(["a\nb" + "c" * 5000, "d"])
+
+    with pytest.raises(LabelOutsideClassesError, match=r"received the label .a.nbc+…, d, expected") as outside:
+        index_by_name(labels, tuple(f"class {number}" for number in range(1000)), where="data")
+    with pytest.raises(TooFewClassesError, match=r"received only the class .*bc+…") as single:
+        name_classes(labels[:1], where="data")
+
+    assert len(str(outside.value)) < 500
+    assert len(str(single.value)) < 200
+    assert "\n" not in str(outside.value) + str(single.value)
