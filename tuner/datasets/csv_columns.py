@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from tuner.datasets.reading import UnreadableDataError
+from tuner.errors import shorten
 
 #: Longest label or number that is still believed.
 LONGEST_CELL = 64
 _REMEDY = "Correct the file."
 _CLASS_FOLDERS = "Pictures that a table lists by file name are read from class folders instead."
-#: How many columns, and how many characters of one name, an error quotes.
+#: How many columns an error names.
 _MOST_NAMED = 5
-_MOST_QUOTED = 40
 #: `pixel12`, `p012`, `12`: what comes before the number is the same for all.
 _NUMBERED = re.compile(r"(.*?)(\d{1,9})")
 #: `3x12`, `r3c12`, `pixel_3_12`: a row and a column, or a column and a row.
@@ -238,8 +238,3 @@ def _missing_columns(path: Path, missing: Sequence[str], n_missing: int, names: 
 
 def _list(names: Sequence[str], n_all: int, *, most: int = _MOST_NAMED) -> str:
     return ", ".join(names[:most]) + (f" and {n_all - most} more" if n_all > most else "")
-
-
-def shorten(text: str) -> str:
-    """Return so much of a text as an error quotes."""
-    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…"

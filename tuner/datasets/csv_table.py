@@ -16,8 +16,9 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.csv_columns import LONGEST_CELL, Columns, find_columns, is_number, parse_column_names, shorten
+from tuner.datasets.csv_columns import LONGEST_CELL, Columns, find_columns, is_number, parse_column_names
 from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
+from tuner.errors import shorten
 
 _logger = logging.getLogger(__name__)
 

@@ -196,7 +196,7 @@ def test_a_long_header_is_quoted_in_short(path: Path, load_train: Load) -> None:
     path.write_text("_".join(f"pixel{number}" for number in range(90)) + "\n1\n", encoding="utf-8")
 
     with pytest.raises(
-        UnreadableDataError, match=r"the column label is missing, found pixel0_pixel1_.{26}…\. "
+        UnreadableDataError, match=r"the column label is missing, found pixel0_pixel1_.{46}…\. "
     ) as caught:
         load_train(path)
 
