@@ -187,8 +187,9 @@ def _round_up(value: float) -> float:
 
 
 def _alternative(pixel_range: Range, found: FoundValues) -> str:
+    """Return another range than the guessed one."""
     if pixel_range[1] < 1:
         return "[0, 1]"
     if pixel_range == SIXTEEN_BITS:
-        return f"[0, {_round_up(found.highest):.9g}]"
+        return f"[0, {_round_up(found.highest):.9g}]" if found.highest < SIXTEEN_BITS[1] else "[0, 255]"
     return "[0, 255]" if pixel_range[1] < BYTES[1] else "[0, 65535]"

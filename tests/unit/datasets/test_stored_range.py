@@ -39,6 +39,7 @@ def test_ordinary_values_are_taken_without_a_word(values: FoundValues, expected:
         pytest.param(found(3800, bits=16), (0, 4095), id="nearly 12 bits in 16"),
         pytest.param(found(16383, bits=16), (0, 16383), id="14 bits in 16"),
         pytest.param(found(65000, bits=None), (0, 65535), id="nearly 16 bits in a wider type"),
+        pytest.param(found(40000, bits=None), (0, 65535), id="dark 16 bits in a wider type"),
         pytest.param(found(1 / 255, kind="float", bits=None), (0, 1 / 255), id="divided by 255 twice"),
     ],
 )
@@ -50,6 +51,7 @@ def test_a_narrow_range_that_the_largest_value_shows_is_taken_and_said(
     assert pixel_range == pytest.approx(expected)
     assert f"{expected[1]:.9g} as white. This is a guess" in str(warning)
     assert "`data.range = [0, " in str(warning)
+    assert f"`data.range = [0, {expected[1]:.9g}]`" not in str(warning)
 
 
 @pytest.mark.parametrize(
