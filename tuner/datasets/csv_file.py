@@ -23,7 +23,8 @@ class CsvReader:
     """One file of training images, another of labelled test images where there is one."""
 
     train: Path
-    test: Path
+    #: None for a file alone, whatever lies beside it.
+    test: Path | None
     #: Pixels of an image, where the dataset is known; None takes any square number.
     n_pixels: int | None = None
     #: What to do when the training file is missing.
@@ -31,7 +32,7 @@ class CsvReader:
 
     @property
     def has_test_set(self) -> bool:
-        return self.test.is_file() and LABEL_COLUMN in read_column_names(self.test)
+        return self.test is not None and self.test.is_file() and LABEL_COLUMN in read_column_names(self.test)
 
     @property
     def left_out(self) -> LeftOut:
@@ -39,7 +40,7 @@ class CsvReader:
             return LeftOut()
         read = {self.train} | ({self.test} if self.has_test_set else set())
         beside = [path for path in sorted(self.train.parent.iterdir()) if path not in read and not is_hidden(path)]
-        if self.test.parent == self.train:  # a file that was named itself: what lies beside it may be anything
+        if self.test is None:  # what lies beside a file that was named itself may be anything
             beside = [path for path in beside if _is_part_beside(path) and self.train.name == "train.csv"]
         counts = {self._tell_why(path): 1 for path in beside if path.suffix.lower() == ".csv"}
         counts |= {f"in {path.name}/": count for path in beside if path.is_dir() and (count := count_files(path))}
@@ -58,6 +59,8 @@ class CsvReader:
         return self._read(self.train)
 
     def read_test(self) -> RawExamples:
+        if self.test is None:
+            raise NotImplementedError("a file alone has no test part")
         return self._read(self.test)
 
     def _read(self, path: Path) -> RawExamples:
@@ -70,8 +73,7 @@ class CsvReader:
 def recognise(path: Path, _resize: Size | None) -> Reader | None:
     """Return a reader when the path is a CSV file or a folder with `train.csv`."""
     if path.suffix.lower() == ".csv" and path.is_file():
-        # A file alone has no test part, whatever lies beside it.
-        return CsvReader(train=path, test=path / "test.csv")
+        return CsvReader(train=path, test=None)
     return CsvReader(train=path / "train.csv", test=path / "test.csv") if (path / "train.csv").is_file() else None
 
 
