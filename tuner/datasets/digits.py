@@ -13,8 +13,6 @@ from tuner.datasets.left_out import LeftOut
 from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples
 
-_RANGE = (0.0, 16.0)
-
 
 class DigitsReader:
     """Reads scikit-learn's copy, which has no test part."""
@@ -48,7 +46,7 @@ DIGITS = CatalogueEntry(
     name="digits",
     description="1,797 handwritten digits of scikit-learn, no download",
     image_format=ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789")),
-    pixel_range=_RANGE,
+    pixel_range=(0.0, 16.0),
     open_reader=_open_reader,
     how_to_get="It comes with scikit-learn: there is nothing to fetch.",
 )

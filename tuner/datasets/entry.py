@@ -7,6 +7,7 @@ from pathlib import Path
 from tuner.datasets.checksum import Checksum
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.reading import Reader
+from tuner.datasets.stored_range import BYTES, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class CatalogueEntry:
     #: From the dataset's folder to a reader of what is in it; touches no file.
     open_reader: Callable[[Path], Reader]
     #: The stored values that are black and white.
-    pixel_range: tuple[float, float] = (0.0, 255.0)
+    pixel_range: Range = BYTES
     #: What `tuner dataset fetch` downloads; None when nothing can be downloaded.
     publication: Publication | None = None
     #: Names of the files that people must put there themselves.
