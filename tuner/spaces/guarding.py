@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 from tuner.logs import stdout_as_stderr
+from tuner.spaces.sources import is_installed
 
 #: Longest part of an exception's text that is repeated.
 _MAX_REASON = 500
@@ -22,9 +23,7 @@ class BuilderError(TunerError):
     """The space's `build` raised; the cause is chained."""
 
     def __init__(self, space: str, error: Exception) -> None:
-        reason = " ".join(str(error).split())
-        if len(reason) > _MAX_REASON:
-            reason = f"{reason[:_MAX_REASON]} …"
+        reason = shorten(str(error), width=_MAX_REASON)
         super().__init__(f"{type(error).__name__} in the builder of {space}{_place(error)}: {reason}")
 
 
@@ -58,4 +57,4 @@ def _place(error: Exception) -> str:
 
 
 def _is_own(file: Path) -> bool:
-    return file.is_file() and "site-packages" not in file.parts and not file.is_relative_to(_PACKAGE)
+    return file.is_file() and not is_installed(file) and not file.is_relative_to(_PACKAGE)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from tuner.datasets.images import ImageFormat
+from tuner.errors import shorten
 from tuner.spaces.guarding import is_of_device
 
 #: Longest part of a library's message that is repeated in an error.
@@ -120,9 +121,7 @@ def _refuse_wrong_output(answer: Any, images: ImageFormat) -> None:
 
 
 def _cannot_take(images: ImageFormat, error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    if len(reason) > _MAX_REASON:
-        reason = f"{reason[:_MAX_REASON]} …"
+    reason = shorten(str(error), width=_MAX_REASON)
     return f"it cannot be called on images of shape {_batch_of(images.shape)}: {type(error).__name__}: {reason}"
 
 

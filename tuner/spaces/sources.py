@@ -36,7 +36,7 @@ def read_sources(module: ModuleType) -> Mapping[str, bytes]:
 def _find(module: ModuleType) -> dict[str, bytes]:
     file = getattr(module, "__file__", None)
     # A notebook's or a prompt's module has no file.
-    if file is None or not Path(file).is_file() or _is_installed(Path(file)):
+    if file is None or not Path(file).is_file() or is_installed(Path(file)):
         return {}
     root = _import_folder(module.__name__, Path(file))
     found: dict[str, bytes] = {}
@@ -50,7 +50,7 @@ def _find(module: ModuleType) -> dict[str, bytes]:
         if sum(map(len, found.values())) + len(content) > MAX_TOTAL_BYTES:
             return found
         found[key] = content
-        waiting += [each for each in _imported(name, path, content, root) if not _is_installed(each[1])]
+        waiting += [each for each in _imported(name, path, content, root) if not is_installed(each[1])]
     return found
 
 
@@ -60,7 +60,8 @@ def _import_folder(name: str, file: Path) -> Path:
     return file.parents[n_packages]
 
 
-def _is_installed(file: Path) -> bool:
+def is_installed(file: Path) -> bool:
+    """Say whether a file is of Python itself or of an installed package, and not a person's own."""
     resolved = file.resolve()
     return any(resolved.is_relative_to(folder) for folder in _INSTALLED) or "site-packages" in resolved.parts
 
