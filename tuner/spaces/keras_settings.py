@@ -13,8 +13,8 @@ from typing import Any
 
 import keras
 
-#: Setting → how it is read, how it is set.
-_Door = tuple[Callable[[], Any], Callable[[Any], Any]]
+#: How a setting is read, and how it is set.
+_Setting = tuple[Callable[[], Any], Callable[[Any], Any]]
 
 
 def _switch(on: Callable[[], None], off: Callable[[], None]) -> Callable[[Any], None]:
@@ -22,8 +22,8 @@ def _switch(on: Callable[[], None], off: Callable[[], None]) -> Callable[[Any], 
 
 
 @cache
-def _doors() -> Mapping[str, _Door]:
-    doors: dict[str, _Door] = {
+def _settings() -> Mapping[str, _Setting]:
+    settings: dict[str, _Setting] = {
         "floatx": (keras.config.floatx, keras.config.set_floatx),
         "epsilon": (keras.config.epsilon, keras.config.set_epsilon),
         "image_data_format": (keras.config.image_data_format, keras.config.set_image_data_format),
@@ -38,10 +38,10 @@ def _doors() -> Mapping[str, _Door]:
             _switch(keras.config.enable_traceback_filtering, keras.config.disable_traceback_filtering),
         ),
     }
-    return doors | (_jax_doors() if keras.backend.backend() == "jax" else _tensorflow_doors())
+    return settings | (_of_jax() if keras.backend.backend() == "jax" else _of_tensorflow())
 
 
-def _tensorflow_doors() -> dict[str, _Door]:
+def _of_tensorflow() -> dict[str, _Setting]:
     if keras.backend.backend() != "tensorflow":
         return {}
     import tensorflow as tf
@@ -59,7 +59,7 @@ def _tensorflow_doors() -> dict[str, _Door]:
     }
 
 
-def _jax_doors() -> dict[str, _Door]:
+def _of_jax() -> dict[str, _Setting]:
     import jax
 
     # Not the device, which the worker has chosen, nor where programs are kept.
@@ -80,14 +80,14 @@ class KerasSettings:
     def apply(self) -> None:
         """Put them in place."""
         for name, value in self.values.items():
-            read, write = _doors()[name]
+            read, write = _settings()[name]
             if read() != value:
                 write(value)
 
 
 def read_keras_settings() -> KerasSettings:
     """Return the settings that hold now."""
-    return KerasSettings(values={name: read() for name, (read, _) in _doors().items()})
+    return KerasSettings(values={name: read() for name, (read, _) in _settings().items()})
 
 
 #: Before the first builder's module was imported.
