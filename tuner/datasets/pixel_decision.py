@@ -221,10 +221,10 @@ def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, w
     is_blank = highest - lowest <= 1
     if not is_blank.any():
         return []
-    first = int(is_blank.argmax()) + 1
     n_blank = int(is_blank.sum())
     verb = "is" if n_blank == 1 else "are"
-    return [f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is number {first}."]
+    text = f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is image "
+    return [f"{text}{int(is_blank.argmax())} (counted from 0)."]
 
 
 def _decide_polarity(

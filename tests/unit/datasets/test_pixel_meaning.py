@@ -299,7 +299,9 @@ def test_pictures_of_one_colour_are_counted(npz: Callable[..., Path]) -> None:
     stored = EXPECTED.copy()
     stored[[4, 9]] = 0
 
-    assert read(npz(stored)).warnings == ("2 of 20 pictures are of a single colour; the first is number 5.",)
+    assert read(npz(stored)).warnings == (
+        "2 of 20 pictures are of a single colour; the first is image 4 (counted from 0).",
+    )
 
 
 def test_dark_photographs_are_not_stretched(npz: Callable[..., Path]) -> None:
