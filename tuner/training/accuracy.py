@@ -97,7 +97,7 @@ def _measure_with(model: keras.Model, n_classes: int, labels: Labels) -> dict[st
     results = [_measure_known(model, n_right, n_classes, labels) for n_right in _N_RIGHT]
     wanted = [n_right / _N_ANSWERS for n_right in _N_RIGHT]
     return {
-        name: np.allclose([result[name] for result in results], wanted, atol=1e-5)
+        name: np.allclose([result.get(name, np.nan) for result in results], wanted, atol=1e-5)
         for name in results[0]
         if name != "loss"
     }
