@@ -25,7 +25,7 @@ _SMALLEST_SIDE_WITH_MARGIN = 16
 
 
 def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | None = None) -> NDArray[np.uint8]:
-    """Return a PNG or JPEG picture as a model expects it: uint8, shape (height, width, channels).
+    """Return a picture as a model expects it: uint8, shape (height, width, channels).
 
     The picture is read as training read its own: the same range, ground and polarity, scaled whatever its aspect ratio.
     One kind is not: a photograph of a character, which is a small grey format's picture of another size than the data
@@ -40,8 +40,8 @@ def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | 
             by one, as that version did.
 
     Raises:
-        UnreadableDataError: The file is missing, does not decode, is no PNG or JPEG, has too many pixels, or its values
-            are outside of the range that training decided.
+        UnreadableDataError: The file is missing, does not decode, is of no known format, has too many pixels, or its
+            values are outside of the range that training decided.
     """
     picture = read_picture(path, channels=image_format.channels)
     if picture.is_faint:

@@ -57,7 +57,7 @@ def accept_fixed(parameter: Any, value: Any) -> Any:
 
 
 def why_outside(parameter: Any, value: Any) -> str:
-    """Return a line on an accepted value that the search would never draw; empty for one that it could."""
+    """Return a line on an accepted value outside of range or choices; empty for one inside, between steps too."""
     if isinstance(parameter, kinds.Fixed | kinds.Boolean):
         return ""
     if isinstance(parameter, kinds.Choice):
