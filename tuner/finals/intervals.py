@@ -1,8 +1,6 @@
-"""How sure a measured accuracy is: intervals, means and standard deviations. Knows neither Keras nor Optuna."""
+"""How sure a measured accuracy is. Knows neither Keras nor Optuna."""
 
-from collections.abc import Sequence
 from math import sqrt
-from statistics import fmean, stdev
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -27,8 +25,3 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     middle = share + z * z / (2 * n)
     # In exact numbers the share lies inside; rounding may leave 0 or 1 a hair outside.
     return max(0.0, min(share, (middle - spread) / scale)), min(1.0, max(share, (middle + spread) / scale))
-
-
-def mean_and_sd(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return the mean (None without values) and the sample standard deviation (None for fewer than two values)."""
-    return (fmean(values) if values else None), (stdev(values) if len(values) > 1 else None)

@@ -1,6 +1,6 @@
 import pytest
 
-from tuner.finals.intervals import mean_and_sd, wilson_interval
+from tuner.finals.intervals import wilson_interval
 
 
 # Expected values: Newcombe 1998, table I, method 3, to four decimals.
@@ -30,12 +30,3 @@ def test_a_wider_quantile_gives_a_wider_interval() -> None:
 def test_impossible_counts_are_refused(successes: int, n: int) -> None:
     with pytest.raises(ValueError, match=f"Received {successes} successes of {n}"):
         wilson_interval(successes, n)
-
-
-def test_mean_and_deviation_are_those_of_a_sample() -> None:
-    assert mean_and_sd([0.99, 0.98, 0.97]) == pytest.approx((0.98, 0.01))
-
-
-def test_one_value_has_no_deviation_and_none_has_no_mean() -> None:
-    assert mean_and_sd([0.99]) == (0.99, None)
-    assert mean_and_sd([]) == (None, None)
