@@ -63,7 +63,7 @@ def test_show_counts_the_training_images_of_mnist_only(data_dir: Path, monkeypat
     result = run("show", "mnist")
 
     assert "60,000 training images, 28x28 grey, 10 classes, the largest 1.24 times the smallest" in result.stdout
-    assert "test set: its own; opened by finals alone" in result.stdout
+    assert "test set: its own; shown to models by finals alone" in result.stdout
     assert "10,000" not in result.stdout
 
 
@@ -132,7 +132,7 @@ def test_show_takes_a_path(pictures: Path) -> None:
     result = run("show", str(pictures))
 
     assert "16 training images, 20x30 RGB, 2 classes" in result.stdout
-    assert "test set: a fifth of every class, held out; opened by finals alone" in result.stdout
+    assert "test set: a fifth of every class, held out; shown to models by finals alone" in result.stdout
 
 
 def test_pictures_of_mixed_sizes_are_shown_with_a_size(pictures: Path) -> None:

@@ -176,4 +176,4 @@ def _print_summary(summary: "Summary") -> None:
         soft_wrap=True,
     )
     origin = "its own" if summary.has_test_set else "a fifth of every class, held out"
-    console.print(f"test set: {origin}; opened by finals alone", highlight=False)
+    console.print(f"test set: {origin}; shown to models by finals alone", highlight=False)

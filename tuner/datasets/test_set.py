@@ -1,4 +1,7 @@
-"""The only door to test data, and `tuner.finals` alone may open it, after all choices are made."""
+"""The only way to the test images, for `tuner.finals` alone.
+
+It looks before a study is stored whether they can be read, and shows them to models once all choices are made.
+"""
 
 from pathlib import Path
 
