@@ -199,7 +199,8 @@ def _check_placed(places: Sequence[int], names: Sequence[str], path: Path) -> No
 
 def _check_numbers(numbers: set[int], path: Path, names: Sequence[str], *, n_pixels: int | None) -> None:
     """Refuse numbers of pixels that do not run from 0 or 1 to their end."""
-    first = min(0 if n_pixels is not None else 1, *numbers)
+    counts_from_1 = 0 not in numbers and n_pixels in {None, max(numbers)}
+    first = 1 if counts_from_1 else 0
     end = max(max(numbers) + 1, first + (n_pixels or 0))
     n_missing = end - first - len(numbers)
     if n_missing:

@@ -105,3 +105,13 @@ def test_a_file_that_does_not_suit_the_model_is_refused(
 
     with pytest.raises(UnreadableDataError, match=message):
         read_unlabelled_csv(tmp_path / "test.csv", image_format=image_format)
+
+
+def test_pixels_of_a_file_to_predict_may_count_from_1_as_those_of_training(tmp_path: Path) -> None:
+    names = [f"pixel{number}" for number in range(1, 785)]
+    path = tmp_path / "test.csv"
+    path.write_text("\n".join([",".join(names), *(",".join(map(str, row)) for row in PIXELS[:3].tolist())]) + "\n")
+
+    images = read_unlabelled_csv(path, image_format=GREY)
+
+    np.testing.assert_array_equal(images.reshape(3, 784), PIXELS[:3])
