@@ -199,3 +199,12 @@ def test_a_damaged_array_is_one_clear_line(path: Path, load_train: Load) -> None
 
     with pytest.raises(UnreadableDataError, match="x_train cannot be decoded"):
         load_train(path)
+
+
+def test_a_test_part_without_images_is_refused(tmp_path: Path) -> None:
+    images = draw_images(20)
+    path = tmp_path / "data.npz"
+    np.savez(path, x_train=images, y_train=[0, 1] * 10, x_test=images[:0], y_test=np.zeros(0, np.int64))
+
+    with pytest.raises(UnreadableDataError, match=r"x_test: images have the shape \(0, 6, 5, 1\)"):
+        load_test_set(str(path), data_dir=tmp_path)
