@@ -97,8 +97,12 @@ def show(storage: Storage, artifacts: ArtifactStore, study: Study, showcase: Sho
 
 
 def shown_paths(storage: Storage, study: Study) -> set[str]:
-    """Return where in the artifact store the files are that Optuna Dashboard shows of the study."""
-    named = _named_files(_attributes(storage, study))
+    """Return the paths of the files that Optuna Dashboard shows of the study; none once the study is gone."""
+    try:
+        named = _named_files(_attributes(storage, study))
+    except KeyError:
+        # Optuna's.
+        return set()
     return {_file_path(study.folder, file) for file in named.values()}
 
 

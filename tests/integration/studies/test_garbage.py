@@ -3,6 +3,7 @@ from pathlib import Path
 from tuner.artifacts import ArtifactStore
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study, delete_study, insert_study
+from tuner.studies.showcase import shown_paths
 from tuner.studies.slots import claim_slot
 from tuner.studies.storage import Storage, open_storage
 from tuner.workers.garbage import find_foreign_folders, find_garbage
@@ -36,3 +37,9 @@ def test_garbage_is_what_is_left_of_this_databases_studies_alone(
 
     assert sorted(garbage) == sorted(left)
     assert find_foreign_folders(storage, artifacts) == [foreign.folder]
+
+
+def test_a_study_that_is_deleted_meanwhile_shows_no_files(storage: Storage, study: Study) -> None:
+    delete_study(storage, study)
+
+    assert shown_paths(storage, study) == set()
