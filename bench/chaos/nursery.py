@@ -134,8 +134,8 @@ def _train_synthetically(epoch_s: float) -> None:
     space = Space(name="synthetic", description="", build=synthetic.build, help={})
     # Each in the module that calls it: the rest of the run is the product's.
     replacements: list[tuple[ModuleType, str, Callable[..., Any]]] = [
-        (tuner.workers.trial, "open_space", lambda _name: space),
-        (tuner.training.run, "why_not_whole_epochs", lambda _model, _data: ""),
+        (tuner.workers.trial, "open_study_space", lambda _name, _provenance: space),
+        (tuner.training.run, "why_no_programs", lambda _model, _data: ""),
         (
             tuner.training.epoch_loop,
             "borrow_or_open",
@@ -144,6 +144,8 @@ def _train_synthetically(epoch_s: float) -> None:
         (tuner.training.checkpoint, "read_variable", lambda variable: variable.value.copy()),
     ]
     for module, name, replacement in replacements:
+        # A name that is gone would leave the product's own in its place.
+        getattr(module, name)
         setattr(module, name, replacement)
 
 
