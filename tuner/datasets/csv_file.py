@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.csv_columns import find_columns
 from tuner.datasets.csv_table import Table, read_column_names, read_table
 from tuner.datasets.labels import normalise_text
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_files, is_hidden
@@ -61,7 +62,16 @@ class CsvReader:
     def read_test(self) -> RawExamples:
         if self.test is None:
             raise NotImplementedError("a file alone has no test part")
+        trained, tested = (self._pixel_names(path) for path in (self.train, self.test))
+        if trained != tested and sorted(trained) == sorted(tested):
+            problem = f"its pixel columns stand in another order than those of {self.train.name}"
+            raise UnreadableDataError(self.test, problem, remedy="Put the columns of both files in one order.")
         return self._read(self.test)
+
+    def _pixel_names(self, path: Path) -> list[str]:
+        """Return the names of the pixels' columns, in the order of the image."""
+        columns = find_columns(read_column_names(path), path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
+        return [columns.names[place] for place in columns.pixels]
 
     def _read(self, path: Path) -> RawExamples:
         table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)

@@ -322,3 +322,24 @@ def test_labels_with_zeros_before_them_are_numbers(path: Path, load_train: Load)
     write_csv(path, PIXELS, ["00", "07", "12"] * 10)
 
     assert load_train(path).class_names == ("0", "7", "12")
+
+
+def test_a_test_file_whose_unnumbered_pixels_stand_in_another_order_is_refused(tmp_path: Path) -> None:
+    pixels = draw_images(20, height=3, width=3).reshape(20, 9)
+    names = [f"{letter}x" for letter in "abcdefghi"]
+    write_csv(tmp_path / "train.csv", pixels, [0, 1] * 10, names=["label", *names])
+    write_csv(tmp_path / "test.csv", pixels, [0, 1] * 10, names=["label", *names[::-1]])
+
+    with pytest.raises(UnreadableDataError, match=r"another order than those of train\.csv\. Put the columns"):
+        load_test_set(str(tmp_path), data_dir=tmp_path)
+
+
+def test_a_test_file_whose_numbered_pixels_stand_in_another_order_is_put_in_order(tmp_path: Path) -> None:
+    pixels = draw_images(20, height=3, width=3).reshape(20, 9)
+    names = [f"pixel{number}" for number in range(9)]
+    write_csv(tmp_path / "train.csv", pixels, [0, 1] * 10, names=["label", *names])
+    write_csv(tmp_path / "test.csv", pixels[:, ::-1], [0, 1] * 10, names=["label", *names[::-1]])
+
+    test = load_test_set(str(tmp_path), data_dir=tmp_path)
+
+    np.testing.assert_array_equal(test.images.reshape(20, 9), pixels)
