@@ -104,6 +104,7 @@ flat = _no_hyperparameter(lambda: _of_shape(64))
 colour = _no_hyperparameter(lambda: _of_shape(8, 8, 3))
 without_channel = _no_hyperparameter(lambda: _of_shape(8, 8))
 scaled_twice = _no_hyperparameter(lambda: _net(layers.Rescaling(1 / 255)))
+scaled_twice_flat = _no_hyperparameter(lambda: _net(layers.Flatten(), layers.Rescaling(1 / 255)))
 scaled_twice_within = _no_hyperparameter(
     lambda: _net(keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 127.5, offset=-1)]))
 )

@@ -263,6 +263,7 @@ def test_fixed_values_are_not_asked_from_optuna(every_kind: Space, study: optuna
         (lambda hp: hp.Float("x", 1e-4, 1e-2, sampling="log"), 0, 0.0),
         (lambda hp: hp.Choice("x", [3, 5]), 7, 7),
         (lambda hp: hp.Choice("x", [1.0, 2.0]), 2, 2.0),
+        (lambda hp: hp.Choice("x", [0.0, 1.0]), 0.5, 0.5),
         (lambda hp: hp.Boolean("x"), False, False),
         (lambda hp: hp.Fixed("x", 1), 4, 4),
     ],

@@ -75,7 +75,8 @@ def why_outside(parameter: Any, value: Any) -> str:
 
 def _accept_choice(choices: Sequence[Any], value: Any) -> Any:
     # KerasTuner makes 0 and 1 of booleans.
-    if isinstance(choices[0], str) or set(choices) <= {0, 1}:
+    may_be_flags = set(choices) <= {0, 1} and not any(isinstance(choice, float) for choice in choices)
+    if isinstance(choices[0], str) or may_be_flags:
         return next((choice for choice in choices if choice == value), None)
     return _convert(value, float if isinstance(choices[0], float) else int)
 

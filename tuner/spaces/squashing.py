@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import keras
@@ -62,7 +63,7 @@ def _values_behind(model: keras.Model, pictures: NDArray[np.float32]) -> Iterato
 
 def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras.Model | None]:
     """Return the names and outputs of what comes before anything is learned, and the nested model that follows."""
-    shape = tuple(model.inputs[0].shape)
+    n_values = _count_values(model.inputs[0])
     names: list[str] = []
     outputs: list[Any] = []
     for operation in _operations(model):
@@ -71,11 +72,18 @@ def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras
         if isinstance(operation, keras.Model):
             return names, outputs, operation
         output = operation.output
-        if getattr(operation, "trainable_weights", ()) or tuple(getattr(output, "shape", ())) != shape:
+        # `Flatten` and `Reshape` may come first.
+        if getattr(operation, "trainable_weights", ()) or _count_values(output) != n_values:
             break
         names.append(operation.name)
         outputs.append(output)
     return names, outputs, None
+
+
+def _count_values(tensor: Any) -> tuple[int, int]:
+    """Return the number of values of one image, and how many sides of any length it has."""
+    sides = tuple(getattr(tensor, "shape", ()))[1:]
+    return prod(side for side in sides if side is not None), sides.count(None)
 
 
 def _operations(model: keras.Model) -> Sequence[Any]:

@@ -189,6 +189,7 @@ def test_softmax_of_logits_has_the_right_values(digits: ImageFormat) -> None:
     ("name", "layer"),
     [
         ("scaled_twice", "rescaling"),
+        ("scaled_twice_flat", "rescaling"),
         ("scaled_twice_within", "rescaling"),
         ("subclass_scaled_twice", "rescaling"),
         ("scaled_back", None),
