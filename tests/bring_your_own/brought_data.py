@@ -152,7 +152,7 @@ def validation_part(folder: Path) -> Path:
     return _npz(folder, x_train=pictures(), x_val=pictures(), y_val=LABELS)
 
 
-def test_images_without_labels(folder: Path) -> Path:
+def unlabelled_test_images(folder: Path) -> Path:
     return _npz(folder, x_train=pictures(), x_test=pictures())
 
 

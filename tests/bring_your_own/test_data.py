@@ -74,7 +74,7 @@ _CASES: dict[str, Same | Refused] = {
     "byte_names": Same(names=_FOLDER, same_as=None),
     "too_few_labels": Refused(reason="60 images and 59 labels"),
     "validation_part": Same(warning="x_val"),
-    "test_images_without_labels": Refused(reason="y_test"),
+    "unlabelled_test_images": Refused(reason="y_test"),
     "grey_pngs": _in_folders(),
     "palette_pngs": _in_folders(same_as="colour_pngs_of_grey"),
     "sixteen_bit_pngs": _in_folders(),

@@ -77,7 +77,7 @@ def check_definition(
         PreflightError: A stage failed; its message names the stage.
         TunerError: The images cannot be read or divided.
     """
-    # Before a process is started: a slip of the pen is told at once.
+    # Before a process is started: a typing error is told at once.
     _open(definition, data_dir)
     with ExitStack() as stack:
         with _writable_folder():
@@ -121,7 +121,7 @@ def check_hyperparameters(
         TunerError: The images cannot be read or divided, the space does not build, or the definition does not fit it.
     """
     images = _read_images(definition, data_dir, on_report)
-    # Only now: it takes seconds, for which nobody wants to wait before reading of a slip of the pen.
+    # Last, because importing Keras takes seconds: typing errors are told first.
     load_backend()
     from tuner.workers.preflight.rehearsal import Rehearsal
     from tuner.workers.preflight.stages import find_hyperparameters, open_builder
