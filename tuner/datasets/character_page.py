@@ -34,6 +34,8 @@ _LONGEST_PART = 2.0
 #: Ink ends within this share of the page's longer side, out of focus too, along this share of its outline.
 _WIDEST_EDGE = 0.025
 _SHARPEST = 0.65
+#: What has no sharp outline stands out by at least so much on average.
+_BLURRED_CONTRAST = 0.3
 
 #: The quantile of a character's pixels that becomes white, and the share of white below which a pixel is no stroke.
 _FULL_STROKE = 0.9
@@ -89,13 +91,21 @@ def cut_out_character(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     lightest, darkest = ndimage.maximum_filter(smooth, window), ndimage.minimum_filter(smooth, window)
     closed, opened = ndimage.minimum_filter(lightest, window), ndimage.maximum_filter(darkest, window)
     black = max(_DARKEST_PAGE, _DARKEST_SHARE * float(smooth.max()))
-    dark = _find_strokes((closed - smooth) / np.maximum(closed, black))
-    light = _find_strokes((smooth - opened) / np.maximum(lightest, black))
-    strokes = _choose(dark, light) if dark and light else dark or light
+    darker = (closed - smooth) / np.maximum(closed, black)
+    lighter = (smooth - opened) / np.maximum(lightest, black)
+    strokes = _find_character(darker, lighter, sharpness=_SHARPEST)
     if strokes is None:
-        return np.zeros((1, 1), np.uint8)
+        # A picture that was enlarged, or is far out of focus, has no sharp outline; what stands out little is page.
+        strokes = _find_character(darker, lighter, sharpness=0.0)
+        if strokes is None or strokes.contrast < _BLURRED_CONTRAST:
+            return np.zeros((1, 1), np.uint8)
     cut: NDArray[np.uint8] = np.rint(_widen(strokes)[strokes.box] * 255).astype(np.uint8)
     return cut
+
+
+def _find_character(darker: _Floats, lighter: _Floats, *, sharpness: float) -> _Strokes | None:
+    dark, light = (_find_strokes(contrast, sharpness=sharpness) for contrast in (darker, lighter))
+    return _choose(dark, light) if dark and light else dark or light
 
 
 def otsu_threshold(values: _Floats) -> float:
@@ -124,7 +134,7 @@ def _widen(strokes: _Strokes) -> _Floats:
     return strokes.drawn if missing < 1 else ndimage.grey_dilation(strokes.drawn, size=(round(missing) + 1,) * 2)
 
 
-def _find_strokes(contrast: _Floats) -> _Strokes | None:
+def _find_strokes(contrast: _Floats, *, sharpness: float) -> _Strokes | None:
     """Return the character, given how far each pixel stands out of the page around it, in 0..1."""
     level = float(np.median(contrast))
     noise = 1.4826 * float(np.median(np.abs(contrast - level)))
@@ -132,7 +142,7 @@ def _find_strokes(contrast: _Floats) -> _Strokes | None:
     if not (contrast > lowest).any():
         return None
     threshold = otsu_threshold(contrast[contrast > lowest])
-    is_stroke = _heaviest_group(contrast, threshold)
+    is_stroke = _heaviest_group(contrast, threshold, sharpness=sharpness)
     if is_stroke is None:
         return None
     inked = contrast[is_stroke & (contrast > threshold)]
@@ -158,12 +168,12 @@ def _blur(page: _Floats) -> float:
     return float(np.clip(noise / 10, 0.5, 3))
 
 
-def _heaviest_group(contrast: _Floats, threshold: float) -> NDArray[np.bool_] | None:
+def _heaviest_group(contrast: _Floats, threshold: float, *, sharpness: float) -> NDArray[np.bool_] | None:
     """Return the pixels of the connected strokes that weigh most, with the smaller ones near by."""
     labels, _ = ndimage.label(contrast > _HYSTERESIS * threshold, structure=np.ones((3, 3)))
     weights = np.bincount(labels.ravel(), np.where(contrast > threshold, contrast, 0).ravel())
     weights[0] = 0
-    weights *= _sharpness(contrast, labels) > _SHARPEST
+    weights *= _sharpness(contrast, labels) >= sharpness
     if not weights.any():
         return None
     boxes = [(slice(0, 0), slice(0, 0)), *ndimage.find_objects(labels)]
