@@ -114,7 +114,7 @@ def test_logs_stay_small_while_a_worker_writes_on_and_the_newest_lines_are_kept(
         shares=[DeviceShare(device="cpu", environment={})],
         environment={},
         log_dir=tmp_path / "logs",
-        on_death=lambda _: False,
+        on_death=lambda _id, _status: False,
     )
 
     pool.run(lambda: None)
@@ -154,7 +154,7 @@ def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         shares=[DeviceShare(device="cpu", environment={})],
         environment={},
         log_dir=tmp_path / "home" / "logs",
-        on_death=lambda _: False,
+        on_death=lambda _id, _status: False,
     )
 
     with pytest.raises(worker_logs.LogsNotWrittenError, match="TUNER_HOME"):
