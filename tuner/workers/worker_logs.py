@@ -37,6 +37,16 @@ def make_log_folder(folder: Path) -> None:
         raise LogsNotWrittenError(folder, error) from error
 
 
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _END_BYTES))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return ""
+    return lines[-1] if lines else ""
+
+
 class WorkerLog:
     """One log file, open for a worker's output; close it at the end.
 
@@ -72,11 +82,8 @@ class WorkerLog:
         os.ftruncate(self.file.fileno(), 0)
 
     def last_line(self) -> str:
-        """Return the last line that was written, or an empty one."""
-        with self._path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _END_BYTES))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        """Return the last line that was written, or an empty one; it may have been put aside already."""
+        return _last_line(self._path) or _last_line(self._older(1))
 
     def close(self) -> None:
         """Close this process' end; a worker's own stays open."""
