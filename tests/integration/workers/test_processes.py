@@ -126,7 +126,8 @@ def test_logs_stay_small_while_a_worker_writes_on_and_the_newest_lines_are_kept(
     assert set(sizes) <= {"worker-0.log", "worker-0.log.1", "worker-0.log.2", "worker-0.log.3"}
     assert max(sizes.values()) <= 30_000
     assert pool.last_words().startswith("00059 ")
-    assert int(newest[:5]) == int(older.splitlines()[-1][:5]) + 1
+    # Of what grew too much between two looks the first part is cut off.
+    assert int(newest[:5]) > int(older.splitlines()[-1][:5])
 
 
 def test_a_large_log_is_put_aside_at_the_start_and_a_few_are_kept(
