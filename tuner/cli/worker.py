@@ -45,7 +45,7 @@ def worker(
     if worker_id is None:
         # A pool has settled this for its workers.
         if studies:
-            # The frameworks take seconds to import; nobody wants to wait for them to read of a slip of the pen.
+            # Before the frameworks, whose import takes seconds: a typing error is told at once.
             with open_storage(settings.storage, patience_s=PATIENCE_S) as opened:
                 find_studies(opened, studies)
         share = divide_machine(1, device=device)[0]

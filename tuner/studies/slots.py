@@ -289,7 +289,7 @@ def release_slot(storage: Storage, lease: Lease, *, is_attempt: bool = False) ->
     Args:
         storage: The database.
         lease: On the slot.
-        is_attempt: Count it towards the limit, as a death; who gives a slot back of his own will did not die of it.
+        is_attempt: Count this release as a crash towards the limit of attempts.
     """
     with storage.engine.begin() as connection:
         connection.execute(_release(_held(lease), attempts=slots.c.attempts - (0 if is_attempt else 1)))
