@@ -51,6 +51,10 @@ _ORPHANS = (
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
+class PrunedError(Exception):
+    """The pruner gave the trial up."""
+
+
 class TrialScores:
     """The scores of one running trial, and the decision on each of its epochs. Epochs count from 1."""
 

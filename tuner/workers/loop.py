@@ -14,9 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
-from tuner.finals.jobs import JOBS, JobContext, checkpoints_folder, failed_outcome
-from tuner.finals.planning import advance_study
-from tuner.finals.study_data import DataPlaces, DataUnavailableError
+from tuner.jobs.context import JobContext, checkpoints_folder
+from tuner.jobs.failures import (
+    MAX_FAILURES_IN_A_ROW,
+    counts_towards_stopping,
+    describe_deaths,
+)
+from tuner.jobs.interruptions import DrainedError, is_interruption
+from tuner.jobs.planning import advance_study
+from tuner.jobs.study_data import DataPlaces, DataUnavailableError
+from tuner.jobs.table import failed_outcome, run_job
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
@@ -43,17 +50,9 @@ from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasibl
 from tuner.training.devices import DeviceLostError
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
-from tuner.workers.failures import (
-    MAX_FAILURES_IN_A_ROW,
-    counts_towards_stopping,
-    describe_deaths,
-    describe_failure,
-)
-from tuner.workers.interruptions import DrainedError, is_interruption
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
 from tuner.workers.showing import Showing
-from tuner.workers.trial import run_trial
 from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
@@ -207,6 +206,7 @@ class Worker:
             study=study,
             lease=lease,
             on_epoch=self._on_epoch,
+            on_scores=self._reporter.pass_scores_to,
         )
         try:
             outcome = self._run(context)
@@ -301,12 +301,7 @@ class Worker:
     def _run(self, context: JobContext) -> dict[str, Any]:
         lease = context.lease
         started = time.monotonic()
-        if lease.attempts > MAX_ATTEMPTS:
-            outcome = self._give_up(context)
-        elif lease.stage == "search":
-            outcome = run_trial(context, self._reporter)
-        else:
-            outcome = _run_job(context)
+        outcome = self._give_up(context) if lease.attempts > MAX_ATTEMPTS else run_job(context)
         duration_s = time.monotonic() - started
         _log.info("%s %s %d: %s in %.1f s", lease.study_name, lease.stage, lease.position, outcome["state"], duration_s)
         return outcome
@@ -321,18 +316,6 @@ class Worker:
             # Infeasible, not merely failed: samplers then keep away from the region.
             mark_infeasible(self._storage, context.study, lease, "out_of_memory")
         return failed_outcome(lease.stage, failure)
-
-
-def _run_job(context: JobContext) -> dict[str, Any]:
-    lease = context.lease
-    try:
-        return JOBS[lease.stage](context)
-    except Exception as error:
-        if is_interruption(error):
-            raise
-        # A failed job must not keep the others from being done.
-        _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
-        return failed_outcome(lease.stage, describe_failure(error))
 
 
 @outlasting

@@ -17,7 +17,7 @@ from tuner.studies.fleet import update_worker
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
-from tuner.studies.trials import TrialScores
+from tuner.studies.trials import PrunedError, TrialScores
 from tuner.training.history import EpochResult
 
 _log = logging.getLogger(__name__)
@@ -26,10 +26,6 @@ _log = logging.getLogger(__name__)
 _DECISION_S = 2.0
 #: Seconds between results on which nobody decides.
 _INTERVAL_S = 1.0
-
-
-class PrunedError(Exception):
-    """The pruner gave the trial up."""
 
 
 #: With these, or without any, results that wait are still passed on.

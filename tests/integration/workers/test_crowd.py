@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.schema import slots, studies
 from tuner.studies.storage import open_storage
-from tuner.workers import crowding
-from tuner.workers.crowding import Crowd
-from tuner.workers.gpus import GpuMemory
+from tuner.training.gpus import GpuMemory
+from tuner.workers import autoscaling
+from tuner.workers.autoscaling import Crowd
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
 
@@ -23,10 +23,10 @@ def test_each_gpu_gets_workers_for_as_long_as_the_epochs_in_the_database_come_fa
     shares = [
         DeviceShare(device=f"gpu:{index}", environment={"CUDA_VISIBLE_DEVICES": f"GPU-{index}"}) for index in (0, 1)
     ]
-    monkeypatch.setattr(crowding, "WINDOW_S", 1.0)
-    monkeypatch.setattr(crowding, "_INTERVAL_S", 0.1)
-    monkeypatch.setattr(crowding, "read_memory", lambda _: GpuMemory(used_bytes=1, total_bytes=100))
-    monkeypatch.setattr(crowding.os, "sched_getaffinity", lambda _: set(range(64)))
+    monkeypatch.setattr(autoscaling, "WINDOW_S", 1.0)
+    monkeypatch.setattr(autoscaling, "_INTERVAL_S", 0.1)
+    monkeypatch.setattr(autoscaling, "read_memory", lambda _: GpuMemory(used_bytes=1, total_bytes=100))
+    monkeypatch.setattr(autoscaling.os, "sched_getaffinity", lambda _: set(range(64)))
     processes = WorkerProcesses(
         command=[sys.executable, "-c", "import time; time.sleep(60)"],
         shares=shares,
