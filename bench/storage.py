@@ -160,7 +160,7 @@ def run_ours(url: str, n_trials: int, barrier: Any, answers: Any) -> None:
     with open_storage(url, patience_s=60) as storage, counted(storage.engine) as statements:
         barrier.wait()
         statements.clear()
-        with Reporter(storage, "bench", ttl_s=30) as reporter:
+        with Reporter(storage, "bench", lease_s=30) as reporter:
             for _ in range(n_trials):
                 lease = claim(storage)
                 study = find_study(storage, lease.study_name)

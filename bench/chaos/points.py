@@ -20,7 +20,7 @@ import tuner.workers.loop
 import tuner.workers.reporter
 from chaos.journal import Journal
 from tuner.artifacts import ArtifactStore
-from tuner.studies.outlasting import OutlastingStorage
+from tuner.studies.retrying_storage import RetryingStorage
 from tuner.studies.slots import Lease, LeaseLostError
 from tuner.workers.loop import MAX_ATTEMPTS
 from tuner.workers.reporter import Reporter
@@ -104,7 +104,7 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
     _wrap(tuner.workers.loop, "register_worker", register)
     _wrap(tuner.workers.loop, "claim_slot", claim)
     _wrap(tuner.jobs.trial, "open_trial", open_trial)
-    _wrap(OutlastingStorage, "set_trial_param", set_param)
+    _wrap(RetryingStorage, "set_trial_param", set_param)
 
 
 def _wrap_reaping(journal: Journal, doom: Doom) -> None:

@@ -28,7 +28,7 @@ from tuner.jobs.test_part import open_test_set
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.schema import slots
 from tuner.studies.storage import Storage
 from tuner.training.annealing import Annealing
@@ -151,7 +151,7 @@ def run_ensemble(context: JobContext) -> dict[str, Any]:
     }
 
 
-@outlasting
+@retried
 def _read_outcomes(storage: Storage, slot_ids: Sequence[int]) -> list[Any]:
     with storage.reader.connect() as connection:
         return list(connection.scalars(sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids))))

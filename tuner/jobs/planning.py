@@ -14,7 +14,7 @@ from tuner.errors import TunerError
 from tuner.jobs.ensemble import choose_members
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.reading import confirmed_scores, read_slots
 from tuner.studies.schema import slots, studies
 from tuner.studies.seeds import final_seed
@@ -55,7 +55,7 @@ def lacks_finals(storage: Storage, study: Study) -> bool:
     return plan_next_jobs(study.definition, read_slots(storage, study.id)) is not None
 
 
-@outlasting
+@retried
 def advance_study(storage: Storage, study: Study) -> bool:
     """Create the next stage's slots once the present stage is over, or mark the study done.
 

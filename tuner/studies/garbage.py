@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.image_cache import ImageCache
+from tuner.studies.dashboard_content import shown_paths
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.naming import is_study_folder
 from tuner.studies.schema import deleted_folders, slots, studies, without_curve
-from tuner.studies.showcase import shown_paths
 from tuner.studies.storage import Storage
 
 _CHECKPOINT = re.compile(r"(?P<folder>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")

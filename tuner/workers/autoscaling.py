@@ -25,7 +25,7 @@ MAX_MEMORY = 0.85
 
 
 @dataclass(kw_only=True)
-class Crowding:
+class ScalingDecision:
     """Decides how many workers each GPU gets, from what it is told every few seconds."""
 
     #: More than the cores can feed are not tried.
@@ -65,21 +65,21 @@ class Crowding:
         return self.per_gpu
 
 
-class Crowd:
-    """The workers on this machine's GPUs: measured, and made more or fewer as `Crowding` decides."""
+class GpuScaler:
+    """The workers on this machine's GPUs: measured, and made more or fewer as `ScalingDecision` decides."""
 
     def __init__(self, storage: Storage, shares: Sequence[DeviceShare]) -> None:
         """Take one share of each GPU, with which the pool begins."""
         self._storage = storage
         self._shares = shares
-        self._crowding = Crowding(max_per_gpu=max(1, len(os.sched_getaffinity(0)) // len(shares)))
+        self._decision = ScalingDecision(max_per_gpu=max(1, len(os.sched_getaffinity(0)) // len(shares)))
         self._epochs = 0
         self._seen: dict[int, int] = {}
         self._next_look = 0.0
 
     def look(self, processes: WorkerProcesses) -> None:
         """Measure, and add a worker to each GPU or retire one of each; call it often."""
-        if self._crowding.settled or time.monotonic() < self._next_look:
+        if self._decision.settled or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _INTERVAL_S
         ids = processes.worker_ids
@@ -87,8 +87,8 @@ class Crowd:
         self._epochs += sum(max(0, epoch - self._seen.get(slot, 0)) for slot, epoch in seen.items())
         self._seen = seen
         training = {worker.id for worker in read_workers(self._storage) if worker.state == "training"}
-        before = self._crowding.per_gpu
-        after = self._crowding.observe(
+        before = self._decision.per_gpu
+        after = self._decision.observe(
             now_s=time.monotonic(),
             epochs=self._epochs,
             all_train=len(ids) == before * len(self._shares) and training.issuperset(ids),

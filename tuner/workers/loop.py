@@ -33,7 +33,7 @@ from tuner.studies.lifecycle import (
     list_names,
     stop_study,
 )
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.schema import slots
 from tuner.studies.slots import (
     Lease,
@@ -50,9 +50,9 @@ from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasibl
 from tuner.training.devices import DeviceLostError
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
+from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
-from tuner.workers.showing import Showing
 from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
@@ -91,8 +91,8 @@ class Worker:
         self.id = settings.worker_id
         self._storage = storage
         self._settings = settings
-        self._reporter = Reporter(storage, self.id, ttl_s=settings.lease_s)
-        self._showing = Showing(storage, settings.artifacts)
+        self._reporter = Reporter(storage, self.id, lease_s=settings.lease_s)
+        self._publisher = DashboardPublisher(storage, settings.artifacts)
         self._unserved = Unserved()
         self._draining = threading.Event()
         self._lease: Lease | None = None
@@ -103,7 +103,7 @@ class Worker:
 
     def abandon(self) -> None:
         """Give the slot back at once; the epoch that is being trained is lost, those before it are not."""
-        self._storage.contact.patience_s = 0.0
+        self._storage.database.patience_s = 0.0
         if self._lease is not None:
             release_slot(self._storage, self._lease)
 
@@ -147,7 +147,7 @@ class Worker:
             if self._has_nothing_left(studies):
                 self._sweep(studies)
                 return False
-            self._storage.hang_up()
+            self._storage.close_idle_connections()
             self._draining.wait(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return False
@@ -184,11 +184,11 @@ class Worker:
                 owner=self.id,
                 study_names=self._settings.studies,
                 except_for=self._unserved.uids(),
-                ttl_s=self._settings.lease_s,
+                lease_s=self._settings.lease_s,
             )
 
         lease = claim()
-        if lease is None and reap_expired_leases(self._storage, ttl_s=self._settings.lease_s):
+        if lease is None and reap_expired_leases(self._storage, lease_s=self._settings.lease_s):
             return claim()
         return lease
 
@@ -236,7 +236,7 @@ class Worker:
             _remove(context.artifacts, context.checkpoint_folder)
             self._note_served(study)
             self._stop_if_failing(study, outcome)
-            self._showing.bring_up_to_date(study)
+            self._publisher.publish(study)
         finally:
             self._lease = None
             self._reporter.let_go()
@@ -266,7 +266,7 @@ class Worker:
             raise DrainedError
 
     def _give_back(self, lease: Lease, *, is_attempt: bool = False) -> None:
-        if not self._storage.contact.is_lost:
+        if not self._storage.database.is_lost:
             with suppress(LeaseLostError):
                 self._reporter.flush()
         self._reporter.let_go()
@@ -278,7 +278,7 @@ class Worker:
         end_orphans(self._storage)
         planned = [advance_study(self._storage, study) for study in studies if study.state != "done"]
         for study in studies:
-            self._showing.bring_up_to_date(study)
+            self._publisher.publish(study)
         return any(planned)
 
     def _sweep(self, studies: Sequence[Study]) -> None:
@@ -318,7 +318,7 @@ class Worker:
         return failed_outcome(lease.stage, failure)
 
 
-@outlasting
+@retried
 def _last_failures(storage: Storage, study: Study) -> list[Any]:
     """Return the failures of the slots that finished last, None for what succeeded."""
     last = (

@@ -14,7 +14,7 @@ from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
-from tuner.workers.autoscaling import Crowd
+from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.lifetime import MAX_SLOTS
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import divide_machine
@@ -60,7 +60,7 @@ def run_pool(
         find_studies(storage, studies)
         shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
         measures = per_gpu is None and n_workers is None and shares[0].device != "cpu"
-        crowd = Crowd(storage, shares) if measures else None
+        scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s)
         processes = WorkerProcesses(
             command=_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
@@ -82,8 +82,8 @@ def run_pool(
 
             def tick() -> None:
                 keeper.tidy_up()
-                if crowd is not None:
-                    _ask(lambda: crowd.look(processes))
+                if scaler is not None:
+                    _ask(lambda: scaler.look(processes))
                 _ask(show)
 
             status = processes.run(tick)
@@ -110,7 +110,7 @@ class _Keeper:
         """Reap expired leases, close ended trials and end orphans, a few times in a lease's life."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + self._lease_s / 6
-            _ask(lambda: reap_expired_leases(self._storage, ttl_s=self._lease_s))
+            _ask(lambda: reap_expired_leases(self._storage, lease_s=self._lease_s))
             _ask(lambda: close_ended_trials(self._storage))
             _ask(lambda: end_orphans(self._storage))
 
@@ -134,4 +134,4 @@ def _print_end(names: Sequence[str], processes: WorkerProcesses, status: int) ->
         again = f"tuner workers {' '.join(names)}".strip()
         sys.stderr.write(f"Stopped. Nothing is lost: go on with `{again} --until-done`.\n")
     elif status:
-        sys.stderr.write(f"{processes.last_words()}\nA worker failed; its log is in {processes.log_dir}.\n")
+        sys.stderr.write(f"{processes.last_log_line()}\nA worker failed; its log is in {processes.log_dir}.\n")

@@ -43,7 +43,7 @@ def run_trial(storage: Storage, study: Study, *, level: float, epochs_at_once: b
     assert lease is not None
     trial, scores = open_trial(storage, study, lease)
     state = "complete"
-    with pytest.MonkeyPatch.context() as patch, Reporter(storage, "w", ttl_s=30) as reporter:
+    with pytest.MonkeyPatch.context() as patch, Reporter(storage, "w", lease_s=30) as reporter:
         reporter.hold(lease)
         reporter.pass_scores_to(scores)
         if not epochs_at_once:

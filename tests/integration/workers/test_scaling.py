@@ -12,7 +12,7 @@ from tuner.studies.schema import slots, studies
 from tuner.studies.storage import open_storage
 from tuner.training.gpus import GpuMemory
 from tuner.workers import autoscaling
-from tuner.workers.autoscaling import Crowd
+from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
 
@@ -36,7 +36,7 @@ def test_each_gpu_gets_workers_for_as_long_as_the_epochs_in_the_database_come_fa
     )
     counts: list[int] = []
     with open_storage(sqlite_url) as storage:
-        crowd = Crowd(storage, shares)
+        scaler = GpuScaler(storage, shares)
         known: dict[str, int] = {}
         ticks = itertools.count(1)
 
@@ -61,7 +61,7 @@ def test_each_gpu_gets_workers_for_as_long_as_the_epochs_in_the_database_come_fa
                 registered.append(worker_id)
                 register_worker(storage, worker_id=worker_id, host="here", device="gpu", pid=1)
                 update_worker(storage, worker_id, state="training", slot_id=known[worker_id])
-            crowd.look(processes)
+            scaler.look(processes)
             counts.append(len(processes.worker_ids))
             if counts[-3:] == [4, 4, 4] and 6 in counts:
                 processes.retire(4)

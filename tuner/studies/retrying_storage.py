@@ -1,4 +1,4 @@
-"""Optuna's storage, every call of which outlasts outages of the database; and the same for one holder of a lease."""
+"""Optuna's storage with every call repeated during outages of the database; and the same for one holder of a lease."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,30 +7,30 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.studies.outages import Contact
+from tuner.studies.outages import DatabaseConnection
 from tuner.studies.single_creation import Fence, fenced
 
 
-def _outlasting(name: str) -> Any:
-    def call(self: "OutlastingStorage", *args: Any, **kwargs: Any) -> Any:
+def _retrying(name: str) -> Any:
+    def call(self: "RetryingStorage", *args: Any, **kwargs: Any) -> Any:
         method = getattr(self.inner, name)
-        return self.contact.outlast(lambda: method(*args, **kwargs))
+        return self.database.retry(lambda: method(*args, **kwargs))
 
     call.__name__, call.__doc__ = name, getattr(BaseStorage, name).__doc__
     return call
 
 
-class OutlastingStorage(BaseStorage):
+class RetryingStorage(BaseStorage):
     """Repeats each call until the database answers.
 
     That is safe, as calls set what they are given, but for two: a trial's final state may have been set by the attempt
     whose answer was lost, and a new trial is asked for once; `tuner.studies.trials` looks for it by its slot.
     """
 
-    def __init__(self, inner: BaseStorage, contact: Contact) -> None:
+    def __init__(self, inner: BaseStorage, database: DatabaseConnection) -> None:
         #: May be replaced at any time by another with nothing in its cache.
         self.inner = inner
-        self.contact = contact
+        self.database = database
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create the trial, in one attempt.
@@ -50,7 +50,7 @@ class OutlastingStorage(BaseStorage):
             return self.inner.set_trial_state_values(trial_id, state, values)
 
         try:
-            return self.contact.outlast(set_state)
+            return self.database.retry(set_state)
         except UpdateFinishedTrialError:
             stored = self.get_trial(trial_id)
             if attempts > 1 and stored.state == state and (stored.values or []) == list(values or []):
@@ -61,30 +61,30 @@ class OutlastingStorage(BaseStorage):
         """Give this thread's connection back."""
         self.inner.remove_session()
 
-    create_new_study = _outlasting("create_new_study")
-    delete_study = _outlasting("delete_study")
-    get_all_studies = _outlasting("get_all_studies")
-    get_all_trials = _outlasting("get_all_trials")
-    get_best_trial = _outlasting("get_best_trial")
-    get_n_trials = _outlasting("get_n_trials")
-    get_study_directions = _outlasting("get_study_directions")
-    get_study_id_from_name = _outlasting("get_study_id_from_name")
-    get_study_name_from_id = _outlasting("get_study_name_from_id")
-    get_study_system_attrs = _outlasting("get_study_system_attrs")
-    get_study_user_attrs = _outlasting("get_study_user_attrs")
-    get_trial = _outlasting("get_trial")
-    get_trial_id_from_study_id_trial_number = _outlasting("get_trial_id_from_study_id_trial_number")
-    get_trial_number_from_id = _outlasting("get_trial_number_from_id")
-    get_trial_param = _outlasting("get_trial_param")
-    get_trial_params = _outlasting("get_trial_params")
-    get_trial_system_attrs = _outlasting("get_trial_system_attrs")
-    get_trial_user_attrs = _outlasting("get_trial_user_attrs")
-    set_study_system_attr = _outlasting("set_study_system_attr")
-    set_study_user_attr = _outlasting("set_study_user_attr")
-    set_trial_intermediate_value = _outlasting("set_trial_intermediate_value")
-    set_trial_param = _outlasting("set_trial_param")
-    set_trial_system_attr = _outlasting("set_trial_system_attr")
-    set_trial_user_attr = _outlasting("set_trial_user_attr")
+    create_new_study = _retrying("create_new_study")
+    delete_study = _retrying("delete_study")
+    get_all_studies = _retrying("get_all_studies")
+    get_all_trials = _retrying("get_all_trials")
+    get_best_trial = _retrying("get_best_trial")
+    get_n_trials = _retrying("get_n_trials")
+    get_study_directions = _retrying("get_study_directions")
+    get_study_id_from_name = _retrying("get_study_id_from_name")
+    get_study_name_from_id = _retrying("get_study_name_from_id")
+    get_study_system_attrs = _retrying("get_study_system_attrs")
+    get_study_user_attrs = _retrying("get_study_user_attrs")
+    get_trial = _retrying("get_trial")
+    get_trial_id_from_study_id_trial_number = _retrying("get_trial_id_from_study_id_trial_number")
+    get_trial_number_from_id = _retrying("get_trial_number_from_id")
+    get_trial_param = _retrying("get_trial_param")
+    get_trial_params = _retrying("get_trial_params")
+    get_trial_system_attrs = _retrying("get_trial_system_attrs")
+    get_trial_user_attrs = _retrying("get_trial_user_attrs")
+    set_study_system_attr = _retrying("set_study_system_attr")
+    set_study_user_attr = _retrying("set_study_user_attr")
+    set_trial_intermediate_value = _retrying("set_trial_intermediate_value")
+    set_trial_param = _retrying("set_trial_param")
+    set_trial_system_attr = _retrying("set_trial_system_attr")
+    set_trial_user_attr = _retrying("set_trial_user_attr")
 
 
 def _fenced(name: str) -> Any:
@@ -102,7 +102,7 @@ def _fenced(name: str) -> Any:
     return call
 
 
-class FencedStorage(OutlastingStorage):
+class FencedStorage(RetryingStorage):
     """The storage for one trial and one holder of its slot: each write looks in its own transaction for the lease.
 
     Args:
@@ -111,8 +111,8 @@ class FencedStorage(OutlastingStorage):
         check_holder: Raises, asked by itself, when the lease is lost.
     """
 
-    def __init__(self, storage: OutlastingStorage, *, fence: Fence, check_holder: Callable[[], None]) -> None:
-        super().__init__(storage.inner, storage.contact)
+    def __init__(self, storage: RetryingStorage, *, fence: Fence, check_holder: Callable[[], None]) -> None:
+        super().__init__(storage.inner, storage.database)
         self.fence = fence
         self.check_holder = check_holder
 

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
 from tuner.studies.lifecycle import Study
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.schema import slots, studies
 from tuner.studies.storage import Storage
 
@@ -45,7 +45,7 @@ class ShownFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Showcase:
+class DashboardContent:
     """Everything that is shown of a study at one stage."""
 
     #: Markdown.
@@ -66,7 +66,7 @@ def shown_stage(storage: Storage, study: Study) -> str | None:
     return _remembered(_attributes(storage, study)).get("stage")
 
 
-def show(storage: Storage, artifacts: ArtifactStore, study: Study, showcase: Showcase) -> None:
+def publish_content(storage: Storage, artifacts: ArtifactStore, study: Study, content: DashboardContent) -> None:
     """Store what Optuna Dashboard shall show; may be repeated, and by several workers at once.
 
     A note that a person has written or changed is left alone.
@@ -79,13 +79,13 @@ def show(storage: Storage, artifacts: ArtifactStore, study: Study, showcase: Sho
 
     attributes = _attributes(storage, study)
     optuna_study = optuna.load_study(study_name=study.name, storage=storage.optuna)
-    named = _show_files(storage, artifacts, study, showcase.files)
+    named = _show_files(storage, artifacts, study, content.files)
     _forget_files(storage, artifacts, study, attributes, kept=named)
-    if showcase.figure is not None:
-        save_plotly_graph_object(optuna_study, showcase.figure, graph_object_id=_FIGURE_ID)
+    if content.figure is not None:
+        save_plotly_graph_object(optuna_study, content.figure, graph_object_id=_FIGURE_ID)
     note = get_note(optuna_study)
     if not note or _hash(note) == _remembered(attributes).get("note_sha256"):
-        note = showcase.note
+        note = content.note
         save_note(optuna_study, note)
         written = _hash(note)
     else:
@@ -106,7 +106,7 @@ def shown_paths(storage: Storage, study: Study) -> set[str]:
     return {_file_path(study.folder, file) for file in named.values()}
 
 
-@outlasting
+@retried
 def path_of_file(storage: Storage, file: str) -> str | None:
     """Return where in the artifact store a file is, or None when its id names no study."""
     known = _FILE_ID.fullmatch(file)
@@ -163,7 +163,7 @@ def _named_files(attributes: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-@outlasting
+@retried
 def _trial_ids(storage: Storage, study: Study) -> dict[int, int]:
     query = sa.select(slots.c.trial_number, slots.c.trial_id).where(
         slots.c.study_id == study.id, slots.c.stage == "search", slots.c.trial_id.is_not(None)

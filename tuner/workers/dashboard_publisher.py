@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
+from tuner.studies.dashboard_content import DashboardContent, ShownFile, publish_content, shown_stage, stage_of
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_study
 from tuner.studies.reading import load_outline
 from tuner.studies.records import StudyRecord
-from tuner.studies.showcase import Showcase, ShownFile, show, shown_stage, stage_of
 from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 _BEST = 3
 
 
-class Showing:
+class DashboardPublisher:
     """Keeps what Optuna Dashboard shows up to date; asks the database once for each stage of a study."""
 
     def __init__(self, storage: Storage, artifacts: ArtifactStore) -> None:
@@ -26,7 +26,7 @@ class Showing:
         #: The stage that is shown, by the study's identity.
         self._known: dict[str, str] = {}
 
-    def bring_up_to_date(self, study: Study) -> None:
+    def publish(self, study: Study) -> None:
         """Show the study's present stage when another one is shown; nothing happens when it was deleted."""
         if self._known.get(study.uid) == stage_of(study):
             return
@@ -49,19 +49,21 @@ class Showing:
             if shown_stage(self._storage, study) == stage:
                 return stage
             record = load_outline(self._storage, name)
-            show(self._storage, self._artifacts, study, make_showcase(record, self._artifacts))
+            publish_content(self._storage, self._artifacts, study, make_dashboard_content(record, self._artifacts))
 
 
-def make_showcase(record: StudyRecord, artifacts: ArtifactStore) -> Showcase:
+def make_dashboard_content(record: StudyRecord, artifacts: ArtifactStore) -> DashboardContent:
     """Draw what is shown of a study as it is now."""
     from tuner.report.note import write_note
 
     if record.state not in {"done", "stopped"} or not record.finals:
-        return Showcase(note=write_note(record), figure=None, files=())
+        return DashboardContent(note=write_note(record), figure=None, files=())
     # Plotly takes a second and 60 MB, which no worker needs before.
     from tuner.report.plots.finals import finals_figure
 
-    return Showcase(note=write_note(record), figure=finals_figure(record), files=tuple(_files(record, artifacts)))
+    return DashboardContent(
+        note=write_note(record), figure=finals_figure(record), files=tuple(_files(record, artifacts))
+    )
 
 
 def _files(record: StudyRecord, artifacts: ArtifactStore) -> Iterator[ShownFile]:
