@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from tuner.epochs import Epoch as EpochResult
 from tuner.errors import TunerError
 from tuner.spaces.space import Space
 from tuner.training.annealing import Annealing
@@ -15,7 +16,7 @@ from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.epoch_programs import overrides_fit
-from tuner.training.history import EpochResult, TrainingHistory
+from tuner.training.history import TrainingHistory
 from tuner.training.own_fit import OtherLabelsError
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.progress import BeginAnewError, OnEpoch, OnNote

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch as EpochResult
 from tuner.finals.jobs import JOBS, JobContext, checkpoints_folder, failed_outcome
 from tuner.finals.planning import advance_study
 from tuner.finals.study_data import DataPlaces, DataUnavailableError
@@ -41,7 +42,6 @@ from tuner.studies.slots import (
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasible
 from tuner.training.devices import DeviceLostError
-from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
 from tuner.workers.failures import (
     MAX_FAILURES_IN_A_ROW,

@@ -3,14 +3,15 @@
 import contextlib
 from collections.abc import Iterator
 
+from tuner.epochs import Epoch as EpochRecord
+from tuner.epochs import Epoch as EpochResult
 from tuner.errors import TunerError
 from tuner.finals.fitting import Schedule, fit
 from tuner.finals.study_data import DataPlaces, load_search_data
 from tuner.finals.study_space import open_study_space
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.records import EpochRecord, StudyRecord, TrialRecord
-from tuner.training.history import EpochResult
+from tuner.studies.records import StudyRecord, TrialRecord
 
 
 class NotReplayableError(TunerError):

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from tuner.epochs import Epoch as EpochResult
 from tuner.studies.fleet import update_worker
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import TrialScores
-from tuner.training.history import EpochResult
 
 _log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 
+from tuner.epochs import Epoch as EpochResult
 from tuner.finals.fitting import Schedule, fit, scored_outcome
 from tuner.finals.jobs import JobContext
 from tuner.finals.study_data import load_search_data
@@ -13,7 +14,6 @@ from tuner.finals.study_space import open_study_space
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import open_trial
-from tuner.training.history import EpochResult
 from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.failures import describe_failure
 from tuner.workers.interruptions import is_interruption

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import ImageFormat, LabelledImages
+from tuner.epochs import Epoch as EpochResult
 from tuner.finals.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
 from tuner.finals.fitting import Schedule, fit
 from tuner.finals.jobs import RETRAINED_ON_TRAIN, retraining_schedule
@@ -24,7 +25,6 @@ from tuner.studies.definition import StudyDefinition
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData
 from tuner.training.predictions import predict_probabilities
 from tuner.training.progress import OnEpoch, ignore_note
