@@ -17,8 +17,8 @@ from epochs import BUILDERS, SEED, Laps, describe_conditions, random_images
 from tuner.datasets.images import LabelledImages
 from tuner.training.augmentation import Augmentation
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.session import release_memory, seed_everything
+from tuner.training.train import train
 
 KINDS: dict[str, Augmentation | None] = {
     "none": None,

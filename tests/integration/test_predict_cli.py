@@ -23,7 +23,7 @@ from tuner.finals.submission import SubmissionNotWrittenError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.training.augmentation import Augmentation
 from tuner.training.predictions import predict_probabilities
-from tuner.training.run import TrainingData, TrainingPlan, train
+from tuner.training.train import TrainingData, TrainingPlan, train
 
 HYPERPARAMETERS = {"blocks": 1, "convolutions": 1, "filters": 32, "dense_units": 64, "learning_rate": 0.005}
 Run = Callable[..., Result]

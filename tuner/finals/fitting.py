@@ -15,14 +15,14 @@ from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
-from tuner.training.epoch_programs import overrides_fit
 from tuner.training.history import TrainingHistory
-from tuner.training.own_fit import OtherLabelsError
+from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.progress import BeginAnewError, OnEpoch, OnNote
-from tuner.training.run import train
+from tuner.training.programs import overrides_fit
+from tuner.training.run import BeginAnewError, OnEpoch, OnNote
 from tuner.training.session import seed_everything
 from tuner.training.targets import LabelsChoice
+from tuner.training.train import train
 
 _log = logging.getLogger(__name__)
 
@@ -116,8 +116,7 @@ def fit(
                 on_epoch=on_epoch,
                 on_note=note,
                 checkpoint=checkpoint,
-                hypermodel_fit=space.fit,
-                hyperparameters=hyperparameters,
+                own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),
             )
         except BeginAnewError as error:
             _log.warning("%s", error)

@@ -39,7 +39,7 @@ from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData
 from tuner.training.predictions import predict_probabilities
-from tuner.training.progress import OnEpoch
+from tuner.training.run import OnEpoch
 
 _log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 #: Topin, arXiv:1708.07120, as is the rise over 30 % of the run.
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1 / 25e4, 0.3
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class AnnealingError(TunerError):
@@ -106,7 +106,7 @@ def start_annealing(
     monitor = annealing.monitor
     if not has_validation and monitor.startswith("val_"):
         monitor = "loss" if monitor == "val_loss" else "accuracy"
-        logger.info("No validation set: the plateau rule watches %s instead of %s.", monitor, annealing.monitor)
+        _log.info("No validation set: the plateau rule watches %s instead of %s.", monitor, annealing.monitor)
     return Plateau(annealing, monitor=monitor, rate=highest_rate, steps_per_epoch=steps_per_epoch)
 
 

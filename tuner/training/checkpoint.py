@@ -30,7 +30,7 @@ MAGIC = b"tuner-checkpoint 1 "
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class DamagedCheckpointError(Exception):
@@ -129,7 +129,7 @@ class Checkpoint:
             return self._store.list(self._folder)
         except OSError as error:
             self._store.refuse_if_away(error)
-            logger.warning("Passed over the checkpoints in %s: %s.", self._store.location(self._folder), error.strerror)
+            _log.warning("Passed over the checkpoints in %s: %s.", self._store.location(self._folder), error.strerror)
             return []
 
     def _mark(self, fingerprint: str) -> str:
@@ -144,17 +144,15 @@ class Checkpoint:
         except ArtifactNotFoundError:
             return None
         except DamagedCheckpointError as error:
-            logger.warning("Passed over the damaged checkpoint %s: %s.", self._store.location(name), error)
+            _log.warning("Passed over the damaged checkpoint %s: %s.", self._store.location(name), error)
             return None
         except OSError as error:
             self._store.refuse_if_away(error)
             reason = error.strerror or type(error).__name__
-            logger.warning(
-                "Passed over the checkpoint %s, which cannot be read: %s.", self._store.location(name), reason
-            )
+            _log.warning("Passed over the checkpoint %s, which cannot be read: %s.", self._store.location(name), reason)
             return None
         if snapshot.fingerprint != self._mark(fingerprint):
-            logger.warning("Passed over the checkpoint %s: it is of another run.", self._store.location(name))
+            _log.warning("Passed over the checkpoint %s: it is of another run.", self._store.location(name))
             return None
         return snapshot
 

@@ -65,8 +65,8 @@ class FitCall:
     verbose: Any = 0
 
 
-def why_not_handed_on(arguments: Mapping[str, Any], handed: HandedOver) -> str:
-    """Say why a program cannot do this call of `model.fit`; empty when it can.
+def find_call_refusal(arguments: Mapping[str, Any], handed: HandedOver) -> str | None:
+    """Return why a program cannot do this call of `model.fit`; None when it can.
 
     Args:
         arguments: All parameters of `Model.fit` with their values, defaults included.
@@ -93,11 +93,11 @@ def why_not_handed_on(arguments: Mapping[str, Any], handed: HandedOver) -> str:
             read_batch_size(arguments) and _is_positive(arguments["epochs"])
         ),
     }
-    return next((reason for reason, holds in reasons.items() if holds), "")
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def read_fit_call(arguments: Mapping[str, Any], handed: HandedOver) -> FitCall:
-    """Return what a call that `why_not_handed_on` lets pass asks for."""
+    """Return what a call that `find_call_refusal` lets pass asks for."""
     return FitCall(
         batch_size=read_batch_size(arguments) or DEFAULT_BATCH_SIZE,
         epochs=int(arguments["epochs"]),

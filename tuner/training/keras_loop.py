@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.training.batches import Augmenter
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
-from tuner.training.epoch_programs import settled_labels
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.targets import Labels, encode_targets
 
@@ -88,7 +87,7 @@ def fit_with_keras(
     finish_epoch: FinishEpoch,
 ) -> None:
     """Train by one `model.fit` in our order: a second call would end the moving average of weights (EMA) too early."""
-    labels = settled_labels(model, data.train, plan)
+    labels = plan.settled_labels
     batches = EpochBatches(data.train, to_targets(data.train, labels), plan)
 
     def begin(epoch: int) -> NDArray[np.float32] | None:

@@ -11,7 +11,7 @@ that one. Where that turns out otherwise the run begins anew, see `BeginAnewErro
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -19,23 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
-from tuner.training.epoch_loop import train_whole_epochs
 from tuner.training.fit_call import (
     RATE_CALLBACKS,
     HandedOver,
+    find_call_refusal,
     flatten_callbacks,
     read_batch_size,
     read_fit_call,
     replaced_fit,
     same_pair,
-    why_not_handed_on,
 )
 from tuner.training.history import returned_logs
 from tuner.training.keras_loop import EpochBatches, EpochReporter, to_pictures, to_targets, validation_arrays
-from tuner.training.progress import BeginAnewError, TrainingRun
-from tuner.training.reuse import why_no_programs
+from tuner.training.run import BeginAnewError, TrainingRun
 from tuner.training.targets import WORDING, other_labels
 from tuner.training.variables import separate_average
+from tuner.training.whole_epochs import train_whole_epochs
 
 #: What labels of the wrong kind make a person's code raise.
 _OF_LABELS = (AssertionError, IndexError, TypeError, ValueError)
@@ -44,7 +43,7 @@ _OF_LABELS = (AssertionError, IndexError, TypeError, ValueError)
 RECOMPILES = "the space's fit compiles the model anew, which loses the optimizer's state"
 CALLS_AGAIN = "the space's fit calls model.fit more than once"
 
-logger = logging.getLogger("tuner.training")
+_log = logging.getLogger(__name__)
 
 
 class NoEpochReportedError(TunerError):
@@ -55,16 +54,30 @@ class OtherLabelsError(Exception):
     """A HyperModel's own `fit` failed in its first epoch, as it does if it makes labels of its own; see its cause."""
 
 
-def train_with_own_fit(
-    run: TrainingRun, hypermodel_fit: Callable[..., Any], hyperparameters: Any, *, labels_are_free: bool
-) -> bool:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OwnFit:
+    """A HyperModel's own `fit`, and the hyperparameters with which it is called."""
+
+    #: As KerasTuner calls it: `function(hyperparameters, model, x, y, validation_data=…, epochs=…, callbacks=…)`.
+    function: Callable[..., Any]
+    hyperparameters: Any
+
+    @property
+    def takes_initial_epoch(self) -> bool:
+        """Whether it may be able to go on in the middle of a run."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return any(
+            parameter.kind is parameter.VAR_KEYWORD or parameter.name == "initial_epoch" for parameter in parameters
+        )
+
+
+def train_with_own_fit(run: TrainingRun, own_fit: OwnFit, *, labels_are_free: bool) -> bool:
     """Call a HyperModel's own `fit`.
 
     Args:
         run: Before its first epoch.
-        hypermodel_fit: As `train` takes it.
-        hyperparameters: Its first argument.
-        labels_are_free: Nobody has said which labels it is given.
+        own_fit: What is called.
+        labels_are_free: The study leaves open which labels it is given.
 
     Returns:
         Whether all of its epochs saw the images augmented.
@@ -74,27 +87,21 @@ def train_with_own_fit(
         BeginAnewError: It does not go on from the epoch to which model and optimizer were restored.
         OtherLabelsError: It failed before the end of its first epoch; it may take the other labels.
     """
-    if takes_initial_epoch(hypermodel_fit):
+    if own_fit.takes_initial_epoch:
         run.resume()
-    own = _OwnFit(run)
+    call = _OwnFitCall(run)
     try:
-        returned = own.call(hypermodel_fit, hyperparameters)
+        returned = call.make(own_fit)
     except Exception as error:
         is_of_labels = isinstance(error, _OF_LABELS) or type(error).__name__ == "InvalidArgumentError"
         may_be = (labels_are_free or run.plan.hands_over_other_labels) and not run.epochs
         if is_of_labels and may_be and not isinstance(error, TunerError):
             raise OtherLabelsError from error
         raise
-    return own.conclude(returned)
+    return call.check(returned)
 
 
-def takes_initial_epoch(hypermodel_fit: Callable[..., Any]) -> bool:
-    """Say whether this `fit` may be able to go on in the middle of a run."""
-    parameters = inspect.signature(hypermodel_fit).parameters.values()
-    return any(parameter.kind is parameter.VAR_KEYWORD or parameter.name == "initial_epoch" for parameter in parameters)
-
-
-class _OwnFit:
+class _OwnFitCall:
     """One call of a HyperModel's own `fit`."""
 
     def __init__(self, run: TrainingRun) -> None:
@@ -127,15 +134,15 @@ class _OwnFit:
             initial_epoch=run.resumed_from,
         )
 
-    def call(self, hypermodel_fit: Callable[..., Any], hyperparameters: Any) -> Any:
-        """Call `fit(hp, model, x, y, validation_data, epochs, callbacks)` as KerasTuner does; return what it does."""
+    def make(self, own_fit: OwnFit) -> Any:
+        """Call the `fit` and return what it returns."""
         handed, run = self._handed, self._run
         options: dict[str, Any] = {"validation_data": handed.validation_data, "callbacks": [handed.reporter]}
         if handed.initial_epoch:
             options["initial_epoch"] = handed.initial_epoch
 
         def call(**more: Any) -> Any:
-            return hypermodel_fit(hyperparameters, self._model, handed.x, handed.y, **options, **more)
+            return own_fit.function(own_fit.hyperparameters, self._model, handed.x, handed.y, **options, **more)
 
         # `verbose` is the person's to pass; Keras' progress bars would break the worker's own lines.
         keras.config.disable_interactive_logging()
@@ -152,14 +159,14 @@ class _OwnFit:
         finally:
             keras.config.enable_interactive_logging()
 
-    def conclude(self, returned: Any) -> bool:
+    def check(self, returned: Any) -> bool:
         """Check what was trained; return whether all of it was augmented."""
         run = self._run
         if run.ended_by is not None:
             # The person's code has caught it.
             raise run.ended_by
         if not self._n_calls:
-            logger.info("Trained with the HyperModel's own fit, which does not call model.fit.")
+            _log.info("Trained with the HyperModel's own fit, which does not call model.fit.")
         if not run.epochs:
             self._take_returned(returned)
         if run.plan.annealing is not None and self._n_reported and not self._asked_for_rates:
@@ -192,14 +199,14 @@ class _OwnFit:
             raise ValueError("the loss does not take the labels that the fit hands on")
         self._mind_own_rates(arguments)
         if self._n_calls > 1 or self._n_reported:
-            reason = "it calls model.fit again"
+            refusal: str | None = "it calls model.fit again"
         else:
-            reason = why_not_handed_on(arguments, handed) or why_no_programs(self._model, run.data)
-        if reason:
-            logger.info("Training with the HyperModel's own fit and Keras' own loop: %s.", reason)
+            refusal = find_call_refusal(arguments, handed) or run.programs.find_refusal(self._model, run.data)
+        if refusal is not None:
+            _log.info("Training with the HyperModel's own fit and Keras' own loop: %s.", refusal)
             return self._train_by_keras(arguments)
         call = read_fit_call(arguments, handed)
-        logger.info(
+        _log.info(
             "Training with whole-epoch programs on %s, as the HyperModel's own fit asks.", keras.backend.backend()
         )
         self._asked_for_rates = True

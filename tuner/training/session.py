@@ -1,4 +1,4 @@
-"""The state that Keras keeps for a whole process: seeds, graphs, caps on `fit`."""
+"""The state of a whole process: Keras' seeds, graphs and caps on `fit`, and the program of its last model."""
 
 import gc
 from collections.abc import Mapping
@@ -6,9 +6,13 @@ from collections.abc import Mapping
 import keras
 
 from tuner.errors import TunerError
+from tuner.training.programs.cache import ProgramCache
 
 #: Keras caps every `fit` at these without a word in its result.
 FIT_CAPS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+
+#: The program of the last model that this process trained, unless `train` is given another cache.
+PROGRAMS = ProgramCache()
 
 
 class FitCappedError(TunerError):

@@ -33,7 +33,7 @@ _BOTH: tuple[Labels, Labels] = ("one-hot", "indices")
 #: Metrics that Keras fits to the labels by itself.
 _ADAPTING = frozenset({"accuracy", "acc", "crossentropy", "ce"})
 
-logger = logging.getLogger("tuner.training")
+_log = logging.getLogger(__name__)
 
 
 class SoftTargetsError(TunerError):
@@ -261,7 +261,7 @@ def _tells_right_from_wrong(trial: _Trial, labels: Labels, n_classes: int, *, fa
     try:
         right, wrong = (trial(targets, answer) for answer in answers)
     except Exception as error:  # noqa: BLE001 - a person's function may raise anything for labels that it does not take
-        logger.debug("Tried with %s: %s", WORDING[labels], error)
+        _log.debug("Tried with %s: %s", WORDING[labels], error)
         return False
     if not (math.isfinite(right) and math.isfinite(wrong)):
         return False

@@ -6,7 +6,7 @@ from tuner.errors import TunerError
 from tuner.finals.fitting import NoScoreError
 from tuner.spaces.guarding import BuilderError
 from tuner.training.devices import DeviceMemoryError
-from tuner.training.progress import NanLossError
+from tuner.training.run import NanLossError
 from tuner.workers.explaining import explain_exception
 from tuner.workers.timeout import TrialTimeoutError
 

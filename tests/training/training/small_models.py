@@ -17,8 +17,8 @@ from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.session import seed_everything
+from tuner.training.train import train
 from tuner.training.variables import read_variable
 
 RESUME_PLAN = TrainingPlan(

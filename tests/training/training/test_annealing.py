@@ -9,7 +9,7 @@ from small_models import build_mlp
 from tuner.epochs import Epoch
 from tuner.training.annealing import Annealing, AnnealingError, start_annealing
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
+from tuner.training.train import train
 from tuner.training.variables import current_learning_rate
 
 LOSSES = [1.0, 0.8, 0.79999, 0.9, 0.7, 0.71, 0.72, 0.73, 0.74, 0.75, 0.6, 0.61, 0.62, 0.63, 0.64, 0.65]

@@ -22,9 +22,10 @@ from tuner.training.augmentation import (
 )
 from tuner.training.batches import Augmenter
 from tuner.training.epoch_draws import ImageDraws, draw_epoch
+from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.targets import SoftTargetsError, accept_soft_targets, choose_labels, encode_targets
+from tuner.training.train import train
 
 HEIGHT, WIDTH = 20, 28
 
@@ -248,7 +249,7 @@ def test_a_net_learns_from_mixed_images_and_keeps_its_layers(
         digits,
         TrainingPlan(epochs=30, batch_size=32, seed=0, augmentation=augmentation),
         on_epoch=results.append,
-        hypermodel_fit=fit,
+        own_fit=OwnFit(function=fit, hyperparameters=None),
     )
 
     assert results[-1].val_accuracy > 0.8

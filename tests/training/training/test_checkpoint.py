@@ -16,8 +16,8 @@ from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore, ArtifactStor
 from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.session import seed_everything
+from tuner.training.train import train
 
 SCRIPT = Path(__file__).with_name("small_models.py")
 

@@ -6,8 +6,8 @@ from tuner.epochs import Epoch
 from tuner.training.annealing import Annealing, AnnealingError
 from tuner.training.devices import DeviceMemoryError, translate_device_errors
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.progress import NanLossError
-from tuner.training.run import UncompiledModelError, train
+from tuner.training.run import NanLossError
+from tuner.training.train import UncompiledModelError, train
 
 PLAN = TrainingPlan(epochs=2, batch_size=32, seed=0)
 

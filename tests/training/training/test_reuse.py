@@ -11,13 +11,15 @@ from small_models import build_cnn
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
-from tuner.training import epoch_programs, reuse
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
-from tuner.training.session import release_memory, seed_everything
+from tuner.training.programs import cache
+from tuner.training.programs.interface import find_backend
+from tuner.training.session import PROGRAMS, release_memory, seed_everything
+from tuner.training.train import train
 from tuner.training.variables import read_variable
 
 PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
@@ -27,14 +29,13 @@ PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[keras.Model]]:
     """The models for which programs were compiled, in their order; there were none before."""
     models: list[keras.Model] = []
-    open_program = reuse.open_epoch_program
+    open_program = cache.open_program
 
     def open_and_note(model: keras.Model, *arguments: Any, **options: Any) -> Any:
         models.append(model)
         return open_program(model, *arguments, **options)
 
-    monkeypatch.setattr(reuse, "_last", None)
-    monkeypatch.setattr(reuse, "open_epoch_program", open_and_note)
+    monkeypatch.setattr(cache, "open_program", open_and_note)
     return models
 
 
@@ -50,13 +51,13 @@ def run(
 
 
 def test_another_learning_rate_and_seed_borrow_the_programs_and_train_as_with_their_own(
-    digits: TrainingData, compiled: list[keras.Model], monkeypatch: pytest.MonkeyPatch
+    digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     run(digits)
     model, curve = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
     n_compiled = len(compiled)
 
-    monkeypatch.setattr(reuse, "_last", None)
+    PROGRAMS.clear()
     alone, expected = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
 
     assert n_compiled == 1
@@ -195,7 +196,7 @@ def test_programs_make_room_for_images_that_would_not_fit_beside_them(
     run(digits)
     # As on a GPU that the last model's images fill.
     monkeypatch.setattr(
-        epoch_programs, "free_memory_bytes", lambda: 2**30 if reuse._last is None else digits.train.images.nbytes
+        find_backend(), "free_memory_bytes", lambda: 2**30 if PROGRAMS.is_empty else digits.train.images.nbytes
     )
 
     with caplog.at_level(logging.INFO, logger="tuner.training"):
@@ -238,7 +239,7 @@ def test_callbacks_see_a_borrowers_metrics_as_they_see_a_lenders(
         def fit(_hp: Any, model: Any, *args: Any, callbacks: Any, own: Any = own, **kwargs: Any) -> Any:
             return model.fit(*args, callbacks=[*callbacks, *own], batch_size=64, **kwargs)
 
-        runs.append(run(digits, rate=rate, hypermodel_fit=fit))
+        runs.append(run(digits, rate=rate, own_fit=OwnFit(function=fit, hyperparameters=None)))
 
     assert len(compiled) == 1, "the second borrows"
     lender, borrower = (model for model, _ in runs)

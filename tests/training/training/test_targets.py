@@ -11,8 +11,8 @@ from keras import layers, ops
 from small_models import build_mlp
 
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.targets import ColumnLabelsError, MetricLabelsError, choose_labels, encode_targets
+from tuner.training.train import train
 from tuner.training.variables import read_variable
 
 N = 10
@@ -309,7 +309,7 @@ def test_any_other_loss_is_traced_once_for_full_and_partial_batches(digits: Trai
 
 @on_tensorflow
 def test_a_loss_that_fails_for_a_last_batch_of_one_is_refused_before_the_first_epoch(digits: TrainingData) -> None:
-    from tuner.training.tensorflow_epochs import LastBatchError
+    from tuner.training.programs.tensorflow import LastBatchError
 
     data = TrainingData(train=digits.train.take(np.arange(65)), validation=digits.validation)
 

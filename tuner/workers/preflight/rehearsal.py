@@ -27,7 +27,7 @@ from tuner.studies.seeds import trial_seed
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData
 from tuner.training.predictions import predict_probabilities
-from tuner.training.progress import OnEpoch, ignore_note
+from tuner.training.run import OnEpoch, ignore_note
 from tuner.training.session import release_memory
 from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.preflight.sample import Sample

@@ -14,7 +14,7 @@ from tuner.errors import TunerError
 from tuner.spaces.guarding import BuilderError
 from tuner.spaces.registry import open_space
 from tuner.training.devices import DeviceMemoryError
-from tuner.training.progress import NanLossError
+from tuner.training.run import NanLossError
 from tuner.workers.beginnings import default_answers, first_trials
 from tuner.workers.bridge import declared_parameters
 from tuner.workers.failures import describe_failure

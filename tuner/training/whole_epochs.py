@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fit_call import FitCall
-from tuner.training.progress import TrainingRun, refuse_nan_loss
-from tuner.training.reuse import borrow_or_open
+from tuner.training.run import TrainingRun, refuse_nan_loss
 from tuner.training.variables import current_learning_rate, finalize_weights
 
 
@@ -22,7 +21,7 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
     """
     run.accept_soft_targets()
     model, images, plan = run.model, run.data.train, run.plan
-    program = borrow_or_open(model, run.data, plan, class_weight=call.class_weight)
+    program = run.programs.open(model, run.data, plan, class_weight=call.class_weight)
     callbacks = keras.callbacks.CallbackList(
         list(call.callbacks),
         add_history=True,

@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.programs.interface import find_backend
 
 #: Dense products, normalization and what works on each number alone: `Dense`, `BatchNormalization` and activations were
 #: measured, the others are of their kind. Nothing random, no windows.
@@ -36,11 +37,13 @@ _LAYERS = {
 _LARGEST_BATCH = 128
 #: Steps of a whole run below which compiling takes longer than it saves, which is 0.1 to 0.4 ms a step; half of a
 #: search's trials end early, and TensorFlow never frees a program by XLA.
-_FEWEST_STEPS = 5000
+FEWEST_STEPS = 5000
 
 
-def is_faster_fused(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> bool:
-    """Tell from model and plan alone, so that a run computes as before when it is resumed or replayed elsewhere.
+def is_faster_with_xla(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> bool:
+    """Say whether XLA should compile the epochs of a run.
+
+    Model and plan alone decide, so that a run computes as before when it is resumed or replayed elsewhere.
 
     Args:
         model: Compiled, with nothing in it but Keras' own parts.
@@ -48,8 +51,8 @@ def is_faster_fused(model: keras.Model, data: TrainingData, plan: TrainingPlan) 
         plan: How, all epochs of it.
     """
     n_steps = plan.epochs * math.ceil(len(data.train) / plan.batch_size)
-    # JAX compiles its steps by XLA anyway.
-    pays = n_steps >= _FEWEST_STEPS or keras.backend.backend() == "jax"
+    backend = find_backend()
+    pays = n_steps >= FEWEST_STEPS or (backend is not None and backend.COMPILES_STEPS_WITH_XLA)
     return (
         pays
         and plan.augmentation is None
