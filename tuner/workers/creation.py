@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tuner.backends import BACKENDS
 from tuner.errors import TunerError
 from tuner.spaces.registry import refuse_unknown_space
 from tuner.studies.definition import StudyDefinition
@@ -20,7 +21,7 @@ from tuner.workers.preflight.checking import OnReport, check_definition, check_h
 from tuner.workers.preflight.report import StageReport
 
 #: Packages whose versions shape a result.
-_RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
+_RECORDED = ("tuner", "keras", *(backend.name for backend in BACKENDS), "optuna", "keras-tuner", "numpy")
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ def recorded_versions() -> dict[str, str]:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
-            # JAX or TensorFlow: one backend is enough.
+            # One backend is enough.
             continue
     return versions
 
