@@ -24,13 +24,13 @@ from keras import layers
 from machine import describe_machine
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.augmentation import Augmentation
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.session import PROGRAMS, release_memory, seed_everything
 from tuner.training.train import train
+from tuner.training_settings import Augmentation
 
 SHAPE, N_CLASSES, SEED = (28, 28, 1), 10, 0
-AUGMENTATION = Augmentation(rotation=10, zoom=0.1, shift=0.1)
+AUGMENTATION = Augmentation.only(rotation=10, zoom=0.1, shift=0.1)
 
 
 def build_mlp() -> keras.Model:

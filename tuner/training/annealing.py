@@ -13,17 +13,14 @@ The model's own learning rate is the highest rate of every rule.
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
-
-Rule = Literal["plateau", "cosine", "one-cycle", "step"]
-Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
+from tuner.training_settings import Annealing, Monitor
 
 #: One-cycle begins at a 25th of the highest rate and ends at a 10,000th of that: PyTorch's `OneCycleLR`, after Smith &
 #: Topin, arXiv:1708.07120, as is the rise over 30 % of the run.
@@ -34,42 +31,6 @@ _log = logging.getLogger(__name__)
 
 class AnnealingError(TunerError):
     """The learning rate cannot be annealed as asked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Annealing:
-    """Which rule, and its numbers."""
-
-    rule: Rule
-    #: Plateau: what must improve. Without a validation set `val_` is dropped.
-    monitor: Monitor = "val_loss"
-    #: Plateau: epochs without improvement before the rate falls.
-    patience: int = 3
-    #: Plateau and step: the rate is multiplied by it; between 0 and 1, both excluded.
-    factor: float = 0.5
-    #: No rule goes below it; a model that begins below it keeps its own rate.
-    min_lr: float = 0.0
-    #: Plateau: a smaller change is no improvement.
-    min_delta: float = 1e-4
-    #: Plateau: epochs to wait after the rate fell.
-    cooldown: int = 0
-    #: Cosine, one-cycle and step: epochs of rising rate at the start; fewer than the run has.
-    warmup_epochs: int = 0
-    #: Step: the rate falls after so many epochs.
-    every_epochs: int = 1
-
-    def __post_init__(self) -> None:
-        if self.rule not in ("plateau", *CURVES):
-            raise ValueError(f"Received rule={self.rule!r}. Expected plateau, cosine, one-cycle or step.")
-        if self.monitor not in ("val_loss", "val_accuracy", "loss", "accuracy"):
-            raise ValueError(f"Received monitor={self.monitor!r}. Expected val_loss, val_accuracy, loss or accuracy.")
-        if not 0 < self.factor < 1:
-            raise ValueError(f"Received factor={self.factor}. Expected a number between 0 and 1, both excluded.")
-        if self.rule == "plateau" and self.warmup_epochs:
-            raise ValueError("Received warmup_epochs with rule='plateau'. Expected cosine, one-cycle or step.")
-        for name, lowest in (("patience", 1), ("every_epochs", 1), ("cooldown", 0), ("warmup_epochs", 0)):
-            if getattr(self, name) < lowest:
-                raise ValueError(f"Received {name}={getattr(self, name)}. Expected {lowest} or more.")
 
 
 class LearningRates(Protocol):

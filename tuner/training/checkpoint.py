@@ -161,7 +161,8 @@ def fingerprint(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> s
     """Return a hash, equal only for runs whose checkpoints fit each other."""
     shapes = [(tuple(variable.shape), str(variable.dtype)) for variable in itertools.chain(*state_variables(model))]
     sizes = (len(data.train), len(data.validation or ()), data.train.image_format.shape)
-    return hashlib.sha256(json.dumps([asdict(plan), shapes, sizes]).encode()).hexdigest()
+    described = json.dumps([asdict(plan), shapes, sizes], default=lambda settings: settings.model_dump())
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def take_snapshot(

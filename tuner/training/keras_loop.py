@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.batches import Augmenter
+from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.targets import Labels, encode_targets
@@ -72,7 +72,7 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
         part = slice(index * self._plan.batch_size, (index + 1) * self._plan.batch_size)
         order = self._draws.order[part]
         pictures, targets = self._augmenter(
-            self._images.images[order], [self._targets[order]], self._draws.images.part(part)
+            self._images.images[order], [self._targets[order]], take_part(self._draws.images, part)
         )
         return keras.ops.convert_to_numpy(pictures), keras.ops.convert_to_numpy(targets)
 

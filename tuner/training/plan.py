@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.targets import Labels, LabelsChoice
+from tuner.training_settings import Annealing, Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,8 @@ class TrainingPlan:
         for name, lowest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < lowest:
                 raise ValueError(f"Received {name}={getattr(self, name)}. Expected {lowest} or more.")
+        if self.annealing is not None and self.annealing.rule == "none":
+            raise ValueError("Received annealing with the rule 'none'. Expected None.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,14 @@ from typing import Any
 import optuna
 
 from tuner.epochs import Epoch as EpochResult
-from tuner.finals.fitting import Schedule, fit, scored_outcome
+from tuner.finals.fitting import fit, scored_outcome
 from tuner.finals.jobs import JobContext
 from tuner.finals.study_data import load_search_data
 from tuner.finals.study_space import open_study_space
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import open_trial
+from tuner.training.plan import TrainingPlan
 from tuner.workers.bridge import OptunaHyperParameters
 from tuner.workers.failures import describe_failure
 from tuner.workers.interruptions import is_interruption
@@ -57,7 +58,7 @@ def run_trial(context: JobContext, reporter: Reporter) -> dict[str, Any]:
                 open_study_space(definition.space, context.study.provenance),
                 progress.hyperparameters,
                 data,
-                Schedule(
+                TrainingPlan(
                     epochs=definition.search.epochs,
                     seed=trial_seed(definition.seed, context.lease.position),
                     batch_size=definition.search.batch_size,

@@ -13,19 +13,18 @@ from keras import layers
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
 from tuner.epochs import Epoch
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.session import seed_everything
 from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing, Augmentation
 
 RESUME_PLAN = TrainingPlan(
     epochs=4,
     batch_size=32,
     seed=3,
-    augmentation=Augmentation(
+    augmentation=Augmentation.only(
         rotation=10,
         zoom=0.1,
         shift=0.1,

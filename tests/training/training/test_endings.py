@@ -3,11 +3,12 @@ import pytest
 from small_models import build_cnn, build_mlp
 
 from tuner.epochs import Epoch
-from tuner.training.annealing import Annealing, AnnealingError
+from tuner.training.annealing import AnnealingError
 from tuner.training.devices import DeviceMemoryError, translate_device_errors
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import NanLossError
 from tuner.training.train import UncompiledModelError, train
+from tuner.training_settings import Annealing
 
 PLAN = TrainingPlan(epochs=2, batch_size=32, seed=0)
 

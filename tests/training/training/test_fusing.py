@@ -9,14 +9,13 @@ from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import cache, xla
 from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.session import PROGRAMS
 from tuner.training.train import train
+from tuner.training_settings import Annealing, Augmentation
 
 #: 8 steps an epoch.
 PLAN = TrainingPlan(epochs=1000, batch_size=32, seed=1, annealing=Annealing(rule="one-cycle"))
@@ -40,7 +39,7 @@ def _even_short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         ([layers.Dropout(0.2)], {}, False),
         ([layers.Dense(8, dtype="mixed_bfloat16", name="half")], {}, False),
         ([], {"batch_size": 129, "epochs": 10_000}, False),
-        ([], {"augmentation": Augmentation(rotation=10)}, False),
+        ([], {"augmentation": Augmentation.only(rotation=10)}, False),
     ],
 )
 def test_dense_nets_with_small_batches_are_fused(

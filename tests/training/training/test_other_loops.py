@@ -11,21 +11,20 @@ from small_models import build_cnn, build_mlp
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
 from tuner.training import programs
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.history import TrainingHistory
 from tuner.training.own_fit import NoEpochReportedError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.interface import find_backend
 from tuner.training.train import train
+from tuner.training_settings import Annealing, Augmentation
 
 PLAN = TrainingPlan(
     epochs=3,
     batch_size=32,
     seed=2,
-    augmentation=Augmentation(rotation=10, elastic=0.05, contrast=0.2, cutout=0.3, mixup=0.3),
-    annealing=Annealing(rule="step", factor=0.5),
+    augmentation=Augmentation.only(rotation=10, elastic=0.05, contrast=0.2, cutout=0.3, mixup=0.3),
+    annealing=Annealing(rule="step", every_epochs=1),
 )
 
 

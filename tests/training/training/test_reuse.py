@@ -11,8 +11,6 @@ from small_models import build_cnn
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -21,6 +19,7 @@ from tuner.training.programs.interface import find_backend
 from tuner.training.session import PROGRAMS, release_memory, seed_everything
 from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing, Augmentation
 
 PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
 
@@ -120,7 +119,7 @@ def test_a_model_goes_on_with_its_own_programs_and_with_new_ones_once_it_has_ano
     [
         lambda data: run(data, dropout=0.2),
         lambda data: run(data, replace(PLAN, batch_size=32)),
-        lambda data: run(data, replace(PLAN, augmentation=Augmentation(rotation=10))),
+        lambda data: run(data, replace(PLAN, augmentation=Augmentation.only(rotation=10))),
         lambda data: run(data, replace(PLAN, annealing=Annealing(rule="cosine"))),
         lambda data: run(TrainingData(train=data.train.take(np.arange(200)), validation=data.validation)),
     ],

@@ -13,7 +13,6 @@ from keras import layers, ops
 from scipy.stats import ttest_ind
 from small_models import build_cnn
 
-from tuner.training.annealing import Annealing
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.own_fit import OwnFit
@@ -21,6 +20,7 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import open_program
 from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing
 
 #: 250 images: seven full batches and one of 26.
 PLAN = TrainingPlan(epochs=2, batch_size=32, seed=1, shuffle=False)
@@ -172,7 +172,7 @@ def test_all_metrics_are_keras_and_class_weights_weigh_the_weighted_ones(digits:
         np.testing.assert_allclose(returned[0].history[name], values, rtol=5e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("annealing", [Annealing(rule="cosine"), Annealing(rule="step", factor=0.5), None])
+@pytest.mark.parametrize("annealing", [Annealing(rule="cosine"), Annealing(rule="step", every_epochs=1), None])
 def test_a_changed_learning_rate_traces_nothing_anew(annealing: Any, train_only: TrainingData) -> None:
     n_traces = 0
 

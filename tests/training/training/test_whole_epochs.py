@@ -8,8 +8,6 @@ import pytest
 from small_models import build_cnn, build_mlp
 
 from tuner.epochs import Epoch
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -20,6 +18,7 @@ from tuner.training.session import PROGRAMS
 from tuner.training.targets import choose_labels, encode_targets
 from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing, Augmentation
 
 LOSSES_AND_OPTIMIZERS = {
     "sparse": ("sparse_categorical_crossentropy", lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
@@ -216,7 +215,7 @@ def test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps(
 ) -> None:
     from tuner.training.programs import jax as jax_programs
 
-    augmentation = Augmentation(rotation=10, elastic=0.05, cutout=0.2, mixup=0.3)
+    augmentation = Augmentation.only(rotation=10, elastic=0.05, cutout=0.2, mixup=0.3)
     plan = TrainingPlan(epochs=2, batch_size=32, seed=1, augmentation=augmentation, annealing=Annealing(rule="cosine"))
 
     def run() -> Any:

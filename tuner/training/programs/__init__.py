@@ -7,12 +7,12 @@ partial batch included.
 The way of one epoch:
 
     ../whole_epochs.py    asks, epoch by epoch
-    ../epoch_draws.py     draws the order and the augmentation of the epoch on the host
+    ../epoch_draws.py     draws the epoch's order and augmentation on the host
     cache.py              finds the program of the last model, which an equal one can use
       xla.py              decides whether XLA compiles the whole loop
       here                refuses models and images that Keras' own loop must train; else opens a program
     tensorflow.py, jax.py put the images on the device once, and run every epoch there
-    ../batches.py         augments each batch inside the program
+    ../augmentation/      changes the images of each batch inside the program
 
 Knows Keras, its backends, images and how a plan draws them. Must not know checkpoints, annealing rules or callbacks.
 A backend is one module that has the functions of `interface.Backend`, and one entry in `tuner.backends`.
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.batches import Augmenter
+from tuner.training.augmentation import Augmenter
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.interface import EpochInputs, EpochProgram, find_backend
 from tuner.training.targets import Labels, encode_targets

@@ -15,7 +15,6 @@ from typing import Any
 import keras
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.augmentation import Augmentation
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import build_metrics, find_refusal, open_program
@@ -23,6 +22,7 @@ from tuner.training.programs.interface import EpochProgram
 from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.targets import Labels
 from tuner.training.variables import layers_with_constants, read_variable, state_variables
+from tuner.training_settings import Augmentation
 
 #: Types of those of an optimizer's attributes that are no state.
 _SETTINGS = (str, int, float, bool, set, frozenset)

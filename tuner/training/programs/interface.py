@@ -10,7 +10,7 @@ import psutil
 from numpy.typing import NDArray
 
 from tuner.backends import BACKENDS
-from tuner.training.batches import Augmenter
+from tuner.training.augmentation import Augmenter
 from tuner.training.epoch_draws import EpochDraws
 
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
-from tuner.training.batches import Augmenter, scale
+from tuner.training.augmentation import Augmenter, take_part
+from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.programs.interface import EpochInputs, machine_memory_bytes
 
@@ -198,7 +199,7 @@ def _run_epoch(
         if draws.learning_rates is not None:
             model.optimizer.learning_rate.assign(draws.learning_rates[step])
         others_here = [tf.gather(other, order) for other in others]
-        step_on(augmenter(tf.gather(images, order), others_here, draws.images.part(part)))
+        step_on(augmenter(tf.gather(images, order), others_here, take_part(draws.images, part)))
 
 
 def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:
