@@ -1,4 +1,4 @@
-"""How the learning rate falls (or first rises) over a run: each rule says the rate of every step of an epoch.
+"""How the learning rate falls (or first rises) over a run: each rule gives the rate of every step of an epoch.
 
 | rule      | changes        | uses                                                                    |
 |-----------|----------------|-------------------------------------------------------------------------|
@@ -7,7 +7,7 @@
 | one-cycle | every step     | min_lr, warmup_epochs (the rise; 0 means 30 % of the run)               |
 | step      | between epochs | factor, every_epochs, min_lr, warmup_epochs (its rise changes each step)|
 
-The model's own learning rate is the highest rate of every rule.
+The model's own learning rate is the highest rate of every rule. The settings are described in `Annealing`.
 """
 
 import logging
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class AnnealingError(TunerError):
-    """The learning rate cannot be annealed as asked."""
+    """The learning rate cannot be annealed as the settings ask."""
 
 
 class LearningRates(Protocol):
@@ -40,10 +40,10 @@ class LearningRates(Protocol):
         """Return the rate of each step of this epoch (from 1): float32, shape (steps,)."""
 
     def observe(self, result: Epoch) -> None:
-        """Take the finished epoch into account."""
+        """Learn what the finished epoch measured."""
 
     def state(self) -> dict[str, float]:
-        """Return what a resumed run needs to go on exactly; finite numbers, JSON can hold them."""
+        """Return what a resumed run needs to go on exactly: finite numbers, which JSON can hold."""
 
     def restore(self, state: Mapping[str, float]) -> None:
         """Go on from a `state`."""
@@ -52,7 +52,7 @@ class LearningRates(Protocol):
 def start_annealing(
     annealing: Annealing, *, highest_rate: float, epochs: int, steps_per_epoch: int, has_validation: bool
 ) -> LearningRates:
-    """Set a rule to work.
+    """Start a rule for one run.
 
     Raises:
         AnnealingError: The warm-up is as long as the run.
@@ -113,7 +113,7 @@ class Plateau:
 
 
 class Curve:
-    """A rate that depends on nothing but the step."""
+    """A rate that depends on the step alone."""
 
     def __init__(self, annealing: Annealing, *, highest_rate: float, epochs: int, steps_per_epoch: int) -> None:
         self._annealing, self._highest, self._steps = annealing, highest_rate, steps_per_epoch
@@ -126,7 +126,7 @@ class Curve:
         return np.maximum(self._highest * shares, self._lowest).astype(np.float32)
 
     def observe(self, result: Epoch) -> None:
-        """Do nothing: what was measured does not matter here."""
+        """Do nothing: the rate does not depend on what was measured."""
 
     def state(self) -> dict[str, float]:
         return {}

@@ -1,4 +1,4 @@
-"""What one training run is asked to do, and what it trains on."""
+"""How one training run trains, and on what."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,9 @@ class TrainingPlan:
     augmentation: Augmentation | None = None
     #: None: the model's own learning rate throughout.
     annealing: Annealing | None = None
-    #: What the model is given; `auto` is settled before the first epoch, see `targets`.
+    #: What the model is given; `train` settles `auto` before the first epoch, see `targets`.
     labels: LabelsChoice = "auto"
-    #: A HyperModel's own `fit` is given the labels that the loss does not take, and makes others of them.
+    #: A HyperModel's own `fit` is given the labels that the loss does not take, and converts them.
     hands_over_other_labels: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""One training run: what lasts from epoch to epoch beside the model, which is results, learning rates, checkpoint."""
+"""One training run: its results, learning rates and checkpoint, which last from epoch to epoch."""
 
 import logging
 import math
@@ -15,7 +15,7 @@ from tuner.training.accuracy import AccuracyNames
 from tuner.training.annealing import LearningRates, start_annealing
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, fits, restore_model, take_snapshot
 from tuner.training.fit_call import FitCall
-from tuner.training.history import epoch_result
+from tuner.training.history import read_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
 from tuner.training.targets import accept_soft_targets
@@ -24,16 +24,16 @@ from tuner.training.variables import current_learning_rate
 _log = logging.getLogger(__name__)
 
 OnEpoch = Callable[[Epoch], None]
-#: Told in a sentence, for people, what was done in another way than they may expect.
+#: Told in a sentence what was done in another way than people may expect.
 OnNote = Callable[[str], None]
 
 
 def ignore_note(sentence: str) -> None:
-    """Leave it to the log."""
+    """Leave the sentence to the log."""
 
 
 class NanLossError(TunerError):
-    """The loss is not a number any more, or infinite."""
+    """The loss became infinite or NaN."""
 
     def __init__(self, epoch: int, loss: float) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class NanLossError(TunerError):
 
 
 class BeginAnewError(Exception):
-    """The run cannot go on from its checkpoint after all: it must begin anew, on a model that is built anew."""
+    """The run cannot go on from its checkpoint: it must begin again, with a model that is built again."""
 
     def __init__(self, *, resumed_from: int, reason: str) -> None:
         super().__init__(
@@ -52,7 +52,7 @@ class BeginAnewError(Exception):
 
 
 class TrainingRun:
-    """One training run on its way."""
+    """One training run, from its first epoch here to its last."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class TrainingRun:
         #: Keras' logs of each epoch, `val_` included, for callbacks that a resumed run must tell of them.
         self.logs: list[dict[str, float]] = []
         self.resumed_from = 0
-        #: Why no run could go on from this one's checkpoint; empty when one could.
-        self.obstacle = ""
-        #: What `on_epoch` raised, which a person's loop may have caught.
+        #: Why no run could go on from this one's checkpoint; None where one could.
+        self.obstacle: str | None = None
+        #: What `on_epoch` raised, which a custom loop may have caught.
         self.ended_by: BaseException | None = None
         self._on_epoch, self._on_note, self._checkpoint = on_epoch, on_note, checkpoint
         self._notes: set[str] = set()
@@ -87,28 +87,28 @@ class TrainingRun:
         self._snapshot: Snapshot | None = None
 
     def note(self, sentence: str) -> None:
-        """Say this in the log and to the caller, once."""
+        """Tell the log and the caller, each sentence once."""
         if sentence not in self._notes:
             self._notes.add(sentence)
             _log.warning("%s", sentence)
             self._on_note(sentence)
 
     def leave_annealing_out(self, reason: str) -> None:
-        """Leave the learning rate to model and callbacks from now on."""
+        """From here on leave the learning rate to the model and its callbacks."""
         if self.plan.annealing is not None:
             self.note(f"Trained without the {self.plan.annealing.rule} annealing: {reason}.")
             self.plan, self._rates = replace(self.plan, annealing=None), None
 
     def follow(self, call: FitCall) -> None:
-        """Train as a call of `model.fit` asks, not as the plan does; comes before the first epoch."""
+        """Take batch size, epochs and order from a call of `model.fit`, before the first epoch."""
         self.plan = replace(self.plan, batch_size=call.batch_size, epochs=call.epochs, shuffle=call.shuffle)
         self._rates = self._start_rates()
 
     def accept_soft_targets(self) -> None:
-        """Give the model one-hot labels where images are to be mixed.
+        """Give the model one-hot labels where images are mixed.
 
         Raises:
-            SoftTargetsError: Its loss, or a metric, takes class indices in a way of its own.
+            SoftTargetsError: Its loss or a metric takes class indices in a way that has no one-hot counterpart.
         """
         if self.plan.augmentation and self.plan.augmentation.mixes and self.plan.labels == "indices":
             accept_soft_targets(self.model)
@@ -130,29 +130,31 @@ class TrainingRun:
             self._on_epoch(epoch)
 
     def begin_at_first_epoch(self, reason: str) -> None:
-        """Leave the checkpoint, if there is one and nothing was looked for in it."""
+        """Discard the checkpoint, if there is one and `resume` has not read it."""
         if not self._resumed:
             self._resumed = True
             self.obstacle = reason
             found = self._read_snapshot()
             if found is not None:
-                self._leave(found, reason)
+                self._discard(found, reason)
 
-    def _leave(self, snapshot: Snapshot, reason: str) -> None:
+    def _discard(self, snapshot: Snapshot, reason: str) -> None:
         self.note(str(BeginAnewError(resumed_from=len(snapshot.epochs), reason=reason)))
         if self._checkpoint is not None:
             self._checkpoint.delete()
 
     def _read_snapshot(self) -> Snapshot | None:
         snapshot = self._checkpoint.read(self._fingerprint) if self._checkpoint else None
-        obstacle = snapshot and (snapshot.obstacle or ("" if fits(self.model, snapshot) else "the model has changed"))
-        if snapshot is not None and obstacle:
-            self._leave(snapshot, obstacle)
+        if snapshot is None:
             return None
-        return snapshot
+        obstacle = snapshot.obstacle or (None if fits(self.model, snapshot) else "the model has changed")
+        if obstacle is None:
+            return snapshot
+        self._discard(snapshot, obstacle)
+        return None
 
     def restore(self) -> tuple[NDArray[np.generic], ...]:
-        """Put model and rates back into the state of the checkpoint; may be repeated.
+        """Put the model and the learning rates back into the checkpoint's state; may be repeated.
 
         Returns:
             The weights that callbacks kept, see `finish_epoch`.
@@ -173,7 +175,7 @@ class TrainingRun:
         return None if self._rates is None else self._rates.of_epoch(epoch)
 
     def await_checkpoint(self) -> None:
-        """Wait until the epoch before is stored, so that a death costs no more than the last finished one."""
+        """Wait until the previous epoch is stored, so that a crash costs one finished epoch at most."""
         if self._checkpoint is not None:
             self._checkpoint.flush()
 
@@ -186,18 +188,18 @@ class TrainingRun:
         learning_rate: float | None = None,
         kept: tuple[NDArray[np.generic], ...] = (),
     ) -> None:
-        """Keep the result, store the state, tell the caller.
+        """Keep the epoch's result, write the checkpoint, and tell the caller.
 
         Args:
             epoch: From 1.
             logs: As Keras gives them to callbacks.
             duration_s: Of training and validation.
             learning_rate: Of the last step; without it the optimizer's rate now.
-            kept: Weights that callbacks hold and would need again, such as those of the best epoch.
+            kept: Weights that callbacks hold and need again after a resumption, such as those of the best epoch.
         """
         refuse_nan_loss(epoch, logs)
         rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
-        result = epoch_result(
+        result = read_epoch(
             logs,
             epoch=epoch,
             learning_rate=rate,
@@ -218,7 +220,7 @@ class TrainingRun:
 
     def _take_snapshot(self, kept: tuple[NDArray[np.generic], ...]) -> Snapshot:
         epochs, logs = tuple(self.epochs), tuple(self.logs)
-        if self.obstacle:
+        if self.obstacle is not None:
             return Snapshot(
                 fingerprint=self._fingerprint,
                 epochs=epochs,

@@ -47,10 +47,10 @@ def refuse_fit_caps() -> None:
 
 
 def release_memory() -> None:
-    """Free what the last model left behind; call it between trials, when no reference to the model is left.
+    """Free the memory of the last model; call it between trials, when no reference to the model is left.
 
-    The seed is forgotten too: call `seed_everything` before the next model. JAX's caches stay: 25 small trials in a
-    process grew nothing, and emptied caches made each take 7 s instead of 3 (2 busy cores).
+    It resets the seed too: call `seed_everything` before the next model. JAX keeps its caches: 25 small trials in one
+    process grew nothing, and with emptied caches each took 7 s instead of 3 (2 busy cores).
     """
     keras.utils.clear_session(free_memory=False)
     # Compiled functions and models refer to each other: only the collector frees them.

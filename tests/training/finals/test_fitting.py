@@ -277,7 +277,7 @@ def test_what_a_fit_returns_counts_where_it_reports_nothing(
 
 
 def test_a_number_that_a_fit_returns_is_no_score(digits: TrainingData) -> None:
-    with pytest.raises(NoEpochReportedError, match=r"the number 0.07, of which nobody knows .*'val_accuracy'"):
+    with pytest.raises(NoEpochReportedError, match=r"0.07, which may be a loss or an accuracy.*'val_accuracy'"):
         run(returning_error, digits)
 
 

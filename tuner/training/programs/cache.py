@@ -33,7 +33,7 @@ class _Constants:
     """All that a program has of a model and of a plan as constants; what is equal here can share a program."""
 
     #: See `describe_model`.
-    model: str
+    model: str | None
     augmentation: Augmentation | None
     has_learning_rates: bool
     batch_size: int
@@ -105,10 +105,10 @@ class ProgramCache:
             batch_size=plan.batch_size,
             class_weight=class_weight,
             labels=plan.settled_labels,
-            xla_epoch=description != "" and is_faster_with_xla(model, data, plan),
+            xla_epoch=description is not None and is_faster_with_xla(model, data, plan),
         )
         last = self._last
-        if last is not None and description and last.serves(constants, data):
+        if last is not None and description is not None and last.serves(constants, data):
             if last.model is model:
                 return last.program
             build_metrics(model, data.train, constants.labels)
@@ -116,7 +116,7 @@ class ProgramCache:
         # Before the next one takes memory.
         self._last = last = None
         program = open_program(model, data, plan, class_weight=class_weight, xla_epoch=constants.xla_epoch)
-        if description:
+        if description is not None:
             self._last = _CachedProgram(
                 model=model,
                 optimizer=model.optimizer,
@@ -170,21 +170,21 @@ def _all_variables(model: keras.Model) -> list[Any]:
     return [*chain(*state_variables(model)), *model.metrics_variables]
 
 
-def describe_model(model: keras.Model) -> str:
+def describe_model(model: keras.Model) -> str | None:
     """Return all that a program has of a model as constants.
 
     Returns:
-        JSON; empty when not all of it is known, as where a layer, a loss or a function is not Keras' own.
+        JSON; None when not all of it is known, as where a layer, a loss or a function is not Keras' own.
     """
     if not _is_keras_module(type(model).__module__):
-        return ""
+        return None
     try:
         with warnings.catch_warnings():
             # Of lambdas, which cannot be read back; nothing is read back here.
             warnings.simplefilter("ignore")
             serialized = keras.saving.serialize_keras_object(model)
     except (NotImplementedError, TypeError, ValueError):
-        return ""
+        return None
     compiled = model.get_compile_config() or {}
     optimizer = compiled.get("optimizer")
     if isinstance(optimizer, dict) and not isinstance(optimizer["config"].get("learning_rate"), dict):
@@ -202,7 +202,7 @@ def describe_model(model: keras.Model) -> str:
             name: repr(value) for name, value in vars(model.optimizer).items() if isinstance(value, _SETTINGS)
         },
     }
-    return json.dumps(described, default=str) if _is_of_keras(described) else ""
+    return json.dumps(described, default=str) if _is_of_keras(described) else None
 
 
 def _is_of_keras(described: Any) -> bool:

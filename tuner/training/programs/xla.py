@@ -1,9 +1,9 @@
-"""Which models a CPU trains faster when XLA compiles the loop over an epoch's batches as one.
+"""Which models a CPU trains faster when XLA compiles the loop over an epoch's batches as one program.
 
-In such a loop XLA merges the many small operations of a dense net's step, its optimizer's above all: 784-100-100-10 at
-batch 32 takes 0.20 s an epoch of 54,000 images in place of 0.56 (2 cores). It has no fast convolutions there (12 times
-as long, measured under JAX), draws dropout's random bits again for each output that needs them (2 to 4 times as long),
-and takes some tenths of a second longer to compile, see `docs/experiments.md`.
+There XLA merges the many small operations of a dense net's step, most of them the optimizer's: 784-100-100-10 at batch
+32 takes 0.20 s an epoch of 54,000 images instead of 0.56 (2 cores). But its convolutions are slow there (12 times as
+long, measured under JAX), it draws dropout's random bits again for each output that needs them (2 to 4 times as long),
+and it compiles some tenths of a second longer, see `docs/experiments.md`.
 """
 
 import math
@@ -14,8 +14,8 @@ from keras import layers
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.interface import find_backend
 
-#: Dense products, normalization and what works on each number alone: `Dense`, `BatchNormalization` and activations were
-#: measured, the others are of their kind. Nothing random, no windows.
+#: Dense products, normalization and elementwise layers: `Dense`, `BatchNormalization` and activations were measured,
+#: the others are alike. No random layers, no windows.
 _LAYERS = {
     layers.Activation,
     layers.Add,
@@ -33,7 +33,7 @@ _LAYERS = {
     layers.Reshape,
     layers.Softmax,
 }
-#: Beyond it, what a step computes takes longer than what XLA saves between operations.
+#: Beyond it a step computes longer than XLA saves between operations.
 _LARGEST_BATCH = 128
 #: Steps of a whole run below which compiling takes longer than it saves, which is 0.1 to 0.4 ms a step; half of a
 #: search's trials end early, and TensorFlow never frees a program by XLA.

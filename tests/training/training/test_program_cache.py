@@ -26,7 +26,7 @@ PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[keras.Model]]:
-    """The models for which programs were compiled, in their order; there were none before."""
+    """The models for which programs were compiled, in their order; the cache is empty before."""
     models: list[keras.Model] = []
     open_program = cache.open_program
 
@@ -49,7 +49,7 @@ def run(
     return model, [{**asdict(result), "duration_s": None} for result in history.epochs]
 
 
-def test_another_learning_rate_and_seed_borrow_the_programs_and_train_as_with_their_own(
+def test_another_learning_rate_and_seed_share_the_program_and_train_as_with_a_new_one(
     digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     run(digits)
@@ -65,18 +65,18 @@ def test_another_learning_rate_and_seed_borrow_the_programs_and_train_as_with_th
         np.testing.assert_array_equal(read_variable(variable), read_variable(own))
 
 
-def test_the_lender_keeps_its_own_weights(digits: TrainingData, compiled: list[keras.Model]) -> None:
-    lender, _ = run(digits)
-    before = [read_variable(variable) for variable in lender.variables]
+def test_the_model_that_the_program_was_compiled_for_keeps_its_weights(digits: TrainingData, compiled: list[keras.Model]) -> None:
+    first, _ = run(digits)
+    before = [read_variable(variable) for variable in first.variables]
 
     run(digits, rate=0.003, seed=5)
 
     assert len(compiled) == 1
-    for variable, old in zip(lender.variables, before, strict=True):
+    for variable, old in zip(first.variables, before, strict=True):
         np.testing.assert_array_equal(read_variable(variable), old)
 
 
-def test_a_borrower_resumes_from_its_checkpoint(
+def test_a_model_with_a_shared_program_resumes_from_its_checkpoint(
     digits: TrainingData, compiled: list[keras.Model], tmp_path: Path
 ) -> None:
     class DeadError(Exception):
@@ -97,7 +97,7 @@ def test_a_borrower_resumes_from_its_checkpoint(
     assert len(compiled) == 1
 
 
-def test_a_model_goes_on_with_its_own_programs_and_with_new_ones_once_it_has_another_optimizer(
+def test_a_model_goes_on_with_its_program_and_with_a_new_one_once_it_has_another_optimizer(
     digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     def losses(model: keras.Model) -> list[float]:
@@ -189,7 +189,7 @@ def test_an_own_loss_is_always_compiled_anew(digits: TrainingData, compiled: lis
     assert len(compiled) == 2
 
 
-def test_programs_make_room_for_images_that_would_not_fit_beside_them(
+def test_a_cached_program_makes_room_for_images_that_would_not_fit_beside_it(
     digits: TrainingData, compiled: list[keras.Model], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(digits)
@@ -219,7 +219,7 @@ class SeesMetrics(keras.callbacks.Callback):
         self.seen.append((self.model.metrics_names, [metric.name for metric in self.model.metrics]))
 
 
-def test_callbacks_see_a_borrowers_metrics_as_they_see_a_lenders(
+def test_callbacks_see_the_same_metrics_with_a_shared_program_as_with_a_new_one(
     digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     looking = [SeesMetrics(), SeesMetrics()]
@@ -240,8 +240,8 @@ def test_callbacks_see_a_borrowers_metrics_as_they_see_a_lenders(
 
         runs.append(run(digits, rate=rate, own_fit=OwnFit(function=fit, hyperparameters=None)))
 
-    assert len(compiled) == 1, "the second borrows"
-    lender, borrower = (model for model, _ in runs)
-    assert borrower.metrics_names == lender.metrics_names == ["loss", "compile_metrics"]
+    assert len(compiled) == 1, "the second model shares the program"
+    first, second = (model for model, _ in runs)
+    assert second.metrics_names == first.metrics_names == ["loss", "compile_metrics"]
     assert looking[0].seen == looking[1].seen != []
-    assert borrower.evaluate(digits.train.images / 255.0, digits.train.labels, verbose=0)[1] > 0.1
+    assert second.evaluate(digits.train.images / 255.0, digits.train.labels, verbose=0)[1] > 0.1

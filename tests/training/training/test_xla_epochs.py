@@ -42,24 +42,24 @@ def _even_short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         ([], {"augmentation": Augmentation.only(rotation=10)}, False),
     ],
 )
-def test_dense_nets_with_small_batches_are_fused(
+def test_xla_compiles_the_epochs_of_dense_nets_with_small_batches(
     hidden: list[keras.Layer], changes: dict[str, Any], *, expected: bool, digits: TrainingData
 ) -> None:
     assert is_faster_with_xla(build_mlp(*hidden), digits, replace(PLAN, **changes)) == expected
 
 
-def test_convolutions_are_never_fused(digits: TrainingData) -> None:
+def test_xla_compiles_no_epoch_with_convolutions(digits: TrainingData) -> None:
     assert not is_faster_with_xla(build_cnn(), digits, PLAN)
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX compiles its steps by XLA anyway")
-def test_short_runs_are_not_worth_fusing(digits: TrainingData) -> None:
+def test_short_runs_are_not_worth_compiling(digits: TrainingData) -> None:
     assert is_faster_with_xla(build_mlp(), digits, replace(PLAN, epochs=625))
     assert not is_faster_with_xla(build_mlp(), digits, replace(PLAN, epochs=624))
 
 
 @pytest.mark.usefixtures("_even_short_runs")
-def test_a_fused_run_learns_as_one_of_single_steps_does(digits: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_compiled_by_xla_learns_as_one_of_single_steps_does(digits: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     def losses() -> list[Any]:
         PROGRAMS.clear()
         keras.utils.set_random_seed(0)
@@ -68,16 +68,16 @@ def test_a_fused_run_learns_as_one_of_single_steps_does(digits: TrainingData, mo
             (result.loss, result.val_loss) for result in train(model, digits, SHORT, on_epoch=lambda _: None).epochs
         ]
 
-    fused = losses()
-    was_fused = PROGRAMS._last is not None and PROGRAMS._last.constants.xla_epoch
+    compiled = losses()
+    was_compiled = PROGRAMS._last is not None and PROGRAMS._last.constants.xla_epoch
     monkeypatch.setattr(cache, "is_faster_with_xla", lambda *_: False)
 
-    np.testing.assert_allclose(fused, losses(), rtol=1e-4)
-    assert was_fused
+    np.testing.assert_allclose(compiled, losses(), rtol=1e-4)
+    assert was_compiled
 
 
 @pytest.mark.usefixtures("_even_short_runs")
-def test_a_fused_run_goes_on_bit_for_bit_after_a_stop(digits: TrainingData, tmp_path: Any) -> None:
+def test_a_run_compiled_by_xla_goes_on_bit_for_bit_after_a_stop(digits: TrainingData, tmp_path: Any) -> None:
     def run(checkpoint: Checkpoint, on_epoch: Any) -> list[Any]:
         PROGRAMS.clear()
         keras.utils.set_random_seed(0)
