@@ -15,20 +15,20 @@ from pathlib import Path
 from epochs import BUILDERS, SEED, Laps, describe_conditions, random_images
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.augmentation import Augmentation
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.session import release_memory, seed_everything
+from tuner.training.train import train
+from tuner.training_settings import Augmentation
 
 KINDS: dict[str, Augmentation | None] = {
     "none": None,
-    "affine": Augmentation(rotation=10, zoom=0.1, shift=0.1, shear=0.1),
-    "cutout": Augmentation(cutout=0.4),
-    "tones": Augmentation(brightness=0.2, contrast=0.2),
-    "elastic": Augmentation(elastic=0.05),
-    "mixup": Augmentation(mixup=0.2),
-    "cutmix": Augmentation(cutmix=1.0),
-    "all": Augmentation(
+    "affine": Augmentation.only(rotation=10, zoom=0.1, shift=0.1, shear=0.1),
+    "cutout": Augmentation.only(cutout=0.4),
+    "tones": Augmentation.only(brightness=0.2, contrast=0.2),
+    "elastic": Augmentation.only(elastic=0.05),
+    "mixup": Augmentation.only(mixup=0.2),
+    "cutmix": Augmentation.only(cutmix=1.0),
+    "all": Augmentation.only(
         rotation=10,
         zoom=0.1,
         shift=0.1,

@@ -24,14 +24,13 @@ from keras import layers
 from machine import describe_machine
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.augmentation import Augmentation
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.reuse import forget_programs
-from tuner.training.run import train
-from tuner.training.session import release_memory, seed_everything
+from tuner.training.session import PROGRAMS, release_memory, seed_everything
+from tuner.training.train import train
+from tuner.training_settings import Augmentation
 
 SHAPE, N_CLASSES, SEED = (28, 28, 1), 10, 0
-AUGMENTATION = Augmentation(rotation=10, zoom=0.1, shift=0.1)
+AUGMENTATION = Augmentation.only(rotation=10, zoom=0.1, shift=0.1)
 
 
 def build_mlp() -> keras.Model:
@@ -115,7 +114,7 @@ def run_fit(model: keras.Model, data: LabelledImages, batch_size: int, *, augmen
 def run_programs(model: keras.Model, data: LabelledImages, batch_size: int, *, augmented: bool, epochs: int) -> Laps:
     """Time the epochs of our programs."""
     # The round before has trained this very shape; a first epoch is to have its own tracing in it.
-    forget_programs()
+    PROGRAMS.clear()
     laps, augmentation = Laps(), AUGMENTATION if augmented else None
     plan = TrainingPlan(epochs=1 + epochs, batch_size=batch_size, seed=SEED, augmentation=augmentation)
     train(model, TrainingData(train=data, validation=None), plan, on_epoch=laps.end_epoch)

@@ -85,8 +85,8 @@ def train_for(family: str, seconds: float) -> None:
 
     from tuner.spaces.registry import fixed_hyperparameters, open_space
     from tuner.training.plan import TrainingData, TrainingPlan
-    from tuner.training.run import train
     from tuner.training.session import seed_everything
+    from tuner.training.train import train
 
     images = random_images(IMAGES[family])
     seed_everything(0)

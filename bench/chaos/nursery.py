@@ -18,8 +18,6 @@ from typing import Any, NoReturn
 
 import tuner.jobs.trial
 import tuner.training.checkpoint
-import tuner.training.epoch_loop
-import tuner.training.run
 from chaos import synthetic
 from chaos.journal import Journal
 from chaos.points import Doom, wrap_product
@@ -28,6 +26,7 @@ from tuner.logs import configure_logging
 from tuner.settings import Settings
 from tuner.spaces.space import Space
 from tuner.training.backend import load_backend
+from tuner.training.programs.cache import ProgramCache
 from tuner.workers.process import run_worker
 
 _TICK_S = 0.02
@@ -133,13 +132,13 @@ def _enter_surroundings(order: dict[str, Any]) -> None:
 def _train_synthetically(epoch_s: float) -> None:
     space = Space(name="synthetic", description="", build=synthetic.build, help={})
     # Each in the module that calls it: the rest of the run is the product's.
-    replacements: list[tuple[ModuleType, str, Callable[..., Any]]] = [
+    replacements: list[tuple[ModuleType | type, str, Callable[..., Any]]] = [
         (tuner.jobs.trial, "open_study_space", lambda _name, _provenance: space),
-        (tuner.training.run, "why_no_programs", lambda _model, _data: ""),
+        (ProgramCache, "find_refusal", lambda _cache, _model, _data: None),
         (
-            tuner.training.epoch_loop,
-            "borrow_or_open",
-            lambda model, _data, plan, **_: synthetic.Program(model, seed=plan.seed, epoch_s=epoch_s),
+            ProgramCache,
+            "open",
+            lambda _cache, model, _data, plan, **_: synthetic.Program(model, seed=plan.seed, epoch_s=epoch_s),
         ),
         (tuner.training.checkpoint, "read_variable", lambda variable: variable.value.copy()),
     ]

@@ -21,9 +21,9 @@ from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.splits import Split, split_stratified
 from tuner.spaces.registry import fixed_hyperparameters, open_space
-from tuner.training.augmentation import Augmentation
 from tuner.training.predictions import predict_probabilities
-from tuner.training.run import TrainingData, TrainingPlan, train
+from tuner.training.train import TrainingData, TrainingPlan, train
+from tuner.training_settings import Augmentation
 
 HYPERPARAMETERS = {"blocks": 1, "convolutions": 1, "filters": 32, "dense_units": 64, "learning_rate": 0.005}
 Run = Callable[..., Result]
@@ -41,7 +41,10 @@ def model(digits: Split) -> keras.Model:
     keras.utils.set_random_seed(0)
     model = open_space("cnn").build(fixed_hyperparameters(HYPERPARAMETERS), digits.train.image_format)
     plan = TrainingPlan(
-        epochs=20, batch_size=64, seed=0, augmentation=Augmentation(rotation=10, zoom=0.1, shift=0.1, shear=0, cutout=0)
+        epochs=20,
+        batch_size=64,
+        seed=0,
+        augmentation=Augmentation.only(rotation=10, zoom=0.1, shift=0.1),
     )
     train(model, TrainingData(train=digits.train, validation=None), plan, on_epoch=lambda _: None)
     return model

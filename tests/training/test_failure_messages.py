@@ -10,9 +10,9 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
 from tuner.jobs.explaining import explain_exception
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.fitting import Schedule, fit
+from tuner.jobs.fitting import fit
 from tuner.spaces.registry import open_space
-from tuner.training.plan import TrainingData
+from tuner.training.plan import TrainingData, TrainingPlan
 
 SOURCE = Path(own_builders.raising.__file__)
 
@@ -56,7 +56,7 @@ def test_the_message_is_the_innermost_line_of_the_persons_code(
             open_space(f"own_builders.raising:{builder}"),
             keras_tuner.HyperParameters(),
             digits,
-            Schedule(epochs=1, seed=0, batch_size=64),
+            TrainingPlan(epochs=1, seed=0, batch_size=64),
             on_epoch=lambda _: None,
             on_note=lambda _: None,
         )

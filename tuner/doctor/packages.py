@@ -6,9 +6,19 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
+from tuner.backends import BACKENDS
 from tuner.doctor.finding import Finding
 
-_SHOWN_PACKAGES = ("keras", "tensorflow", "jax", "keras-tuner", "optuna", "sqlalchemy", "numpy")
+_SHOWN_PACKAGES = (
+    "keras",
+    *(backend.name for backend in BACKENDS),
+    "keras-tuner",
+    "optuna",
+    "sqlalchemy",
+    "numpy",
+)
+#: The backend that trains on every machine.
+_DEFAULT_BACKEND = BACKENDS[0].name
 
 
 def check_versions() -> Finding:
@@ -47,41 +57,36 @@ def check_devices() -> Finding:
         backend, devices = keras.backend.backend(), list_devices()
     except (ImportError, RuntimeError, ValueError, NoBackendError) as error:
         message = f"Keras does not start: {_first_line(error)}"
-        return Finding(check="devices", ok=False, message=message, fix="export KERAS_BACKEND=tensorflow")
+        return Finding(check="devices", ok=False, message=message, fix=f"export KERAS_BACKEND={_DEFAULT_BACKEND}")
     message = f"Keras on {backend} in {keras.config.dtype_policy().name}: {', '.join(devices)}"
     on_cpu = devices == ("cpu",)
-    if backend not in {"tensorflow", "jax"}:
-        message += "; tuner trains on tensorflow or jax"
-        return Finding(check="devices", ok=False, message=message, fix="export KERAS_BACKEND=tensorflow")
+    facts = next((one for one in BACKENDS if one.name == backend), None)
+    if facts is None:
+        message += f"; tuner trains on {' or '.join(one.name for one in BACKENDS)}"
+        return Finding(check="devices", ok=False, message=message, fix=f"export KERAS_BACKEND={_DEFAULT_BACKEND}")
     if on_cpu and _has_nvidia_gpu():
         message += "; this machine's NVIDIA GPU is not among them"
-        fix = "pip install 'tensorflow[and-cuda]'" if backend == "tensorflow" else "pip install 'jax[cuda12]'"
+        fix = f"pip install '{facts.gpu_requirement}'"
         return Finding(check="devices", ok=False, message=message, fix=fix)
-    if on_cpu and backend == "jax":
-        message += "; TensorFlow trains convolutions about 3 times faster on a CPU"
-        return Finding(check="devices", ok=True, message=message, fix="export KERAS_BACKEND=tensorflow")
+    if on_cpu and facts.cpu_drawback:
+        message += f"; {facts.cpu_drawback}"
+        return Finding(check="devices", ok=True, message=message, fix=f"export KERAS_BACKEND={_DEFAULT_BACKEND}")
     return Finding(check="devices", ok=True, message=message)
 
 
 def check_epoch_caps() -> Finding:
     """Refuse the two environment variables that silently shorten every training run."""
     try:
-        import keras
+        from tuner.training.session import FIT_CAPS, read_fit_caps
 
-        caps = {
-            "KERAS_MAX_EPOCHS": keras.config.max_epochs(),
-            "KERAS_MAX_STEPS_PER_EPOCH": keras.config.max_steps_per_epoch(),
-        }
+        caps = read_fit_caps()
     except (ImportError, RuntimeError, ValueError) as error:
         return Finding(check="epoch caps", ok=False, message=f"Keras does not start: {_first_line(error)}")
-    present = {name: value for name, value in caps.items() if value is not None}
-    if present:
-        message = (
-            f"{', '.join(f'{name}={value}' for name, value in present.items())} would cut every training run short"
-        )
-        return Finding(check="epoch caps", ok=False, message=message, fix=f"unset {' '.join(present)}")
+    if caps:
+        message = f"{', '.join(f'{name}={value}' for name, value in caps.items())} would cut every training run short"
+        return Finding(check="epoch caps", ok=False, message=message, fix=f"unset {' '.join(caps)}")
     return Finding(
-        check="epoch caps", ok=True, message=f"{' and '.join(caps)} are not set, so that no training is cut short"
+        check="epoch caps", ok=True, message=f"{' and '.join(FIT_CAPS)} are not set, so that no training is cut short"
     )
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tuner.backends import BACKENDS
 from tuner.errors import TunerError
 from tuner.jobs.preflight.checking import OnReport, check_definition, check_hyperparameters
 from tuner.jobs.preflight.report import StageReport
@@ -20,7 +21,7 @@ from tuner.studies.storage import Storage, open_storage
 from tuner.studies.warm_start import best_of_earlier
 
 #: Packages whose versions shape a result.
-_RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
+_RECORDED = ("tuner", "keras", *(backend.name for backend in BACKENDS), "optuna", "keras-tuner", "numpy")
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ def recorded_versions() -> dict[str, str]:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
-            # JAX or TensorFlow: one backend is enough.
+            # One backend is enough.
             continue
     return versions
 

@@ -8,7 +8,7 @@ from tuner.jobs.fitting import NoScoreError
 from tuner.jobs.time_limit import TrialTimeoutError
 from tuner.spaces.guarding import BuilderError
 from tuner.training.devices import DeviceMemoryError
-from tuner.training.progress import NanLossError
+from tuner.training.run import NanLossError
 
 #: Kinds that say nothing of the builder: they do not count towards stopping the study.
 _OF_THE_CONFIGURATION = frozenset({"out_of_memory", "nan_loss", "timeout"})

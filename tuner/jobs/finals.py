@@ -15,7 +15,7 @@ from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
 from tuner.jobs.ensemble import soft_vote
-from tuner.jobs.fitting import Schedule, fit, scored_outcome
+from tuner.jobs.fitting import fit, scored_outcome
 from tuner.jobs.study_data import (
     DataUnavailableError,
     load_data_for_own_fit,
@@ -31,9 +31,7 @@ from tuner.studies.definition import StudyDefinition
 from tuner.studies.outages import retried
 from tuner.studies.schema import slots
 from tuner.studies.storage import Storage
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
-from tuner.training.plan import TrainingData
+from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
 
 _log = logging.getLogger(__name__)
@@ -54,7 +52,7 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
         open_study_space(definition.space, context.study.provenance),
         fixed_hyperparameters(job["hyperparameters"]),
         _load(context, load_search_data),
-        Schedule(
+        TrainingPlan(
             epochs=definition.finals.confirm_epochs or definition.search.epochs,
             seed=job["seed"],
             batch_size=definition.search.batch_size,
@@ -85,7 +83,7 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
         space,
         fixed_hyperparameters(job["hyperparameters"]),
         data,
-        retraining_schedule(definition, seed=job["seed"], augmented=job["augmented"]),
+        retraining_plan(definition, seed=job["seed"], augmented=job["augmented"]),
         on_epoch=context.on_epoch,
         on_note=notes.append,
         checkpoint=context.checkpoint,
@@ -106,15 +104,15 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     }
 
 
-def retraining_schedule(definition: StudyDefinition, *, seed: int, augmented: bool) -> Schedule:
+def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) -> TrainingPlan:
     """Return how a study retrains a configuration."""
     finals = definition.finals
-    return Schedule(
+    return TrainingPlan(
         epochs=finals.epochs,
         seed=seed,
         batch_size=definition.search.batch_size,
-        augmentation=Augmentation(**finals.augmentation.model_dump()) if augmented else None,
-        annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
+        augmentation=finals.augmentation if augmented else None,
+        annealing=None if finals.annealing.rule == "none" else finals.annealing,
         labels=definition.data.labels,
     )
 

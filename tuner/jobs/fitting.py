@@ -2,26 +2,24 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
 import keras_tuner
 
+from tuner.epochs import Epoch as EpochResult
 from tuner.errors import TunerError
 from tuner.spaces.space import Space
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
-from tuner.training.epoch_programs import overrides_fit
-from tuner.training.history import EpochResult, TrainingHistory
-from tuner.training.own_fit import OtherLabelsError
+from tuner.training.history import TrainingHistory
+from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.progress import BeginAnewError, OnEpoch, OnNote
-from tuner.training.run import train
+from tuner.training.programs import overrides_fit
+from tuner.training.run import BeginAnewError, OnEpoch, OnNote
 from tuner.training.session import seed_everything
-from tuner.training.targets import LabelsChoice
+from tuner.training.train import train
 
 _log = logging.getLogger(__name__)
 
@@ -37,20 +35,6 @@ class NoScoreError(TunerError):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How a configuration is trained, beside its hyperparameters."""
-
-    epochs: int
-    seed: int
-    #: For spaces that do not search it.
-    batch_size: int
-    augmentation: Augmentation | None = None
-    annealing: Annealing | None = None
-    #: What the model's loss and a `fit` of its own are given.
-    labels: LabelsChoice = "auto"
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
     """A trained model, and how it was trained."""
@@ -58,7 +42,7 @@ class Fitted:
     model: keras.Model
     #: Every epoch's result, those before a resumption included.
     epochs: tuple[EpochResult, ...]
-    #: Whether every epoch saw the images augmented as the schedule asks; False where it asks for nothing.
+    #: Whether every epoch saw the images augmented as the plan asks; False where it asks for nothing.
     augmented: bool
 
 
@@ -66,7 +50,7 @@ def fit(
     space: Space,
     hyperparameters: keras_tuner.HyperParameters,
     data: TrainingData,
-    schedule: Schedule,
+    plan: TrainingPlan,
     *,
     on_epoch: OnEpoch,
     on_note: OnNote,
@@ -83,7 +67,7 @@ def fit(
         space: Whose `build` and `fit` are called.
         hyperparameters: What they ask.
         data: What to train and to measure on.
-        schedule: How.
+        plan: How; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
         on_epoch: As `train` takes it.
         on_note: As `train` takes it; told each sentence once.
         checkpoint: As `train` takes it.
@@ -95,28 +79,22 @@ def fit(
         NanLossError: The loss is no number any more.
         NoScoreError: There are validation images, and nothing measured the accuracy on them.
     """
-    notes: list[str] = []
-
-    def note(sentence: str) -> None:
-        if sentence not in notes:
-            notes.append(sentence)
-            on_note(sentence)
-
+    note = _once(on_note)
     failed: OtherLabelsError | None = None
     while True:
-        model = _build(space, hyperparameters, data, schedule, checkpoint)
+        model = _build(space, hyperparameters, data, seed=plan.seed, checkpoint=checkpoint)
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
+        asked = int(hyperparameters.values.get("batch_size", plan.batch_size))
         try:
             history = train(
                 model,
                 data,
-                _plan(schedule, hyperparameters, hands_over_other_labels=failed is not None),
+                replace(plan, batch_size=asked, hands_over_other_labels=failed is not None),
                 on_epoch=on_epoch,
                 on_note=note,
                 checkpoint=checkpoint,
-                hypermodel_fit=space.fit,
-                hyperparameters=hyperparameters,
+                own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),
             )
         except BeginAnewError as error:
             _log.warning("%s", error)
@@ -133,15 +111,28 @@ def fit(
             return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
 
 
+def _once(on_note: OnNote) -> OnNote:
+    """Pass each sentence on once."""
+    notes: set[str] = set()
+
+    def note(sentence: str) -> None:
+        if sentence not in notes:
+            notes.add(sentence)
+            on_note(sentence)
+
+    return note
+
+
 def _build(
     space: Space,
     hyperparameters: keras_tuner.HyperParameters,
     data: TrainingData,
-    schedule: Schedule,
+    *,
+    seed: int,
     checkpoint: Checkpoint | None,
 ) -> keras.Model:
-    """Build the model, from which on the hyperparameters are known that a checkpoint must be of."""
-    seed_everything(schedule.seed)
+    """Build the model; the hyperparameters that it asks for tell its checkpoint from others."""
+    seed_everything(seed)
     with translate_device_errors():
         model = space.build(hyperparameters, data.train.image_format)
     if checkpoint is not None:
@@ -152,20 +143,6 @@ def _build(
 def _refuse_no_score(data: TrainingData, history: TrainingHistory) -> None:
     if data.validation is not None and all(epoch.val_accuracy is None for epoch in history.epochs):
         raise NoScoreError(history.measured)
-
-
-def _plan(
-    schedule: Schedule, hyperparameters: keras_tuner.HyperParameters, *, hands_over_other_labels: bool
-) -> TrainingPlan:
-    return TrainingPlan(
-        epochs=schedule.epochs,
-        batch_size=int(hyperparameters.values.get("batch_size", schedule.batch_size)),
-        seed=schedule.seed,
-        augmentation=schedule.augmentation,
-        annealing=schedule.annealing,
-        labels=schedule.labels,
-        hands_over_other_labels=hands_over_other_labels,
-    )
 
 
 def scored_outcome(

@@ -3,14 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 
+from tuner.epochs import Epoch as EpochRecord
+from tuner.epochs import Epoch as EpochResult
 from tuner.errors import TunerError
-from tuner.jobs.fitting import Schedule, fit
+from tuner.jobs.fitting import fit
 from tuner.jobs.study_data import DataPlaces, load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.records import EpochRecord, StudyRecord, TrialRecord
-from tuner.training.history import EpochResult
+from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.training.plan import TrainingPlan
 
 
 class NotReplayableError(TunerError):
@@ -50,7 +52,7 @@ def replay_trial(
                 definition, data_sha256=record.provenance["data_sha256"], pixels=record.pixels, places=places
             ),
             # All epochs of the plan, though the last ones are not trained: they shape a schedule of the model's own.
-            Schedule(
+            TrainingPlan(
                 epochs=definition.search.epochs,
                 seed=trial.seed,
                 batch_size=definition.search.batch_size,

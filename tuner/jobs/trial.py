@@ -6,9 +6,10 @@ from typing import Any
 
 import optuna
 
+from tuner.epochs import Epoch as EpochResult
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.fitting import Schedule, fit, scored_outcome
+from tuner.jobs.fitting import fit, scored_outcome
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.study_data import load_search_data
@@ -17,7 +18,7 @@ from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
-from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingPlan
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def run_trial(context: JobContext) -> dict[str, Any]:
                 open_study_space(definition.space, context.study.provenance),
                 progress.hyperparameters,
                 data,
-                Schedule(
+                TrainingPlan(
                     epochs=definition.search.epochs,
                     seed=trial_seed(definition.seed, context.lease.position),
                     batch_size=definition.search.batch_size,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tuner.backends import is_of_device
 from tuner.errors import TunerError, shorten
 from tuner.logs import stdout_as_stderr
 from tuner.spaces.sources import is_installed
@@ -13,10 +14,6 @@ from tuner.spaces.sources import is_installed
 #: Longest part of an exception's text that is repeated.
 _MAX_REASON = 500
 _PACKAGE = Path(__file__).parents[1]
-#: What a device raises that lacks memory or has failed: not the builder's fault, told apart by `training.devices`.
-_DEVICE_ERRORS = frozenset(
-    {"ResourceExhaustedError", "JaxRuntimeError", "XlaRuntimeError", "InternalError", "UnavailableError"}
-)
 
 
 class BuilderError(TunerError):
@@ -39,15 +36,11 @@ def guarded(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except Exception as error:
             if is_of_device(error):
+                # Not the builder's fault; `training.devices` says what it is.
                 raise
             raise BuilderError(name, error) from error
 
     return build_guarded
-
-
-def is_of_device(error: BaseException) -> bool:
-    """Say whether a framework raised this for a device that has too little memory or has failed."""
-    return any(cls.__name__ in _DEVICE_ERRORS for cls in type(error).__mro__)
 
 
 def _place(error: Exception) -> str:

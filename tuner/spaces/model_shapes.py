@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
+from tuner.backends import is_of_device
 from tuner.datasets.images import ImageFormat
 from tuner.errors import shorten
-from tuner.spaces.guarding import is_of_device
 
 #: Longest part of a library's message that is repeated in an error.
 _MAX_REASON = 300

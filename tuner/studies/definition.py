@@ -13,8 +13,9 @@ from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
-from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSection, Section, contradiction
+from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSection
 from tuner.studies.toml import TomlError, parse_toml
+from tuner.training_settings import Section, contradiction
 
 #: Where definitions lie that come with this project.
 _SHIPPED = Path(__file__).parents[2] / "studies"

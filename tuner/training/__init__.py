@@ -1,6 +1,23 @@
-"""One training run of one Keras model, epoch by epoch.
+"""One training run of one Keras model, epoch by epoch: `train.train`.
 
-Knows Keras and its backends, images and artifacts: whole-epoch programs, augmentation, annealing, checkpoints, devices.
-Must not know Optuna, the database, studies or trials, nor where a model came from; what an epoch's result is good for
-is decided by the caller's `on_epoch`. Start reading at `run.train`.
+The way of one epoch:
+
+    train.py             settles the labels, opens the run, and chooses one of the three ways
+      whole_epochs.py    whole-epoch programs, where model and images allow it
+        programs/        one call into TensorFlow or JAX trains the epoch, one more validates it
+      keras_loop.py      Keras' own loop, for models that override it and images too large for the device
+      own_fit.py         a HyperModel's own `fit`; `fit_call.py` tells whether a program can do what it asks
+    epoch_draws.py       draws the epoch's order and augmentation, from (seed, epoch) alone
+      augmentation/      one module a kind of change: drawn on the host, applied where the images are
+    run.py               takes the epoch's logs: makes an `Epoch` of them, writes the checkpoint, tells `on_epoch`
+      annealing.py       sets the learning rates of the next epoch
+      accuracy.py        finds the accuracy among the logs
+      checkpoint.py      stores what a new process needs to go on
+
+Beside them: `targets.py` chooses between class indices and one-hot rows, `predictions.py` turns outputs into
+probabilities, `backend.py` imports Keras, `devices.py` lists devices and names their failures, `session.py` holds what
+belongs to the whole process.
+
+Knows Keras and its backends, images and artifacts. Must not know Optuna, the database, studies or trials, nor where a
+model comes from; the caller's `on_epoch` decides what an epoch's result is good for.
 """

@@ -1,4 +1,4 @@
-"""How the learning rate falls (or first rises) over a run: each rule says the rate of every step of an epoch.
+"""How the learning rate falls (or first rises) over a run: each rule gives the rate of every step of an epoch.
 
 | rule      | changes        | uses                                                                    |
 |-----------|----------------|-------------------------------------------------------------------------|
@@ -7,69 +7,30 @@
 | one-cycle | every step     | min_lr, warmup_epochs (the rise; 0 means 30 % of the run)               |
 | step      | between epochs | factor, every_epochs, min_lr, warmup_epochs (its rise changes each step)|
 
-The model's own learning rate is the highest rate of every rule.
+The model's own learning rate is the highest rate of every rule. The settings are described in `Annealing`.
 """
 
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
-from tuner.training.history import EpochResult
-
-Rule = Literal["plateau", "cosine", "one-cycle", "step"]
-Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
+from tuner.training_settings import Annealing, Monitor
 
 #: One-cycle begins at a 25th of the highest rate and ends at a 10,000th of that: PyTorch's `OneCycleLR`, after Smith &
 #: Topin, arXiv:1708.07120, as is the rise over 30 % of the run.
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1 / 25e4, 0.3
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class AnnealingError(TunerError):
-    """The learning rate cannot be annealed as asked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Annealing:
-    """Which rule, and its numbers."""
-
-    rule: Rule
-    #: Plateau: what must improve. Without a validation set `val_` is dropped.
-    monitor: Monitor = "val_loss"
-    #: Plateau: epochs without improvement before the rate falls.
-    patience: int = 3
-    #: Plateau and step: the rate is multiplied by it; between 0 and 1, both excluded.
-    factor: float = 0.5
-    #: No rule goes below it; a model that begins below it keeps its own rate.
-    min_lr: float = 0.0
-    #: Plateau: a smaller change is no improvement.
-    min_delta: float = 1e-4
-    #: Plateau: epochs to wait after the rate fell.
-    cooldown: int = 0
-    #: Cosine, one-cycle and step: epochs of rising rate at the start; fewer than the run has.
-    warmup_epochs: int = 0
-    #: Step: the rate falls after so many epochs.
-    every_epochs: int = 1
-
-    def __post_init__(self) -> None:
-        if self.rule not in ("plateau", *CURVES):
-            raise ValueError(f"Received rule={self.rule!r}. Expected plateau, cosine, one-cycle or step.")
-        if self.monitor not in ("val_loss", "val_accuracy", "loss", "accuracy"):
-            raise ValueError(f"Received monitor={self.monitor!r}. Expected val_loss, val_accuracy, loss or accuracy.")
-        if not 0 < self.factor < 1:
-            raise ValueError(f"Received factor={self.factor}. Expected a number between 0 and 1, both excluded.")
-        if self.rule == "plateau" and self.warmup_epochs:
-            raise ValueError("Received warmup_epochs with rule='plateau'. Expected cosine, one-cycle or step.")
-        for name, lowest in (("patience", 1), ("every_epochs", 1), ("cooldown", 0), ("warmup_epochs", 0)):
-            if getattr(self, name) < lowest:
-                raise ValueError(f"Received {name}={getattr(self, name)}. Expected {lowest} or more.")
+    """The learning rate cannot be annealed as the settings ask."""
 
 
 class LearningRates(Protocol):
@@ -78,11 +39,11 @@ class LearningRates(Protocol):
     def of_epoch(self, epoch: int) -> NDArray[np.float32]:
         """Return the rate of each step of this epoch (from 1): float32, shape (steps,)."""
 
-    def observe(self, result: EpochResult) -> None:
-        """Take the finished epoch into account."""
+    def observe(self, result: Epoch) -> None:
+        """Learn what the finished epoch measured."""
 
     def state(self) -> dict[str, float]:
-        """Return what a resumed run needs to go on exactly; finite numbers, JSON can hold them."""
+        """Return what a resumed run needs to go on exactly: finite numbers, which JSON can hold."""
 
     def restore(self, state: Mapping[str, float]) -> None:
         """Go on from a `state`."""
@@ -91,7 +52,7 @@ class LearningRates(Protocol):
 def start_annealing(
     annealing: Annealing, *, highest_rate: float, epochs: int, steps_per_epoch: int, has_validation: bool
 ) -> LearningRates:
-    """Set a rule to work.
+    """Start a rule for one run.
 
     Raises:
         AnnealingError: The warm-up is as long as the run.
@@ -106,7 +67,7 @@ def start_annealing(
     monitor = annealing.monitor
     if not has_validation and monitor.startswith("val_"):
         monitor = "loss" if monitor == "val_loss" else "accuracy"
-        logger.info("No validation set: the plateau rule watches %s instead of %s.", monitor, annealing.monitor)
+        _log.info("No validation set: the plateau rule watches %s instead of %s.", monitor, annealing.monitor)
     return Plateau(annealing, monitor=monitor, rate=highest_rate, steps_per_epoch=steps_per_epoch)
 
 
@@ -122,7 +83,7 @@ class Plateau:
         del epoch
         return np.full(self._steps, self._rate, np.float32)
 
-    def observe(self, result: EpochResult) -> None:
+    def observe(self, result: Epoch) -> None:
         measured: float | None = getattr(result, self._monitor)
         if measured is None:
             raise AnnealingError(
@@ -152,7 +113,7 @@ class Plateau:
 
 
 class Curve:
-    """A rate that depends on nothing but the step."""
+    """A rate that depends on the step alone."""
 
     def __init__(self, annealing: Annealing, *, highest_rate: float, epochs: int, steps_per_epoch: int) -> None:
         self._annealing, self._highest, self._steps = annealing, highest_rate, steps_per_epoch
@@ -164,8 +125,8 @@ class Curve:
         shares = CURVES[self._annealing.rule](self._annealing, steps, self._steps, self._total)
         return np.maximum(self._highest * shares, self._lowest).astype(np.float32)
 
-    def observe(self, result: EpochResult) -> None:
-        """Do nothing: what was measured does not matter here."""
+    def observe(self, result: Epoch) -> None:
+        """Do nothing: the rate does not depend on what was measured."""
 
     def state(self) -> dict[str, float]:
         return {}

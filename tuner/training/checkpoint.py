@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
-from tuner.training.history import EpochResult
+from tuner.epochs import Epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.variables import read_variable, renew_constants, state_variables
 
@@ -30,20 +30,20 @@ MAGIC = b"tuner-checkpoint 1 "
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class DamagedCheckpointError(Exception):
-    """The file is not what was written; `Checkpoint.read` tries the one before it."""
+    """The file is not what was written; `Checkpoint.read` then takes the one before it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Snapshot:
-    """All that a new process needs to go on."""
+    """What a new process needs to go on."""
 
     #: Of the plan, the data's size and the model's shape, see `fingerprint`.
     fingerprint: str
-    epochs: tuple[EpochResult, ...]
+    epochs: tuple[Epoch, ...]
     #: Keras' logs of each of them.
     logs: tuple[dict[str, float], ...]
     annealing_state: Mapping[str, float]
@@ -52,22 +52,22 @@ class Snapshot:
     optimizer: tuple[NDArray[Any], ...]
     #: Weights that callbacks hold.
     kept: tuple[NDArray[Any], ...] = ()
-    #: Why no run can go on from it; then it holds no values. Empty when one can.
-    obstacle: str = ""
+    #: Why no run can go on from it, which then holds no values; None where one can.
+    obstacle: str | None = None
 
 
 class Checkpoint:
     """The last two snapshots of one run, in a folder of the artifact store.
 
-    They are written beside training, by a thread. Epochs alternate between two names, so that writing one never touches
-    the newest before it; each writer has its own two, so that one which lost the run, and does not know yet, spoils
-    nothing of its successor's.
+    A thread writes them while training goes on. Epochs alternate between two names, so that writing one never touches
+    the newest before it. Each writer has its own two names, so that a writer that has lost the run without knowing it
+    cannot damage its successor's.
 
     Args:
         store: Where the folder is.
         folder: The run's own.
         writer: Tells the run's writers apart; higher for later ones.
-        run: What tells this run from every other, wherever its folder is, as values of JSON.
+        run: What tells this run from every other, wherever its folder is; JSON values.
     """
 
     def __init__(self, store: ArtifactStore, folder: str, *, writer: int = 0, run: Sequence[Any] = ()) -> None:
@@ -78,16 +78,16 @@ class Checkpoint:
         self._writing: Future[None] | None = None
 
     def narrow(self, values: Mapping[str, Any]) -> None:
-        """Take no snapshots but those of these hyperparameters; call it before the first one is read or written.
+        """Accept snapshots of these hyperparameters alone; call it before the first one is read or written.
 
-        Later calls change nothing: a run that begins anew stays the same run, whatever its `fit` has asked for since.
+        Later calls change nothing: a run that begins again stays the same run, whatever its `fit` has asked for since.
         """
         if not self._is_narrowed:
             self._run = (*self._run, sorted(values.items()))
             self._is_narrowed = True
 
     def write(self, snapshot: Snapshot) -> None:
-        """Begin to store the snapshot, once the one before is stored; the one before that is replaced.
+        """Start storing the snapshot, once the previous one is stored; it replaces the one before that.
 
         Raises:
             ArtifactNotWrittenError: The one before could not be stored: the disk is full, or the store refused it.
@@ -98,7 +98,7 @@ class Checkpoint:
         self._writing = self._thread.submit(lambda: self._store.write(name, _encode(marked)))
 
     def flush(self) -> None:
-        """Wait until what was begun is stored.
+        """Wait until the snapshot that `write` was given last is stored.
 
         Raises:
             ArtifactNotWrittenError: It could not be.
@@ -110,11 +110,11 @@ class Checkpoint:
     def read(self, fingerprint: str) -> Snapshot | None:
         """Return the newest whole snapshot of this run, or None to begin at the first epoch.
 
-        Files that are damaged, that cannot be read, or that are of another run (another fingerprint) are logged and
-        passed over.
+        Files that are damaged, that cannot be read, or that belong to another run (another fingerprint) are logged and
+        skipped.
 
         Raises:
-            ArtifactStoreAwayError: Not this run's files alone, the whole store cannot be read.
+            ArtifactStoreAwayError: The whole store cannot be read, not this run's files alone.
         """
         names = self._list()
         snapshots = [snapshot for name in names if (snapshot := self._read_one(name, fingerprint))]
@@ -129,11 +129,11 @@ class Checkpoint:
             return self._store.list(self._folder)
         except OSError as error:
             self._store.refuse_if_away(error)
-            logger.warning("Passed over the checkpoints in %s: %s.", self._store.location(self._folder), error.strerror)
+            _log.warning("Passed over the checkpoints in %s: %s.", self._store.location(self._folder), error.strerror)
             return []
 
     def _mark(self, fingerprint: str) -> str:
-        """Return the fingerprint of this run alone."""
+        """Return the fingerprint that only this run's snapshots have."""
         if not self._run:
             return fingerprint
         return hashlib.sha256(json.dumps([fingerprint, *self._run]).encode()).hexdigest()
@@ -144,17 +144,15 @@ class Checkpoint:
         except ArtifactNotFoundError:
             return None
         except DamagedCheckpointError as error:
-            logger.warning("Passed over the damaged checkpoint %s: %s.", self._store.location(name), error)
+            _log.warning("Passed over the damaged checkpoint %s: %s.", self._store.location(name), error)
             return None
         except OSError as error:
             self._store.refuse_if_away(error)
             reason = error.strerror or type(error).__name__
-            logger.warning(
-                "Passed over the checkpoint %s, which cannot be read: %s.", self._store.location(name), reason
-            )
+            _log.warning("Passed over the checkpoint %s, which cannot be read: %s.", self._store.location(name), reason)
             return None
         if snapshot.fingerprint != self._mark(fingerprint):
-            logger.warning("Passed over the checkpoint %s: it is of another run.", self._store.location(name))
+            _log.warning("Passed over the checkpoint %s: it is of another run.", self._store.location(name))
             return None
         return snapshot
 
@@ -163,19 +161,20 @@ def fingerprint(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> s
     """Return a hash, equal only for runs whose checkpoints fit each other."""
     shapes = [(tuple(variable.shape), str(variable.dtype)) for variable in itertools.chain(*state_variables(model))]
     sizes = (len(data.train), len(data.validation or ()), data.train.image_format.shape)
-    return hashlib.sha256(json.dumps([asdict(plan), shapes, sizes]).encode()).hexdigest()
+    described = json.dumps([asdict(plan), shapes, sizes], default=lambda settings: settings.model_dump())
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def take_snapshot(
     model: keras.Model,
     *,
     fingerprint: str,
-    epochs: tuple[EpochResult, ...],
+    epochs: tuple[Epoch, ...],
     logs: tuple[dict[str, float], ...],
     annealing_state: Mapping[str, float],
     kept: tuple[NDArray[Any], ...] = (),
 ) -> Snapshot:
-    """Copy the state out of the model; the other parts are stored as they are."""
+    """Copy the state of the model; the other arguments are stored as they are."""
     variables, optimizer_variables = state_variables(model)
     return Snapshot(
         fingerprint=fingerprint,
@@ -189,7 +188,7 @@ def take_snapshot(
 
 
 def fits(model: keras.Model, snapshot: Snapshot) -> bool:
-    """Say whether the snapshot's variables are as many, and of the shapes, as those of model and optimizer."""
+    """Say whether the snapshot has the variables of this model and its optimizer, in number and shapes."""
     own = [tuple(variable.shape) for variable in itertools.chain(*state_variables(model))]
     return own == [value.shape for value in snapshot.model + snapshot.optimizer]
 
@@ -217,7 +216,7 @@ def _encode(snapshot: Snapshot) -> bytes:
         "epochs": [asdict(result) for result in snapshot.epochs],
         "logs": snapshot.logs,
         "annealing_state": dict(snapshot.annealing_state),
-        "obstacle": snapshot.obstacle,
+        "obstacle": snapshot.obstacle or "",
     }
     parts = {"model": snapshot.model, "optimizer": snapshot.optimizer, "kept": snapshot.kept}
     arrays = {key: array for prefix, part in parts.items() for key, array in _numbered(prefix, part).items()}
@@ -236,13 +235,13 @@ def _decode(stored: bytes) -> Snapshot:
             record = json.loads(arrays["record"].tobytes())
             return Snapshot(
                 fingerprint=record["fingerprint"],
-                epochs=tuple(EpochResult(**epoch) for epoch in record["epochs"]),
+                epochs=tuple(Epoch(**epoch) for epoch in record["epochs"]),
                 logs=tuple(record["logs"]),
                 annealing_state=record["annealing_state"],
                 model=_take(arrays, "model"),
                 optimizer=_take(arrays, "optimizer"),
                 kept=_take(arrays, "kept"),
-                obstacle=record.get("obstacle", ""),
+                obstacle=record.get("obstacle") or None,
             )
     # A header of an array is a literal of Python's, hence the SyntaxError.
     except (LookupError, TypeError, ValueError, EOFError, OSError, RuntimeError, SyntaxError, *_ZIP_ERRORS) as error:

@@ -1,8 +1,8 @@
-"""What a call of `model.fit` inside a HyperModel's own `fit` asks for, and whether whole-epoch programs can do it.
+"""What a call of `model.fit` inside a HyperModel's own `fit` asks for, and whether a whole-epoch program can do it.
 
-KerasTuner's documented way to tune batch size, class weights and the like is a `fit` that hands its arguments on:
-`model.fit(*args, batch_size=hp.Choice(...), **kwargs)`. While such a `fit` runs, `model.fit` is replaced, and a call
-with the arrays that were handed over trains by our programs; any other call is Keras' own.
+KerasTuner's documented way to tune batch size, class weights and the like is a `fit` that passes its arguments on:
+`model.fit(*args, batch_size=hp.Choice(...), **kwargs)`. While such a `fit` runs, `model.fit` is replaced: a call with
+the arrays that the `fit` was given trains by a whole-epoch program, and any other call is Keras' own.
 """
 
 import inspect
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 #: Keras' own default.
 DEFAULT_BATCH_SIZE = 32
 
-#: Hooks that want to be called between the steps of an epoch, which a program does not leave.
+#: Hooks that are called between the steps of an epoch, where a program cannot stop.
 BATCH_HOOKS = tuple(f"on_{kind}batch_{moment}" for kind in ("", "train_", "test_") for moment in ("begin", "end"))
 
-#: Callbacks that write or exchange weights: a resumed run could not call them for the epochs before it.
+#: Callbacks that write or exchange weights: a resumed run could not call them for the epochs that it skips.
 WEIGHT_CALLBACKS = (
     keras.callbacks.BackupAndRestore,
     keras.callbacks.ModelCheckpoint,
@@ -36,16 +36,16 @@ _LEFT_ALONE = ("validation_split", "sample_weight", "steps_per_epoch", "validati
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class HandedOver:
+class FitArguments:
     """What a HyperModel's `fit` is given."""
 
     #: float32, shape (n, height, width, channels), in [0, 1].
     x: NDArray[np.float32]
     y: NDArray[Any]
     validation_data: tuple[NDArray[np.float32], NDArray[Any]] | None
-    #: Tells the run of epochs.
+    #: Tells the run when an epoch begins and ends.
     reporter: keras.callbacks.Callback
-    #: The model's, whose state a resumed run has restored.
+    #: The model's, with the state that a resumed run has restored.
     optimizer: Any
     #: Epochs that a checkpoint held.
     initial_epoch: int
@@ -60,51 +60,51 @@ class FitCall:
     shuffle: bool = True
     #: Class index to its weight in the training loss; 1 for classes that it lacks.
     class_weight: Mapping[int, float] | None = None
-    #: Without the run's own reporter.
+    #: Without the run's reporter.
     callbacks: tuple[keras.callbacks.Callback, ...] = ()
     verbose: Any = 0
 
 
-def why_not_handed_on(arguments: Mapping[str, Any], handed: HandedOver) -> str:
-    """Say why a program cannot do this call of `model.fit`; empty when it can.
+def find_call_refusal(arguments: Mapping[str, Any], given: FitArguments) -> str | None:
+    """Return why a program cannot do this call of `model.fit`; None when it can.
 
     Args:
         arguments: All parameters of `Model.fit` with their values, defaults included.
-        handed: What the caller was given.
+        given: What the `fit` that calls it was given.
     """
     defaults = inspect.signature(keras.Model.fit).parameters
     changed = [name for name in _LEFT_ALONE if not _is_same(arguments[name], defaults[name].default)]
     callbacks = flatten_callbacks(arguments["callbacks"])
     hooked = [type(callback).__name__ for callback in callbacks if _wants_batches(callback)]
     reasons = {
-        "it passes other training data than it was given": arguments["x"] is not handed.x
-        or arguments["y"] is not handed.y,
+        "it passes other training data than it was given": arguments["x"] is not given.x
+        or arguments["y"] is not given.y,
         "it passes other validation data than it was given": not same_pair(
-            arguments["validation_data"], handed.validation_data
+            arguments["validation_data"], given.validation_data
         ),
         f"it passes {', '.join(changed)}": changed,
-        "it begins at another epoch": arguments["initial_epoch"] not in (0, handed.initial_epoch),
-        "it drops the callbacks that it was given": handed.reporter not in callbacks,
+        "it begins at another epoch": arguments["initial_epoch"] not in (0, given.initial_epoch),
+        "it drops the callbacks that it was given": given.reporter not in callbacks,
         f"{', '.join(hooked)} works between steps or with weights": hooked,
-        "it compiles the model anew": arguments["self"].optimizer is not handed.optimizer,
+        "it compiles the model anew": arguments["self"].optimizer is not given.optimizer,
         "its class weights are no mapping": not isinstance(arguments["class_weight"], Mapping | None),
         "it shuffles in a way of its own": not isinstance(arguments["shuffle"], bool),
         "its batch size or number of epochs is no whole number above 0": not (
             read_batch_size(arguments) and _is_positive(arguments["epochs"])
         ),
     }
-    return next((reason for reason, holds in reasons.items() if holds), "")
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def read_fit_call(arguments: Mapping[str, Any], handed: HandedOver) -> FitCall:
-    """Return what a call that `why_not_handed_on` lets pass asks for."""
+def read_fit_call(arguments: Mapping[str, Any], given: FitArguments) -> FitCall:
+    """Return what a call that `find_call_refusal` does not refuse asks for."""
     return FitCall(
         batch_size=read_batch_size(arguments) or DEFAULT_BATCH_SIZE,
         epochs=int(arguments["epochs"]),
         shuffle=arguments["shuffle"],
         class_weight=arguments["class_weight"],
         callbacks=tuple(
-            callback for callback in flatten_callbacks(arguments["callbacks"]) if callback is not handed.reporter
+            callback for callback in flatten_callbacks(arguments["callbacks"]) if callback is not given.reporter
         ),
         verbose=arguments["verbose"],
     )
@@ -112,7 +112,7 @@ def read_fit_call(arguments: Mapping[str, Any], handed: HandedOver) -> FitCall:
 
 @contextmanager
 def replaced_fit(model: keras.Model, fit: Callable[..., Any]) -> Iterator[None]:
-    """Let `model.fit` call `fit` with all parameters of `Model.fit` as one mapping, `self` among them."""
+    """In the block, let `model.fit` call `fit` with all parameters of `Model.fit` as one mapping, `self` included."""
     signature = inspect.signature(keras.Model.fit)
 
     def call(*arguments: Any, **keywords: Any) -> Any:
@@ -135,9 +135,9 @@ def _wants_batches(callback: keras.callbacks.Callback) -> bool:
 
 
 def read_batch_size(arguments: Mapping[str, Any]) -> int | None:
-    """Return a call's batch size, Keras' own where it names none; None where it is no whole number above 0."""
-    given = arguments["batch_size"] or DEFAULT_BATCH_SIZE
-    return int(given) if _is_positive(given) else None
+    """Return a call's batch size, Keras' default where it has none; None where it is not a whole number above 0."""
+    asked = arguments["batch_size"] or DEFAULT_BATCH_SIZE
+    return int(asked) if _is_positive(asked) else None
 
 
 def flatten_callbacks(callbacks: Any) -> list[Any]:
@@ -145,16 +145,16 @@ def flatten_callbacks(callbacks: Any) -> list[Any]:
     return list(keras.tree.flatten(callbacks)) if callbacks else []
 
 
-def same_pair(given: Any, handed: tuple[Any, Any] | None) -> bool:
-    """Say whether a call passes the validation data on that it was given."""
-    if given is None or handed is None:
-        return given is handed
-    return isinstance(given, tuple | list) and len(given) == len(handed) and all(map(_is_same, given, handed))
+def same_pair(passed: Any, given: tuple[Any, Any] | None) -> bool:
+    """Say whether a call passes on the validation data that it was given."""
+    if passed is None or given is None:
+        return passed is given
+    return isinstance(passed, tuple | list) and len(passed) == len(given) and all(map(_is_same, passed, given))
 
 
-def _is_same(given: Any, expected: Any) -> bool:
-    # Arrays are compared by identity alone: equal ones may still be changed by their owner.
-    return given is expected or (isinstance(given, int | float) and given == expected)
+def _is_same(passed: Any, expected: Any) -> bool:
+    # Arrays are compared by identity: equal ones may still be changed by the code that holds them.
+    return passed is expected or (isinstance(passed, int | float) and passed == expected)
 
 
 def _is_positive(value: Any) -> bool:

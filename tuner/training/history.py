@@ -1,59 +1,44 @@
-"""What a training run has done so far."""
+"""What a training run has done, read out of Keras' logs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True, kw_only=True)
-class EpochResult:
-    """One epoch of a training run; `None` where nothing was measured."""
-
-    #: From 1.
-    epoch: int
-    loss: float | None
-    #: In [0, 1], running over the epoch's batches while the weights change, as Keras reports it.
-    accuracy: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    #: Of the epoch's last step.
-    learning_rate: float | None
-    #: Training and validation, without checkpoint and `on_epoch`.
-    duration_s: float | None
+from tuner.epochs import Epoch
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingHistory:
     """A finished training run."""
 
-    #: Epochs taken over from a checkpoint; 0 for an undisturbed run.
+    #: Epochs taken over from a checkpoint; 0 for an uninterrupted run.
     resumed_from: int
     #: One for each epoch of the plan, the restored ones included.
-    epochs: tuple[EpochResult, ...]
-    #: Whether every epoch saw the images changed as the plan's augmentation asks; False without one.
+    epochs: tuple[Epoch, ...]
+    #: Whether every epoch saw augmented images; False where the plan has no augmentation.
     augmented: bool = False
     #: What the last epoch's logs held, by name.
     measured: tuple[str, ...] = ()
 
 
-def epoch_result(
+def read_epoch(
     logs: Mapping[str, float],
     *,
     epoch: int,
     learning_rate: float | None,
     duration_s: float,
     accuracy_names: Sequence[str],
-) -> EpochResult:
-    """Pick an epoch's result out of Keras' logs.
+) -> Epoch:
+    """Return the epoch that Keras' logs tell of.
 
     Args:
         logs: `loss`, `val_loss` and whatever the model measures.
         epoch: From 1.
         learning_rate: Of the epoch's last step.
         duration_s: Of training and validation.
-        accuracy_names: What accuracy may be called in the logs, the first that is there counts; see `accuracy`.
+        accuracy_names: Names that the accuracy may have in the logs; the first that is there counts, see `accuracy`.
     """
-    return EpochResult(
+    return Epoch(
         epoch=epoch,
         loss=_first(logs, ("loss",)),
         accuracy=_first(logs, accuracy_names),
@@ -71,8 +56,8 @@ def _first(logs: Mapping[str, float], names: Sequence[str]) -> float | None:
 def returned_logs(returned: Any) -> list[dict[str, float]]:
     """Return each epoch's logs out of what a HyperModel's own `fit` returned, as KerasTuner takes it.
 
-    A `History` has one entry an epoch, a dictionary of metrics is one epoch; anything else, a bare number among it, is
-    none: nobody knows whether a number is to be large or small.
+    A `History` has one entry for each epoch, and a dictionary of metrics is one epoch. Anything else is none, a bare
+    number too: it may be a loss or an accuracy.
     """
     metrics = getattr(returned, "history", returned)
     if not isinstance(metrics, Mapping):

@@ -1,7 +1,7 @@
-"""Training by Keras' own loop, in our order and with our augmentation.
+"""Training by Keras' own loop, in the plan's order and with its augmentation.
 
-One callback stands between that loop and the run: it sets the learning rate before each epoch (once, to the mean of its
-steps' rates) and hands each epoch's logs over.
+One callback connects that loop with the run: before each epoch it sets the learning rate (once, to the mean of the
+steps' rates), and after it, it passes the epoch's logs on.
 """
 
 import math
@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.batches import Augmenter
+from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
-from tuner.training.epoch_programs import settled_labels
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.targets import Labels, encode_targets
 
@@ -43,12 +42,12 @@ class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc] # Keras shi
             self.model.optimizer.learning_rate = float(rates.mean())
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keras has validated by now."""
+        """Keras has validated before it calls this."""
         self._finish_epoch(epoch + 1, logs or {}, time.perf_counter() - self._started)
 
 
 class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
-    """The batches of one epoch, in its drawn order and augmented; nothing of an epoch is kept but its draws."""
+    """The batches of one epoch, in its drawn order and augmented when they are asked for."""
 
     def __init__(self, images: LabelledImages, targets: NDArray[Any], plan: TrainingPlan) -> None:
         super().__init__()
@@ -57,7 +56,7 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
         self.draw(epoch=1)
 
     def draw(self, *, epoch: int) -> None:
-        """Turn to another epoch (from 1)."""
+        """Draw another epoch (from 1)."""
         self._draws: EpochDraws = draw_epoch(
             self._plan,
             epoch=epoch,
@@ -73,7 +72,7 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
         part = slice(index * self._plan.batch_size, (index + 1) * self._plan.batch_size)
         order = self._draws.order[part]
         pictures, targets = self._augmenter(
-            self._images.images[order], [self._targets[order]], self._draws.images.part(part)
+            self._images.images[order], [self._targets[order]], take_part(self._draws.images, part)
         )
         return keras.ops.convert_to_numpy(pictures), keras.ops.convert_to_numpy(targets)
 
@@ -87,8 +86,8 @@ def fit_with_keras(
     begin_epoch: BeginEpoch,
     finish_epoch: FinishEpoch,
 ) -> None:
-    """Train by one `model.fit` in our order: a second call would end the moving average of weights (EMA) too early."""
-    labels = settled_labels(model, data.train, plan)
+    """Train by a single `model.fit`: a second one would end the moving average of the weights (EMA) too early."""
+    labels = plan.settled_labels
     batches = EpochBatches(data.train, to_targets(data.train, labels), plan)
 
     def begin(epoch: int) -> NDArray[np.float32] | None:
@@ -102,7 +101,7 @@ def fit_with_keras(
         initial_epoch=first_epoch - 1,
         epochs=plan.epochs,
         callbacks=[EpochReporter(begin, finish_epoch)],
-        shuffle=False,  # of batches; the order within and of them is drawn
+        shuffle=False,  # the order is drawn
         verbose=0,
     )
 
@@ -114,7 +113,7 @@ def to_targets(images: LabelledImages, labels: Labels) -> NDArray[Any]:
 
 def to_pictures(images: LabelledImages) -> NDArray[np.float32]:
     """Return the images as a model is given them: float32 in [0, 1]."""
-    # In one pass of NumPy: the same values as `scale`, whose two passes on the device and way back take up to 0.4 s.
+    # One pass of NumPy gives the values of `scale`, whose two passes on the device and the way back take up to 0.4 s.
     return np.divide(images.images, np.float32(255), dtype=np.float32)
 
 

@@ -1,11 +1,10 @@
-"""What one training run is asked to do, and what it trains on."""
+"""How one training run trains, and on what."""
 
 from dataclasses import dataclass
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.targets import Labels, LabelsChoice
+from tuner.training_settings import Annealing, Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +23,9 @@ class TrainingPlan:
     augmentation: Augmentation | None = None
     #: None: the model's own learning rate throughout.
     annealing: Annealing | None = None
-    #: What the model is given; `auto` is settled before the first epoch, see `targets`.
+    #: What the model is given; `train` settles `auto` before the first epoch, see `targets`.
     labels: LabelsChoice = "auto"
-    #: A HyperModel's own `fit` is given the labels that the loss does not take, and makes others of them.
+    #: A HyperModel's own `fit` is given the labels that the loss does not take, and converts them.
     hands_over_other_labels: bool = False
 
     @property
@@ -40,6 +39,8 @@ class TrainingPlan:
         for name, lowest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < lowest:
                 raise ValueError(f"Received {name}={getattr(self, name)}. Expected {lowest} or more.")
+        if self.annealing is not None and self.annealing.rule == "none":
+            raise ValueError("Received annealing with the rule 'none'. Expected None.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A trained model's probabilities for images, whatever its last layer gives.
+"""A trained model's probabilities for images, whatever its last layer returns.
 
 | the model's outputs | become |
 |---|---|
@@ -7,8 +7,8 @@
 | anything else, the loss is binary with `from_logits=True` | sigmoids divided by their sum |
 | anything else | softmax |
 
-What they are is told by the values that the model gives for the images and for noise, not by its layers, which may be
-anyone's; so a loss of one's own that takes logits is seen too. The class of the largest output stays the first.
+The values that the model returns for the images and for noise decide what they are, because its last layer may be a
+custom one. The class of the largest output stays the most probable.
 """
 
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tuner.logs import stdout_as_stderr
 from tuner.training.batches import scale
 
-#: Images turned into floats at a time: bounds memory, whatever the number of images.
+#: Images converted to floats at a time, so that memory does not grow with their number.
 CHUNK_SIZE = 8192
 
 #: How far a row's sum may be from 1: half-precision softmax of many classes is off by some thousandths.
@@ -45,13 +45,13 @@ def predict_probabilities(
     """
     noise = predict_raw(model, noise_images(images.shape[1:]), batch_size=batch_size)
     outputs = predict_raw(model, images, batch_size=batch_size) if len(images) else noise[:0]
-    # Together with noise, so that few images or a single one are taken for the same as many.
+    # Together with noise, so that a single image is judged as many are.
     kind = output_kind(model, np.concatenate([noise, outputs]))
     return normalise(outputs, kind)
 
 
 def predict_raw(model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 512) -> NDArray[np.float32]:
-    """Return what the model gives for at least one image, float32, shape (n, classes)."""
+    """Return what the model returns for at least one image: float32, shape (n, classes)."""
     with stdout_as_stderr():
         chunks = [
             model.predict(keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE])), batch_size, verbose=0)
@@ -61,7 +61,7 @@ def predict_raw(model: keras.Model, images: NDArray[np.uint8], *, batch_size: in
 
 
 def output_kind(model: keras.Model, outputs: NDArray[np.float32]) -> OutputKind:
-    """Say what a model's outputs, shape (n, classes), are; see the table above."""
+    """Return which row of the table above a model's outputs, shape (n, classes), belong to."""
     if np.all((outputs >= 0) & (outputs <= 1)):
         is_distribution = np.all(np.abs(outputs.sum(axis=1, dtype=np.float64) - 1) <= _TOLERANCE)
         return "probabilities" if is_distribution else "sigmoids"
@@ -85,14 +85,14 @@ def normalise(outputs: NDArray[np.float32], kind: OutputKind) -> NDArray[np.floa
 
 
 def _with_winners(probabilities: NDArray[np.float32], winners: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Let each row's winner stay the first of the largest, where rounding has made others as large."""
+    """Keep each row's winner the largest, where rounding has made another as large."""
     rows = np.flatnonzero(probabilities.argmax(axis=1) != winners)
     probabilities[rows, winners[rows]] = np.nextafter(probabilities[rows].max(axis=1), np.float32(2))
     return probabilities
 
 
 def noise_images(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the same noise every time: uint8, shape (32, *shape)."""
+    """Return 32 images of noise, the same every time: uint8, shape (32, *shape)."""
     return np.random.default_rng(0).integers(0, 256, (_N_NOISE, *shape), np.uint8)
 
 

@@ -1,13 +1,13 @@
-"""Which labels a model is given: class indices or one-hot rows, whichever its loss takes.
+"""Which labels a model is given: class indices or one-hot rows, as its loss takes.
 
 | loss | labels |
 |---|---|
-| one of Keras' own with `sparse` in its name | class indices, int32, shape (n,) |
-| any other of Keras' own | one-hot, float32, shape (n, classes) |
-| anything else | those with which a right answer costs less than a wrong one, tried on a handful of made-up answers |
+| one of Keras' with `sparse` in its name | class indices, int32, shape (n,) |
+| any other of Keras' | one-hot, float32, shape (n, classes) |
+| a custom one | those with which a right answer costs less than a wrong one, tried on a few invented answers |
 
-Where both or neither do, the metrics are tried in the same way, then the name decides, then it is one-hot, with a note
-that names the setting `data.labels`.
+Where both or neither do, the metrics are tried in the same way; then a name with `sparse` decides for indices, and else
+it is one-hot. A note says so, and names the setting `data.labels`.
 """
 
 import functools
@@ -26,14 +26,14 @@ Labels = Literal["indices", "one-hot"]
 #: As the setting `data.labels` has it.
 LabelsChoice = Literal["auto", "indices", "one-hot"]
 
-#: What a person reads of each.
+#: How messages name them.
 WORDING: dict[Labels, str] = {"indices": "class indices", "one-hot": "one-hot labels"}
 
 _BOTH: tuple[Labels, Labels] = ("one-hot", "indices")
-#: Metrics that Keras fits to the labels by itself.
+#: Metrics that Keras adapts to the labels.
 _ADAPTING = frozenset({"accuracy", "acc", "crossentropy", "ce"})
 
-logger = logging.getLogger("tuner.training")
+_log = logging.getLogger(__name__)
 
 
 class SoftTargetsError(TunerError):
@@ -59,7 +59,7 @@ class MetricLabelsError(TunerError):
 
 
 class ColumnLabelsError(TunerError):
-    """A loss takes class indices as a column alone."""
+    """A loss takes class indices only as a column."""
 
     def __init__(self, loss: Any) -> None:
         super().__init__(
@@ -85,8 +85,8 @@ def encode_targets(labels: NDArray[np.int64], n_classes: int, encoding: Labels) 
     return np.eye(n_classes, dtype=np.float32)[labels]
 
 
-def choose_labels(model: keras.Model, n_classes: int, asked: LabelsChoice = "auto") -> tuple[Labels, str]:
-    """Return the labels that a compiled model is given, and a sentence for people where they are a guess.
+def choose_labels(model: keras.Model, n_classes: int, asked: LabelsChoice = "auto") -> tuple[Labels, str | None]:
+    """Return the labels that a compiled model is given, and a sentence that says so where they are a guess.
 
     Args:
         model: Built and compiled.
@@ -98,17 +98,17 @@ def choose_labels(model: keras.Model, n_classes: int, asked: LabelsChoice = "aut
         ColumnLabelsError: The loss takes class indices in another shape.
     """
     if asked != "auto":
-        return asked, ""
+        return asked, None
     loss = _single_loss(model)
     known = _known_labels(loss)
     if known is not None:
         _refuse_other_metrics(model, loss, known, n_classes)
-        return known, ""
+        return known, None
     trial = _loss_trial(model, loss)
     taken = [labels for labels in _BOTH if _tells_right_from_wrong(trial, labels, n_classes)]
     if len(taken) == 1:
         _refuse_other_metrics(model, loss, taken[0], n_classes)
-        return taken[0], ""
+        return taken[0], None
     if not taken and _tells_right_from_wrong(_with_columns(trial), "indices", n_classes):
         raise ColumnLabelsError(loss)
     chosen = _by_metrics(model, n_classes) or ("indices" if _is_called_sparse(loss) else "one-hot")
@@ -120,7 +120,7 @@ def choose_labels(model: keras.Model, n_classes: int, asked: LabelsChoice = "aut
 
 
 def accept_soft_targets(model: keras.Model) -> None:
-    """Compile a model of the sparse cross-entropy anew with the one-hot one, which is the same for unmixed targets.
+    """Compile a model of the sparse cross-entropy again with the one-hot one, equal to it for unmixed targets.
 
     Raises:
         SoftTargetsError: The loss, or a metric beside it, takes class indices in another way.
@@ -154,16 +154,16 @@ def _single_loss(model: keras.Model) -> Any:
     """Return the one loss of a model of one output, taken out of a list or dictionary; None when there is none."""
     losses = [loss for loss in keras.tree.flatten(model.loss) if loss is not None]
     if not losses:
-        # What a model with a `train_step` of its own keeps for it.
+        # A model with a custom `train_step` may keep one as an attribute.
         losses = [value for value in vars(model).values() if isinstance(value, keras.losses.Loss)]
     return losses[0] if len(losses) == 1 else None
 
 
 def _known_labels(loss: Any) -> Labels | None:
-    """Return what a loss of Keras' own takes, by its name; None for any other."""
+    """Return what one of Keras' losses takes, by its name; None for a custom one."""
     while isinstance(loss, functools.partial):
         loss = loss.func
-    # Keras' classes wrap Keras' functions, `LossFunctionWrapper` anybody's.
+    # Keras' loss classes wrap Keras' functions; `LossFunctionWrapper` wraps custom ones too.
     inner = getattr(loss, "fn", loss)
     parts = (loss, inner)
     if isinstance(loss, str):
@@ -225,7 +225,7 @@ def _with_columns(trial: _Trial) -> _Trial:
 
 
 def _metric_trial(metric: Any) -> _Trial:
-    """Measure with a copy: a metric's variables get their shapes on its first use."""
+    """Measure with a copy, because a metric's variables get their shapes on its first use."""
 
     def ask(targets: NDArray[Any], answers: NDArray[np.float32]) -> float:
         if isinstance(metric, str):
@@ -247,11 +247,11 @@ def _mean(value: Any) -> float:
 
 
 def _tells_right_from_wrong(trial: _Trial, labels: Labels, n_classes: int, *, falls: bool = True) -> bool:
-    """Say whether wrong answers come out different from right ones, for a loss: higher.
+    """Say whether wrong answers are measured as different from right ones; for a loss, as higher.
 
-    Both have the same numbers in another order, so that a value which ignores the labels comes out the same.
+    Both have the same numbers in another order, so that a function which ignores the labels returns the same.
     """
-    # Neither one nor one for each class, which arrays of a wrong shape would be broadcast to.
+    # Neither 1 nor the number of classes, to which NumPy would broadcast arrays of a wrong shape.
     n = next(size for size in (3, 4) if size != n_classes)
     classes = np.arange(n) % n_classes
     targets = encode_targets(classes, n_classes, labels)
@@ -260,8 +260,8 @@ def _tells_right_from_wrong(trial: _Trial, labels: Labels, n_classes: int, *, fa
         answer[np.arange(n), (classes + shift) % n_classes] = 0.9
     try:
         right, wrong = (trial(targets, answer) for answer in answers)
-    except Exception as error:  # noqa: BLE001 - a person's function may raise anything for labels that it does not take
-        logger.debug("Tried with %s: %s", WORDING[labels], error)
+    except Exception as error:  # noqa: BLE001 - a custom function may raise anything for labels that it does not take
+        _log.debug("Tried with %s: %s", WORDING[labels], error)
         return False
     if not (math.isfinite(right) and math.isfinite(wrong)):
         return False
@@ -275,7 +275,7 @@ def _own_metrics(model: keras.Model) -> list[Any]:
 
 
 def _adapts(metric: Any) -> bool:
-    # A plain mean or sum is given its values by the model itself.
+    # The model itself gives a plain mean or sum its values.
     is_plain = type(metric) in {keras.metrics.Mean, keras.metrics.Sum}
     return is_plain or (isinstance(metric, str) and metric in _ADAPTING)
 

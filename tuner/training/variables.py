@@ -1,4 +1,4 @@
-"""The variables of a model and its optimizer: made early, read, put back, and put right at the end of a run."""
+"""The variables of a model and its optimizer: created early, read, restored, and averaged at the end of a run."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ def state_variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
 
 
 def layers_with_constants(model: keras.Model) -> list[Any]:
-    """Return the layers that keep constants made from their weights, as `Normalization` does of what `adapt` found."""
+    """Return the layers that keep constants computed from their weights, as `Normalization` does after `adapt`."""
     layers = model._flatten_layers(include_self=False)  # noqa: SLF001 - Keras lists those of one level only
     return [layer for layer in layers if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None]
 
 
 def renew_constants(model: keras.Model) -> None:
-    """Make those constants anew, after weights were put into the model from elsewhere."""
+    """Compute those constants again, after the model was given other weights."""
     for layer in layers_with_constants(model):
         layer.finalize_state()
 
@@ -36,19 +36,19 @@ def renew_constants(model: keras.Model) -> None:
 def read_variable(variable: Any) -> NDArray[Any]:
     """Copy a variable's value.
 
-    By way of a tensor, because NumPy 2 deprecates what Keras 3.15's `Variable.__array__` does.
+    Through a tensor, because NumPy 2 deprecates what Keras 3.15's `Variable.__array__` does.
     """
     return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
 
 
 def current_learning_rate(model: keras.Model) -> float | None:
-    """Return the rate of the next step, a schedule's too; None when the optimizer has no single one."""
+    """Return the rate of the next step, that of a schedule too; None where the optimizer has no single one."""
     rate = getattr(model.optimizer, "learning_rate", None)
     return None if rate is None else float(read_variable(rate))
 
 
 def _skip_sum_over_replicas(optimizer: Any) -> None:
-    """Leave out the sum of gradients over replicas, of which there is one here.
+    """Leave out the sum of gradients over replicas, because there is one replica.
 
     On TensorFlow it registers a gradient for the whole process that refers to the traced step: 5 MB a trial that are
     never freed (Keras 3.15.1, TensorFlow 2.21).
@@ -59,14 +59,14 @@ def _skip_sum_over_replicas(optimizer: Any) -> None:
 
 
 def finalize_weights(model: keras.Model) -> None:
-    """Do what `Model.fit` does after its last epoch: put the average of the weights (`use_ema`) in their place."""
+    """Replace the weights by their average (`use_ema`), as `Model.fit` does after its last epoch."""
     if model.optimizer is not None:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     separate_average(model)
 
 
 def separate_average(model: keras.Model) -> None:
-    """Give weights and their average (`use_ema`) memory of their own again.
+    """Give the weights and their average (`use_ema`) separate memory again.
 
     On JAX they share it once the average is in place, and the next Keras call that donates the weights destroys the
     average too (Keras 3.15.1).

@@ -45,7 +45,7 @@ def run_worker(
     Raises:
         TunerError: A study is unknown, or this machine cannot read the data or write the artifacts.
     """
-    refuse_fit_caps(os.environ)
+    refuse_fit_caps()
     with open_storage(settings.storage, patience_s=PATIENCE_S) as storage:
         find_studies(storage, studies)
         worker = Worker(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from tuner.backends import BACKENDS
 from tuner.errors import TunerError
 from tuner.training.gpus import Gpu, list_gpus
 
@@ -74,9 +75,7 @@ def _gpu_share(index: int, gpus: Sequence[Gpu], per_gpu: int) -> DeviceShare:
         device=f"gpu:{index}",
         environment={
             "CUDA_VISIBLE_DEVICES": gpus[index].uuid,
-            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-            "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / per_gpu:.3f}",
+            **{name: value for backend in BACKENDS for name, value in backend.gpu_environment(0.9 / per_gpu).items()},
         },
     )
 
@@ -89,8 +88,7 @@ def _cpu_shares(n_workers: int | None) -> list[DeviceShare]:
     environment = {
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": str(n_threads),
-        "TF_NUM_INTRAOP_THREADS": str(n_threads),
-        "TF_NUM_INTEROP_THREADS": "1",
+        **{name: value for backend in BACKENDS for name, value in backend.cpu_environment(n_threads).items()},
     }
     shares = []
     for position in range(n):

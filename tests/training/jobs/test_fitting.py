@@ -15,15 +15,14 @@ from sklearn.datasets import load_digits
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
-from tuner.jobs.fitting import Fitted, NoScoreError, Schedule, fit
+from tuner.epochs import Epoch
+from tuner.jobs.fitting import Fitted, NoScoreError, fit
 from tuner.spaces.space import Space
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
 from tuner.training.own_fit import NoEpochReportedError
-from tuner.training.plan import TrainingData
+from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing, Augmentation
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -93,7 +92,7 @@ def run(
     reported: list[int] = []
     notes: list[str] = []
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         reported.append(result.epoch)
         if result.epoch == die_after:
             raise DeadError
@@ -102,7 +101,7 @@ def run(
         Space(name="mine:Net", description="", build=build, fit=own_fit, help={}),
         keras_tuner.HyperParameters(),
         data,
-        Schedule(**{"epochs": EPOCHS, "seed": 3, "batch_size": 32} | schedule),
+        TrainingPlan(**{"epochs": EPOCHS, "seed": 3, "batch_size": 32} | schedule),
         on_epoch=on_epoch,
         on_note=notes.append,
         checkpoint=checkpoint,
@@ -278,7 +277,7 @@ def test_what_a_fit_returns_counts_where_it_reports_nothing(
 
 
 def test_a_number_that_a_fit_returns_is_no_score(digits: TrainingData) -> None:
-    with pytest.raises(NoEpochReportedError, match=r"the number 0.07, of which nobody knows .*'val_accuracy'"):
+    with pytest.raises(NoEpochReportedError, match=r"0.07, which may be a loss or an accuracy.*'val_accuracy'"):
         run(returning_error, digits)
 
 
@@ -434,7 +433,7 @@ def from_tf_data(_hp: Any, model: Any, x: Any, y: Any, validation_data: Any, cal
 def test_a_fit_trains_on_augmented_images_or_it_is_said_that_it_does_not(
     own_fit: Any, is_augmented: Any, digits: TrainingData
 ) -> None:
-    turned = Augmentation(rotation=90, shift=0.3)
+    turned = Augmentation.only(rotation=90, shift=0.3)
 
     augmented, plain = run(own_fit, digits, augmentation=turned), run(own_fit, digits)
 
@@ -446,14 +445,14 @@ def test_a_fit_trains_on_augmented_images_or_it_is_said_that_it_does_not(
 
 
 def test_mixed_images_reach_a_fit_with_callbacks_on_steps(digits: TrainingData) -> None:
-    done = run(with_steps, digits, augmentation=Augmentation(mixup=0.4))
+    done = run(with_steps, digits, augmentation=Augmentation.only(mixup=0.4))
 
     assert done.fitted.augmented
     assert done.curve[-1] != run(with_steps, digits).curve[-1]
 
 
 def test_a_fit_with_callbacks_on_steps_sees_the_same_augmented_images_as_one_without(digits: TrainingData) -> None:
-    turned = Augmentation(rotation=30)
+    turned = Augmentation.only(rotation=30)
 
     by_keras = run(with_steps, digits, augmentation=turned, epochs=2)
     by_programs = run(handing_on, digits, augmentation=turned, epochs=2, build=build_for_programs)

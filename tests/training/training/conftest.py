@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.plan import TrainingData
-from tuner.training.reuse import forget_programs
+from tuner.training.session import PROGRAMS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,8 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_session() -> None:
-    # Else a test would train by programs that another one has compiled.
-    forget_programs()
+    # Else a test would train by a program that another one has compiled.
+    PROGRAMS.clear()
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
 

@@ -7,13 +7,17 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from tuner.training.augmentation import Augmentation, draw_cutout_corners, draw_transforms
-from tuner.training.batches import Augmenter, scale
-from tuner.training.epoch_draws import ImageDraws, draw_epoch
+from tuner.training.augmentation import KINDS, Augmenter
+from tuner.training.augmentation.cutout import Cutout
+from tuner.training.augmentation.warping import draw_transforms
+from tuner.training.batches import scale
+from tuner.training.epoch_draws import ORDER_STREAM, draw_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training_settings import Augmentation
 
-EVERYTHING = Augmentation(
+EVERYTHING = Augmentation.only(
     rotation=20,
     zoom=0.2,
     shift=0.15,
@@ -36,9 +40,9 @@ def augment(images: Any, augmentation: Augmentation | None, *, epoch: int = 1) -
 
 
 def test_augmentation_off_draws_nothing_and_only_scales(digits: TrainingData) -> None:
-    pictures, draws = augment(digits.train.images, Augmentation())
+    pictures, draws = augment(digits.train.images, Augmentation.only())
 
-    assert draws.images == ImageDraws()
+    assert draws.images == {}
     np.testing.assert_allclose(pictures, digits.train.images[draws.order].astype(np.float32) / 255, rtol=1e-6)
 
 
@@ -46,7 +50,8 @@ def test_a_quarter_turn_moves_every_pixel_to_its_place(digits: TrainingData) -> 
     images = digits.train.images[:3]
     quarter = np.array([[0, -1, 7, 1, 0, 0, 0, 0]] * 3, np.float32)
 
-    turned, *_ = Augmenter(None, (8, 8, 1))(images, [], ImageDraws(transforms=quarter))
+    augmenter = Augmenter(Augmentation.only(rotation=90), (8, 8, 1))
+    turned, *_ = augmenter(images, [], {"warping": {"transforms": quarter}})
 
     np.testing.assert_allclose(keras.ops.convert_to_numpy(turned), np.rot90(images, 1, axes=(1, 2)) / 255, atol=1e-6)
 
@@ -55,8 +60,8 @@ def test_transforms_turn_about_the_centre_and_shift_by_a_share_of_the_side() -> 
     rng = np.random.default_rng(0)
     centre = np.array([13.5, 9.5, 1])
 
-    turned = draw_transforms(Augmentation(rotation=30, zoom=0.5, shear=0.3), 1000, 20, 28, rng)
-    shifted = draw_transforms(Augmentation(shift=0.1), 1000, 20, 28, rng)
+    turned = draw_transforms(Augmentation.only(rotation=30, zoom=0.5, shear=0.3), 1000, 20, 28, rng)
+    shifted = draw_transforms(Augmentation.only(shift=0.1), 1000, 20, 28, rng)
 
     np.testing.assert_allclose(turned[:, :3] @ centre, 13.5, rtol=1e-5)
     np.testing.assert_allclose(turned[:, 3:6] @ centre, 9.5, rtol=1e-5)
@@ -67,16 +72,18 @@ def test_transforms_turn_about_the_centre_and_shift_by_a_share_of_the_side() -> 
 def test_cutout_sets_one_square_to_zero_and_nothing_else() -> None:
     white = np.full((200, 28, 28, 3), 255, np.uint8)
 
-    pictures, draws = augment(white, Augmentation(cutout=0.5))
+    pictures, draws = augment(white, Augmentation.only(cutout=0.5))
 
-    for picture, (row, column) in zip(pictures, draws.images.cutout_corners, strict=True):
+    for picture, (row, column) in zip(pictures, draws.images["cutout"]["corners"], strict=True):
         expected = np.ones((28, 28, 3))
         expected[max(row, 0) : row + 14, max(column, 0) : column + 14] = 0
         np.testing.assert_array_equal(picture, expected)
 
 
 def test_cut_squares_are_centred_anywhere_in_the_image() -> None:
-    corners = draw_cutout_corners(6, 5000, 10, 20, np.random.default_rng(0))
+    cutout = Cutout(6, (10, 20, 1))
+
+    corners = cutout.draw(lambda _: np.random.default_rng(0), 5000, 32)["corners"]
 
     assert corners.dtype == np.int32
     assert corners.min(axis=0).tolist() == [-3, -3]
@@ -138,5 +145,11 @@ def test_scaled_pixels_are_float32_between_0_and_1() -> None:
     ],
 )
 def test_impossible_changes_are_refused(numbers: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"Received .* Expected a number from 0"):
-        Augmentation(**numbers)
+    with pytest.raises(ValidationError, match=list(numbers)[-1]):
+        Augmentation.only(**numbers)
+
+
+def test_no_two_kinds_draw_from_one_stream() -> None:
+    streams = [ORDER_STREAM, *(stream for kind in KINDS.values() for stream in kind.STREAMS)]
+
+    assert sorted(streams) == list(range(6))

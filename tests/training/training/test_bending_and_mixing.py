@@ -10,21 +10,17 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.stats import beta, ks_2samp, kstest
 from small_models import build_mlp
 
-from tuner.training.augmentation import (
-    NOISE_MEAN,
-    NOISE_SD,
-    Augmentation,
-    draw_mixing,
-    draw_noise,
-    draw_tones,
-    smoothing_weights,
-)
-from tuner.training.batches import Augmenter
-from tuner.training.epoch_draws import ImageDraws, draw_epoch
-from tuner.training.history import EpochResult
+from tuner.epochs import Epoch
+from tuner.training.augmentation import Augmenter, ImageDraws, take_part
+from tuner.training.augmentation.mixing import Mixing
+from tuner.training.augmentation.tones import Tones
+from tuner.training.augmentation.warping import NOISE_MEAN, NOISE_SD, draw_noise, smoothing_weights
+from tuner.training.epoch_draws import draw_epoch
+from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.targets import SoftTargetsError, accept_soft_targets, choose_labels, encode_targets
+from tuner.training.train import train
+from tuner.training_settings import Augmentation
 
 HEIGHT, WIDTH = 20, 28
 
@@ -55,16 +51,17 @@ def displacements(augmentation: Augmentation, noise: Any) -> Any:
 @pytest.mark.parametrize("moves", [{}, {"rotation": 30, "shift": 0.2, "zoom": 0.3}])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bent_pictures_are_scipys_with_one_interpolation(moves: dict[str, float], channels: int) -> None:
-    augmentation = Augmentation(elastic=0.08, **moves)
+    augmentation = Augmentation.only(elastic=0.08, **moves)
     images = random_pictures(30, channels=channels)
     draws = draws_of(augmentation, 30)
 
     (pictures,) = apply(augmentation, images, draws)
 
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
-    fields = displacements(augmentation, draws.noise)
+    warping = draws["warping"]
+    fields = displacements(augmentation, warping["noise"])
     for index, picture in enumerate(pictures):
-        a0, a1, a2, b0, b1, b2 = (1, 0, 0, 0, 1, 0) if draws.transforms is None else draws.transforms[index, :6]
+        a0, a1, a2, b0, b1, b2 = warping["transforms"][index, :6] if moves else (1, 0, 0, 0, 1, 0)
         sources = [b0 * x + b1 * y + b2 + fields[index, ..., 0], a0 * x + a1 * y + a2 + fields[index, ..., 1]]
         for channel in range(channels):
             expected = map_coordinates(images[index, ..., channel] / 255, sources, order=1, mode="grid-constant")
@@ -75,7 +72,7 @@ def test_bent_pictures_are_scipys_with_one_interpolation(moves: dict[str, float]
 def test_displacements_have_the_distribution_of_dense_smoothed_noise(smoothness: float) -> None:
     """As Simard: uniform noise for each pixel, smoothed by a Gaussian, scaled to the wanted standard deviation."""
     side, n = 20, 4000
-    augmentation = Augmentation(elastic=0.05, elastic_smoothness=smoothness)
+    augmentation = Augmentation.only(elastic=0.05, elastic_smoothness=smoothness)
     noise = draw_noise(augmentation, n, np.random.default_rng(1))
     weights = smoothing_weights(smoothness, side)
     unit = (noise - NOISE_MEAN) / NOISE_SD
@@ -96,7 +93,7 @@ def test_displacements_have_the_distribution_of_dense_smoothed_noise(smoothness:
 
 
 def test_tones_are_drawn_evenly_and_applied_about_the_images_mean() -> None:
-    augmentation = Augmentation(brightness=0.3, contrast=0.6)
+    augmentation = Augmentation.only(brightness=0.3, contrast=0.6)
     images = random_pictures(2000)
     draws = draws_of(augmentation, 2000)
 
@@ -104,11 +101,12 @@ def test_tones_are_drawn_evenly_and_applied_about_the_images_mean() -> None:
 
     scaled = images / 255
     means = scaled.mean(axis=(1, 2, 3), keepdims=True)
-    factors, added = (draws.tones[:, index, None, None, None] for index in (0, 1))
+    factors, added = (draws["tones"]["tones"][:, index, None, None, None] for index in (0, 1))
     np.testing.assert_allclose(pictures, np.clip((scaled - means) * factors + means + added, 0, 1), atol=1e-5)
-    assert kstest(draws.tones[:, 0], "uniform", (0.4, 1.2)).pvalue > 0.01
-    assert kstest(draws.tones[:, 1], "uniform", (-0.3, 0.6)).pvalue > 0.01
-    assert (draw_tones(Augmentation(contrast=0.5), 9, np.random.default_rng(0))[:, 1] == 0).all()
+    assert kstest(draws["tones"]["tones"][:, 0], "uniform", (0.4, 1.2)).pvalue > 0.01
+    assert kstest(draws["tones"]["tones"][:, 1], "uniform", (-0.3, 0.6)).pvalue > 0.01
+    contrast_alone = Tones(Augmentation.only(contrast=0.5))
+    assert (contrast_alone.draw(lambda _: np.random.default_rng(0), 9, 9)["tones"][:, 1] == 0).all()
 
 
 def one_hot(n: int) -> Any:
@@ -120,14 +118,16 @@ def by_batch(n: int, batch_size: int) -> list[slice]:
 
 
 def test_mixup_blends_images_targets_and_weights_with_one_of_the_same_batch() -> None:
-    augmentation = Augmentation(mixup=0.4)
+    augmentation = Augmentation.only(mixup=0.4)
     images, targets, weights = random_pictures(150), one_hot(150), np.arange(150, dtype=np.float32)
     draws = draws_of(augmentation, 150)
 
     for part in by_batch(150, 64):
-        pictures, mixed, weighted = apply(augmentation, images[part], draws.part(part), targets[part], weights[part])
+        pictures, mixed, weighted = apply(
+            augmentation, images[part], take_part(draws, part), targets[part], weights[part]
+        )
 
-        partners, share = draws.mixing.partners[part], draws.mixing.blends[part]
+        partners, share = (draws["mixing"][name][part] for name in ("partners", "blends"))
         wide = share[:, None, None, None]
         own = images[part] / 255
         np.testing.assert_allclose(pictures, wide * own + (1 - wide) * own[partners], atol=1e-5)
@@ -137,25 +137,25 @@ def test_mixup_blends_images_targets_and_weights_with_one_of_the_same_batch() ->
 
 
 def test_partners_are_spread_over_the_whole_batch_the_last_one_too_and_shares_are_beta() -> None:
-    rng = np.random.default_rng(0)
+    mixing = Mixing(Augmentation.only(mixup=0.3), (HEIGHT, WIDTH, 1))
 
-    mixing = draw_mixing(Augmentation(mixup=0.3), 10_020, HEIGHT, WIDTH, batch_size=100, rng=rng)
+    draws = mixing.draw(lambda _: np.random.default_rng(0), 10_020, 100)
 
-    assert np.bincount(mixing.partners[:10_000], minlength=100).min() > 60
-    assert mixing.partners[10_000:].max() < 20
-    assert kstest(mixing.blends, beta(0.3, 0.3).cdf).pvalue > 0.01
-    assert not mixing.boxes.any()
+    assert np.bincount(draws["partners"][:10_000], minlength=100).min() > 60
+    assert draws["partners"][10_000:].max() < 20
+    assert kstest(draws["blends"], beta(0.3, 0.3).cdf).pvalue > 0.01
+    assert not draws["boxes"].any()
 
 
 def test_cutmix_fills_a_box_from_the_partner_and_shares_the_target_by_its_area() -> None:
-    augmentation = Augmentation(cutmix=1.0)
+    augmentation = Augmentation.only(cutmix=1.0)
     images, targets = random_pictures(64), one_hot(64)
     draws = draws_of(augmentation, 64)
 
     pictures, mixed = apply(augmentation, images, draws, targets)
 
-    for index, (top, left, bottom, right) in enumerate(draws.mixing.boxes):
-        partner = draws.mixing.partners[index]
+    for index, (top, left, bottom, right) in enumerate(draws["mixing"]["boxes"]):
+        partner = draws["mixing"]["partners"][index]
         expected = images[index] / 255
         expected[top:bottom, left:right] = images[partner, top:bottom, left:right] / 255
         np.testing.assert_allclose(pictures[index], expected, atol=1e-6)
@@ -176,7 +176,8 @@ def test_boxes_have_the_areas_of_the_papers_algorithm() -> None:
         ]
         return float(np.prod(sides)) / (HEIGHT * WIDTH)
 
-    boxes = draw_mixing(Augmentation(cutmix=1.0), 5000, HEIGHT, WIDTH, batch_size=50, rng=rng).boxes
+    mixing = Mixing(Augmentation.only(cutmix=1.0), (HEIGHT, WIDTH, 1))
+    boxes = mixing.draw(lambda _: rng, 5000, 50)["boxes"]
     ours = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / (HEIGHT * WIDTH)
 
     # Whole pixels tie, so that the two distributions are compared by their deciles.
@@ -187,11 +188,11 @@ def test_boxes_have_the_areas_of_the_papers_algorithm() -> None:
 
 
 def test_with_mixup_and_cutmix_half_of_the_images_get_each() -> None:
-    mixing = draws_of(Augmentation(mixup=1.0, cutmix=1.0), 4000).mixing
+    mixing = draws_of(Augmentation.only(mixup=1.0, cutmix=1.0), 4000)["mixing"]
 
-    assert np.mean(mixing.blends < 1) == pytest.approx(0.5, abs=0.03)
-    assert not mixing.boxes[mixing.blends < 1].any()
-    assert mixing.boxes[mixing.blends == 1].any(axis=1).mean() > 0.9
+    assert np.mean(mixing["blends"] < 1) == pytest.approx(0.5, abs=0.03)
+    assert not mixing["boxes"][mixing["blends"] < 1].any()
+    assert mixing["boxes"][mixing["blends"] == 1].any(axis=1).mean() > 0.9
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_a_sparse_loss_becomes_the_one_hot_one_with_the_same_values(loss: Any, d
 def test_a_model_that_needs_class_indices_is_refused_in_one_line(
     compiled: dict[str, Any], digits: TrainingData
 ) -> None:
-    plan = TrainingPlan(epochs=1, batch_size=32, seed=0, augmentation=Augmentation(mixup=0.2))
+    plan = TrainingPlan(epochs=1, batch_size=32, seed=0, augmentation=Augmentation.only(mixup=0.2))
 
     with pytest.raises(SoftTargetsError, match=r"Received mixup or cutmix .* Expected .*finals.augmentation.mixup = 0"):
         train(build_mlp(**compiled), digits, plan, on_epoch=lambda _: None)
@@ -240,15 +241,15 @@ def test_a_net_learns_from_mixed_images_and_keeps_its_layers(
     keras.utils.set_random_seed(0)
     model = build_mlp(optimizer=keras.optimizers.Adam(0.01))
     n_layers = len(model.layers)
-    augmentation = Augmentation(mixup=0.2, cutmix=1.0, elastic=0.03, contrast=0.2)
-    results: list[EpochResult] = []
+    augmentation = Augmentation.only(mixup=0.2, cutmix=1.0, elastic=0.03, contrast=0.2)
+    results: list[Epoch] = []
 
     train(
         model,
         digits,
         TrainingPlan(epochs=30, batch_size=32, seed=0, augmentation=augmentation),
         on_epoch=results.append,
-        hypermodel_fit=fit,
+        own_fit=fit and OwnFit(function=fit, hyperparameters=None),
     )
 
     assert results[-1].val_accuracy > 0.8

@@ -11,10 +11,12 @@ import pytest
 from small_models import build_mlp
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult, TrainingHistory
+from tuner.training.history import TrainingHistory
+from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
+from tuner.training.train import train
 from tuner.training.variables import read_variable
 
 PLAN = TrainingPlan(epochs=6, batch_size=32, seed=2)
@@ -65,8 +67,7 @@ def run(
         PLAN,
         on_epoch=on_epoch,
         checkpoint=checkpoint,
-        hypermodel_fit=fit,
-        hyperparameters=HyperParameters(),
+        own_fit=OwnFit(function=fit, hyperparameters=HyperParameters()),
     )
     return history, model
 
@@ -95,7 +96,7 @@ def curve(history: TrainingHistory) -> Any:
 def test_kerastuners_documented_way_to_tune_the_batch_size_trains_by_whole_epoch_programs(
     digits: TrainingData, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen: list[EpochResult] = []
+    seen: list[Epoch] = []
 
     with caplog.at_level(logging.INFO, logger="tuner.training"):
         history, model = run(documented_fit, digits, on_epoch=seen.append)
@@ -161,7 +162,9 @@ def test_class_weights_change_the_loss_of_one_hot_targets_too(digits: TrainingDa
     def loss(**own: Any) -> Any:
         keras.utils.set_random_seed(0)
         model = build_mlp(loss="categorical_crossentropy", optimizer=keras.optimizers.SGD(0.0))
-        history = train(model, digits, PLAN, on_epoch=lambda _: None, hypermodel_fit=passing(**own))
+        history = train(
+            model, digits, PLAN, on_epoch=lambda _: None, own_fit=OwnFit(function=passing(**own), hyperparameters=None)
+        )
         return history.epochs[0].loss
 
     halved = loss(class_weight=dict.fromkeys(range(10), 0.5))
@@ -196,7 +199,7 @@ RESUMABLE: dict[str, Fit] = {
 def test_a_resumed_fit_is_the_undisturbed_one_with_its_callbacks(
     case: str, digits: TrainingData, tmp_path: Path
 ) -> None:
-    def die(result: EpochResult) -> None:
+    def die(result: Epoch) -> None:
         if result.epoch == 3:
             raise StopError
 

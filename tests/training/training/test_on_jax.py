@@ -10,6 +10,8 @@ import pytest
 ON_BOTH = """
 (last_partial_batch and (divergence or True-schedule)) or bit_for_bit or scanned_as_on_a_gpu or random_layers
 """.strip()
+#: Of these, so that a new name does not silently leave one out.
+N_ON_BOTH = 7
 
 
 @pytest.mark.timeout(600)
@@ -24,3 +26,4 @@ def test_training_and_resuming_are_the_same_on_jax() -> None:
     )
 
     assert run.returncode == 0, run.stdout[-5000:]
+    assert f"{N_ON_BOTH} passed" in run.stdout

@@ -9,22 +9,22 @@ import pytest
 from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
-from tuner.training import epoch_programs
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
+from tuner.epochs import Epoch
+from tuner.training import programs
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.devices import free_memory_bytes
-from tuner.training.history import EpochResult, TrainingHistory
-from tuner.training.own_fit import NoEpochReportedError
+from tuner.training.history import TrainingHistory
+from tuner.training.own_fit import NoEpochReportedError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
+from tuner.training.programs.interface import find_backend
+from tuner.training.train import train
+from tuner.training_settings import Annealing, Augmentation
 
 PLAN = TrainingPlan(
     epochs=3,
     batch_size=32,
     seed=2,
-    augmentation=Augmentation(rotation=10, elastic=0.05, contrast=0.2, cutout=0.3, mixup=0.3),
-    annealing=Annealing(rule="step", factor=0.5),
+    augmentation=Augmentation.only(rotation=10, elastic=0.05, contrast=0.2, cutout=0.3, mixup=0.3),
+    annealing=Annealing(rule="step", every_epochs=1),
 )
 
 
@@ -40,14 +40,14 @@ class StopError(Exception):
 
 
 def stop_after(epoch: int) -> Any:
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         if result.epoch == epoch:
             raise StopError
 
     return on_epoch
 
 
-def ignore(result: EpochResult) -> None:
+def ignore(result: Epoch) -> None:
     """Look at no epoch."""
 
 
@@ -111,7 +111,9 @@ def test_keras_own_loop_resumes_exactly(digits: TrainingData, tmp_path: Path) ->
 def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(fit: Any, digits: TrainingData) -> None:
     seen = []
 
-    history = train(build_mlp(), digits, PLAN, on_epoch=seen.append, hypermodel_fit=fit, hyperparameters={"units": 16})
+    history = train(
+        build_mlp(), digits, PLAN, on_epoch=seen.append, own_fit=OwnFit(function=fit, hyperparameters={"units": 16})
+    )
 
     assert tuple(seen) == history.epochs
     assert [result.epoch for result in seen] == [1, 2, 3]
@@ -139,8 +141,7 @@ def test_an_own_fit_resumes_when_it_hands_on_or_takes_an_initial_epoch_and_resta
             PLAN,
             on_epoch=on_epoch,
             checkpoint=checkpoint,
-            hypermodel_fit=fit,
-            hyperparameters={"units": 16},
+            own_fit=OwnFit(function=fit, hyperparameters={"units": 16}),
         )
 
     checkpoint = Checkpoint(ArtifactStore(str(tmp_path)), "run")
@@ -158,7 +159,7 @@ def test_an_own_fit_that_drops_its_callbacks_is_refused(digits: TrainingData) ->
         model.fit(x, y, verbose=0)
 
     with pytest.raises(NoEpochReportedError, match="pass its callbacks on"):
-        train(build_mlp(), digits, PLAN, on_epoch=ignore, hypermodel_fit=silent_fit)
+        train(build_mlp(), digits, PLAN, on_epoch=ignore, own_fit=OwnFit(function=silent_fit, hyperparameters=None))
 
 
 def test_images_that_do_not_fit_the_device_are_streamed_to_the_same_curve(
@@ -170,7 +171,7 @@ def test_images_that_do_not_fit_the_device_are_streamed_to_the_same_curve(
 
     expected = run()
     n_bytes = 350 * (64 + 10 * 4)
-    monkeypatch.setattr(epoch_programs, "LARGEST_SHARE", (n_bytes - 1) / free_memory_bytes() / 2)
+    monkeypatch.setattr(programs, "LARGEST_SHARE", (n_bytes - 1) / find_backend().free_memory_bytes() / 2)
     with caplog.at_level(logging.INFO, logger="tuner.training"):
         history = run()
 
@@ -182,11 +183,12 @@ def test_images_that_do_not_fit_the_device_are_streamed_to_the_same_curve(
 def test_the_device_says_what_is_free_and_images_up_to_half_of_it_stay_there(
     digits: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 2**20 < free_memory_bytes() <= psutil.virtual_memory().total
+    backend = find_backend()
+    assert 2**20 < backend.free_memory_bytes() <= psutil.virtual_memory().total
 
     n_bytes = 350 * (64 + 10 * 4)
-    monkeypatch.setattr(epoch_programs, "free_memory_bytes", lambda: 2 * n_bytes)
-    assert epoch_programs.why_not_whole_epochs(build_mlp(), digits) == ""
+    monkeypatch.setattr(backend, "free_memory_bytes", lambda: 2 * n_bytes)
+    assert programs.find_refusal(build_mlp(), digits) is None
 
-    monkeypatch.setattr(epoch_programs, "free_memory_bytes", lambda: 2 * n_bytes - 1)
-    assert "more than 50% of the" in epoch_programs.why_not_whole_epochs(build_mlp(), digits)
+    monkeypatch.setattr(backend, "free_memory_bytes", lambda: 2 * n_bytes - 1)
+    assert "more than 50% of the" in programs.find_refusal(build_mlp(), digits)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,13 +13,14 @@ from keras import layers, ops
 from scipy.stats import ttest_ind
 from small_models import build_cnn
 
-from tuner.training.annealing import Annealing
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import draw_epoch
-from tuner.training.epoch_programs import open_epoch_program
+from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
+from tuner.training.programs import open_program
+from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing
 
 #: 250 images: seven full batches and one of 26.
 PLAN = TrainingPlan(epochs=2, batch_size=32, seed=1, shuffle=False)
@@ -160,7 +162,7 @@ def test_all_metrics_are_keras_and_class_weights_weigh_the_weighted_ones(digits:
         del hp
         returned.append(model.fit(*args, batch_size=32, shuffle=False, class_weight=weights, **kwargs))
 
-    train(compiled(), digits, PLAN, on_epoch=lambda _: None, hypermodel_fit=fit)
+    train(compiled(), digits, PLAN, on_epoch=lambda _: None, own_fit=OwnFit(function=fit, hyperparameters=None))
     validation = ops.convert_to_numpy(scale(digits.validation.images)), digits.validation.labels.astype(np.int32)
     expected = fit_with_keras(compiled(), digits, class_weight=weights, validation_data=validation)
 
@@ -170,7 +172,7 @@ def test_all_metrics_are_keras_and_class_weights_weigh_the_weighted_ones(digits:
         np.testing.assert_allclose(returned[0].history[name], values, rtol=5e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("annealing", [Annealing(rule="cosine"), Annealing(rule="step", factor=0.5), None])
+@pytest.mark.parametrize("annealing", [Annealing(rule="cosine"), Annealing(rule="step", every_epochs=1), None])
 def test_a_changed_learning_rate_traces_nothing_anew(annealing: Any, train_only: TrainingData) -> None:
     n_traces = 0
 
@@ -197,7 +199,7 @@ def test_a_changed_learning_rate_traces_nothing_anew(annealing: Any, train_only:
         train_only,
         TrainingPlan(epochs=4, batch_size=32, seed=0, annealing=annealing),
         on_epoch=on_epoch,
-        hypermodel_fit=None if annealing else fit,
+        own_fit=None if annealing else OwnFit(function=fit, hyperparameters=None),
     )
 
     assert len(set(rates)) == 4
@@ -218,7 +220,7 @@ def test_shuffled_and_with_dropout_losses_have_keras_distribution(train_only: Tr
         for variable, value in zip((*model.trainable_variables, *model.optimizer.variables), start, strict=True):
             variable.assign(value)
 
-    program = open_epoch_program(model, train_only, PLAN)
+    program = open_program(model, train_only, replace(PLAN, labels="indices"))
     ours, theirs = [], []
     for seed in range(25):
         plan = TrainingPlan(epochs=3, batch_size=32, seed=seed)

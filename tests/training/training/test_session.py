@@ -1,5 +1,7 @@
 import gc
+import importlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,11 +10,13 @@ import psutil
 import pytest
 from small_models import build_mlp
 
-from tuner.training.devices import UnknownDeviceError, list_devices, select_device
+from tuner.backends import BACKENDS
+from tuner.training.devices import list_devices
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.reuse import forget_programs
-from tuner.training.run import train
-from tuner.training.session import FitCappedError, refuse_fit_caps, release_memory, seed_everything
+from tuner.training.programs import find_refusal
+from tuner.training.programs.interface import Backend
+from tuner.training.session import PROGRAMS, FitCappedError, refuse_fit_caps, release_memory, seed_everything
+from tuner.training.train import train
 
 
 def test_equal_seeds_build_equal_models() -> None:
@@ -26,12 +30,23 @@ def test_equal_seeds_build_equal_models() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-@pytest.mark.parametrize("name", ["KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"])
-def test_an_environment_that_shortens_training_is_refused(name: str) -> None:
-    refuse_fit_caps({"KERAS_BACKEND": "jax"})
+@pytest.mark.parametrize(
+    ("name", "set_limit"),
+    [
+        ("KERAS_MAX_EPOCHS", keras.config.set_max_epochs),
+        ("KERAS_MAX_STEPS_PER_EPOCH", keras.config.set_max_steps_per_epoch),
+    ],
+)
+def test_an_environment_that_shortens_training_is_refused(name: str, set_limit: Callable[[int | None], None]) -> None:
+    refuse_fit_caps()
 
-    with pytest.raises(FitCappedError, match=f"type `unset {name}`"):
-        refuse_fit_caps({name: "1"})
+    # As Keras does with the variable when it is imported.
+    set_limit(1)
+    try:
+        with pytest.raises(FitCappedError, match=f"type `unset {name}`"):
+            refuse_fit_caps()
+    finally:
+        set_limit(None)
 
 
 def count_graphs() -> int:
@@ -46,7 +61,7 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
         seed_everything(0)
         train(build_mlp(), digits, TrainingPlan(epochs=1, batch_size=32, seed=0), on_epoch=lambda _: None)
         # As if each had a shape of its own: equal ones share what is compiled.
-        forget_programs()
+        PROGRAMS.clear()
         release_memory()
 
     for _ in range(4):
@@ -64,12 +79,22 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
     assert "retracing" not in caplog.text
 
 
-def test_the_cpu_is_always_there_and_unknown_devices_are_named_with_the_known_ones() -> None:
+def test_the_cpu_is_always_among_the_devices() -> None:
     assert list_devices()[0] == "cpu"
 
-    with pytest.raises(UnknownDeviceError, match=r"'gpu:9'.*Known devices: cpu"):
-        select_device("gpu:9")
+
+@pytest.mark.parametrize("name", [backend.name for backend in BACKENDS])
+def test_each_backend_has_a_module_with_all_that_the_protocol_asks_for(name: str) -> None:
+    pytest.importorskip(name)
+    wanted = {member for member in (*vars(Backend), *Backend.__annotations__) if not member.startswith("_")}
+
+    assert wanted <= set(vars(importlib.import_module(f"tuner.training.programs.{name}")))
 
 
-def test_the_backend_is_one_that_has_whole_epoch_programs() -> None:
-    assert keras.backend.backend() in ("tensorflow", "jax")
+def test_on_a_backend_without_a_module_keras_own_loop_trains_on_the_cpu(
+    digits: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+
+    assert find_refusal(build_mlp(), digits) == "there is no whole-epoch program for torch"
+    assert list_devices() == ("cpu",)

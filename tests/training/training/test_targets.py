@@ -11,8 +11,8 @@ from keras import layers, ops
 from small_models import build_mlp
 
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
 from tuner.training.targets import ColumnLabelsError, MetricLabelsError, choose_labels, encode_targets
+from tuner.training.train import train
 from tuner.training.variables import read_variable
 
 N = 10
@@ -101,7 +101,7 @@ def test_a_model_is_given_the_labels_that_its_loss_takes(case: str) -> None:
 
     labels, guess = choose_labels(build_mlp(loss=loss), N)
 
-    assert (labels, guess) == (expected, "")
+    assert (labels, guess) == (expected, None)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 4])
@@ -110,7 +110,7 @@ def test_they_are_told_for_few_classes_too(n_classes: int, loss: Any) -> None:
     model = keras.Sequential([layers.Input((2,)), layers.Dense(n_classes, activation="softmax")])
     model.compile("adam", loss, metrics=["accuracy"])
 
-    assert choose_labels(model, n_classes) == ("indices" if loss is wrapped_sparse else "one-hot", "")
+    assert choose_labels(model, n_classes) == ("indices" if loss is wrapped_sparse else "one-hot", None)
 
 
 def either(y_true: Any, y_pred: Any) -> Any:
@@ -147,8 +147,8 @@ def test_a_guess_is_said_and_names_the_setting(loss: Any, metrics: Any, expected
 def test_the_study_has_the_last_word() -> None:
     model = build_mlp(loss="categorical_crossentropy")
 
-    assert choose_labels(model, N, "indices") == ("indices", "")
-    assert choose_labels(model, N, "one-hot") == ("one-hot", "")
+    assert choose_labels(model, N, "indices") == ("indices", None)
+    assert choose_labels(model, N, "one-hot") == ("one-hot", None)
 
 
 class OwnLoss(keras.Model):
@@ -164,7 +164,7 @@ def test_a_models_own_loss_is_asked_itself() -> None:
     model = OwnLoss(inputs, layers.Dense(N, activation="softmax")(layers.Flatten()(inputs)))
     model.compile("adam", metrics=["accuracy"])
 
-    assert choose_labels(model, N) == ("indices", "")
+    assert choose_labels(model, N) == ("indices", None)
 
 
 class KeepsItsLoss(keras.Model):
@@ -177,7 +177,7 @@ def test_a_loss_that_a_model_keeps_for_its_own_step_is_found() -> None:
     model.loss_fn = keras.losses.SparseCategoricalCrossentropy()
     model.compile("adam", metrics=["accuracy"])
 
-    assert choose_labels(model, N) == ("indices", "")
+    assert choose_labels(model, N) == ("indices", None)
 
 
 def error_rate(y_true: Any, y_pred: Any) -> Any:
@@ -309,7 +309,7 @@ def test_any_other_loss_is_traced_once_for_full_and_partial_batches(digits: Trai
 
 @on_tensorflow
 def test_a_loss_that_fails_for_a_last_batch_of_one_is_refused_before_the_first_epoch(digits: TrainingData) -> None:
-    from tuner.training.tensorflow_epochs import LastBatchError
+    from tuner.training.programs.tensorflow import LastBatchError
 
     data = TrainingData(train=digits.train.take(np.arange(65)), validation=digits.validation)
 
@@ -323,7 +323,7 @@ def test_a_loss_for_a_column_of_class_indices_is_refused_unless_the_study_says_s
 
     with pytest.raises(ColumnLabelsError, match=rf"the loss {loss.__name__}, which .*\(batch, 1\).*data.labels"):
         choose_labels(model, N)
-    assert choose_labels(model, N, "indices") == ("indices", "")
+    assert choose_labels(model, N, "indices") == ("indices", None)
 
 
 def test_both_encodings_hold_the_same_labels() -> None:

@@ -7,19 +7,18 @@ import numpy as np
 import pytest
 from small_models import build_cnn, build_mlp
 
-from tuner.training import fusing
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
+from tuner.epochs import Epoch
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import draw_epoch
-from tuner.training.fusing import is_faster_fused
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
-from tuner.training.reuse import forget_programs
-from tuner.training.run import train
+from tuner.training.programs import xla
+from tuner.training.programs.xla import is_faster_with_xla
+from tuner.training.session import PROGRAMS
 from tuner.training.targets import choose_labels, encode_targets
+from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing, Augmentation
 
 LOSSES_AND_OPTIMIZERS = {
     "sparse": ("sparse_categorical_crossentropy", lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
@@ -35,7 +34,7 @@ LOSSES_AND_OPTIMIZERS = {
 }
 
 
-def ignore(result: EpochResult) -> None:
+def ignore(result: Epoch) -> None:
     """Look at no epoch."""
 
 
@@ -76,17 +75,17 @@ def build_normalized_mlp(**compile_arguments: Any) -> keras.Model:
 
 
 @pytest.mark.parametrize("case", LOSSES_AND_OPTIMIZERS)
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("xla_epoch", [False, True])
 def test_a_whole_epoch_is_what_keras_fit_does_with_the_last_partial_batch_included(
-    case: str, digits: TrainingData, monkeypatch: pytest.MonkeyPatch, *, fused: bool
+    case: str, digits: TrainingData, monkeypatch: pytest.MonkeyPatch, *, xla_epoch: bool
 ) -> None:
     loss, optimizer = LOSSES_AND_OPTIMIZERS[case]
     plan = TrainingPlan(epochs=2, batch_size=32, seed=1)
-    monkeypatch.setattr(fusing, "_FEWEST_STEPS", 0)
-    build = build_normalized_mlp if fused else build_cnn
+    monkeypatch.setattr(xla, "FEWEST_STEPS", 0)
+    build = build_normalized_mlp if xla_epoch else build_cnn
     ours, theirs = build(optimizer=optimizer(), loss=loss), build(optimizer=optimizer(), loss=loss)
     theirs.set_weights(ours.get_weights())
-    assert is_faster_fused(ours, digits, plan) == fused
+    assert is_faster_with_xla(ours, digits, plan) == xla_epoch
 
     history = train(ours, digits, plan, on_epoch=ignore)
     expected = fit_in_our_order(theirs, digits, plan)
@@ -214,9 +213,9 @@ def test_the_log_says_which_loop_trains(digits: TrainingData, caplog: pytest.Log
 def test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps(
     digits: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tuner.training import jax_epochs
+    from tuner.training.programs import jax as jax_programs
 
-    augmentation = Augmentation(rotation=10, elastic=0.05, cutout=0.2, mixup=0.3)
+    augmentation = Augmentation.only(rotation=10, elastic=0.05, cutout=0.2, mixup=0.3)
     plan = TrainingPlan(epochs=2, batch_size=32, seed=1, augmentation=augmentation, annealing=Annealing(rule="cosine"))
 
     def run() -> Any:
@@ -224,7 +223,7 @@ def test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps(
         return [(r.loss, r.val_loss) for r in train(build_cnn(dropout=0.2), digits, plan, on_epoch=ignore).epochs]
 
     single = run()
-    forget_programs()
-    monkeypatch.setattr(jax_epochs, "platform_of", lambda _: "gpu")
+    PROGRAMS.clear()
+    monkeypatch.setattr(jax_programs, "platform_of", lambda _: "gpu")
 
     np.testing.assert_allclose(run(), single, rtol=1e-3)

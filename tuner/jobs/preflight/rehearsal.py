@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
-from tuner.jobs.finals import RETRAINED_ON_TRAIN, retraining_schedule
-from tuner.jobs.fitting import Schedule, fit
+from tuner.epochs import Epoch as EpochResult
+from tuner.jobs.finals import RETRAINED_ON_TRAIN, retraining_plan
+from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
 from tuner.spaces.registry import fixed_hyperparameters
@@ -26,10 +27,9 @@ from tuner.studies.definition import StudyDefinition
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
-from tuner.training.plan import TrainingData
+from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
-from tuner.training.progress import OnEpoch, ignore_note
+from tuner.training.run import OnEpoch, ignore_note
 from tuner.training.session import release_memory
 
 _log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Rehearsal:
     def retrain(self) -> None:
         """Retrain the defaults as finals do; the warm-up of the learning rate takes an epoch less than all."""
         finals = self.definition.finals
-        schedule = retraining_schedule(self.definition, seed=self.definition.seed, augmented=True)
+        schedule = retraining_plan(self.definition, seed=self.definition.seed, augmented=True)
         given = TrainingData(train=self._train, validation=self._validation)
 
         def open_data_for_own_fit() -> TrainingData:
@@ -194,7 +194,7 @@ class Rehearsal:
     ) -> OptunaHyperParameters:
         definition = self.definition
         hyperparameters = self._hyperparameters(number)
-        schedule = Schedule(
+        schedule = TrainingPlan(
             epochs=epochs,
             seed=trial_seed(definition.seed, number),
             batch_size=definition.search.batch_size,

@@ -21,7 +21,7 @@ from tuner.jobs.space_check import check_space
 from tuner.spaces.guarding import BuilderError
 from tuner.spaces.registry import open_space
 from tuner.training.devices import DeviceMemoryError
-from tuner.training.progress import NanLossError
+from tuner.training.run import NanLossError
 
 _log = logging.getLogger(__name__)
 

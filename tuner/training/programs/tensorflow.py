@@ -1,4 +1,4 @@
-"""Whole epochs as `tf.function` loops."""
+"""TensorFlow: whole epochs as `tf.function` loops, and what it knows of its devices."""
 
 import logging
 from collections.abc import Callable
@@ -10,10 +10,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
-from tuner.training.batches import Augmenter, scale
+from tuner.training.augmentation import Augmenter, take_part
+from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.epoch_programs import EpochInputs
+from tuner.training.programs.interface import EpochInputs, machine_memory_bytes
 
+#: On a CPU XLA compiles nothing unless it is asked to.
+COMPILES_STEPS_WITH_XLA = False
+
+#: What is taken for free on a GPU: TensorFlow tells what it has taken, and not what there is.
+_ASSUMED_GPU_BYTES = 4 * 2**30
 #: Bytes: what TensorFlow's kernels expect of an address, and what `.npy` files are padded to.
 _ALIGNMENT = 64
 #: Characters of an exception that are shown.
@@ -22,7 +28,7 @@ _MAX_REASON = 160
 #: Takes a batch: images, targets and, if there are any, weights. TensorFlow ships no types of compiled ones.
 _StepOn = Any
 
-logger = logging.getLogger("tuner.training")
+_log = logging.getLogger(__name__)
 
 
 class LastBatchError(TunerError):
@@ -36,15 +42,38 @@ class LastBatchError(TunerError):
         )
 
 
-class TensorFlowEpochs:
+def open_program(model: keras.Model, inputs: EpochInputs) -> "TensorFlowProgram":
+    """See `Backend`."""
+    return TensorFlowProgram(model, inputs)
+
+
+def count_gpus() -> int:
+    """See `Backend`."""
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def free_memory_bytes() -> int:
+    """See `Backend`."""
+    return machine_memory_bytes() if _is_on_cpu() else _ASSUMED_GPU_BYTES
+
+
+def silence() -> None:
+    """See `Backend`."""
+    # The first look for GPUs complains where there are none.
+    tf.config.list_physical_devices()
+    # It warns of functions traced anew, which each trial's new model must be.
+    tf.get_logger().setLevel("ERROR")
+
+
+class TensorFlowProgram:
     """An `EpochProgram`; a partial batch is a shorter slice, so that one traced step does for all.
 
-    Where the epoch is fused, XLA compiles the loop over its full batches as one, and a partial batch follows by itself.
+    With `xla_epoch` XLA compiles the loop over its full batches as one, and a partial batch follows by itself.
     """
 
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
         self._model, self._batch_size = model, inputs.batch_size
-        self._fused = inputs.fused and _is_on_cpu()
+        self._xla_epoch = inputs.xla_epoch and _is_on_cpu()
         self._train = _Loop(
             partial(_run_epoch, model=model, augmenter=inputs.augmenter),
             model,
@@ -63,10 +92,10 @@ class TensorFlowEpochs:
         return self._run(self._validate) if self._validate else {}
 
     def _train_on(self, draws: EpochDraws) -> None:
-        if not self._fused:
+        if not self._xla_epoch:
             return self._train(draws)
         full, rest = draws.split(self._batch_size)
-        self._train.run_fused(full)
+        self._train.run_with_xla(full)
         return None if rest is None else self._train(rest)
 
     def _run(self, loop: Callable[[], None]) -> dict[str, float]:
@@ -100,9 +129,9 @@ class _Loop:
     def __call__(self, *arguments: Any) -> None:
         self._compiled(*arguments)
 
-    def run_fused(self, *arguments: Any) -> None:
+    def run_with_xla(self, *arguments: Any) -> None:
         """Run the loop as one program of XLA, which takes full batches alone."""
-        self._compiled_fused(*arguments)
+        self._compiled_with_xla(*arguments)
 
     @cached_property
     def _compiled(self) -> Callable[..., None]:
@@ -111,7 +140,7 @@ class _Loop:
         return _compile(loop) if is_for_any_size else loop
 
     @cached_property
-    def _compiled_fused(self) -> Callable[..., None]:
+    def _compiled_with_xla(self) -> Callable[..., None]:
         step_on, is_for_any_size = self._compiled_step
         return _compile(partial(self._loop, step_on=step_on), jit_compile=True) if is_for_any_size else self._compiled
 
@@ -122,7 +151,7 @@ class _Loop:
         try:
             step_on.get_concrete_function()
         except Exception as error:  # noqa: BLE001 - a person's loss may raise anything for a size of None
-            logger.info(
+            _log.info(
                 "Calling the model's %s batch by batch: it cannot be traced for batches of unknown size (%s).",
                 self._step.__name__,
                 _shorten(error),
@@ -170,7 +199,7 @@ def _run_epoch(
         if draws.learning_rates is not None:
             model.optimizer.learning_rate.assign(draws.learning_rates[step])
         others_here = [tf.gather(other, order) for other in others]
-        step_on(augmenter(tf.gather(images, order), others_here, draws.images.part(part)))
+        step_on(augmenter(tf.gather(images, order), others_here, take_part(draws.images, part)))
 
 
 def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:

@@ -10,31 +10,31 @@ import pytest
 from small_models import build_cnn
 
 from tuner.artifacts import ArtifactStore
-from tuner.training import epoch_programs, reuse
-from tuner.training.annealing import Annealing
-from tuner.training.augmentation import Augmentation
+from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
+from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import train
-from tuner.training.session import release_memory, seed_everything
+from tuner.training.programs import cache
+from tuner.training.programs.interface import find_backend
+from tuner.training.session import PROGRAMS, release_memory, seed_everything
+from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training_settings import Annealing, Augmentation
 
 PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[keras.Model]]:
-    """The models for which programs were compiled, in their order; there were none before."""
+    """The models for which programs were compiled, in their order; the cache is empty before."""
     models: list[keras.Model] = []
-    open_program = reuse.open_epoch_program
+    open_program = cache.open_program
 
     def open_and_note(model: keras.Model, *arguments: Any, **options: Any) -> Any:
         models.append(model)
         return open_program(model, *arguments, **options)
 
-    monkeypatch.setattr(reuse, "_last", None)
-    monkeypatch.setattr(reuse, "open_epoch_program", open_and_note)
+    monkeypatch.setattr(cache, "open_program", open_and_note)
     return models
 
 
@@ -49,14 +49,14 @@ def run(
     return model, [{**asdict(result), "duration_s": None} for result in history.epochs]
 
 
-def test_another_learning_rate_and_seed_borrow_the_programs_and_train_as_with_their_own(
-    digits: TrainingData, compiled: list[keras.Model], monkeypatch: pytest.MonkeyPatch
+def test_another_learning_rate_and_seed_share_the_program_and_train_as_with_a_new_one(
+    digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     run(digits)
     model, curve = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
     n_compiled = len(compiled)
 
-    monkeypatch.setattr(reuse, "_last", None)
+    PROGRAMS.clear()
     alone, expected = run(digits, replace(PLAN, seed=7), rate=0.003, seed=5)
 
     assert n_compiled == 1
@@ -65,24 +65,26 @@ def test_another_learning_rate_and_seed_borrow_the_programs_and_train_as_with_th
         np.testing.assert_array_equal(read_variable(variable), read_variable(own))
 
 
-def test_the_lender_keeps_its_own_weights(digits: TrainingData, compiled: list[keras.Model]) -> None:
-    lender, _ = run(digits)
-    before = [read_variable(variable) for variable in lender.variables]
+def test_the_model_that_the_program_was_compiled_for_keeps_its_weights(
+    digits: TrainingData, compiled: list[keras.Model]
+) -> None:
+    first, _ = run(digits)
+    before = [read_variable(variable) for variable in first.variables]
 
     run(digits, rate=0.003, seed=5)
 
     assert len(compiled) == 1
-    for variable, old in zip(lender.variables, before, strict=True):
+    for variable, old in zip(first.variables, before, strict=True):
         np.testing.assert_array_equal(read_variable(variable), old)
 
 
-def test_a_borrower_resumes_from_its_checkpoint(
+def test_a_model_with_a_shared_program_resumes_from_its_checkpoint(
     digits: TrainingData, compiled: list[keras.Model], tmp_path: Path
 ) -> None:
     class DeadError(Exception):
         pass
 
-    def die(result: EpochResult) -> None:
+    def die(result: Epoch) -> None:
         del result
         raise DeadError
 
@@ -97,7 +99,7 @@ def test_a_borrower_resumes_from_its_checkpoint(
     assert len(compiled) == 1
 
 
-def test_a_model_goes_on_with_its_own_programs_and_with_new_ones_once_it_has_another_optimizer(
+def test_a_model_goes_on_with_its_program_and_with_a_new_one_once_it_has_another_optimizer(
     digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     def losses(model: keras.Model) -> list[float]:
@@ -119,7 +121,7 @@ def test_a_model_goes_on_with_its_own_programs_and_with_new_ones_once_it_has_ano
     [
         lambda data: run(data, dropout=0.2),
         lambda data: run(data, replace(PLAN, batch_size=32)),
-        lambda data: run(data, replace(PLAN, augmentation=Augmentation(rotation=10))),
+        lambda data: run(data, replace(PLAN, augmentation=Augmentation.only(rotation=10))),
         lambda data: run(data, replace(PLAN, annealing=Annealing(rule="cosine"))),
         lambda data: run(TrainingData(train=data.train.take(np.arange(200)), validation=data.validation)),
     ],
@@ -189,13 +191,13 @@ def test_an_own_loss_is_always_compiled_anew(digits: TrainingData, compiled: lis
     assert len(compiled) == 2
 
 
-def test_programs_make_room_for_images_that_would_not_fit_beside_them(
+def test_a_cached_program_makes_room_for_images_that_would_not_fit_beside_it(
     digits: TrainingData, compiled: list[keras.Model], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(digits)
     # As on a GPU that the last model's images fill.
     monkeypatch.setattr(
-        epoch_programs, "free_memory_bytes", lambda: 2**30 if reuse._last is None else digits.train.images.nbytes
+        find_backend(), "free_memory_bytes", lambda: 2**30 if PROGRAMS.is_empty else digits.train.images.nbytes
     )
 
     with caplog.at_level(logging.INFO, logger="tuner.training"):
@@ -219,7 +221,7 @@ class SeesMetrics(keras.callbacks.Callback):
         self.seen.append((self.model.metrics_names, [metric.name for metric in self.model.metrics]))
 
 
-def test_callbacks_see_a_borrowers_metrics_as_they_see_a_lenders(
+def test_callbacks_see_the_same_metrics_with_a_shared_program_as_with_a_new_one(
     digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     looking = [SeesMetrics(), SeesMetrics()]
@@ -238,10 +240,10 @@ def test_callbacks_see_a_borrowers_metrics_as_they_see_a_lenders(
         def fit(_hp: Any, model: Any, *args: Any, callbacks: Any, own: Any = own, **kwargs: Any) -> Any:
             return model.fit(*args, callbacks=[*callbacks, *own], batch_size=64, **kwargs)
 
-        runs.append(run(digits, rate=rate, hypermodel_fit=fit))
+        runs.append(run(digits, rate=rate, own_fit=OwnFit(function=fit, hyperparameters=None)))
 
-    assert len(compiled) == 1, "the second borrows"
-    lender, borrower = (model for model, _ in runs)
-    assert borrower.metrics_names == lender.metrics_names == ["loss", "compile_metrics"]
+    assert len(compiled) == 1, "the second model shares the program"
+    first, second = (model for model, _ in runs)
+    assert second.metrics_names == first.metrics_names == ["loss", "compile_metrics"]
     assert looking[0].seen == looking[1].seen != []
-    assert borrower.evaluate(digits.train.images / 255.0, digits.train.labels, verbose=0)[1] > 0.1
+    assert second.evaluate(digits.train.images / 255.0, digits.train.labels, verbose=0)[1] > 0.1

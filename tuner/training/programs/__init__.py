@@ -1,24 +1,35 @@
-"""One call into the backend trains an epoch, one more validates it.
+"""Whole-epoch programs: one call into the backend trains an epoch, one more validates it.
 
 A small net spends most of Keras' `fit` between steps: 784-100-100-10 at batch 32 takes 1.6 to 2.3 s an epoch of 54,000
 images in `fit` on TensorFlow, 0.2 to 0.5 s as one program (2 cores). The mathematics is `Model.train_step`'s own, last
 partial batch included.
+
+The way of one epoch:
+
+    ../whole_epochs.py    asks, epoch by epoch
+    ../epoch_draws.py     draws the epoch's order and augmentation on the host
+    cache.py              finds the program of the last model, which an equal one can use
+      xla.py              decides whether XLA compiles the whole loop
+      here                refuses models and images that Keras' own loop must train; else opens a program
+    tensorflow.py, jax.py put the images on the device once, and run every epoch there
+    ../augmentation/      changes the images of each batch inside the program
+
+Knows Keras, its backends, images and how a plan draws them. Must not know checkpoints, annealing rules or callbacks.
+A backend is one module that has the functions of `interface.Backend`, and one entry in `tuner.backends`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.training.batches import Augmenter
-from tuner.training.devices import free_memory_bytes
-from tuner.training.epoch_draws import EpochDraws
+from tuner.training.augmentation import Augmenter
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.targets import Labels, choose_labels, encode_targets
+from tuner.training.programs.interface import EpochInputs, EpochProgram, find_backend
+from tuner.training.targets import Labels, encode_targets
 
 #: Images a step while validating; results do not depend on it beyond rounding.
 VALIDATION_BATCH_SIZE = 512
@@ -31,48 +42,23 @@ LARGEST_SHARE = 0.5
 LOOP_METHODS = ("fit", "evaluate", "train_step", "test_step", "make_train_function", "make_test_function")
 
 
-@dataclass(frozen=True, kw_only=True)
-class EpochInputs:
-    """What a backend makes its program of, beside the model."""
-
-    #: Images uint8, shape (n, height, width, channels), then targets and, if there are any, weights; first axis n.
-    train: tuple[NDArray[Any], ...]
-    #: Images and targets.
-    validation: tuple[NDArray[np.uint8], NDArray[Any]] | None
-    augmenter: Augmenter
-    #: No more than there are images.
-    batch_size: int
-    validation_batch_size: int
-    #: On a CPU, let XLA compile the loop over an epoch's batches as one, see `fusing`.
-    fused: bool
-
-
-class EpochProgram(Protocol):
-    """A model and its data on the device."""
-
-    def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
-        """Train one epoch; return Keras' logs, such as `loss` and `accuracy`."""
-
-    def validate(self) -> dict[str, float]:
-        """Measure the validation set; return Keras' logs without `val_`, nothing without a validation set."""
-
-
-def why_not_whole_epochs(model: keras.Model, data: TrainingData) -> str:
-    """Say why this model must be trained by Keras' own loop on these images; empty when it need not be."""
+def find_refusal(model: keras.Model, data: TrainingData) -> str | None:
+    """Return why Keras' own loop must train this model on these images; None where a program can."""
     replaced = [name for name in LOOP_METHODS if _overrides(model, name)]
     if replaced:
         return f"{type(model).__name__} overrides {', '.join(replaced)}"
     if model.run_eagerly:
         return "the model is compiled with run_eagerly=True"
-    if keras.backend.backend() not in ("tensorflow", "jax"):
+    backend = find_backend()
+    if backend is None:
         return f"there is no whole-epoch program for {keras.backend.backend()}"
-    n_bytes, n_free = sum(map(_device_bytes, (data.train, data.validation))), free_memory_bytes()
+    n_bytes, n_free = sum(map(_device_bytes, (data.train, data.validation))), backend.free_memory_bytes()
     if n_bytes > LARGEST_SHARE * n_free:
         return (
             f"the images take {n_bytes / 2**30:.2f} GiB, more than {LARGEST_SHARE:.0%} of the {n_free / 2**30:.2f} GiB "
             "that are free on the device, and are streamed"
         )
-    return ""
+    return None
 
 
 def _device_bytes(images: LabelledImages | None) -> int:
@@ -90,48 +76,37 @@ def _overrides(model: keras.Model, name: str) -> bool:
     return getattr(type(model), name) is not getattr(keras.Model, name)
 
 
-def open_epoch_program(
+def open_program(
     model: keras.Model,
     data: TrainingData,
     plan: TrainingPlan,
     *,
     class_weight: Mapping[int, float] | None = None,
-    fused: bool = False,
+    xla_epoch: bool = False,
 ) -> EpochProgram:
-    """Put the data on the device and prepare the programs; they are compiled on their first call.
+    """Put the data on the device and prepare a program for a model that `find_refusal` lets pass.
 
     Args:
         model: Built and compiled.
         data: What to train and to measure on.
-        plan: How.
+        plan: How; its labels are settled.
         class_weight: As in `Model.fit`: class index to its weight in the training loss; 1 for classes that it lacks.
-        fused: See `EpochInputs`.
+        xla_epoch: See `EpochInputs`.
     """
-    labels = settled_labels(model, data.train, plan)
+    backend = find_backend()
+    if backend is None:
+        raise ValueError(f"Received a model on {keras.backend.backend()}. Expected one that `find_refusal` lets pass.")
+    labels = plan.settled_labels
     build_metrics(model, data.train, labels)
-    program: Callable[[keras.Model, EpochInputs], EpochProgram]
-    if keras.backend.backend() == "tensorflow":
-        from tuner.training.tensorflow_epochs import TensorFlowEpochs
-
-        program = TensorFlowEpochs
-    else:
-        from tuner.training.jax_epochs import JaxEpochs
-
-        program = JaxEpochs
     inputs = EpochInputs(
         train=(*_arrays(data.train, labels), *_sample_weights(data.train, class_weight)),
         validation=None if data.validation is None else _arrays(data.validation, labels),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
         batch_size=min(plan.batch_size, len(data.train)),
         validation_batch_size=min(VALIDATION_BATCH_SIZE, len(data.validation or ())),
-        fused=fused,
+        xla_epoch=xla_epoch,
     )
-    return program(model, inputs)
-
-
-def settled_labels(model: keras.Model, images: LabelledImages, plan: TrainingPlan) -> Labels:
-    """Return the labels that the model is given."""
-    return choose_labels(model, len(images.class_names), plan.labels)[0]
+    return backend.open_program(model, inputs)
 
 
 def _arrays(images: LabelledImages, labels: Labels) -> tuple[NDArray[np.uint8], NDArray[Any]]:
@@ -149,7 +124,7 @@ def _sample_weights(images: LabelledImages, class_weight: Mapping[int, float] | 
 def build_metrics(model: keras.Model, images: LabelledImages, labels: Labels) -> None:
     """Create the variables of loss and metrics, which Keras does on first use.
 
-    That is too late inside a compiled loop, and never comes for a model that trains by another one's programs, whose
+    That is too late inside a compiled loop, and never comes for a model that trains by another one's program, whose
     callbacks look at its metrics.
     """
     # Two, as some functions for batches cannot take one.

@@ -1,4 +1,7 @@
-"""Whole epochs as `jax.lax.scan` over Keras' stateless steps; on a CPU most models take the same steps one by one."""
+"""JAX: whole epochs as `jax.lax.scan` over Keras' stateless steps, and what it knows of its devices.
+
+On a CPU most models take the same steps one by one.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -8,10 +11,35 @@ import keras
 
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.epoch_programs import EpochInputs
+from tuner.training.programs.interface import EpochInputs, machine_memory_bytes
+
+COMPILES_STEPS_WITH_XLA = True
 
 
-class JaxEpochs:
+def open_program(model: keras.Model, inputs: EpochInputs) -> "JaxProgram":
+    """See `Backend`."""
+    return JaxProgram(model, inputs)
+
+
+def count_gpus() -> int:
+    """See `Backend`."""
+    return sum(device.platform == "gpu" for device in jax.devices())
+
+
+def free_memory_bytes() -> int:
+    """See `Backend`."""
+    device = jax.config.jax_default_device or jax.devices()[0]
+    statistics = device.memory_stats() or {}
+    if "bytes_limit" in statistics:
+        return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
+    return machine_memory_bytes()
+
+
+def silence() -> None:
+    """See `Backend`; JAX logs nothing that misleads."""
+
+
+class JaxProgram:
     """An `EpochProgram`; full batches come first, scanned or one by one, a partial one follows in its own shape."""
 
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
@@ -21,7 +49,7 @@ class JaxEpochs:
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
-        if platform_of(self._train[0]) == "cpu" and not inputs.fused:
+        if platform_of(self._train[0]) == "cpu" and not inputs.xla_epoch:
             self._scan = _call_each
             self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
         else:

@@ -1,4 +1,4 @@
-"""Training by whole-epoch programs: the loop around them, and the callbacks that a person's `fit` brought."""
+"""Training by whole-epoch programs: the loop around them, and the callbacks that a custom `fit` passes."""
 
 import math
 import time
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fit_call import FitCall
-from tuner.training.progress import TrainingRun, refuse_nan_loss
-from tuner.training.reuse import borrow_or_open
+from tuner.training.programs.interface import EpochProgram
+from tuner.training.run import TrainingRun, refuse_nan_loss
 from tuner.training.variables import current_learning_rate, finalize_weights
 
 
@@ -21,17 +21,9 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
     The run's plan has the call's batch size, epochs and order, see `TrainingRun.follow`.
     """
     run.accept_soft_targets()
-    model, images, plan = run.model, run.data.train, run.plan
-    program = borrow_or_open(model, run.data, plan, class_weight=call.class_weight)
-    callbacks = keras.callbacks.CallbackList(
-        list(call.callbacks),
-        add_history=True,
-        add_progbar=call.verbose != 0,
-        model=model,
-        verbose=call.verbose,
-        epochs=plan.epochs,
-        steps=math.ceil(len(images) / plan.batch_size),
-    )
+    model, plan = run.model, run.plan
+    program = run.programs.open(model, run.data, plan, class_weight=call.class_weight)
+    callbacks = _list_callbacks(run, call)
     model.stop_training = False
     callbacks.on_train_begin()
     run.resume()
@@ -41,21 +33,7 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
             break
         callbacks.on_epoch_begin(epoch - 1)
         started = time.perf_counter()
-        draws = draw_epoch(
-            plan,
-            epoch=epoch,
-            n_images=len(images),
-            image_shape=images.image_format.shape,
-            learning_rates=run.learning_rates(epoch),
-        )
-        logs = program.train_epoch(draws)
-        refuse_nan_loss(epoch, logs)
-        run.await_checkpoint()
-        if run.data.validation is not None:
-            callbacks.on_test_begin()
-            measured = program.validate()
-            callbacks.on_test_end(measured)
-            logs |= {f"val_{name}": value for name, value in measured.items()}
+        logs = _train_and_validate(run, program, callbacks, epoch=epoch)
         duration_s, rate = time.perf_counter() - started, current_learning_rate(model)
         callbacks.on_epoch_end(epoch - 1, logs)
         run.finish_epoch(epoch, logs, duration_s, learning_rate=rate, kept=_kept_weights(call.callbacks))
@@ -64,10 +42,45 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
     return model.history
 
 
+def _list_callbacks(run: TrainingRun, call: FitCall) -> keras.callbacks.CallbackList:
+    return keras.callbacks.CallbackList(
+        list(call.callbacks),
+        add_history=True,
+        add_progbar=call.verbose != 0,
+        model=run.model,
+        verbose=call.verbose,
+        epochs=run.plan.epochs,
+        steps=math.ceil(len(run.data.train) / run.plan.batch_size),
+    )
+
+
+def _train_and_validate(
+    run: TrainingRun, program: EpochProgram, callbacks: keras.callbacks.CallbackList, *, epoch: int
+) -> dict[str, float]:
+    """Run one epoch (from 1) and return its logs, `val_` included."""
+    images = run.data.train
+    draws = draw_epoch(
+        run.plan,
+        epoch=epoch,
+        n_images=len(images),
+        image_shape=images.image_format.shape,
+        learning_rates=run.learning_rates(epoch),
+    )
+    logs = program.train_epoch(draws)
+    refuse_nan_loss(epoch, logs)
+    run.await_checkpoint()
+    if run.data.validation is None:
+        return logs
+    callbacks.on_test_begin()
+    measured = program.validate()
+    callbacks.on_test_end(measured)
+    return logs | {f"val_{name}": value for name, value in measured.items()}
+
+
 def _repeat_restored_epochs(
     run: TrainingRun, callbacks: keras.callbacks.CallbackList, own: Sequence[keras.callbacks.Callback]
 ) -> None:
-    """Tell fresh callbacks of the epochs that a checkpoint held, so that they come to the state they had."""
+    """Tell new callbacks of the epochs that a checkpoint held, so that they reach the state that they had."""
     for index, (result, logs) in enumerate(zip(run.epochs, run.logs, strict=True)):
         callbacks.on_epoch_begin(index)
         if isinstance(getattr(run.model.optimizer, "learning_rate", None), keras.Variable):

@@ -1,0 +1,220 @@
+"""The program of the last model, for the next one of equal shape: tracing takes longer than a small net's epoch.
+
+A search of the learning rate alone, or the repeats of a final, trains one architecture again and again. Keeping the
+programs of the last eight gained nothing measurable and took 100 MB a process, see `docs/experiments.md`.
+"""
+
+import gc
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import keras
+
+from tuner.datasets.images import LabelledImages
+from tuner.training.epoch_draws import EpochDraws
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.programs import build_metrics, find_refusal, open_program
+from tuner.training.programs.interface import EpochProgram
+from tuner.training.programs.xla import is_faster_with_xla
+from tuner.training.targets import Labels
+from tuner.training.variables import layers_with_constants, read_variable, state_variables
+from tuner.training_settings import Augmentation
+
+#: Types of those of an optimizer's attributes that are no state.
+_SETTINGS = (str, int, float, bool, set, frozenset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Constants:
+    """All that a program has of a model and of a plan as constants; what is equal here can share a program."""
+
+    #: See `describe_model`.
+    model: str | None
+    augmentation: Augmentation | None
+    has_learning_rates: bool
+    batch_size: int
+    class_weight: Mapping[int, float] | None
+    labels: Labels
+    xla_epoch: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _CachedProgram:
+    """A program with the model and the images that it was compiled for."""
+
+    model: keras.Model
+    #: The model's when the program was compiled, which trains by it.
+    optimizer: Any
+    program: EpochProgram
+    constants: _Constants
+    train: LabelledImages
+    validation: LabelledImages | None
+
+    def serves(self, constants: _Constants, data: TrainingData) -> bool:
+        """Say whether a model of these constants can train by it on these images."""
+        # The very arrays, which the program holds.
+        holds_images = self.train is data.train and self.validation is data.validation
+        return self.constants == constants and holds_images and self.model.optimizer is self.optimizer
+
+
+class ProgramCache:
+    """Holds one program, as a process trains one model at a time."""
+
+    def __init__(self) -> None:
+        self._last: _CachedProgram | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self._last is None
+
+    def clear(self) -> None:
+        """Free the memory that the last model, its program and their images take."""
+        self._last = None
+        # They refer to each other.
+        gc.collect()
+
+    def find_refusal(self, model: keras.Model, data: TrainingData) -> str | None:
+        """Return why Keras' own loop must train this model on these images; None where a program can."""
+        if find_refusal(model, data) is not None:
+            # It may be the memory that the last program holds; and Keras' own loop has no use for it.
+            self.clear()
+        return find_refusal(model, data)
+
+    def open(
+        self,
+        model: keras.Model,
+        data: TrainingData,
+        plan: TrainingPlan,
+        *,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> EpochProgram:
+        """Return the last model's program where it is this one's too, else a new one.
+
+        Arguments are those of `programs.open_program`. Models of Keras' own parts alone are compared, and compiled by
+        XLA; what holds anything that a person wrote is compiled anew, step by step.
+        """
+        description = describe_model(model)
+        constants = _Constants(
+            model=description,
+            augmentation=plan.augmentation,
+            has_learning_rates=plan.annealing is not None,
+            batch_size=plan.batch_size,
+            class_weight=class_weight,
+            labels=plan.settled_labels,
+            xla_epoch=description is not None and is_faster_with_xla(model, data, plan),
+        )
+        last = self._last
+        if last is not None and description is not None and last.serves(constants, data):
+            if last.model is model:
+                return last.program
+            build_metrics(model, data.train, constants.labels)
+            return _SharedProgram(last, model)
+        # Before the next one takes memory.
+        self._last = last = None
+        program = open_program(model, data, plan, class_weight=class_weight, xla_epoch=constants.xla_epoch)
+        if description is not None:
+            self._last = _CachedProgram(
+                model=model,
+                optimizer=model.optimizer,
+                program=program,
+                constants=constants,
+                train=data.train,
+                validation=data.validation,
+            )
+        return program
+
+
+class _SharedProgram:
+    """An `EpochProgram` of another model: takes the model's state to that one for an epoch, and back.
+
+    The other model comes out as it went in, because the code that trained it may still hold it.
+    """
+
+    def __init__(self, cached: _CachedProgram, model: keras.Model) -> None:
+        self._cached, self._model = cached, model
+
+    def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
+        return self._with_state(lambda program: program.train_epoch(draws))
+
+    def validate(self) -> dict[str, float]:
+        return self._with_state(lambda program: program.validate())
+
+    def _with_state(self, run: Callable[[EpochProgram], dict[str, float]]) -> dict[str, float]:
+        compiled = self._cached.model
+        before = _take_state(compiled)
+        _put_state(compiled, _take_state(self._model))
+        try:
+            logs = run(self._cached.program)
+            _put_state(self._model, _take_state(compiled))
+        finally:
+            _put_state(compiled, before)
+        return logs
+
+
+def _take_state(model: keras.Model) -> list[Any]:
+    # Copies: in TensorFlow `convert_to_tensor` returns the variable itself.
+    return [keras.ops.copy(variable) for variable in _all_variables(model)]
+
+
+def _put_state(model: keras.Model, state: Sequence[Any]) -> None:
+    for variable, value in zip(_all_variables(model), state, strict=True):
+        variable.assign(value)
+
+
+def _all_variables(model: keras.Model) -> list[Any]:
+    # Those of the metrics too, for callbacks that read them.
+    return [*chain(*state_variables(model)), *model.metrics_variables]
+
+
+def describe_model(model: keras.Model) -> str | None:
+    """Return all that a program has of a model as constants.
+
+    Returns:
+        JSON; None when not all of it is known, as where a layer, a loss or a function is not Keras' own.
+    """
+    if not _is_keras_module(type(model).__module__):
+        return None
+    try:
+        with warnings.catch_warnings():
+            # Of lambdas, which cannot be read back; nothing is read back here.
+            warnings.simplefilter("ignore")
+            serialized = keras.saving.serialize_keras_object(model)
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+    compiled = model.get_compile_config() or {}
+    optimizer = compiled.get("optimizer")
+    if isinstance(optimizer, dict) and not isinstance(optimizer["config"].get("learning_rate"), dict):
+        # A variable of the optimizer's; a schedule is part of the program.
+        optimizer["config"].pop("learning_rate", None)
+    described = {
+        "model": {**serialized, "compile_config": None},
+        "compiled": compiled,
+        "shapes": [(tuple(variable.shape), variable.dtype) for part in state_variables(model) for variable in part],
+        "constants": [
+            [read_variable(weight).tolist() for weight in layer.weights] for layer in layers_with_constants(model)
+        ],
+        # Beyond its configuration, such as what `exclude_from_weight_decay` was told.
+        "settings": {
+            name: repr(value) for name, value in vars(model.optimizer).items() if isinstance(value, _SETTINGS)
+        },
+    }
+    return json.dumps(described, default=str) if _is_of_keras(described) else None
+
+
+def _is_of_keras(described: Any) -> bool:
+    if isinstance(described, dict):
+        # A lambda is its byte code, without what it closes over.
+        module, is_lambda = described.get("module"), isinstance(described.get("value"), list | tuple)
+        is_own = is_lambda or (module is not None and not _is_keras_module(module))
+        return not is_own and all(map(_is_of_keras, described.values()))
+    if isinstance(described, list | tuple):
+        return all(map(_is_of_keras, described))
+    return described is None or isinstance(described, str | int | float | bool)
+
+
+def _is_keras_module(name: str) -> bool:
+    return name.partition(".")[0] == "keras"

@@ -1,0 +1,73 @@
+"""What a whole-epoch program is made of and does, and what a backend's module provides."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import keras
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from tuner.backends import BACKENDS
+from tuner.training.augmentation import Augmenter
+from tuner.training.epoch_draws import EpochDraws
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochInputs:
+    """What a backend makes a program of, beside the model."""
+
+    #: Images uint8, shape (n, height, width, channels), then targets and, if there are any, weights; first axis n.
+    train: tuple[NDArray[Any], ...]
+    #: Images and targets.
+    validation: tuple[NDArray[np.uint8], NDArray[Any]] | None
+    augmenter: Augmenter
+    #: No more than there are images.
+    batch_size: int
+    validation_batch_size: int
+    #: On a CPU, let XLA compile the loop over an epoch's batches as one program, see `xla`.
+    xla_epoch: bool
+
+
+class EpochProgram(Protocol):
+    """A model and its data on the device."""
+
+    def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
+        """Train one epoch; return Keras' logs, such as `loss` and `accuracy`."""
+
+    def validate(self) -> dict[str, float]:
+        """Measure the validation set; return Keras' logs without `val_`, nothing without a validation set."""
+
+
+class Backend(Protocol):
+    """The module of a backend, `programs/NAME.py`."""
+
+    #: Whether single steps are compiled by XLA anyway, so that a compiled epoch costs no further compilation.
+    COMPILES_STEPS_WITH_XLA: bool
+
+    def open_program(self, model: keras.Model, inputs: EpochInputs) -> EpochProgram:
+        """Put the data on the device and prepare the program; it is compiled on its first call."""
+
+    def count_gpus(self) -> int:
+        """Return the number of GPUs that the backend sees."""
+
+    def free_memory_bytes(self) -> int:
+        """Return how much more the device in use can hold: a GPU's own memory, else this machine's."""
+
+    def silence(self) -> None:
+        """Turn off what the backend logs of devices that are not there and of retraced functions."""
+
+
+def find_backend() -> Backend | None:
+    """Return the module of the backend on which Keras runs; None where it has none, as Keras' torch."""
+    name = keras.backend.backend()
+    if name not in {backend.name for backend in BACKENDS}:
+        return None
+    # A module is the protocol's one instance: there is one backend a process.
+    return cast("Backend", importlib.import_module(f"tuner.training.programs.{name}"))
+
+
+def machine_memory_bytes() -> int:
+    """Return how much more this machine's memory can hold."""
+    return int(psutil.virtual_memory().available)

@@ -1,0 +1,150 @@
+"""Train a model: the one door to this package, which chooses who runs the epochs."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import keras
+
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
+from tuner.errors import TunerError
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.devices import translate_device_errors
+from tuner.training.fit_call import FitCall
+from tuner.training.history import TrainingHistory
+from tuner.training.keras_loop import fit_with_keras
+from tuner.training.own_fit import OwnFit, train_with_own_fit
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.programs.cache import ProgramCache
+from tuner.training.run import OnEpoch, OnNote, TrainingRun, ignore_note
+from tuner.training.session import PROGRAMS
+from tuner.training.targets import choose_labels
+from tuner.training.variables import build_variables, finalize_weights, separate_average
+from tuner.training.whole_epochs import train_whole_epochs
+
+_log = logging.getLogger(__name__)
+
+
+class UncompiledModelError(TunerError):
+    """The builder returned a model that cannot be trained."""
+
+
+def train(
+    model: keras.Model,
+    data: TrainingData,
+    plan: TrainingPlan,
+    *,
+    on_epoch: OnEpoch,
+    on_note: OnNote = ignore_note,
+    checkpoint: Checkpoint | None = None,
+    own_fit: OwnFit | None = None,
+    programs: ProgramCache = PROGRAMS,
+) -> TrainingHistory:
+    """Train a compiled model, from the epoch after its checkpoint's last one if there is one.
+
+    The model must have been built after `session.seed_everything`; data order and augmentation come from the plan's
+    seed. An average of the weights (`use_ema`) replaces them after the last epoch, as in `Model.fit`.
+
+    Args:
+        model: Compiled, for float32 images in [0, 1], ending in class probabilities. It is changed.
+        data: What to train and to measure on.
+        plan: How.
+        on_epoch: Told each epoch's result after its checkpoint is written, first those that the checkpoint held: a
+            worker that died after writing it may not have passed them on. What it raises ends the run unchanged.
+        on_note: Told in a sentence what is done in another way than people may expect.
+        checkpoint: Where the state of the last epochs is kept; the caller deletes it when the result is safe.
+        own_fit: A HyperModel's own `fit`, called once in place of the loops here; where it only hands its arguments on
+            to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.
+        programs: Where the program of the last model is found, and this one's is kept.
+
+    Raises:
+        NanLossError: The loss is not finite.
+        UncompiledModelError: `model.compile` was not called.
+        SoftTargetsError: Images are to be mixed, and the model's loss takes class indices in a way of its own.
+        MetricLabelsError: The model's loss and a metric beside it take different labels.
+        ColumnLabelsError: The loss takes class indices of another shape.
+        LastBatchError: The loss takes full batches, and fails for the smaller last one.
+        NoEpochReportedError: The HyperModel's own `fit` called no callback, or trained another model.
+        BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Train a model that is built anew,
+            without this checkpoint.
+        OtherLabelsError: The HyperModel's own `fit` failed in its first epoch, and may take the other kind of labels.
+        AnnealingError: The warm-up is as long as the run, or what annealing watches is not measured.
+        DeviceMemoryError: The device has too little memory for this model and batch size.
+        DeviceLostError: The device failed; a fresh process may go on from the checkpoint.
+    """
+    if not model.compiled:
+        raise UncompiledModelError(
+            "Received a model that is not compiled. Expected the builder to call model.compile(optimizer, loss, "
+            "metrics=['accuracy']) before it returns."
+        )
+    with translate_device_errors(), _stored(checkpoint):
+        build_variables(model, data.train.image_format.shape)
+        labels, guess = choose_labels(model, len(data.train.class_names), plan.labels)
+        run = TrainingRun(
+            model,
+            data,
+            replace(plan, labels=labels),
+            on_epoch=on_epoch,
+            on_note=on_note,
+            checkpoint=checkpoint,
+            programs=programs,
+        )
+        if guess:
+            run.note(guess)
+        if own_fit is not None:
+            augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
+        else:
+            augmented = plan.augmentation is not None
+            _train_here(run)
+    return TrainingHistory(
+        resumed_from=run.resumed_from,
+        epochs=tuple(run.epochs),
+        augmented=augmented,
+        measured=tuple(run.logs[-1] if run.logs else ()),
+    )
+
+
+def _train_here(run: TrainingRun) -> None:
+    """Train by whole-epoch programs where they can, else by Keras' own loop."""
+    refusal = run.programs.find_refusal(run.model, run.data)
+    if refusal is not None:
+        _log.info("Training with Keras' own loop: %s.", refusal)
+        return _train_with_keras(run)
+    _log.info("Training with whole-epoch programs on %s.", keras.backend.backend())
+    train_whole_epochs(run, FitCall(batch_size=run.plan.batch_size, epochs=run.plan.epochs))
+    return None
+
+
+@contextmanager
+def _stored(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Store the last snapshot however the run ends."""
+    try:
+        yield
+    except BaseException:
+        # What ended the run says more than that its last snapshot could not be stored.
+        with suppress(ArtifactNotWrittenError, ArtifactStoreAwayError):
+            _flush(checkpoint)
+        raise
+    _flush(checkpoint)
+
+
+def _flush(checkpoint: Checkpoint | None) -> None:
+    if checkpoint is not None:
+        checkpoint.flush()
+
+
+def _train_with_keras(run: TrainingRun) -> None:
+    run.accept_soft_targets()
+    run.resume()
+    if run.finished:
+        return finalize_weights(run.model)
+    fit_with_keras(
+        run.model,
+        run.data,
+        run.plan,
+        first_epoch=run.resumed_from + 1,
+        begin_epoch=run.learning_rates,
+        finish_epoch=run.finish_epoch,
+    )
+    return separate_average(run.model)
