@@ -10,7 +10,7 @@ import pytest
 from keras_tuner.applications import HyperResNet, HyperXception
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.fixing import FixedValueError, UnknownFixedError
+from tuner.spaces.fixed_values import FixedValueError, UnknownFixedError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.spaces.space import Space
 from tuner.workers.bridge import OptunaHyperParameters, UnsearchableError, declared_parameters

@@ -9,7 +9,7 @@ from tuner.cli.output import open_console, print_json
 
 if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
-    from tuner.spaces.describing import SpaceDescription
+    from tuner.spaces.description import SpaceDescription
 
 app = typer.Typer(help="Architecture families: which there are, and what each tunes.", no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def show_space(
     from tuner.training.backend import load_backend
 
     load_backend()
-    from tuner.spaces.describing import describe_space
+    from tuner.spaces.description import describe_space
     from tuner.spaces.registry import open_space
 
     description = describe_space(open_space(name), images)

@@ -8,7 +8,7 @@ import keras
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import shorten
-from tuner.spaces.guarding import is_of_device
+from tuner.spaces.builder_errors import is_of_device
 
 #: Longest part of a library's message that is repeated in an error.
 _MAX_REASON = 300

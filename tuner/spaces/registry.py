@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.spaces.guarding import guarded
+from tuner.spaces.builder_errors import guarded
 from tuner.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def open_space(name: str) -> Space:
         SpaceImportError: The import path leads nowhere, or to something that is no builder.
     """
     if ":" in name:
-        from tuner.spaces.importing import import_space
+        from tuner.spaces.import_path import import_space
         from tuner.spaces.keras_settings import keep_settings_of, settings_of, with_settings
 
         module = name.partition(":")[0]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.errors import TunerError
-from tuner.spaces.describing import describe_conditions, describe_range
+from tuner.spaces.description import describe_conditions, describe_range
 from tuner.studies.sections import SearchSection
 from tuner.workers.bridge import DeclaredParameter
 

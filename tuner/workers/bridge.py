@@ -34,9 +34,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
-from tuner.spaces.declaring import declare_hyperparameters
-from tuner.spaces.describing import describe_range
-from tuner.spaces.fixing import accept_fixed, may_be_asked, refuse_unknown, why_outside
+from tuner.spaces.declared import declare_hyperparameters
+from tuner.spaces.description import describe_range
+from tuner.spaces.fixed_values import accept_fixed, may_be_asked, refuse_unknown, why_outside
 from tuner.spaces.space import Space
 
 _log = logging.getLogger(__name__)

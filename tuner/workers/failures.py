@@ -4,7 +4,7 @@ import traceback
 
 from tuner.errors import TunerError
 from tuner.finals.fitting import NoScoreError
-from tuner.spaces.guarding import BuilderError
+from tuner.spaces.builder_errors import BuilderError
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.progress import NanLossError
 from tuner.workers.explaining import explain_exception

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tuner.spaces.describing import describe_conditions, describe_range
+from tuner.spaces.description import describe_conditions, describe_range
 from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.sections import SearchSection
 from tuner.workers.bridge import DeclaredParameter

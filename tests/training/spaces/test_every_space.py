@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.declaring import declare_hyperparameters
+from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.registry import SPACES, fixed_hyperparameters, open_space
 from tuner.workers.bridge import OptunaHyperParameters
 

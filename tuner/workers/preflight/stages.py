@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.errors import TunerError
-from tuner.spaces.guarding import BuilderError
+from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.registry import open_space
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.progress import NanLossError

@@ -16,7 +16,7 @@ _NARROW = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class SquashingLayer:
+class DoubleScaling:
     """A layer that leaves next to nothing of the images' differences."""
 
     layer: str
@@ -25,7 +25,7 @@ class SquashingLayer:
     high: float
 
 
-def find_squashing_layer(model: keras.Model, pictures: NDArray[np.float32]) -> SquashingLayer | None:
+def find_double_scaling(model: keras.Model, pictures: NDArray[np.float32]) -> DoubleScaling | None:
     """Return the layer that makes images nearly equal, if they stay so until something is learned; None without one.
 
     Args:
@@ -40,7 +40,7 @@ def find_squashing_layer(model: keras.Model, pictures: NDArray[np.float32]) -> S
             # A later layer widened them again.
             found = None
         elif found is None:
-            found = SquashingLayer(layer=name, low=float(values.min()), high=float(values.max()))
+            found = DoubleScaling(layer=name, low=float(values.min()), high=float(values.max()))
     return found
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.spaces.guarding import BuilderError, guarded
+from tuner.spaces.builder_errors import BuilderError, guarded
 
 
 def test_an_error_within_pythons_own_modules_names_the_line_of_the_builder(tmp_path: Path) -> None:

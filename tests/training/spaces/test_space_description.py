@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.declaring import declare_hyperparameters
-from tuner.spaces.describing import describe_space
+from tuner.spaces.declared import declare_hyperparameters
+from tuner.spaces.description import describe_space
 from tuner.spaces.registry import SPACES, open_space
 
 
