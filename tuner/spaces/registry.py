@@ -5,7 +5,6 @@ it in `SPACES`.
 """
 
 import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -47,17 +46,17 @@ def open_space(name: str) -> Space:
     """
     if ":" in name:
         from tuner.spaces.import_path import import_space
-        from tuner.spaces.keras_settings import keep_settings_of, settings_of, with_settings
+        from tuner.spaces.imported_settings import keep_settings_of, with_settings_of
 
         module = name.partition(":")[0]
-        with keep_settings_of(module, is_imported=module in sys.modules):
+        with keep_settings_of(module):
             space = import_space(name)
-        return replace(space, build=with_settings(space.build, settings_of(module)))
+        return replace(space, build=with_settings_of(module, space.build))
     refuse_unknown_space(name)
-    from tuner.spaces.keras_settings import initial_settings, with_settings
+    from tuner.spaces.imported_settings import with_initial_settings
 
     family = importlib.import_module(f"tuner.spaces.{name}")
-    build = with_settings(guarded(name, family.build), initial_settings())
+    build = with_initial_settings(guarded(name, family.build))
     return Space(name=name, description=SPACES[name], build=build, help=family.PARAMETERS)
 
 
