@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.logs import stdout_as_stderr
+
 #: Images that differ by at least so much …
 _WIDE = 0.2
 #: … and by no more than so much behind a layer were divided by 255 or the like.
@@ -25,6 +27,7 @@ class DoubleScaling:
     high: float
 
 
+@stdout_as_stderr()
 def find_double_scaling(model: keras.Model, pictures: NDArray[np.float32]) -> DoubleScaling | None:
     """Return the layer that makes images nearly equal, if they stay so until something is learned; None without one.
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +11,19 @@ from tuner.datasets.images import ImageFormat
 from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.description import describe_space
 from tuner.spaces.registry import SPACES, open_space
+
+NOISY = """
+import atexit, ctypes, os, keras
+print("at import")
+atexit.register(print, "at the end")
+def build(hp):
+    os.system("echo by a shell")
+    ctypes.CDLL(None).printf(b"by C\\n")
+    net = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(hp.Int("units", 4, 8))]
+    model = keras.Sequential([*net, keras.layers.Dense(10, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
 
 
 def test_a_description_tells_range_default_condition_and_reason(digits: ImageFormat) -> None:
@@ -55,6 +69,16 @@ def test_space_show_prints_a_table() -> None:
     assert result.exit_code == 0
     assert "hidden_layers" in result.stdout
     assert "669,706 weights" in result.stdout
+
+
+def test_nothing_that_a_builder_or_its_module_writes_is_in_the_json(tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text(NOISY)
+
+    command = [sys.executable, "-m", "tuner", "space", "show", "noisy:build", "--dataset-shape", "8x8x1", "--json"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert json.loads(answer.stdout)["parameters"][0]["name"] == "units"
+    assert {"at import", "by a shell", "by C", "at the end"} <= set(answer.stderr.splitlines())
 
 
 @pytest.mark.parametrize("shape", ["28", "axbxc", "0x8x1"])
