@@ -6,18 +6,15 @@ in the text, so that a module imported by a computed name is not found.
 """
 
 import ast
-import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
+from tuner.spaces.own_code import is_installed
+
 #: Never more is read: a builder is text that a person wrote.
 MAX_TOTAL_BYTES = 4 * 1024**2
-
-_INSTALLED = tuple(
-    Path(folder).resolve() for folder in {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
-)
 
 #: As they were when first asked for, which is right after the import: what runs in this process.
 _read: "WeakKeyDictionary[ModuleType, Mapping[str, bytes]]" = WeakKeyDictionary()
@@ -58,12 +55,6 @@ def _import_folder(name: str, file: Path) -> Path:
     """Return the folder on `sys.path` from which the module came."""
     n_packages = name.count(".") + (file.name == "__init__.py")
     return file.parents[n_packages]
-
-
-def is_installed(file: Path) -> bool:
-    """Say whether a file is of Python itself or of an installed package, and not a person's own."""
-    resolved = file.resolve()
-    return any(resolved.is_relative_to(folder) for folder in _INSTALLED) or "site-packages" in resolved.parts
 
 
 def _imported(name: str, file: Path, content: bytes, root: Path) -> Iterator[tuple[str, Path]]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
-from tuner.workers.explaining import is_own_file
 from tuner.workers.gpus import list_gpus
 from tuner.workers.preflight.report import StageReport
 
