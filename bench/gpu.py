@@ -20,7 +20,7 @@ from machine import RESULTS, describe_machine
 from search import run_side
 
 from tuner.training.backend import load_backend
-from tuner.workers.gpus import list_gpus
+from tuner.training.gpus import list_gpus
 
 HERE = Path(__file__).parent
 #: Trials of equal shape over which the start and the compilation of a worker are spread.

@@ -30,15 +30,15 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from machine import RESULTS, describe_machine
 from postgres import running_server
 
-from tuner.finals.study_data import DataPlaces
+from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, find_study, insert_study
 from tuner.studies.schema import slots
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
 from tuner.studies.storage import Storage, open_storage
-from tuner.studies.trials import close_ended_trials, open_trial
+from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
 from tuner.training.history import EpochResult
-from tuner.workers.reporter import PrunedError, Reporter
+from tuner.workers.reporter import Reporter
 
 _MEASUREMENTS = ("growth", "clients", "idle")
 EPOCHS = 9
@@ -160,7 +160,7 @@ def run_ours(url: str, n_trials: int, barrier: Any, answers: Any) -> None:
     with open_storage(url, patience_s=60) as storage, counted(storage.engine) as statements:
         barrier.wait()
         statements.clear()
-        with Reporter(storage, "bench", ttl_s=30) as reporter:
+        with Reporter(storage, "bench", lease_s=30) as reporter:
             for _ in range(n_trials):
                 lease = claim(storage)
                 study = find_study(storage, lease.study_name)

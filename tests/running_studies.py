@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tuner.artifacts import ArtifactStore
-from tuner.finals.planning import advance_study
+from tuner.jobs.planning import advance_study
 from tuner.studies.definition import make_definition
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.lifecycle import Study, find_study, insert_study

@@ -2,11 +2,14 @@
 
 The way down, each package importing only what stands below it:
 
-    cli          what a person types
-    workers      the loop, one trial, the pool of processes        report   what a study found, as one HTML page
-    finals       confirm, retrain, test, ensemble, bundles
+    cli          what a person types; the terminal's progress
+    dashboard    Optuna Dashboard, guarded, with our pages          doctor    what works on this machine
+    workers      processes: the loop, the pool, heartbeats
+    report       what a study found, as one HTML page
+    jobs         the work of one slot: trial, confirmation, retraining, ensemble; preflight; planning
+    bundles      what leaves: weights with their description; predict, submit
     training     one training run        spaces   model builders        studies   database, slots, records
-    datasets     readers, downloads, splits, the door to the test set
+    datasets     readers, what pixels mean, downloads, splits, the door to the test set
     settings, artifacts, logs, errors
 
 From Python:
@@ -26,29 +29,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuner.artifacts import ArtifactStore
+    from tuner.bundles.bundle import Bundle, read_bundle
+    from tuner.bundles.prediction import predict_files
     from tuner.errors import TunerError
-    from tuner.finals.bundle import Bundle, read_bundle
-    from tuner.finals.prediction import predict_files
+    from tuner.jobs.creation import create_study
     from tuner.report.page import write_report
     from tuner.studies.definition import StudyDefinition, make_definition, read_definition
     from tuner.studies.reading import load_study
     from tuner.studies.records import StudyRecord
     from tuner.studies.storage import Storage, open_storage
-    from tuner.workers.creation import create_study
 
 _HOMES = {
     "ArtifactStore": "tuner.artifacts",
-    "Bundle": "tuner.finals.bundle",
+    "Bundle": "tuner.bundles.bundle",
     "Storage": "tuner.studies.storage",
     "StudyDefinition": "tuner.studies.definition",
     "StudyRecord": "tuner.studies.records",
     "TunerError": "tuner.errors",
-    "create_study": "tuner.workers.creation",
+    "create_study": "tuner.jobs.creation",
     "load_study": "tuner.studies.reading",
     "make_definition": "tuner.studies.definition",
     "open_storage": "tuner.studies.storage",
-    "predict_files": "tuner.finals.prediction",
-    "read_bundle": "tuner.finals.bundle",
+    "predict_files": "tuner.bundles.prediction",
+    "read_bundle": "tuner.bundles.bundle",
     "read_definition": "tuner.studies.definition",
     "write_report": "tuner.report.page",
 }

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+import tuner.jobs.trial
 import tuner.training.checkpoint
 import tuner.training.epoch_loop
 import tuner.training.run
-import tuner.workers.trial
 from chaos import synthetic
 from chaos.journal import Journal
 from chaos.points import Doom, wrap_product
@@ -134,7 +134,7 @@ def _train_synthetically(epoch_s: float) -> None:
     space = Space(name="synthetic", description="", build=synthetic.build, help={})
     # Each in the module that calls it: the rest of the run is the product's.
     replacements: list[tuple[ModuleType, str, Callable[..., Any]]] = [
-        (tuner.workers.trial, "open_study_space", lambda _name, _provenance: space),
+        (tuner.jobs.trial, "open_study_space", lambda _name, _provenance: space),
         (tuner.training.run, "why_no_programs", lambda _model, _data: ""),
         (
             tuner.training.epoch_loop,

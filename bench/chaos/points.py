@@ -13,14 +13,14 @@ import numpy as np
 import sqlalchemy as sa
 
 import tuner.artifacts
+import tuner.jobs.trial
 import tuner.training.checkpoint
 import tuner.training.run
 import tuner.workers.loop
 import tuner.workers.reporter
-import tuner.workers.trial
 from chaos.journal import Journal
 from tuner.artifacts import ArtifactStore
-from tuner.studies.outlasting import OutlastingStorage
+from tuner.studies.retrying_storage import RetryingStorage
 from tuner.studies.slots import Lease, LeaseLostError
 from tuner.workers.loop import MAX_ATTEMPTS
 from tuner.workers.reporter import Reporter
@@ -103,8 +103,8 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
 
     _wrap(tuner.workers.loop, "register_worker", register)
     _wrap(tuner.workers.loop, "claim_slot", claim)
-    _wrap(tuner.workers.trial, "open_trial", open_trial)
-    _wrap(OutlastingStorage, "set_trial_param", set_param)
+    _wrap(tuner.jobs.trial, "open_trial", open_trial)
+    _wrap(RetryingStorage, "set_trial_param", set_param)
 
 
 def _wrap_reaping(journal: Journal, doom: Doom) -> None:
@@ -194,7 +194,7 @@ def _wrap_endings(journal: Journal, doom: Doom) -> None:
         original(storage, lease, **kwargs)
         journal.note("released", slot=lease.slot_id, token=lease.token)
 
-    for module in (tuner.workers.loop, tuner.workers.trial):
+    for module in (tuner.workers.loop, tuner.jobs.trial):
         _wrap(module, "end_slot", end)
     _wrap(tuner.workers.loop, "close_ended_trials", tell)
     _wrap(tuner.workers.loop, "release_slot", release)

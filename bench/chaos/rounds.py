@@ -98,9 +98,9 @@ def run_round(
             epoch_s=settings.epoch_s, real_keras=settings.real_keras, seed=settings.seed,
         )  # fmt: skip
         # Who brings the database back must not wait for it.
-        storage.contact.patience_s = 0.0
+        storage.database.patience_s = 0.0
         _Round(settings, fleet, storage, surroundings, server=server, proxy=proxy).run()
-        storage.contact.patience_s = 30.0
+        storage.database.patience_s = 30.0
         entries = read_journals(surroundings.journal)
         evidence = gather_evidence(
             storage, study.name, entries, artifacts=surroundings.artifacts, lease_s=settings.lease_s,

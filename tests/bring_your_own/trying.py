@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactStore
+from tuner.bundles.bundle import read_bundle
 from tuner.datasets.test_set import load_test_set
-from tuner.finals.bundle import read_bundle
-from tuner.finals.study_data import DataPlaces
+from tuner.jobs.creation import create_study
+from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.reading import load_study
 from tuner.studies.records import StudyRecord
 from tuner.studies.storage import open_storage
 from tuner.training.predictions import predict_probabilities
-from tuner.workers.creation import create_study
 from tuner.workers.loop import Worker, WorkerSettings
 
 #: Short trials, one final of one repeat.

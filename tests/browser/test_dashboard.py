@@ -21,7 +21,7 @@ from tuner.studies.fleet import update_worker
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.schema import database_time, workers
 from tuner.studies.storage import Storage, open_storage
-from tuner.workers.showing import Showing
+from tuner.workers.dashboard_publisher import DashboardPublisher
 
 TOKEN = "0123456789abcdef" * 2
 DOCS = Path(__file__).parents[2] / "docs"
@@ -49,7 +49,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
 def finished(storage: Storage, artifacts: ArtifactStore) -> Study:
     """A study with finals, shown in Optuna Dashboard as a worker does."""
     finish_study(storage, artifacts, create_study(storage, "finished"))
-    Showing(storage, artifacts).bring_up_to_date(find_study(storage, "finished"))
+    DashboardPublisher(storage, artifacts).publish(find_study(storage, "finished"))
     update_worker(storage, "w1", state="ended")
     return find_study(storage, "finished")
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from races import ROUNDS
 
-from tuner.finals.planning import advance_study
+from tuner.jobs.planning import advance_study
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import (
     Study,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mutations import mutate
 
 from tuner.artifacts import ArtifactStore
-from tuner.finals.arrays import pack_arrays
-from tuner.finals.sealed import seal, unseal
+from tuner.bundles.arrays import pack_arrays
+from tuner.bundles.sealed import seal, unseal
 
 pytestmark = pytest.mark.timeout(3_600 if IS_LONG else 300)
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(3_600 if IS_LONG else 300)
 @pytest.fixture(scope="module")
 def bundle_members() -> dict[str, bytes]:
     """The members of a good bundle of two weights."""
-    from tuner.finals import bundle
-    from tuner.finals.bundle import BundleDescription, Provenance
+    from tuner.bundles import bundle
+    from tuner.bundles.bundle import BundleDescription, Provenance
 
     weights = {"0": np.zeros((36, 2), np.float32), "1": np.zeros(2, np.float32)}
     packed = pack_arrays(weights)
@@ -49,7 +49,7 @@ def bundle_members() -> dict[str, bytes]:
 @fuzz
 @given(seed=SEEDS, name=st.sampled_from(["bundle.json", "weights.npz"]))
 def test_a_forged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str, bytes], seed: int, name: str) -> None:
-    from tuner.finals.bundle import parse_bundle
+    from tuner.bundles.bundle import parse_bundle
 
     forged = bundle_members | {name: mutate(bundle_members[name], seed)}
 
@@ -59,7 +59,7 @@ def test_a_forged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str
 @fuzz
 @given(seed=SEEDS)
 def test_a_damaged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str, bytes], seed: int) -> None:
-    from tuner.finals.bundle import parse_bundle
+    from tuner.bundles.bundle import parse_bundle
 
     damaged = mutate(seal(bundle_members), seed)
 
@@ -110,7 +110,7 @@ def test_forged_predictions_are_read_or_refused_in_one_line(
     """Arrays of any small shapes and types under the right names."""
     from hypothesis.extra import numpy as hypothesis_numpy
 
-    from tuner.finals.evaluation import read_predictions
+    from tuner.bundles.predictions import read_predictions
 
     types = st.sampled_from([np.int64, np.float32, np.uint8, np.float64, np.bool_, np.dtype(">i8"), np.dtype("U3")])
     arrays = hypothesis_numpy.arrays(types, hypothesis_numpy.array_shapes(min_dims=0, max_dims=4, max_side=3))

@@ -10,16 +10,16 @@ import pytest
 
 from tuner.datasets.splits import SplitError
 from tuner.errors import TunerError
-from tuner.finals.model_check import NoAccuracyMetricError
-from tuner.finals.study_space import SpaceChangedError, open_study_space
+from tuner.jobs.creation import create_study
+from tuner.jobs.initial_trials import BaselineError
+from tuner.jobs.model_check import NoAccuracyMetricError
+from tuner.jobs.study_space import SpaceChangedError, open_study_space
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceModelError
 from tuner.studies.definition import DefinitionError, make_definition
 from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.lifecycle import Study, find_study, list_names
 from tuner.studies.storage import Storage, open_storage
-from tuner.workers.beginnings import BaselineError
-from tuner.workers.creation import create_study
 
 Create = Callable[..., Study]
 

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from tuner.cli.doctor import doctor
-from tuner.workers.doctor import database, files, packages
+from tuner.doctor import database, files, packages
 
 CHECKS = ["versions", "devices", "epoch caps", "database", "data", "artifacts"]
 Run = Callable[..., Result]

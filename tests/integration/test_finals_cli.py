@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tuner.cli import app
 from tuner.errors import TunerError
-from tuner.finals.planning import advance_study
+from tuner.jobs.planning import advance_study
 from tuner.studies.lifecycle import find_study
 from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot

@@ -11,15 +11,15 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tuner.artifacts import ArtifactStore
+from tuner.bundles.bundle import BundleDescription, Provenance, write_bundle
+from tuner.bundles.prediction import ImagesUnreadableError
+from tuner.bundles.submission import SubmissionNotWrittenError
 from tuner.cli.predict import predict
 from tuner.cli.submit import submit
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.splits import Split, split_stratified
-from tuner.finals.bundle import BundleDescription, Provenance, write_bundle
-from tuner.finals.prediction import ImagesUnreadableError
-from tuner.finals.submission import SubmissionNotWrittenError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.training.augmentation import Augmentation
 from tuner.training.predictions import predict_probabilities

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tuner.datasets.images import ImageFormat
+from tuner.jobs.hyperparameters import declared_parameters
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import read_definition
-from tuner.workers.bridge import declared_parameters
 
 SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
 

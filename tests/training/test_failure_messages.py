@@ -8,11 +8,11 @@ import pytest
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
-from tuner.finals.fitting import Schedule, fit
+from tuner.jobs.explaining import explain_exception
+from tuner.jobs.failures import describe_failure
+from tuner.jobs.fitting import Schedule, fit
 from tuner.spaces.registry import open_space
 from tuner.training.plan import TrainingData
-from tuner.workers.explaining import explain_exception
-from tuner.workers.failures import describe_failure
 
 SOURCE = Path(own_builders.raising.__file__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from tuner.workers.gpus import list_gpus, read_memory
+from tuner.training.gpus import list_gpus, read_memory
 from tuner.workers.shares import NoSuchShareError, divide_machine
 
 

@@ -42,8 +42,8 @@ def check(
     """
     from dataclasses import asdict
 
-    from tuner.workers.creation import try_study
-    from tuner.workers.preflight.report import StageReport
+    from tuner.jobs.creation import try_study
+    from tuner.jobs.preflight.report import StageReport
 
     wanted = read_wanted(
         definition,

@@ -11,8 +11,8 @@ from tuner.cli.options import toml_value
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tuner.jobs.preflight.report import StageReport
     from tuner.studies.definition import StudyDefinition
-    from tuner.workers.preflight.report import StageReport
 
 FileArgument = Annotated[
     Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")

@@ -11,7 +11,7 @@ from tuner.cli.output import open_console, open_progress_console, print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuner.workers.doctor.finding import Finding
+    from tuner.doctor.finding import Finding
 
 
 def doctor(
@@ -20,7 +20,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check database, data, devices and versions; exit status 1 when something does not work."""
-    from tuner.workers.doctor import examine
+    from tuner.doctor import examine
 
     console = open_console()
     findings = []

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def watch(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> Sequence[str]:
     """Return the names of the studies whose ending is to be told: those given, or all that have not ended yet."""
+    from tuner.cli.endings import names_to_watch
     from tuner.studies.storage import open_storage
-    from tuner.workers.endings import names_to_watch
 
     with open_storage(settings.storage, patience_s=patience_s) as storage:
         return names_to_watch(storage, names)
@@ -23,10 +23,10 @@ def watch(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) 
 def tell_endings(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> None:
     """Print what these studies have found, on stderr, and end with status 1 when one lacks what it was asked for."""
     from tuner.artifacts import ArtifactStore
+    from tuner.cli.endings import describe_ending
     from tuner.studies.lifecycle import list_names
     from tuner.studies.reading import load_outline
     from tuner.studies.storage import open_storage
-    from tuner.workers.endings import describe_ending
 
     with open_storage(settings.storage, patience_s=patience_s) as storage:
         known = set(list_names(storage))

@@ -24,7 +24,7 @@ def finals(
     A study that runs makes its finals by itself. With --until-done this machine trains them now, otherwise the
     workers that are there do. Exit status 1 when some could not be made.
     """
-    from tuner.finals.planning import lacks_finals, refuse_impossible_finals
+    from tuner.jobs.planning import lacks_finals, refuse_impossible_finals
     from tuner.studies.lifecycle import change_finals, find_study
     from tuner.studies.storage import open_storage
 
@@ -41,9 +41,10 @@ def finals(
     elif not until_done:
         typer.echo(f"Train them with `tuner workers {name} --until-done`.", err=True)
     if until_done:
+        from tuner.cli.progress import follow
         from tuner.workers.pool import run_pool
 
-        status = run_pool(settings, [name], n_workers=parse_count(count), until_done=True)
+        status = run_pool(settings, [name], n_workers=parse_count(count), until_done=True, follow=follow)
         if status:
             raise typer.Exit(status)
         tell_endings(settings, [name])

@@ -18,8 +18,8 @@ def gc(
     """
     from tuner.artifacts import ArtifactStore
     from tuner.datasets.image_cache import ImageCache
+    from tuner.studies.garbage import find_foreign_folders, find_garbage, find_unused_images
     from tuner.studies.storage import open_storage
-    from tuner.workers.garbage import find_foreign_folders, find_garbage, find_unused_images
 
     settings = settings_for(storage)
     artifacts = ArtifactStore(settings.artifacts)

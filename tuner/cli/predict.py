@@ -12,7 +12,7 @@ from tuner.cli.output import format_percent, open_console, open_progress_console
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tuner.finals.prediction import Prediction
+    from tuner.bundles.prediction import Prediction
 
 #: Characters of a full probability bar.
 _BAR_WIDTH = 20
@@ -32,8 +32,8 @@ def predict(
         from tuner.training.backend import load_backend
 
         load_backend()
-        from tuner.finals.bundle import read_bundle
-        from tuner.finals.prediction import predict_files
+        from tuner.bundles.bundle import read_bundle
+        from tuner.bundles.prediction import predict_files
 
         predictions = predict_files(read_bundle(bundle, artifacts=settings_for(None).artifacts), images, show=show)
     if as_json:

@@ -48,9 +48,9 @@ def run(
     settings = settings_for(storage)
     console = open_progress_console()
     with console.status("Trying what search and finals will need …"):
+        from tuner.jobs.creation import create_or_continue
         from tuner.studies.lifecycle import list_names
         from tuner.studies.storage import open_storage
-        from tuner.workers.creation import create_or_continue
 
         with open_storage(settings.storage) as opened:
             is_new = wanted.name not in list_names(opened)
@@ -59,9 +59,10 @@ def run(
             )
     if is_new:
         typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
+    from tuner.cli.progress import follow
     from tuner.workers.pool import run_pool
 
-    status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True)
+    status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
     if status:
         raise typer.Exit(status)
     from tuner.cli.report import report

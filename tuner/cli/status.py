@@ -27,7 +27,7 @@ def status(
             return
         from rich.live import Live
 
-        from tuner.workers.display import draw_fleet
+        from tuner.cli.progress import draw_fleet
 
         if not watch:
             open_console().print(draw_fleet(opened))

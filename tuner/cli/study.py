@@ -67,8 +67,8 @@ def create(
     settings = settings_for(storage)
     console = open_progress_console()
     with console.status("Trying what search and finals will need …"):
+        from tuner.jobs.creation import create_study
         from tuner.studies.storage import open_storage
-        from tuner.workers.creation import create_study
 
         with open_storage(settings.storage) as opened:
             study = create_study(

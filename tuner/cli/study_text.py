@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, open_console
 from tuner.report.wording import setting
 from tuner.studies.shortfall import find_shortfall
-from tuner.workers.endings import count_parts, describe_best, describe_winner
 
 if TYPE_CHECKING:
     from tuner.artifacts import ArtifactStore

@@ -25,8 +25,8 @@ def submit(
         from tuner.training.backend import load_backend
 
         load_backend()
-        from tuner.finals.bundle import read_bundle
-        from tuner.finals.submission import write_submission
+        from tuner.bundles.bundle import read_bundle
+        from tuner.bundles.submission import write_submission
 
         def show(n_done: int, n_images: int) -> None:
             progress.update(task, description="Predicting", completed=n_done, total=n_images)

@@ -46,8 +46,8 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     from tuner.training.backend import load_backend
 
     load_backend()
-    from tuner.finals.study_data import DataPlaces
-    from tuner.workers.replay import replay_trial
+    from tuner.jobs.replay import replay_trial
+    from tuner.jobs.study_data import DataPlaces
 
     places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
     console = open_progress_console()

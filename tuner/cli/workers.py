@@ -39,6 +39,7 @@ def workers(
 
     Ctrl-C lets the workers finish their epochs; a second one ends them at once.
     """
+    from tuner.cli.progress import follow
     from tuner.workers.pool import run_pool
 
     settings = settings_for(storage)
@@ -51,6 +52,7 @@ def workers(
         device=device,
         until_done=until_done,
         max_slots=max_slots,
+        follow=follow,
     )
     if status:
         raise typer.Exit(status)

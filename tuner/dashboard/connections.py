@@ -63,7 +63,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress has no types
             self.will_close = True
         return bool(super().readable())
 
-    def hang_up(self) -> None:
+    def close_idle_connections(self) -> None:
         """Let the server's loop close the connection, also while its visitor reads nothing."""
         self.will_close = True
         with suppress(OSError):
@@ -100,7 +100,7 @@ def make_room(connections: Iterable[Connection]) -> None:
     idle = [connection for connection in connections if connection.is_idle]
     held = Counter(connection.addr[0] for connection in idle)
     if idle:
-        min(idle, key=lambda connection: (-held[connection.addr[0]], connection.waits_since)).hang_up()
+        min(idle, key=lambda connection: (-held[connection.addr[0]], connection.waits_since)).close_idle_connections()
 
 
 def _most_connections() -> int:

@@ -1,4 +1,4 @@
-"""Optuna's view of our artifact store: the files that `tuner.studies.showcase` names, to read only."""
+"""Optuna's view of our artifact store: the files that `tuner.studies.dashboard_content` names, to read only."""
 
 import io
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import BinaryIO
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
-from tuner.studies.showcase import path_of_file
+from tuner.studies.dashboard_content import path_of_file
 from tuner.studies.storage import Storage
 
 

@@ -1,4 +1,4 @@
-"""The only way to the test images, for `tuner.finals` alone.
+"""The only way to the test images, for `tuner.jobs` alone.
 
 It looks before a study is stored whether they can be read, and shows them to models once all choices are made.
 """

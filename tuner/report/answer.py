@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.finals.intervals import wilson_interval
 from tuner.report.evidence import Evidence, tested_runs
+from tuner.report.intervals import wilson_interval
 from tuner.report.wording import NO_VALUE, count, percent, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 

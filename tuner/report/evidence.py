@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.bundles.predictions import Predictions, PredictionsUnreadableError, read_predictions
+from tuner.bundles.sealed import NotSealedError, SealBrokenError, unseal
 from tuner.errors import TunerError
-from tuner.finals.evaluation import Predictions, PredictionsUnreadableError, read_predictions
-from tuner.finals.sealed import NotSealedError, SealBrokenError, unseal
 from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
 
 _LARGEST_WEIGHTS_BYTES = 2**32
@@ -117,7 +117,7 @@ def predicted_classes(predictions: Predictions) -> NDArray[np.int64]:
 def count_parameters(artifacts: ArtifactStore, bundle: str | None) -> int | None:
     """Count the numbers in a bundle's weights, as Keras' `count_params` does; None when the bundle cannot be read.
 
-    Read from the bundle's manifest, because `tuner.finals.bundle` imports Keras.
+    Read from the bundle's manifest, because `tuner.bundles.bundle` imports Keras.
     """
     if bundle is None:
         return None

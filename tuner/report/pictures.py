@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tuner.finals.evaluation import Predictions
+from tuner.bundles.predictions import Predictions
 from tuner.report.evidence import predicted_classes
 from tuner.report.mistakes import class_scores, confusion_matrix
 from tuner.report.palette import COLOURS

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, slots, studies, workers
 from tuner.studies.storage import Storage
@@ -115,7 +115,7 @@ def read_all_progress(storage: Storage, names: Sequence[str] = ()) -> list[tuple
     return found
 
 
-@outlasting
+@retried
 def register_worker(storage: Storage, *, worker_id: str, host: str, device: str, pid: int) -> None:
     """Make the worker known, and forget those that ended or vanished a day ago."""
     with storage.engine.begin() as connection:
@@ -130,12 +130,12 @@ def register_worker(storage: Storage, *, worker_id: str, host: str, device: str,
                 state="waiting",
                 started_at=database_time(),
                 last_seen_at=database_time(),
-                in_touch_since=database_time() - storage.contact.uninterrupted_s,
+                in_touch_since=database_time() - storage.database.uninterrupted_s,
             )
         )
 
 
-@outlasting
+@retried
 def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None) -> None:
     """Note what the worker does, and that it lives; a slot that is gone with its study is left out."""
     sign = (
@@ -145,7 +145,7 @@ def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int 
             state=state,
             slot_id=slot_id,
             last_seen_at=database_time(),
-            in_touch_since=database_time() - storage.contact.uninterrupted_s,
+            in_touch_since=database_time() - storage.database.uninterrupted_s,
         )
     )
     try:
@@ -156,14 +156,14 @@ def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int 
             connection.execute(sign.values(slot_id=None))
 
 
-@outlasting
+@retried
 def note_problem(storage: Storage, worker_id: str, problem: str | None) -> None:
     """Let `tuner status` say why the worker cannot work for some of its studies, or that it can."""
     with storage.engine.begin() as connection:
         connection.execute(sa.update(workers).where(workers.c.id == worker_id).values(problem=problem))
 
 
-@outlasting
+@retried
 def note_kill(storage: Storage, worker_id: str, *, signal: int) -> None:
     """Remember by which signal a worker was killed; its pool alone sees that."""
     with storage.engine.begin() as connection:
@@ -172,7 +172,7 @@ def note_kill(storage: Storage, worker_id: str, *, signal: int) -> None:
         )
 
 
-@outlasting
+@retried
 def count_kills(storage: Storage, slot_id: int, *, signal: int, among_last: int) -> int:
     """Return how many of the workers that claimed the slot last, the present one left out, this signal has killed."""
     with storage.reader.connect() as connection:
@@ -183,7 +183,7 @@ def count_kills(storage: Storage, slot_id: int, *, signal: int, among_last: int)
         return connection.scalar(query) or 0
 
 
-@outlasting
+@retried
 def read_workers(storage: Storage) -> list[WorkerRecord]:
     """Return the workers that have not ended, by host, device and pid."""
     query = (
@@ -221,7 +221,7 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
     ]
 
 
-@outlasting
+@retried
 def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
     """Return epoch and validation accuracy of each epoch reported so far of what is being searched, by worker's id."""
     reported = TrialIntermediateValueModel
@@ -240,7 +240,7 @@ def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
     return curves
 
 
-@outlasting
+@retried
 def count_failures(storage: Storage) -> dict[str, dict[str, int]]:
     """Count failed trials and finals by study's name and kind of failure."""
     kind = slots.c.outcome[("failure", "kind")].as_string()
@@ -258,7 +258,7 @@ def count_failures(storage: Storage) -> dict[str, dict[str, int]]:
     return failures
 
 
-@outlasting
+@retried
 def read_epochs(storage: Storage, worker_ids: Sequence[str], *, finished_within_s: float) -> dict[int, int]:
     """Return the last reported epoch of each slot that these workers hold, or finished so lately."""
     query = sa.select(slots.c.id, slots.c.epoch, slots.c.workers).where(
@@ -288,7 +288,7 @@ class FinishedSlot:
     augmented: bool | None
 
 
-@outlasting
+@retried
 def list_finished(storage: Storage, study: Study) -> list[int]:
     """Return the ids of the slots that have their outcome, in the order in which they finished."""
     query = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
@@ -296,7 +296,7 @@ def list_finished(storage: Storage, study: Study) -> list[int]:
         return list(connection.scalars(query.order_by(slots.c.finished_at)))
 
 
-@outlasting
+@retried
 def read_finished(storage: Storage, slot_ids: Collection[int]) -> list[FinishedSlot]:
     """Return the slots of these ids that have their outcome, in the order in which they finished."""
     outcome = slots.c.outcome
@@ -342,7 +342,7 @@ def _repeat_of(job: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"repeat": None if repeat is None else repeat + 1, "augmented": (job or {}).get("augmented")}
 
 
-@outlasting
+@retried
 def read_progress(storage: Storage, study: Study) -> StudyProgress:
     """Count the study's slots, in a few statements; the database looks at every outcome for it.
 

@@ -13,7 +13,7 @@ from tuner.errors import TunerError, did_you_mean
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.naming import study_folder
 from tuner.studies.optuna_tables import create_in_optuna, delete_from_optuna, find_in_optuna, lock_in_optuna
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, deleted_folders, slots, studies
 from tuner.studies.slots import create_slots
@@ -107,7 +107,7 @@ def insert_study(
     }
     jobs = [{"values": dict(values)} for values in first_trials] + [{}] * definition.search.trials
 
-    @outlasting
+    @retried
     def insert(storage: Storage) -> None:
         with storage.engine.begin() as connection:
             taken = connection.scalar(sa.select(studies.c.uid).where(studies.c.name == definition.name))
@@ -142,7 +142,7 @@ def _open_in_optuna(connection: sa.Connection, name: str) -> int:
     return optuna_study_id
 
 
-@outlasting
+@retried
 def list_names(storage: Storage) -> list[str]:
     """Return the names of all studies, oldest first."""
     with storage.reader.connect() as connection:
@@ -158,7 +158,7 @@ def find_study(storage: Storage, name: str) -> Study:
     return find_studies(storage, [name])[0]
 
 
-@outlasting
+@retried
 def find_study_by_uid(storage: Storage, uid: str) -> Study | None:
     """Return the study of that identity, or None when it was deleted, whatever has its name by now."""
     with storage.reader.connect() as connection:
@@ -185,7 +185,7 @@ def find_studies(storage: Storage, names: Iterable[str]) -> list[Study]:
     return [found[name] for name in wanted or found]
 
 
-@outlasting
+@retried
 def _read_studies(storage: Storage, names: Sequence[str]) -> dict[str, Study]:
     """Return the studies of these names, or all when no name is given, by their names, oldest first."""
     query = sa.select(studies).order_by(studies.c.id)
@@ -242,7 +242,7 @@ def stop_study(storage: Storage, study: Study, *, reason: str | None = None) -> 
     Nothing happens to a study that is done, stopped already, or deleted.
     """
 
-    @outlasting
+    @retried
     def stop(storage: Storage) -> None:
         with storage.engine.begin() as connection:
             row = _lock(connection, study)
@@ -335,7 +335,7 @@ def _drop_failed_finals(connection: sa.Connection, study_id: int) -> None:
     )
 
 
-@outlasting
+@retried
 def delete_study(storage: Storage, study: Study) -> None:
     """Remove the study from tuner's tables and Optuna's, in one transaction; its workers lose their leases.
 
@@ -368,7 +368,7 @@ def _change(storage: Storage, study: Study, change: Callable[[sa.Connection, Any
         StudyNotFoundError: It was deleted.
     """
 
-    @outlasting
+    @retried
     def once(storage: Storage) -> None:
         with storage.engine.begin() as connection:
             row = _lock(connection, study)

@@ -1,4 +1,4 @@
-"""What an outage of the database is, and how calls outlast one.
+"""What an outage of the database is, and how calls are repeated until it is over.
 
 A call is repeated until the database answers again or patience runs out; whatever is repeated so must be safe to
 repeat, for a COMMIT may have succeeded although its answer was lost.
@@ -102,17 +102,17 @@ _is_ending = threading.Event()
 _SLICE_S = 0.5
 
 
-class Contact:
+class DatabaseConnection:
     """Whether the database answers, as this process knows it; shared by its threads."""
 
     def __init__(self, patience_s: float) -> None:
-        #: Seconds that a call outlasts an outage; may be set to 0 to leave at once.
+        #: Seconds for which a call is repeated during an outage; may be set to 0 to leave at once.
         self.patience_s = patience_s
         self._lock = threading.Lock()
         self._since: float | None = time.monotonic()
 
     def __getstate__(self) -> dict[str, float]:
-        # Optuna hands storages to other processes; a lock and a contact are this process' own.
+        # Optuna hands storages to other processes; a lock and a connection's state are this process' own.
         return {"patience_s": self.patience_s}
 
     def __setstate__(self, state: dict[str, float]) -> None:
@@ -128,7 +128,7 @@ class Contact:
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
-    def outlast(self, call: Callable[[], T]) -> T:
+    def retry(self, call: Callable[[], T]) -> T:
         """Return what the call returns, repeating it while the database is away.
 
         Raises:
@@ -177,23 +177,23 @@ class Contact:
 
 
 class HasContact(Protocol):
-    """A storage, to `outlasting`."""
+    """A storage, to `retried`."""
 
     @property
-    def contact(self) -> Contact: ...
+    def database(self) -> DatabaseConnection: ...
 
 
 S = TypeVar("S", bound=HasContact)
 
 
-def outlasting(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Make a function of a storage, which must be safe to repeat, outlast outages."""
+def retried(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a function of a storage, which must be safe to repeat, repeat itself during outages."""
 
     @functools.wraps(function)
-    def outlast(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return storage.contact.outlast(lambda: function(storage, *args, **kwargs))
+    def retry(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return storage.database.retry(lambda: function(storage, *args, **kwargs))
 
-    return outlast
+    return retry
 
 
 def is_outage(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialParamM
 
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.records import (
     ConfirmationRecord,
     EnsembleRecord,
@@ -100,7 +100,7 @@ def load_trial(storage: Storage, name: str, number: int) -> tuple[StudyRecord, T
     raise TrialNotFoundError(record, number)
 
 
-@outlasting
+@retried
 def _read_record(
     storage: Storage, study: Study, outcome: sa.ColumnElement[Any], *, epochs_of: EpochReader = epochs_from
 ) -> StudyRecord:
@@ -181,7 +181,7 @@ def _read_reported(connection: sa.Connection, study: Study) -> Mapping[int, _Rep
     return reported
 
 
-@outlasting
+@retried
 def read_version(storage: Storage, study: Study) -> str:
     """Return a text that changes whenever the study's record does; far cheaper than the record."""
     query = sa.select(
@@ -207,7 +207,7 @@ class TrialNotFoundError(TunerError):
         super().__init__(f"Study {record.name!r} has no trial {number} yet; it has begun {begun} of {record.budget}.")
 
 
-@outlasting
+@retried
 def read_slots(storage: Storage, study_id: int) -> Sequence[Any]:
     """Return the rows of the study's slots in the order in which they were made."""
     with storage.reader.connect() as connection:

@@ -11,7 +11,7 @@ from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialModel
 from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.pruners import Peer
 from tuner.studies.storage import Storage
 
@@ -43,7 +43,7 @@ def store_scores(
         connection.execute(sa.delete(_values).where(later))
 
 
-@outlasting
+@retried
 def read_peers(storage: Storage, optuna_study_id: int, *, trial_id: int, epoch: int) -> list[Peer]:
     """Return all other trials of the study that have a score after this epoch."""
     peers = (

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import TunerError
 from tuner.settings import DEFAULT_LEASE_S
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.schema import database_start, database_time, slots, studies, workers
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
@@ -89,7 +89,7 @@ def claim_slot(
     owner: str,
     study_names: Sequence[str] = (),
     except_for: Collection[str] = (),
-    ttl_s: float = DEFAULT_LEASE_S,
+    lease_s: float = DEFAULT_LEASE_S,
 ) -> Lease | None:
     """Take the oldest waiting slot of the running studies of these names, or of all.
 
@@ -100,7 +100,7 @@ def claim_slot(
         owner: The worker.
         study_names: None: all studies.
         except_for: Identities of studies for which the worker cannot work.
-        ttl_s: Seconds from now until the lease expires.
+        lease_s: Seconds from now until the lease expires.
 
     Returns:
         The lease, or None when no slot waits.
@@ -117,12 +117,12 @@ def claim_slot(
             if attempts > 1:
                 # The answer to the last attempt's COMMIT was lost: whatever it claimed is nobody's work.
                 connection.execute(_release(slots.c.owner == owner, attempts=slots.c.attempts - 1))
-            return _claim(connection, owner=owner, running=running, ttl_s=ttl_s)
+            return _claim(connection, owner=owner, running=running, lease_s=lease_s)
 
-    return storage.contact.outlast(claim)
+    return storage.database.retry(claim)
 
 
-def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], ttl_s: float) -> Lease | None:
+def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], lease_s: float) -> Lease | None:
     oldest = (
         sa.select(slots)
         .where(slots.c.state == "waiting", slots.c.study_id.in_(running))
@@ -142,7 +142,7 @@ def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], tt
             token=row.token + 1,
             attempts=row.attempts + 1,
             workers=[*row.workers, owner],
-            expires_at=database_time() + ttl_s,
+            expires_at=database_time() + lease_s,
             started_at=sa.func.coalesce(slots.c.started_at, database_time()),
         )
     )
@@ -163,7 +163,7 @@ def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], tt
     )
 
 
-@outlasting
+@retried
 def bind_trial(storage: Storage, lease: Lease, *, trial_id: int, trial_number: int) -> None:
     """Remember which trial of Optuna's the slot is.
 
@@ -173,24 +173,24 @@ def bind_trial(storage: Storage, lease: Lease, *, trial_id: int, trial_number: i
     _update_leased(storage, lease, trial_id=trial_id, trial_number=trial_number)
 
 
-@outlasting
+@retried
 def renew_lease(
     storage: Storage,
     lease: Lease,
     *,
     epoch: int,
-    ttl_s: float = DEFAULT_LEASE_S,
+    lease_s: float = DEFAULT_LEASE_S,
     trial_id: int | None = None,
     scores: Mapping[int, float] | None = None,
     begun_anew: bool = False,
 ) -> None:
-    """Hold the slot for another `ttl_s` seconds, note the last finished epoch and store new scores, or none of these.
+    """Hold the slot for another `lease_s` seconds, note the last finished epoch and store new scores, or none of these.
 
     Args:
         storage: The database.
         lease: What is held.
         epoch: The last finished epoch, from 1; 0 before it.
-        ttl_s: Seconds from now until it expires.
+        lease_s: Seconds from now until it expires.
         trial_id: The trial that the scores belong to.
         scores: Validation accuracies by epoch, not stored before.
         begun_anew: Some of them replace what was stored, see `store_scores`.
@@ -205,7 +205,7 @@ def renew_lease(
         sa.update(slots)
         .where(_held(lease), slots.c.study_id.in_(_RUNNING_STUDIES))
         .values(
-            expires_at=database_time() + ttl_s,
+            expires_at=database_time() + lease_s,
             attempts=attempts,
             epoch=sa.case((slots.c.epoch < epoch, epoch), else_=slots.c.epoch),
         )
@@ -221,7 +221,7 @@ def renew_lease(
     raise StudyStoppedError(f"Study {lease.study_name!r} was stopped.")
 
 
-@outlasting
+@retried
 def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None:
     """Store the outcome: from now on it stands, whatever happens to this worker.
 
@@ -247,7 +247,7 @@ def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None
         raise _lease_lost(lease)
 
 
-@outlasting
+@retried
 def is_over(storage: Storage, lease: Lease) -> bool:
     """Say whether nobody will work on the slot any more, its outcome being stored or its study deleted."""
     of_study = sa.select(studies.c.id).where(studies.c.uid == lease.study_uid).scalar_subquery()
@@ -258,7 +258,7 @@ def is_over(storage: Storage, lease: Lease) -> bool:
     return state in {None, "ended", "done"}
 
 
-@outlasting
+@retried
 def check_lease(storage: Storage, lease: Lease) -> None:
     """Raise `LeaseLostError` when another worker has the slot, or the study is gone."""
     with storage.reader.connect() as connection:
@@ -282,7 +282,7 @@ def fence_of(lease: Lease) -> Fence:
     return pass_holder
 
 
-@outlasting
+@retried
 def release_slot(storage: Storage, lease: Lease, *, is_attempt: bool = False) -> None:
     """Give an unfinished slot back, for the next worker to go on with; nothing happens when the lease was lost.
 
@@ -295,29 +295,30 @@ def release_slot(storage: Storage, lease: Lease, *, is_attempt: bool = False) ->
         connection.execute(_release(_held(lease), attempts=slots.c.attempts - (0 if is_attempt else 1)))
 
 
-@outlasting
+@retried
 def release_owned(storage: Storage, owner: str) -> int:
     """Make all slots of a worker wait again that is known to have died; return how many."""
     with storage.engine.begin() as connection:
         return connection.execute(_release(slots.c.owner == owner)).rowcount
 
 
-@outlasting
-def reap_expired_leases(storage: Storage, *, ttl_s: float = DEFAULT_LEASE_S) -> int:
+@retried
+def reap_expired_leases(storage: Storage, *, lease_s: float = DEFAULT_LEASE_S) -> int:
     """Make the slots of vanished workers wait again; return how many.
 
     Looks at the state, not at events: any worker may call it at any time. After an outage nobody reaps for as long as a
-    lease lives, so that workers which trained on can renew theirs: not for `ttl_s` after the database came up, nor
+    lease lives, so that workers which trained on can renew theirs: not for `lease_s` after the database came up, nor
     before somebody has been in contact for so long, see `_in_touch_for`.
 
-    A clock that was set back makes no lease longer than `ttl_s` from now on; all workers of a database have one length.
+    A clock that was set back makes no lease longer than `lease_s` from now on. All workers of a database have one
+    length.
     """
-    _shorten_leases(storage, ttl_s)
-    own_s = storage.contact.uninterrupted_s
-    if own_s < ttl_s and (own_s < ttl_s / 6 or _in_touch_for(storage, own_s, gap_s=ttl_s / 2) < ttl_s):
+    _shorten_leases(storage, lease_s)
+    own_s = storage.database.uninterrupted_s
+    if own_s < lease_s and (own_s < lease_s / 6 or _in_touch_for(storage, own_s, gap_s=lease_s / 2) < lease_s):
         return 0
     # A server that came up in the future did so before its clock was set back.
-    is_settled = sa.or_(database_start() + ttl_s < database_time(), database_start() > database_time())
+    is_settled = sa.or_(database_start() + lease_s < database_time(), database_start() > database_time())
     expired = sa.and_(slots.c.expires_at < database_time(), is_settled)
     with storage.engine.begin() as connection:
         return connection.execute(_release(expired)).rowcount
@@ -345,16 +346,16 @@ def _in_touch_for(storage: Storage, own_s: float, *, gap_s: float) -> float:
     return now - since
 
 
-def _shorten_leases(storage: Storage, ttl_s: float) -> None:
-    """Let leases that end later than any could since the database's clock is as it is end in `ttl_s` seconds."""
+def _shorten_leases(storage: Storage, lease_s: float) -> None:
+    """Let leases that end later than any could since the database's clock is as it is end in `lease_s` seconds."""
     # Renewed after this statement began, by a clock that is read at each row.
     margin_s = 1.0
-    too_long = sa.and_(slots.c.state == "leased", slots.c.expires_at > database_time() + ttl_s + margin_s)
+    too_long = sa.and_(slots.c.state == "leased", slots.c.expires_at > database_time() + lease_s + margin_s)
     with storage.reader.connect() as connection:
         found = connection.scalar(sa.select(slots.c.id).where(too_long).limit(1))
     if found is not None:
         with storage.engine.begin() as connection:
-            connection.execute(sa.update(slots).where(too_long).values(expires_at=database_time() + ttl_s))
+            connection.execute(sa.update(slots).where(too_long).values(expires_at=database_time() + lease_s))
 
 
 def _release(whose: sa.ColumnElement[bool], **changes: Any) -> sa.Update:

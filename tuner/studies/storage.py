@@ -24,8 +24,14 @@ from tuner.studies.database_url import (
     sqlite_file,
     without_secrets,
 )
-from tuner.studies.outages import STORAGE_ERRORS, Contact, DatabaseUnusableError, give_up_on_silence, words_of
-from tuner.studies.outlasting import OutlastingStorage
+from tuner.studies.outages import (
+    STORAGE_ERRORS,
+    DatabaseConnection,
+    DatabaseUnusableError,
+    give_up_on_silence,
+    words_of,
+)
+from tuner.studies.retrying_storage import RetryingStorage
 from tuner.studies.schema import SCHEMA_REVISION
 from tuner.studies.single_creation import SingleCreationStorage
 
@@ -68,16 +74,16 @@ class StorageNotPreparedError(TunerError):
 class Storage:
     """One open database. Close it, or use it as a context manager."""
 
-    def __init__(self, rdb: optuna.storages.RDBStorage, contact: Contact) -> None:
+    def __init__(self, rdb: optuna.storages.RDBStorage, database: DatabaseConnection) -> None:
         #: Whether the database answers, and for how long calls wait until it does.
-        self.contact = contact
+        self.database = database
         #: Runs the statements on tuner's own tables.
         self.engine = rdb.engine
         #: The same engine for transactions that only read: on SQLite they wait for no writer, and no writer for them.
         self.reader = rdb.engine.execution_options(**{_ONLY_READS: True})
         self._rdb = rdb
         #: Optuna's storage, with its cache of finished trials.
-        self.optuna = OutlastingStorage(optuna.storages.get_storage(rdb), contact)
+        self.optuna = RetryingStorage(optuna.storages.get_storage(rdb), database)
         #: Identities of the studies that this process has met.
         self._met: set[str] = set()
 
@@ -98,7 +104,7 @@ class Storage:
         """Empty the cache of Optuna's storage."""
         self.optuna.inner = optuna.storages.get_storage(self._rdb)
 
-    def hang_up(self) -> None:
+    def close_idle_connections(self) -> None:
         """Close the connections to a server that nobody uses just now; the next call opens one.
 
         Whoever falls silent for a second or more does so: a hundred workers then share the hundred connections that
@@ -135,7 +141,11 @@ def open_storage(url: str, *, patience_s: float = 0.0) -> Storage:
     _make_folder(target, url)
     engine_kwargs = _engine_arguments(target, reading=False)
     storage = _connect(
-        url, target, engine_kwargs, Contact(patience_s), check=lambda: _prepare_schema(url, target, engine_kwargs)
+        url,
+        target,
+        engine_kwargs,
+        DatabaseConnection(patience_s),
+        check=lambda: _prepare_schema(url, target, engine_kwargs),
     )
     if storage.engine.dialect.name == "sqlite":
         _write_exclusively(storage.engine)
@@ -159,7 +169,7 @@ def open_storage_to_read(url: str) -> Storage:
         raise StorageNotPreparedError(url, None)
     engine_kwargs = _engine_arguments(target, reading=True)
     storage = _connect(
-        url, target, engine_kwargs, Contact(0.0), check=lambda: _check_schema(url, target, engine_kwargs)
+        url, target, engine_kwargs, DatabaseConnection(0.0), check=lambda: _check_schema(url, target, engine_kwargs)
     )
     if is_file:
         _refuse_writes(storage.engine)
@@ -185,14 +195,14 @@ def _without_given(arguments: Mapping[str, Any], target: sa.URL) -> dict[str, An
 
 
 def _connect(
-    url: str, target: sa.URL, engine_kwargs: dict[str, Any], contact: Contact, *, check: Callable[[], None]
+    url: str, target: sa.URL, engine_kwargs: dict[str, Any], database: DatabaseConnection, *, check: Callable[[], None]
 ) -> Storage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if target.get_backend_name() != "sqlite":
         give_up_on_silence()
     try:
-        contact.outlast(check)
-        return Storage(contact.outlast(lambda: _open_optuna(url, target, engine_kwargs)), contact)
+        database.retry(check)
+        return Storage(database.retry(lambda: _open_optuna(url, target, engine_kwargs)), database)
     except DatabaseUnusableError as error:
         reason = without_secrets(error.reason, url)
     except (*STORAGE_ERRORS, OSError) as error:

@@ -13,9 +13,9 @@ from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
 from tuner.studies.optuna_tables import close_in_optuna
-from tuner.studies.outages import outlasting
-from tuner.studies.outlasting import FencedStorage
+from tuner.studies.outages import retried
 from tuner.studies.pruners import make_pruner
+from tuner.studies.retrying_storage import FencedStorage
 from tuner.studies.samplers import make_sampler
 from tuner.studies.schema import slots, studies
 from tuner.studies.scores import read_peers
@@ -49,6 +49,10 @@ _ORPHANS = (
     )
 )
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+class PrunedError(Exception):
+    """The pruner gave the trial up."""
 
 
 class TrialScores:
@@ -142,7 +146,7 @@ def _open_optuna_study(storage: FencedStorage, study: Study, lease: Lease) -> op
     )
 
 
-@outlasting
+@retried
 def close_ended_trials(storage: Storage) -> int:
     """Close in Optuna every trial whose slot has its outcome, and return how many.
 
@@ -164,7 +168,7 @@ def close_ended_trials(storage: Storage) -> int:
     return len(ended)
 
 
-@outlasting
+@retried
 def end_orphans(storage: Storage) -> int:
     """End every trial of our studies that runs in Optuna and belongs to no slot, and return how many.
 
@@ -222,11 +226,11 @@ def _create(storage: FencedStorage, study: Study, lease: Lease) -> int:
         trial_id: int = storage.create_new_trial(study.optuna_study_id, template)
         return trial_id
 
-    return storage.contact.outlast(create)
+    return storage.database.retry(create)
 
 
 def _read_number(storage: Storage, lease: Lease, trial_id: int) -> int:
-    @outlasting
+    @retried
     def read(storage: Storage) -> int | None:
         with storage.reader.connect() as connection:
             number: int | None = connection.scalar(sa.select(_trials.c.number).where(_trials.c.trial_id == trial_id))

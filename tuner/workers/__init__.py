@@ -1,5 +1,11 @@
-"""Workers: the loop, one trial, the bridge from KerasTuner's `hp` to Optuna, the pool of processes.
+"""Workers: processes that claim slots, run their jobs and store the outcomes.
 
-Here Keras and Optuna meet, and here alone beside `tuner.finals`. A worker is one process for one device share; a pool
-starts and watches the workers of this machine and imports no Keras itself.
+process, loop          one worker: claim a slot, run its job, store the outcome, claim the next
+reporter               its thread for the database: heartbeats, results, pruning
+lifetime               when a fresh process goes on
+pool, processes        one worker for each share of this machine; imports no Keras
+shares, autoscaling    how the machine is divided
+showing                what the dashboard shows of a study
+
+Training never waits for the database: `reporter` speaks to it meanwhile.
 """

@@ -14,9 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
-from tuner.finals.jobs import JOBS, JobContext, checkpoints_folder, failed_outcome
-from tuner.finals.planning import advance_study
-from tuner.finals.study_data import DataPlaces, DataUnavailableError
+from tuner.jobs.context import JobContext, checkpoints_folder
+from tuner.jobs.failures import (
+    MAX_FAILURES_IN_A_ROW,
+    counts_towards_stopping,
+    describe_deaths,
+)
+from tuner.jobs.interruptions import DrainedError, is_interruption
+from tuner.jobs.planning import advance_study
+from tuner.jobs.study_data import DataPlaces, DataUnavailableError
+from tuner.jobs.table import failed_outcome, run_job
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
@@ -26,7 +33,7 @@ from tuner.studies.lifecycle import (
     list_names,
     stop_study,
 )
-from tuner.studies.outages import outlasting
+from tuner.studies.outages import retried
 from tuner.studies.schema import slots
 from tuner.studies.slots import (
     Lease,
@@ -43,17 +50,9 @@ from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasibl
 from tuner.training.devices import DeviceLostError
 from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
-from tuner.workers.failures import (
-    MAX_FAILURES_IN_A_ROW,
-    counts_towards_stopping,
-    describe_deaths,
-    describe_failure,
-)
-from tuner.workers.interruptions import DrainedError, is_interruption
+from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
-from tuner.workers.showing import Showing
-from tuner.workers.trial import run_trial
 from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
@@ -92,8 +91,8 @@ class Worker:
         self.id = settings.worker_id
         self._storage = storage
         self._settings = settings
-        self._reporter = Reporter(storage, self.id, ttl_s=settings.lease_s)
-        self._showing = Showing(storage, settings.artifacts)
+        self._reporter = Reporter(storage, self.id, lease_s=settings.lease_s)
+        self._publisher = DashboardPublisher(storage, settings.artifacts)
         self._unserved = Unserved()
         self._draining = threading.Event()
         self._lease: Lease | None = None
@@ -104,7 +103,7 @@ class Worker:
 
     def abandon(self) -> None:
         """Give the slot back at once; the epoch that is being trained is lost, those before it are not."""
-        self._storage.contact.patience_s = 0.0
+        self._storage.database.patience_s = 0.0
         if self._lease is not None:
             release_slot(self._storage, self._lease)
 
@@ -148,7 +147,7 @@ class Worker:
             if self._has_nothing_left(studies):
                 self._sweep(studies)
                 return False
-            self._storage.hang_up()
+            self._storage.close_idle_connections()
             self._draining.wait(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return False
@@ -185,11 +184,11 @@ class Worker:
                 owner=self.id,
                 study_names=self._settings.studies,
                 except_for=self._unserved.uids(),
-                ttl_s=self._settings.lease_s,
+                lease_s=self._settings.lease_s,
             )
 
         lease = claim()
-        if lease is None and reap_expired_leases(self._storage, ttl_s=self._settings.lease_s):
+        if lease is None and reap_expired_leases(self._storage, lease_s=self._settings.lease_s):
             return claim()
         return lease
 
@@ -207,6 +206,7 @@ class Worker:
             study=study,
             lease=lease,
             on_epoch=self._on_epoch,
+            on_scores=self._reporter.pass_scores_to,
         )
         try:
             outcome = self._run(context)
@@ -236,7 +236,7 @@ class Worker:
             _remove(context.artifacts, context.checkpoint_folder)
             self._note_served(study)
             self._stop_if_failing(study, outcome)
-            self._showing.bring_up_to_date(study)
+            self._publisher.publish(study)
         finally:
             self._lease = None
             self._reporter.let_go()
@@ -266,7 +266,7 @@ class Worker:
             raise DrainedError
 
     def _give_back(self, lease: Lease, *, is_attempt: bool = False) -> None:
-        if not self._storage.contact.is_lost:
+        if not self._storage.database.is_lost:
             with suppress(LeaseLostError):
                 self._reporter.flush()
         self._reporter.let_go()
@@ -278,7 +278,7 @@ class Worker:
         end_orphans(self._storage)
         planned = [advance_study(self._storage, study) for study in studies if study.state != "done"]
         for study in studies:
-            self._showing.bring_up_to_date(study)
+            self._publisher.publish(study)
         return any(planned)
 
     def _sweep(self, studies: Sequence[Study]) -> None:
@@ -301,12 +301,7 @@ class Worker:
     def _run(self, context: JobContext) -> dict[str, Any]:
         lease = context.lease
         started = time.monotonic()
-        if lease.attempts > MAX_ATTEMPTS:
-            outcome = self._give_up(context)
-        elif lease.stage == "search":
-            outcome = run_trial(context, self._reporter)
-        else:
-            outcome = _run_job(context)
+        outcome = self._give_up(context) if lease.attempts > MAX_ATTEMPTS else run_job(context)
         duration_s = time.monotonic() - started
         _log.info("%s %s %d: %s in %.1f s", lease.study_name, lease.stage, lease.position, outcome["state"], duration_s)
         return outcome
@@ -323,19 +318,7 @@ class Worker:
         return failed_outcome(lease.stage, failure)
 
 
-def _run_job(context: JobContext) -> dict[str, Any]:
-    lease = context.lease
-    try:
-        return JOBS[lease.stage](context)
-    except Exception as error:
-        if is_interruption(error):
-            raise
-        # A failed job must not keep the others from being done.
-        _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
-        return failed_outcome(lease.stage, describe_failure(error))
-
-
-@outlasting
+@retried
 def _last_failures(storage: Storage, study: Study) -> list[Any]:
     """Return the failures of the slots that finished last, None for what succeeded."""
     last = (

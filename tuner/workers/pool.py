@@ -4,7 +4,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeVar
 
 from tuner.settings import Settings
 from tuner.studies.fleet import note_kill
@@ -13,8 +14,7 @@ from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_
 from tuner.studies.slots import reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
-from tuner.workers.crowding import Crowd
-from tuner.workers.display import Display
+from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.lifetime import MAX_SLOTS
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import divide_machine
@@ -22,6 +22,19 @@ from tuner.workers.shares import divide_machine
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Follow(Protocol):
+    """Opens what is called about twice a second while workers run."""
+
+    def __call__(
+        self, storage: Storage, studies: Sequence[str], *, n_workers: int
+    ) -> AbstractContextManager[Callable[[], None]]: ...
+
+
+def follow_silently(*_: object, **__: object) -> AbstractContextManager[Callable[[], None]]:
+    """Show nothing."""
+    return nullcontext(lambda: None)
 
 
 def run_pool(
@@ -33,10 +46,12 @@ def run_pool(
     device: str = "auto",
     until_done: bool = False,
     max_slots: int | None = None,
+    follow: Follow = follow_silently,
 ) -> int:
-    """Run workers for these studies, or for all, and show what they do; return the exit status.
+    """Run workers for these studies, or for all; return the exit status.
 
-    Without `per_gpu`, and without `n_workers`, measurement tells how many workers share a GPU.
+    Without `per_gpu`, and without `n_workers`, measurement tells how many workers share a GPU. `follow` shows people
+    what the workers do.
 
     Raises:
         TunerError: A study is unknown or the machine has no such share.
@@ -45,7 +60,7 @@ def run_pool(
         find_studies(storage, studies)
         shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
         measures = per_gpu is None and n_workers is None and shares[0].device != "cpu"
-        crowd = Crowd(storage, shares) if measures else None
+        scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s)
         processes = WorkerProcesses(
             command=_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
@@ -63,13 +78,13 @@ def run_pool(
             on_death=keeper.free_slots_of,
             on_signal=expect_answers_soon,
         )
-        with Display(storage, studies, n_workers=len(shares)) as display:
+        with follow(storage, studies, n_workers=len(shares)) as show:
 
             def tick() -> None:
                 keeper.tidy_up()
-                if crowd is not None:
-                    _ask(lambda: crowd.look(processes))
-                _ask(display.update)
+                if scaler is not None:
+                    _ask(lambda: scaler.look(processes))
+                _ask(show)
 
             status = processes.run(tick)
         _print_end(studies, processes, status)
@@ -95,7 +110,7 @@ class _Keeper:
         """Reap expired leases, close ended trials and end orphans, a few times in a lease's life."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + self._lease_s / 6
-            _ask(lambda: reap_expired_leases(self._storage, ttl_s=self._lease_s))
+            _ask(lambda: reap_expired_leases(self._storage, lease_s=self._lease_s))
             _ask(lambda: close_ended_trials(self._storage))
             _ask(lambda: end_orphans(self._storage))
 
@@ -119,4 +134,4 @@ def _print_end(names: Sequence[str], processes: WorkerProcesses, status: int) ->
         again = f"tuner workers {' '.join(names)}".strip()
         sys.stderr.write(f"Stopped. Nothing is lost: go on with `{again} --until-done`.\n")
     elif status:
-        sys.stderr.write(f"{processes.last_words()}\nA worker failed; its log is in {processes.log_dir}.\n")
+        sys.stderr.write(f"{processes.last_log_line()}\nA worker failed; its log is in {processes.log_dir}.\n")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
-from tuner.finals.study_data import DataPlaces
+from tuner.jobs.study_data import DataPlaces
 from tuner.settings import Settings
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon, is_outage, words_of

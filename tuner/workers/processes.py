@@ -33,7 +33,7 @@ _TICK_S = 0.5
 
 
 @dataclass(kw_only=True)
-class _Seat:
+class _WorkerProcess:
     """One share and the process that has it."""
 
     share: DeviceShare
@@ -64,7 +64,7 @@ class WorkerProcesses:
     on_death: Callable[[str, int], bool]
     #: Called by each signal, in the middle of whatever the pool does.
     on_signal: Callable[[], object] = lambda: None
-    _seats: list[_Seat] = field(default_factory=list)
+    _workers: list[_WorkerProcess] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
     def run(self, on_tick: Callable[[], None]) -> int:
@@ -80,10 +80,10 @@ class WorkerProcesses:
         try:
             for share in self.shares:
                 self.add(share)
-            while any(seat.status is None for seat in self._seats):
-                for seat in self._seats:
-                    self._look_after(seat)
-                    seat.log.keep_short()
+            while any(worker.status is None for worker in self._workers):
+                for worker in self._workers:
+                    self._look_after(worker)
+                    worker.log.keep_short()
                 on_tick()
                 time.sleep(_TICK_S)
         finally:
@@ -92,103 +92,103 @@ class WorkerProcesses:
                 signal.signal(number, handler)
         if self._signal is not None:
             return 128 + self._signal
-        return max((seat.status or 0 for seat in self._seats), default=0)
+        return max((worker.status or 0 for worker in self._workers), default=0)
 
     def add(self, share: DeviceShare) -> None:
         """Start one more worker; `on_tick` may call this."""
-        log = WorkerLog(self.log_dir / f"worker-{len(self._seats)}.log")
-        self._seats.append(_Seat(share=share, log=log))
-        self._start(self._seats[-1])
+        log = WorkerLog(self.log_dir / f"worker-{len(self._workers)}.log")
+        self._workers.append(_WorkerProcess(share=share, log=log))
+        self._start(self._workers[-1])
 
     def retire(self, count: int) -> None:
         """Let the newest workers finish their epoch and put nobody in their place; `on_tick` may call this."""
-        serving = [seat for seat in self._seats if seat.status is None and not seat.retired]
-        for seat in serving[-count:]:
-            seat.retired = True
-            if seat.process is None:
-                seat.status = 0
+        serving = [worker for worker in self._workers if worker.status is None and not worker.retired]
+        for worker in serving[-count:]:
+            worker.retired = True
+            if worker.process is None:
+                worker.status = 0
             else:
-                seat.process.terminate()
+                worker.process.terminate()
 
     @property
     def worker_ids(self) -> list[str]:
         """The ids of the workers that run and shall go on."""
-        return [seat.worker_id for seat in self._seats if seat.process is not None and not seat.retired]
+        return [worker.worker_id for worker in self._workers if worker.process is not None and not worker.retired]
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         """Return the last line that a worker which failed wrote, for the error message."""
-        for seat in self._seats:
-            if seat.status not in {None, *_FINAL_STATUSES}:
-                return seat.log.last_line()
+        for worker in self._workers:
+            if worker.status not in {None, *_FINAL_STATUSES}:
+                return worker.log.last_line()
         return ""
 
-    def _start(self, seat: _Seat) -> None:
-        seat.worker_id = uuid.uuid4().hex
-        seat.process = subprocess.Popen(  # noqa: S603 - our own command
-            [*self.command, "--device", seat.share.device, "--id", seat.worker_id],
-            env={**os.environ, **self.environment, **seat.share.environment},
+    def _start(self, worker: _WorkerProcess) -> None:
+        worker.worker_id = uuid.uuid4().hex
+        worker.process = subprocess.Popen(  # noqa: S603 - our own command
+            [*self.command, "--device", worker.share.device, "--id", worker.worker_id],
+            env={**os.environ, **self.environment, **worker.share.environment},
             # Never written to: it closes when the pool is gone, however it went, and the worker then drains.
             stdin=subprocess.PIPE,
-            stdout=seat.log.file,
-            stderr=seat.log.file,
+            stdout=worker.log.file,
+            stderr=worker.log.file,
             # A terminal sends Ctrl-C to the whole group; workers get it from the pool, once.
             start_new_session=True,
         )
-        if seat.share.cores:
-            psutil.Process(seat.process.pid).cpu_affinity(list(seat.share.cores))
-        seat.started = time.monotonic()
+        if worker.share.cores:
+            psutil.Process(worker.process.pid).cpu_affinity(list(worker.share.cores))
+        worker.started = time.monotonic()
 
-    def _look_after(self, seat: _Seat) -> None:
-        if seat.status is not None:
+    def _look_after(self, worker: _WorkerProcess) -> None:
+        if worker.status is not None:
             return
-        if seat.process is None:
-            if time.monotonic() >= seat.restart_at:
-                self._start(seat)
+        if worker.process is None:
+            if time.monotonic() >= worker.restart_at:
+                self._start(worker)
             return
-        status = seat.process.poll()
+        status = worker.process.poll()
         if status is None:
             return
-        _close(seat.process)
-        seat.process = None
-        if status == RESTART_STATUS and not self._signal and not seat.retired:
-            self._start(seat)
+        _close(worker.process)
+        worker.process = None
+        if status == RESTART_STATUS and not self._signal and not worker.retired:
+            self._start(worker)
             return
-        died_at_work = status not in _FINAL_STATUSES and self.on_death(seat.worker_id, status)
-        if seat.retired:
-            seat.status = 0
+        died_at_work = status not in _FINAL_STATUSES and self.on_death(worker.worker_id, status)
+        if worker.retired:
+            worker.status = 0
             return
-        is_failed_start = time.monotonic() - seat.started < _SHORT_LIFE_S and not (
+        is_failed_start = time.monotonic() - worker.started < _SHORT_LIFE_S and not (
             # A slot's own limit ends what kills at work; and a kill from outside says nothing of the next start.
             died_at_work or status == -signal.SIGKILL
         )
-        seat.failed_starts = seat.failed_starts + 1 if is_failed_start else 0
+        worker.failed_starts = worker.failed_starts + 1 if is_failed_start else 0
         # 1: an error that a person must act on; a restart would meet it again.
-        is_hopeless = (status == 1 and not died_at_work) or seat.failed_starts >= _MAX_FAILED_STARTS
+        is_hopeless = (status == 1 and not died_at_work) or worker.failed_starts >= _MAX_FAILED_STARTS
         if status in _FINAL_STATUSES or is_hopeless or self._signal:
-            seat.status = status if status >= 0 else 128 - status
+            worker.status = status if status >= 0 else 128 - status
             return
-        wait_s = 2.0**seat.failed_starts
+        wait_s = 2.0**worker.failed_starts
         _log.warning(
-            "the worker on %s ended with status %d; starting it again in %.0f s", seat.share.device, status, wait_s
+            "the worker on %s ended with status %d; starting it again in %.0f s", worker.share.device, status, wait_s
         )
-        seat.restart_at = time.monotonic() + wait_s
+        worker.restart_at = time.monotonic() + wait_s
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         self._signal = self._signal or signal.Signals(number)
         self.on_signal()
-        for seat in self._seats:
-            if seat.process is not None:
-                seat.process.send_signal(number)
+        for worker in self._workers:
+            if worker.process is not None:
+                worker.process.send_signal(number)
             else:
-                seat.status = 128 + number
+                worker.status = 128 + number
 
     def _end_all(self) -> None:
-        for seat in self._seats:
-            if seat.process is not None:
-                seat.process.kill()
-                seat.process.wait()
-                _close(seat.process)
-            seat.log.close()
+        for worker in self._workers:
+            if worker.process is not None:
+                worker.process.kill()
+                worker.process.wait()
+                _close(worker.process)
+            worker.log.close()
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

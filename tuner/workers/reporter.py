@@ -17,7 +17,7 @@ from tuner.studies.fleet import update_worker
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
-from tuner.studies.trials import TrialScores
+from tuner.studies.trials import PrunedError, TrialScores
 from tuner.training.history import EpochResult
 
 _log = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ _DECISION_S = 2.0
 _INTERVAL_S = 1.0
 
 
-class PrunedError(Exception):
-    """The pruner gave the trial up."""
-
-
 #: With these, or without any, results that wait are still passed on.
 _NOT_FINAL = (PrunedError, StudyStoppedError, type(None))
 
@@ -39,10 +35,10 @@ _NOT_FINAL = (PrunedError, StudyStoppedError, type(None))
 class Reporter:
     """Holds one lease at a time; use it as a context manager."""
 
-    def __init__(self, storage: Storage, worker_id: str, *, ttl_s: float) -> None:
+    def __init__(self, storage: Storage, worker_id: str, *, lease_s: float) -> None:
         self._storage = storage
         self._worker_id = worker_id
-        self._ttl_s = ttl_s
+        self._ttl_s = lease_s
         self._lease: Lease | None = None
         self._scores: TrialScores | None = None
         self._results: deque[EpochResult] = deque()
@@ -87,7 +83,7 @@ class Reporter:
                 self._is_urgent = True
                 self._changed.notify_all()
                 deadline = time.monotonic() + _DECISION_S
-                while self._results and self._verdict is None and not self._storage.contact.is_lost:
+                while self._results and self._verdict is None and not self._storage.database.is_lost:
                     # Short, as losing contact notifies nobody.
                     if not self._changed.wait(0.1) and time.monotonic() > deadline:
                         break
@@ -115,59 +111,59 @@ class Reporter:
         return self._scores is not None and result.val_accuracy is not None and self._scores.decides_after(result.epoch)
 
     def _run(self) -> None:
-        next_sign = next_report = 0.0
+        next_heartbeat = next_report = 0.0
         told: Lease | None = None
         while not self._ended:
             with self._changed:
-                results = self._await_work(next_sign, next_report)
+                results = self._await_work(next_heartbeat, next_report)
                 lease, scores = self._lease, self._scores
-            is_due = time.monotonic() >= next_sign
+            is_due = time.monotonic() >= next_heartbeat
             try:
                 if is_due or lease is not told:
-                    self._give_sign(lease)
+                    self._send_heartbeat(lease)
                     told = lease
                 if lease is not None and (is_due or results):
-                    self._speak(lease, results, scores)
+                    self._report(lease, results, scores)
                 if is_due:
                     # Also while nobody asks for work: a vanished worker's trial must not wait for the end of a queue.
-                    reap_expired_leases(self._storage, ttl_s=self._ttl_s)
+                    reap_expired_leases(self._storage, lease_s=self._ttl_s)
             except Exception as verdict:  # noqa: BLE001 - the training thread raises it
-                self._conclude(lease, verdict)
+                self._record_verdict(lease, verdict)
             if results:
-                self._done_with(lease, results)
+                self._drop_reported(lease, results)
                 next_report = time.monotonic() + _INTERVAL_S
             if is_due:
-                next_sign = time.monotonic() + self._ttl_s / 3
+                next_heartbeat = time.monotonic() + self._ttl_s / 3
             if is_due or results:
-                self._storage.hang_up()
+                self._storage.close_idle_connections()
 
-    def _await_work(self, next_sign: float, next_report: float) -> list[EpochResult]:
+    def _await_work(self, next_heartbeat: float, next_report: float) -> list[EpochResult]:
         """Wait until something is due or changes; return the results that are to be passed on now."""
         now = time.monotonic()
         if not self._results or not (self._is_urgent or now >= next_report):
-            self._changed.wait(max(0.0, (min(next_sign, next_report) if self._results else next_sign) - now))
+            self._changed.wait(max(0.0, (min(next_heartbeat, next_report) if self._results else next_heartbeat) - now))
         is_time = self._is_urgent or time.monotonic() >= next_report
         return list(self._results) if is_time else []
 
-    def _give_sign(self, lease: Lease | None) -> None:
+    def _send_heartbeat(self, lease: Lease | None) -> None:
         if lease is None:
             update_worker(self._storage, self._worker_id, state="waiting")
         else:
             update_worker(self._storage, self._worker_id, state="training", slot_id=lease.slot_id)
 
-    def _speak(self, lease: Lease, results: Sequence[EpochResult], scores: TrialScores | None) -> None:
+    def _report(self, lease: Lease, results: Sequence[EpochResult], scores: TrialScores | None) -> None:
         if results:
             self._epoch = results[-1].epoch
         measured = {result.epoch: result.val_accuracy for result in results if result.val_accuracy is not None}
         if scores is None:
-            renew_lease(self._storage, lease, epoch=self._epoch, ttl_s=self._ttl_s)
+            renew_lease(self._storage, lease, epoch=self._epoch, lease_s=self._ttl_s)
             return
         fresh = scores.unstored(measured)
         renew_lease(
             self._storage,
             lease,
             epoch=self._epoch,
-            ttl_s=self._ttl_s,
+            lease_s=self._ttl_s,
             trial_id=scores.trial_id,
             scores=fresh,
             begun_anew=scores.replaces(fresh),
@@ -176,7 +172,7 @@ class Reporter:
         if any(scores.decides_after(epoch) and scores.should_prune(epoch) for epoch in measured):
             raise PrunedError
 
-    def _conclude(self, lease: Lease | None, verdict: Exception) -> None:
+    def _record_verdict(self, lease: Lease | None, verdict: Exception) -> None:
         with self._changed:
             if lease is not None and self._lease is lease and not isinstance(self._verdict, LeaseLostError):
                 self._verdict = verdict
@@ -184,7 +180,7 @@ class Reporter:
         if isinstance(verdict, STORAGE_ERRORS):
             _log.warning("The database did not come back in time.")
 
-    def _done_with(self, lease: Lease | None, results: Sequence[EpochResult]) -> None:
+    def _drop_reported(self, lease: Lease | None, results: Sequence[EpochResult]) -> None:
         with self._changed:
             if self._lease is lease:
                 for _ in results:

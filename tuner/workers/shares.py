@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from tuner.errors import TunerError
-from tuner.workers.gpus import Gpu, list_gpus
+from tuner.training.gpus import Gpu, list_gpus
 
 #: Memory that a worker is given where the machine decides how many there are: the frameworks alone take 0.9 GB.
 _BYTES_PER_WORKER = 2 * 2**30

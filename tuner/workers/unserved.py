@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tuner.finals.study_data import DataUnavailableError
+from tuner.jobs.study_data import DataUnavailableError
 from tuner.studies.lifecycle import Study
 
 #: Seconds after which the data is looked for again.

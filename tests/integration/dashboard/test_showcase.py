@@ -14,11 +14,11 @@ from wsgi_client import ask
 
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard.site import Site, open_site
+from tuner.studies.garbage import find_garbage
 from tuner.studies.lifecycle import Study, delete_study, extend_study, find_study
 from tuner.studies.reading import load_study
 from tuner.studies.storage import Storage, open_storage_to_read
-from tuner.workers.garbage import find_garbage
-from tuner.workers.showing import Showing
+from tuner.workers.dashboard_publisher import DashboardPublisher
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def detail(site: Site, study: Study) -> Any:
     return json.loads(ask(site, f"/api/studies/{study.optuna_study_id}").body)
 
 
-def bring_up_to_date(storage: Storage, artifacts: ArtifactStore) -> None:
+def publish(storage: Storage, artifacts: ArtifactStore) -> None:
     """Do what a worker does that has just started."""
-    Showing(storage, artifacts).bring_up_to_date(find_study(storage, "s"))
+    DashboardPublisher(storage, artifacts).publish(find_study(storage, "s"))
 
 
 def attributes(storage: Storage, study: Study) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def test_a_searching_study_has_a_note_and_nothing_else(
 ) -> None:
     end_trial(storage, begin_trial(storage, study), score=0.71)
 
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
 
     shown = detail(site, study)
     assert "Searches `mlp` on `digits`" in shown["note"]["body"]
@@ -68,7 +68,7 @@ def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
 ) -> None:
     finish_study(storage, artifacts, study)
 
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
 
     shown = detail(site, study)
     (figure,) = shown["plotly_graph_objects"]
@@ -91,7 +91,7 @@ def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
 
 def test_writing_again_and_by_many_adds_nothing(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
     finish_study(storage, artifacts, study)
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
     once = set(attributes(storage, study)), artifacts.list(f"{study.folder}/dashboard")
 
     for _ in range(3):
@@ -101,7 +101,7 @@ def test_writing_again_and_by_many_adds_nothing(storage: Storage, artifacts: Art
             "tuner:shown",
             json.dumps({**json.loads(attributes(storage, study)["tuner:shown"]), "stage": "crashed"}),
         )
-        bring_up_to_date(storage, artifacts)
+        publish(storage, artifacts)
 
     assert (set(attributes(storage, study)), artifacts.list(f"{study.folder}/dashboard")) == once
 
@@ -126,9 +126,9 @@ def test_a_crash_anywhere_loses_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage.optuna, "set_study_system_attr", die_after_some)
         with pytest.raises(SystemExit):
-            bring_up_to_date(storage, artifacts)
+            publish(storage, artifacts)
 
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
 
     shown = detail(site, study)
     files = [file["artifact_id"] for trial in shown["trials"] for file in trial["artifacts"]]
@@ -138,26 +138,26 @@ def test_a_crash_anywhere_loses_nothing(
 
 
 def test_what_a_person_wrote_is_left_alone(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
     optuna_study = optuna.load_study(study_name="s", storage=storage.optuna)
     save_note(optuna_study, "mine")
 
     finish_study(storage, artifacts, study)
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
 
     assert get_note(optuna_study) == "mine"
 
 
 def test_the_note_follows_the_stage(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
-    showing = Showing(storage, artifacts)
+    showing = DashboardPublisher(storage, artifacts)
     optuna_study = optuna.load_study(study_name="s", storage=storage.optuna)
     notes = []
 
-    showing.bring_up_to_date(study)
+    showing.publish(study)
     notes.append(get_note(optuna_study))
-    showing.bring_up_to_date(finish_study(storage, artifacts, study))
+    showing.publish(finish_study(storage, artifacts, study))
     notes.append(get_note(optuna_study))
-    showing.bring_up_to_date(extend_study(storage, "s", n_trials=2))
+    showing.publish(extend_study(storage, "s", n_trials=2))
     notes.append(get_note(optuna_study))
 
     assert ["Stage: searching" in note for note in notes] == [True, False, True]
@@ -168,12 +168,12 @@ def test_trials_that_are_no_longer_the_best_lose_their_files(
     storage: Storage, artifacts: ArtifactStore, study: Study, site: Site
 ) -> None:
     finish_study(storage, artifacts, study)
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
     before = {trial["number"] for trial in detail(site, study)["trials"] if trial["artifacts"]}
     extend_study(storage, "s", n_trials=3)
     finish_study(storage, artifacts, study)
 
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
 
     with open_storage_to_read(site.reports.storage_url) as reading:
         fresh = open_site(reading, artifacts, storage_url="", signed_in=False)
@@ -185,7 +185,7 @@ def test_trials_that_are_no_longer_the_best_lose_their_files(
 
 def test_garbage_collection_keeps_what_is_shown(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
     finish_study(storage, artifacts, study)
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
     stray = f"{study.folder}/dashboard/stray"
     artifacts.write(stray, b"left behind")
 
@@ -194,7 +194,7 @@ def test_garbage_collection_keeps_what_is_shown(storage: Storage, artifacts: Art
 
 def test_deleting_a_study_leaves_nothing_of_it(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
     done = finish_study(storage, artifacts, study)
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
 
     delete_study(storage, done)
     artifacts.delete(done.folder)
@@ -203,7 +203,7 @@ def test_deleting_a_study_leaves_nothing_of_it(storage: Storage, artifacts: Arti
     with storage.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT count(*) FROM study_system_attributes").scalar_one()
     assert rows == 0
-    Showing(storage, artifacts).bring_up_to_date(done)
+    DashboardPublisher(storage, artifacts).publish(done)
     assert artifacts.list("") == []
 
 
@@ -215,7 +215,7 @@ def test_damaged_predictions_are_named_and_cost_their_own_pictures_alone(
     assert damaged is not None
     artifacts.write(damaged, b"damaged")
 
-    bring_up_to_date(storage, artifacts)
+    publish(storage, artifacts)
 
     assert "damaged" in caplog.text
     assert len(artifacts.list(f"{study.folder}/dashboard")) == 8

@@ -17,7 +17,7 @@ from tuner.dashboard.study_detail import StudyDetails
 from tuner.studies.lifecycle import delete_study, find_study
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage, open_storage
-from tuner.workers.showing import Showing
+from tuner.workers.dashboard_publisher import DashboardPublisher
 
 
 def ours(storage: Storage, study_id: int, *, after: int = 0) -> Any:
@@ -59,7 +59,7 @@ def full(storage_url: str, artifacts: ArtifactStore) -> Any:
         trial.set_user_attr("many", list(range(900)))
         end_trial(storage, odd, score=0.9)
         finish_study(storage, artifacts, study)
-        Showing(storage, artifacts).bring_up_to_date(find_study(storage, "s"))
+        DashboardPublisher(storage, artifacts).publish(find_study(storage, "s"))
         yield storage
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tuner.jobs.preflight.checking import check_definition
+from tuner.jobs.preflight.process import LIMIT_S
+from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.workers.preflight.checking import check_definition
-from tuner.workers.preflight.process import LIMIT_S
-from tuner.workers.preflight.report import PreflightError, StageReport
 
 OWN_BUILDERS = Path(__file__).parents[2] / "own_builders"
 #: A brightness that only pictures of that part have.
@@ -96,9 +96,7 @@ def test_without_finals_the_test_part_is_left_alone(define: Define) -> None:
 
 
 def test_the_parent_never_imports_keras() -> None:
-    code = (
-        "import sys, tuner.workers.creation; print([name for name in ('keras', 'tensorflow') if name in sys.modules])"
-    )
+    code = "import sys, tuner.jobs.creation; print([name for name in ('keras', 'tensorflow') if name in sys.modules])"
 
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 from tuner.artifacts import ArtifactStore
+from tuner.studies.dashboard_content import shown_paths
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.garbage import find_foreign_folders, find_garbage
 from tuner.studies.lifecycle import Study, delete_study, insert_study
-from tuner.studies.showcase import shown_paths
 from tuner.studies.slots import claim_slot
 from tuner.studies.storage import Storage, open_storage
-from tuner.workers.garbage import find_foreign_folders, find_garbage
 
 
 def test_garbage_is_what_is_left_of_this_databases_studies_alone(

@@ -48,13 +48,13 @@ def test_a_wrong_statement_or_a_broken_constraint_is_no_outage(patient: Storage)
 
     worker = "INSERT INTO tuner_workers (id, host, device, pid, state, started_at, last_seen_at, slot_id) "
     with pytest.raises((OperationalError, ProgrammingError)) as wrong:
-        patient.contact.outlast(lambda: run("SELEC 1"))
+        patient.database.retry(lambda: run("SELEC 1"))
     with pytest.raises(IntegrityError) as broken:
-        patient.contact.outlast(lambda: run(f"{worker} VALUES ('w', 'box', 'cpu', 1, 'training', 0, 0, 4711)"))
+        patient.database.retry(lambda: run(f"{worker} VALUES ('w', 'box', 'cpu', 1, 'training', 0, 0, 4711)"))
 
     assert not is_outage(wrong.value)
     assert not is_outage(broken.value)
-    assert not patient.contact.is_lost
+    assert not patient.database.is_lost
 
 
 def test_a_server_that_only_reads_is_said_at_once(postgres_url: str) -> None:

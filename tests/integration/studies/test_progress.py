@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from running_studies import begin_trial, create_study, end_trial
 
-from tuner.finals.planning import advance_study
+from tuner.cli import progress
+from tuner.cli.progress import Display
+from tuner.jobs.planning import advance_study
 from tuner.studies.fleet import list_finished, read_finished, read_progress
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
-from tuner.workers import display
-from tuner.workers.display import Display
 
 
 @pytest.fixture
@@ -103,14 +103,14 @@ def test_looking_at_a_study_takes_a_tenth_of_the_time_at_most(
 ) -> None:
     study = create_study(storage, trials=2)
     now = [100.0]
-    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
 
     def look_for_2_s(*arguments: Any) -> list[int]:
         now[0] += 2.0
         return list_finished(*arguments)
 
     with Display(storage, ["s"], n_workers=1) as shown:
-        monkeypatch.setattr(display, "list_finished", look_for_2_s)
+        monkeypatch.setattr(progress, "list_finished", look_for_2_s)
         shown.update()
         end_trial(storage, begin_trial(storage, study, curve=(0.5,)), score=0.5)
         now[0] += 17.0

@@ -26,8 +26,8 @@ OUTCOME: dict[str, Any] = {
 }  # fmt: skip
 
 
-def claim(storage: Storage, owner: str = "a", *, ttl_s: float = 30) -> Lease:
-    lease = claim_slot(storage, owner=owner, ttl_s=ttl_s)
+def claim(storage: Storage, owner: str = "a", *, lease_s: float = 30) -> Lease:
+    lease = claim_slot(storage, owner=owner, lease_s=lease_s)
     assert lease is not None
     return lease
 
@@ -68,10 +68,10 @@ def test_a_claim_takes_only_slots_of_the_studies_asked_for(storage: Storage, stu
 
 @pytest.mark.usefixtures("study")
 def test_an_expired_lease_goes_to_the_next_worker_under_a_higher_token(storage: Storage) -> None:
-    first = claim(storage, "a", ttl_s=0.05)
+    first = claim(storage, "a", lease_s=0.05)
     time.sleep(0.1)
 
-    freed = reap_expired_leases(storage, ttl_s=0.05)
+    freed = reap_expired_leases(storage, lease_s=0.05)
     second = claim(storage, "b")
 
     assert (freed, second.slot_id, second.token) == (1, first.slot_id, first.token + 1)
@@ -80,21 +80,21 @@ def test_an_expired_lease_goes_to_the_next_worker_under_a_higher_token(storage: 
 
 @pytest.mark.usefixtures("study")
 def test_a_live_lease_is_not_reaped(storage: Storage) -> None:
-    claim(storage, ttl_s=30)
+    claim(storage, lease_s=30)
 
-    assert reap_expired_leases(storage, ttl_s=0.05) == 0
+    assert reap_expired_leases(storage, lease_s=0.05) == 0
 
 
 @pytest.mark.usefixtures("study")
 def test_a_lease_from_before_the_databases_clock_was_set_back_ends_within_a_leases_length(storage: Storage) -> None:
-    lease = claim(storage, ttl_s=3600)
+    lease = claim(storage, lease_s=3600)
 
-    reaped_at_once = reap_expired_leases(storage, ttl_s=0.2)
+    reaped_at_once = reap_expired_leases(storage, lease_s=0.2)
     with storage.reader.connect() as connection:
         now = connection.scalar(sa.select(database_time()))
     left_s = row_of(storage, lease).expires_at - now
     time.sleep(0.3)
-    reaped_later = reap_expired_leases(storage, ttl_s=0.2)
+    reaped_later = reap_expired_leases(storage, lease_s=0.2)
 
     assert left_s <= 0.2
     assert (reaped_at_once, reaped_later) == (0, 1)
@@ -105,10 +105,10 @@ def test_a_server_that_came_up_in_the_future_keeps_no_lease_alive(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots_module, "database_start", lambda: database_time() + 3600)
-    claim(storage, ttl_s=0.05)
+    claim(storage, lease_s=0.05)
     time.sleep(0.1)
 
-    assert reap_expired_leases(storage, ttl_s=0.05) == 1
+    assert reap_expired_leases(storage, lease_s=0.05) == 1
 
 
 def test_a_failure_told_in_bytes_that_are_no_text_leaves_the_study_readable(storage: Storage, study: Study) -> None:
@@ -124,9 +124,9 @@ def test_a_failure_told_in_bytes_that_are_no_text_leaves_the_study_readable(stor
 
 @pytest.mark.usefixtures("study")
 def test_a_late_worker_writes_nothing(storage: Storage) -> None:
-    late = claim(storage, "a", ttl_s=0.05)
+    late = claim(storage, "a", lease_s=0.05)
     time.sleep(0.1)
-    reap_expired_leases(storage, ttl_s=0.05)
+    reap_expired_leases(storage, lease_s=0.05)
     claim(storage, "b")
 
     with pytest.raises(LeaseLostError):
@@ -141,10 +141,10 @@ def test_a_late_worker_writes_nothing(storage: Storage) -> None:
 
 @pytest.mark.usefixtures("study")
 def test_a_renewal_moves_the_expiry_and_notes_the_epoch(storage: Storage) -> None:
-    lease = claim(storage, ttl_s=1)
+    lease = claim(storage, lease_s=1)
     before = row_of(storage, lease).expires_at
 
-    renew_lease(storage, lease, epoch=2, ttl_s=60)
+    renew_lease(storage, lease, epoch=2, lease_s=60)
 
     row = row_of(storage, lease)
     assert row.expires_at > before + 50
@@ -194,8 +194,8 @@ def test_a_deleted_studys_leases_are_lost(storage: Storage, study: Study) -> Non
 def test_a_fresh_process_reaps_after_others_were_in_touch_with_the_database_for_a_leases_length(
     storage_url: str, storage: Storage, study: Study
 ) -> None:
-    ttl_s = 20.0
-    dead = claim(storage, "a", ttl_s=-1)
+    lease_s = 20.0
+    dead = claim(storage, "a", lease_s=-1)
     register_worker(storage, worker_id="b", host="box", device="cpu", pid=1)
 
     def in_touch(*, from_s: float, to_s: float) -> None:
@@ -206,8 +206,8 @@ def test_a_fresh_process_reaps_after_others_were_in_touch_with_the_database_for_
 
     def reap_with_a_fresh_process() -> int:
         with open_storage(storage_url) as fresh:
-            fresh.contact._since = time.monotonic() - ttl_s / 5
-            return reap_expired_leases(fresh, ttl_s=ttl_s)
+            fresh.database._since = time.monotonic() - lease_s / 5
+            return reap_expired_leases(fresh, lease_s=lease_s)
 
     in_touch(from_s=1000, to_s=25)
     after_a_pause_of_more_than_a_lease = reap_with_a_fresh_process()
@@ -223,13 +223,13 @@ def test_a_fresh_process_reaps_after_others_were_in_touch_with_the_database_for_
 def test_a_process_reaps_nothing_in_its_first_moments_whoever_was_in_touch_before(
     storage_url: str, storage: Storage, study: Study
 ) -> None:
-    claim(storage, "a", ttl_s=-1)
+    claim(storage, "a", lease_s=-1)
     register_worker(storage, worker_id="b", host="box", device="cpu", pid=1)
     with storage.engine.begin() as connection:
         connection.execute(sa.update(workers).values(in_touch_since=database_time() - 1000))
 
     with open_storage(storage_url) as fresh:
-        reaped = reap_expired_leases(fresh, ttl_s=100.0)
+        reaped = reap_expired_leases(fresh, lease_s=100.0)
 
     assert reaped == 0
     assert claim(storage, "b").study_uid == study.uid

@@ -81,7 +81,7 @@ def test_a_worker_that_lost_its_slot_to_nobody_leaves_its_checkpoint_for_whoever
     late.send(signal.SIGSTOP)
     time.sleep(1.5)
     # What any worker's reaping does; none is there to go on with it.
-    reap_expired_leases(storage, ttl_s=1.0)
+    reap_expired_leases(storage, lease_s=1.0)
     late.send(signal.SIGCONT)
     status = fleet.wait(late, 60)
 

@@ -11,9 +11,9 @@ from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, insert_study
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage
-from tuner.studies.trials import close_ended_trials, open_trial
+from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
 from tuner.training.history import EpochResult
-from tuner.workers.reporter import PrunedError, Reporter
+from tuner.workers.reporter import Reporter
 
 EPOCHS = 9
 MOST = 3 * EPOCHS
@@ -43,7 +43,7 @@ def run_trial(storage: Storage, study: Study, *, level: float, epochs_at_once: b
     assert lease is not None
     trial, scores = open_trial(storage, study, lease)
     state = "complete"
-    with pytest.MonkeyPatch.context() as patch, Reporter(storage, "w", ttl_s=30) as reporter:
+    with pytest.MonkeyPatch.context() as patch, Reporter(storage, "w", lease_s=30) as reporter:
         reporter.hold(lease)
         reporter.pass_scores_to(scores)
         if not epochs_at_once:

@@ -13,8 +13,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tuner.artifacts import ArtifactStore
-from tuner.finals.evaluation import Predictions, write_predictions
-from tuner.finals.sealed import seal
+from tuner.bundles.predictions import Predictions, write_predictions
+from tuner.bundles.sealed import seal
 from tuner.studies.records import (
     EnsembleRecord,
     EpochRecord,

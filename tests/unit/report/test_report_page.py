@@ -19,8 +19,8 @@ from report_sample import (
 )
 
 from tuner.artifacts import ArtifactStore
+from tuner.bundles.predictions import write_predictions
 from tuner.errors import TunerError
-from tuner.finals.evaluation import write_predictions
 from tuner.report.page import render_report, write_report
 from tuner.studies.records import ConfirmationRecord, Failure, StudyRecord
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from report_sample import START, sample_answers, sample_trial, searching_study
 
-from tuner.finals.evaluation import Predictions
+from tuner.bundles.predictions import Predictions
 from tuner.report.importance import MIN_TRIALS, encode_column, measure_importance
 from tuner.report.mistakes import class_scores, confused_pairs, confusion_matrix
 from tuner.report.plots.budget import epoch_budget

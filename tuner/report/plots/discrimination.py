@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from tuner.finals.evaluation import Predictions
+from tuner.bundles.predictions import Predictions
 from tuner.report.exhibit import Exhibit, Plot
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, figure, plain

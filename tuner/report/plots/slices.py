@@ -55,7 +55,7 @@ class Slice:
 
     @cached_property
     def is_logarithmic(self) -> bool:
-        """True for positive numbers that crowd at the low end of their range, as log-uniform draws do."""
+        """True for positive numbers that scaler at the low end of their range, as log-uniform draws do."""
         if self.choices is not None or self.low <= 0 or self.high / self.low < _LOG_SPAN:
             return False
         return bool((median(self.values) - self.low) / (self.high - self.low) < _LOG_CROWDING)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tuner.finals.evaluation import Predictions
+from tuner.bundles.predictions import Predictions
 from tuner.report.evidence import predicted_classes
 from tuner.report.exhibit import StudyView
 from tuner.report.markup import Html, element

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tuner.finals.evaluation import Predictions
+from tuner.bundles.predictions import Predictions
 from tuner.report.answer import Answer
 from tuner.report.evidence import Evidence, predicted_classes, tested_runs
 from tuner.report.exhibit import Exhibit, StudyView, render_exhibit

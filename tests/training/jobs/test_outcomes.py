@@ -1,0 +1,86 @@
+"""What slots store of trainings by a worker in this process."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner.artifacts import ArtifactStore
+from tuner.jobs import time_limit
+from tuner.jobs.creation import create_study
+from tuner.jobs.finals import RETRAINED_ON_TRAIN
+from tuner.jobs.study_data import DataPlaces
+from tuner.studies.definition import make_definition
+from tuner.studies.reading import load_study, read_slots
+from tuner.studies.records import StudyRecord
+from tuner.studies.storage import open_storage
+from tuner.workers.loop import Worker, WorkerSettings
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Sequence[Any], StudyRecord]]:
+    """Search with a builder of `own_builders` until the study is done; return its slots and its record."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+
+    def search_with(builder: str, *overrides: str) -> tuple[Sequence[Any], StudyRecord]:
+        definition = make_definition(
+            space=f"own_builders.{builder}",
+            dataset="digits",
+            name="own",
+            trials=1,
+            overrides=["search.train_images=200", "search.pruner=none", *overrides],
+        )
+        with open_storage(f"sqlite:///{tmp_path / 's.db'}") as storage:
+            study = create_study(storage, definition, data_dir=tmp_path, check=False)
+            settings = WorkerSettings(
+                worker_id="w",
+                studies=["own"],
+                device="cpu",
+                places=DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache"),
+                artifacts=ArtifactStore(str(tmp_path / "artifacts")),
+                until_done=True,
+                lease_s=30.0,
+            )
+            Worker(storage, settings).run()
+            return read_slots(storage, study.id), load_study(storage, "own")
+
+    return search_with
+
+
+def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(search: Callable[..., Any]) -> None:
+    rows, record = search(
+        "fits:OwnLoop",
+        *("search.epochs=1", "finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=1"),
+        "finals.epochs=2",
+    )
+
+    (retrained,) = [row for row in rows if row.stage == "retrain"]
+    outcome: dict[str, Any] = retrained.outcome
+    assert (outcome["state"], outcome["augmented"]) == ("complete", False)
+    assert outcome["val_accuracy"] is not None
+    assert outcome["notes"][0] == RETRAINED_ON_TRAIN
+    assert [note.partition(":")[0] for note in outcome["notes"][1:]] == [
+        "Trained without the cosine annealing",
+        "Trained without augmentation",
+    ]
+    assert record.without_augmentation is None, "there is nothing to compare"
+    assert record.state == "done"
+
+
+def test_a_trial_whose_time_is_over_is_complete_with_its_epochs_and_says_so(
+    search: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However busy this machine is, its first epoch may end.
+    monkeypatch.setattr(time_limit, "_GRACE_S", 600.0)
+
+    rows, record = search("nets:build", "search.epochs=50", "search.trial_timeout_s=0.001", "finals.top=0")
+
+    (outcome,) = [row.outcome for row in rows]
+    (trial,) = record.trials
+    assert (outcome["state"], outcome["ended"]) == ("complete", "timeout")
+    assert outcome["notes"] == ["Ended after epoch 1 by search.trial_timeout_s = 0.001 seconds."]
+    assert [epoch.epoch for epoch in trial.curve] == [1]
+    assert (trial.state, trial.score) == ("complete", trial.curve[0].val_accuracy)

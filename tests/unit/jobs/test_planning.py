@@ -1,0 +1,164 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tuner.jobs.planning import plan_next_jobs
+from tuner.studies.definition import StudyDefinition, make_definition
+
+
+@pytest.fixture
+def definition() -> StudyDefinition:
+    return make_definition(
+        space="mlp",
+        dataset="digits",
+        overrides=["finals.top=1", "finals.candidates=2", "finals.confirm_repeats=2", "finals.repeats=2"],
+    )
+
+
+def slot(id: int, stage: str, job: dict[str, Any], outcome: dict[str, Any], number: int | None = None) -> Any:  # noqa: A002 - the column's name
+    return SimpleNamespace(id=id, stage=stage, state="done", job=job, outcome=outcome, trial_number=number)
+
+
+def trial(number: int, score: float | None, state: str = "complete") -> Any:
+    return slot(number, "search", {}, {"state": state, "score": score, "hyperparameters": {"n": number}}, number)
+
+
+def done(stage: str, jobs: list[Any], outcomes: list[dict[str, Any]], first_id: int = 100) -> list[Any]:
+    return [
+        slot(first_id + i, stage, job, outcome) for i, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True))
+    ]
+
+
+SEARCHED = [trial(0, 0.7), trial(1, 0.9), trial(2, 0.8), trial(3, None, "failed"), trial(4, 0.95, "pruned")]
+
+
+def test_the_best_complete_trials_are_confirmed_with_new_seeds(definition: StudyDefinition) -> None:
+    planned = plan_next_jobs(definition, SEARCHED)
+
+    assert planned is not None
+    stage, jobs = planned
+    assert stage == "confirm"
+    assert [(job["trial"], job["repeat"]) for job in jobs] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert len({job["seed"] for job in jobs}) == 4
+
+
+def test_a_pruned_trial_is_confirmed_only_where_complete_ones_are_too_few(definition: StudyDefinition) -> None:
+    planned = plan_next_jobs(definition, [trial(0, 0.7), trial(4, 0.95, "pruned")])
+
+    assert planned is not None
+    assert [job["trial"] for job in planned[1]] == [0, 0, 4, 4]
+
+
+def test_finals_are_chosen_by_the_mean_of_confirmations_not_by_the_searchs_score(definition: StudyDefinition) -> None:
+    planned = plan_next_jobs(definition, SEARCHED)
+    assert planned is not None
+    confirmed = done("confirm", planned[1], [{"score": s} for s in (0.80, 0.82, 0.85, 0.87)])
+
+    retraining = plan_next_jobs(definition, [*SEARCHED, *confirmed])
+
+    assert retraining is not None
+    stage, jobs = retraining
+    assert stage == "retrain"
+    assert {job["trial"] for job in jobs} == {2}
+    assert [job["augmented"] for job in jobs] == [True, True, False, False]
+    assert jobs[0]["val_accuracy_mean"] == pytest.approx(0.86)
+
+
+def test_the_ensemble_comes_last_and_counts_augmented_models_that_were_tested(definition: StudyDefinition) -> None:
+    rows = list(SEARCHED)
+    confirmations = plan_next_jobs(definition, rows)
+    assert confirmations is not None
+    rows += done("confirm", confirmations[1], [{"score": 0.9}] * 4, 100)
+    retrainings = plan_next_jobs(definition, rows)
+    assert retrainings is not None
+    outcomes = [
+        {"test_accuracy": 0.9},
+        {"failure": {"kind": "nan_loss"}},
+        {"test_accuracy": 0.8},
+        {"test_accuracy": 0.8},
+    ]
+    rows += done("retrain", retrainings[1], outcomes, 200)
+
+    planned = plan_next_jobs(definition, rows)
+
+    assert planned == ("ensemble", [{"slots": [200]}])
+    assert plan_next_jobs(definition, [*rows, slot(300, "ensemble", {"slots": [200]}, {})]) is None
+
+
+def test_models_known_by_validation_to_be_far_worse_are_left_out_of_the_ensemble(definition: StudyDefinition) -> None:
+    rows = list(SEARCHED)
+    for stage, id_, outcomes in (
+        ("confirm", 100, [{"score": 0.9}] * 4),
+        (
+            "retrain",
+            200,
+            [{"test_accuracy": 0.2, "val_accuracy": 0.95}, {"test_accuracy": 0.99, "val_accuracy": 0.5}] * 2,
+        ),
+    ):
+        planned = plan_next_jobs(definition, rows)
+        assert planned is not None
+        rows += done(stage, planned[1], outcomes, id_)
+
+    # Whatever the test set says.
+    assert plan_next_jobs(definition, rows) == ("ensemble", [{"slots": [200], "left_out": 1}])
+
+
+def test_a_study_without_a_score_plans_nothing(definition: StudyDefinition) -> None:
+    assert plan_next_jobs(definition, [trial(0, None, "failed")]) is None
+
+
+def test_no_finals_are_planned_when_none_are_wanted() -> None:
+    definition = make_definition(space="mlp", dataset="digits", overrides=["finals.top=0"])
+
+    assert plan_next_jobs(definition, SEARCHED) is None
+
+
+def test_more_repeats_add_only_what_is_missing(definition: StudyDefinition) -> None:
+    rows = list(SEARCHED)
+    for stage, id_ in (("confirm", 100), ("retrain", 200)):
+        planned = plan_next_jobs(definition, rows)
+        assert planned is not None
+        rows += done(stage, planned[1], [{"score": 0.9, "test_accuracy": 0.9}] * len(planned[1]), id_)
+    more = make_definition(
+        space="mlp",
+        dataset="digits",
+        overrides=["finals.top=1", "finals.candidates=2", "finals.confirm_repeats=2", "finals.repeats=3"],
+    )
+
+    planned = plan_next_jobs(more, rows)
+
+    assert planned is not None
+    assert [(job["repeat"], job["augmented"]) for job in planned[1]] == [(2, True), (2, False)]
+
+
+@pytest.mark.parametrize(
+    ("space", "outcome", "compared"),
+    [
+        ("mlp", None, True),
+        ("my.nets:Net", None, False),
+        ("my.nets:Net", {"state": "complete", "test_accuracy": 0.9, "augmented": True}, True),
+        ("my.nets:Net", {"state": "complete", "test_accuracy": 0.9, "augmented": False}, False),
+        ("my.nets:Net", {"state": "failed", "failure": {}}, False),
+    ],
+)
+def test_a_retraining_is_compared_with_one_without_augmentation_where_there_was_some(
+    space: str,
+    outcome: dict[str, Any] | None,
+    compared: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    definition = make_definition(
+        space=space,
+        dataset="digits",
+        overrides=["finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=1"],
+    )
+    rows = [trial(0, 0.9)]
+    for stage in ("confirm", *(["retrain"] if outcome else [])):
+        planned = plan_next_jobs(definition, rows)
+        assert planned is not None
+        rows += done(stage, planned[1], [outcome if outcome and stage == "retrain" else {"score": 0.9}], len(rows))
+
+    planned = plan_next_jobs(definition, rows)
+
+    jobs = planned[1] if planned else []
+    assert any(job.get("augmented") is False for job in jobs) is compared

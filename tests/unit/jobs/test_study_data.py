@@ -1,0 +1,84 @@
+"""Images of a study: read as the study has stored, and for studies of version 0.1.0 as that version read them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.images import LabelledImages
+from tuner.jobs.study_data import DataChangedError, DataPlaces, DataUnavailableError, load_search_data
+from tuner.studies.definition import make_definition
+
+BYTES = np.random.default_rng(0).integers(0, 256, (40, 6, 6)).astype(np.uint8)
+LABELS = np.arange(40) % 2
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., LabelledImages]:
+    """Write an archive and load a study's training images of it; the archive brings its own test part."""
+
+    def load(images: NDArray[Any], content_hash: str, pixels: Any = None) -> LabelledImages:
+        np.savez(tmp_path / "own.npz", x_train=images, y_train=LABELS, x_test=images[:2], y_test=LABELS[:2])
+        definition = make_definition(space="mlp", dataset=str(tmp_path / "own.npz"))
+        places = DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache")
+        return load_search_data(definition, data_sha256=content_hash, pixels=pixels, places=places).train
+
+    return load
+
+
+def hash_before(images: NDArray[np.uint8]) -> str:
+    """The content hash that version 0.1.0 stored of these bytes."""
+    return LabelledImages(images=images[..., np.newaxis], labels=LABELS, class_names=("0", "1")).content_hash()
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param(BYTES, id="bytes"),
+        pytest.param(BYTES / 255, id="floats"),
+        pytest.param((BYTES / 255).astype(np.float32), id="float32"),
+        pytest.param(BYTES.astype(np.int64), id="int64"),
+    ],
+)
+def test_a_study_of_the_first_version_goes_on_with_ordinary_images(
+    load: Callable[..., LabelledImages], stored: NDArray[Any]
+) -> None:
+    assert len(load(stored, hash_before(BYTES))) == 36
+
+
+@pytest.mark.parametrize("stored", [BYTES // 3, BYTES // 3 / 255], ids=["bytes", "floats"])
+def test_a_study_of_the_first_version_goes_on_with_dark_images(
+    load: Callable[..., LabelledImages], stored: NDArray[Any]
+) -> None:
+    assert load(stored, hash_before(BYTES // 3)).images.max() == 85
+
+
+def test_a_study_of_the_first_version_stops_where_its_images_are_read_otherwise_now(
+    load: Callable[..., LabelledImages],
+) -> None:
+    with pytest.raises(DataChangedError, match=r"or this version reads its pixels otherwise than the version 0\.1\.0"):
+        load(BYTES // 16, hash_before(BYTES // 16))
+
+
+def test_a_changed_file_of_a_study_is_told_without_a_word_of_versions(
+    load: Callable[..., LabelledImages], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "own.npz", x_train=BYTES, y_train=LABELS)
+    pixels = open_dataset(str(tmp_path / "own.npz"), data_dir=tmp_path).read_training_part().pixels_to_json()
+
+    with pytest.raises(DataChangedError) as caught:
+        load(BYTES[::-1], hash_before(BYTES), pixels)
+
+    assert "version" not in str(caught.value)
+
+
+def test_what_a_study_has_stored_is_not_decided_again(load: Callable[..., LabelledImages], tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=BYTES // 16, y_train=LABELS)
+    pixels = open_dataset(str(tmp_path / "own.npz"), data_dir=tmp_path).read_training_part().pixels_to_json()
+
+    with pytest.raises(DataUnavailableError, match="from 0 to 255, expected 0 to 15 as in training"):
+        load(BYTES, hash_before(BYTES), pixels)

@@ -1,0 +1,1 @@
+"""Bundles: what leaves a study. Weights with their description and provenance; predictions; submissions."""

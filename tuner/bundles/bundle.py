@@ -1,0 +1,257 @@
+"""A bundle: one file that holds a retrained model with everything needed to use it and to know where it comes from.
+
+A sealed zip: `bundle.json` describes the model, `weights.npz` holds `model.weights` in their order, `source/` the files
+of a builder of one's own, to be read and never run from there; `SHA256SUMS` lists the hash of each. The model is
+rebuilt by its space and never deserialised: Keras' own loading has had a dozen advisories, here the file supplies
+nothing but validated text and numbers. The hashes detect damage, they do not prove an author; a description may name
+any builder that Python finds on this machine, so use bundles of people you trust.
+"""
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from math import prod
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tuner.artifacts import ArtifactStore
+from tuner.bundles.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
+from tuner.bundles.bundle_places import NotABundleError, read_bundle_file
+from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
+from tuner.datasets.images import ImageFormat
+from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.errors import TunerError
+from tuner.settings import read_settings
+from tuner.spaces.registry import fixed_hyperparameters, open_space
+from tuner.training.variables import renew_constants
+
+_log = logging.getLogger(__name__)
+
+#: Rises when an older tuner could not read a new bundle.
+FORMAT_VERSION: Final = 2
+
+#: What the pixels of a file go through before the model sees them.
+PREPROCESSING = (
+    "decoded as grey or RGB as the format's channels ask; transparent parts on the background that `pixels` says",
+    "the range that `pixels` says scaled to 0 to 255, and inverted where it says so, as the training images were",
+    "fitted to height and width: photographs of single characters cropped to their strokes and centred, else scaled",
+    "uint8 scaled by 1/255 to float32 in [0, 1]",
+)
+
+_MANIFEST, _WEIGHTS, _SOURCE = "bundle.json", "weights.npz", "source/"
+#: More than any member of any version needs.
+_MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
+
+
+class BundleDamagedError(TunerError):
+    """The file was a bundle and has changed since."""
+
+    def __init__(self, origin: str, reason: str) -> None:
+        super().__init__(f"{origin} is damaged, its hash is wrong: {reason}. Copy it again from where it was made.")
+
+
+class BundleTooNewError(TunerError):
+    """The file was written by a later version of this package."""
+
+    def __init__(self, origin: str, version: int) -> None:
+        super().__init__(
+            f"{origin} was made by a newer tuner: received format {version}, expected {FORMAT_VERSION} at most. "
+            "Update your checkout of tuner to use it."
+        )
+
+
+class BundleMismatchError(TunerError):
+    """The space builds another model today than the one whose weights the bundle holds."""
+
+
+class Provenance(BaseModel):
+    """Where a model comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: str
+    trial: int
+    #: Place among the finals, 1 is the best.
+    rank: int
+    seed: int
+    #: In [0, 1]; None when it was not tested.
+    test_accuracy: float | None
+    #: Of `tuner` and of the packages that shaped the result, at the time of training.
+    versions: dict[str, str]
+    data_sha256: str
+
+
+class BundleDescription(BaseModel):
+    """What a person or a program must know to use the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space: str
+    #: The values that `Space.build` asks for, all of them.
+    hyperparameters: dict[str, bool | int | float | str | None]
+    images: ImageFormat
+    #: What training decided of the pixels; None in bundles of format 1.
+    pixels: PixelMeaning | None = None
+    preprocessing: tuple[str, ...] = PREPROCESSING
+    provenance: Provenance
+
+
+class _WeightEntry(BaseModel):
+    """One array of `weights.npz`; the path is for people, as Keras counts layers anew in every process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class _Manifest(BaseModel):
+    """The content of `bundle.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1, 2] = FORMAT_VERSION
+    description: BundleDescription
+    weights: tuple[_WeightEntry, ...] = Field(min_length=1)
+    weights_sha256: str
+
+
+class _Versioned(BaseModel):
+    """What every version of `bundle.json` has."""
+
+    format_version: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """A description and the weights that belong to it."""
+
+    description: BundleDescription
+    #: As `model.weights` of the rebuilt model, in its order.
+    weights: tuple[NDArray[Any], ...]
+    #: Source files of a builder of one's own by their paths, see `Space.sources`; never run.
+    sources: Mapping[str, bytes] = field(default_factory=dict)
+
+    def build_model(self) -> keras.Model:
+        """Rebuild the model through its space and fill in the weights; logs a warning if the builder has changed.
+
+        Raises:
+            BundleMismatchError: The space builds other weights than the bundle holds.
+            TunerError: The space does not exist here.
+        """
+        space = open_space(self.description.space)
+        changed = sorted(path for path, content in self.sources.items() if space.sources.get(path) != content)
+        if changed:
+            _log.warning(
+                "The builder %s has changed since this model was trained (%s): it may predict otherwise. The source "
+                "of that time is in the bundle's folder source/, which `unzip` unpacks.",
+                space.name,
+                ", ".join(changed),
+            )
+        model = space.build(fixed_hyperparameters(self.description.hyperparameters), self.description.images)
+        received = [(array.shape, str(array.dtype)) for array in self.weights]
+        if received != [(tuple(weight.shape), weight.dtype) for weight in model.weights]:
+            raise BundleMismatchError(
+                f"The bundle's weights do not fit the space {space.name!r}: received {_describe(received)}, expected "
+                f"{len(model.weights)} arrays of {model.count_params():,} numbers. Use the code that trained it: "
+                f"tuner {self.description.provenance.versions.get('tuner', 'of its time')}."
+            )
+        model.set_weights(self.weights)
+        renew_constants(model)
+        return model
+
+
+def write_bundle(
+    store: ArtifactStore,
+    path: str,
+    model: keras.Model,
+    description: BundleDescription,
+    *,
+    sources: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write a trained model as a bundle; equal models and descriptions give equal bytes.
+
+    Args:
+        store: Where it goes.
+        path: Its path there, ending in `.bundle`; an older file is replaced.
+        model: Built by the description's space with the description's hyperparameters.
+        description: What the model is.
+        sources: Of a person's own builder, by path; see `Space.sources`.
+
+    Raises:
+        TunerError: The store refuses the file.
+    """
+    arrays = [np.asarray(array) for array in model.get_weights()]
+    weights = pack_arrays({str(index): array for index, array in enumerate(arrays)})
+    manifest = _Manifest(
+        description=description,
+        weights=tuple(
+            _WeightEntry(path=variable.path, shape=array.shape, dtype=str(array.dtype))
+            for variable, array in zip(model.weights, arrays, strict=True)
+        ),
+        weights_sha256=sha256(weights).hexdigest(),
+    )
+    members = {_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: weights}
+    members |= {f"{_SOURCE}{name}": content for name, content in (sources or {}).items()}
+    store.write(path, seal(members))
+
+
+def read_bundle(place: str | Path, *, artifacts: str | None = None) -> Bundle:
+    """Read and check a bundle file.
+
+    Args:
+        place: A local file, a URL such as `s3://bucket/folder/x.bundle`, or a path in the artifact store.
+        artifacts: Folder or URL of the artifact store; None for the one of the settings.
+
+    Raises:
+        NotABundleError: No such file, or not a bundle.
+        BundleDamagedError: It has changed since it was written.
+        BundleTooNewError: A later tuner wrote it.
+    """
+    store = read_settings().artifacts if artifacts is None else artifacts
+    return parse_bundle(read_bundle_file(place, artifacts=store), origin=str(place))
+
+
+def parse_bundle(content: bytes, *, origin: str) -> Bundle:
+    """Check a bundle in memory, as `read_bundle` does; `origin` names it in errors."""
+    return _read(io.BytesIO(content), origin)
+
+
+def _read(file: IO[bytes], origin: str) -> Bundle:
+    try:
+        members = unseal(file, max_bytes=_MAX_BYTES)
+        version = _Versioned.model_validate_json(members.get(_MANIFEST, b"")).format_version
+        if version > FORMAT_VERSION:
+            raise BundleTooNewError(origin, version)
+        manifest = _Manifest.model_validate_json(members[_MANIFEST])
+        arrays = unpack_arrays(members[_WEIGHTS], map(str, range(len(manifest.weights))))
+    except NotSealedError as error:
+        raise NotABundleError(origin, str(error)) from error
+    except SealBrokenError as error:
+        raise BundleDamagedError(origin, str(error)) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "its content"
+        raise NotABundleError(origin, f"in {_MANIFEST}, {place}: {problem['msg']}") from error
+    except (KeyError, ArraysUnreadableError) as error:
+        raise NotABundleError(origin, f"{_WEIGHTS}: {error}") from error
+    expected = [(entry.shape, entry.dtype) for entry in manifest.weights]
+    if [(array.shape, str(array.dtype)) for array in arrays.values()] != expected:
+        raise NotABundleError(origin, f"{_WEIGHTS} does not hold what {_MANIFEST} announces")
+    return Bundle(
+        description=manifest.description,
+        weights=tuple(arrays.values()),
+        sources={name.removeprefix(_SOURCE): content for name, content in members.items() if name.startswith(_SOURCE)},
+    )
+
+
+def _describe(weights: Sequence[tuple[tuple[int, ...], str]]) -> str:
+    return f"{len(weights)} arrays of {sum(prod(shape) for shape, _ in weights):,} numbers"

@@ -1,0 +1,65 @@
+"""Answer Kaggle's digit competition with a bundle."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
+from tuner.bundles.bundle import Bundle
+from tuner.datasets.kaggle import read_unlabelled_csv
+from tuner.errors import TunerError
+from tuner.training.predictions import predict_probabilities
+
+#: Images between two calls of `on_progress`.
+_N_STEP_IMAGES = 2_000
+
+
+class SubmissionNotWrittenError(TunerError):
+    """The answers cannot be written where they were wanted."""
+
+    def __init__(self, path: Path, cause: BaseException) -> None:
+        super().__init__(f"Could not write {path}: {cause}. Name a file in a folder with room with --out.")
+
+
+def write_submission(
+    bundle: Bundle,
+    csv_path: Path,
+    out_path: Path,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the class of every image as Kaggle's `ImageId,Label`, ids from 1, and return their number.
+
+    Args:
+        bundle: The model.
+        csv_path: Kaggle's `test.csv`, one row of pixels an image.
+        out_path: Written whole or not at all; an older file is replaced.
+        on_progress: Told how many images are done, and of how many.
+
+    Raises:
+        TunerError: The CSV is unreadable or of another format than the model's, the bundle's model cannot be rebuilt,
+            or the file cannot be written.
+    """
+    images = read_unlabelled_csv(csv_path, image_format=bundle.description.images, pixels=bundle.description.pixels)
+    model = bundle.build_model()
+    labels: list[str] = []
+    for start in range(0, len(images), _N_STEP_IMAGES):
+        probabilities = predict_probabilities(model, images[start : start + _N_STEP_IMAGES])
+        labels += [bundle.description.images.class_names[index] for index in probabilities.argmax(axis=1)]
+        if on_progress:
+            on_progress(len(labels), len(images))
+    target = out_path.absolute()
+    try:
+        ArtifactStore(str(target.parent)).write(target.name, _format_rows(labels))
+    except ArtifactNotWrittenError as error:
+        raise SubmissionNotWrittenError(target, error.__cause__ or error) from error
+    return len(labels)
+
+
+def _format_rows(labels: list[str]) -> bytes:
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("ImageId", "Label"))
+    rows.writerows(enumerate(labels, start=1))
+    return text.getvalue().encode()

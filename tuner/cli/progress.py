@@ -1,0 +1,239 @@
+"""What people see of running studies: a live table on a terminal, a line an event elsewhere; always on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tuner.studies.fleet import (
+    FinishedSlot,
+    StudyProgress,
+    WorkerRecord,
+    list_finished,
+    read_all_progress,
+    read_finished,
+    read_progress,
+    read_workers,
+)
+from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
+from tuner.studies.records import Part
+from tuner.studies.storage import Storage
+
+#: Seconds between two looks at the database, and how many times as long as the last look it is at least: counting a
+#: study of thousands of trials is work for a database.
+_INTERVAL_S, _REST = 1.0, 9
+#: Columns of a full progress bar.
+_BAR_WIDTH = 14
+_STATE_COLOURS = {"training": "green", "waiting": "yellow", "lost": "red"}
+
+
+@contextmanager
+def follow(storage: Storage, studies: Sequence[str], *, n_workers: int) -> Iterator[Callable[[], None]]:
+    """Show studies while a pool's workers run; call what this yields often."""
+    with Display(storage, studies, n_workers=n_workers) as display:
+        yield display.update
+
+
+class Display:
+    """Follows studies while a pool's workers run; use it as a context manager and call `update` often."""
+
+    def __init__(self, storage: Storage, names: Sequence[str], *, n_workers: int) -> None:
+        self._storage = storage
+        self._names = names
+        #: That are starting.
+        self._n_workers = n_workers
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._next_look = 0.0
+        #: Problems of workers that were printed.
+        self._told: set[str] = set()
+        #: Slots that were finished before or are printed, with the identity of their study.
+        self._seen = {
+            (study.uid, slot_id) for study in find_studies(storage, names) for slot_id in list_finished(storage, study)
+        }
+
+    def update(self) -> None:
+        """Show what is new, at most once a second, and for at most a tenth of the time."""
+        started = time.monotonic()
+        if started < self._next_look:
+            return
+        try:
+            self._look()
+        finally:
+            ended = time.monotonic()
+            self._next_look = max(started + _INTERVAL_S, ended + _REST * (ended - started))
+
+    def _look(self) -> None:
+        if self._live is None:
+            self._print_finished()
+            self._print_problems()
+            return
+        workers = read_workers(self._storage)
+        if workers:
+            self._n_workers = 0
+        shown = _draw_workers(workers) if workers else Text(_announce(self._n_workers)) if self._n_workers else ""
+        self._live.update(Group(_draw_studies(self._read_progress()), "", shown), refresh=True)
+
+    def _print_problems(self) -> None:
+        for worker in read_workers(self._storage):
+            if worker.problem and worker.problem not in self._told:
+                self._told.add(worker.problem)
+                sys.stderr.write(f"{_describe_problem(worker)}\n")
+
+    def _read_progress(self) -> list[StudyProgress]:
+        return [progress for _, progress in read_all_progress(self._storage, self._names)]
+
+    def _print_finished(self) -> None:
+        for study in find_present(self._storage, self._names):
+            finished = list_finished(self._storage, study)
+            fresh = [slot_id for slot_id in finished if (study.uid, slot_id) not in self._seen]
+            if not fresh:
+                continue
+            try:
+                progress = read_progress(self._storage, study)
+            except StudyNotFoundError:
+                continue
+            self._seen.update((study.uid, slot_id) for slot_id in fresh)
+            for slot in read_finished(self._storage, fresh):
+                sys.stderr.write(f"{study.name}: {_describe(slot)} · {_summarise(progress)}\n")
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        else:
+            sys.stderr.write(f"{_announce(self._n_workers)}\n")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._next_look = 0.0
+        self.update()
+        if self._live is not None:
+            self._live.stop()
+
+
+def _announce(n_workers: int) -> str:
+    return f"Starting {n_workers} worker{'s' * (n_workers != 1)} …"
+
+
+def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
+    """Draw studies with their progress, and the workers with what each does."""
+    progress = [progress for _, progress in read_all_progress(storage, names)]
+    workers = read_workers(storage)
+    if not progress and not workers:
+        return Text("No studies and no workers. Begin with `tuner study create --space cnn`.")
+    return Group(_draw_studies(progress), "", _draw_workers(workers))
+
+
+def _draw_studies(studies: Sequence[StudyProgress]) -> Table:
+    table = Table("study", "state", "trials", "best", "left", box=None)
+    for now in studies:
+        # Names fold at 80 columns; numbers that are cut would say something else.
+        table.add_row(
+            Text(now.name, overflow="fold"),
+            f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
+            Group(_draw_bar(now), _draw_counts(now)),
+            _percent(now.best_score),
+            _time_left(now) or "-",
+        )
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    return table
+
+
+def _draw_bar(now: StudyProgress) -> Table:
+    row = Table.grid(padding=(0, 1))
+    row.add_row(
+        ProgressBar(total=max(now.budget, 1), completed=now.finished, width=_BAR_WIDTH), f"{now.finished}/{now.budget}"
+    )
+    return row
+
+
+def _draw_counts(now: StudyProgress) -> Text:
+    rate = "" if now.trials_per_hour is None else f", {now.trials_per_hour:.0f}/h"
+    failed = Text(f"{now.failed} failed", style="red" if now.failed else "")
+    return Text.assemble(f"{now.pruned} pruned, ", failed, rate)
+
+
+def _draw_workers(workers: Sequence[WorkerRecord]) -> RenderableType:
+    if not workers:
+        return Text("No workers. Start some with `tuner workers`.")
+    table = Table("worker", "device", "state", "doing", "seen", box=None)
+    for worker in workers:
+        table.add_row(
+            Text(f"{worker.host}:{worker.pid}", overflow="fold"),
+            worker.device,
+            Text(worker.state, style=_STATE_COLOURS.get(worker.state, "")),
+            Text(_describe_work(worker), overflow="fold"),
+            f"{worker.last_seen_s:.0f} s ago",
+        )
+    for column in (*table.columns[1:3], table.columns[4]):
+        column.no_wrap = True
+    problems = [Text(_describe_problem(worker), style="red") for worker in workers if worker.problem]
+    return Group(table, *problems)
+
+
+def _describe_problem(worker: WorkerRecord) -> str:
+    return f"{worker.host}:{worker.pid} works for other studies only: {worker.problem}"
+
+
+def _describe_work(worker: WorkerRecord) -> str:
+    if worker.stage is None:
+        return ""
+    epoch = f", epoch {worker.epoch}" if worker.epoch else ""
+    return f"{worker.study} {_name_slot(worker)}{epoch}"
+
+
+def _describe(slot: FinishedSlot) -> str:
+    accuracy = slot.test_accuracy if slot.stage in {"retrain", "ensemble"} else slot.score
+    kind = "test" if slot.stage in {"retrain", "ensemble"} else "validation"
+    measured = "" if accuracy is None else f", {kind} accuracy {_percent(accuracy)}"
+    failure = f": {(slot.failure or '').replace('_', ' ')}: {slot.message}" if slot.failure else ""
+    separator = "" if slot.stage == "search" else ":"
+    return f"{_name_slot(slot)}{separator} {slot.outcome}{_after(slot.epochs)}{measured}{failure}"
+
+
+def _after(epochs: int) -> str:
+    if not epochs:
+        # The ensemble trains nothing.
+        return ""
+    return f" after {epochs} epoch{'s' * (epochs > 1)}"
+
+
+def _name_slot(slot: FinishedSlot | WorkerRecord) -> str:
+    stage: Any = slot.stage
+    if stage == "search" and slot.trial is None:
+        return "trial"
+    return str(Part(stage=stage, trial=slot.trial, repeat=slot.repeat, augmented=slot.augmented))
+
+
+def _summarise(now: StudyProgress) -> str:
+    left = f", {time_left} left" if (time_left := _time_left(now)) else ""
+    if now.finals_planned:
+        return f"finals {now.finals_done}/{now.finals_planned}{left}"
+    return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {_percent(now.best_score)}{left}"
+
+
+def _time_left(now: StudyProgress) -> str:
+    seconds = {"searching": now.time_left_s, "finals": now.finals_time_left_s}.get(now.state)
+    return _duration(seconds) if seconds else ""
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:  # noqa: PLR2004 - minutes an hour
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,169 @@
+"""Creating a study: everything that could be wrong is found out before the first trial."""
+
+import hashlib
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import TunerError
+from tuner.jobs.preflight.checking import OnReport, check_definition, check_hyperparameters
+from tuner.jobs.preflight.report import StageReport
+from tuner.spaces.registry import refuse_unknown_space
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
+from tuner.studies.pruners import refuse_unknown_pruner
+from tuner.studies.samplers import make_sampler
+from tuner.studies.storage import Storage, open_storage
+from tuner.studies.warm_start import best_of_earlier
+
+#: Packages whose versions shape a result.
+_RECORDED = ("tuner", "keras", "tensorflow", "jax", "optuna", "keras-tuner", "numpy")
+
+_log = logging.getLogger(__name__)
+
+#: Changed settings that an error names.
+_TOLD = 8
+
+
+class DefinitionChangedError(TunerError):
+    """A study of that name was created with other settings, which stay as they are."""
+
+    def __init__(self, study: Study, wanted: StudyDefinition) -> None:
+        before, now = (_dotted(one.model_dump(mode="json")) for one in (study.definition, wanted))
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        told = ", ".join(f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_TOLD])
+        told += f" and {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
+        more = wanted.search.trials - study.budget
+        extend = (
+            f"add the trials with `tuner study extend {study.name} --trials {more}`, "
+            if changed == ["search.trials"] and more > 0
+            else ""
+        )
+        super().__init__(
+            f"A study named {study.name!r} exists already, with another definition: {told}. To change it, {extend}"
+            f"search under another name with `--name {study.name}-2` (or `--set name={study.name}-2`), or remove it "
+            f"with `tuner study delete {study.name}`; `tuner workers {study.name} --until-done` goes on with it as "
+            "it was."
+        )
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their dotted keys, as `--set` names them."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return found
+
+
+def log_warnings(report: StageReport) -> None:
+    """Log what a stage warns of."""
+    for warning in report.warnings:
+        _log.warning("%s: %s", report.stage, warning)
+
+
+def create_study(
+    storage: Storage,
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    check: bool = True,
+    on_report: OnReport = log_warnings,
+) -> Study:
+    """Try on a few images what search and finals will need, then store the study.
+
+    Args:
+        storage: Where.
+        definition: The study's.
+        data_dir: Holds one folder for each dataset of the catalogue.
+        check: False leaves out all that trains: the model is built with its defaults alone, in this process.
+        on_report: Told of each stage of the check as it ends.
+
+    Raises:
+        TunerError: The name is taken, the sampler or pruner cannot work so, the dataset cannot be read or split, the
+            space does not build, a fixed value is not one of the space's, or a later stage would fail.
+    """
+    if definition.name in list_names(storage):
+        raise StudyExistsError(definition.name)
+    _refuse_unknown_names(definition)
+    examine = check_definition if check else check_hyperparameters
+    found = examine(
+        definition,
+        data_dir=data_dir,
+        earlier_trials=best_of_earlier(storage, definition.search),
+        on_report=on_report,
+    )
+    return insert_study(
+        storage,
+        definition,
+        class_names=found.class_names,
+        provenance={**recorded_versions(), **found.hashes},
+        pixels=found.pixels,
+        first_trials=found.first_trials,
+    )
+
+
+def try_study(
+    definition: StudyDefinition, *, storage_url: str, data_dir: Path, on_report: OnReport = log_warnings
+) -> None:
+    """Try what `create_study` tries, and store nothing; the database is opened only to start from a study in it.
+
+    Raises:
+        TunerError: As `create_study`, but for the name.
+    """
+    _refuse_unknown_names(definition)
+    earlier: Sequence[Mapping[str, Any]] = ()
+    if definition.search.warm_start is not None:
+        with open_storage(storage_url) as storage:
+            earlier = best_of_earlier(storage, definition.search)
+    check_definition(definition, data_dir=data_dir, earlier_trials=earlier, on_report=on_report)
+
+
+def _refuse_unknown_names(definition: StudyDefinition) -> None:
+    refuse_unknown_space(definition.space)
+    refuse_unknown_pruner(definition.search.pruner)
+    make_sampler(definition.search, study_seed=definition.seed, trial_number=0)
+
+
+def recorded_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape a result, and the hash of this package's code."""
+    versions = {"python": platform.python_version(), "code_sha256": _code_hash()}
+    for name in _RECORDED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            # JAX or TensorFlow: one backend is enough.
+            continue
+    return versions
+
+
+def _code_hash() -> str:
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def create_or_continue(
+    storage: Storage,
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    check: bool = True,
+    on_report: OnReport = log_warnings,
+) -> Study:
+    """Create the study, or find it with the very same definition from an earlier start.
+
+    Raises:
+        TunerError: As `create_study`.
+        DefinitionChangedError: A study of that name has another definition.
+    """
+    if definition.name not in list_names(storage):
+        return create_study(storage, definition, data_dir=data_dir, check=check, on_report=on_report)
+    study = find_study(storage, definition.name)
+    if study.definition != definition:
+        raise DefinitionChangedError(study, definition)
+    return study

@@ -1,0 +1,253 @@
+"""The jobs after the search: a confirmation, a retraining with its one test, the ensemble."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import keras
+import sqlalchemy as sa
+
+from tuner.bundles.bundle import BundleDescription, Provenance, write_bundle
+from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.errors import TunerError
+from tuner.jobs.context import JobContext
+from tuner.jobs.ensemble import soft_vote
+from tuner.jobs.fitting import Schedule, fit, scored_outcome
+from tuner.jobs.study_data import (
+    DataUnavailableError,
+    load_data_for_own_fit,
+    load_final_data,
+    load_search_data,
+    study_pixels,
+)
+from tuner.jobs.study_space import open_study_space
+from tuner.jobs.test_part import open_test_set
+from tuner.spaces.registry import fixed_hyperparameters
+from tuner.spaces.space import Space
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.outages import retried
+from tuner.studies.schema import slots
+from tuner.studies.storage import Storage
+from tuner.training.annealing import Annealing
+from tuner.training.augmentation import Augmentation
+from tuner.training.plan import TrainingData
+from tuner.training.predictions import predict_probabilities
+
+_log = logging.getLogger(__name__)
+
+#: Said of each retraining whose data are others than `finals.train_on` asks.
+RETRAINED_ON_TRAIN = (
+    "Retrained on the training images without the validation images: the fit is the space's own, and is given those to "
+    "validate on."
+)
+
+
+def run_confirmation(context: JobContext) -> dict[str, Any]:
+    """Train a configuration again as the search did, with another seed."""
+    definition = context.study.definition
+    job = context.lease.job
+    notes: list[str] = []
+    fitted = fit(
+        open_study_space(definition.space, context.study.provenance),
+        fixed_hyperparameters(job["hyperparameters"]),
+        _load(context, load_search_data),
+        Schedule(
+            epochs=definition.finals.confirm_epochs or definition.search.epochs,
+            seed=job["seed"],
+            batch_size=definition.search.batch_size,
+            labels=definition.data.labels,
+        ),
+        on_epoch=context.on_epoch,
+        on_note=notes.append,
+        checkpoint=context.checkpoint,
+    )
+    return scored_outcome("complete", fitted.epochs, job["hyperparameters"], notes=notes)
+
+
+def run_retraining(context: JobContext) -> dict[str, Any]:
+    """Retrain a configuration with augmentation and annealing, then test it: once, at the last epoch."""
+    definition = context.study.definition
+    job = context.lease.job
+    data = _load(context, load_final_data)
+    notes: list[str] = []
+
+    def open_data_for_own_fit() -> TrainingData:
+        if definition.finals.train_on != "train":
+            notes.append(RETRAINED_ON_TRAIN)
+            _log.warning("%s", RETRAINED_ON_TRAIN)
+        return _load(context, load_data_for_own_fit)
+
+    space = open_study_space(definition.space, context.study.provenance)
+    fitted = fit(
+        space,
+        fixed_hyperparameters(job["hyperparameters"]),
+        data,
+        retraining_schedule(definition, seed=job["seed"], augmented=job["augmented"]),
+        on_epoch=context.on_epoch,
+        on_note=notes.append,
+        checkpoint=context.checkpoint,
+        data_for_own_fit=open_data_for_own_fit,
+    )
+    model, epochs = fitted.model, fitted.epochs
+    tested = _test(context, model)
+    return {
+        "state": "complete",
+        "test_accuracy": tested.accuracy,
+        "val_accuracy": epochs[-1].val_accuracy,
+        "curve": [asdict(epoch) for epoch in epochs],
+        "bundle": _store_bundle(context, space, model, data.train, tested.accuracy),
+        "predictions": f"{_final_path(context)}.npz",
+        "augmented": fitted.augmented,
+        "notes": notes,
+        "validation_predictions": _predict_validation(context, model, data.validation),
+    }
+
+
+def retraining_schedule(definition: StudyDefinition, *, seed: int, augmented: bool) -> Schedule:
+    """Return how a study retrains a configuration."""
+    finals = definition.finals
+    return Schedule(
+        epochs=finals.epochs,
+        seed=seed,
+        batch_size=definition.search.batch_size,
+        augmentation=Augmentation(**finals.augmentation.model_dump()) if augmented else None,
+        annealing=None if finals.annealing.rule == "none" else Annealing(**finals.annealing.model_dump()),
+        labels=definition.data.labels,
+    )
+
+
+def run_ensemble(context: JobContext) -> dict[str, Any]:
+    """Let the tested models vote: the mean of their probabilities on the test set.
+
+    A vote that is worse than its best member on held-out validation images is not tested at all.
+    """
+    members = context.lease.job["slots"]
+    n_left_out = context.lease.job.get("left_out", 0)
+    notes = [f"Left out as far worse by validation than the best: {n_left_out} retrained models."] if n_left_out else []
+    outcomes = _read_outcomes(context.storage, members)
+    if is_worse := _compare_on_validation(context, outcomes):
+        return {
+            "state": "complete",
+            "members": len(outcomes),
+            "test_accuracy": None,
+            "predictions": None,
+            "notes": [*notes, is_worse],
+        }
+    votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
+    test = _load_test(context)
+    path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}.npz"
+    predictions = write_predictions(
+        context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
+    )
+    return {
+        "state": "complete",
+        "members": len(votes),
+        "test_accuracy": predictions.accuracy,
+        "predictions": path,
+        "notes": notes,
+    }
+
+
+@retried
+def _read_outcomes(storage: Storage, slot_ids: Sequence[int]) -> list[Any]:
+    with storage.reader.connect() as connection:
+        return list(connection.scalars(sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids))))
+
+
+def _load(context: JobContext, load: Callable[..., TrainingData]) -> TrainingData:
+    """Return what one of the functions of `study_data` loads for the job's study."""
+    study = context.study
+    return load(
+        study.definition, data_sha256=study.provenance["data_sha256"], pixels=study.pixels, places=context.places
+    )
+
+
+def _test(context: JobContext, model: keras.Model) -> Predictions:
+    test = _load_test(context)
+    return write_predictions(
+        context.artifacts,
+        f"{_final_path(context)}.npz",
+        labels=test.labels,
+        probabilities=predict_probabilities(model, test.images),
+        images=test.images,
+    )
+
+
+def _predict_validation(context: JobContext, model: keras.Model, held_out: LabelledImages | None) -> str | None:
+    """Store what the model answers on validation images that it was not trained on; None where it was."""
+    if held_out is None:
+        return None
+    path = f"{_final_path(context)}-validation.npz"
+    probabilities = predict_probabilities(model, held_out.images)
+    write_predictions(
+        context.artifacts, path, labels=held_out.labels, probabilities=probabilities, images=held_out.images
+    )
+    return path
+
+
+def _compare_on_validation(context: JobContext, outcomes: Sequence[Mapping[str, Any]]) -> str | None:
+    """Say in a sentence that the vote is worse than its best member on validation images; None where it is not."""
+    paths = [outcome.get("validation_predictions") for outcome in outcomes]
+    answers = [read_predictions(context.artifacts, path) for path in paths if path]
+    if len(answers) < max(len(paths), 2):
+        return None
+    best = max(answer.accuracy for answer in answers)
+    vote = soft_vote([answer.probabilities for answer in answers])
+    accuracy = float((vote.argmax(axis=1) == answers[0].labels).mean())
+    if accuracy >= best:
+        return None
+    return (
+        f"Not built: on the validation images its {len(answers)} models together reach {100 * accuracy:.2f} %, the "
+        f"best of them alone {100 * best:.2f} %."
+    )
+
+
+def _load_test(context: JobContext) -> LabelledImages:
+    try:
+        return open_test_set(
+            context.study.definition,
+            class_names=context.study.class_names,
+            data_dir=context.places.data_dir,
+            pixels=study_pixels(context.study.pixels),
+        )
+    except TunerError as error:
+        raise DataUnavailableError(str(error)) from error
+
+
+def _store_bundle(
+    context: JobContext, space: Space, model: keras.Model, train: LabelledImages, test_accuracy: float
+) -> str:
+    job = context.lease.job
+    provenance = dict(context.study.provenance)
+    path = f"{_final_path(context)}.bundle"
+    write_bundle(
+        context.artifacts,
+        path,
+        model,
+        BundleDescription(
+            space=context.study.definition.space,
+            hyperparameters=job["hyperparameters"],
+            images=train.image_format,
+            pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
+            provenance=Provenance(
+                study=context.study.name,
+                trial=job["trial"],
+                rank=job["rank"],
+                seed=job["seed"],
+                test_accuracy=test_accuracy,
+                data_sha256=provenance.pop("data_sha256"),
+                versions=provenance,
+            ),
+        ),
+        sources=space.sources,
+    )
+    return path
+
+
+def _final_path(context: JobContext) -> str:
+    job = context.lease.job
+    suffix = "" if job["augmented"] else "-without-augmentation"
+    return f"{context.study.folder}/finals/trial-{job['trial']}-repeat-{job['repeat'] + 1}{suffix}"

@@ -1,0 +1,209 @@
+"""The whole preflight: images and test part in this process, everything that needs Keras in another.
+
+Imports no Keras itself.
+"""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.datasets.catalogue import Dataset, open_dataset
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.source import TrainingPart
+from tuner.datasets.splits import Split, split_stratified, take_stratified
+from tuner.errors import TunerError
+from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess
+from tuner.jobs.preflight.report import PreflightError, StageReport
+from tuner.jobs.preflight.sample import take_sample, write_sample
+from tuner.jobs.preflight.trying import collected_warnings, try_stage
+from tuner.jobs.test_part import check_test_set
+from tuner.studies.definition import StudyDefinition
+from tuner.training.backend import load_backend
+
+_log = logging.getLogger(__name__)
+
+#: Told of each stage as it ends.
+OnReport = Callable[[StageReport], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedDefinition:
+    """What a check has found out that is stored with the study."""
+
+    class_names: tuple[str, ...]
+    #: `data_sha256`, and for a builder of one's own `space_sha256`.
+    hashes: Mapping[str, str]
+    #: What the pixels of all parts mean, as a study stores it.
+    pixels: Mapping[str, Any]
+    #: Values that the first trials take instead of drawing them, by Optuna's names.
+    first_trials: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Images:
+    """What search and finals train on."""
+
+    part: TrainingPart
+    split: Split
+
+    @property
+    def train(self) -> LabelledImages:
+        return self.part.images
+
+
+def check_definition(
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    earlier_trials: Sequence[Mapping[str, Any]] = (),
+    on_report: OnReport = lambda _: None,
+    stage_limit_s: float = LIMIT_S,
+) -> CheckedDefinition:
+    """Try all that search and finals will need.
+
+    Args:
+        definition: Of the study to be.
+        data_dir: Holds one folder for each dataset of the catalogue.
+        earlier_trials: See `studies.warm_start`.
+        on_report: Told of each stage, also of that which fails.
+        stage_limit_s: Seconds that each stage in the other process may take.
+
+    Raises:
+        PreflightError: A stage failed; its message names the stage.
+        TunerError: The images cannot be read or divided.
+    """
+    # Before a process is started: a typing error is told at once.
+    _open(definition, data_dir)
+    with ExitStack() as stack:
+        with _writable_folder():
+            process = stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
+        images = _read_images(definition, data_dir, on_report)
+        with _writable_folder():
+            sample = write_sample(process.folder, take_sample(images.split))
+        process.send({"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials})
+        class_names = images.train.class_names
+        # While the process works.
+        if definition.finals.top:
+            report = try_stage(
+                "finals, test images",
+                lambda: check_test_set(
+                    definition, class_names=class_names, data_dir=data_dir, pixels=images.part.pixels
+                ),
+                explain=_words_of,
+            )
+            _pass_on(report, on_report)
+        data_sha256 = images.train.content_hash()
+        for report in process.reports():
+            _pass_on(report, on_report)
+        return CheckedDefinition(
+            class_names=class_names,
+            hashes=_hashes(data_sha256, process.findings["space_sha256"]),
+            pixels=images.part.pixels_to_json(),
+            first_trials=process.findings["first_trials"],
+        )
+
+
+def check_hyperparameters(
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    earlier_trials: Sequence[Mapping[str, Any]] = (),
+    on_report: OnReport = lambda _: None,
+) -> CheckedDefinition:
+    """Build with default values alone, in this process: what no study can be stored without.
+
+    Raises:
+        TunerError: The images cannot be read or divided, the space does not build, or the definition does not fit it.
+    """
+    images = _read_images(definition, data_dir, on_report)
+    # Last, because importing Keras takes seconds: typing errors are told first.
+    load_backend()
+    from tuner.jobs.preflight.rehearsal import Rehearsal
+    from tuner.jobs.preflight.stages import find_hyperparameters, open_builder
+
+    with tempfile.TemporaryDirectory() as folder:
+        rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier_trials=earlier_trials)
+        with _reported("search, hyperparameters", on_report):
+            open_builder(rehearsal)
+            find_hyperparameters(rehearsal)
+    return CheckedDefinition(
+        class_names=images.train.class_names,
+        hashes=_hashes(images.train.content_hash(), rehearsal.space.source_sha256),
+        pixels=images.part.pixels_to_json(),
+        first_trials=rehearsal.first_trials,
+    )
+
+
+def _hashes(data_sha256: str, space_sha256: str | None) -> dict[str, str]:
+    return {"data_sha256": data_sha256} | ({} if space_sha256 is None else {"space_sha256": space_sha256})
+
+
+def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport) -> _Images:
+    with _reported("training images", on_report):
+        part = _open(definition, data_dir).read_training_part()
+        for warning in part.warnings:
+            _log.warning("%s", warning)
+        split = split_stratified(
+            part.images, validation_fraction=definition.data.validation_fraction, seed=definition.seed
+        )
+        n_images = definition.search.train_images
+        if n_images is not None and n_images < len(split.train):
+            take_stratified(split.train, n_images=n_images, seed=definition.seed)
+    return _Images(part=part, split=split)
+
+
+def _open(definition: StudyDefinition, data_dir: Path) -> Dataset:
+    data = definition.data
+    return open_dataset(definition.dataset, data_dir=data_dir, resize=data.resize, pixels=data.pixels)
+
+
+@contextmanager
+def _reported(stage: str, on_report: OnReport) -> Iterator[None]:
+    """Report on a stage in this process; what it raises goes its way as it is."""
+    started = time.perf_counter()
+    warnings: list[str] = []
+
+    def report(problem: str | None) -> None:
+        duration_s = time.perf_counter() - started
+        on_report(StageReport(stage=stage, duration_s=duration_s, problem=problem, warnings=tuple(warnings)))
+
+    try:
+        with collected_warnings() as warnings:
+            yield
+    except TunerError as error:
+        report(str(error))
+        raise
+    report(None)
+
+
+@contextmanager
+def _writable_folder() -> Iterator[None]:
+    """Say in one line that there is no room for the files of a check.
+
+    Raises:
+        PreflightError: The block could not write to the temporary folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise PreflightError(
+            f"The check needs some megabytes in the temporary folder: {error.strerror or error}. Make room there, name "
+            "another one with TMPDIR, or leave the check out with --no-check."
+        ) from error
+
+
+def _words_of(error: BaseException) -> str:
+    """Return the message of an error that a person can act on; what else this process raises keeps its traceback."""
+    if not isinstance(error, TunerError):
+        raise error
+    return str(error)
+
+
+def _pass_on(report: StageReport, on_report: OnReport) -> None:
+    on_report(report)
+    report.refuse_problem()

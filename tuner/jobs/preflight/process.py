@@ -1,0 +1,144 @@
+"""The process of a preflight as its parent sees it: started early, given a request, watched, ended.
+
+It computes on the CPU, also where there are GPUs: workers may be using these, and a few images need none.
+"""
+
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tuner.jobs.preflight.report import StageReport
+from tuner.spaces.own_code import is_own_file
+from tuner.training.backend import preferred_backend
+from tuner.training.gpus import list_gpus
+
+#: Seconds that each stage may take, and the start before the first one.
+LIMIT_S = 120.0
+#: Seconds in which a process tells where it stands, or ends by itself.
+_GRACE_S = 1.0
+_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
+
+
+class PreflightProcess:
+    """A context manager: the process has ended, and left nothing, when it closes."""
+
+    def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
+        self.folder = Path()
+        #: Once all stages have passed: `first_trials`, see `Rehearsal`, and `space_sha256`, see `Space`.
+        self.findings: Mapping[str, Any] = {}
+        self._stage_limit_s = stage_limit_s
+        self._begin("starting", limit_s=LIMIT_S)
+
+    def __enter__(self) -> Self:
+        self._temporary = tempfile.TemporaryDirectory(prefix="tuner-preflight-", ignore_cleanup_errors=True)
+        self.folder = Path(self._temporary.name)
+        self._stderr = self.folder / "stderr"
+        with self._stderr.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tuner.jobs.preflight.child"],
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                # A group of its own, so that what a person's code has started ends with it.
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What was written to a process that has died is still in the buffer.
+            with suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr] # both are pipes
+        self._temporary.cleanup()
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        """Hand over what is to be tried; the time begins to run."""
+        self._begin("starting", limit_s=LIMIT_S)
+        assert self._process.stdin is not None  # noqa: S101 - for mypy
+        # A process that has died is told of by `reports`.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps({**request, "folder": str(self.folder)}).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def reports(self) -> Iterator[StageReport]:
+        """Yield a report of each stage as it ends; after a problem, such as the death of the process, no more."""
+        for line in self._lines():
+            event = json.loads(line)
+            if "begun" in event:
+                self._begin(event["begun"], limit_s=self._stage_limit_s)
+            elif "ended" in event:
+                report = StageReport(**event["ended"] | {"warnings": tuple(event["ended"]["warnings"])})
+                yield report
+                if report.problem is not None:
+                    return
+            else:
+                self.findings = event["found"]
+                return
+        yield StageReport(stage=self._stage, duration_s=time.monotonic() - self._began, problem=self._describe_end())
+
+    def _begin(self, stage: str, *, limit_s: float) -> None:
+        self._stage, self._began = stage, time.monotonic()
+        self._limit_s = limit_s
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield each line that the process writes, until it ends or its time is over."""
+        assert self._process.stdout is not None  # noqa: S101 - for mypy
+        stream, unfinished = self._process.stdout.fileno(), b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            while selector.select(max(self._began + self._limit_s - time.monotonic(), 0)):
+                received = os.read(stream, 65536)
+                if not received:
+                    return
+                *lines, unfinished = (unfinished + received).split(b"\n")
+                yield from lines
+
+    def _describe_end(self) -> str:
+        """Say in one line how the process ended, or that its time is over."""
+        try:
+            status = self._process.wait(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(_GRACE_S)
+            return f"not over after {self._limit_s:.0f} s{self._place()}. Expected seconds."
+        said = self._last_words()
+        if status < 0:
+            name = signal.Signals(-status).name
+            cause = ", most likely because the memory was full" if -status == signal.SIGKILL else ""
+            return f"the process was killed by signal {-status} ({name}){cause}{self._place()}{said}"
+        return f"the process ended with status {status} in the middle{said}"
+
+    def _place(self) -> str:
+        """Return where in a person's code the process stood, as `faulthandler` wrote it."""
+        own = next((frame for frame in _FRAME.finditer(self._written()) if is_own_file(frame["file"])), None)
+        return f" at {Path(own['file']).name}:{own['line']} in {own['function']}" if own else ""
+
+    def _last_words(self) -> str:
+        """Return the last line that it wrote before what `faulthandler` adds."""
+        lines = self._written().partition("Fatal Python error")[0].strip().splitlines()
+        return f"; the last that it wrote: {lines[-1].strip()}" if lines else ""
+
+    def _written(self) -> str:
+        return self._stderr.read_text(errors="replace")
+
+
+def _environment() -> dict[str, str]:
+    backend = os.environ.get("KERAS_BACKEND") or preferred_backend(on_gpu=bool(list_gpus()))
+    return {**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}

@@ -1,0 +1,249 @@
+"""One trial and one final of a study on a few of its images: what the stages do, and what they hand on."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from tuner.artifacts import ArtifactStore
+from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
+from tuner.datasets.images import ImageFormat, LabelledImages
+from tuner.jobs.finals import RETRAINED_ON_TRAIN, retraining_schedule
+from tuner.jobs.fitting import Schedule, fit
+from tuner.jobs.hyperparameters import OptunaHyperParameters
+from tuner.jobs.preflight.sample import Sample
+from tuner.spaces.registry import fixed_hyperparameters
+from tuner.spaces.space import Space
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.samplers import make_sampler
+from tuner.studies.seeds import trial_seed
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.history import EpochResult
+from tuner.training.plan import TrainingData
+from tuner.training.predictions import predict_probabilities
+from tuner.training.progress import OnEpoch, ignore_note
+from tuner.training.session import release_memory
+
+_log = logging.getLogger(__name__)
+
+#: Of a trial, so that it has a middle.
+_EPOCHS = 2
+_BUNDLE = "finals/rehearsed.bundle"
+
+
+class RehearsalInterruptedError(Exception):
+    """A trial ends after its first epoch, as that of a drained worker does."""
+
+
+class Rehearsal:
+    """The state of a preflight.
+
+    Args:
+        definition: The study's.
+        sample: Some of its images.
+        folder: For checkpoints and a bundle; its maker removes it.
+        earlier_trials: See `studies.warm_start`.
+    """
+
+    #: Set by the first stage.
+    space: Space
+
+    def __init__(
+        self,
+        definition: StudyDefinition,
+        sample: Sample,
+        folder: Path,
+        *,
+        earlier_trials: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.definition, self.earlier_trials = definition, earlier_trials
+        self.image_format = sample.train.image_format
+        #: What the search begins with, by Optuna's names; so are the defaults, which need not be among it.
+        self.first_trials: list[Mapping[str, Any]] = []
+        self.defaults: Mapping[str, Any] = {}
+        #: What the last model that was built, or not, had for hyperparameters.
+        self.values: dict[str, Any] = {}
+        self._sample = sample
+        self._train, self._validation = sample.few()
+        self._folder = folder
+        self._store = ArtifactStore(str(folder))
+        #: In memory; none before the first trial.
+        self._optuna: optuna.Study | None = None
+        self._trials: list[optuna.Trial] = []
+        self._interrupted: EpochResult | None = None
+        self._default_values: dict[str, Any] = {}
+        self._final: keras.Model | None = None
+
+    @property
+    def train_images(self) -> LabelledImages:
+        """The training images that the stages are tried with."""
+        return self._train
+
+    def take_more_images(self) -> bool:
+        """Go on with all images of the sample; return whether these are more than before."""
+        n_images = len(self._train) + len(self._validation)
+        self._train, self._validation = self._sample.train, self._sample.validation
+        self._interrupted = None
+        return len(self._train) + len(self._validation) > n_images
+
+    def interrupt_trial(self) -> EpochResult:
+        """Train one of two epochs with the defaults, once, and return it."""
+        if self._interrupted is None:
+            self._checkpoint(writer=0).delete()
+            epochs: list[EpochResult] = []
+
+            def interrupt(result: EpochResult) -> None:
+                epochs.append(result)
+                raise RehearsalInterruptedError
+
+            with suppress(RehearsalInterruptedError):
+                self._run_trial(0, on_epoch=interrupt, checkpoint=self._checkpoint(writer=1))
+            self._interrupted = epochs[0]
+        return self._interrupted
+
+    def resume_trial(self) -> list[EpochResult]:
+        """Go on with the interrupted trial by a fresh model; return the epochs that it has in the end."""
+        epochs: list[EpochResult] = []
+
+        def keep(result: EpochResult) -> None:
+            # A run that cannot go on begins with epoch 1 again.
+            epochs[result.epoch - 1 :] = [result]
+
+        hyperparameters = self._run_trial(0, on_epoch=keep, checkpoint=self._checkpoint(writer=2))
+        # A `fit` of one's own may have asked more than `build`.
+        hyperparameters.refuse_unknown_fixed()
+        self._default_values = dict(self.values)
+        return epochs
+
+    def try_trial(self, number: int) -> None:
+        """Build the model of the trial of that number; the first ones take `first_trials`, others are drawn.
+
+        One of a person's own builder is trained for an epoch too: operation by operation, which for a few steps takes
+        half as long as tracing a program. What fails so is trained as a trial is, and so is what brings its own `fit`.
+        """
+        if ":" not in self.definition.space:
+            release_memory()
+            self.space.build(self._hyperparameters(number), self.image_format)
+            return
+        if self.space.fit is None:
+            with suppress(Exception):
+                self._run_trial(number, space=replace(self.space, build=self._build_eager), epochs=1)
+                return
+        self.train_trial(number)
+
+    def train_trial(self, number: int) -> None:
+        """Train an epoch of the trial of that number, as a trial is trained."""
+        self._run_trial(number, epochs=1)
+
+    def retrain(self) -> None:
+        """Retrain the defaults as finals do; the warm-up of the learning rate takes an epoch less than all."""
+        finals = self.definition.finals
+        schedule = retraining_schedule(self.definition, seed=self.definition.seed, augmented=True)
+        given = TrainingData(train=self._train, validation=self._validation)
+
+        def open_data_for_own_fit() -> TrainingData:
+            if finals.train_on != "train":
+                _log.warning("%s", RETRAINED_ON_TRAIN)
+            return given
+
+        release_memory()
+        self._final = fit(
+            self.space,
+            fixed_hyperparameters(self._default_values),
+            given if finals.train_on == "train" else replace(given, validation=None),
+            replace(schedule, epochs=finals.annealing.warmup_epochs + 1),
+            on_epoch=lambda _: None,
+            on_note=ignore_note,
+            data_for_own_fit=open_data_for_own_fit,
+        ).model
+
+    def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
+        """Return a model's probabilities, without one the retrained one's, for the few training images."""
+        model = model or self._final
+        return predict_probabilities(model, self._train.images[: self._sample.n_few])
+
+    def store_bundle(self) -> Bundle:
+        """Write the retrained model as a bundle and read it back."""
+        description = BundleDescription(
+            space=self.space.name,
+            hyperparameters=self._default_values,
+            images=self.image_format,
+            provenance=Provenance(
+                study=self.definition.name, trial=0, rank=1, seed=0, test_accuracy=None, versions={}, data_sha256=""
+            ),
+        )
+        write_bundle(self._store, _BUNDLE, self._final, description, sources=self.space.sources)
+        return read_bundle(self._folder / _BUNDLE)
+
+    def _run_trial(
+        self,
+        number: int,
+        *,
+        space: Space | None = None,
+        epochs: int = _EPOCHS,
+        on_epoch: OnEpoch = lambda _: None,
+        checkpoint: Checkpoint | None = None,
+    ) -> OptunaHyperParameters:
+        definition = self.definition
+        hyperparameters = self._hyperparameters(number)
+        schedule = Schedule(
+            epochs=epochs,
+            seed=trial_seed(definition.seed, number),
+            batch_size=definition.search.batch_size,
+            labels=definition.data.labels,
+        )
+        # As a worker does between two trials: else layers are numbered on.
+        release_memory()
+        fit(
+            space or self.space,
+            hyperparameters,
+            TrainingData(train=self._train, validation=self._validation),
+            schedule,
+            on_epoch=on_epoch,
+            # It is logged too.
+            on_note=ignore_note,
+            checkpoint=checkpoint,
+        )
+        return hyperparameters
+
+    def _build_eager(self, hyperparameters: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
+        model = self.space.build(hyperparameters, images)
+        model.run_eagerly = True
+        return model
+
+    def _hyperparameters(self, number: int) -> OptunaHyperParameters:
+        definition = self.definition
+        trial = self._open_trial(number)
+        hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
+        # The very mapping that it fills in: a builder that fails leaves what it has asked.
+        self.values = hyperparameters.values
+        return hyperparameters
+
+    def _open_trial(self, number: int) -> optuna.Trial:
+        study = self._optuna = self._optuna or self._open_optuna_study()
+        while len(self._trials) <= number:
+            study.sampler = make_sampler(
+                self.definition.search, study_seed=self.definition.seed, trial_number=len(self._trials)
+            )
+            self._trials.append(study.ask())
+        return self._trials[number]
+
+    def _open_optuna_study(self) -> optuna.Study:
+        """Return a study in memory whose first trial takes the defaults."""
+        study = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
+        study.enqueue_trial(dict(self.defaults))
+        for values in self.first_trials:
+            if values != self.defaults:
+                study.enqueue_trial(dict(values))
+        return study
+
+    def _checkpoint(self, *, writer: int) -> Checkpoint:
+        return Checkpoint(self._store, "checkpoint", writer=writer)

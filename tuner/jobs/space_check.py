@@ -1,0 +1,46 @@
+"""A definition's space, looked at with its defaults before a study is stored; trains nothing."""
+
+from collections.abc import Sequence
+
+from tuner.datasets.images import LabelledImages
+from tuner.jobs.hyperparameters import DeclaredParameter, OptunaHyperParameters
+from tuner.jobs.model_check import check_model
+from tuner.spaces.space import Space
+from tuner.studies.definition import StudyDefinition
+from tuner.training.devices import translate_device_errors
+
+#: Images that the model is shown.
+_N_EXAMPLES = 32
+
+
+def check_space(
+    space: Space, images: LabelledImages, declared: Sequence[DeclaredParameter], definition: StudyDefinition
+) -> tuple[str, ...]:
+    """Build the model with the space's defaults and the study's fixed values, and return what a person should know.
+
+    Args:
+        space: The definition's.
+        images: Of the training part.
+        declared: What the space asks for.
+        definition: The study's.
+
+    Raises:
+        TunerError: The model cannot be built, does not take the images, or does not measure accuracy.
+    """
+    hyperparameters = OptunaHyperParameters(None, fixed=definition.fixed)
+    with translate_device_errors():
+        model = space.build(hyperparameters, images.image_format)
+        facts = check_model(
+            space,
+            model,
+            images.image_format,
+            examples=images.images[:_N_EXAMPLES],
+            labels=definition.data.labels,
+        )
+    warnings = list(facts.warnings)
+    if not declared and space.fit is None and definition.search.trials > 1:
+        warnings.append(
+            f"The space {space.name!r} asks for no hyperparameter: all {definition.search.trials} trials train the "
+            "same model with other seeds. Ask for some, as in hp.Int('units', 32, 256), or set search.trials = 1."
+        )
+    return tuple(warnings)

@@ -1,0 +1,117 @@
+"""One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+
+from tuner.jobs.context import JobContext
+from tuner.jobs.failures import describe_failure
+from tuner.jobs.fitting import Schedule, fit, scored_outcome
+from tuner.jobs.hyperparameters import OptunaHyperParameters
+from tuner.jobs.interruptions import is_interruption
+from tuner.jobs.study_data import load_search_data
+from tuner.jobs.study_space import open_study_space
+from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
+from tuner.studies.seeds import trial_seed
+from tuner.studies.slots import end_slot
+from tuner.studies.trials import PrunedError, open_trial
+from tuner.training.history import EpochResult
+
+_log = logging.getLogger(__name__)
+
+
+def run_trial(context: JobContext) -> dict[str, Any]:
+    """Run or go on with the trial of a search slot, and return what the slot stores of it.
+
+    A failure of the configuration or of the person's own code is an outcome too; a lost lease, a stopped study and a
+    drained worker are none: they end the trial by their exception.
+    """
+    definition = context.study.definition
+    data = load_search_data(
+        definition,
+        data_sha256=context.study.provenance["data_sha256"],
+        pixels=context.study.pixels,
+        places=context.places,
+    )
+    trial, scores = open_trial(context.storage, context.study, context.lease)
+    progress = _Progress(
+        trial=trial, hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
+    )
+
+    def on_epoch(result: EpochResult) -> None:
+        progress.add(result)
+        context.on_epoch(result)
+        # The planned end is none by time; a fit of a person's own may go on beyond it.
+        if result.epoch != definition.search.epochs:
+            limit.check()
+
+    def end_from_aside(error: TrialTimeoutError) -> None:
+        end_slot(context.storage, context.lease, progress.end_by_time(error))
+
+    context.on_scores(scores)
+    limit = TimeLimit(definition.search.trial_timeout_s, end_from_aside)
+    try:
+        with limit:
+            fit(
+                open_study_space(definition.space, context.study.provenance),
+                progress.hyperparameters,
+                data,
+                Schedule(
+                    epochs=definition.search.epochs,
+                    seed=trial_seed(definition.seed, context.lease.position),
+                    batch_size=definition.search.batch_size,
+                    labels=definition.data.labels,
+                ),
+                on_epoch=on_epoch,
+                on_note=progress.notes.append,
+                checkpoint=context.checkpoint,
+            )
+        progress.hyperparameters.refuse_unknown_fixed()
+    except PrunedError:
+        return progress.end("pruned")
+    except TrialTimeoutError as error:
+        return progress.end_by_time(error)
+    except Exception as error:
+        # Whatever else a person's builder raises belongs to its trial.
+        if is_interruption(error):
+            raise
+        return progress.fail(error)
+    return progress.end("complete")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Progress:
+    """What there is of a trial so far, and the outcomes made of it."""
+
+    trial: optuna.Trial
+    hyperparameters: OptunaHyperParameters
+    epochs: list[EpochResult] = field(default_factory=list)
+    #: Sentences for people.
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, result: EpochResult) -> None:
+        # A run that cannot go on from its checkpoint begins with epoch 1 again.
+        self.epochs[result.epoch - 1 :] = [result]
+
+    def end(self, state: str) -> dict[str, Any]:
+        return scored_outcome(state, self.epochs, self.hyperparameters.values, notes=self.notes)
+
+    def end_by_time(self, error: TrialTimeoutError) -> dict[str, Any]:
+        """Keep the epochs that were finished in time."""
+        if not self.epochs:
+            return self.fail(error)
+        note = f"Ended after epoch {len(self.epochs)} by search.trial_timeout_s = {error.limit_s:g} seconds."
+        _log.warning("trial %d: %s", self.trial.number, note)
+        self.notes.append(note)
+        return self.end("complete") | {"ended": "timeout"}
+
+    def fail(self, error: Exception) -> dict[str, Any]:
+        _log.warning("trial %d failed: %s", self.trial.number, error)
+        failure = describe_failure(error)
+        if failure["kind"] == "out_of_memory":
+            # Infeasible, not merely failed: samplers then keep away from the region.
+            self.trial.set_constraint("out_of_memory", 1.0)
+        values = self.hyperparameters.values
+        return scored_outcome("failed", (), values, notes=self.notes) | {"failure": failure}

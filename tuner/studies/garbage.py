@@ -1,0 +1,74 @@
+"""Artifacts that no study refers to any more: left by workers that were killed, or by studies deleted elsewhere."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import sqlalchemy as sa
+
+from tuner.artifacts import ArtifactStore
+from tuner.datasets.image_cache import ImageCache
+from tuner.studies.dashboard_content import shown_paths
+from tuner.studies.lifecycle import find_studies
+from tuner.studies.naming import is_study_folder
+from tuner.studies.schema import deleted_folders, slots, studies, without_curve
+from tuner.studies.storage import Storage
+
+_CHECKPOINT = re.compile(r"(?P<folder>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
+
+
+def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
+    """Yield the paths of files that are neither a final's nor an unfinished slot's checkpoint, or never became whole.
+
+    Those in folders of studies that this database never had are left out: see `find_foreign_folders`.
+
+    Files are listed first and rows read afterwards, so that what a worker writes meanwhile is not taken for garbage.
+    """
+    paths = artifacts.list("")
+    with storage.reader.connect() as connection:
+        rows = connection.execute(
+            sa.select(
+                studies.c.folder, slots.c.id, slots.c.state, without_curve(slots.c.outcome).label("outcome")
+            ).join_from(slots, studies)
+        ).all()
+    unfinished = {(row.folder, row.id) for row in rows if row.state in {"waiting", "leased"}}
+    names = ("bundle", "predictions", "validation_predictions")
+    kept = {row.outcome[name] for row in rows if row.outcome for name in names if row.outcome.get(name)}
+    kept |= {path for study in find_studies(storage, []) for path in shown_paths(storage, study)}
+    # A final's files are written before its slot names them.
+    in_training = {row.folder for row in rows if row.state == "leased"}
+    foreign = _foreign(storage, paths)
+    for path in paths:
+        if _top(path) in foreign:
+            continue
+        checkpoint = _CHECKPOINT.match(path)
+        if checkpoint:
+            is_needed = (checkpoint["folder"], int(checkpoint["slot"])) in unfinished
+        else:
+            is_needed = path in kept or _top(path) in in_training
+        if not is_needed:
+            yield path
+    yield from artifacts.list_abandoned()
+
+
+def find_foreign_folders(storage: Storage, artifacts: ArtifactStore) -> list[str]:
+    """Return the folders of studies that this database never had: another one may share the artifact store."""
+    return sorted(_foreign(storage, artifacts.list("")))
+
+
+def _foreign(storage: Storage, paths: Iterable[str]) -> set[str]:
+    with storage.reader.connect() as connection:
+        ours = {
+            *connection.scalars(sa.select(studies.c.folder)),
+            *connection.scalars(sa.select(deleted_folders.c.folder)),
+        }
+    return {folder for folder in map(_top, paths) if is_study_folder(folder) and folder not in ours}
+
+
+def _top(path: str) -> str:
+    return path.split("/", maxsplit=1)[0]
+
+
+def find_unused_images(storage: Storage, cache: ImageCache) -> Iterator[str]:
+    """Yield the keys of images that no study of this database trains on."""
+    in_use = {study.provenance["data_sha256"] for study in find_studies(storage, [])}
+    return (key for key in cache.list_keys() if key.partition("-")[0] not in in_use)

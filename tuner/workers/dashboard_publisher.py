@@ -1,0 +1,84 @@
+"""When Optuna Dashboard's note, figure and files of a study are written: whenever somebody finds them out of date."""
+
+import logging
+from collections.abc import Iterator
+
+from tuner.artifacts import ArtifactStore
+from tuner.errors import TunerError
+from tuner.studies.dashboard_content import DashboardContent, ShownFile, publish_content, shown_stage, stage_of
+from tuner.studies.lifecycle import Study, StudyNotFoundError, find_study
+from tuner.studies.reading import load_outline
+from tuner.studies.records import StudyRecord
+from tuner.studies.storage import Storage
+
+_log = logging.getLogger(__name__)
+
+#: Finals whose mistakes are shown with their trials.
+_BEST = 3
+
+
+class DashboardPublisher:
+    """Keeps what Optuna Dashboard shows up to date; asks the database once for each stage of a study."""
+
+    def __init__(self, storage: Storage, artifacts: ArtifactStore) -> None:
+        self._storage = storage
+        self._artifacts = artifacts
+        #: The stage that is shown, by the study's identity.
+        self._known: dict[str, str] = {}
+
+    def publish(self, study: Study) -> None:
+        """Show the study's present stage when another one is shown; nothing happens when it was deleted."""
+        if self._known.get(study.uid) == stage_of(study):
+            return
+        try:
+            self._known[study.uid] = self._show(study.name)
+        except (KeyError, StudyNotFoundError):
+            # Optuna's and ours, for a study that was deleted meanwhile.
+            _log.debug("study %r is gone", study.name)
+        except TunerError as error:
+            # All results are stored; only their display is missing, and `tuner report` needs none of it.
+            _log.warning("Optuna Dashboard does not show study %r as it is now: %s", study.name, error)
+            self._known[study.uid] = stage_of(study)
+
+    def _show(self, name: str) -> str:
+        """Show the stage that the study is in and return it."""
+        while True:
+            study = find_study(self._storage, name)
+            stage = stage_of(study)
+            # Asked again after each writing: an older stage may have been written over a newer one.
+            if shown_stage(self._storage, study) == stage:
+                return stage
+            record = load_outline(self._storage, name)
+            publish_content(self._storage, self._artifacts, study, make_dashboard_content(record, self._artifacts))
+
+
+def make_dashboard_content(record: StudyRecord, artifacts: ArtifactStore) -> DashboardContent:
+    """Draw what is shown of a study as it is now."""
+    from tuner.report.note import write_note
+
+    if record.state not in {"done", "stopped"} or not record.finals:
+        return DashboardContent(note=write_note(record), figure=None, files=())
+    # Plotly takes a second and 60 MB, which no worker needs before.
+    from tuner.report.plots.finals import finals_figure
+
+    return DashboardContent(
+        note=write_note(record), figure=finals_figure(record), files=tuple(_files(record, artifacts))
+    )
+
+
+def _files(record: StudyRecord, artifacts: ArtifactStore) -> Iterator[ShownFile]:
+    from tuner.report.evidence import read_fitting_predictions, tested_runs
+    from tuner.report.pictures import picture_files
+
+    for final in sorted(record.finals, key=lambda one: one.rank)[:_BEST]:
+        path = next((run.predictions for _, run in tested_runs(final) if run.predictions), None)
+        if path is None:
+            continue
+        try:
+            predictions = read_fitting_predictions(record, artifacts, path)
+        except TunerError as error:
+            # The report says it too.
+            _log.warning("trial %d of study %r is shown without its mistakes: %s", final.trial, record.name, error)
+            continue
+        for picture in picture_files(predictions, record.class_names):
+            yield ShownFile(trial=final.trial, name=picture.name, content=picture.content)
