@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.output import open_console, print_json
+from tuner.spaces.registry import SPACE_NAMES, SPACES
 
 if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
@@ -21,8 +22,6 @@ def list_spaces(*, as_json: AsJson = False) -> None:
     """List the families that `--space` knows."""
     from rich.table import Table
 
-    from tuner.spaces.registry import SPACES
-
     if as_json:
         print_json([{"name": name, "description": text} for name, text in SPACES.items()])
         return
@@ -37,7 +36,7 @@ def list_spaces(*, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show_space(
-    name: Annotated[str, typer.Argument(help="mlp, cnn, resnet, or package.module:Object.")],
+    name: Annotated[str, typer.Argument(help=f"{SPACE_NAMES}.")],
     *,
     dataset_shape: Annotated[str, typer.Option(help="Images: height x width x channels.")] = "28x28x1",
     classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,

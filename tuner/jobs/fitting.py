@@ -9,7 +9,7 @@ import keras
 import keras_tuner
 
 from tuner.errors import TunerError
-from tuner.spaces.space import Space
+from tuner.spaces.space import BATCH_SIZE, Space
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
@@ -43,7 +43,7 @@ class Schedule:
 
     epochs: int
     seed: int
-    #: For spaces that do not search it.
+    #: For spaces without a hyperparameter of the name `BATCH_SIZE`.
     batch_size: int
     augmentation: Augmentation | None = None
     annealing: Annealing | None = None
@@ -159,7 +159,8 @@ def _plan(
 ) -> TrainingPlan:
     return TrainingPlan(
         epochs=schedule.epochs,
-        batch_size=int(hyperparameters.values.get("batch_size", schedule.batch_size)),
+        # A space that searches it has asked it by this name while building.
+        batch_size=int(hyperparameters.values.get(BATCH_SIZE, schedule.batch_size)),
         seed=schedule.seed,
         augmentation=schedule.augmentation,
         annealing=schedule.annealing,
