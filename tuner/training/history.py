@@ -4,6 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from tuner.errors import TunerError
+
+
+class UnequalEpochsError(TunerError):
+    """A HyperModel's own `fit` returned metrics of which nobody knows the epochs."""
+
+    def __init__(self, lengths: Mapping[str, int]) -> None:
+        received = ", ".join(f"{name} ({length})" for name, length in lengths.items())
+        super().__init__(
+            f"The HyperModel's fit returned metrics of different lengths: {received}. Expected one entry for each "
+            "epoch: validate after every epoch, without validation_freq, or pass the callbacks on to model.fit."
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochResult:
@@ -72,11 +87,25 @@ def returned_logs(returned: Any) -> list[dict[str, float]]:
     """Return each epoch's logs out of what a HyperModel's own `fit` returned, as KerasTuner takes it.
 
     A `History` has one entry an epoch, a dictionary of metrics is one epoch; anything else, a bare number among it, is
-    none: nobody knows whether a number is to be large or small.
+    none: nobody knows whether a number is to be large or small. What is no number is left out.
+
+    Raises:
+        UnequalEpochsError: The metrics have different numbers of entries.
     """
     metrics = getattr(returned, "history", returned)
     if not isinstance(metrics, Mapping):
         return []
-    values = {str(name): list(value) if isinstance(value, list | tuple) else [value] for name, value in metrics.items()}
-    n_epochs = min(map(len, values.values()), default=0)
-    return [{name: float(value[epoch]) for name, value in values.items()} for epoch in range(n_epochs)]
+    read = {str(name): _numbers(value) for name, value in metrics.items()}
+    values = {name: numbers for name, numbers in read.items() if numbers is not None}
+    lengths = {name: len(numbers) for name, numbers in values.items()}
+    if len(set(lengths.values())) > 1:
+        raise UnequalEpochsError(lengths)
+    n_epochs = max(lengths.values(), default=0)
+    return [{name: numbers[epoch] for name, numbers in values.items()} for epoch in range(n_epochs)]
+
+
+def _numbers(value: Any) -> list[float] | None:
+    try:
+        return [float(each) for each in (value if isinstance(value, list | tuple | np.ndarray) else [value])]
+    except (TypeError, ValueError):
+        return None
