@@ -9,17 +9,6 @@ import numpy as np
 from tuner.errors import TunerError
 
 
-class UnequalEpochsError(TunerError):
-    """A HyperModel's own `fit` returned metrics of which nobody knows the epochs."""
-
-    def __init__(self, lengths: Mapping[str, int]) -> None:
-        received = ", ".join(f"{name} ({length})" for name, length in lengths.items())
-        super().__init__(
-            f"The HyperModel's fit returned metrics of different lengths: {received}. Expected one entry for each "
-            "epoch: validate after every epoch, without validation_freq, or pass the callbacks on to model.fit."
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class EpochResult:
     """One epoch of a training run; `None` where nothing was measured."""
@@ -81,6 +70,17 @@ def epoch_result(
 
 def _first(logs: Mapping[str, float], names: Sequence[str]) -> float | None:
     return next((float(logs[name]) for name in names if name in logs), None)
+
+
+class UnequalEpochsError(TunerError):
+    """A HyperModel's own `fit` returned metrics of which nobody knows the epochs."""
+
+    def __init__(self, lengths: Mapping[str, int]) -> None:
+        received = ", ".join(f"{name} ({length})" for name, length in lengths.items())
+        super().__init__(
+            f"The HyperModel's fit returned metrics of different lengths: {received}. Expected one entry for each "
+            "epoch: validate after every epoch, without validation_freq, or pass the callbacks on to model.fit."
+        )
 
 
 def returned_logs(returned: Any) -> list[dict[str, float]]:
