@@ -1,8 +1,14 @@
 """Logging for people: one line an event on stderr, never on stdout."""
 
 import contextlib
+import ctypes
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+_STDOUT, _STDERR = 1, 2
 
 
 def configure_logging(*, verbose: bool = False, worker: str = "") -> None:
@@ -21,6 +27,38 @@ def configure_logging(*, verbose: bool = False, worker: str = "") -> None:
     logger.propagate = False
 
 
-def stdout_as_stderr() -> contextlib.redirect_stdout:  # type: ignore[type-arg] # the stream's type is of no interest
-    """Return a context in which `print` writes to stderr, for code of people's own: stdout belongs to the answer."""
-    return contextlib.redirect_stdout(sys.stderr)
+@contextlib.contextmanager
+def stdout_as_stderr() -> Iterator[None]:
+    """Send to stderr what the block writes to stdout, for code of people's own: stdout belongs to the answer.
+
+    This holds for `print`, for libraries in C, and for the programs that the block starts. For one thread at a time.
+    """
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
+        # Without an open stdout or stderr there is nothing to keep apart.
+        with contextlib.suppress(OSError):
+            kept = os.dup(_STDOUT)
+            stack.callback(os.close, kept)
+            _flush(stdout)
+            os.dup2(_STDERR, _STDOUT)
+            stack.callback(os.dup2, kept, _STDOUT)
+            # What the block has left in a buffer is its own.
+            stack.callback(_flush, stdout)
+        yield
+
+
+def close_answer() -> None:
+    """Send to stderr what people's code still prints while the process ends: the answer is complete."""
+    if sys.stdout is not sys.__stdout__:
+        return
+    _flush(sys.stdout)
+    with contextlib.suppress(OSError):
+        os.dup2(_STDERR, _STDOUT)
+    sys.stdout = sys.stderr
+
+
+def _flush(stdout: TextIO | None) -> None:
+    """Write out what Python and the C library hold back."""
+    if stdout is not None and not stdout.closed:
+        stdout.flush()
+    ctypes.CDLL(None).fflush(None)

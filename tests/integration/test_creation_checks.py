@@ -14,8 +14,8 @@ from tuner.jobs.creation import create_study
 from tuner.jobs.initial_trials import BaselineError
 from tuner.jobs.model_check import NoAccuracyMetricError
 from tuner.jobs.study_space import SpaceChangedError, open_study_space
-from tuner.spaces.guarding import BuilderError
-from tuner.spaces.importing import SpaceModelError
+from tuner.spaces.builder_errors import BuilderError
+from tuner.spaces.import_path import SpaceModelError
 from tuner.studies.definition import DefinitionError, make_definition
 from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.lifecycle import Study, find_study, list_names

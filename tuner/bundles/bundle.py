@@ -46,8 +46,6 @@ PREPROCESSING = (
 )
 
 _MANIFEST, _WEIGHTS, _SOURCE = "bundle.json", "weights.npz", "source/"
-#: Of a builder's source files together; larger files are left out.
-_MAX_SOURCE_BYTES = 1024**2
 #: More than any member of any version needs.
 _MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
 
@@ -186,7 +184,7 @@ def write_bundle(
         path: Its path there, ending in `.bundle`; an older file is replaced.
         model: Built by the description's space with the description's hyperparameters.
         description: What the model is.
-        sources: Of a builder of one's own, by path; those that take more than 1 MiB together are left out.
+        sources: Of a person's own builder, by path; see `Space.sources`.
 
     Raises:
         TunerError: The store refuses the file.
@@ -202,15 +200,8 @@ def write_bundle(
         weights_sha256=sha256(weights).hexdigest(),
     )
     members = {_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: weights}
-    store.write(path, seal(members | _source_members(sources or {})))
-
-
-def _source_members(sources: Mapping[str, bytes]) -> dict[str, bytes]:
-    members: dict[str, bytes] = {}
-    for path, content in sources.items():
-        if sum(map(len, members.values())) + len(content) <= _MAX_SOURCE_BYTES:
-            members[f"{_SOURCE}{path}"] = content
-    return members
+    members |= {f"{_SOURCE}{name}": content for name, content in (sources or {}).items()}
+    store.write(path, seal(members))
 
 
 def read_bundle(place: str | Path, *, artifacts: str | None = None) -> Bundle:

@@ -11,7 +11,8 @@ from hashlib import sha256
 from typing import IO
 
 _SUMS = "SHA256SUMS"
-_MAX_BYTES = 1024**2
+#: Of a member for which no other limit is given, such as a builder's source file.
+_MAX_BYTES = 4 * 1024**2
 
 #: What `zipfile` raises for bytes that are no zip, or no longer the zip they were.
 _ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError)
@@ -41,7 +42,7 @@ def unseal(file: IO[bytes], *, max_bytes: Mapping[str, int]) -> dict[str, bytes]
 
     Args:
         file: Open for reading at any place; stays open.
-        max_bytes: The largest size of members by name; of any other 1 MiB.
+        max_bytes: The largest size of members by name; of any other 4 MiB.
 
     Raises:
         NotSealedError: No zip, no hashes in it, or a member that is compressed or too large.

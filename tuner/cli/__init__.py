@@ -24,6 +24,7 @@ from tuner.cli.submit import submit
 from tuner.cli.worker import worker
 from tuner.cli.workers import workers
 from tuner.errors import TunerError
+from tuner.logs import close_answer
 
 app = typer.Typer(
     name="tuner",
@@ -83,3 +84,5 @@ def main() -> None:
             "has room, then type the command again. `tuner doctor` tells more.\n"
         )
         sys.exit(1)
+    finally:
+        close_answer()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.options import toml_value
+from tuner.spaces.registry import SPACE_NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 FileArgument = Annotated[
     Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")
 ]
-SpaceOption = Annotated[str | None, typer.Option(help="mlp, cnn, resnet or package.module:Object.")]
+SpaceOption = Annotated[str | None, typer.Option(help=f"{SPACE_NAMES}.")]
 DatasetOption = Annotated[str | None, typer.Option(help="A dataset's name or path; mnist without.")]
 NameOption = Annotated[str | None, typer.Option(help="Name of the study; DATASET-SPACE without.")]
 TrialsOption = Annotated[int | None, typer.Option(help="Trials of the search.")]

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.output import open_console, print_json
+from tuner.spaces.registry import SPACE_NAMES, SPACES
 
 if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
-    from tuner.spaces.describing import SpaceDescription
+    from tuner.spaces.description import SpaceDescription
 
 app = typer.Typer(help="Architecture families: which there are, and what each tunes.", no_args_is_help=True)
 
@@ -20,8 +21,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 def list_spaces(*, as_json: AsJson = False) -> None:
     """List the families that `--space` knows."""
     from rich.table import Table
-
-    from tuner.spaces.registry import SPACES
 
     if as_json:
         print_json([{"name": name, "description": text} for name, text in SPACES.items()])
@@ -37,7 +36,7 @@ def list_spaces(*, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show_space(
-    name: Annotated[str, typer.Argument(help="mlp, cnn, resnet, or package.module:Object.")],
+    name: Annotated[str, typer.Argument(help=f"{SPACE_NAMES}.")],
     *,
     dataset_shape: Annotated[str, typer.Option(help="Images: height x width x channels.")] = "28x28x1",
     classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
@@ -49,7 +48,7 @@ def show_space(
     from tuner.training.backend import load_backend
 
     load_backend()
-    from tuner.spaces.describing import describe_space
+    from tuner.spaces.description import describe_space
     from tuner.spaces.registry import open_space
 
     description = describe_space(open_space(name), images)

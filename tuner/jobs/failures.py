@@ -6,7 +6,7 @@ from tuner.errors import TunerError
 from tuner.jobs.explaining import explain_exception
 from tuner.jobs.fitting import NoScoreError
 from tuner.jobs.time_limit import TrialTimeoutError
-from tuner.spaces.guarding import BuilderError
+from tuner.spaces.builder_errors import BuilderError
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
 

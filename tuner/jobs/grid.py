@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tuner.jobs.hyperparameters import DeclaredParameter
-from tuner.spaces.describing import describe_conditions, describe_range
+from tuner.spaces.description import describe_conditions, describe_range
 from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.sections import SearchSection
 
@@ -21,13 +21,13 @@ def check_grid(search: SearchSection, declared: Sequence[DeclaredParameter]) -> 
     for name, values in search.grid.items():
         _refuse_twice(name, values)
         for parameter in declared:
-            if name in (parameter.name, parameter.optuna_name) and _may_be_entered(parameter, search):
+            if name in (parameter.name, parameter.grid_name) and _may_be_entered(parameter, search):
                 _refuse_wrong_values(name, values, parameter)
     missing = sorted(
         {
             parameter.name
             for parameter in declared
-            if parameter.optuna_values is None and not {parameter.name, parameter.optuna_name} & set(search.grid)
+            if parameter.optuna_values is None and not {parameter.name, parameter.grid_name} & set(search.grid)
         }
     )
     if missing:
@@ -38,7 +38,7 @@ def check_grid(search: SearchSection, declared: Sequence[DeclaredParameter]) -> 
 
 
 def _refuse_unknown_names(search: SearchSection, declared: Sequence[DeclaredParameter]) -> None:
-    known = {name for parameter in declared for name in (parameter.name, parameter.optuna_name)}
+    known = {name for parameter in declared for name in (parameter.name, parameter.grid_name)}
     unknown = sorted(set(search.grid) - known)
     if unknown:
         raise GridValuesError(
@@ -65,11 +65,6 @@ def _may_be_entered(parameter: DeclaredParameter, search: SearchSection) -> bool
 def _refuse_wrong_values(name: str, values: Sequence[Any], parameter: DeclaredParameter) -> None:
     condition = describe_conditions(parameter.declared.conditions)
     expected = describe_range(parameter.declared) + (f" when {condition}" if condition else "")
-    if not parameter.is_answered_as_it_is:
-        raise GridValuesError(
-            f"search.grid.{name}: a hyperparameter with these steps ({expected}) cannot have values of its own in a "
-            f"grid. Leave it out to try all of them, or fix it: `--set fixed.{name}=…`."
-        )
     wrong = [value for value in values if parameter.optuna_answer(value) is None]
     if wrong:
         raise GridValuesError(

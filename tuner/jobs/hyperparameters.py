@@ -8,6 +8,8 @@
 | `Choice`, `Boolean` | a category |
 | `Fixed` | nothing |
 
+In a grid, values given for a place or a mirrored value are asked as a category of these values.
+
 KerasTuner tells hyperparameters apart by name and conditions, Optuna by name alone, and there a name may not change
 its choices between trials: a conditional hyperparameter's name in Optuna ends in its conditions, as in
 `momentum [optimizer=sgd]`. One whose kind or choices depend on other values in a plain `if` is asked under its name as
@@ -34,10 +36,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
-from tuner.spaces.declaring import declare_hyperparameters
-from tuner.spaces.describing import describe_range
-from tuner.spaces.fixing import accept_fixed, may_be_asked, refuse_unknown, why_outside
+from tuner.spaces.declared import declare_hyperparameters
+from tuner.spaces.description import describe_range
+from tuner.spaces.fixed_values import accept_fixed, may_be_asked, refuse_unknown, why_outside
 from tuner.spaces.space import Space
+from tuner.studies.grid_sampler import GridValuesError
 
 _log = logging.getLogger(__name__)
 
@@ -61,16 +64,24 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
     A trial that another worker began answers as it answered there, so a resumed trial rebuilds its model.
     """
 
-    def __init__(self, trial: optuna.trial.BaseTrial | None, *, fixed: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        trial: optuna.trial.BaseTrial | None,
+        *,
+        fixed: Mapping[str, Any] | None = None,
+        grid: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
         """Begin without values.
 
         Args:
             trial: Of which they are asked; None for the space's defaults.
             fixed: The study's.
+            grid: The study's `search.grid`.
         """
         super().__init__()
         self._trial = trial
         self._fixed = dict(fixed or {})
+        self._grid = dict(grid or {})
 
     def refuse_unknown_fixed(self) -> None:
         """Check that every fixed name was asked for.
@@ -103,6 +114,8 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
         if self._trial is None:
             return parameter.default
         question = _question(parameter)
+        if not question.is_answered_as_it_is:
+            question = _among_given(parameter, question, self._grid)
         return question.decode(_suggest(self._trial, parameter, question))
 
 
@@ -115,6 +128,8 @@ class DeclaredParameter:
     #: KerasTuner's own object, of `keras_tuner.engine.hyperparameters`: range, default, conditions.
     declared: Any
     optuna_name: str
+    #: In `search.grid`, beside the name, for one branch of a conditional scope.
+    grid_name: str
     #: All that Optuna can answer, in order; None for a continuum, and for integers on a log scale without steps.
     optuna_values: tuple[Any, ...] | None
     #: What Optuna would answer for the space's default.
@@ -159,11 +174,12 @@ def declared_parameters(
             name=parameter.name,
             declared=parameter,
             optuna_name=question.name,
+            grid_name=_conditional_name(parameter),
             optuna_values=_finite_values(question),
             optuna_default=question.encode(parameter.default),
             optuna_answer=partial(_find_answer, question),
             optuna_accepts=partial(_accepts, question),
-            is_answered_as_it_is=question.decode in (_unchanged, bool),
+            is_answered_as_it_is=question.is_answered_as_it_is,
         )
         for parameter, question in ((parameter, _question(parameter)) for parameter in asked)
     )
@@ -179,6 +195,10 @@ class _Question:
     decode: Callable[[Any], Any]
     #: From KerasTuner's value to Optuna's answer, the nearest where it has none for it.
     encode: Callable[[Any], Any]
+
+    @property
+    def is_answered_as_it_is(self) -> bool:
+        return self.decode in (_unchanged, bool)
 
 
 def _find_answer(question: _Question, value: Any) -> Any:
@@ -260,7 +280,8 @@ def _number_question(parameter: Any, name: str) -> _Question:
             name=f"{name} (mirrored)",
             distribution=_range(parameter, step=None, log=True),
             decode=lambda answer: number(low + high - answer),
-            encode=lambda value: low + high - value,
+            # 0.1 + 0.9 - 0.9 is less than 0.1.
+            encode=lambda value: {low: high, high: low}.get(value, low + high - value),
         )
     # The small term is KerasTuner's, against 2.9999 steps where 3 are meant.
     n_steps = int(math.log(high / low, parameter.step) + 1e-8)
@@ -272,6 +293,33 @@ def _number_question(parameter: Any, name: str) -> _Question:
         decode=values.__getitem__,
         # A default need not be one of the steps.
         encode=lambda value: min(range(n_steps + 1), key=lambda index: abs(values[index] - value)),
+    )
+
+
+def _among_given(parameter: Any, question: _Question, grid: Mapping[str, Sequence[Any]]) -> _Question:
+    """Return the question as one for a category where the grid has values for it.
+
+    Raises:
+        GridValuesError: The grid has a value that the parameter does not have.
+    """
+    name = _conditional_name(parameter)
+    given = grid.get(name, grid.get(parameter.name))
+    if given is None:
+        return question
+    answers = {value: _find_answer(question, value) for value in given}
+    wrong = [value for value, answer in answers.items() if answer is None]
+    if wrong:
+        raise GridValuesError(
+            f"search.grid.{parameter.name}: received {wrong[0]!r}, expected {describe_range(parameter)}, as the space "
+            "says."
+        )
+    number = int if isinstance(parameter, kinds.Int) else float
+    return _Question(
+        name=_shorten(name),
+        distribution=CategoricalDistribution(tuple(given)),
+        # A step has exactly KerasTuner's value; a mirrored one and back again would be off by a rounding error.
+        decode=number if parameter.step is None else lambda value: question.decode(answers[value]),
+        encode=_unchanged,
     )
 
 

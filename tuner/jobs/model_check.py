@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 from tuner.logs import stdout_as_stderr
+from tuner.spaces.double_scaling import find_double_scaling
 from tuner.spaces.space import Space
-from tuner.spaces.squashing import find_squashing_layer
 from tuner.training.accuracy import accuracy_names, lacks_accuracy, metric_names
 from tuner.training.batches import scale
 from tuner.training.predictions import OutputKind, noise_images, output_kind
@@ -95,7 +95,7 @@ def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str
         examples: uint8, shape (n, height, width, channels).
     """
     pictures = keras.ops.convert_to_numpy(scale(examples))
-    found = find_squashing_layer(model, pictures)
+    found = find_double_scaling(model, pictures)
     if found is None:
         return ()
     warning = (

@@ -37,7 +37,9 @@ def run_trial(context: JobContext) -> dict[str, Any]:
         places=context.places,
     )
     trial, scores = open_trial(context.storage, context.study, context.lease)
-    progress = _Progress(trial=trial, hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed))
+    progress = _Progress(
+        trial=trial, hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
+    )
 
     def on_epoch(result: EpochResult) -> None:
         progress.add(result)

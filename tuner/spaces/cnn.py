@@ -17,7 +17,7 @@ import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces import activations, compiling
+from tuner.spaces import activations, compile_settings
 from tuner.spaces.dense import DenseLayers
 
 #: What each hyperparameter of this space is for.
@@ -38,7 +38,7 @@ PARAMETERS: Mapping[str, str] = {
     "dense_units": "Neurons of each hidden dense layer.",
     "dropout": "Share of outputs set to zero while training, in the dense layers and before the class probabilities.",
     **activations.PARAMETERS,
-    **compiling.PARAMETERS,
+    **compile_settings.PARAMETERS,
 }
 
 
@@ -67,7 +67,7 @@ def build(hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
     elif dropout:
         x = keras.layers.Dropout(dropout)(x)
     outputs = keras.layers.Dense(images.n_classes, activation="softmax")(x)
-    return compiling.compile_classifier(keras.Model(inputs, outputs, name="cnn"), hp)
+    return compile_settings.compile_classifier(keras.Model(inputs, outputs, name="cnn"), hp)
 
 
 def _choose_blocks(

@@ -1,14 +1,12 @@
-"""What a builder's module sets in Keras for the whole process when it is imported: kept for its space alone.
+"""The settings that Keras and its backend keep for the whole process: read, compared and put in place.
 
-`keras.utils.clear_session`, called between trials, drops the dtype policy; and what one study's module has set would
-hold for the next study of the same worker. So the settings that hold after a module's import are put in place before
-each model that its builders make, and those of before any import before the models of the package's own families.
+`keras.utils.clear_session`, called between trials, drops the dtype policy, and what one study's module sets would hold
+for the next study of the same worker. So `imported_settings` puts those in place that belong to a builder.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial, wraps
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -84,54 +82,13 @@ class KerasSettings:
             if read() != value:
                 write(value)
 
+    def changes_since(self, earlier: "KerasSettings") -> "KerasSettings":
+        """Return those settings alone whose values differ from the earlier ones."""
+        return KerasSettings(
+            values={name: value for name, value in self.values.items() if earlier.values[name] != value}
+        )
+
 
 def read_keras_settings() -> KerasSettings:
     """Return the settings that hold now."""
     return KerasSettings(values={name: read() for name, (read, _) in _settings().items()})
-
-
-#: Before the first builder's module was imported.
-_initial: KerasSettings | None = None
-#: Module → those after its import.
-_of_modules: dict[str, KerasSettings] = {}
-
-
-def initial_settings() -> KerasSettings:
-    """Return the settings of before any builder's module was imported; the first call takes those of now."""
-    global _initial  # noqa: PLW0603 - as Keras' own settings are
-    if _initial is None:
-        _initial = read_keras_settings()
-    return _initial
-
-
-@contextmanager
-def keep_settings_of(module: str, *, is_imported: bool) -> Iterator[None]:
-    """Remember what holds when the block that imports a builder's module ends.
-
-    Args:
-        module: Its full name.
-        is_imported: It was imported before, by somebody else where nothing is remembered of it: then what holds now is
-            taken for its settings.
-    """
-    initial = initial_settings()
-    if not is_imported:
-        initial.apply()
-    yield
-    if not is_imported or module not in _of_modules:
-        _of_modules[module] = read_keras_settings()
-
-
-def with_settings(build: Callable[..., Any], settings: KerasSettings) -> Callable[..., Any]:
-    """Return `build` with these settings in place before each call."""
-
-    @wraps(build)
-    def build_with_settings(*args: Any, **kwargs: Any) -> Any:
-        settings.apply()
-        return build(*args, **kwargs)
-
-    return build_with_settings
-
-
-def settings_of(module: str) -> KerasSettings:
-    """Return what held after the import of a builder's module."""
-    return _of_modules[module]

@@ -10,7 +10,7 @@ import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces import activations, compiling
+from tuner.spaces import activations, compile_settings
 from tuner.spaces.dense import DenseLayers
 
 #: What each hyperparameter of this space is for.
@@ -20,7 +20,7 @@ PARAMETERS: Mapping[str, str] = {
     "dropout": "Share of each hidden layer's outputs set to zero while training.",
     "batch_normalization": "Normalize each hidden layer's outputs before the activation.",
     **activations.PARAMETERS,
-    **compiling.PARAMETERS,
+    **compile_settings.PARAMETERS,
 }
 
 
@@ -36,4 +36,4 @@ def build(hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
     inputs = keras.Input(images.shape)
     x = hidden(keras.layers.Flatten()(inputs))
     outputs = keras.layers.Dense(images.n_classes, activation="softmax")(x)
-    return compiling.compile_classifier(keras.Model(inputs, outputs, name="mlp"), hp)
+    return compile_settings.compile_classifier(keras.Model(inputs, outputs, name="mlp"), hp)

@@ -1,21 +1,21 @@
-"""The one list of architecture families, and the door to them; importing it needs no Keras.
+"""The table of architecture families, and how any space is opened.
 
-To add a family, write one module with `PARAMETERS` (what each hyperparameter is for) and `build(hp, images)`, and list
-it in `SPACES`.
+To add a family, write a module of this package with `PARAMETERS` (what each hyperparameter is for) and
+`build(hp, images)`, and list it in `SPACES`. The command line's help is made of that table: an import of this module
+loads neither Keras nor NumPy.
 """
 
 import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.spaces.guarding import guarded
-from tuner.spaces.space import Space
 
 if TYPE_CHECKING:
     import keras_tuner
+
+    from tuner.spaces.space import Space
 
 #: Family → what it is, in one line. The name is that of its module in this package.
 SPACES: Mapping[str, str] = {
@@ -24,6 +24,9 @@ SPACES: Mapping[str, str] = {
     "resnet": "Residual nets: ResNet-8 to ResNet-20 with preactivation, and ResNet-34; made for a GPU.",
 }
 
+#: What `open_space` takes, for help texts.
+SPACE_NAMES = f"{', '.join(SPACES)} or package.module:Object"
+
 
 class UnknownSpaceError(TunerError):
     """No family of that name is listed."""
@@ -31,33 +34,36 @@ class UnknownSpaceError(TunerError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(
             f"No space named {name!r}.{did_you_mean(name, known)} Known spaces: {', '.join(known)}; "
-            f"a builder of your own is given as `package.module:Object`. See `tuner space list`."
+            f"your own builder is given as `package.module:Object`. See `tuner space list`."
         )
 
 
-def open_space(name: str) -> Space:
-    """Open a listed family, or a builder of one's own given as `package.module:Object`.
+def open_space(name: str) -> "Space":
+    """Open a listed family, or a person's own builder given as `package.module:Object`.
 
-    Own builders are imported with the current folder on `sys.path`: a HyperModel class or instance, or a function
-    `build(hp)` or `build(hp, images)`.
+    A builder is a HyperModel class or instance, or a function `build(hp)` or `build(hp, images)`. Its module is
+    imported with the current folder on `sys.path`.
 
     Raises:
         UnknownSpaceError: The name is not listed.
         SpaceImportError: The import path leads nowhere, or to something that is no builder.
+        SourceUnreadableError: A source file of the builder cannot be read.
     """
     if ":" in name:
-        from tuner.spaces.importing import import_space
-        from tuner.spaces.keras_settings import keep_settings_of, settings_of, with_settings
+        from tuner.spaces.import_path import import_space
+        from tuner.spaces.imported_settings import keep_settings_of, with_settings_of
 
         module = name.partition(":")[0]
-        with keep_settings_of(module, is_imported=module in sys.modules):
+        with keep_settings_of(module):
             space = import_space(name)
-        return replace(space, build=with_settings(space.build, settings_of(module)))
+        return replace(space, build=with_settings_of(module, space.build))
     refuse_unknown_space(name)
-    from tuner.spaces.keras_settings import initial_settings, with_settings
+    from tuner.spaces.builder_errors import guarded
+    from tuner.spaces.imported_settings import with_initial_settings
+    from tuner.spaces.space import Space
 
     family = importlib.import_module(f"tuner.spaces.{name}")
-    build = with_settings(guarded(name, family.build), initial_settings())
+    build = with_initial_settings(guarded(name, family.build))
     return Space(name=name, description=SPACES[name], build=build, help=family.PARAMETERS)
 
 

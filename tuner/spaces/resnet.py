@@ -13,7 +13,7 @@ import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces import activations, compiling
+from tuner.spaces import activations, compile_settings
 
 #: What each hyperparameter of this space is for.
 PARAMETERS: Mapping[str, str] = {
@@ -23,7 +23,7 @@ PARAMETERS: Mapping[str, str] = {
     "width": "Multiplies preact's filters. Not searched: fix it to 2 or more for wide nets that want a GPU.",
     "dropout": "Share of features set to zero while training, before the class probabilities.",
     **activations.PARAMETERS,
-    **compiling.PARAMETERS,
+    **compile_settings.PARAMETERS,
 }
 
 _RESNET34_STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
@@ -48,7 +48,7 @@ def build(hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
     outputs = keras.layers.Dense(images.n_classes, activation="softmax")(x)
-    return compiling.compile_classifier(keras.Model(inputs, outputs, name=variant), hp)
+    return compile_settings.compile_classifier(keras.Model(inputs, outputs, name=variant), hp)
 
 
 def _preact(x: Any, *, blocks: int, filters: int, activation: Callable[[], keras.layers.Layer]) -> Any:

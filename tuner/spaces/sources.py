@@ -1,32 +1,47 @@
-"""The source files that a builder of one's own consists of, read and never run.
+"""The source files of a person's own builder, read and never run.
 
-Those are its module's, and those of the modules beside it that it imports, directly or by another one. What is
-installed (Python's own modules, packages of `site-packages`) is not among them: versions tell that. Imports are found
-in the text, so that a module imported by a computed name is not found.
+They are the file of its module and those of the modules beside it that it imports, directly or through another module.
+What is installed (Python's own modules, packages in `site-packages`) is not among them: versions tell that. Imports are
+found in the text, so that a module imported by a computed name is not found.
 """
 
 import ast
-import sysconfig
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
-#: Never more is read: a builder is text that a person wrote.
-MAX_TOTAL_BYTES = 4 * 1024**2
+from tuner.errors import TunerError
+from tuner.spaces.own_code import is_installed
 
-_INSTALLED = tuple(
-    Path(folder).resolve() for folder in {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
-)
+_log = logging.getLogger(__name__)
+
+#: All files of a builder together: more is neither hashed nor kept.
+MAX_TOTAL_BYTES = 4 * 1024**2
 
 #: As they were when first asked for, which is right after the import: what runs in this process.
 _read: "WeakKeyDictionary[ModuleType, Mapping[str, bytes]]" = WeakKeyDictionary()
 
 
+class SourceUnreadableError(TunerError):
+    """A source file of a builder is there and cannot be read."""
+
+    def __init__(self, module: str, file: Path, error: OSError) -> None:
+        super().__init__(
+            f"Cannot read {file}, which belongs to the source of the builder {module}: {error.strerror or error}. Its "
+            "hash is stored with each study: make the file readable."
+        )
+
+
 def read_sources(module: ModuleType) -> Mapping[str, bytes]:
     """Return path below the import folder → content of each file, sorted by path; empty without a file to read.
 
-    A second call for a module returns what the first one did: the code that this process runs.
+    A second call for a module returns what the first one did: the code that this process runs. Logs a warning if the
+    files exceed `MAX_TOTAL_BYTES` together; those found first are returned.
+
+    Raises:
+        SourceUnreadableError: A file cannot be read.
     """
     if module not in _read:
         _read[module] = dict(sorted(_find(module).items()))
@@ -36,7 +51,7 @@ def read_sources(module: ModuleType) -> Mapping[str, bytes]:
 def _find(module: ModuleType) -> dict[str, bytes]:
     file = getattr(module, "__file__", None)
     # A notebook's or a prompt's module has no file.
-    if file is None or not Path(file).is_file() or is_installed(Path(file)):
+    if file is None or not _is_file(Path(file)) or is_installed(Path(file)):
         return {}
     root = _import_folder(module.__name__, Path(file))
     found: dict[str, bytes] = {}
@@ -46,12 +61,36 @@ def _find(module: ModuleType) -> dict[str, bytes]:
         key = path.relative_to(root).as_posix()
         if key in found:
             continue
-        content = path.read_bytes()
+        content = _read_file(module.__name__, path)
         if sum(map(len, found.values())) + len(content) > MAX_TOTAL_BYTES:
+            _log.warning(
+                "The source files of the builder %s exceed %d MiB: %s and the modules that it imports are neither "
+                "hashed nor kept with its models, and a change in them goes unnoticed. Load large data from a file.",
+                module.__name__,
+                MAX_TOTAL_BYTES // 1024**2,
+                key,
+            )
             return found
         found[key] = content
         waiting += [each for each in _imported(name, path, content, root) if not is_installed(each[1])]
     return found
+
+
+def _read_file(module: str, path: Path) -> bytes:
+    """Return a file's content, up to one byte above the limit."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_TOTAL_BYTES + 1)
+    except OSError as error:
+        raise SourceUnreadableError(module, path, error) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name that is too long, or a folder closed to this user: Python finds no module there either.
+        return False
 
 
 def _import_folder(name: str, file: Path) -> Path:
@@ -60,18 +99,13 @@ def _import_folder(name: str, file: Path) -> Path:
     return file.parents[n_packages]
 
 
-def is_installed(file: Path) -> bool:
-    """Say whether a file is of Python itself or of an installed package, and not a person's own."""
-    resolved = file.resolve()
-    return any(resolved.is_relative_to(folder) for folder in _INSTALLED) or "site-packages" in resolved.parts
-
-
 def _imported(name: str, file: Path, content: bytes, root: Path) -> Iterator[tuple[str, Path]]:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     try:
         tree = ast.parse(content)
-    except (SyntaxError, ValueError):
-        # A template or another version's file beside the builder: its hash counts, its imports do not.
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # A template, another version's file, or an expression nested too deeply for Python's parser, beside the
+        # builder: its hash counts, its imports do not.
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -103,6 +137,6 @@ def _files_of(name: str, root: Path) -> Iterator[tuple[str, Path]]:
     for n_parts in range(1, len(parts) + 1):
         start = root.joinpath(*parts[:n_parts])
         for path in (start / "__init__.py", start.with_name(f"{start.name}.py")):
-            if path.is_file():
+            if _is_file(path):
                 yield ".".join(parts[:n_parts]), path
                 break

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
+#: The one hyperparameter that a space only asks and does not use: training takes the images per step from the value of
+#: this name, and from `search.batch_size` where a space asks no such hyperparameter. See `jobs.fitting`.
+BATCH_SIZE = "batch_size"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Space:

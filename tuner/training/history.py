@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tuner.epochs import Epoch
+from tuner.errors import TunerError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +56,40 @@ def _first(logs: Mapping[str, float], names: Sequence[str]) -> float | None:
     return next((float(logs[name]) for name in names if name in logs), None)
 
 
+class UnequalEpochsError(TunerError):
+    """A HyperModel's own `fit` returned metrics of which nobody knows the epochs."""
+
+    def __init__(self, lengths: Mapping[str, int]) -> None:
+        received = ", ".join(f"{name} ({length})" for name, length in lengths.items())
+        super().__init__(
+            f"The HyperModel's fit returned metrics of different lengths: {received}. Expected one entry for each "
+            "epoch: validate after every epoch, without validation_freq, or pass the callbacks on to model.fit."
+        )
+
+
 def returned_logs(returned: Any) -> list[dict[str, float]]:
     """Return each epoch's logs out of what a HyperModel's own `fit` returned, as KerasTuner takes it.
 
     A `History` has one entry for each epoch, and a dictionary of metrics is one epoch. Anything else is none, a bare
-    number too: it may be a loss or an accuracy.
+    number too: it may be a loss or an accuracy. What is no number is left out.
+
+    Raises:
+        UnequalEpochsError: The metrics have different numbers of entries.
     """
     metrics = getattr(returned, "history", returned)
     if not isinstance(metrics, Mapping):
         return []
-    values = {str(name): list(value) if isinstance(value, list | tuple) else [value] for name, value in metrics.items()}
-    n_epochs = min(map(len, values.values()), default=0)
-    return [{name: float(value[epoch]) for name, value in values.items()} for epoch in range(n_epochs)]
+    read = {str(name): _numbers(value) for name, value in metrics.items()}
+    values = {name: numbers for name, numbers in read.items() if numbers is not None}
+    lengths = {name: len(numbers) for name, numbers in values.items()}
+    if len(set(lengths.values())) > 1:
+        raise UnequalEpochsError(lengths)
+    n_epochs = max(lengths.values(), default=0)
+    return [{name: numbers[epoch] for name, numbers in values.items()} for epoch in range(n_epochs)]
+
+
+def _numbers(value: Any) -> list[float] | None:
+    try:
+        return [float(each) for each in (value if isinstance(value, list | tuple | np.ndarray) else [value])]
+    except (TypeError, ValueError):
+        return None

@@ -168,15 +168,15 @@ def test_the_source_of_a_builder_is_kept_to_be_read_and_a_change_is_told(
     store: ArtifactStore, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = parse_bundle(content, origin="first")
-    sources = {"nets.py": b"raise SystemExit\n", "parts/large.py": b"#" * 2**21}
+    sources = {"nets.py": b"raise SystemExit\n", "parts/large.py": b"#" * 2**22}
     write_bundle(store, PATH, whole.build_model(), whole.description, sources=sources)
 
     bundle = read_bundle(Path(store.location(PATH)))
     bundle.build_model()
 
-    assert bundle.sources == {"nets.py": b"raise SystemExit\n"}
+    assert bundle.sources == sources
     assert members_of(store.read(PATH))["source/nets.py"] == b"raise SystemExit\n"
-    assert "has changed since this model was trained (nets.py)" in caplog.text
+    assert "has changed since this model was trained (nets.py, parts/large.py)" in caplog.text
 
 
 def test_equal_weights_give_equal_bytes(store: ArtifactStore, content: bytes) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tuner.datasets.images import ImageFormat
 from tuner.jobs.hyperparameters import OptunaHyperParameters
-from tuner.spaces.declaring import declare_hyperparameters
+from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.registry import SPACES, fixed_hyperparameters, open_space
 
 # One draw in two would be a ResNet-34 of 21 million weights; it and ResNet-20 are built once in `test_families`.

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.declaring import declare_hyperparameters
+from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 
 MNIST = ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789"))

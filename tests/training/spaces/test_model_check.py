@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
 from tuner.jobs.model_check import NoAccuracyMetricError, check_model
-from tuner.spaces.guarding import BuilderError
-from tuner.spaces.importing import SpaceModelError
+from tuner.spaces.builder_errors import BuilderError
+from tuner.spaces.import_path import SpaceModelError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.training.accuracy import accuracy_names, lacks_accuracy
 from tuner.training.predictions import predict_probabilities

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.importing import SpaceImportError, SpaceModelError
+from tuner.spaces.import_path import SpaceImportError, SpaceModelError
 from tuner.spaces.registry import UnknownSpaceError, fixed_hyperparameters, open_space
 
 pytestmark = pytest.mark.usefixtures("in_tests_folder")

@@ -10,10 +10,14 @@ import pytest
 from keras_tuner.applications import HyperResNet, HyperXception
 
 from tuner.datasets.images import ImageFormat
+from tuner.jobs.grid import check_grid
 from tuner.jobs.hyperparameters import OptunaHyperParameters, UnsearchableError, declared_parameters
-from tuner.spaces.fixing import FixedValueError, UnknownFixedError
+from tuner.spaces.fixed_values import FixedValueError, UnknownFixedError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.spaces.space import Space
+from tuner.studies.grid_sampler import GridValuesError
+from tuner.studies.samplers import make_sampler
+from tuner.studies.sections import SearchSection
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
 
@@ -344,6 +348,89 @@ def test_optunas_grid_sampler_runs_through_all_that_is_declared() -> None:
 
     assert {values["size"] for values in drawn if values["kind"] == "a"} == {2, 4, 8}
     assert len(drawn) == 6
+
+
+def _ask_sizes(hp: keras_tuner.HyperParameters, _: ImageFormat) -> None:
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["a"]):
+        hp.Int("size", 8, 100, step=2, sampling="log")
+        hp.Float("rate", 1e-5, 1e-1, step=10, sampling="log")
+    with hp.conditional_scope("kind", ["b"]):
+        hp.Int("size", 8, 128, step=4, sampling="reverse_log")
+        hp.Float("rate", 0.1, 0.9, sampling="reverse_log")
+    hp.Float("decay", 0.1, 0.8, step=2, sampling="reverse_log")
+    hp.Float("share", 0.1, 0.7, step=0.2)
+
+
+def _drawn_from(grid: dict[str, list[object]], *, n_trials: int) -> list[dict[str, object]]:
+    """Check a grid as the creation of a study does, and return what its trials draw."""
+    search = SearchSection(sampler="grid", grid=grid)
+    check_grid(search, declared_parameters(Space(name="", description="", build=_ask_sizes, help={}), DIGITS))
+    drawn = []
+    study = optuna.create_study()
+    for number in range(n_trials):
+        study.sampler = make_sampler(search, study_seed=0, trial_number=number)
+        hp = OptunaHyperParameters(study.ask(), grid=search.grid)
+        _ask_sizes(hp, DIGITS)
+        drawn.append(dict(hp.values))
+    return drawn
+
+
+def test_a_grid_takes_all_values_that_kerastuner_would_give_logarithmic_steps() -> None:
+    asked = keras_tuner.HyperParameters()
+    for kind in ("a", "b"):
+        asked.values["kind"] = kind
+        _ask_sizes(asked, DIGITS)
+    sizes, other_sizes = (list(size.values) for size in asked.space if size.name == "size")
+    rates, decays, shares = (
+        list(next(each for each in asked.space if each.name == name).values) for name in ("rate", "decay", "share")
+    )
+    grid = {"kind": ["a"], "size": sizes, "rate": rates, "decay": decays, "share": shares}
+    n_trials = len(sizes) * len(rates) * len(decays) * len(shares)
+
+    drawn = _drawn_from(grid, n_trials=n_trials)
+    others = _drawn_from({"kind": ["b"], "size": other_sizes, "rate": [0.3, 0.9], "decay": decays}, n_trials=200)
+
+    assert (sizes, other_sizes) == ([8, 16, 32, 64], [128, 104, 8])
+    assert len({tuple(values.values()) for values in drawn}) == n_trials == 240
+    assert {name: sorted({values[name] for values in drawn}) for name in ("size", "rate", "decay", "share")} == {
+        "size": sizes, "rate": rates, "decay": sorted(decays), "share": shares
+    }  # fmt: skip
+    assert {values["size"] for values in others} == set(other_sizes)
+    assert {values["rate"] for values in others} == {0.3, 0.9}
+
+
+def test_a_grids_value_of_a_logarithmic_step_is_trained_exactly_as_kerastuners() -> None:
+    # The third step, 1e-5 * 10.0**2, is not quite 0.001.
+    (values,) = _drawn_from(
+        {"kind": ["a"], "rate": [0.001], "size [kind=a]": [16], "share": [0.1], "decay": [0.7]}, n_trials=1
+    )
+
+    assert values == {"kind": "a", "rate": 1e-5 * 10.0**2, "size": 16, "share": 0.1, "decay": 0.8 + 0.1 - 0.1 * 2.0}
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (
+            {"kind": ["a"], "size": [8, 24]},
+            r"grid\.size: received 24, expected 8 to 100 \(log, times 2\) when kind is a",
+        ),
+        ({"kind": ["a"], "size": [8, 128]}, "received 128"),
+        ({"kind": ["a"], "size": [16.5]}, r"received 16\.5"),
+        ({"kind": ["a"], "size": [True]}, "received True"),
+        ({"kind": ["b"], "size": [16]}, r"received 16, expected 8 to 128 \(reverse log, times 4\) when kind is b"),
+        ({"kind": ["b"], "rate": [0.95]}, r"received 0\.95"),
+        ({"decay": [0.8, 0.75]}, r"received 0\.75"),
+        ({"decay": ["0.8"]}, "received '0.8'"),
+        ({"decay (index)": [1]}, r"has values for decay \(index\), which the space does not ask for"),
+    ],
+)
+def test_a_value_that_kerastuner_would_not_give_is_refused_in_a_grid(
+    grid: dict[str, list[object]], message: str
+) -> None:
+    with pytest.raises(GridValuesError, match=message):
+        _drawn_from(grid, n_trials=0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tuner.spaces.sources import read_sources
+from tuner.spaces.sources import SourceUnreadableError, read_sources
 from tuner.spaces.space import Space
 
 Write = Callable[[Mapping[str, str]], None]
@@ -110,3 +110,46 @@ def test_files_of_no_python_are_hashed_and_not_searched(write: Write) -> None:
     write({"odd_net.py": "try:\n    import odd_old\nexcept SyntaxError:\n    pass\n", "odd_old.py": "print 'old'\n"})
 
     assert list(sources_of("odd_net")) == ["odd_net.py", "odd_old.py"]
+
+
+def test_large_sources_are_cut_aloud(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    write({"big_net.py": "import big_table\nimport big_rest\n", "big_rest.py": "", "big_table.py": "#" * 2**22})
+
+    found = sources_of("big_net")
+
+    assert list(found) == ["big_net.py", "big_rest.py"]
+    assert [record.getMessage().partition(": ")[0] for record in caplog.records] == [
+        "The source files of the builder big_net exceed 4 MiB"
+    ]
+    assert "big_table.py and the modules that it imports are neither hashed nor kept" in caplog.text
+
+
+def test_sources_below_the_limit_are_read_without_a_word(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    write({"fit_net.py": "import fit_table\n", "fit_table.py": "#" * (2**22 - 17)})
+
+    assert list(map(len, sources_of("fit_net").values())) == [17, 2**22 - 17]
+    assert not caplog.records
+
+
+def test_a_source_that_cannot_be_read_is_named(write: Write, tmp_path: Path) -> None:
+    write({"dim_net.py": "def late():\n    import dim_part\n"})
+    # Root, too, reads nothing there.
+    (tmp_path / "dim_part.py").symlink_to("/proc/self/mem")
+
+    with pytest.raises(
+        SourceUnreadableError, match=r"^Cannot read .*/dim_part\.py, .* the builder dim_net: Input/output"
+    ):
+        sources_of("dim_net")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "wide_net.missing", ".".join("abc")])
+def test_an_import_of_what_no_file_could_be_called_is_none(name: str, write: Write) -> None:
+    write({"wide_net.py": f"def late():\n    import {name}\n"})
+
+    assert list(sources_of("wide_net")) == ["wide_net.py"]
+
+
+def test_a_file_too_deep_for_pythons_parser_is_hashed(write: Write) -> None:
+    write({"deep_net.py": "def late():\n    import deep_sum\n", "deep_sum.py": f"x = {'-' * 100_000}1\n"})
+
+    assert list(sources_of("deep_net")) == ["deep_net.py", "deep_sum.py"]

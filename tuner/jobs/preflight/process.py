@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tuner.jobs.explaining import is_own_file
 from tuner.jobs.preflight.report import StageReport
+from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
 from tuner.training.gpus import list_gpus
 

@@ -220,7 +220,9 @@ class Rehearsal:
         return model
 
     def _hyperparameters(self, number: int) -> OptunaHyperParameters:
-        hyperparameters = OptunaHyperParameters(self._open_trial(number), fixed=self.definition.fixed)
+        definition = self.definition
+        trial = self._open_trial(number)
+        hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
         # The very mapping that it fills in: a builder that fails leaves what it has asked.
         self.values = hyperparameters.values
         return hyperparameters

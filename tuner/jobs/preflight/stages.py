@@ -18,7 +18,7 @@ from tuner.jobs.initial_trials import default_answers, first_trials
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.trying import collected_warnings
 from tuner.jobs.space_check import check_space
-from tuner.spaces.guarding import BuilderError
+from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.registry import open_space
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError

@@ -9,9 +9,11 @@ from typing import Any
 import keras
 import keras_tuner
 
+from tuner.spaces.space import BATCH_SIZE
+
 #: What each hyperparameter asked here is for.
 PARAMETERS: Mapping[str, str] = {
-    "batch_size": "Images per step of the optimizer; small batches learn more per epoch, large ones run faster.",
+    BATCH_SIZE: "Images per step of the optimizer; small batches learn more per epoch, large ones run faster.",
     "optimizer": "Rule that turns gradients into steps.",
     "learning_rate": "Size of the first steps; the range depends on the optimizer.",
     "momentum": "Nesterov momentum of sgd: the share of the last step that goes into the next.",
@@ -36,8 +38,8 @@ _LARGE_STEPS = ["sgd", "adagrad", "adadelta"]
 
 def compile_classifier(model: keras.Model, hp: keras_tuner.HyperParameters) -> keras.Model:
     """Ask batch size, optimizer and loss, and return the model compiled with them and with accuracy."""
-    # Not used here: whoever trains the model reads it from `hp.values`.
-    hp.Choice("batch_size", [16, 32, 64, 128, 256, 512], default=64)
+    # Not used here: training reads it from `hp.values`, see `BATCH_SIZE`.
+    hp.Choice(BATCH_SIZE, [16, 32, 64, 128, 256, 512], default=64)
     model.compile(optimizer=choose_optimizer(hp), loss=choose_loss(hp), metrics=["accuracy"])
     return model
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.declaring import declare_hyperparameters
+from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.space import Space
 
 

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.logs import stdout_as_stderr
+
 #: Images that differ by at least so much …
 _WIDE = 0.2
 #: … and by no more than so much behind a layer were divided by 255 or the like.
@@ -16,7 +18,7 @@ _NARROW = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class SquashingLayer:
+class DoubleScaling:
     """A layer that leaves next to nothing of the images' differences."""
 
     layer: str
@@ -25,7 +27,8 @@ class SquashingLayer:
     high: float
 
 
-def find_squashing_layer(model: keras.Model, pictures: NDArray[np.float32]) -> SquashingLayer | None:
+@stdout_as_stderr()
+def find_double_scaling(model: keras.Model, pictures: NDArray[np.float32]) -> DoubleScaling | None:
     """Return the layer that makes images nearly equal, if they stay so until something is learned; None without one.
 
     Args:
@@ -40,7 +43,7 @@ def find_squashing_layer(model: keras.Model, pictures: NDArray[np.float32]) -> S
             # A later layer widened them again.
             found = None
         elif found is None:
-            found = SquashingLayer(layer=name, low=float(values.min()), high=float(values.max()))
+            found = DoubleScaling(layer=name, low=float(values.min()), high=float(values.max()))
     return found
 
 

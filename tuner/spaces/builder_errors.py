@@ -1,7 +1,6 @@
 """What a builder prints and raises: the first goes to stderr, the second becomes an error that names its line."""
 
 import functools
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,21 @@ from typing import Any
 from tuner.backends import is_of_device
 from tuner.errors import TunerError, shorten
 from tuner.logs import stdout_as_stderr
-from tuner.spaces.sources import is_installed
+from tuner.spaces.own_code import find_own_line, text_of
 
 #: Longest part of an exception's text that is repeated.
 _MAX_REASON = 500
-_PACKAGE = Path(__file__).parents[1]
 
 
 class BuilderError(TunerError):
     """The space's `build` raised; the cause is chained."""
 
     def __init__(self, space: str, error: Exception) -> None:
-        reason = shorten(str(error), width=_MAX_REASON)
-        super().__init__(f"{type(error).__name__} in the builder of {space}{_place(error)}: {reason}")
+        text = text_of(error)
+        own = find_own_line(error, text)
+        place = f" ({Path(own.file).name}, line {own.line})" if own else ""
+        reason = f": {shorten(text, width=_MAX_REASON)}" if text.strip() else ""
+        super().__init__(f"{type(error).__name__} in the builder of {space}{place}{reason}")
 
 
 def guarded(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,13 +42,3 @@ def guarded(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
             raise BuilderError(name, error) from error
 
     return build_guarded
-
-
-def _place(error: Exception) -> str:
-    """Return the last line of the person's own code that the exception went through, as ` (nets.py, line 12)`."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(Path(frame.filename))]
-    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-
-
-def _is_own(file: Path) -> bool:
-    return file.is_file() and not is_installed(file) and not file.is_relative_to(_PACKAGE)

@@ -1,15 +1,29 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
-from tuner.spaces.declaring import declare_hyperparameters
-from tuner.spaces.describing import describe_space
+from tuner.spaces.declared import declare_hyperparameters
+from tuner.spaces.description import describe_space
 from tuner.spaces.registry import SPACES, open_space
+
+NOISY = """
+import atexit, ctypes, os, keras
+print("at import")
+atexit.register(print, "at the end")
+def build(hp):
+    os.system("echo by a shell")
+    ctypes.CDLL(None).printf(b"by C\\n")
+    net = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(hp.Int("units", 4, 8))]
+    model = keras.Sequential([*net, keras.layers.Dense(10, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
 
 
 def test_a_description_tells_range_default_condition_and_reason(digits: ImageFormat) -> None:
@@ -57,13 +71,23 @@ def test_space_show_prints_a_table() -> None:
     assert "669,706 weights" in result.stdout
 
 
+def test_nothing_that_a_builder_or_its_module_writes_is_in_the_json(tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text(NOISY)
+
+    command = [sys.executable, "-m", "tuner", "space", "show", "noisy:build", "--dataset-shape", "8x8x1", "--json"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert json.loads(answer.stdout)["parameters"][0]["name"] == "units"
+    assert {"at import", "by a shell", "by C", "at the end"} <= set(answer.stderr.splitlines())
+
+
 @pytest.mark.parametrize("shape", ["28", "axbxc", "0x8x1"])
 def test_a_shape_that_is_none_is_a_usage_error(shape: str) -> None:
     assert CliRunner().invoke(app, ["show", "mlp", "--dataset-shape", shape]).exit_code == 2
 
 
-def test_the_list_of_spaces_needs_no_keras() -> None:
-    code = "import sys, tuner.spaces.registry, tuner.cli.space; print('keras' in sys.modules)"
+def test_the_list_of_spaces_needs_neither_keras_nor_numpy() -> None:
+    code = "import sys, tuner.spaces.registry, tuner.cli.space; print(bool({'keras', 'numpy'} & set(sys.modules)))"
 
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 from keras_tuner.engine import hyperparameters as kinds
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.spaces.describing import describe_conditions, describe_range
+from tuner.spaces.description import describe_conditions, describe_range
 
 
 class FixedValueError(TunerError):

@@ -24,7 +24,7 @@ import keras_tuner
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError, did_you_mean
 from tuner.logs import stdout_as_stderr
-from tuner.spaces.guarding import guarded
+from tuner.spaces.builder_errors import guarded
 from tuner.spaces.model_shapes import ShapeProblemError, create_weights, refuse_wrong_shapes
 from tuner.spaces.sources import read_sources
 from tuner.spaces.space import Space
