@@ -42,8 +42,8 @@ class PixelMeaning:
 
     #: The stored values that become 0 and 255, and 0.0 and 1.0 for models.
     range: Range
-    #: The lowest and the highest stored value of the training part; values beyond the range are clipped in every part
-    #: where they were clipped in training, and refused else.
+    #: The lowest and the highest stored value of the training part, its background included; values beyond the range
+    #: are clipped in every part where they were clipped in training, and refused otherwise.
     found: Range
     #: 8 or 16: what the range speaks of, where the training part is picture files; None where it is arrays.
     bits: int | None
@@ -119,22 +119,32 @@ class PixelMeaning:
         Raises:
             UnreadableDataError: A value is outside of the range that training decided.
         """
-        opaque = put_on_background(images.values, self.background) if images.has_alpha else images.values
+        levels = self.scale_colours(images, where=where)
+        return put_on_background(levels, self.background) if images.has_alpha else levels
+
+    def scale_colours(self, images: StoredImages, *, where: Path | str) -> NDArray[np.uint8]:
+        """Return images as bytes, before transparent ones are put on a background: their opacity comes last as it is.
+
+        Raises:
+            UnreadableDataError: A value is outside of the range that training decided.
+        """
+        colours = images.colours
         if images.bits is None or (images.bits == self.bits).all():
-            return self._scale(opaque, extremes(opaque, images.limits, where=where), self.range, where)
-        levels = np.empty(opaque.shape, np.uint8)
+            found = extremes(colours, images.limits, where=where)
+            return _with_opacity(self._scale(colours, found, self.range, where), images)
+        levels = np.empty(colours.shape, np.uint8)
         limits = images.image_limits
         is_same_depth = images.bits == self.bits
         if is_same_depth.any():
-            values = opaque[is_same_depth]
+            values = colours[is_same_depth]
             found = extremes(values, limits[is_same_depth], where=where)
             levels[is_same_depth] = self._scale(values, found, self.range, where)
         # One by one, so that a picture is read in a test part as it is read alone.
         for index in np.flatnonzero(~is_same_depth):
-            values, (low, high) = opaque[index : index + 1], limits[index]
+            values, (low, high) = colours[index : index + 1], limits[index]
             pixel_range = self._range_of_depth(high, int(images.bits[index]), where)
             levels[index] = self._scale(values, (low, high), pixel_range, where)[0]
-        return levels
+        return _with_opacity(levels, images)
 
     def invert(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return levels as models are given them: inverted where the dataset's pictures are."""
@@ -216,6 +226,14 @@ class PixelMeaning:
         for start in range(0, len(values), step):
             levels[start : start + step] = _scale_chunk(values[start : start + step], pixel_range)
         return levels
+
+
+def _with_opacity(levels: NDArray[np.uint8], images: StoredImages) -> NDArray[np.uint8]:
+    """Return the levels, and behind them the opacity of the images that they come from, where these have one."""
+    if not images.has_alpha:
+        return levels
+    opacity = images.values[..., images.channels :].astype(np.uint8)
+    return np.concatenate([levels, opacity], axis=-1)
 
 
 def extremes(values: NDArray[Any], limits: NDArray[np.float64] | None = None, *, where: Path | str) -> Range:

@@ -48,14 +48,19 @@ class StoredImages:
     n_halved: int = 0
     #: How many of these use a sixteenth of the upper 8 at most, and are not black.
     n_faint: int = 0
-    #: Shape (n, 2): the lowest and the highest value of each image before it was scaled, which may overshoot; None for
-    #: images that were not.
+    #: Shape (n, 2): the lowest and the highest visible value of each image before it was scaled, which may overshoot;
+    #: None for images that were not scaled and have no opacity.
     limits: NDArray[np.float64] | None = None
     #: Height and width in the files, before any scaling; None where the images differ.
     stored_size: Size | None = None
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def colours(self) -> NDArray[Any]:
+        """The values without opacity: shape (n, height, width, channels)."""
+        return self.values[..., : self.channels]
 
     @property
     def image_limits(self) -> NDArray[Any]:

@@ -108,6 +108,21 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
     )
 
 
+def range_of_transparent(found: FoundValues) -> tuple[Range, str | None]:
+    """Return the range of pictures that are all transparent, and a warning where it is a guess.
+
+    Their files have 8 bits, and dark figures are usual among them: a largest value of 51 is no narrow range here. Black
+    figures look alike in every range.
+    """
+    if found.highest == 0 or found.highest > BYTES[1] / 2:
+        return BYTES, None
+    return BYTES, (
+        f"The visible colours of the transparent pictures go from {found.text}: 0 is taken as black and 255 as white, "
+        f"so that the figures are dark. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
+        f"[0, {found.highest:.9g}]`."
+    )
+
+
 def _is_small_float(found: FoundValues) -> bool:
     return found.kind == "float" and found.highest < 2  # noqa: PLR2004 - the docstring of `_range_of_floats`
 

@@ -487,3 +487,17 @@ def test_a_colour_of_another_range_is_said(npz: Callable[..., Path], factor: flo
     said = read(npz(np.stack([EXPECTED, EXPECTED, EXPECTED * factor], axis=-1))).warnings
 
     assert ["blue goes up to 1, other colours up to 255" in text for text in said] == [True] * n_said
+
+
+@pytest.mark.parametrize(("n_dim", "n_said"), [(8, 1), (1, 0)])
+def test_many_pictures_of_a_narrower_range_in_all_classes_are_said(
+    npz: Callable[..., Path], n_dim: int, n_said: int
+) -> None:
+    stored = EXPECTED.copy()
+    stored[:n_dim] = STEPS[:n_dim]
+
+    said = read(npz(stored)).warnings
+
+    assert ["8 of 20 pictures are nearly black for models (up to 16 of 255)" in text for text in said] == [
+        True
+    ] * n_said
