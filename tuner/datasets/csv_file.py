@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,9 @@ class CsvReader:
 
     def _read(self, path: Path) -> RawExamples:
         table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
-        return RawExamples(
-            images=store_array(to_square_images(table.pixels), where=path), labels=read_labels(table, path)
-        )
+        images = store_array(to_square_images(table.pixels), where=path)
+        places = [f"line {number}" for number in table.line_numbers.tolist()]
+        return RawExamples(images=replace(images, places=places), labels=read_labels(table, path))
 
 
 def recognise(path: Path, _resize: Size | None) -> Reader | None:
@@ -91,8 +91,8 @@ def _is_part_beside(path: Path) -> bool:
     return path.suffix.lower() == ".csv" and path.stem.lower() in VALIDATION_NAMES | {"test"}
 
 
-def to_square_images(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return uint8, shape (n, side, side, 1); the number of pixels is a square."""
+def to_square_images(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels in the shape (n, side, side, 1); their number is a square."""
     side = math.isqrt(pixels.shape[1])
     return pixels.reshape(-1, side, side, 1)
 

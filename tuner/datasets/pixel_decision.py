@@ -89,7 +89,7 @@ def decide_pixels(
             meaning = replace(meaning, background=background)
         meaning = _with_ground_found(meaning)
         levels = put_on_background(levels, meaning.background)
-    blank_warnings = _look_for_blank_images(levels, settings, where)
+    blank_warnings = _look_for_blank_images(levels, images, settings, where)
     polarity, inverted, polarity_warnings = _decide_polarity(levels, settings, may_be_strokes=may_be_strokes)
     return DecidedPixels(
         meaning=replace(meaning, polarity=polarity, inverted=inverted),
@@ -132,6 +132,8 @@ def _decide_range(
             raise
         pixel_range, warning = error.as_before, None
     _check_halved(images, pixel_range, found, where)
+    if not settings.unclear_as_before:
+        _refuse_few_beyond_bytes(images, found, where)
     if images.n_faint and not settings.unclear_as_before:
         problem = (
             f"{images.n_faint:,} of {len(images):,} pictures have colours of 16 bits and use few of the upper 8, which "
@@ -170,7 +172,26 @@ def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
         bits = 8 * values.dtype.itemsize
     kinds = {"b": "bool", "f": "float"}
     lowest, highest = extremes(values, limits, where=where)
-    return FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
+    found = FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
+    if images.places is None:
+        return found
+    lows, highs = images.image_limits.T
+    places = images.place_of(int(lows.argmin())), images.place_of(int(highs.argmax()))
+    return replace(found, lowest_in=f" (the lowest in {places[0]})", highest_in=f" (the highest in {places[1]})")
+
+
+def _refuse_few_beyond_bytes(images: StoredImages, found: FoundValues, where: Path | str) -> None:
+    """Refuse numbers of which nearly all images are bytes, and a few go beyond, as after a typing error."""
+    if found.highest <= BYTES[1] + slack_of(BYTES):
+        return
+    _, highest = images.image_limits.T
+    are_bytes = highest <= BYTES[1] + slack_of(BYTES)
+    if 0 < (~are_bytes).mean() <= _FEW_OTHERS and highest[are_bytes].max() > BYTES[1] / 2:
+        problem = (
+            f"{int((~are_bytes).sum()):,} of {len(images):,} images have values above 255, up to {found.highest:.9g} "
+            f"in {images.place_of(int(highest.argmax()))}; all others fit into 0 to 255"
+        )
+        raise UnreadableDataError(where, problem, remedy="Correct these images, or set `data.range`.")
 
 
 def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where: Path | str) -> None:
@@ -214,7 +235,9 @@ def _refuse_zeros_and_ones(images: StoredImages, where: Path | str) -> None:
         raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
 
 
-def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, where: Path | str) -> list[str]:
+def _look_for_blank_images(
+    levels: NDArray[np.uint8], images: StoredImages, settings: PixelSettings, where: Path | str
+) -> list[str]:
     flat = levels.reshape(len(levels), -1)
     lowest, highest = flat.min(axis=1), flat.max(axis=1)
     if lowest.min() == highest.max():
@@ -236,8 +259,8 @@ def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, w
         return []
     n_blank = int(is_blank.sum())
     verb = "is" if n_blank == 1 else "are"
-    text = f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is image "
-    return [f"{text}{int(is_blank.argmax())} (counted from 0)."]
+    first = images.place_of(int(is_blank.argmax()))
+    return [f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is {first}."]
 
 
 def _decide_polarity(

@@ -4,7 +4,6 @@
 and it is applied alike in training, test, prediction and submission. See `docs/pixels.md`.
 """
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -14,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import BYTES, SIXTEEN_BITS, Range, slack_of
 from tuner.datasets.transparency import Background, put_on_background
@@ -24,16 +22,9 @@ Polarity = Literal["light on dark", "dark on light", "mixed"]
 
 #: Share of pictures of the rarer polarity from which a dataset counts as mixed.
 MIXED_SHARE = 0.1
-#: Pictures of which too few are there to be called of one polarity.
-_FEW = 10
 _DEEP = 16
 #: Bytes converted at once, so that no second copy of a large array in floats is needed.
 _CHUNK_BYTES = 2**26
-#: A test part whose values spread less than this share of the training part's is of another range.
-_LEAST_SPREAD = 1 / 8
-#: Less than this share may be of another range, or dark.
-_USUAL_SPREAD = 1 / 2
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,41 +140,6 @@ class PixelMeaning:
     def invert(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return levels as models are given them: inverted where the dataset's pictures are."""
         return np.uint8(255) - levels if self.inverted else levels
-
-    def check_test_part(self, levels: NDArray[np.uint8], *, where: Path | str) -> None:
-        """Refuse a test part that is unlike the training part: its pixels a small part of the range, or its negative.
-
-        Args:
-            levels: As `to_levels` returns them.
-            where: What an error names.
-
-        Raises:
-            UnreadableDataError: It is, as 0 to 1 is beside 0 to 255.
-        """
-        low, high = self.range
-        trained = (min(self.found[1], high) - max(self.found[0], low)) / (high - low) * BYTES[1]
-        spread = int(levels.max()) - int(levels.min())
-        if len(levels) > 1 and spread < _LEAST_SPREAD * trained:
-            problem = (
-                f"the test part's pixels spread over {spread / BYTES[1]:.2%} of the range {low:.9g} to {high:.9g}, "
-                f"those of training over {trained / BYTES[1]:.0%}"
-            )
-            raise UnreadableDataError(where, problem, remedy="Store both parts in one range; see `data.range`.")
-        if len(levels) >= _FEW and spread < _USUAL_SPREAD * trained:
-            _logger.warning(
-                "%s: its pixels spread over %.0f%% of the range, those of training over %.0f%%: see whether both parts "
-                "are stored in one range.",
-                where,
-                100 * spread / BYTES[1],
-                100 * trained / BYTES[1],
-            )
-        if self.polarity in {None, "mixed"} or len(levels) < _FEW:
-            return
-        share = float(are_dark_on_light(levels).mean())
-        if (share if self.polarity == "light on dark" else 1 - share) > 1 - MIXED_SHARE:
-            other = "dark on light" if self.polarity == "light on dark" else "light on dark"
-            problem = f"the test part's pictures are {other}, those of training {self.polarity}"
-            raise UnreadableDataError(where, problem, remedy="Invert one of them, so that both are alike.")
 
     def _range_of_depth(self, highest: float, bits: int, where: Path | str) -> Range:
         """Return which values of a picture file of so many bits are black and white, where training had other files.

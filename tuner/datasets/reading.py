@@ -53,9 +53,15 @@ class StoredImages:
     limits: NDArray[np.float64] | None = None
     #: Height and width in the files, before any scaling; None where the images differ.
     stored_size: Size | None = None
+    #: Where people find each image: the name of its file, or its line in one; None where images have numbers alone.
+    places: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def place_of(self, index: int) -> str:
+        """Return where people find an image: in its file or line, else its number."""
+        return f"image {index} (counted from 0)" if self.places is None else self.places[index]
 
     @property
     def colours(self) -> NDArray[Any]:

@@ -54,6 +54,9 @@ class FoundValues:
     kind: str
     #: Bits of the picture files, or of an array of uint8 or uint16; None for other arrays, whose type shows no range.
     bits: int | None
+    #: Where the lowest and the highest value stand, in brackets after a blank; empty where only a number would tell.
+    lowest_in: str = ""
+    highest_in: str = ""
 
     @property
     def text(self) -> str:
@@ -95,7 +98,7 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
         raise UnreadableDataError(where, problem, remedy="Check how the images were written.")
     pixel_range, is_guess = _range_of_floats(found) if _is_small_float(found) else _range_of_whole_numbers(found)
     if found.lowest < -slack_of(pixel_range or UNIT):
-        problem = f"pixel values go from {found.text}, expected none below 0"
+        problem = f"pixel values go from {found.text}{found.lowest_in}, expected none below 0"
         raise UnreadableDataError(where, problem, remedy=_how_to_range_below_zero(found))
     if pixel_range is None:
         raise _unclear(found, where)
@@ -160,11 +163,11 @@ def _unclear(found: FoundValues, where: Path | str) -> UnclearRangeError:
         candidate = own
     either = f"`data.range = [{candidate}]`" + (f" or `[{own}]`" if own != candidate else "")
     problem = (
-        f"the pixel values go from {found.text}, which shows neither 0 to 1 nor 0 to 255 nor another range: dark "
-        "pictures and a narrower range look alike"
+        f"the pixel values go from {found.text}{found.highest_in}, which shows neither 0 to 1 nor 0 to 255 nor another "
+        "range: dark pictures and a narrower range look alike"
     )
     if 1 < found.highest < 2 and found.kind == "float":  # noqa: PLR2004 - see `_range_of_floats`
-        problem = f"the pixel values go from {found.text}, which is neither 0 to 1 nor 0 to 255"
+        problem = f"the pixel values go from {found.text}{found.highest_in}, which is neither 0 to 1 nor 0 to 255"
     remedy = f"Say what is black and white: {either}; `--set data.range=…` or `tuner dataset show PATH --range …`."
     return UnclearRangeError(where, problem, remedy=remedy, as_before=UNIT if is_unit else BYTES)
 

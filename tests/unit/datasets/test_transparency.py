@@ -157,7 +157,10 @@ def test_transparent_colours_count_where_the_range_is_given(tmp_path: Path) -> N
 def test_dark_pictures_beside_transparent_ones_show_no_range(tmp_path: Path) -> None:
     write_pictures(tmp_path, n_transparent=4, colour=0, level=60)
 
-    with pytest.raises(UnreadableDataError, match=r"from 0 to 60, which shows .*`data\.range = \[0, 255\]` or"):
+    with pytest.raises(
+        UnreadableDataError,
+        match=r"from 0 to 60 \(the highest in class0/0\.png\), which shows .*`data\.range = \[0, 255\]` or",
+    ):
         read_levels(tmp_path)
 
 
