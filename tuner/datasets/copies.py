@@ -26,27 +26,25 @@ def count_copies(
         class_names: Of all classes.
         place_of: From an index to where people find the picture.
     """
-    first_of: dict[bytes, int] = {}
-    doubtful: list[tuple[int, int]] = []
-    n_copies = 0
+    members: dict[bytes, list[int]] = {}
     for index, digest in _digests(levels):
-        first = first_of.setdefault(digest, index)
-        if labels[first] != labels[index]:
-            doubtful.append((first, index))
-        else:
-            n_copies += first != index
+        members.setdefault(digest, []).append(index)
+    equal = [indices for indices in members.values() if len(indices) > 1]
+    doubtful = [indices for indices in equal if len(set(labels[indices].tolist())) > 1]
+    n_copies = sum(len(indices) - 1 for indices in equal) - sum(len(indices) - 1 for indices in doubtful)
     warnings = []
     if doubtful:
-        first, second = doubtful[0]
+        first = doubtful[0][0]
+        second = next(index for index in doubtful[0] if labels[index] != labels[first])
         warnings.append(
-            f"{len(doubtful):,} of {len(levels):,} pictures are equal to one of another class, pixel by pixel, such as "
+            f"{sum(map(len, doubtful)):,} of {len(levels):,} pictures are equal to one of another class, such as "
             f"{place_of(first)} ({class_names[labels[first]]!r}) and {place_of(second)} "
             f"({class_names[labels[second]]!r}): correct their classes, or leave them out."
         )
     if n_copies:
         warnings.append(
-            f"{n_copies:,} of {len(levels):,} pictures are copies of others of their class, pixel by pixel: scores are "
-            "too high where one of them is trained on and the other one validated or tested on."
+            f"{n_copies:,} of {len(levels):,} pictures are copies of others of their class: scores are too high where "
+            "one of them is trained on and another one validated or tested on."
         )
     return warnings
 
