@@ -14,7 +14,7 @@ from tuner.datasets.csv_table import Table, read_column_names, read_table
 from tuner.datasets.labels import normalise_text
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_files, is_hidden
 from tuner.datasets.pixels import store_array
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
+from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
 
 LABEL_COLUMN = "label"
 
@@ -80,11 +80,18 @@ class CsvReader:
         return RawExamples(images=replace(images, places=places), labels=read_labels(table, path))
 
 
-def recognise(path: Path, _resize: Size | None) -> Reader | None:
-    """Return a reader when the path is a CSV file or a folder with `train.csv`."""
-    if path.suffix.lower() == ".csv" and path.is_file():
+def _recognise(path: Path, _resize: Size | None) -> Reader | None:
+    if path.suffix.lower() in CSV.suffixes and path.is_file():
         return CsvReader(train=path, test=None)
     return CsvReader(train=path / "train.csv", test=path / "test.csv") if (path / "train.csv").is_file() else None
+
+
+CSV = FileFormat(
+    name="a CSV file",
+    descriptions=("a CSV file with the columns label, pixel0, …", "a folder with train.csv"),
+    suffixes=(".csv",),
+    recognise=_recognise,
+)
 
 
 def _is_part_beside(path: Path) -> bool:

@@ -21,7 +21,7 @@ from tuner.datasets.labels import shown_name
 from tuner.datasets.left_out import LeftOut
 from tuner.datasets.picture_stack import PictureStack
 from tuner.datasets.pictures import picture_layout, read_picture
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
+from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
 
 _logger = logging.getLogger(__name__)
 
@@ -120,10 +120,17 @@ class ImageFolderReader:
         return RawExamples(images=images, labels=np.array([class_of(path) for path in pictures]))
 
 
-def recognise(path: Path, resize: Size | None) -> Reader | None:
+def _recognise(path: Path, resize: Size | None) -> Reader | None:
     """Return a reader when the path is a folder with pictures two levels down, or three below `train`."""
     found = path.is_dir() and holds_pictures_of_classes(path)
     return ImageFolderReader(folder=path, resize=resize) if found else None
+
+
+CLASS_FOLDERS = FileFormat(
+    name="a folder of class folders",
+    descriptions=("a folder with one sub-folder of PNG or JPEG files for each class",),
+    recognise=_recognise,
+)
 
 
 def _read_layout(folder: Path, pictures: Sequence[Path], resize: Size | None) -> _Layout:

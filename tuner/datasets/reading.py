@@ -1,6 +1,6 @@
 """What every reader of files gives and obeys: raw examples, one error, bounds that hold before anything is decoded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +115,20 @@ class Reader(Protocol):
         Raises:
             UnreadableDataError: A file is missing, damaged or too big.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFormat:
+    """One kind of files that people bring, and how it is recognised."""
+
+    #: What the path is, as help lists it.
+    name: str
+    #: What lies at the path and in it, as errors say what was expected: one phrase for each form.
+    descriptions: tuple[str, ...]
+    #: Returns None when what lies at the path is not of this kind. Looks at names alone and opens no file.
+    recognise: Callable[[Path, Size | None], Reader | None]
+    #: File name endings in lower case, of formats that are one file.
+    suffixes: tuple[str, ...] = ()
 
 
 @contextmanager
