@@ -9,12 +9,16 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tuner.cli import app as all_commands
 from tuner.cli.dataset import app
-from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError
+from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError, open_dataset
 from tuner.datasets.download import DownloadError
 from tuner.datasets.fetch import NothingToDownloadError
 from tuner.datasets.image_folder import MixedSizesError
 from tuner.datasets.reading import UnreadableDataError
+from tuner.studies.definition import make_definition
+from tuner.studies.lifecycle import insert_study
+from tuner.studies.storage import open_storage
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +82,7 @@ def test_show_prints_json_alone() -> None:
 
 def test_show_says_what_pixels_mean_and_what_is_guessed(tmp_path: Path) -> None:
     steps = np.zeros((20, 19, 19), np.uint8)
-    steps[:, 1:18, 1:18] = np.arange(17)
+    steps[:, 1:18, 1:18] = np.random.default_rng(0).permuted(np.tile(np.arange(17), (20, 17, 1)), axis=2)
     np.savez(tmp_path / "own.npz", x_train=steps, y_train=["a", "b"] * 10)
 
     result = run("show", str(tmp_path / "own.npz"))
@@ -94,8 +98,8 @@ def test_show_says_what_pixels_mean_and_what_is_guessed(tmp_path: Path) -> None:
 
 
 def test_show_takes_what_a_person_says_of_the_pixels(tmp_path: Path) -> None:
-    ramp = np.tile(np.linspace(-1, 1, 64).reshape(8, 8), (20, 1, 1))
-    np.savez(tmp_path / "own.npz", x_train=ramp, y_train=["a", "b"] * 10)
+    ramps = np.linspace(-1, 1, 64).reshape(8, 8) * np.linspace(0.5, 1, 20)[:, None, None]
+    np.savez(tmp_path / "own.npz", x_train=ramps, y_train=["a", "b"] * 10)
 
     result = run("show", str(tmp_path / "own.npz"), "--range", "-1,1", "--invert", "true")
 
@@ -187,3 +191,21 @@ def test_the_commands_import_no_heavy_library_before_they_run() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout == "[]\n"
+
+
+def test_a_study_shows_the_same_line_of_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).integers(1, 16, (20, 6, 6))
+    images[:, 0] = images[:, :, 0] = images[:, -1] = images[:, :, -1] = 0
+    np.savez(tmp_path / "own.npz", x_train=images, y_train=[0, 1] * 10)
+    part = open_dataset(str(tmp_path / "own.npz"), data_dir=tmp_path).read_training_part()
+    monkeypatch.setenv("TUNER_STORAGE", f"sqlite:///{tmp_path / 'tuner.db'}")
+    definition = make_definition(space="mlp", dataset=str(tmp_path / "own.npz"), name="s")
+    with open_storage(f"sqlite:///{tmp_path / 'tuner.db'}") as storage:
+        insert_study(storage, definition, class_names=["0", "1"], provenance={}, pixels=part.pixels_to_json())
+
+    of_study = CliRunner().invoke(all_commands, ["study", "show", "s"], catch_exceptions=False).output.splitlines()
+    of_dataset = run("show", str(tmp_path / "own.npz")).output.splitlines()
+
+    (line,) = (line for line in of_dataset if line.startswith("pixels: "))
+    assert line == "pixels: 0 is black and 15 white in arrays, grey, light on dark, not inverted"
+    assert line in of_study

@@ -30,6 +30,7 @@ def list_datasets() -> None:
     from rich.table import Table
 
     from tuner.datasets.catalogue import CATALOGUE
+    from tuner.datasets.own_data import list_file_formats
 
     data_dir = read_settings().data_dir
     table = Table("dataset", "images", "classes", "here", "description", title=escape(f"In {data_dir}"))
@@ -37,7 +38,7 @@ def list_datasets() -> None:
         height, width, channels = entry.image_format.shape
         here = "yes" if entry.is_in_place(data_dir / name) else "no"
         table.add_row(name, f"{height}x{width}x{channels}", str(entry.image_format.n_classes), here, entry.description)
-    table.add_row("PATH", "any size", "any", "", "Your own .npz, CSV or IDX files, or a folder of class folders")
+    table.add_row("PATH", "any size", "any", "", f"Your own data: {list_file_formats()}")
     console = open_console()
     console.print(table)
     console.print("Get what is not here with `tuner dataset fetch NAME`.", highlight=False)

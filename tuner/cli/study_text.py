@@ -8,6 +8,7 @@ from rich.table import Table
 
 from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, open_console
+from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.wording import setting
 from tuner.studies.shortfall import find_shortfall
 
@@ -25,6 +26,9 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     console.print(
         f"[bold]{record.name}[/]: {escape(record.space)} on {escape(record.dataset)}, {record.state}", highlight=False
     )
+    if record.pixels is not None:
+        pixels = PixelMeaning.from_json(record.pixels).describe()
+        console.print(f"pixels: {pixels}", highlight=False, soft_wrap=True)
     if record.stop_reason:
         console.print(f"[red]Stopped: {escape(record.stop_reason)}[/]", highlight=False, soft_wrap=True)
     console.print(count_parts(record), highlight=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tuner.datasets.csv_table import Table, read_column_names, read_table
 from tuner.datasets.labels import normalise_text
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_files, is_hidden
 from tuner.datasets.pixels import store_array
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
+from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
 
 LABEL_COLUMN = "label"
 
@@ -75,24 +75,31 @@ class CsvReader:
 
     def _read(self, path: Path) -> RawExamples:
         table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
-        return RawExamples(
-            images=store_array(to_square_images(table.pixels), where=path), labels=read_labels(table, path)
-        )
+        images = store_array(to_square_images(table.pixels), where=path)
+        places = [f"line {number}" for number in table.line_numbers.tolist()]
+        return RawExamples(images=replace(images, places=places), labels=read_labels(table, path))
 
 
-def recognise(path: Path, _resize: Size | None) -> Reader | None:
-    """Return a reader when the path is a CSV file or a folder with `train.csv`."""
-    if path.suffix.lower() == ".csv" and path.is_file():
+def _recognise(path: Path, _resize: Size | None) -> Reader | None:
+    if path.suffix.lower() in CSV.suffixes and path.is_file():
         return CsvReader(train=path, test=None)
     return CsvReader(train=path / "train.csv", test=path / "test.csv") if (path / "train.csv").is_file() else None
+
+
+CSV = FileFormat(
+    name="a CSV file",
+    descriptions=("a CSV file with the columns label, pixel0, …", "a folder with train.csv"),
+    suffixes=(".csv",),
+    recognise=_recognise,
+)
 
 
 def _is_part_beside(path: Path) -> bool:
     return path.suffix.lower() == ".csv" and path.stem.lower() in VALIDATION_NAMES | {"test"}
 
 
-def to_square_images(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return uint8, shape (n, side, side, 1); the number of pixels is a square."""
+def to_square_images(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels in the shape (n, side, side, 1); their number is a square."""
     side = math.isqrt(pixels.shape[1])
     return pixels.reshape(-1, side, side, 1)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +24,16 @@ _logger = logging.getLogger(__name__)
 
 _LINES_AT_ONCE = 4096
 _LONGEST_HEADER = 2**24
-_BYTES = range(256)
-_EXPECTED = "expected a whole number from 0 to 255"
 _REMEDY = "Correct the file."
-_TIMES_255 = "Multiply pixels from 0 to 1 by 255 and round them, or store them as floats in an .npz file."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
     """A parsed table, or some lines of one."""
 
-    #: uint8, shape (n, pixels), columns in the order of the image.
-    pixels: NDArray[np.uint8]
+    #: Shape (n, pixels), columns in the order of the image: uint8 where all are bytes, else int32 where all are whole
+    #: numbers, else float32.
+    pixels: NDArray[Any]
     #: Shape (n,); empty text where the table has no label column.
     labels: NDArray[np.str_]
     #: float32, shape (n,), or (0,) where the table has no column of row numbers.
@@ -63,7 +61,7 @@ def read_table(path: Path, *, label_column: str | None, n_pixels: int | None = N
         n_pixels: How many there must be; None for any square number.
 
     Raises:
-        UnreadableDataError: A column is missing, or a cell is no whole number from 0 to 255.
+        UnreadableDataError: A column is missing, or a cell is no number.
     """
     with _opened(path) as file:
         names = parse_column_names(file.readline(_LONGEST_HEADER), path)
@@ -120,17 +118,21 @@ def _parse(lines: Sequence[tuple[int, str]], columns: Columns, path: Path) -> Ta
     runs = [rows[name] for name in ("before", "after") if name in (row_type.names or ())]
     numbers = np.concatenate(runs, axis=1)
     values = numbers[:, [_place_without_label(place, columns) for place in columns.pixels]]
-    good = (values >= 0) & (values <= 255) & (values == np.floor(values))  # noqa: PLR2004 - a byte; NaN fails too
-    if not good.all() or (np.char.str_len(labels) == LONGEST_CELL).any():
-        are_fractions = bool(((values >= 0) & (values <= 1)).all())
-        remedy = _TIMES_255 if are_fractions else _REMEDY
-        raise UnreadableDataError(path, _find_bad_cell(lines, columns) or "is no table of bytes", remedy=remedy)
+    if not np.isfinite(values).all() or (np.char.str_len(labels) == LONGEST_CELL).any():
+        raise UnreadableDataError(path, _find_bad_cell(lines, columns) or "is no table of numbers", remedy=_REMEDY)
     return Table(
-        pixels=values.astype(np.uint8),
+        pixels=values.astype(_narrowest_type(values)),
         labels=np.char.strip(labels),
         row_numbers=numbers[:, 0] if columns.index is not None else np.zeros(0, np.float32),
         line_numbers=np.array([number for number, _ in lines], np.int64),
     )
+
+
+def _narrowest_type(values: NDArray[np.float32]) -> type[np.number[Any]]:
+    """Return a type that holds these values: a table does not say which it was written from."""
+    if (values != np.floor(values)).any() or np.abs(values).max() > np.iinfo(np.int32).max:
+        return np.float32
+    return np.uint8 if values.min() >= 0 and values.max() <= np.iinfo(np.uint8).max else np.int32
 
 
 def _place_without_label(place: int, columns: Columns) -> int:
@@ -161,6 +163,6 @@ def _find_bad_cell(lines: Sequence[tuple[int, str]], columns: Columns) -> str:
                 if not is_number(cell):
                     received = shorten(cell.strip()) or "a blank"
                     return f"line {number}, the column without a name: received {received}, expected a row number"
-            elif not (is_number(cell) and float(cell) in _BYTES):
-                return f"{where}: received {cell.strip()[:LONGEST_CELL] or 'a blank'}, {_EXPECTED}"
+            elif not (is_number(cell) and np.isfinite(np.float32(cell))):
+                return f"{where}: received {cell.strip()[:LONGEST_CELL] or 'a blank'}, expected a number"
     return ""

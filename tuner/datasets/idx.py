@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
 from tuner.datasets.pixels import store_array
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
+from tuner.datasets.reading import (
+    FileFormat,
+    RawExamples,
+    Reader,
+    Size,
+    UnreadableDataError,
+    check_decoded_size,
+)
 
 _UNSIGNED_BYTES = 0x08
 _MAX_DIMENSIONS = 4
@@ -95,9 +102,15 @@ def _stems(part: str) -> tuple[str, str]:
     return (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
 
 
-def recognise(path: Path, _resize: Size | None) -> Reader | None:
-    """Return a reader when the path is a folder with IDX training images."""
+def _recognise(path: Path, _resize: Size | None) -> Reader | None:
     return IdxFolderReader(folder=path) if any(find_idx(path, stem) for stem in _stems("train")) else None
+
+
+IDX = FileFormat(
+    name="a folder of IDX files",
+    descriptions=(f"a folder with {' and '.join(f'{stem}[.gz]' for stem in _stems('train'))}",),
+    recognise=_recognise,
+)
 
 
 def idx_file_names(stem: str) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """A folder of class folders of pictures, perhaps with `train/` and `test/` above them."""
 
 import errno
+import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from tuner.datasets.labels import shown_name
 from tuner.datasets.left_out import LeftOut
 from tuner.datasets.picture_stack import PictureStack
 from tuner.datasets.pictures import picture_layout, read_picture
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError
+from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
+
+_logger = logging.getLogger(__name__)
 
 
 class MixedSizesError(UnreadableDataError):
@@ -34,6 +37,21 @@ class MixedSizesError(UnreadableDataError):
             remedy="Set `data.resize = [28, 28]` (height, width) in the study definition, or try "
             f"`tuner dataset show {folder} --resize 28x28`.",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """What the pictures of one part have in common."""
+
+    #: Height and width that all of them have or get.
+    size: Size
+    #: How many have colours; the others are grey.
+    n_in_colour: int
+
+    @property
+    def channels(self) -> int:
+        """1 where all are grey, 3 otherwise."""
+        return 3 if self.n_in_colour else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +75,22 @@ class ImageFolderReader:
         pictures = find_pictures(self._parts.train)
         if self._parts.test:
             self._check_classes(find_pictures(self._parts.test), known=pictures)
-        return self._decode(pictures, *_common_layout(self.folder, pictures, self.resize))
+        layout = _read_layout(self.folder, pictures, self.resize)
+        return self._decode(pictures, layout.size, layout.channels)
 
     def read_test(self) -> RawExamples:
         """Read the test pictures in the training pictures' format."""
         test = self._parts.test or self.folder / "test"
-        size, channels = _common_layout(self.folder, find_pictures(self._parts.train), self.resize)
+        trained = _read_layout(self.folder, find_pictures(self._parts.train), self.resize)
         pictures = find_pictures(test)
-        if not self.resize:
-            size, _ = _common_layout(test, pictures, None)
-        return self._decode(pictures, size, channels)
+        tested = _read_layout(test, pictures, self.resize)
+        if tested.n_in_colour and trained.channels == 1:
+            text = "%s: %s of its %s pictures are stored in colour and read as grey, as those of the training part are"
+            _logger.warning(text, test, f"{tested.n_in_colour:,}", f"{len(pictures):,}")
+        if not tested.n_in_colour and trained.channels > 1:
+            text = "%s: %s of its %s pictures are grey, those of the training part have colours"
+            _logger.warning(text, test, f"{len(pictures):,}", f"{len(pictures):,}")
+        return self._decode(pictures, tested.size, trained.channels)
 
     @property
     def _parts(self) -> Parts:
@@ -92,19 +116,31 @@ class ImageFolderReader:
                 broken.append(f"{path.relative_to(self.folder)} {error.problems[0]}")
         if broken:
             raise _broken_pictures(self.folder, broken)
-        return RawExamples(images=stack.to_images(), labels=np.array([class_of(path) for path in pictures]))
+        images = replace(stack.to_images(), places=[str(path.relative_to(self.folder)) for path in pictures])
+        return RawExamples(images=images, labels=np.array([class_of(path) for path in pictures]))
 
 
-def recognise(path: Path, resize: Size | None) -> Reader | None:
+def _recognise(path: Path, resize: Size | None) -> Reader | None:
     """Return a reader when the path is a folder with pictures two levels down, or three below `train`."""
     found = path.is_dir() and holds_pictures_of_classes(path)
     return ImageFolderReader(folder=path, resize=resize) if found else None
 
 
-def _common_layout(folder: Path, pictures: Sequence[Path], resize: Size | None) -> tuple[Size, int]:
-    """Return the size that all pictures have or get, and their channels: grey only when all of them are."""
+CLASS_FOLDERS = FileFormat(
+    name="a folder of class folders",
+    descriptions=("a folder with one sub-folder of PNG or JPEG files for each class",),
+    recognise=_recognise,
+)
+
+
+def _read_layout(folder: Path, pictures: Sequence[Path], resize: Size | None) -> _Layout:
+    """Read the headers of pictures.
+
+    Raises:
+        UnreadableDataError: One is no picture, or they differ in size and no size is given.
+    """
     sizes: set[Size] = set()
-    channels = 1
+    n_in_colour = 0
     broken: list[str] = []
     for path in pictures:
         try:
@@ -113,12 +149,12 @@ def _common_layout(folder: Path, pictures: Sequence[Path], resize: Size | None) 
             broken.append(f"{path.relative_to(folder)} {error.problems[0]}")
             continue
         sizes.add((height, width))
-        channels = max(channels, picture_channels)
+        n_in_colour += picture_channels > 1
     if broken:
         raise _broken_pictures(folder, broken)
     if not resize and len(sizes) > 1:
         raise MixedSizesError(folder, sorted(sizes))
-    return resize or sizes.pop(), channels
+    return _Layout(size=resize or sizes.pop(), n_in_colour=n_in_colour)
 
 
 def _broken_pictures(folder: Path, broken: Sequence[str]) -> UnreadableDataError:

@@ -3,7 +3,10 @@
 Source: https://www.kaggle.com/competitions/digit-recognizer/data
 """
 
+import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +15,12 @@ from tuner.datasets.csv_file import LABEL_COLUMN, CsvReader
 from tuner.datasets.csv_table import read_column_names, read_table
 from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.part_comparison import check_range_and_polarity
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixels import resize_images
 from tuner.datasets.reading import Reader, StoredImages, UnreadableDataError
+
+_logger = logging.getLogger(__name__)
 
 _HOW_TO_GET = (
     "Kaggle gives it to members only: download train.csv, and test.csv to submit, from "
@@ -61,13 +67,20 @@ def read_unlabelled_csv(
     table = read_table(path, label_column=None, n_pixels=stored_height * stored_width)
     images = table.pixels.reshape(-1, stored_height, stored_width, 1)
     if pixels is None:
-        return images
-    # Bytes, as pictures of 8 bits are; one range for the whole file.
-    stored = StoredImages(
-        values=images,
-        bits=np.full(len(images), 8, np.uint8),
-        limits=np.tile([float(images.min()), float(images.max())], (len(images), 1)),
-    )
+        return _check_bytes(images, path)
+    stored = StoredImages(values=images)
+    if images.dtype == np.uint8:
+        # As pictures of 8 bits are; one range for the whole file.
+        limits = np.tile([float(images.min()), float(images.max())], (len(images), 1))
+        stored = replace(stored, bits=np.full(len(images), 8, np.uint8), limits=limits)
     levels = pixels.to_levels(stored, where=path)
-    pixels.check_test_part(levels, where=path)
+    for warning in check_range_and_polarity(levels, pixels, where=path):
+        _logger.warning("%s: %s", path, warning)
     return pixels.invert(resize_images(levels, (height, width), where=path))
+
+
+def _check_bytes(images: NDArray[Any], path: Path) -> NDArray[np.uint8]:
+    if images.dtype == np.uint8:
+        return images
+    problem = f"pixel values go from {images.min():.9g} to {images.max():.9g}, expected whole numbers from 0 to 255"
+    raise UnreadableDataError(path, problem, remedy="The bundle is of version 0.1.0, which reads bytes alone.")

@@ -16,6 +16,8 @@ _MIN_CLASSES = 2
 _LONGEST_LIST = 300
 #: From here on floats skip whole numbers.
 _LARGEST_EXACT = 2**53
+#: Characters of a number; Python refuses to read numbers of more than 4,300 digits.
+_LONGEST_NUMBER = 1000
 #: What libraries write for a value that is not there.
 _MISSING = frozenset({"nan", "na", "n/a", "#n/a", "none", "null", "<na>", "nat"})
 #: They join letters of many scripts, and parts of emoji.
@@ -164,7 +166,7 @@ def name_classes(labels: NDArray[Any], *, where: str) -> tuple[str, ...]:
         TooFewClassesError: There are fewer than two.
     """
     names = [str(name) for name in np.unique(labels)]
-    if all(name.removeprefix("-").isdecimal() for name in names):
+    if all(name.removeprefix("-").isdecimal() and len(name) <= _LONGEST_NUMBER for name in names):
         names.sort(key=int)
     if len(names) < _MIN_CLASSES:
         received = f"only the class {shorten(names[0])!r}" if names else "no images"

@@ -16,7 +16,7 @@ from tuner.datasets.labels import clean_labels
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
 from tuner.datasets.npy import declared_bytes, read_npy_header
 from tuner.datasets.pixels import store_array
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
+from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
 
 #: A 522 kB archive can expand to 512 MiB. Big arrays that shrink more than this are no pictures; MNIST shrinks 5 times.
 _LARGEST_RATIO = 100
@@ -87,9 +87,16 @@ class NpzReader:
         )
 
 
-def recognise(path: Path, _resize: Size | None) -> Reader | None:
-    """Return a reader when the path is an `.npz` file."""
-    return NpzReader(path=path) if path.suffix.lower() == ".npz" and path.is_file() else None
+def _recognise(path: Path, _resize: Size | None) -> Reader | None:
+    return NpzReader(path=path) if path.suffix.lower() in NPZ.suffixes and path.is_file() else None
+
+
+NPZ = FileFormat(
+    name="an .npz file",
+    descriptions=("an .npz file with x_train and y_train",),
+    suffixes=(".npz",),
+    recognise=_recognise,
+)
 
 
 def read_npz_array(path: Path, name: str) -> NDArray[Any]:

@@ -1,23 +1,25 @@
-"""People's own files, recognised by what lies at a path. A new kind of file is one module, and one line here."""
+"""People's own files, recognised by what lies at a path.
 
-from collections.abc import Callable
+A new format is one module that ends with its `FileFormat`, and one line here: errors and help name it then.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.datasets import csv_file, idx, image_folder, npz
+from tuner.datasets.csv_file import CSV
+from tuner.datasets.idx import IDX
+from tuner.datasets.image_folder import CLASS_FOLDERS
 from tuner.datasets.left_out import is_hidden
-from tuner.datasets.reading import Reader, Size, UnreadableDataError, is_pipe_or_device, listing
+from tuner.datasets.npz import NPZ
+from tuner.datasets.reading import FileFormat, Reader, Size, UnreadableDataError, is_pipe_or_device, listing
 from tuner.datasets.unrecognised import UnrecognisedDataError
 
-#: Asked in this order; each returns None when the path is not of its kind.
-RECOGNISERS: tuple[Callable[[Path, Size | None], Reader | None], ...] = (
-    npz.recognise,
-    csv_file.recognise,
-    idx.recognise,
-    image_folder.recognise,
-)
+#: Asked in this order.
+FILE_FORMATS: tuple[FileFormat, ...] = (NPZ, CSV, IDX, CLASS_FOLDERS)
+#: Endings of the files that are read, in lower case.
+SUFFIXES = tuple(suffix for file_format in FILE_FORMATS for suffix in file_format.suffixes)
 
-
-#: Files and folders of a folder that are tried, to point at one of them.
+#: How many files and folders of a folder are tried, to point at one of them.
 _MOST_LOOKED_AT = 50
 
 
@@ -34,11 +36,22 @@ def open_reader(path: Path, *, resize: Size | None) -> Reader:
     reader = _recognise(path, resize)
     if reader is not None:
         return reader
-    raise UnrecognisedDataError(path, below=_find_readable_below(path))
+    expected = [description for file_format in FILE_FORMATS for description in file_format.descriptions]
+    raise UnrecognisedDataError(path, expected=_join(expected), below=_find_readable_below(path))
+
+
+def list_file_formats() -> str:
+    """Return what a path of a person's own data may be, as help says it: `an .npz file, … or …`."""
+    return _join([file_format.name for file_format in FILE_FORMATS])
+
+
+def _join(phrases: Sequence[str]) -> str:
+    return f"{', '.join(phrases[:-1])} or {phrases[-1]}"
 
 
 def _recognise(path: Path, resize: Size | None) -> Reader | None:
-    return next((reader for recognise in RECOGNISERS if (reader := recognise(path, resize)) is not None), None)
+    readers = (file_format.recognise(path, resize) for file_format in FILE_FORMATS)
+    return next((reader for reader in readers if reader is not None), None)
 
 
 def _find_readable_below(path: Path) -> list[Path]:

@@ -79,9 +79,9 @@ class StoredPicture:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value; those of its ground count too where it is transparent."""
+        """The lowest and the highest value that can be seen; zeros where the picture is wholly transparent."""
         if self.has_alpha:
-            return 0.0, 255.0
+            return _visible_limits(self.picture)
         extremes = np.array(self.picture.getextrema(), np.float64)
         return float(extremes.min()), float(extremes.max())
 
@@ -106,6 +106,14 @@ class StoredPicture:
             bits=np.array([self.bits], np.uint8),
             limits=np.array([self.limits]),
         )
+
+
+def _visible_limits(picture: Image.Image) -> tuple[float, float]:
+    """Return the lowest and the highest value of all pixels that are not wholly transparent."""
+    *colours, opacity = picture.split()
+    counts = sum(np.array(colour.histogram(mask=opacity)) for colour in colours)
+    seen = np.flatnonzero(counts)
+    return (float(seen[0]), float(seen[-1])) if len(seen) else (0.0, 0.0)
 
 
 def read_picture(path: Path, *, channels: int) -> StoredPicture:

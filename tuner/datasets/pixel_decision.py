@@ -19,9 +19,10 @@ from tuner.datasets.stored_range import (
     Range,
     UnclearRangeError,
     find_range,
+    range_of_transparent,
     slack_of,
 )
-from tuner.datasets.transparency import Background, choose_background, put_on_background
+from tuner.datasets.transparency import Background, choose_background, is_transparent, put_on_background
 
 #: Share of pictures of another range from which they are no accident.
 _FEW_OTHERS = 0.05
@@ -68,23 +69,27 @@ def decide_pixels(
         UnreadableDataError: A value is NaN, infinite, or negative without `data.range`; all pictures are of one
             colour; or nothing shows the range.
     """
-    background, ground_warnings = _decide_background(images, settings, where)
-    values = put_on_background(images.values, background) if images.has_alpha else images.values
-    opaque = replace(images, values=values, has_alpha=False)
-    pixel_range, found, range_warnings = _decide_range(opaque, settings, where)
+    pixel_range, found, range_warnings = _decide_range(images, settings, where)
     meaning = PixelMeaning(
         range=pixel_range,
         found=(found.lowest, found.highest),
         bits=None if images.bits is None else int(images.bits.max()),
         channels=images.channels,
-        background=background,
+        background=None if settings.background == "auto" else settings.background,
         polarity=None,
         inverted=settings.invert is True,
         stored_size=images.stored_size,
         any_size=any_size,
     )
-    levels = meaning.to_levels(opaque, where=where)
-    blank_warnings = _look_for_blank_images(levels, settings, where)
+    levels = meaning.scale_colours(images, where=where)
+    ground_warnings: list[str] = []
+    if images.has_alpha:
+        if settings.background == "auto":
+            background, ground_warnings = choose_background(levels, where=where)
+            meaning = replace(meaning, background=background)
+        meaning = _with_ground_found(meaning)
+        levels = put_on_background(levels, meaning.background)
+    blank_warnings = _look_for_blank_images(levels, images, settings, where)
     polarity, inverted, polarity_warnings = _decide_polarity(levels, settings, may_be_strokes=may_be_strokes)
     return DecidedPixels(
         meaning=replace(meaning, polarity=polarity, inverted=inverted),
@@ -100,14 +105,11 @@ def decide_pixels(
     )
 
 
-def _decide_background(
-    images: StoredImages, settings: PixelSettings, where: Path | str
-) -> tuple[Background | None, list[str]]:
-    if settings.background != "auto":
-        return settings.background, []
-    if not images.has_alpha:
-        return None, []
-    return choose_background(images, where=where)
+def _with_ground_found(meaning: PixelMeaning) -> PixelMeaning:
+    """Return a meaning of transparent pictures: the values of their background count as found."""
+    (low, high), (lowest, highest) = meaning.range, meaning.found
+    grounds = {"white": (high,), "black": (low,), None: (low, high)}[meaning.background]
+    return replace(meaning, found=(min(lowest, *grounds), max(highest, *grounds)))
 
 
 def _decide_range(
@@ -120,13 +122,18 @@ def _decide_range(
         _check_halved(images, given, found, where)
         return given, found, say_what_is_clipped(images, given)
     try:
-        pixel_range, warning = find_range(found, where=where)
+        if _are_all_transparent(images):
+            pixel_range, warning = range_of_transparent(found)
+        else:
+            pixel_range, warning = find_range(found, where=where)
     except UnclearRangeError as error:
         low, high = error.as_before
         if not (settings.unclear_as_before and low <= found.lowest and found.highest <= high):
             raise
         pixel_range, warning = error.as_before, None
     _check_halved(images, pixel_range, found, where)
+    if not settings.unclear_as_before:
+        _refuse_few_beyond_bytes(images, found, where)
     if images.n_faint and not settings.unclear_as_before:
         problem = (
             f"{images.n_faint:,} of {len(images):,} pictures have colours of 16 bits and use few of the upper 8, which "
@@ -138,6 +145,11 @@ def _decide_range(
     if pixel_range[1] >= _LEAST_OF_STEPS and not settings.unclear_as_before:
         _refuse_zeros_and_ones(images, where)
     return pixel_range, found, [warning] if warning else []
+
+
+def _are_all_transparent(images: StoredImages) -> bool:
+    """Say whether no picture is opaque: then no values but those of visible colours show a range, if any."""
+    return images.has_alpha and all(map(is_transparent, images.values))
 
 
 def _check_halved(images: StoredImages, pixel_range: Range, found: FoundValues, where: Path | str) -> None:
@@ -152,7 +164,7 @@ def _check_halved(images: StoredImages, pixel_range: Range, found: FoundValues, 
 
 def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
     """Return the extremes of the training part; of its pictures of 16 bits alone where it has both depths."""
-    values, limits, bits = images.values, images.limits, None
+    values, limits, bits = images.colours, images.limits, None
     if images.bits is not None:
         bits = int(images.bits.max())
         limits = images.image_limits[images.bits == bits]
@@ -160,7 +172,26 @@ def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
         bits = 8 * values.dtype.itemsize
     kinds = {"b": "bool", "f": "float"}
     lowest, highest = extremes(values, limits, where=where)
-    return FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
+    found = FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
+    if images.places is None:
+        return found
+    lows, highs = images.image_limits.T
+    places = images.place_of(int(lows.argmin())), images.place_of(int(highs.argmax()))
+    return replace(found, lowest_in=f" (the lowest in {places[0]})", highest_in=f" (the highest in {places[1]})")
+
+
+def _refuse_few_beyond_bytes(images: StoredImages, found: FoundValues, where: Path | str) -> None:
+    """Refuse numbers of which nearly all images are bytes, and a few go beyond, as after a typing error."""
+    if found.highest <= BYTES[1] + slack_of(BYTES):
+        return
+    _, highest = images.image_limits.T
+    are_bytes = highest <= BYTES[1] + slack_of(BYTES)
+    if 0 < (~are_bytes).mean() <= _FEW_OTHERS and highest[are_bytes].max() > BYTES[1] / 2:
+        problem = (
+            f"{int((~are_bytes).sum()):,} of {len(images):,} images have values above 255, up to {found.highest:.9g} "
+            f"in {images.place_of(int(highest.argmax()))}; all others fit into 0 to 255"
+        )
+        raise UnreadableDataError(where, problem, remedy="Correct these images, or set `data.range`.")
 
 
 def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where: Path | str) -> None:
@@ -177,12 +208,15 @@ def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where
 
 
 def say_what_is_clipped(images: StoredImages, pixel_range: Range) -> list[str]:
-    """Return a warning where opaque images have values outside of a range that a person has given, else nothing."""
+    """Return a warning where visible values are outside of a range that a person has given, else nothing."""
     low, high = pixel_range
-    lowest, highest = extremes(images.values, images.limits, where="")
+    lowest, highest = extremes(images.colours, images.limits, where="")
     if low - slack_of(pixel_range) <= lowest and highest <= high + slack_of(pixel_range):
         return []
-    outside = ((images.values < low) | (images.values > high)).mean()
+    is_outside = (images.colours < low) | (images.colours > high)
+    if images.has_alpha:
+        is_outside &= images.values[..., images.channels :] > 0
+    outside = is_outside.mean()
     text = (
         f"{outside:.2%} of the pixels are outside of data.range = [{low:.9g}, {high:.9g}], as they go from "
         f"{lowest:.9g} to {highest:.9g}; they are clipped, here and in every other part."
@@ -201,7 +235,9 @@ def _refuse_zeros_and_ones(images: StoredImages, where: Path | str) -> None:
         raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
 
 
-def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, where: Path | str) -> list[str]:
+def _look_for_blank_images(
+    levels: NDArray[np.uint8], images: StoredImages, settings: PixelSettings, where: Path | str
+) -> list[str]:
     flat = levels.reshape(len(levels), -1)
     lowest, highest = flat.min(axis=1), flat.max(axis=1)
     if lowest.min() == highest.max():
@@ -223,8 +259,8 @@ def _look_for_blank_images(levels: NDArray[np.uint8], settings: PixelSettings, w
         return []
     n_blank = int(is_blank.sum())
     verb = "is" if n_blank == 1 else "are"
-    text = f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is image "
-    return [f"{text}{int(is_blank.argmax())} (counted from 0)."]
+    first = images.place_of(int(is_blank.argmax()))
+    return [f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is {first}."]
 
 
 def _decide_polarity(

@@ -4,7 +4,6 @@
 and it is applied alike in training, test, prediction and submission. See `docs/pixels.md`.
 """
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -14,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import BYTES, SIXTEEN_BITS, Range, slack_of
 from tuner.datasets.transparency import Background, put_on_background
@@ -24,16 +22,9 @@ Polarity = Literal["light on dark", "dark on light", "mixed"]
 
 #: Share of pictures of the rarer polarity from which a dataset counts as mixed.
 MIXED_SHARE = 0.1
-#: Pictures of which too few are there to be called of one polarity.
-_FEW = 10
 _DEEP = 16
 #: Bytes converted at once, so that no second copy of a large array in floats is needed.
 _CHUNK_BYTES = 2**26
-#: A test part whose values spread less than this share of the training part's is of another range.
-_LEAST_SPREAD = 1 / 8
-#: Less than this share may be of another range, or dark.
-_USUAL_SPREAD = 1 / 2
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +33,8 @@ class PixelMeaning:
 
     #: The stored values that become 0 and 255, and 0.0 and 1.0 for models.
     range: Range
-    #: The lowest and the highest stored value of the training part; values beyond the range are clipped in every part
-    #: where they were clipped in training, and refused else.
+    #: The lowest and the highest stored value of the training part, its background included; values beyond the range
+    #: are clipped in every part where they were clipped in training, and refused otherwise.
     found: Range
     #: 8 or 16: what the range speaks of, where the training part is picture files; None where it is arrays.
     bits: int | None
@@ -119,61 +110,36 @@ class PixelMeaning:
         Raises:
             UnreadableDataError: A value is outside of the range that training decided.
         """
-        opaque = put_on_background(images.values, self.background) if images.has_alpha else images.values
+        levels = self.scale_colours(images, where=where)
+        return put_on_background(levels, self.background) if images.has_alpha else levels
+
+    def scale_colours(self, images: StoredImages, *, where: Path | str) -> NDArray[np.uint8]:
+        """Return images as bytes, before transparent ones are put on a background: their opacity comes last as it is.
+
+        Raises:
+            UnreadableDataError: A value is outside of the range that training decided.
+        """
+        colours = images.colours
         if images.bits is None or (images.bits == self.bits).all():
-            return self._scale(opaque, extremes(opaque, images.limits, where=where), self.range, where)
-        levels = np.empty(opaque.shape, np.uint8)
+            found = extremes(colours, images.limits, where=where)
+            return _with_opacity(self._scale(colours, found, self.range, where), images)
+        levels = np.empty(colours.shape, np.uint8)
         limits = images.image_limits
         is_same_depth = images.bits == self.bits
         if is_same_depth.any():
-            values = opaque[is_same_depth]
+            values = colours[is_same_depth]
             found = extremes(values, limits[is_same_depth], where=where)
             levels[is_same_depth] = self._scale(values, found, self.range, where)
         # One by one, so that a picture is read in a test part as it is read alone.
         for index in np.flatnonzero(~is_same_depth):
-            values, (low, high) = opaque[index : index + 1], limits[index]
+            values, (low, high) = colours[index : index + 1], limits[index]
             pixel_range = self._range_of_depth(high, int(images.bits[index]), where)
             levels[index] = self._scale(values, (low, high), pixel_range, where)[0]
-        return levels
+        return _with_opacity(levels, images)
 
     def invert(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return levels as models are given them: inverted where the dataset's pictures are."""
         return np.uint8(255) - levels if self.inverted else levels
-
-    def check_test_part(self, levels: NDArray[np.uint8], *, where: Path | str) -> None:
-        """Refuse a test part that is unlike the training part: its pixels a small part of the range, or its negative.
-
-        Args:
-            levels: As `to_levels` returns them.
-            where: What an error names.
-
-        Raises:
-            UnreadableDataError: It is, as 0 to 1 is beside 0 to 255.
-        """
-        low, high = self.range
-        trained = (min(self.found[1], high) - max(self.found[0], low)) / (high - low) * BYTES[1]
-        spread = int(levels.max()) - int(levels.min())
-        if len(levels) > 1 and spread < _LEAST_SPREAD * trained:
-            problem = (
-                f"the test part's pixels spread over {spread / BYTES[1]:.2%} of the range {low:.9g} to {high:.9g}, "
-                f"those of training over {trained / BYTES[1]:.0%}"
-            )
-            raise UnreadableDataError(where, problem, remedy="Store both parts in one range; see `data.range`.")
-        if len(levels) >= _FEW and spread < _USUAL_SPREAD * trained:
-            _logger.warning(
-                "%s: its pixels spread over %.0f%% of the range, those of training over %.0f%%: see whether both parts "
-                "are stored in one range.",
-                where,
-                100 * spread / BYTES[1],
-                100 * trained / BYTES[1],
-            )
-        if self.polarity in {None, "mixed"} or len(levels) < _FEW:
-            return
-        share = float(are_dark_on_light(levels).mean())
-        if (share if self.polarity == "light on dark" else 1 - share) > 1 - MIXED_SHARE:
-            other = "dark on light" if self.polarity == "light on dark" else "light on dark"
-            problem = f"the test part's pictures are {other}, those of training {self.polarity}"
-            raise UnreadableDataError(where, problem, remedy="Invert one of them, so that both are alike.")
 
     def _range_of_depth(self, highest: float, bits: int, where: Path | str) -> Range:
         """Return which values of a picture file of so many bits are black and white, where training had other files.
@@ -216,6 +182,14 @@ class PixelMeaning:
         for start in range(0, len(values), step):
             levels[start : start + step] = _scale_chunk(values[start : start + step], pixel_range)
         return levels
+
+
+def _with_opacity(levels: NDArray[np.uint8], images: StoredImages) -> NDArray[np.uint8]:
+    """Return the levels, and behind them the opacity of the images that they come from, where these have one."""
+    if not images.has_alpha:
+        return levels
+    opacity = images.values[..., images.channels :].astype(np.uint8)
+    return np.concatenate([levels, opacity], axis=-1)
 
 
 def extremes(values: NDArray[Any], limits: NDArray[np.float64] | None = None, *, where: Path | str) -> Range:

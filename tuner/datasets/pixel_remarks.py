@@ -11,12 +11,14 @@ from tuner.datasets.reading import StoredImages
 DIM_LEVEL = 32
 #: Grey levels, of 255, that pictures of a whole range reach.
 _BRIGHT_LEVEL = 128
+#: Share of nearly black pictures up to which they are accidents.
+_FEW_DIM = 0.05
 _MOST_NAMED = 5
 _COLOURS = ("red goes", "green goes", "blue goes")
 
 
 def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
-    """Return a warning where all pictures of a class are nearly black and those of others are not, else nothing.
+    """Return a warning where pictures are nearly black and others are not, else nothing: all of a class, or many.
 
     Args:
         levels: uint8, shape (n, height, width, channels), not yet inverted.
@@ -26,11 +28,25 @@ def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_
     highest = levels.reshape(len(levels), -1).max(axis=1)
     brightest = [int(highest[labels == index].max(initial=0)) for index in range(len(class_names))]
     dim = [f"{name!r} (up to {level})" for name, level in zip(class_names, brightest, strict=True) if level < DIM_LEVEL]
-    if not dim or max(brightest) < _BRIGHT_LEVEL:
+    if max(brightest) < _BRIGHT_LEVEL:
         return []
+    if not dim:
+        return _count_dim(highest)
     text = (
         f"The pictures of the class {', '.join(dim[:_MOST_NAMED])} are nearly black for models, those of others go up "
         f"to {max(brightest)} of 255: store all in one range, unless they are so."
+    )
+    return [text]
+
+
+def _count_dim(highest: NDArray[np.uint8]) -> list[str]:
+    """Return a warning where many pictures are nearly black, and not black; `highest` is the level of each."""
+    is_dim = (highest > 0) & (highest < DIM_LEVEL)
+    if is_dim.mean() <= _FEW_DIM:
+        return []
+    text = (
+        f"{int(is_dim.sum()):,} of {len(highest):,} pictures are nearly black for models (up to {highest[is_dim].max()}"
+        f" of 255), others go up to {highest.max()}: store all in one range, unless they are so."
     )
     return [text]
 

@@ -1,6 +1,6 @@
 """What every reader of files gives and obeys: raw examples, one error, bounds that hold before anything is decoded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,14 +48,25 @@ class StoredImages:
     n_halved: int = 0
     #: How many of these use a sixteenth of the upper 8 at most, and are not black.
     n_faint: int = 0
-    #: Shape (n, 2): the lowest and the highest value of each image before it was scaled, which may overshoot; None for
-    #: images that were not.
+    #: Shape (n, 2): the lowest and the highest visible value of each image before it was scaled, which may overshoot;
+    #: None for images that were not scaled and have no opacity.
     limits: NDArray[np.float64] | None = None
     #: Height and width in the files, before any scaling; None where the images differ.
     stored_size: Size | None = None
+    #: Where people find each image: the name of its file, or its line in one; None where images have numbers alone.
+    places: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def place_of(self, index: int) -> str:
+        """Return where people find an image: in its file or line, else its number."""
+        return f"image {index} (counted from 0)" if self.places is None else self.places[index]
+
+    @property
+    def colours(self) -> NDArray[Any]:
+        """The values without opacity: shape (n, height, width, channels)."""
+        return self.values[..., : self.channels]
 
     @property
     def image_limits(self) -> NDArray[Any]:
@@ -104,6 +115,20 @@ class Reader(Protocol):
         Raises:
             UnreadableDataError: A file is missing, damaged or too big.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFormat:
+    """One kind of files that people bring, and how it is recognised."""
+
+    #: What the path is, as help lists it.
+    name: str
+    #: What lies at the path and in it, as errors say what was expected: one phrase for each form.
+    descriptions: tuple[str, ...]
+    #: Returns None when what lies at the path is not of this kind. Looks at names alone and opens no file.
+    recognise: Callable[[Path, Size | None], Reader | None]
+    #: File name endings in lower case, of formats that are one file.
+    suffixes: tuple[str, ...] = ()
 
 
 @contextmanager

@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.copies import count_copies, count_leaks
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.labels import index_by_name, index_by_number, name_classes
+from tuner.datasets.part_comparison import ReadPart, check_range_and_polarity, compare_parts
 from tuner.datasets.pixel_decision import PixelSettings, decide_pixels, say_what_is_clipped
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixel_remarks import compare_classes
 from tuner.datasets.pixels import resize_images
 from tuner.datasets.polarity import shows_strokes
-from tuner.datasets.reading import RawExamples, Reader, Size, UnreadableDataError, listing
+from tuner.datasets.reading import RawExamples, Reader, Size, StoredImages, UnreadableDataError, listing
 from tuner.datasets.stored_range import BYTES, Range
 
 _logger = logging.getLogger(__name__)
 
 _MOST_NAMED = 5
 _ONE_SIZE = "Give all images one size, or set `data.resize`."
+#: Published images that spread over less than this share of their range have been scaled.
+_LEAST_SPREAD = 1 / 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,11 @@ class Source:
         return TrainingPart(
             images=images,
             pixels=conventions.pixels,
-            warnings=(*warnings, *compare_classes(levels, images.labels, images.class_names)),
+            warnings=(
+                *warnings,
+                *compare_classes(levels, images.labels, images.class_names),
+                *count_copies(levels, images.labels, images.class_names, place_of=raw.images.place_of),
+            ),
         )
 
     def label_test(self, raw: RawExamples) -> LabelledImages:
@@ -86,21 +94,46 @@ class Source:
         Raises:
             TunerError: The training part cannot be read, or labels, format or pixels are other than in training.
         """
-        if self.image_format is not None:
-            conventions = self._known_conventions(self.image_format)
-        else:
-            conventions, _, _ = self._understand(self.reader.read_train())
         where = f"{self.name}, test part"
-        levels = conventions.pixels.to_levels(raw.images, where=where)
-        conventions.pixels.check_test_part(levels, where=where)
-        images = self._label(raw, levels, conventions, where=where)
+        if self.image_format is not None:
+            # Published files are known, and their training part need not be read for them.
+            conventions = self._known_conventions(self.image_format)
+            levels = conventions.pixels.to_levels(raw.images, where=where)
+            warnings = check_range_and_polarity(levels, conventions.pixels, where=where)
+            images = self._label(raw, levels, conventions, where=where)
+        else:
+            images, warnings = self._label_own_test(raw, where)
         if raw.images.n_faint:
-            text = "%s: %d pictures have colours of 16 bits and use few of the upper 8, which are all that is read."
-            _logger.warning(text, where, raw.images.n_faint)
+            warnings.append(
+                f"{raw.images.n_faint:,} pictures have colours of 16 bits and use few of the upper 8, which are all "
+                "that is read."
+            )
         missing = set(images.class_names) - {images.class_names[label] for label in np.unique(images.labels)}
         if missing:
-            _logger.warning("%s: it has no images of the classes %s.", where, ", ".join(sorted(missing)[:_MOST_NAMED]))
+            warnings.append(f"it has no images of the classes {', '.join(sorted(missing)[:_MOST_NAMED])}.")
+        for warning in warnings:
+            _logger.warning("%s: %s", where, warning)
         return images
+
+    def _label_own_test(self, raw: RawExamples, where: str) -> tuple[LabelledImages, list[str]]:
+        """Return the test part of people's own data, and what is doubtful beside its training part."""
+        trained = self.reader.read_train()
+        conventions, trained_levels, _ = self._understand(trained)
+        levels = conventions.pixels.to_levels(raw.images, where=where)
+        warnings = compare_parts(
+            ReadPart(stored=raw.images, levels=levels),
+            ReadPart(stored=trained.images, levels=trained_levels),
+            conventions.pixels,
+            where=where,
+        )
+        images = self._label(raw, levels, conventions, where=where)
+        class_names = conventions.image_format.class_names
+        warnings += count_leaks(
+            (trained_levels, index_by_name(trained.labels, class_names, where=self.name)),
+            (levels, images.labels),
+            place_of=raw.images.place_of,
+        )
+        return images, warnings
 
     def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], Sequence[str]]:
         """Return the conventions that a training part shows, its images as bytes, and what was guessed."""
@@ -108,6 +141,8 @@ class Source:
             conventions = self._known_conventions(self.image_format)
             levels = conventions.pixels.to_levels(raw.images, where=self.name)
             is_given = isinstance(self.pixels, PixelSettings) and self.pixels.range != "auto"
+            if not is_given:
+                _check_published_range(raw.images, levels, conventions.pixels.range, where=self.name)
             return conventions, levels, say_what_is_clipped(raw.images, conventions.pixels.range) if is_given else ()
         image_format = self._resized(
             ImageFormat(
@@ -178,3 +213,15 @@ class Source:
         return ImageFormat(
             height=height, width=width, channels=image_format.channels, class_names=image_format.class_names
         )
+
+
+def _check_published_range(images: StoredImages, levels: NDArray[np.uint8], pixel_range: Range, *, where: str) -> None:
+    """Refuse images of the catalogue that are not in their published range: people put some files there themselves."""
+    if int(levels.max()) - int(levels.min()) < _LEAST_SPREAD * BYTES[1]:
+        lowest, highest = images.image_limits[:, 0].min(), images.image_limits[:, 1].max()
+        problem = (
+            f"pixel values go from {lowest:.9g} to {highest:.9g}, expected {pixel_range[0]:.9g} to "
+            f"{pixel_range[1]:.9g} as published"
+        )
+        remedy = "Put the published files back, set `data.range`, or give the path of your own files as the dataset."
+        raise UnreadableDataError(where, problem, remedy=remedy)

@@ -54,6 +54,9 @@ class FoundValues:
     kind: str
     #: Bits of the picture files, or of an array of uint8 or uint16; None for other arrays, whose type shows no range.
     bits: int | None
+    #: Where the lowest and the highest value stand, in brackets after a blank; empty where only a number would tell.
+    lowest_in: str = ""
+    highest_in: str = ""
 
     @property
     def text(self) -> str:
@@ -95,7 +98,7 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
         raise UnreadableDataError(where, problem, remedy="Check how the images were written.")
     pixel_range, is_guess = _range_of_floats(found) if _is_small_float(found) else _range_of_whole_numbers(found)
     if found.lowest < -slack_of(pixel_range or UNIT):
-        problem = f"pixel values go from {found.text}, expected none below 0"
+        problem = f"pixel values go from {found.text}{found.lowest_in}, expected none below 0"
         raise UnreadableDataError(where, problem, remedy=_how_to_range_below_zero(found))
     if pixel_range is None:
         raise _unclear(found, where)
@@ -105,6 +108,21 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
         f"The pixel values go from {found.text}: {pixel_range[0]:.9g} is taken as black and {pixel_range[1]:.9g} as "
         f"white. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
         f"{_alternative(pixel_range, found)}`."
+    )
+
+
+def range_of_transparent(found: FoundValues) -> tuple[Range, str | None]:
+    """Return the range of pictures that are all transparent, and a warning where it is a guess.
+
+    Their files have 8 bits, and dark figures are usual among them: a largest value of 51 is no narrow range here. Black
+    figures look alike in every range.
+    """
+    if found.highest == 0 or found.highest > BYTES[1] / 2:
+        return BYTES, None
+    return BYTES, (
+        f"The visible colours of the transparent pictures go from {found.text}: 0 is taken as black and 255 as white, "
+        f"so that the figures are dark. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
+        f"[0, {found.highest:.9g}]`."
     )
 
 
@@ -145,11 +163,11 @@ def _unclear(found: FoundValues, where: Path | str) -> UnclearRangeError:
         candidate = own
     either = f"`data.range = [{candidate}]`" + (f" or `[{own}]`" if own != candidate else "")
     problem = (
-        f"the pixel values go from {found.text}, which shows neither 0 to 1 nor 0 to 255 nor another range: dark "
-        "pictures and a narrower range look alike"
+        f"the pixel values go from {found.text}{found.highest_in}, which shows neither 0 to 1 nor 0 to 255 nor another "
+        "range: dark pictures and a narrower range look alike"
     )
     if 1 < found.highest < 2 and found.kind == "float":  # noqa: PLR2004 - see `_range_of_floats`
-        problem = f"the pixel values go from {found.text}, which is neither 0 to 1 nor 0 to 255"
+        problem = f"the pixel values go from {found.text}{found.highest_in}, which is neither 0 to 1 nor 0 to 255"
     remedy = f"Say what is black and white: {either}; `--set data.range=…` or `tuner dataset show PATH --range …`."
     return UnclearRangeError(where, problem, remedy=remedy, as_before=UNIT if is_unit else BYTES)
 

@@ -1,12 +1,12 @@
 """The ground of transparent pictures: one that their figures can be seen on."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.reading import StoredImages, UnreadableDataError
+from tuner.datasets.reading import UnreadableDataError
 
 Background = Literal["white", "black"]
 
@@ -21,20 +21,24 @@ _LEAST_VISIBLE = 0.02
 _MOST_LOST = 0.1
 
 
-def choose_background(images: StoredImages, *, where: Path | str) -> tuple[Background | None, list[str]]:
+def choose_background(images: NDArray[np.uint8], *, where: Path | str) -> tuple[Background | None, list[str]]:
     """Return white, or black where more figures would be lost on white than on black; and what to tell people of it.
 
     None where no ground can be told from another.
 
+    Args:
+        images: uint8, shape (n, height, width, channels); the last channel is opacity, 255 is opaque.
+        where: What an error names.
+
     Raises:
         UnreadableDataError: More than a tenth of the figures are lost on either, or no picture shows anything.
     """
-    n_empty = sum(not image[..., -1].any() for image in images.values)
+    n_empty = sum(not image[..., -1].any() for image in images)
     if n_empty == len(images):
         problem = f"all {n_empty:,} pictures are wholly transparent"
         raise UnreadableDataError(where, problem, remedy="Save them anew without their opacity.")
     empty = [f"{n_empty:,} of {len(images):,} pictures are wholly transparent, and show nothing."] if n_empty else []
-    figures = [image for image in images.values if _has_figure(image)]
+    figures = [image for image in images if _has_figure(image)]
     if not figures:
         return None, empty
     n_lost = {ground: sum(is_lost(figure, ground) for figure in figures) for ground in _LEVELS}
@@ -56,16 +60,15 @@ def choose_background(images: StoredImages, *, where: Path | str) -> tuple[Backg
     return chosen, [text, *empty]
 
 
-def put_on_background(values: NDArray[Any], background: Background | None) -> NDArray[Any]:
-    """Return opaque images of the same type: shape (n, height, width, channels), one channel fewer than before.
+def put_on_background(images: NDArray[np.uint8], background: Background | None) -> NDArray[np.uint8]:
+    """Return opaque images: uint8, shape (n, height, width, channels), one channel fewer than before.
 
     Args:
-        values: uint8, or uint16 where some of 16 bits are among them, which are opaque; the last channel is opacity,
-            255 is opaque.
+        images: uint8; the last channel is opacity, 255 is opaque.
         background: None: each image gets the ground that its own figure can be seen on.
     """
-    opaque = np.empty((*values.shape[:3], values.shape[3] - 1), values.dtype)
-    for index, image in enumerate(values):
+    opaque = np.empty((*images.shape[:3], images.shape[3] - 1), np.uint8)
+    for index, image in enumerate(images):
         ground = background or _own_background(image)
         colour, alpha = image[..., :-1].astype(np.uint32), image[..., -1:].astype(np.uint32)
         mixed = colour * alpha + _LEVELS[ground] * (255 - alpha)

@@ -14,12 +14,8 @@ _MOST_NAMED = 3
 class UnrecognisedDataError(TunerError):
     """The path is there, and what it holds is nothing that can be read."""
 
-    def __init__(self, path: Path, *, below: Sequence[Path]) -> None:
-        text = (
-            f"{path}: no images that can be read, expected an .npz file with x_train and y_train, a CSV file with the "
-            "columns label, pixel0, …, a folder with train.csv, with train-images-idx3-ubyte[.gz] and "
-            "train-labels-idx1-ubyte[.gz], or with one sub-folder of PNG or JPEG files for each class. "
-        )
+    def __init__(self, path: Path, *, expected: str, below: Sequence[Path]) -> None:
+        text = f"{path}: no images that can be read, expected {expected}. "
         super().__init__((text + _describe(path, below)).rstrip())
 
 

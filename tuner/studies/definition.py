@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from tuner.datasets.own_data import list_file_formats
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.explanation import explain
@@ -34,7 +35,7 @@ class StudyDefinition(Section):
     space: str = Field(
         min_length=1, description="architecture family, or `package.module:Object` of a builder of your own"
     )
-    dataset: str = Field(min_length=1, description="name in the catalogue, or path of a folder, CSV or NPZ file")
+    dataset: str = Field(min_length=1, description=f"name in the catalogue, or path of {list_file_formats()}")
     seed: int = Field(default=0, ge=0, lt=2**32, description="every random number of the study follows from it")
     data: DataSection = Field(default_factory=DataSection, description="what becomes of the images")
     search: SearchSection = Field(default_factory=SearchSection, description="the trials")

@@ -2,6 +2,8 @@
 
 import re
 
+from tuner.datasets.own_data import SUFFIXES
+
 MAX_NAME_LENGTH = 100
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -24,7 +26,8 @@ def check_study_name(name: str) -> str:
 
 def default_study_name(*, dataset: str, space: str) -> str:
     """Return `<dataset>-<space>`; of a path or import path only the last part counts."""
-    dataset_word = re.sub(r"\.(npz|csv|csv\.gz)$", "", dataset.rstrip("/").rpartition("/")[2])
+    last_part = dataset.rstrip("/").rpartition("/")[2]
+    dataset_word = next((last_part[: -len(end)] for end in SUFFIXES if last_part.lower().endswith(end)), last_part)
     space_word = space.rpartition(":")[2]
     name = _NOT_IN_NAME.sub("-", f"{dataset_word}-{space_word}").strip("-._")
     return name[:MAX_NAME_LENGTH] or "study"

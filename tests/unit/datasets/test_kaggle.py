@@ -60,6 +60,8 @@ def test_images_to_predict_keep_their_order(tmp_path: Path) -> None:
         pytest.param(STEPS, STEPS, id="0 to 16 as in training"),
         pytest.param(STEPS, BYTES, id="0 to 16 in training alone"),
         pytest.param(STEPS / 16, BYTES, id="floats in training"),
+        pytest.param(STEPS / 16, STEPS / 16, id="floats"),
+        pytest.param(STEPS / 16, STEPS / 16 * 1.0000001, id="floats a hair above"),
         pytest.param(255 - BYTES, 255 - BYTES, id="dark on light"),
     ],
 )
@@ -75,6 +77,26 @@ def test_images_to_predict_are_read_as_training_was(
     images = read_unlabelled_csv(tmp_path / "t.csv", image_format=image_format, pixels=pixels)
 
     np.testing.assert_array_equal(images[..., 0], BYTES)
+
+
+def test_floats_for_a_bundle_of_the_first_version_are_refused(tmp_path: Path) -> None:
+    stored = PIXELS / 255
+    names = [f"pixel{number}" for number in range(784)]
+    write_csv(tmp_path / "test.csv", stored[:, 1:], stored[:, 0].tolist(), names=names)
+
+    with pytest.raises(UnreadableDataError, match="go from 0 to 1, expected whole numbers from 0 to 255"):
+        read_unlabelled_csv(tmp_path / "test.csv", image_format=GREY)
+
+
+def test_floats_to_predict_by_a_model_of_bytes_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=BYTES, y_train=["a", "b"] * 10)
+    pixels = open_dataset(str(tmp_path / "own.npz"), data_dir=tmp_path).read_training_part().pixels
+    flat = STEPS.reshape(20, 64) / 16
+    write_csv(tmp_path / "t.csv", flat[:, 1:], flat[:, 0].tolist(), names=[f"pixel{number}" for number in range(64)])
+    image_format = ImageFormat(height=8, width=8, channels=1, class_names=("a", "b"))
+
+    with pytest.raises(UnreadableDataError, match=r"spread over 0\.39% of the range 0 to 255"):
+        read_unlabelled_csv(tmp_path / "t.csv", image_format=image_format, pixels=pixels)
 
 
 def test_images_to_predict_of_another_range_are_refused(tmp_path: Path) -> None:

@@ -28,6 +28,13 @@ DEEP = np.rint(WHOLE * 4095 / 16)
 LABELS = ["no", "yes"] * 10
 
 
+def other_images() -> NDArray[np.uint8]:
+    """Twenty images of another draw, as bright as those of `EXPECTED`."""
+    images = draw_images(20, height=8, width=7, seed=1)
+    images[:, 3, 3] = 255
+    return images
+
+
 def read(path: Path, settings: PixelSettings | None = None) -> TrainingPart:
     return open_dataset(str(path), data_dir=path, pixels=settings).read_training_part()
 
@@ -440,7 +447,7 @@ def test_a_picture_of_deep_colours_that_uses_few_of_its_bits_is_refused(tmp_path
 def test_a_given_range_that_makes_pictures_black_is_said(
     npz: Callable[..., Path], pixel_range: tuple[float, float]
 ) -> None:
-    (said,) = read(npz(EXPECTED), PixelSettings(range=pixel_range)).warnings
+    said, *_ = read(npz(EXPECTED), PixelSettings(range=pixel_range)).warnings
 
     assert f"data.range = [0, {pixel_range[1]}] is far wider than their values" in said
 
@@ -455,14 +462,14 @@ def test_rows_of_pixels_are_remarked_on(npz: Callable[..., Path]) -> None:
 def test_a_test_part_of_a_narrower_range_is_said(
     npz: Callable[..., Path], caplog: pytest.LogCaptureFixture, divisor: float, n_said: int
 ) -> None:
-    path = npz(EXPECTED, EXPECTED / divisor)
+    path = npz(EXPECTED, other_images() / divisor)
     with np.load(path) as arrays:
         np.savez(path, **dict(arrays) | {"y_test": LABELS})
 
     load_test_set(str(path), data_dir=path)
 
     assert len(caplog.records) == n_said
-    assert all("those of training over 100%: see whether both" in record.getMessage() for record in caplog.records)
+    assert all("in files they go from 0 to" in record.getMessage() for record in caplog.records)
 
 
 def test_deep_colours_that_use_few_of_their_bits_are_said_in_test_and_prediction(
@@ -487,3 +494,17 @@ def test_a_colour_of_another_range_is_said(npz: Callable[..., Path], factor: flo
     said = read(npz(np.stack([EXPECTED, EXPECTED, EXPECTED * factor], axis=-1))).warnings
 
     assert ["blue goes up to 1, other colours up to 255" in text for text in said] == [True] * n_said
+
+
+@pytest.mark.parametrize(("n_dim", "n_said"), [(8, 1), (1, 0)])
+def test_many_pictures_of_a_narrower_range_in_all_classes_are_said(
+    npz: Callable[..., Path], n_dim: int, n_said: int
+) -> None:
+    stored = EXPECTED.copy()
+    stored[:n_dim] = STEPS[:n_dim]
+
+    said = read(npz(stored)).warnings
+
+    assert ["8 of 20 pictures are nearly black for models (up to 16 of 255)" in text for text in said] == [
+        True
+    ] * n_said

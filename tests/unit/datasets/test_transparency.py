@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from PIL import Image
 
 from tuner.datasets.catalogue import open_dataset, open_source
 from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.reading import StoredImages, UnreadableDataError
+from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.transparency import choose_background, put_on_background
 
 DISC = np.hypot(*(np.mgrid[:20, :20] - 10)) < 6
@@ -21,7 +22,7 @@ def figure(colour: tuple[int, int, int], opacity: int = 255) -> NDArray[np.uint8
 
 
 def choose(*figures: NDArray[np.uint8]) -> tuple[str | None, str]:
-    background, warnings = choose_background(StoredImages(values=np.stack(figures), has_alpha=True), where="data")
+    background, warnings = choose_background(np.stack(figures), where="data")
     return background, " ".join(warnings)
 
 
@@ -114,3 +115,75 @@ def test_pictures_of_16_bits_beside_transparent_ones_keep_their_values(tmp_path:
     images = source.load_train().images.images
 
     assert np.array_equal(images[0, ..., 0], np.rint(deep[0] / 257))
+
+
+def write_pictures(folder: Path, *, n_transparent: int, colour: int, level: int, n_pictures: int = 8) -> None:
+    """Write opaque discs of a level on black, and transparent ones of a colour after them, into two class folders."""
+    for index in range(n_pictures):
+        disc = np.roll(DISC, index, axis=0)
+        picture = np.where(disc, level, 0).astype(np.uint8)
+        if index >= n_pictures - n_transparent:
+            picture = np.stack([np.full_like(picture, colour), disc * np.uint8(255)], axis=-1)
+        path = folder / f"class{index % 2}" / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path)
+
+
+def read_levels(folder: Path, **settings: Any) -> tuple[set[int], str]:
+    """Return all levels that models see, and the warnings."""
+    dataset = open_dataset(str(folder), data_dir=folder, pixels=PixelSettings(invert=False, **settings))
+    part = dataset.read_training_part()
+    return set(np.unique(part.images.images).tolist()), " ".join(part.warnings)
+
+
+def test_opaque_pictures_show_the_range_of_the_transparent_ones_beside_them(tmp_path: Path) -> None:
+    write_pictures(tmp_path, n_transparent=4, colour=0, level=15)
+
+    levels, warnings = read_levels(tmp_path)
+
+    assert levels == {0, 255}
+    assert "go from 0 to 15: 0 is taken as black and 15 as white. This is a guess" in warnings
+
+
+def test_transparent_colours_count_where_the_range_is_given(tmp_path: Path) -> None:
+    write_pictures(tmp_path, n_transparent=4, colour=5, level=15)
+
+    levels, warnings = read_levels(tmp_path, range=(0.0, 15.0))
+
+    assert levels == {0, 85, 255}
+    assert "data.range" not in warnings
+
+
+def test_dark_pictures_beside_transparent_ones_show_no_range(tmp_path: Path) -> None:
+    write_pictures(tmp_path, n_transparent=4, colour=0, level=60)
+
+    with pytest.raises(
+        UnreadableDataError,
+        match=r"from 0 to 60 \(the highest in class0/0\.png\), which shows .*`data\.range = \[0, 255\]` or",
+    ):
+        read_levels(tmp_path)
+
+
+@pytest.mark.parametrize(("colour", "is_guess"), [(0, False), (51, True), (15, True), (200, False)])
+def test_transparent_pictures_alone_are_bytes_and_dark_ones_are_said_to_be_a_guess(
+    tmp_path: Path, colour: int, *, is_guess: bool
+) -> None:
+    write_pictures(tmp_path, n_transparent=8, colour=colour, level=0)
+
+    levels, warnings = read_levels(tmp_path)
+
+    assert levels == {colour, 255}
+    assert (
+        "0 is taken as black and 255 as white, so that the figures are dark. This is a guess" in warnings
+    ) is is_guess
+
+
+def test_colours_under_what_is_wholly_transparent_show_nothing(tmp_path: Path) -> None:
+    write_pictures(tmp_path, n_transparent=0, colour=0, level=16)
+    hidden = np.stack([np.where(DISC, 16, 250), DISC * 255], axis=-1).astype(np.uint8)
+    Image.fromarray(hidden).save(tmp_path / "class0" / "hidden.png")
+
+    levels, warnings = read_levels(tmp_path)
+
+    assert levels == {0, 255}
+    assert "16 as white" in warnings

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from dataset_files import Load, draw_images, write_csv, write_idx_pair, write_picture
 
+from tuner.datasets.own_data import list_file_formats
 from tuner.datasets.unrecognised import UnrecognisedDataError
+from tuner.studies.naming import default_study_name
 
 IMAGES = draw_images(4, height=6, width=6)
 
@@ -101,3 +103,24 @@ def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path: Path, load_train: 
 def test_a_folder_with_nothing_is_one_clear_line(tmp_path: Path, load_train: Load) -> None:
     with pytest.raises(UnrecognisedDataError, match=r"for each class\.$"):
         load_train(tmp_path)
+
+
+def test_an_unreadable_path_and_help_name_every_format(tmp_path: Path, load_train: Load) -> None:
+    (tmp_path / "notes.txt").touch()
+
+    with pytest.raises(UnrecognisedDataError) as caught:
+        load_train(tmp_path / "notes.txt")
+
+    assert str(caught.value).endswith(
+        "expected an .npz file with x_train and y_train, a CSV file with the columns label, pixel0, …, a folder with "
+        "train.csv, a folder with train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz] or a folder with one "
+        "sub-folder of PNG or JPEG files for each class."
+    )
+    assert list_file_formats() == "an .npz file, a CSV file, a folder of IDX files or a folder of class folders"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("a/faces.npz", "faces-cnn"), ("a/T.CSV", "T-cnn"), ("a/pictures/", "pictures-cnn")]
+)
+def test_a_study_of_own_data_is_called_after_it_without_the_suffix(path: str, name: str) -> None:
+    assert default_study_name(dataset=path, space="cnn") == name
