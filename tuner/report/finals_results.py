@@ -21,7 +21,7 @@ _IMAGE_DIMENSIONS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class ModelPredictions:
     """What one model or the ensemble answered on the test set."""
 
     predictions: Predictions
@@ -30,13 +30,13 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class FinalsResults:
     """The predictions that the page shows for a study."""
 
     #: Of one of the models that the headline is about, and of the ensemble; each None when there are none yet, or none
     #: that can be read.
-    single: Answers | None
-    ensemble: Answers | None
+    single: ModelPredictions | None
+    ensemble: ModelPredictions | None
     #: Why there are none, if they were expected.
     problem: str | None
 
@@ -50,7 +50,7 @@ class Evidence:
         return None if known is None else len(known.predictions.labels)
 
 
-def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
+def read_finals_results(study: StudyRecord, artifacts: ArtifactStore) -> FinalsResults:
     """Read the predictions of the first tested repeat of the best final, and those of the ensemble."""
     single, problem = _read_first(study, artifacts, _single_models(study))
     ensemble = None
@@ -58,7 +58,7 @@ def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
         name = f"the ensemble of {study.ensemble.members} models"
         ensemble, lost = _read_first(study, artifacts, [(name, study.ensemble.predictions)])
         problem = problem or lost
-    return Evidence(
+    return FinalsResults(
         single=single,
         ensemble=ensemble,
         problem=problem,
@@ -68,12 +68,14 @@ def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
 
 def _read_first(
     study: StudyRecord, artifacts: ArtifactStore, candidates: Sequence[tuple[str, str]]
-) -> tuple[Answers | None, str | None]:
+) -> tuple[ModelPredictions | None, str | None]:
     """Return the first predictions that can be read, and why the first of those before it cannot."""
     problem = None
     for source, path in candidates:
         try:
-            return Answers(predictions=read_fitting_predictions(study, artifacts, path), source=source), problem
+            return ModelPredictions(
+                predictions=read_fitting_predictions(study, artifacts, path), source=source
+            ), problem
         except TunerError as error:
             problem = problem or f"The predictions of {source} could not be read: {error}"
     return None, problem
