@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import sqlalchemy as sa
 
-from tuner.bundles.bundle import BundleDescription, Provenance, write_bundle
+from tuner.bundles.bundle import BundleDescription, Provenance
+from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning

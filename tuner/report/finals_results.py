@@ -1,21 +1,18 @@
 """What the page knows of a study beside its records, read from the artifact store: predictions and parameter counts."""
 
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.bundles.bundle import BundleDamagedError, BundleTooNewError, parse_manifest
+from tuner.bundles.bundle_places import NotABundleError
 from tuner.bundles.predictions import Predictions, PredictionsUnreadableError, read_predictions
-from tuner.bundles.sealed import NotSealedError, SealBrokenError, unseal
 from tuner.errors import TunerError
 from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
 
-_LARGEST_WEIGHTS_BYTES = 2**32
 #: Number, height, width, channels.
 _IMAGE_DIMENSIONS = 4
 
@@ -117,17 +114,12 @@ def predicted_classes(predictions: Predictions) -> NDArray[np.int64]:
 
 
 def count_parameters(artifacts: ArtifactStore, bundle: str | None) -> int | None:
-    """Count the numbers in a bundle's weights, as Keras' `count_params` does; None when the bundle cannot be read.
-
-    Read from the bundle's manifest, because `tuner.bundles.bundle` imports Keras.
-    """
+    """Count the numbers in a bundle's weights, as Keras' `count_params` does; None when the bundle cannot be read."""
     if bundle is None:
         return None
     try:
-        members = unseal(io.BytesIO(artifacts.read(bundle)), max_bytes={"weights.npz": _LARGEST_WEIGHTS_BYTES})
-        shapes = [entry["shape"] for entry in json.loads(members["bundle.json"])["weights"]]
-        return sum(int(prod(shape)) for shape in shapes)
-    except (ArtifactNotFoundError, NotSealedError, SealBrokenError, KeyError, ValueError, TypeError):
+        return parse_manifest(artifacts.read(bundle), origin=bundle).n_parameters
+    except (ArtifactNotFoundError, NotABundleError, BundleDamagedError, BundleTooNewError):
         return None
 
 
