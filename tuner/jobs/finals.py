@@ -139,7 +139,8 @@ def run_ensemble(context: JobContext) -> dict[str, Any]:
         }
     votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
     test = _load_test(context)
-    path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}.npz"
+    # With the slot's position: a second ensemble, of other members, may have as many.
+    path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}-slot-{context.lease.position}.npz"
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
