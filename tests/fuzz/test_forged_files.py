@@ -15,7 +15,9 @@ from mutations import mutate
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.arrays import pack_arrays
+from tuner.bundles.bundle import BundleDescription, Provenance, pack_bundle, parse_bundle
 from tuner.bundles.sealed import seal, unseal
+from tuner.datasets.images import ImageFormat
 
 pytestmark = pytest.mark.timeout(3_600 if IS_LONG else 300)
 
@@ -23,34 +25,21 @@ pytestmark = pytest.mark.timeout(3_600 if IS_LONG else 300)
 @pytest.fixture(scope="module")
 def bundle_members() -> dict[str, bytes]:
     """The members of a good bundle of two weights."""
-    from tuner.bundles import bundle
-    from tuner.bundles.bundle import BundleDescription, Provenance
-
-    weights = {"0": np.zeros((36, 2), np.float32), "1": np.zeros(2, np.float32)}
-    packed = pack_arrays(weights)
+    weights = [("0", np.zeros((36, 2), np.float32)), ("1", np.zeros(2, np.float32))]
     description = BundleDescription(
         space="mlp",
         hyperparameters={"units": 16, "optimizer": "adam"},
-        images=bundle.ImageFormat(height=6, width=6, channels=1, class_names=("0", "1")),
+        images=ImageFormat(height=6, width=6, channels=1, class_names=("0", "1")),
         provenance=Provenance(
             study="s", trial=0, rank=1, seed=0, test_accuracy=0.9, versions={"tuner": "0.1.0"}, data_sha256="0" * 64
         ),
     )
-    manifest = bundle._Manifest(
-        description=description,
-        weights=tuple(
-            bundle._WeightEntry(path=name, shape=array.shape, dtype=str(array.dtype)) for name, array in weights.items()
-        ),
-        weights_sha256=sha256(packed).hexdigest(),
-    )
-    return {"bundle.json": manifest.model_dump_json(indent=2).encode(), "weights.npz": packed}
+    return unseal(io.BytesIO(pack_bundle(description, weights)), max_bytes={})
 
 
 @fuzz
 @given(seed=SEEDS, name=st.sampled_from(["bundle.json", "weights.npz"]))
 def test_a_forged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str, bytes], seed: int, name: str) -> None:
-    from tuner.bundles.bundle import parse_bundle
-
     forged = bundle_members | {name: mutate(bundle_members[name], seed)}
 
     expect_an_answer(lambda: parse_bundle(seal(forged), origin="forged.bundle"))
@@ -59,8 +48,6 @@ def test_a_forged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str
 @fuzz
 @given(seed=SEEDS)
 def test_a_damaged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[str, bytes], seed: int) -> None:
-    from tuner.bundles.bundle import parse_bundle
-
     damaged = mutate(seal(bundle_members), seed)
 
     expect_an_answer(lambda: parse_bundle(damaged, origin="damaged.bundle"))

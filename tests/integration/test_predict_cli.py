@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tuner.artifacts import ArtifactStore
-from tuner.bundles.bundle import BundleDescription, Provenance, write_bundle
+from tuner.bundles.bundle import BundleDescription, Provenance
+from tuner.bundles.model import write_bundle
 from tuner.bundles.prediction import ImagesUnreadableError
 from tuner.bundles.submission import SubmissionNotWrittenError
 from tuner.cli.predict import predict

@@ -1,27 +1,24 @@
-"""A bundle: one file that holds a retrained model with everything needed to use it and to know where it comes from.
+"""The format of a bundle: one file with a retrained model, what is needed to use it, and where it comes from.
 
 A sealed zip: `bundle.json` describes the model, `weights.npz` holds `model.weights` in their order, `source/` the files
-of a builder of one's own, to be read and never run from there; `SHA256SUMS` lists the hash of each. The model is
-rebuilt by its space and never deserialised: Keras' own loading has had a dozen advisories, here the file supplies
+of the user's own builder, kept to be read and never run; `SHA256SUMS` lists the hash of each. The model is rebuilt by
+its space (`model.py`) and never deserialised: Keras' own loading has had a dozen advisories, here the file supplies
 nothing but validated text and numbers. The hashes detect damage, they do not prove an author; a description may name
-any builder that Python finds on this machine, so use bundles of people you trust.
+any builder that Python finds on this machine, so use bundles from people you trust. Importing this module, and reading
+a bundle, needs no Keras.
 """
 
 import io
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
-import keras
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tuner.artifacts import ArtifactStore
 from tuner.bundles.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
 from tuner.bundles.bundle_places import NotABundleError, read_bundle_file
 from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
@@ -29,12 +26,11 @@ from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
 from tuner.settings import read_settings
-from tuner.spaces.registry import fixed_hyperparameters, open_space
-from tuner.training.variables import renew_constants
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import keras
 
-#: Rises when an older tuner could not read a new bundle.
+#: Raised when an older tuner could not read a new bundle.
 FORMAT_VERSION: Final = 2
 
 #: What the pixels of a file go through before the model sees them.
@@ -46,7 +42,7 @@ PREPROCESSING = (
 )
 
 _MANIFEST, _WEIGHTS, _SOURCE = "bundle.json", "weights.npz", "source/"
-#: More than any member of any version needs.
+#: More than a member needs in any version.
 _MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
 
 
@@ -113,7 +109,7 @@ class _WeightEntry(BaseModel):
     dtype: str
 
 
-class _Manifest(BaseModel):
+class Manifest(BaseModel):
     """The content of `bundle.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,6 +118,11 @@ class _Manifest(BaseModel):
     description: BundleDescription
     weights: tuple[_WeightEntry, ...] = Field(min_length=1)
     weights_sha256: str
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers in all weights, as Keras' `count_params` counts them."""
+        return sum(prod(entry.shape) for entry in self.weights)
 
 
 class _Versioned(BaseModel):
@@ -137,71 +138,43 @@ class Bundle:
     description: BundleDescription
     #: As `model.weights` of the rebuilt model, in its order.
     weights: tuple[NDArray[Any], ...]
-    #: Source files of a builder of one's own by their paths, see `Space.sources`; never run.
+    #: Source files of the user's own builder by their paths, see `Space.sources`; never run.
     sources: Mapping[str, bytes] = field(default_factory=dict)
 
-    def build_model(self) -> keras.Model:
+    def build_model(self) -> "keras.Model":
         """Rebuild the model through its space and fill in the weights; logs a warning if the builder has changed.
 
         Raises:
             BundleMismatchError: The space builds other weights than the bundle holds.
             TunerError: The space does not exist here.
         """
-        space = open_space(self.description.space)
-        changed = sorted(path for path, content in self.sources.items() if space.sources.get(path) != content)
-        if changed:
-            _log.warning(
-                "The builder %s has changed since this model was trained (%s): it may predict otherwise. The source "
-                "of that time is in the bundle's folder source/, which `unzip` unpacks.",
-                space.name,
-                ", ".join(changed),
-            )
-        model = space.build(fixed_hyperparameters(self.description.hyperparameters), self.description.images)
-        received = [(array.shape, str(array.dtype)) for array in self.weights]
-        if received != [(tuple(weight.shape), weight.dtype) for weight in model.weights]:
-            raise BundleMismatchError(
-                f"The bundle's weights do not fit the space {space.name!r}: received {_describe(received)}, expected "
-                f"{len(model.weights)} arrays of {model.count_params():,} numbers. Use the code that trained it: "
-                f"tuner {self.description.provenance.versions.get('tuner', 'of its time')}."
-            )
-        model.set_weights(self.weights)
-        renew_constants(model)
-        return model
+        from tuner.bundles.model import build_model
+
+        return build_model(self)
 
 
-def write_bundle(
-    store: ArtifactStore,
-    path: str,
-    model: keras.Model,
+def pack_bundle(
     description: BundleDescription,
+    weights: Sequence[tuple[str, NDArray[Any]]],
     *,
     sources: Mapping[str, bytes] | None = None,
-) -> None:
-    """Write a trained model as a bundle; equal models and descriptions give equal bytes.
+) -> bytes:
+    """Return the content of a bundle file; equal parts give equal bytes.
 
     Args:
-        store: Where it goes.
-        path: Its path there, ending in `.bundle`; an older file is replaced.
-        model: Built by the description's space with the description's hyperparameters.
         description: What the model is.
-        sources: Of a person's own builder, by path; see `Space.sources`.
-
-    Raises:
-        TunerError: The store refuses the file.
+        weights: As `model.weights` in their order, each with its path in the model.
+        sources: Of the user's own builder, by path; see `Space.sources`.
     """
-    arrays = [np.asarray(array) for array in model.get_weights()]
-    weights = pack_arrays({str(index): array for index, array in enumerate(arrays)})
-    manifest = _Manifest(
+    packed = pack_arrays({str(index): array for index, (_, array) in enumerate(weights)})
+    manifest = Manifest(
         description=description,
-        weights=tuple(
-            _WeightEntry(path=variable.path, shape=array.shape, dtype=str(array.dtype))
-            for variable, array in zip(model.weights, arrays, strict=True)
-        ),
-        weights_sha256=sha256(weights).hexdigest(),
+        weights=tuple(_WeightEntry(path=path, shape=array.shape, dtype=str(array.dtype)) for path, array in weights),
+        weights_sha256=sha256(packed).hexdigest(),
     )
-    members = {_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: weights}
+    members = {_MANIFEST: manifest.model_dump_json(indent=2).encode(), _WEIGHTS: packed}
     members |= {f"{_SOURCE}{name}": content for name, content in (sources or {}).items()}
-    store.write(path, seal(members))
+    return seal(members)
 
 
 def read_bundle(place: str | Path, *, artifacts: str | None = None) -> Bundle:
@@ -222,25 +195,9 @@ def read_bundle(place: str | Path, *, artifacts: str | None = None) -> Bundle:
 
 def parse_bundle(content: bytes, *, origin: str) -> Bundle:
     """Check a bundle in memory, as `read_bundle` does; `origin` names it in errors."""
-    return _read(io.BytesIO(content), origin)
-
-
-def _read(file: IO[bytes], origin: str) -> Bundle:
+    manifest, members = _read_members(io.BytesIO(content), origin)
     try:
-        members = unseal(file, max_bytes=_MAX_BYTES)
-        version = _Versioned.model_validate_json(members.get(_MANIFEST, b"")).format_version
-        if version > FORMAT_VERSION:
-            raise BundleTooNewError(origin, version)
-        manifest = _Manifest.model_validate_json(members[_MANIFEST])
         arrays = unpack_arrays(members[_WEIGHTS], map(str, range(len(manifest.weights))))
-    except NotSealedError as error:
-        raise NotABundleError(origin, str(error)) from error
-    except SealBrokenError as error:
-        raise BundleDamagedError(origin, str(error)) from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"])) or "its content"
-        raise NotABundleError(origin, f"in {_MANIFEST}, {place}: {problem['msg']}") from error
     except (KeyError, ArraysUnreadableError) as error:
         raise NotABundleError(origin, f"{_WEIGHTS}: {error}") from error
     expected = [(entry.shape, entry.dtype) for entry in manifest.weights]
@@ -253,5 +210,31 @@ def _read(file: IO[bytes], origin: str) -> Bundle:
     )
 
 
-def _describe(weights: Sequence[tuple[tuple[int, ...], str]]) -> str:
-    return f"{len(weights)} arrays of {sum(prod(shape) for shape, _ in weights):,} numbers"
+def parse_manifest(content: bytes, *, origin: str) -> Manifest:
+    """Check the hashes of a bundle in memory and return what it says of itself; its weights are not unpacked.
+
+    Raises:
+        NotABundleError: Not a bundle.
+        BundleDamagedError: It has changed since it was written.
+        BundleTooNewError: A later tuner wrote it.
+    """
+    manifest, _ = _read_members(io.BytesIO(content), origin)
+    return manifest
+
+
+def _read_members(file: IO[bytes], origin: str) -> tuple[Manifest, Mapping[str, bytes]]:
+    """Return the manifest and all members by name, the manifest's own bytes among them."""
+    try:
+        members = unseal(file, max_bytes=_MAX_BYTES)
+        version = _Versioned.model_validate_json(members.get(_MANIFEST, b"")).format_version
+        if version > FORMAT_VERSION:
+            raise BundleTooNewError(origin, version)
+        return Manifest.model_validate_json(members[_MANIFEST]), members
+    except NotSealedError as error:
+        raise NotABundleError(origin, str(error)) from error
+    except SealBrokenError as error:
+        raise BundleDamagedError(origin, str(error)) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "its content"
+        raise NotABundleError(origin, f"in {_MANIFEST}, {place}: {problem['msg']}") from error

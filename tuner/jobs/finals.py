@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import sqlalchemy as sa
 
-from tuner.bundles.bundle import BundleDescription, Provenance, write_bundle
+from tuner.bundles.bundle import BundleDescription, Provenance
+from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
@@ -136,7 +137,8 @@ def run_ensemble(context: JobContext) -> dict[str, Any]:
         }
     votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
     test = _load_test(context)
-    path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}.npz"
+    # With the slot's position: a second ensemble, of other members, may have as many.
+    path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}-slot-{context.lease.position}.npz"
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )

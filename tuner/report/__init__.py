@@ -3,7 +3,8 @@
 Knows: study records, the artifact store, Plotly, scikit-learn, and of `finals` the Keras-free modules. Must not know:
 Keras, KerasTuner, Optuna, the database, datasets on disk; what it shows stands in a record or in an artifact.
 
-The way through it: `sections/` are the parts of the page in reading order; `plots/` hold one plot a file (rows first,
-then the figure, then the `Exhibit` with its words and its table); `markup.py` is the only code that writes tags, and it
-escapes all it is not told to trust.
+How the parts work together: `finals_results.py` reads predictions from the artifact store, `headline.py` condenses a
+study to its main numbers; `page.py` passes both to `page_sections/`, the parts of the page in reading order. `plots/`
+hold one plot a file: rows from the records, the drawing from the rows, and the `ReportFigure` (`figures.py`) that adds
+a title, the finding in words and the numbers as a table. Only `markup.py` writes HTML tags, and it escapes text.
 """

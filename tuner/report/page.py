@@ -10,18 +10,18 @@ from plotly.offline import get_plotlyjs
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
-from tuner.report.answer import Answer, answer_of
 from tuner.report.document import page_style, read_asset, sources_of
-from tuner.report.evidence import Evidence, gather_evidence
-from tuner.report.exhibit import StudyView
+from tuner.report.figures import StudyView
+from tuner.report.finals_results import FinalsResults, read_finals_results
+from tuner.report.headline import Headline, build_headline
 from tuner.report.markup import Html, element, join
+from tuner.report.page_sections.comparison import render_comparison
+from tuner.report.page_sections.finals import render_finals
+from tuner.report.page_sections.overview import render_overview
+from tuner.report.page_sections.provenance import render_provenance
+from tuner.report.page_sections.search import render_search
+from tuner.report.page_sections.trials import render_trials
 from tuner.report.palette import COLOURS
-from tuner.report.sections.answer import render_answer
-from tuner.report.sections.comparison import render_comparison
-from tuner.report.sections.finals import render_finals
-from tuner.report.sections.provenance import render_provenance
-from tuner.report.sections.search import render_search
-from tuner.report.sections.trials import render_trials
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
 
@@ -58,16 +58,16 @@ def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> s
     """
     if not records:
         raise ValueError("Received no study, expected at least one.")
-    found = [gather_evidence(study, artifacts) for study in records]
-    answers = [answer_of(study, evidence) for study, evidence in zip(records, found, strict=True)]
+    found = [read_finals_results(study, artifacts) for study in records]
+    headlines = [build_headline(study, results) for study, results in zip(records, found, strict=True)]
     views = [
         StudyView(study=study, prefix=f"study{number}", level=2 if len(records) == 1 else 3)
         for number, study in enumerate(records, start=1)
     ]
-    parts = [_study_parts(*triple) for triple in zip(views, answers, found, strict=True)]
+    parts = [_study_parts(*triple) for triple in zip(views, headlines, found, strict=True)]
     if len(records) == 1:
         return _document(title=records[0].name, lead=None, contents=_contents(views[0]), main=parts[0])
-    comparison = render_comparison(records, answers)
+    comparison = render_comparison(records, headlines)
     studies = [_study_section(view, part) for view, part in zip(views, parts, strict=True)]
     return _document(
         title=count(len(records), "study", "studies").replace("\u00a0", " "),
@@ -77,12 +77,12 @@ def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> s
     )
 
 
-def _study_parts(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
+def _study_parts(view: StudyView, headline: Headline, results: FinalsResults) -> Html:
     return join(
         [
-            render_answer(view, answer),
+            render_overview(view, headline),
             render_search(view),
-            render_finals(view, answer, evidence),
+            render_finals(view, headline, results),
             render_trials(view),
             render_provenance(view),
         ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tuner.bundles.predictions import Predictions
-from tuner.report.evidence import predicted_classes
+from tuner.report.finals_results import predicted_classes
 from tuner.report.mistakes import class_scores, confusion_matrix
 from tuner.report.palette import COLOURS
 from tuner.report.wording import percent, shortened

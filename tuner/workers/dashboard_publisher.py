@@ -67,7 +67,7 @@ def make_dashboard_content(record: StudyRecord, artifacts: ArtifactStore) -> Das
 
 
 def _files(record: StudyRecord, artifacts: ArtifactStore) -> Iterator[ShownFile]:
-    from tuner.report.evidence import read_fitting_predictions, tested_runs
+    from tuner.report.finals_results import read_fitting_predictions, tested_runs
     from tuner.report.pictures import picture_files
 
     for final in sorted(record.finals, key=lambda one: one.rank)[:_BEST]:

@@ -20,8 +20,8 @@ from tuner.bundles.bundle import (
     Provenance,
     parse_bundle,
     read_bundle,
-    write_bundle,
 )
+from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import read_predictions
 from tuner.bundles.sealed import seal
 from tuner.datasets.images import ImageFormat

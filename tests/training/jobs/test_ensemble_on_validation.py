@@ -1,4 +1,4 @@
-"""What is known of an ensemble before it is tested."""
+"""What is known of an ensemble before it is tested, and where its predictions are stored."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 
 from tuner.artifacts import ArtifactStore
-from tuner.bundles.predictions import write_predictions
-from tuner.jobs.finals import _compare_on_validation
+from tuner.bundles.predictions import read_predictions, write_predictions
+from tuner.datasets.test_set import load_test_set
+from tuner.jobs.context import JobContext
+from tuner.jobs.finals import _compare_on_validation, run_ensemble
+from tuner.jobs.study_data import DataPlaces
+from tuner.studies.definition import make_definition
+from tuner.studies.lifecycle import insert_study
+from tuner.studies.slots import claim_slot, create_slots, end_slot
+from tuner.studies.storage import open_storage
 
 LABELS = np.array([0, 0, 0, 1, 1])
 
@@ -48,3 +55,47 @@ def test_without_held_out_images_nothing_is_known_of_the_vote(context: Any) -> N
 
     assert _compare_on_validation(context, [wrong, {"validation_predictions": None}]) is None
     assert _compare_on_validation(context, [{}, {}]) is None
+
+
+def test_a_second_ensemble_of_as_many_members_leaves_the_first_ones_predictions(tmp_path: Path) -> None:
+    artifacts = ArtifactStore(str(tmp_path / "artifacts"))
+    test = load_test_set("digits", data_dir=tmp_path)
+    definition = make_definition(space="mlp", dataset="digits", name="s", trials=1)
+    with open_storage(f"sqlite:///{tmp_path / 's.db'}") as storage:
+        study = insert_study(storage, definition, class_names=test.class_names, provenance={"data_sha256": "0" * 64})
+        search = claim_slot(storage, owner="w")
+        assert search is not None
+        end_slot(storage, search, {"state": "complete", "score": 0.5})
+        members = []
+        for name in ("a", "b", "c"):
+            probabilities = np.random.default_rng(ord(name)).dirichlet(np.ones(10), len(test.labels)).astype(np.float32)
+            write_predictions(artifacts, name, labels=test.labels, probabilities=probabilities, images=test.images)
+            with storage.engine.begin() as connection:
+                create_slots(connection, study.id, "retrain", [{}])
+            retraining = claim_slot(storage, owner="w")
+            assert retraining is not None
+            end_slot(storage, retraining, {"state": "complete", "test_accuracy": 0.1, "predictions": name})
+            members.append(retraining.slot_id)
+
+        outcomes = []
+        for chosen in (members[:2], members[1:]):
+            with storage.engine.begin() as connection:
+                create_slots(connection, study.id, "ensemble", [{"slots": chosen}])
+            lease = claim_slot(storage, owner="w")
+            assert lease is not None
+            context = JobContext(
+                storage=storage,
+                artifacts=artifacts,
+                places=DataPlaces(data_dir=tmp_path, cache_dir=tmp_path),
+                study=study,
+                lease=lease,
+                on_epoch=lambda _: None,
+                on_scores=lambda _: None,
+            )
+            outcomes.append(run_ensemble(context))
+            end_slot(storage, lease, outcomes[-1])
+
+    stored = [read_predictions(artifacts, outcome["predictions"]).accuracy for outcome in outcomes]
+    assert outcomes[0]["predictions"] != outcomes[1]["predictions"]
+    assert stored == [outcome["test_accuracy"] for outcome in outcomes]
+    assert stored[0] != stored[1]

@@ -115,8 +115,8 @@ def test_a_damaged_file_is_named_with_the_way_out(store: ArtifactStore, kept_byt
         read_predictions(store, PATH)
 
 
-def test_reading_predictions_needs_no_keras() -> None:
-    modules = "tuner.bundles.predictions, tuner.jobs.ensemble, tuner.report.intervals"
+def test_reading_predictions_and_bundles_needs_no_keras() -> None:
+    modules = "tuner.bundles.predictions, tuner.bundles.bundle, tuner.jobs.ensemble, tuner.report.page"
     command = f"import sys, {modules}; assert not {{'keras', 'tensorflow', 'optuna'}} & sys.modules.keys()"
 
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0

@@ -1,7 +1,6 @@
 """Studies as a real search leaves them, made up from a seed: records, and the predictions that belong to them."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,8 +12,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tuner.artifacts import ArtifactStore
+from tuner.bundles.bundle import BundleDescription, Provenance, pack_bundle
 from tuner.bundles.predictions import Predictions, write_predictions
-from tuner.bundles.sealed import seal
+from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch
 from tuner.studies.records import (
     EnsembleRecord,
@@ -148,9 +148,16 @@ def store_sample_predictions(
 
 
 def store_sample_bundle(artifacts: ArtifactStore, path: str, *, shapes: Sequence[Sequence[int]]) -> None:
-    """Write a file with a bundle's manifest, whose weights have these shapes."""
-    manifest = {"weights": [{"path": "w", "shape": list(shape), "dtype": "float32"} for shape in shapes]}
-    artifacts.write(path, seal({"bundle.json": json.dumps(manifest).encode(), "weights.npz": b""}))
+    """Write a bundle whose weights have these shapes."""
+    description = BundleDescription(
+        space="mlp",
+        hyperparameters={},
+        images=ImageFormat(height=8, width=8, channels=1, class_names=("0", "1")),
+        provenance=Provenance(
+            study="s", trial=0, rank=1, seed=0, test_accuracy=None, versions={}, data_sha256="ab" * 32
+        ),
+    )
+    artifacts.write(path, pack_bundle(description, [("w", np.zeros(shape, np.float32)) for shape in shapes]))
 
 
 def sample_final(

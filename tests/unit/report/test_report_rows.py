@@ -7,8 +7,9 @@ from report_sample import START, sample_answers, sample_trial, searching_study
 
 from tuner.bundles.predictions import Predictions
 from tuner.epochs import Epoch
-from tuner.report.importance import MIN_TRIALS, encode_column, measure_importance
+from tuner.report.forest_importance import MIN_TRIALS, encode_column, measure_importance
 from tuner.report.mistakes import class_scores, confused_pairs, confusion_matrix
+from tuner.report.page_sections.comparison import same_data_groups
 from tuner.report.plots.budget import epoch_budget
 from tuner.report.plots.confusion import confusion_figure
 from tuner.report.plots.discrimination import corner_size, curves_figure, precision_recall_curves, roc_curves
@@ -17,7 +18,6 @@ from tuner.report.plots.intermediate import epoch_summaries
 from tuner.report.plots.parallel import height_on_axis, score_bands
 from tuner.report.plots.slices import slices
 from tuner.report.plots.timeline import stretches, worker_summaries
-from tuner.report.sections.comparison import same_data_groups
 from tuner.report.theme import nines
 from tuner.studies.records import TrialRecord
 

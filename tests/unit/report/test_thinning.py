@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from report_sample import sample_trial
 
-from tuner.report.importance import measure_importance
+from tuner.report.forest_importance import measure_importance
 from tuner.report.plots.history import best_so_far
 from tuner.report.thinning import MOST_DRAWN, drawn, evenly, tell
 from tuner.studies.records import TrialRecord
@@ -69,7 +69,7 @@ def test_a_script_without_a_main_guard_is_run_once_when_it_measures_a_large_stud
     script.write_text(
         "print('begun')\n"
         "from test_thinning import MOST_DRAWN, trial\n"
-        "from tuner.report.importance import measure_importance\n"
+        "from tuner.report.forest_importance import measure_importance\n"
         "measured = measure_importance([trial(n, n % 97 / 97, n % 97 / 97) for n in range(MOST_DRAWN + 2)])\n"
         "print(next(iter(measured.shares)))\n"
     )

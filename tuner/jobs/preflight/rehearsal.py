@@ -14,7 +14,8 @@ import optuna
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactStore
-from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
+from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bundle
+from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.epochs import Epoch as EpochResult
 from tuner.jobs.finals import RETRAINED_ON_TRAIN, retraining_plan

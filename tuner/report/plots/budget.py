@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, RAISED, SURFACE, figure
 from tuner.report.wording import count, percent
@@ -94,7 +94,7 @@ def budget_figure(budget: EpochBudget) -> go.Figure:
     )
 
 
-def exhibit(study: StudyRecord) -> Exhibit | None:
+def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show what pruning saved; None before the first epoch."""
     budget = epoch_budget(study.trials, epochs=epochs_of(study))
     if not budget.trained:
@@ -112,7 +112,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         ("Trained in running trials", f"{budget.running:,}"),
         ("Saved by pruning", f"{budget.saved:,}"),
     ]
-    return Exhibit(
+    return ReportFigure(
         key="epochs",
         title="Where the epochs went",
         finding=finding,

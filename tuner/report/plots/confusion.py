@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.mistakes import confused_pairs
 from tuner.report.theme import HEAT, INK, LINE, SURFACE, figure, plain
@@ -53,7 +53,7 @@ def confusion_figure(matrix: NDArray[np.int64], class_names: Sequence[str]) -> g
     )
 
 
-def exhibit(matrix: NDArray[np.int64], class_names: Sequence[str], *, source: str) -> Exhibit:
+def report_figure(matrix: NDArray[np.int64], class_names: Sequence[str], *, source: str) -> ReportFigure:
     """Show which classes are taken for which."""
     pairs = confused_pairs(matrix)
     n_images, n_wrong = int(matrix.sum()), sum(images for _, _, images in pairs)
@@ -68,7 +68,7 @@ def exhibit(matrix: NDArray[np.int64], class_names: Sequence[str], *, source: st
     )
     listed = pairs[:_PAIRS_LISTED]
     rows = [(class_names[true], class_names[taken], f"{images:,}") for true, taken, images in listed]
-    return Exhibit(
+    return ReportFigure(
         key="confusion",
         title="Confusion matrix",
         finding=finding,

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tuner.bundles.predictions import Predictions
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, figure, plain
 from tuner.report.wording import count, listing
@@ -26,7 +26,7 @@ _CORNERS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """What tells the two exhibits apart."""
+    """What tells the two figures apart."""
 
     key: str
     title: str
@@ -169,17 +169,19 @@ def zoomed(whole: go.Figure, size: float, *, ideal_x: float) -> go.Figure:
     return corner
 
 
-def roc_exhibit(predictions: Predictions, class_names: Sequence[str], *, source: str) -> Exhibit | None:
+def roc_report_figure(predictions: Predictions, class_names: Sequence[str], *, source: str) -> ReportFigure | None:
     """Show how well each class is told from the rest; None when the test set holds one class only."""
-    return _exhibit(roc_curves(predictions, class_names), _ROC, source)
+    return _report_figure(roc_curves(predictions, class_names), _ROC, source)
 
 
-def precision_recall_exhibit(predictions: Predictions, class_names: Sequence[str], *, source: str) -> Exhibit | None:
+def precision_recall_report_figure(
+    predictions: Predictions, class_names: Sequence[str], *, source: str
+) -> ReportFigure | None:
     """Show precision against recall of each class; None when the test set holds one class only."""
-    return _exhibit(precision_recall_curves(predictions, class_names), _PRECISION_RECALL, source)
+    return _report_figure(precision_recall_curves(predictions, class_names), _PRECISION_RECALL, source)
 
 
-def _exhibit(curves: Sequence[Curve], kind: _Kind, source: str) -> Exhibit | None:
+def _report_figure(curves: Sequence[Curve], kind: _Kind, source: str) -> ReportFigure | None:
     if not curves:
         return None
     size = corner_size(curves, ideal_x=kind.ideal_x)
@@ -191,7 +193,7 @@ def _exhibit(curves: Sequence[Curve], kind: _Kind, source: str) -> Exhibit | Non
         plots.append(Plot(figure=corner, label=f"{kind.title}, the best corner enlarged.", height_px=360))
     rows = [(curve.class_name, f"{curve.area:.5f}") for curve in curves]
     table = Table(headers=("Class, hardest first", kind.area.capitalize()), rows=rows)
-    return Exhibit(key=kind.key, title=kind.title, finding=finding, plots=tuple(plots), table=table, wide=True)
+    return ReportFigure(key=kind.key, title=kind.title, finding=finding, plots=tuple(plots), table=table, wide=True)
 
 
 def _finding(curves: Sequence[Curve], kind: _Kind, source: str, size: float) -> str:

@@ -5,21 +5,21 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tuner.report.answer import Answer
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
+from tuner.report.headline import Headline
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, ORANGE, Nines, figure, nines, plain
 from tuner.report.wording import count, interval, listing, percent
 
 
-def validation_figure(answers: Sequence[Answer]) -> go.Figure:
+def validation_figure(headlines: Sequence[Headline]) -> go.Figure:
     """Plot each study's best validation score."""
-    shown = [answer for answer in answers if answer.best_score is not None]
-    axis = nines([answer.best_score or 0.0 for answer in shown])
+    shown = [headline for headline in headlines if headline.best_score is not None]
+    axis = nines([headline.best_score or 0.0 for headline in shown])
     dots = go.Scatter(
-        x=[axis.place(answer.best_score) for answer in shown],
-        y=[plain(answer.study) for answer in shown],
-        text=[percent(answer.best_score) for answer in shown],
+        x=[axis.place(headline.best_score) for headline in shown],
+        y=[plain(headline.study) for headline in shown],
+        text=[percent(headline.best_score) for headline in shown],
         textposition="top center",
         mode="markers+text",
         cliponaxis=False,
@@ -27,22 +27,24 @@ def validation_figure(answers: Sequence[Answer]) -> go.Figure:
         marker={"color": BLUE, "size": 11, "symbol": "circle-open", "line": {"width": 2}},
         hovertemplate="%{y}: %{text} validation<extra></extra>",
     )
-    scores = [answer.best_score or 0.0 for answer in shown]
-    return figure(dots, showlegend=True, xaxis=_roomy(axis.axis("validation score", scores)), yaxis=_names(answers))
+    scores = [headline.best_score or 0.0 for headline in shown]
+    return figure(dots, showlegend=True, xaxis=_roomy(axis.axis("validation score", scores)), yaxis=_names(headlines))
 
 
-def tested_figure(answers: Sequence[Answer]) -> go.Figure:
+def tested_figure(headlines: Sequence[Headline]) -> go.Figure:
     """Plot each study's test accuracy with its Wilson interval, and its ensemble's."""
-    shown = [answer for answer in answers if answer.test_mean is not None]
-    ends = [end for answer in shown for end in (answer.test_interval or ())]
-    ensembles = [answer for answer in answers if answer.ensemble_accuracy is not None]
-    values = [answer.test_mean or 0.0 for answer in shown] + [answer.ensemble_accuracy or 0.0 for answer in ensembles]
+    shown = [headline for headline in headlines if headline.test_mean is not None]
+    ends = [end for headline in shown for end in (headline.test_interval or ())]
+    ensembles = [headline for headline in headlines if headline.ensemble_accuracy is not None]
+    values = [headline.test_mean or 0.0 for headline in shown] + [
+        headline.ensemble_accuracy or 0.0 for headline in ensembles
+    ]
     axis = nines(values + ends)
     single = go.Scatter(
-        x=[axis.place(answer.test_mean) for answer in shown],
-        y=[plain(answer.study) for answer in shown],
+        x=[axis.place(headline.test_mean) for headline in shown],
+        y=[plain(headline.study) for headline in shown],
         error_x=_interval_bars(shown, axis),
-        text=[percent(answer.test_mean) for answer in shown],
+        text=[percent(headline.test_mean) for headline in shown],
         textposition="top center",
         mode="markers+text",
         cliponaxis=False,
@@ -51,9 +53,9 @@ def tested_figure(answers: Sequence[Answer]) -> go.Figure:
         hovertemplate="%{y}: %{text} test<extra></extra>",
     )
     together = go.Scatter(
-        x=[axis.place(answer.ensemble_accuracy) for answer in ensembles],
-        y=[plain(answer.study) for answer in ensembles],
-        text=[percent(answer.ensemble_accuracy) for answer in ensembles],
+        x=[axis.place(headline.ensemble_accuracy) for headline in ensembles],
+        y=[plain(headline.study) for headline in ensembles],
+        text=[percent(headline.ensemble_accuracy) for headline in ensembles],
         textposition="bottom center",
         mode="markers+text",
         cliponaxis=False,
@@ -61,12 +63,12 @@ def tested_figure(answers: Sequence[Answer]) -> go.Figure:
         marker={"color": GREEN, "size": 11, "symbol": "diamond"},
         hovertemplate="%{y}: %{text} test, ensemble<extra></extra>",
     )
-    return figure(single, together, xaxis=_roomy(axis.axis("test accuracy", values + ends)), yaxis=_names(answers))
+    return figure(single, together, xaxis=_roomy(axis.axis("test accuracy", values + ends)), yaxis=_names(headlines))
 
 
-def _interval_bars(answers: Sequence[Answer], axis: Nines) -> dict[str, Any]:
-    places = [axis.place(answer.test_mean) or 0.0 for answer in answers]
-    bounds = [answer.test_interval or (answer.test_mean or 0.0,) * 2 for answer in answers]
+def _interval_bars(headlines: Sequence[Headline], axis: Nines) -> dict[str, Any]:
+    places = [axis.place(headline.test_mean) or 0.0 for headline in headlines]
+    bounds = [headline.test_interval or (headline.test_mean or 0.0,) * 2 for headline in headlines]
     return {
         "type": "data",
         "symmetric": False,
@@ -83,8 +85,8 @@ def _roomy(axis: dict[str, Any]) -> dict[str, Any]:
     return axis | {"range": [low - 0.1 * (high - low), high + 0.1 * (high - low)], "tickangle": 0}
 
 
-def _names(answers: Sequence[Answer]) -> dict[str, object]:
-    names = [plain(answer.study) for answer in answers]
+def _names(headlines: Sequence[Headline]) -> dict[str, object]:
+    names = [plain(headline.study) for headline in headlines]
     return {
         "type": "category",
         "categoryorder": "array",
@@ -93,23 +95,23 @@ def _names(answers: Sequence[Answer]) -> dict[str, object]:
     }
 
 
-def exhibit(answers: Sequence[Answer], *, key: str) -> Exhibit:
+def report_figure(headlines: Sequence[Headline], *, key: str) -> ReportFigure:
     """Show the studies of one dataset; the caller makes sure that it is one."""
-    height_px = 140 + 62 * len(answers)
+    height_px = 140 + 62 * len(headlines)
     plots = []
-    if any(answer.best_score is not None for answer in answers):
-        label = f"Best validation score of {count(len(answers), 'study', 'studies')}."
-        plots.append(Plot(figure=validation_figure(answers), label=label, height_px=height_px))
-    tested = [answer for answer in answers if answer.test_mean is not None]
+    if any(headline.best_score is not None for headline in headlines):
+        label = f"Best validation score of {count(len(headlines), 'study', 'studies')}."
+        plots.append(Plot(figure=validation_figure(headlines), label=label, height_px=height_px))
+    tested = [headline for headline in headlines if headline.test_mean is not None]
     if tested:
-        label = f"Test accuracy of {count(len(tested), 'study', 'studies')}. {_finding(answers)}"
-        plots.append(Plot(figure=tested_figure(answers), label=label, height_px=height_px))
-    return Exhibit(
+        label = f"Test accuracy of {count(len(tested), 'study', 'studies')}. {_finding(headlines)}"
+        plots.append(Plot(figure=tested_figure(headlines), label=label, height_px=height_px))
+    return ReportFigure(
         key=key,
-        title=f"Studies on {answers[0].dataset}, side by side",
-        finding=_finding(answers),
+        title=f"Studies on {headlines[0].dataset}, side by side",
+        finding=_finding(headlines),
         plots=tuple(plots),
-        table=Table(headers=_HEADERS, rows=[_row(answer) for answer in answers]),
+        table=Table(headers=_HEADERS, rows=[_row(headline) for headline in headlines]),
         wide=True,
     )
 
@@ -126,24 +128,24 @@ _HEADERS = (
 )
 
 
-def _row(answer: Answer) -> tuple[str | None, ...]:
+def _row(headline: Headline) -> tuple[str | None, ...]:
     return (
-        answer.study,
-        answer.space,
-        percent(answer.best_score),
-        percent(answer.validation_mean),
-        answer.test_text,
-        interval(*answer.test_interval) if answer.test_interval else None,
-        percent(answer.ensemble_accuracy),
-        f"{answer.n_finished:,} of {answer.budget:,}",
+        headline.study,
+        headline.space,
+        percent(headline.best_score),
+        percent(headline.validation_mean),
+        headline.test_text,
+        interval(*headline.test_interval) if headline.test_interval else None,
+        percent(headline.ensemble_accuracy),
+        f"{headline.n_finished:,} of {headline.budget:,}",
     )
 
 
-def _finding(answers: Sequence[Answer]) -> str:
+def _finding(headlines: Sequence[Headline]) -> str:
     tested = sorted(
-        (answer for answer in answers if answer.test_mean is not None), key=lambda one: -(one.test_mean or 0.0)
+        (headline for headline in headlines if headline.test_mean is not None), key=lambda one: -(one.test_mean or 0.0)
     )
-    waiting = [answer.study for answer in answers if answer.test_mean is None]
+    waiting = [headline.study for headline in headlines if headline.test_mean is None]
     later = f" No test accuracy yet: {listing(waiting)}." if waiting else ""
     if not tested:
         return f"None of these studies has been tested; validation scores only.{later}"
@@ -156,7 +158,7 @@ def _finding(answers: Sequence[Answer]) -> str:
     )
 
 
-def _overlap(first: Answer, second: Answer) -> str:
+def _overlap(first: Headline, second: Headline) -> str:
     if first.test_interval is None or second.test_interval is None:
         return ""
     if first.test_interval[0] <= second.test_interval[1]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREY, INK, figure, nines
 from tuner.report.thinning import drawn
@@ -102,7 +102,7 @@ def _tell_hidden(trials: Sequence[TrialRecord]) -> str:
     return f"{count(len(hidden), 'trial')} {verb} below the plot, down to {percent(hidden[0])}"
 
 
-def exhibit(study: StudyRecord) -> Exhibit | None:
+def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show how the best score grew; None before the first score."""
     steps = records_set(study.trials)
     if not steps:
@@ -115,7 +115,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         + (f" {_tell_hidden(study.trials)}." if hidden_scores(study.trials) else "")
     )
     rows = [(str(trial.number), percent(trial.score), settings(trial.hyperparameters)) for trial in steps]
-    return Exhibit(
+    return ReportFigure(
         key="history",
         title="Optimisation history",
         finding=finding,

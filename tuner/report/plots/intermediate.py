@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 import plotly.graph_objects as go
 
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREY, INK, Nines, figure, nines
 from tuner.report.thinning import drawn
@@ -122,7 +122,7 @@ def _tell_hidden(trials: Sequence[TrialRecord]) -> str:
     return f" {len(hidden):,} of {count(len(values), 'value')} lie below the plot." if hidden else ""
 
 
-def exhibit(study: StudyRecord) -> Exhibit | None:
+def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show the learning curves the pruner judged; None before the first epoch."""
     summaries = epoch_summaries(study.trials)
     if not summaries:
@@ -137,7 +137,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         (str(row.epoch), f"{row.n_trials:,}", f"{row.n_pruned:,}", percent(row.median), percent(row.best))
         for row in summaries
     ]
-    return Exhibit(
+    return ReportFigure(
         key="intermediate",
         title="Intermediate values",
         finding=finding,

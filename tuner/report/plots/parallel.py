@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.plots.slices import Slice, slices
@@ -122,7 +122,7 @@ def _axis_labels(x: int, one: Slice, trials: Sequence[TrialRecord]) -> list[dict
     return [{"x": x, "y": y, "text": text, **look} for y, text in marks]
 
 
-def exhibit(study: StudyRecord) -> Exhibit | None:
+def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show which combinations score well; None with fewer than two hyperparameters that varied."""
     axes = slices(study.trials)
     if len(axes) < 2:  # noqa: PLR2004 - one axis is a slice
@@ -143,7 +143,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         height_px=380,
         min_width_px=110 * len(shown),
     )
-    return Exhibit(
+    return ReportFigure(
         key="parallel",
         title="Parallel coordinates",
         finding=finding,

@@ -8,8 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tuner.report.exhibit import Exhibit, Plot
-from tuner.report.importance import is_numeric, varied_hyperparameters
+from tuner.report.figures import Plot, ReportFigure
+from tuner.report.forest_importance import is_numeric, varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, GREY, figure, log_axis, nines, plain
@@ -131,7 +131,7 @@ def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
     return {"nticks": 5}
 
 
-def exhibit(study: StudyRecord) -> Exhibit | None:
+def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show the score against each hyperparameter; None when none varied."""
     found = slices(study.trials)
     if not found:
@@ -151,7 +151,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         Plot(figure=slice_figure(_thinned(one)), label=f"Validation score against {one.name}.", height_px=210)
         for one in shown
     ]
-    return Exhibit(
+    return ReportFigure(
         key="slices",
         title="Score by hyperparameter",
         finding=finding,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import plotly.graph_objects as go
 
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, SURFACE, figure, plain
 from tuner.report.thinning import evenly
@@ -132,7 +132,7 @@ def _short(worker: str) -> str:
     return head if dash and len(worker) == 36 and rest.count("-") == 3 else worker  # noqa: PLR2004 - a UUID's form
 
 
-def exhibit(study: StudyRecord) -> Exhibit | None:
+def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show the workers at work; None before the first trial began."""
     rows = stretches(study.trials)
     if not rows:
@@ -156,7 +156,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         label=f"Trials of each worker over time. {finding}",
         height_px=min(_TALLEST_PX, 130 + _ROW_PX * len(summaries)),
     )
-    return Exhibit(
+    return ReportFigure(
         key="timeline",
         title="Timeline by worker",
         finding=finding,

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tuner.epochs import Epoch
-from tuner.report.exhibit import Exhibit, Plot
+from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines
 from tuner.report.wording import count, percent, setting
@@ -85,7 +85,7 @@ def _lines(
     ]
 
 
-def exhibit(final: FinalRecord, *, key: str, title: str) -> Exhibit | None:
+def report_figure(final: FinalRecord, *, key: str, title: str) -> ReportFigure | None:
     """Show how a final trained; None before its first epoch."""
     runs = [run for run in final.runs if run.curve]
     if not runs:
@@ -95,7 +95,7 @@ def exhibit(final: FinalRecord, *, key: str, title: str) -> Exhibit | None:
     if any(epoch.learning_rate for run in runs for epoch in run.curve):
         drawings.append(("Learning rate", learning_rate_figure(runs)))
     plots = [Plot(figure=drawing, label=f"{name} by epoch. {finding}", height_px=290) for name, drawing in drawings]
-    return Exhibit(key=key, title=title, finding=finding, plots=tuple(plots), table=_table(runs), wide=True)
+    return ReportFigure(key=key, title=title, finding=finding, plots=tuple(plots), table=_table(runs), wide=True)
 
 
 def _finding(runs: Sequence[RetrainRecord]) -> str:

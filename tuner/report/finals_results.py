@@ -1,27 +1,24 @@
 """What the page knows of a study beside its records, read from the artifact store: predictions and parameter counts."""
 
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.bundles.bundle import BundleDamagedError, BundleTooNewError, parse_manifest
+from tuner.bundles.bundle_places import NotABundleError
 from tuner.bundles.predictions import Predictions, PredictionsUnreadableError, read_predictions
-from tuner.bundles.sealed import NotSealedError, SealBrokenError, unseal
 from tuner.errors import TunerError
 from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
 
-_LARGEST_WEIGHTS_BYTES = 2**32
 #: Number, height, width, channels.
 _IMAGE_DIMENSIONS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class ModelPredictions:
     """What one model or the ensemble answered on the test set."""
 
     predictions: Predictions
@@ -30,13 +27,13 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class FinalsResults:
     """The predictions that the page shows for a study."""
 
     #: Of one of the models that the headline is about, and of the ensemble; each None when there are none yet, or none
     #: that can be read.
-    single: Answers | None
-    ensemble: Answers | None
+    single: ModelPredictions | None
+    ensemble: ModelPredictions | None
     #: Why there are none, if they were expected.
     problem: str | None
 
@@ -50,7 +47,7 @@ class Evidence:
         return None if known is None else len(known.predictions.labels)
 
 
-def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
+def read_finals_results(study: StudyRecord, artifacts: ArtifactStore) -> FinalsResults:
     """Read the predictions of the first tested repeat of the best final, and those of the ensemble."""
     single, problem = _read_first(study, artifacts, _single_models(study))
     ensemble = None
@@ -58,7 +55,7 @@ def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
         name = f"the ensemble of {study.ensemble.members} models"
         ensemble, lost = _read_first(study, artifacts, [(name, study.ensemble.predictions)])
         problem = problem or lost
-    return Evidence(
+    return FinalsResults(
         single=single,
         ensemble=ensemble,
         problem=problem,
@@ -68,12 +65,14 @@ def gather_evidence(study: StudyRecord, artifacts: ArtifactStore) -> Evidence:
 
 def _read_first(
     study: StudyRecord, artifacts: ArtifactStore, candidates: Sequence[tuple[str, str]]
-) -> tuple[Answers | None, str | None]:
+) -> tuple[ModelPredictions | None, str | None]:
     """Return the first predictions that can be read, and why the first of those before it cannot."""
     problem = None
     for source, path in candidates:
         try:
-            return Answers(predictions=read_fitting_predictions(study, artifacts, path), source=source), problem
+            return ModelPredictions(
+                predictions=read_fitting_predictions(study, artifacts, path), source=source
+            ), problem
         except TunerError as error:
             problem = problem or f"The predictions of {source} could not be read: {error}"
     return None, problem
@@ -115,17 +114,12 @@ def predicted_classes(predictions: Predictions) -> NDArray[np.int64]:
 
 
 def count_parameters(artifacts: ArtifactStore, bundle: str | None) -> int | None:
-    """Count the numbers in a bundle's weights, as Keras' `count_params` does; None when the bundle cannot be read.
-
-    Read from the bundle's manifest, because `tuner.bundles.bundle` imports Keras.
-    """
+    """Count the numbers in a bundle's weights, as Keras' `count_params` does; None when the bundle cannot be read."""
     if bundle is None:
         return None
     try:
-        members = unseal(io.BytesIO(artifacts.read(bundle)), max_bytes={"weights.npz": _LARGEST_WEIGHTS_BYTES})
-        shapes = [entry["shape"] for entry in json.loads(members["bundle.json"])["weights"]]
-        return sum(int(prod(shape)) for shape in shapes)
-    except (ArtifactNotFoundError, NotSealedError, SealBrokenError, KeyError, ValueError, TypeError):
+        return parse_manifest(artifacts.read(bundle), origin=bundle).n_parameters
+    except (ArtifactNotFoundError, NotABundleError, BundleDamagedError, BundleTooNewError):
         return None
 
 

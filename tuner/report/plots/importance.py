@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from tuner.report.exhibit import Exhibit, Plot
-from tuner.report.importance import MIN_TRIALS, Importance, measure_importance
+from tuner.report.figures import Plot, ReportFigure
+from tuner.report.forest_importance import MIN_TRIALS, Importance, measure_importance
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, figure, plain
@@ -37,7 +37,7 @@ def importance_figure(shares: Sequence[tuple[str, float]]) -> go.Figure:
     )
 
 
-def exhibit(study: StudyRecord) -> Exhibit | None:
+def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show which hyperparameters matter; None where the trials cannot tell."""
     trials = scored(study.trials)
     importance = measure_importance(trials)
@@ -45,7 +45,7 @@ def exhibit(study: StudyRecord) -> Exhibit | None:
         return None
     shares = list(importance.shares.items())
     finding = f"{_verdict(importance, shares[0][0])} {_METHOD.format(n=count(importance.n_trials, 'trial'))}"
-    return Exhibit(
+    return ReportFigure(
         key="importance",
         title="Parameter importance",
         finding=finding,
@@ -79,7 +79,7 @@ def _verdict(importance: Importance, first: str) -> str:
 
 
 def missing_reason(study: StudyRecord) -> str:
-    """Say why there are no importances."""
+    """Say why no importance is shown."""
     n_trials = len(scored(study.trials))
     if n_trials < MIN_TRIALS:
         return f"Parameter importance needs at least {MIN_TRIALS} trials with a score; there are {n_trials}."

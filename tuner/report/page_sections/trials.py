@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from tuner.report.document import PRINTED_ROWS
-from tuner.report.exhibit import StudyView
+from tuner.report.figures import StudyView
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.wording import count, duration, moment, percent, setting
 from tuner.studies.records import TrialRecord

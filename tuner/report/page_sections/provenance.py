@@ -3,7 +3,7 @@
 import json
 
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.report.exhibit import StudyView
+from tuner.report.figures import StudyView
 from tuner.report.markup import Child, Html, definition_list, element
 from tuner.report.wording import moment
 

@@ -1,17 +1,17 @@
-"""The answer a study gives, as plain values: what its reader came for."""
+"""A study's main numbers as plain values: what its reader looks for first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.report.evidence import Evidence, tested_runs
+from tuner.report.finals_results import FinalsResults, tested_runs
 from tuner.report.intervals import wilson_interval
 from tuner.report.wording import NO_VALUE, count, percent, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Headline:
     """Test numbers and validation numbers of a study, each under its own name."""
 
     study: str
@@ -51,15 +51,15 @@ class Answer:
         return spread(self.test_mean, self.test_sd)
 
 
-def answer_of(study: StudyRecord, evidence: Evidence) -> Answer:
-    """Gather the answer from a study's records."""
+def build_headline(study: StudyRecord, results: FinalsResults) -> Headline:
+    """Compute the main numbers from a study's records and its models' predictions."""
     best = study.best
     final = study.winner
     mean = final.test_accuracy_mean if final else None
     shown = final or min(study.finals, key=lambda one: one.rank, default=None)
-    n_test = evidence.n_test
+    n_test = results.n_test
     chosen = shown or best
-    return Answer(
+    return Headline(
         study=study.name,
         space=study.space,
         dataset=study.dataset,
@@ -74,7 +74,7 @@ def answer_of(study: StudyRecord, evidence: Evidence) -> Answer:
         test_sd=final.test_accuracy_sd if final else None,
         n_repeats=len(tested_runs(final)) if final else 0,
         n_test=n_test,
-        n_parameters=evidence.n_parameters,
+        n_parameters=results.n_parameters,
         test_interval=wilson_interval(round(mean * n_test), n_test) if mean is not None and n_test else None,
         ensemble_accuracy=study.ensemble.test_accuracy if study.ensemble else None,
         ensemble_members=study.ensemble.members if study.ensemble else 0,

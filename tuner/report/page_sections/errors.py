@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.bundles.predictions import Predictions
-from tuner.report.evidence import predicted_classes
-from tuner.report.exhibit import StudyView
+from tuner.report.figures import StudyView
+from tuner.report.finals_results import predicted_classes
 from tuner.report.markup import Html, element
 from tuner.report.wording import count, percent
 

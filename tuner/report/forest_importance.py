@@ -93,7 +93,10 @@ def _measured_apart(features: NDArray[np.float64], target: NDArray[np.float64]) 
     given = io.BytesIO()
     np.savez(given, features=features, target=target)
     done = subprocess.run(
-        [sys.executable, "-m", "tuner.report.importance"], input=given.getvalue(), stdout=subprocess.PIPE, check=True
+        [sys.executable, "-m", "tuner.report.forest_importance"],
+        input=given.getvalue(),
+        stdout=subprocess.PIPE,
+        check=True,
     )
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as measured:
         return float(measured["error"]), measured["shuffled"]

@@ -55,7 +55,7 @@ class Plot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exhibit:
+class ReportFigure:
     """One figure of the report."""
 
     #: A constant, unique within a study.
@@ -70,25 +70,25 @@ class Exhibit:
     wide: bool = False
 
 
-def render_exhibit(exhibit: Exhibit, view: StudyView) -> Html:
+def render_figure(figure: ReportFigure, view: StudyView) -> Html:
     """Write the figure with its caption and its table."""
-    title_id = view.anchor(exhibit.key)
+    title_id = view.anchor(figure.key)
     numbers = element(
         "details",
-        element("summary", "The numbers", element("span", f" of {exhibit.title}", class_="visually-hidden")),
-        render_table(exhibit.table, label=view.unique(f"{exhibit.title}: the numbers")),
+        element("summary", "The numbers", element("span", f" of {figure.title}", class_="visually-hidden")),
+        render_table(figure.table, label=view.unique(f"{figure.title}: the numbers")),
     )
     return element(
         "figure",
-        element(f"h{view.level + 1}", exhibit.title, id=title_id),
-        element("figcaption", exhibit.finding),
+        element(f"h{view.level + 1}", figure.title, id=title_id),
+        element("figcaption", figure.finding),
         element(
             "div",
-            *[render_plot(plot, label=view.unique(exhibit.title)) for plot in exhibit.plots],
-            class_=f"plots of-{min(len(exhibit.plots), 4)}",
+            *[render_plot(plot, label=view.unique(figure.title)) for plot in figure.plots],
+            class_=f"plots of-{min(len(figure.plots), 4)}",
         ),
         numbers,
-        class_="exhibit wide" if exhibit.wide else "exhibit",
+        class_="figure wide" if figure.wide else "figure",
         aria_labelledby=title_id,
     )
 

@@ -1,9 +1,9 @@
-"""The answer first: one big number that says what it is, how sure it is, and what gave it."""
+"""The top of the page: one large number with its meaning and uncertainty, and the configuration that reached it."""
 
 from collections.abc import Sequence
 
-from tuner.report.answer import Answer, still_to_come
-from tuner.report.exhibit import StudyView
+from tuner.report.figures import StudyView
+from tuner.report.headline import Headline, still_to_come
 from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.wording import count, duration, interval, percent, points, setting
@@ -13,8 +13,8 @@ from tuner.studies.shortfall import find_shortfall
 _STATES = {"searching": "searching", "finals": "retraining the best", "done": "done", "stopped": "stopped"}
 
 
-def render_answer(view: StudyView, answer: Answer) -> Html:
-    """Write the headline of a study."""
+def render_overview(view: StudyView, headline: Headline) -> Html:
+    """Write the top of a study's part of the page."""
     study = view.study
     eyebrow = element(
         "p",
@@ -25,29 +25,29 @@ def render_answer(view: StudyView, answer: Answer) -> Html:
     return element(
         "div",
         eyebrow,
-        element("div", _headline(study, answer), _ensemble(answer), class_="headline"),
+        element("div", _headline(study, headline), _ensemble(headline), class_="headline"),
         _shortfall(study),
         _failed_finals(study),
         element("p", to_come, class_="to-come") if to_come else None,
         element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))
-        if answer.hyperparameters
+        if headline.hyperparameters
         else None,
-        _configuration(answer),
+        _configuration(headline),
         element(f"h{view.level}", "Budget used", id=view.anchor("budget")),
-        _budget(study, answer),
-        class_="answer",
+        _budget(study, headline),
+        class_="overview",
     )
 
 
-def _headline(study: StudyRecord, answer: Answer) -> Html:
-    if answer.test_mean is not None:
-        return _big(percent(answer.test_mean), _test_label(answer), *_certainty(answer))
-    if answer.best_score is not None:
+def _headline(study: StudyRecord, headline: Headline) -> Html:
+    if headline.test_mean is not None:
+        return _big(percent(headline.test_mean), _test_label(headline), *_certainty(headline))
+    if headline.best_score is not None:
         is_over = study.state == "done"
         untested = "No test accuracy" if is_over or not study.asks_for_finals else "No test accuracy yet"
         return _big(
-            percent(answer.best_score),
-            f"best validation score{'' if is_over else ' so far'}, trial {answer.best_trial}",
+            percent(headline.best_score),
+            f"best validation score{'' if is_over else ' so far'}, trial {headline.best_trial}",
             [f"{untested}. The maximum of many validation scores flatters: expect less on new images."],
             kind="validation",
         )
@@ -70,31 +70,31 @@ def _big(number: str, label: str, *details: Sequence[str], kind: str = "test") -
     )
 
 
-def _test_label(answer: Answer) -> str:
-    rank = "" if answer.final is None or answer.final.rank == 1 else f" of rank {answer.final.rank}"
-    if answer.n_repeats == 1:
+def _test_label(headline: Headline) -> str:
+    rank = "" if headline.final is None or headline.final.rank == 1 else f" of rank {headline.final.rank}"
+    if headline.n_repeats == 1:
         return f"test accuracy{rank}, one retrained model"
-    return f"test accuracy{rank}, mean of {count(answer.n_repeats, 'retrained model')}"
+    return f"test accuracy{rank}, mean of {count(headline.n_repeats, 'retrained model')}"
 
 
-def _certainty(answer: Answer) -> list[list[str]]:
+def _certainty(headline: Headline) -> list[list[str]]:
     lines = []
-    if answer.test_sd is not None:
+    if headline.test_sd is not None:
         lines.append(
             [
-                element("b", f"± {100 * answer.test_sd:.2f} points"),
-                f" sample standard deviation over {count(answer.n_repeats, 'repeat')} with different seeds",
+                element("b", f"± {100 * headline.test_sd:.2f} points"),
+                f" sample standard deviation over {count(headline.n_repeats, 'repeat')} with different seeds",
             ]
         )
     else:
         lines.append(["One repeat: nothing is known about the spread over seeds."])
-    if answer.test_interval and answer.n_test:
+    if headline.test_interval and headline.n_test:
         lines.append(
             [
-                element("b", interval(*answer.test_interval)),
+                element("b", interval(*headline.test_interval)),
                 (
-                    f" Wilson 95\u00a0% interval of {'this' if answer.n_repeats == 1 else 'the mean'} accuracy on "
-                    f"{answer.n_test:,} test images: it covers which images happened to be in the test set, not the "
+                    f" Wilson 95\u00a0% interval of {'this' if headline.n_repeats == 1 else 'the mean'} accuracy on "
+                    f"{headline.n_test:,} test images: it covers which images happened to be in the test set, not the "
                     "seeds (repeats saw the same images and do not count as more)"
                 ),
             ]
@@ -104,16 +104,16 @@ def _certainty(answer: Answer) -> list[list[str]]:
     return lines
 
 
-def _ensemble(answer: Answer) -> Html | None:
-    if answer.ensemble_accuracy is None:
+def _ensemble(headline: Headline) -> Html | None:
+    if headline.ensemble_accuracy is None:
         return None
     difference = (
-        f"{points(answer.ensemble_accuracy - answer.test_mean)} points against the single model's mean."
-        if answer.test_mean is not None
+        f"{points(headline.ensemble_accuracy - headline.test_mean)} points against the single model's mean."
+        if headline.test_mean is not None
         else ""
     )
-    label = f"test accuracy of the ensemble: {answer.ensemble_members} models, mean of their probabilities"
-    return _big(percent(answer.ensemble_accuracy), label, [difference], kind="ensemble")
+    label = f"test accuracy of the ensemble: {headline.ensemble_members} models, mean of their probabilities"
+    return _big(percent(headline.ensemble_accuracy), label, [difference], kind="ensemble")
 
 
 def _shortfall(study: StudyRecord) -> Html | None:
@@ -145,21 +145,23 @@ def _commonest(study: StudyRecord) -> str:
     return f"Most often {kind.replace('_', ' ')} ({kinds.count(kind)} of {len(kinds)}): {example.message}"
 
 
-def _configuration(answer: Answer) -> Html | None:
-    if not answer.hyperparameters:
+def _configuration(headline: Headline) -> Html | None:
+    if not headline.hyperparameters:
         return None
-    pairs: list[tuple[str, Child]] = [(name, setting(value)) for name, value in answer.hyperparameters.items()]
-    if answer.validation_mean is not None:
+    pairs: list[tuple[str, Child]] = [(name, setting(value)) for name, value in headline.hyperparameters.items()]
+    if headline.validation_mean is not None:
         validation = (
-            f"Validation accuracy {percent(answer.validation_mean)}, mean of confirmation repeats with new seeds"
+            f"Validation accuracy {percent(headline.validation_mean)}, mean of confirmation repeats with new seeds"
         )
-        found = f"; best score in the search {percent(answer.best_score)}." if answer.best_score is not None else "."
+        found = (
+            f"; best score in the search {percent(headline.best_score)}." if headline.best_score is not None else "."
+        )
         note = element("p", validation + found, class_="detail")
         return element("div", definition_list(pairs, class_="settings"), note)
     return definition_list(pairs, class_="settings")
 
 
-def _budget(study: StudyRecord, answer: Answer) -> Html:
+def _budget(study: StudyRecord, headline: Headline) -> Html:
     epochs = epoch_budget(study.trials, epochs=epochs_of(study))
     states = [(state, len(study.trials_in(state))) for state in ("complete", "pruned", "failed", "running")]
     finished = sum(number for state, number in states if state != "running")
@@ -174,6 +176,6 @@ def _budget(study: StudyRecord, answer: Answer) -> Html:
         ("Search, wall clock", duration(wall_s)),
         ("Search, all workers", duration(sum(trial.duration_s or 0.0 for trial in study.trials))),
     ]
-    if answer.n_parameters is not None:
-        facts.append(("Model parameters", f"{answer.n_parameters:,}"))
+    if headline.n_parameters is not None:
+        facts.append(("Model parameters", f"{headline.n_parameters:,}"))
     return definition_list(facts)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tuner.report.answer import Answer
-from tuner.report.exhibit import StudyView, render_exhibit
+from tuner.report.figures import StudyView, render_figure
+from tuner.report.headline import Headline
 from tuner.report.markup import Html, element
 from tuner.report.plots import families
 from tuner.report.wording import count
@@ -22,12 +22,12 @@ def same_data_groups(studies: Sequence[StudyRecord]) -> list[list[int]]:
     return list(groups.values())
 
 
-def render_comparison(studies: Sequence[StudyRecord], answers: Sequence[Answer]) -> Html:
+def render_comparison(studies: Sequence[StudyRecord], headlines: Sequence[Headline]) -> Html:
     """Write the section that compares; what cannot be compared, it says so."""
     groups = same_data_groups(studies)
     view = StudyView(study=studies[0], prefix="comparison", level=2)
-    exhibits = [
-        families.exhibit([answers[position] for position in group], key=f"group-{number}")
+    figures = [
+        families.report_figure([headlines[position] for position in group], key=f"group-{number}")
         for number, group in enumerate(groups)
         if len(group) > 1
     ]
@@ -39,9 +39,7 @@ def render_comparison(studies: Sequence[StudyRecord], answers: Sequence[Answer])
         "section",
         element("h2", "Side by side", id="comparison-title"),
         element("p", apart, class_="lead") if len(groups) > 1 else None,
-        element("div", *[render_exhibit(exhibit, view) for exhibit in exhibits], class_="exhibits")
-        if exhibits
-        else None,
+        element("div", *[render_figure(figure, view) for figure in figures], class_="figures") if figures else None,
         id="comparison",
         aria_labelledby="comparison-title",
     )

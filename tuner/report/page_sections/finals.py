@@ -3,27 +3,27 @@
 import dataclasses
 
 from tuner.bundles.predictions import Predictions
-from tuner.report.answer import Answer
-from tuner.report.evidence import Evidence, predicted_classes, tested_runs
-from tuner.report.exhibit import Exhibit, StudyView, render_exhibit
+from tuner.report.figures import ReportFigure, StudyView, render_figure
+from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
+from tuner.report.headline import Headline
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.mistakes import class_scores, confusion_matrix
+from tuner.report.page_sections.errors import render_worst_errors
 from tuner.report.plots import confusion, discrimination, training
-from tuner.report.sections.errors import render_worst_errors
 from tuner.report.wording import percent, points, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 
-def render_finals(view: StudyView, answer: Answer, evidence: Evidence) -> Html:
+def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -> Html:
     """Write the section of the finals."""
     study = view.study
     parts: list[Html | None] = [_none_yet(study)]
     if study.finals:
-        parts = [_finals_table(view), _training(view, answer), _augmentation(view, answer)]
-    if evidence.problem:
-        parts.append(element("p", evidence.problem, class_="warning"))
+        parts = [_finals_table(view), _training(view, headline), _augmentation(view, headline)]
+    if results.problem:
+        parts.append(element("p", results.problem, class_="warning"))
     parts += _failures_and_notes(study)
-    parts += _all_mistakes(view, evidence)
+    parts += _all_mistakes(view, results)
     return element(
         "section",
         element(f"h{view.level}", "Finals", id=view.anchor("finals-title")),
@@ -87,20 +87,20 @@ def _test_text(final: FinalRecord) -> str:
     return spread(final.test_accuracy_mean, final.test_accuracy_sd)
 
 
-def _training(view: StudyView, answer: Answer) -> Html:
-    final = answer.final or min(view.study.finals, key=lambda one: one.rank)
-    shown = [training.exhibit(final, key="training", title=f"Training of final {final.rank}")]
+def _training(view: StudyView, headline: Headline) -> Html:
+    final = headline.final or min(view.study.finals, key=lambda one: one.rank)
+    shown = [training.report_figure(final, key="training", title=f"Training of final {final.rank}")]
     if view.study.without_augmentation is not None:
         title = f"The same without augmentation (trial {view.study.without_augmentation.trial})"
-        shown.append(training.exhibit(view.study.without_augmentation, key="training-plain", title=title))
-    return _exhibits(view, [exhibit for exhibit in shown if exhibit])
+        shown.append(training.report_figure(view.study.without_augmentation, key="training-plain", title=title))
+    return _render_figures(view, [figure for figure in shown if figure])
 
 
-def _augmentation(view: StudyView, answer: Answer) -> Html | None:
+def _augmentation(view: StudyView, headline: Headline) -> Html | None:
     plain = view.study.without_augmentation
     if plain is None:
         return None
-    augmented = next((final for final in view.study.finals if final.trial == plain.trial), answer.final)
+    augmented = next((final for final in view.study.finals if final.trial == plain.trial), headline.final)
     title = element(f"h{view.level + 1}", "With and without augmentation", id=view.anchor("augmentation"))
     rows = [
         (name, _test_text(final), f"{len(tested_runs(final))} of {len(final.runs)}", percent(_last_training(final)))
@@ -137,9 +137,9 @@ def _failures_and_notes(study: StudyRecord) -> list[Html]:
     ]
 
 
-def _all_mistakes(view: StudyView, evidence: Evidence) -> list[Html]:
+def _all_mistakes(view: StudyView, results: FinalsResults) -> list[Html]:
     """Show where one of the headline's models errs and, below it, in a part that folds, where the ensemble does."""
-    single, ensemble = evidence.single, evidence.ensemble
+    single, ensemble = results.single, results.ensemble
     parts: list[Html] = []
     if single is not None:
         lead = f"Confusion, mistakes and curves of one of the models that the headline is about: {single.source}."
@@ -157,18 +157,18 @@ def _mistakes(view: StudyView, predictions: Predictions, source: str) -> list[Ht
     names = view.study.class_names
     matrix = confusion_matrix(predictions.labels, predicted_classes(predictions), len(names))
     curves = [
-        discrimination.roc_exhibit(predictions, names, source=source),
-        discrimination.precision_recall_exhibit(predictions, names, source=source),
+        discrimination.roc_report_figure(predictions, names, source=source),
+        discrimination.precision_recall_report_figure(predictions, names, source=source),
     ]
     return [
         element(
             "div",
-            render_exhibit(confusion.exhibit(matrix, names, source=source), view),
+            render_figure(confusion.report_figure(matrix, names, source=source), view),
             _class_table(view, predictions, source),
-            class_="exhibits",
+            class_="figures",
         ),
         render_worst_errors(view, predictions, source=source),
-        _exhibits(view, [exhibit for exhibit in curves if exhibit]),
+        _render_figures(view, [figure for figure in curves if figure]),
     ]
 
 
@@ -189,9 +189,9 @@ def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html
         element(f"h{view.level + 1}", "Each class", id=view.anchor("classes")),
         element("p", f"Test set, {source}."),
         render_table(table, label=view.unique("Precision, recall and F1 of each class"), sortable=True),
-        class_="exhibit block",
+        class_="figure block",
     )
 
 
-def _exhibits(view: StudyView, exhibits: list[Exhibit]) -> Html:
-    return element("div", *[render_exhibit(exhibit, view) for exhibit in exhibits], class_="exhibits")
+def _render_figures(view: StudyView, figures: list[ReportFigure]) -> Html:
+    return element("div", *[render_figure(figure, view) for figure in figures], class_="figures")

@@ -1,0 +1,37 @@
+"""What the search did."""
+
+from tuner.report.figures import StudyView, render_figure
+from tuner.report.markup import Html, element
+from tuner.report.plots import budget, history, importance, intermediate, parallel, slices, timeline
+from tuner.report.thinning import tell
+
+#: In the order of the page. A new plot of the search is one line here.
+_FIGURES = (
+    history.report_figure,
+    importance.report_figure,
+    intermediate.report_figure,
+    budget.report_figure,
+    slices.report_figure,
+    parallel.report_figure,
+    timeline.report_figure,
+)
+
+
+def render_search(view: StudyView) -> Html:
+    """Write the section of the search."""
+    figures = [figure for build in _FIGURES if (figure := build(view.study)) is not None]
+    drawn = {figure.key for figure in figures}
+    missing = importance.missing_reason(view.study) if "importance" not in drawn else None
+    nothing = None if figures else element("p", "No trial has reported an epoch yet, so there is nothing to draw.")
+    thinned = tell(len(view.study.trials))
+    return element(
+        "section",
+        element(f"h{view.level}", "Search", id=view.anchor("search-title")),
+        element("p", "Every score in this section is a validation score.", class_="lead"),
+        nothing,
+        element("p", thinned, class_="note") if thinned and figures else None,
+        element("div", *[render_figure(figure, view) for figure in figures], class_="figures") if figures else None,
+        element("p", missing, class_="note") if missing and figures else None,
+        id=view.anchor("search"),
+        aria_labelledby=view.title_ids("search"),
+    )
