@@ -38,7 +38,7 @@ fix: $(VENV)/dev ## Format, and mend what ruff can
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/dev ## Run every benchmark in its quick form
-	for file in bench/*.py; do $(BIN)/python $$file --quick || exit 1; done
+	for file in bench/*.py; do PYTHONPATH=tests $(BIN)/python $$file --quick || exit 1; done
 
 up: ## Start Postgres, workers and dashboard in containers
 	docker compose up workers

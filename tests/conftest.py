@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,9 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-from postgres import PostgresServer, running_server
-
-sys.path.append(str(Path(__file__).parents[1] / "bench"))
-
 from chaos.fleet import Fleet
-from s3_server import S3Server, running_s3_server
+from support.postgres import PostgresServer, running_server
+from support.s3_server import S3Server, running_s3_server
 
 from tuner.artifacts import ArtifactStore
 from tuner.settings import read_settings

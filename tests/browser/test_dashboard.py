@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
-from dashboard_process import running_dashboard
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from postgres import PostgresServer
-from running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
+from support.dashboard_process import running_dashboard
+from support.postgres import PostgresServer
+from support.running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
 
 from tuner.artifacts import ArtifactStore
 from tuner.studies.fleet import update_worker
