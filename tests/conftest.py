@@ -12,16 +12,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Processes that tests start run this checkout too.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.getenv("PYTHONPATH"))))
 
 import pytest
 from chaos.fleet import Fleet
+from support.mnist import MNIST_EXTRACT, is_whole_mnist
 from support.postgres import PostgresServer, running_server
 from support.s3_server import S3Server, running_s3_server
 
 from tuner.artifacts import ArtifactStore
 from tuner.settings import read_settings
 
-_MNIST_EXTRACT = Path(__file__).parent / "data" / "mnist"
+pytest_plugins = ["support.selection"]
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost", ""}
 
 
@@ -129,7 +132,7 @@ def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
 def mnist() -> Path:
     """Some of the real MNIST, to be opened by its path: all of it where `TUNER_DATA` has it, else the extract."""
     whole = read_settings().data_dir / "mnist"
-    return whole if _is_whole_mnist(whole) else _MNIST_EXTRACT
+    return whole if is_whole_mnist(whole) else MNIST_EXTRACT
 
 
 @pytest.fixture(scope="session")
@@ -142,21 +145,3 @@ def data_dir() -> Path:
 def mnist_dir(data_dir: Path) -> Path:
     """The folder of MNIST's four IDX files, whole."""
     return data_dir / "mnist"
-
-
-def _is_whole_mnist(folder: Path) -> bool:
-    return all((folder / extract.name).exists() for extract in _MNIST_EXTRACT.glob("*.gz"))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need all of MNIST, and skip them where it is not."""
-    folder = read_settings().data_dir / "mnist"
-    skip = pytest.mark.skip(
-        f"needs all 70,000 images of MNIST, which are not in {folder}: `tuner dataset fetch mnist` gets them, "
-        "and TUNER_DATA names a folder that holds mnist/*.gz"
-    )
-    for item in items:
-        if "data_dir" in getattr(item, "fixturenames", ()):
-            item.add_marker("full_mnist")
-            if not _is_whole_mnist(folder):
-                item.add_marker(skip)

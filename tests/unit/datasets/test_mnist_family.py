@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dataset_files import Load, draw_images, write_idx_pair
+from support.mnist import MNIST_EXTRACT
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.labels import LabelOutsideClassesError
@@ -12,7 +13,6 @@ from tuner.datasets.mnist import WrongChecksumError
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 
-MNIST_EXTRACT = Path(__file__).parents[2] / "data" / "mnist"
 KANA = ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
 
 
