@@ -1,13 +1,15 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose fuzz check fix bench up lock
+.PHONY: help demo test test-compose fuzz check fix bench pictures up lock
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
-# Where tests find mnist/*.gz.
-TUNER_DATA ?= $(abspath ../shared/data)
+# Where tests find all of mnist/*.gz, if anywhere.
+TUNER_DATA ?= $(abspath $(firstword $(wildcard ../shared/data) $(HOME)/.cache/tuner/data))
+# Benchmarks and pictures use what tests share, `tests/support` and `tests/chaos`, in this one way.
+BESIDE_TESTS := PYTHONPATH=tests $(BIN)/python
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +19,8 @@ demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; e
 
 # One process more than cores, because many tests wait, and 9 at most, as each holds a gigabyte; files in their order,
 # which has the long ones first.
-test: $(VENV)/dev ## Run all tests, against a real Postgres
+test: $(VENV)/dev ## Run all tests, against a real Postgres and in a real browser, which is fetched where none is
+	$(BESIDE_TESTS) -m support.browsers
 	cores=$$(nproc); TUNER_DATA=$(TUNER_DATA) $(BIN)/pytest --numprocesses=$$((cores < 8 ? cores + 1 : 9)) \
 		--dist=loadfile --no-loadscope-reorder
 
@@ -38,7 +41,10 @@ fix: $(VENV)/dev ## Format, and mend what ruff can
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/dev ## Run every benchmark in its quick form
-	for file in bench/*.py; do $(BIN)/python $$file --quick || exit 1; done
+	for file in bench/*.py; do $(BESIDE_TESTS) $$file --quick || exit 1; done
+
+pictures: $(VENV)/dev ## Draw the README's pictures anew, of a study that is run for them; minutes
+	$(BESIDE_TESTS) -m support.pictures docs
 
 up: ## Start Postgres, workers and dashboard in containers
 	docker compose up workers

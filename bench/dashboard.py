@@ -11,7 +11,6 @@ is the server process' largest resident set (`VmHWM`).
 import argparse
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +19,9 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, sync_playwright
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from dashboard_process import running_dashboard
-from large_studies import store_large_study
-from postgres import running_server
+from support.dashboard_process import running_dashboard
+from support.large_studies import store_large_study
+from support.postgres import running_server
 
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, insert_study

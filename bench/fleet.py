@@ -10,19 +10,16 @@ import argparse
 import json
 import signal
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-
 from chaos.fleet import Fleet, Surroundings, Worker
 from chaos.studies import insert_chaos_study
 from machine import RESULTS, describe_machine
-from postgres import PostgresServer, running_server
+from support.postgres import PostgresServer, running_server
 
 from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.storage import open_storage

@@ -15,9 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from large_studies import store_large_study
-from postgres import running_server
+from support.large_studies import store_large_study
+from support.postgres import running_server
 
 from tuner.studies.storage import open_storage
 

@@ -11,7 +11,6 @@ import argparse
 import json
 import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,13 +21,10 @@ import numpy as np
 import optuna
 import psutil
 import sqlalchemy as sa
+from machine import RESULTS, describe_machine
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-
-from machine import RESULTS, describe_machine
-from postgres import running_server
+from support.postgres import running_server
 
 from tuner.epochs import Epoch
 from tuner.jobs.study_data import DataPlaces

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Processes that tests start run this checkout too.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.getenv("PYTHONPATH"))))
 
 import pytest
-from postgres import PostgresServer, running_server
-
-sys.path.append(str(Path(__file__).parents[1] / "bench"))
-
 from chaos.fleet import Fleet
-from s3_server import S3Server, running_s3_server
+from support.mnist import MNIST_EXTRACT, is_whole_mnist
+from support.postgres import PostgresServer, running_server
+from support.s3_server import S3Server, running_s3_server
 
 from tuner.artifacts import ArtifactStore
 from tuner.settings import read_settings
 
+pytest_plugins = ["support.selection"]
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost", ""}
 
 
@@ -129,18 +129,19 @@ def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
+def mnist() -> Path:
+    """Some of the real MNIST, to be opened by its path: all of it where `TUNER_DATA` has it, else the extract."""
+    whole = read_settings().data_dir / "mnist"
+    return whole if is_whole_mnist(whole) else MNIST_EXTRACT
+
+
+@pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """`TUNER_DATA`, which holds the real MNIST."""
-    folder = read_settings().data_dir
-    if not (folder / "mnist" / "train-images-idx3-ubyte.gz").exists():
-        pytest.fail(
-            f"No MNIST in {folder / 'mnist'}. Fetch it with `tuner dataset fetch mnist`, "
-            "or set TUNER_DATA to a folder that holds mnist/*.gz."
-        )
-    return folder
+    """`TUNER_DATA`, with all 70,000 images of MNIST: its tests are marked `full_mnist`, and skipped elsewhere."""
+    return read_settings().data_dir
 
 
 @pytest.fixture(scope="session")
 def mnist_dir(data_dir: Path) -> Path:
-    """The folder of MNIST's four IDX files."""
+    """The folder of MNIST's four IDX files, whole."""
     return data_dir / "mnist"

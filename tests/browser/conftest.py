@@ -1,19 +1,8 @@
-"""A headless Chromium that goes nowhere by itself."""
-
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
-
-OFFLINE_FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+from support.browsers import launch_browser
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +13,8 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.fail("No Chromium on this machine. Install it: apt-get install -y chromium")
-    browser = playwright.chromium.launch(executable_path=executable, args=OFFLINE_FLAGS)
+    """Chromium without a window; where none starts, `support.selection` has left these tests out."""
+    browser = launch_browser(playwright)
     yield browser
     browser.close()
 

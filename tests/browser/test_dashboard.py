@@ -1,20 +1,15 @@
-"""`tuner dashboard` in a real Chromium, on Postgres: drawn, silent, alive, usable by keyboard, in light and dark.
+"""`tuner dashboard` in a real Chromium, on Postgres: drawn, silent, alive, usable by keyboard, in light and dark."""
 
-The README's pictures are made here: `TUNER_DRAW_README=1 pytest tests/browser/test_dashboard.py -k readme`.
-"""
-
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
-from dashboard_process import running_dashboard
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from postgres import PostgresServer
-from running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
+from support.dashboard_process import running_dashboard
+from support.postgres import PostgresServer
+from support.running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
 
 from tuner.artifacts import ArtifactStore
 from tuner.studies.fleet import update_worker
@@ -24,7 +19,6 @@ from tuner.studies.storage import Storage, open_storage
 from tuner.workers.dashboard_publisher import DashboardPublisher
 
 TOKEN = "0123456789abcdef" * 2
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -358,21 +352,3 @@ def test_signing_in_and_out_by_keyboard(
         expect(page.get_by_label("Token")).to_be_visible()
         page.goto(f"{address}/fleet")
         expect(page.get_by_label("Token")).to_be_visible()
-
-
-def test_the_readmes_pictures_are_of_these_pages(
-    browser: Browser, address: str, finished: Study, tmp_path: Path
-) -> None:
-    folder = DOCS if os.environ.get("TUNER_DRAW_README") else tmp_path
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page, _ = open_quietly(context, f"{address}/fleet")
-    expect(page.locator("[data-worker=w2] .curve polyline")).to_be_attached()
-    page.screenshot(path=folder / "fleet.png")
-    page.goto(f"{address}/dashboard/studies/{finished.optuna_study_id}/note")
-    expect(page.get_by_text("Searches").first).to_be_visible(timeout=60_000)
-    page.screenshot(path=folder / "optuna-dashboard.png")
-    context.close()
-
-    for name in ("fleet.png", "optuna-dashboard.png"):
-        assert (DOCS / name).exists()
-        assert (folder / name).stat().st_size > 10_000

@@ -1,17 +1,14 @@
 """The report in a real Chromium: drawn, silent on the network, usable by keyboard, in light, dark and on a phone."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from support.report_sample import finished_study, searching_study
 
 from tuner.artifacts import ArtifactStore
 from tuner.report.page import write_report
-
-sys.path.append(str(Path(__file__).parents[1] / "unit" / "report"))
-from report_sample import finished_study, searching_study
 
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 #: Lines, bars and points, and the picture of a heatmap.

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from chaos.studies import undisturbed_curves
-
 from tuner.studies.lifecycle import Study
 from tuner.studies.reading import read_slots
 from tuner.studies.storage import Storage

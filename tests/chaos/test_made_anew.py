@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chaos.fleet import Fleet, Surroundings, Worker
-from chaos.studies import insert_chaos_study
-from races import ROUNDS, disturbed_trials, files_in
 
+from chaos.fleet import Fleet, Surroundings, Worker
+from chaos.races import ROUNDS, disturbed_trials, files_in
+from chaos.studies import insert_chaos_study
 from tuner.artifacts import ArtifactStore
 from tuner.studies.lifecycle import Study, delete_study, find_study
 from tuner.studies.storage import Storage, open_storage

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from races import ROUNDS
 
+from chaos.races import ROUNDS
 from tuner.jobs.planning import advance_study
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from compose_stack import Stack
-from s3_server import BUCKET, running_s3_server
+from support.s3_server import BUCKET, running_s3_server
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 

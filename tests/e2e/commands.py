@@ -56,7 +56,7 @@ def start(folder: Path, *arguments: str, settings: Mapping[str, str] = {}) -> su
         cwd=folder,
         env={
             **environment,
-            "PYTHONPATH": str(_WITHOUT_JAX),
+            "PYTHONPATH": os.pathsep.join([str(_WITHOUT_JAX), os.environ["PYTHONPATH"]]),
             "TUNER_DATA": str(folder / "data"),
             "COLUMNS": "200",
             **settings,

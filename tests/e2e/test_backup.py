@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from commands import RunHere, start
-from postgres import PostgresServer, find_binaries
+from support.postgres import PostgresServer, find_binaries
 
 from tuner.studies.reading import load_study
 from tuner.studies.storage import open_storage

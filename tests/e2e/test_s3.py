@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from commands import RunHere, artifacts_of, start
-from s3_server import BUCKET, S3Server
+from support.s3_server import BUCKET, S3Server
 
 from tuner.artifacts import ArtifactStore
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from commands import start
-from running_studies import begin_trial, create_study
 from sqlalchemy import update
+from support.running_studies import begin_trial, create_study
 
 from tuner.studies.schema import slots
 from tuner.studies.storage import open_storage

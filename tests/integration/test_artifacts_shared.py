@@ -3,7 +3,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from s3_server import BUCKET, S3Server
+from support.s3_server import BUCKET, S3Server
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore, ArtifactStoreAwayError
 

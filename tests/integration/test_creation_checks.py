@@ -32,9 +32,9 @@ def storage(sqlite_url: str) -> Iterator[Storage]:
 
 @pytest.fixture
 def create(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
-    """Create a study of digits, with `tests`, which holds `own_builders`, as the current folder."""
+    """Create a study of digits, with `tests/support`, which holds `own_builders`, as the current folder."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.chdir(Path(__file__).parents[1] / "support")
 
     def create_digits(*overrides: str, space: str = "mlp") -> Study:
         definition = make_definition(space=space, dataset="digits", name="s", trials=3, overrides=overrides)

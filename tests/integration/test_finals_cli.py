@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running_studies import begin_trial, create_study, end_trial
+from support.running_studies import begin_trial, create_study, end_trial
 from typer.testing import CliRunner
 
 from tuner.cli import app

@@ -117,7 +117,7 @@ def test_the_best_of_an_earlier_study_are_tried_first(storage: Storage, tmp_path
 def test_what_hides_behind_a_plain_loop_is_tried_too(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.chdir(Path(__file__).parents[1] / "support")
     own = "own_builders.nets:EveryKind"
     create(storage, tmp_path, "earlier", "search.start_with_defaults=false", space=own)
     earlier = [draw(storage, "earlier") for _ in range(6)]

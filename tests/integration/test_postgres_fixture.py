@@ -5,7 +5,7 @@ import socket
 import psutil
 import psycopg2
 import pytest
-from postgres import PostgresServer, running_server
+from support.postgres import PostgresServer, running_server
 
 
 def test_committed_rows_survive_a_kill_and_a_new_start(own_postgres_server: PostgresServer) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import keras_tuner
-import own_builders.raising
 import pytest
+from support.own_builders import raising
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
@@ -14,7 +14,7 @@ from tuner.jobs.fitting import fit
 from tuner.spaces.registry import open_space
 from tuner.training.plan import TrainingData, TrainingPlan
 
-SOURCE = Path(own_builders.raising.__file__)
+SOURCE = Path(raising.__file__)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,8 @@
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "unit" / "dashboard"))
-
 from looking_role import looking_role
-from postgres import PostgresServer
+from support.postgres import PostgresServer
 
 from tuner.studies.storage import Storage, open_storage
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from postgres import PostgresServer
+from support.postgres import PostgresServer
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from dashboard_process import running_dashboard
-from running_studies import begin_trial, create_study, end_trial
+from support.dashboard_process import running_dashboard
+from support.running_studies import begin_trial, create_study, end_trial
 
 from tuner.studies.storage import open_storage
 

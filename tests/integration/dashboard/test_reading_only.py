@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from running_studies import begin_trial, create_study, end_trial
 from sqlalchemy.exc import DBAPIError
+from support.running_studies import begin_trial, create_study, end_trial
 
 from tuner.studies.database_url import StorageUnreachableError
 from tuner.studies.fleet import count_failures, read_fleet, read_live_curves

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from dashboard_process import running_dashboard
 from looking_role import looking_role
-from postgres import PostgresServer
-from running_studies import begin_trial, create_study, end_trial, report_epoch
+from support.dashboard_process import running_dashboard
+from support.postgres import PostgresServer
+from support.running_studies import begin_trial, create_study, end_trial, report_epoch
 
 from tuner.studies.lifecycle import find_study, list_names
 from tuner.studies.slots import claim_slot

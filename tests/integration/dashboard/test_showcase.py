@@ -9,8 +9,8 @@ import optuna
 import pytest
 from optuna_dashboard import get_note, save_note
 from PIL import Image
-from running_studies import begin_trial, create_study, end_trial, finish_study
-from wsgi_client import ask
+from support.running_studies import begin_trial, create_study, end_trial, finish_study
+from support.wsgi_client import ask
 
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard.site import Site, open_site

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from dashboard_process import running_dashboard
+from support.dashboard_process import running_dashboard
 
 from tuner.dashboard import connections
 from tuner.studies.storage import open_storage

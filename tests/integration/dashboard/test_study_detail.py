@@ -7,8 +7,8 @@ from typing import Any
 import optuna
 import pytest
 from optuna_dashboard import wsgi
-from running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
-from wsgi_client import ask
+from support.running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
+from support.wsgi_client import ask
 
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard import study_detail

@@ -14,7 +14,7 @@ from tuner.jobs.preflight.process import LIMIT_S
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.studies.definition import StudyDefinition, make_definition
 
-OWN_BUILDERS = Path(__file__).parents[2] / "own_builders"
+OWN_BUILDERS = Path(__file__).parents[2] / "support" / "own_builders"
 #: A brightness that only pictures of that part have.
 TRAIN_ONLY, TEST_ONLY = 60, 120
 

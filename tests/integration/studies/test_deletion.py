@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_studies import create_study
+from support.running_studies import create_study
 
 from tuner.artifacts import ArtifactNotRemovedError, ArtifactStore
 from tuner.studies.deletion import remove_study

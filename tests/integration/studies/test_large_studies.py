@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from large_studies import store_large_study
+from support.large_studies import store_large_study
 
 from tuner.studies.reading import load_outline, load_scores, load_study, load_trial
 from tuner.studies.records import StudyRecord

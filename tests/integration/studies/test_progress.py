@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from running_studies import begin_trial, create_study, end_trial
+from support.running_studies import begin_trial, create_study, end_trial
 
 from tuner.cli import progress
 from tuner.cli.progress import Display

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from postgres import PostgresServer
+from support.postgres import PostgresServer
 
 from tuner.studies.reader_role import NoRolesError, create_reader
 from tuner.studies.schema import metadata

@@ -8,7 +8,7 @@ import alembic.script
 import optuna
 import pytest
 import sqlalchemy as sa
-from running_studies import create_study
+from support.running_studies import create_study
 
 from tuner.studies import migrations
 from tuner.studies.database_url import StorageUnreachableError

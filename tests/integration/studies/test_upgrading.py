@@ -6,7 +6,7 @@ import alembic.command
 import alembic.config
 import pytest
 import sqlalchemy as sa
-from old_database import ARTIFACTS, restore_old_database
+from support.old_database import ARTIFACTS, restore_old_database
 
 from tuner.studies import migrations
 from tuner.studies.lifecycle import delete_study, find_studies, find_study, insert_study

@@ -8,7 +8,7 @@ import pytest
 from chaos.fleet import Surroundings
 from chaos.proxy import FaultyProxy
 from chaos.studies import insert_chaos_study
-from postgres import PostgresServer
+from support.postgres import PostgresServer
 
 from tuner.studies.lifecycle import Study
 from tuner.studies.storage import Storage, open_storage

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from chaos.fleet import Fleet, Surroundings
-from old_database import restore_old_database
+from support.old_database import restore_old_database
 
 from tuner.studies.lifecycle import find_study
 from tuner.studies.reading import load_study

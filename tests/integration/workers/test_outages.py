@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chaos.fleet import Fleet, Surroundings
 from chaos.studies import insert_chaos_study
-from postgres import PostgresServer
+from support.postgres import PostgresServer
 from waiting import events, wait_for_epochs, wait_until
 
 from tuner.studies.storage import open_storage

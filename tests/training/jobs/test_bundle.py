@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from old_database import ARTIFACTS
+from support.old_database import ARTIFACTS
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import (

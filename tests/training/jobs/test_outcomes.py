@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Sequence[Any], StudyRecord]]:
     """Search with a builder of `own_builders` until the study is done; return its slots and its record."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "support"))
 
     def search_with(builder: str, *overrides: str) -> tuple[Sequence[Any], StudyRecord]:
         definition = make_definition(

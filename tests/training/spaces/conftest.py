@@ -13,9 +13,9 @@ def digits() -> ImageFormat:
 
 
 @pytest.fixture
-def in_tests_folder(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make `tests`, which holds `own_builders`, the current folder; nothing of it stays on the import path."""
-    folder = Path(__file__).parents[2]
+def beside_own_builders(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make `tests/support`, which holds `own_builders`, the current folder; nothing of it stays on the import path."""
+    folder = Path(__file__).parents[2] / "support"
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry) != folder])
     monkeypatch.chdir(folder)
     return folder

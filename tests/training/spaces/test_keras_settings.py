@@ -15,7 +15,7 @@ DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("012345678
 MIXED, PLAIN, FAMILY = "own_builders.mixed:build", "own_builders.nets:build", "mlp"
 
 
-pytestmark = pytest.mark.usefixtures("in_tests_folder")
+pytestmark = pytest.mark.usefixtures("beside_own_builders")
 
 
 @pytest.fixture(autouse=True)

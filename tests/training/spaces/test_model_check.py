@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from own_builders import odd
+from support.own_builders import odd
 from typer.testing import CliRunner
 
 from tuner.cli.space import app
@@ -18,7 +18,7 @@ from tuner.training.accuracy import accuracy_names, lacks_accuracy
 from tuner.training.predictions import predict_probabilities
 
 pytestmark = [
-    pytest.mark.usefixtures("in_tests_folder"),
+    pytest.mark.usefixtures("beside_own_builders"),
     # Keras' own, of `subclass_built`.
     pytest.mark.filterwarnings("ignore:.build... was called on layer:UserWarning"),
 ]

@@ -6,7 +6,7 @@ from tuner.datasets.images import ImageFormat
 from tuner.spaces.import_path import SpaceImportError, SpaceModelError
 from tuner.spaces.registry import UnknownSpaceError, fixed_hyperparameters, open_space
 
-pytestmark = pytest.mark.usefixtures("in_tests_folder")
+pytestmark = pytest.mark.usefixtures("beside_own_builders")
 
 
 @pytest.mark.parametrize("builder", ["build", "build_for_images", "ForImages", "TakesImages", "instance", "EveryKind"])
@@ -49,7 +49,7 @@ def test_an_unknown_family_is_answered_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("own_bilders.nets:build", "no module named 'own_bilders' in .*tests nor installed"),
+        ("own_bilders.nets:build", "no module named 'own_bilders' in .*support nor installed"),
         ("own_builders.nest:build", "no module named 'own_builders.nest'"),
         ("own_builders.nets:bild", "has no 'bild'. Did you mean 'build'"),
         ("own_builders.nets:", "expected package.module:Object"),

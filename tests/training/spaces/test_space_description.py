@@ -38,7 +38,7 @@ def test_a_description_tells_range_default_condition_and_reason(digits: ImageFor
     assert description.n_weights == open_space("mlp").build(_defaults(), digits).count_params()
 
 
-@pytest.mark.usefixtures("in_tests_folder")
+@pytest.mark.usefixtures("beside_own_builders")
 def test_branches_that_defaults_do_not_enter_are_declared_too(digits: ImageFormat) -> None:
     declared = declare_hyperparameters(open_space("own_builders.nets:EveryKind"), digits)
 

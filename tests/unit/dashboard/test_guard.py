@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from wsgi_client import Answer, ask
+from support.wsgi_client import Answer, ask
 
 from tuner.dashboard.guard import LOOPBACK_NAMES, Guard, host_of, is_loopback, local_path
 from tuner.dashboard.visitors import Visitors

@@ -1,4 +1,4 @@
-"""What the tests of datasets share; the real MNIST comes from `mnist_dir` one level up."""
+"""What the tests of datasets share; the real MNIST comes from `mnist` and `mnist_dir` in `tests/conftest.py`."""
 
 from pathlib import Path
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dataset_files import Load, draw_images, write_idx_pair
+from support.mnist import MNIST_EXTRACT
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.labels import LabelOutsideClassesError
@@ -33,10 +34,10 @@ def test_mnist_has_60000_training_and_10000_test_images(data_dir: Path) -> None:
     assert train.class_names == test.class_names == tuple("0123456789")
 
 
-def test_mnist_is_resized_on_wish(data_dir: Path) -> None:
-    test = load_test_set("mnist", data_dir=data_dir, resize=(14, 16))
+def test_mnist_is_resized_on_wish(mnist: Path, tmp_path: Path) -> None:
+    test = load_test_set(str(mnist), data_dir=tmp_path, resize=(14, 16))
 
-    assert test.images.shape == (10_000, 14, 16, 1)
+    assert test.images.shape[1:] == (14, 16, 1)
     assert 25 < test.images.mean() < 40
 
 
@@ -62,6 +63,27 @@ def test_a_changed_file_is_refused_and_named(mnist_dir: Path, tmp_path: Path, lo
 
     with pytest.raises(WrongChecksumError, match=r"train-labels.*not the published 65a5.*`tuner dataset fetch mnist`"):
         load_train("mnist")
+
+
+def test_a_part_of_mnist_is_not_taken_for_all_of_it(tmp_path: Path, load_train: Load) -> None:
+    shutil.copytree(MNIST_EXTRACT, tmp_path / "mnist")
+
+    with pytest.raises(WrongChecksumError, match=r"train-images.*is not the published .*`tuner dataset fetch mnist`"):
+        load_train("mnist")
+
+
+def test_the_extract_is_2500_of_mnists_images_in_their_order(data_dir: Path, tmp_path: Path) -> None:
+    whole = open_dataset("mnist", data_dir=data_dir).load_train(), load_test_set("mnist", data_dir=data_dir)
+    extract = (
+        open_dataset(str(MNIST_EXTRACT), data_dir=tmp_path).load_train(),
+        load_test_set(str(MNIST_EXTRACT), data_dir=tmp_path),
+    )
+
+    for part, of_part, n_images in zip(extract, whole, (2_000, 500), strict=True):
+        labelled = iter(zip(map(bytes, of_part.images), of_part.labels, strict=True))
+        assert all(image in labelled for image in zip(map(bytes, part.images), part.labels, strict=True))
+        share = np.bincount(of_part.labels) * n_images / len(of_part)
+        np.testing.assert_allclose(np.bincount(part.labels), share, atol=1)
 
 
 def test_a_gz_checksum_refuses_another_file_of_that_name(tmp_path: Path, load_train: Load) -> None:

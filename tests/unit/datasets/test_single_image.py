@@ -68,18 +68,18 @@ def test_pictures_of_things_are_scaled_and_not_cropped(path: Path) -> None:
 
 
 @pytest.mark.parametrize("paper", [0, 255])
-def test_a_bundle_of_the_first_version_turns_pictures_one_by_one(path: Path, paper: int, data_dir: Path) -> None:
-    original = load_test_set("mnist", data_dir=data_dir).images[7]
+def test_a_bundle_of_the_first_version_turns_pictures_one_by_one(path: Path, paper: int, mnist: Path) -> None:
+    original = load_test_set(str(mnist), data_dir=path.parent).images[7]
     Image.fromarray(original[:, :, 0] ^ np.uint8(paper)).save(path)
 
     np.testing.assert_array_equal(read_image(path, image_format=DIGITS), original)
 
 
 def test_a_picture_of_the_right_size_is_taken_as_training_took_it(
-    path: Path, data_dir: Path, caplog: pytest.LogCaptureFixture
+    path: Path, mnist: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    original = load_test_set("mnist", data_dir=data_dir).images[7]
-    pixels = open_dataset("mnist", data_dir=data_dir).read_training_part().pixels
+    original = load_test_set(str(mnist), data_dir=path.parent).images[7]
+    pixels = open_dataset(str(mnist), data_dir=path.parent).read_training_part().pixels
 
     for negative in (0, 255):
         Image.fromarray(original[:, :, 0] ^ np.uint8(negative)).save(path)
@@ -125,17 +125,17 @@ def test_pictures_of_many_sizes_are_scaled_as_in_training_though_their_classes_a
     )
 
 
-def test_a_deep_picture_that_is_of_no_range_is_refused(path: Path, data_dir: Path) -> None:
-    pixels = open_dataset("mnist", data_dir=data_dir).read_training_part().pixels
+def test_a_deep_picture_that_is_of_no_range_is_refused(path: Path, mnist: Path) -> None:
+    pixels = open_dataset(str(mnist), data_dir=path.parent).read_training_part().pixels
     Image.fromarray(draw_stroke().astype(np.uint16) * 16).save(path)
 
     with pytest.raises(UnreadableDataError, match=r"16 bits is 3760, .*Save it with 8 bits"):
         read_image(path, image_format=DIGITS, pixels=pixels)
 
 
-def test_enlarged_digits_on_paper_come_back_to_where_mnist_has_them(path: Path, data_dir: Path) -> None:
+def test_enlarged_digits_on_paper_come_back_to_where_mnist_has_them(path: Path, mnist: Path) -> None:
     distances = []
-    for original in load_test_set("mnist", data_dir=data_dir).images[:50, :, :, 0]:
+    for original in load_test_set(str(mnist), data_dir=path.parent).images[:50, :, :, 0]:
         sheet = Image.new("L", (500, 400), 230)
         sheet.paste(Image.fromarray(230 - (original * 0.7).astype(np.uint8)).resize((200, 200)), (250, 30))
         sheet.save(path)
@@ -146,9 +146,9 @@ def test_enlarged_digits_on_paper_come_back_to_where_mnist_has_them(path: Path, 
     assert np.mean(distances) < 0.33
 
 
-def test_every_image_of_mnist_and_digits_is_light_on_dark_and_its_negative_is_not(data_dir: Path) -> None:
-    for name in ("mnist", "digits"):
-        images = open_dataset(name, data_dir=data_dir).load_train().images[:10_000]
+def test_every_image_of_mnist_and_digits_is_light_on_dark_and_its_negative_is_not(mnist: Path, tmp_path: Path) -> None:
+    for name in (str(mnist), "digits"):
+        images = open_dataset(name, data_dir=tmp_path).load_train().images[:10_000]
 
         assert not are_dark_on_light(images).any()
         assert are_dark_on_light(255 - images).all()

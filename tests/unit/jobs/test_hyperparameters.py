@@ -25,7 +25,7 @@ DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("012345678
 @pytest.fixture
 def every_kind(monkeypatch: pytest.MonkeyPatch) -> Space:
     """A HyperModel of a person's own, with all kinds of hyperparameters, scopes, and a `fit`."""
-    folder = Path(__file__).parents[1]
+    folder = Path(__file__).parents[2] / "support"
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(folder)
     return open_space("own_builders.nets:EveryKind")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_sample import (
+from support.report_sample import (
     finished_study,
     sample_answers,
     sample_final,

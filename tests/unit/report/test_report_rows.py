@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from report_sample import START, sample_answers, sample_trial, searching_study
+from support.report_sample import START, sample_answers, sample_trial, searching_study
 
 from tuner.bundles.predictions import Predictions
 from tuner.epochs import Epoch

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_sample import finished_study, sample_trial, searching_study
+from support.report_sample import finished_study, sample_trial, searching_study
 
 from tuner.artifacts import ArtifactStore
 from tuner.studies.records import ConfirmationRecord, Failure, FinalRecord, StudyRecord

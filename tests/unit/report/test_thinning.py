@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from report_sample import sample_trial
+from support.report_sample import sample_trial
 
 from tuner.report.forest_importance import measure_importance
 from tuner.report.plots.history import best_so_far

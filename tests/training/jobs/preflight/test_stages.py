@@ -28,7 +28,7 @@ TryAll = Callable[..., list[StageReport]]
 @pytest.fixture
 def try_all(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TryAll:
     """Try every stage with a builder of `failing_later`, up to the first that fails, and return the reports."""
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(Path(__file__).parents[3] / "support")
 
     def try_builder(builder: str, *overrides: str) -> list[StageReport]:
         space = builder if ":" in builder or builder == "mlp" else f"own_builders.failing_later:{builder}"

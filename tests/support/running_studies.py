@@ -1,12 +1,11 @@
 """Studies in a database that live on as workers would let them, without training."""
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
+from support.report_sample import store_sample_predictions
 from tuner.artifacts import ArtifactStore
 from tuner.jobs.planning import advance_study
 from tuner.studies.definition import make_definition
@@ -16,9 +15,6 @@ from tuner.studies.schema import slots
 from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
-
-sys.path.append(str(Path(__file__).parent / "unit" / "report"))
-from report_sample import store_sample_predictions
 
 
 def create_study(storage: Storage, name: str = "s", *, trials: int = 6, epochs: int = 4) -> Study:

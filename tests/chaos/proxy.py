@@ -185,7 +185,7 @@ class CommitFinder:
     def _skip_startup(self) -> None:
         """Pass over the first packets, which have no type: requests for encryption, then the parameters."""
         protocol_3 = 3 << 16
-        while len(self._buffer) >= 8:  # noqa: PLR2004 - four bytes of size, four of what it is
+        while len(self._buffer) >= 8:
             size, code = struct.unpack_from("!ii", self._buffer)
             if len(self._buffer) < size:
                 return

@@ -212,7 +212,7 @@ def _workers_end_as_documented(evidence: Evidence) -> Iterator[str]:
             yield f"worker {entry['worker']} ended with status {entry['status']}"
     drained = {entry["worker"] for entry in evidence.of("terminate")}
     for entry in evidence.of("exit"):
-        if entry["status"] == 143 and entry["worker"] not in drained:  # noqa: PLR2004 - 128 + SIGTERM
+        if entry["status"] == 143 and entry["worker"] not in drained:
             yield f"worker {entry['worker']} was drained by nobody"
     yield from (entry["problem"] for entry in evidence.of("stuck") if entry.who == HARNESS)
 

@@ -17,7 +17,8 @@ from typing import Any, Self
 
 from chaos.journal import Entry, read_journal
 
-_BENCH = Path(__file__).parents[1]
+#: Where `chaos` is imported from.
+_TESTS = Path(__file__).parents[1]
 _NURSERY_S = 180
 
 
@@ -124,7 +125,7 @@ class Fleet:
             "file_limit_bytes": surroundings.file_limit_bytes,
             "import_from": list(surroundings.import_from),
         }
-        assert self._process.stdin  # noqa: S101 - it is a pipe
+        assert self._process.stdin
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
         while not worker.pid:
@@ -174,12 +175,12 @@ class Fleet:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "chaos.nursery"],
-            cwd=_BENCH,
+            cwd=_TESTS,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        assert self._process.stdout  # noqa: S101 - it is a pipe
+        assert self._process.stdout
         self._stdout = self._process.stdout.fileno()
         self._is_ready = False
         deadline = time.monotonic() + _NURSERY_S
@@ -190,8 +191,8 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._process.stdin  # noqa: S101 - it is a pipe
-        assert self._process.stdout  # noqa: S101 - it is a pipe
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()

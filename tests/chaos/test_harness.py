@@ -1,4 +1,4 @@
-"""The chaos harness in short; `python bench/chaos.py` runs it in full."""
+"""The chaos harness in short; `python -m chaos` runs it in full."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-HARNESS = Path(__file__).parents[2] / "bench/chaos.py"
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,12 @@ HARNESS = Path(__file__).parents[2] / "bench/chaos.py"
 )
 def test_nothing_is_lost_whatever_dies(flags: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, HARNESS, "--seed", "7", *flags], capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, "-m", "chaos", "--seed", "7", *flags],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
 
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

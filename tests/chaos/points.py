@@ -144,7 +144,7 @@ def _wrap_training(journal: Journal, doom: Doom) -> None:
         place = _place(doom)
         original(store, path, content)
         if "/checkpoints/" in path:
-            snapshot = tuner.training.checkpoint._decode(content)  # noqa: SLF001 - the file's own reader
+            snapshot = tuner.training.checkpoint._decode(content)
             journal.note("stored", **place, epoch=len(snapshot.epochs))
 
     def sync(original: Callable[..., Any], file: int) -> None:
@@ -209,7 +209,7 @@ def _noting_refusal(journal: Journal, what: str, lease: Lease, call: Callable[[]
 
 
 def _place(doom: Doom) -> dict[str, int]:
-    assert doom.lease is not None  # noqa: S101 - nobody trains without
+    assert doom.lease is not None
     return {"slot": doom.lease.slot_id, "token": doom.lease.token}
 
 

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "data" / "0.1.0"
+FOLDER = Path(__file__).parents[1] / "data" / "0.1.0"
 ARTIFACTS = FOLDER / "artifacts"
 
 

@@ -1,6 +1,6 @@
 """Kill workers and their database until a study is done, then check that nothing was lost.
 
-    python bench/chaos.py --seed 1 --workers 4 --trials 60 --epochs 6 --kills 40 --restarts 5
+    PYTHONPATH=tests python -m chaos --seed 1 --workers 4 --trials 60 --epochs 6 --kills 40 --restarts 5
 
 runs on a Postgres of its own; `--sqlite` on a file, with two workers and no restarts. Ends with status 1 when an
 invariant does not hold, naming it and the command that runs the same faults again.
@@ -16,15 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from support.postgres import PostgresServer, running_server
+
 from chaos.fleet import Fleet
 from chaos.proxy import FaultyProxy
 from chaos.rounds import RoundSettings, Verdict, run_round
-
 from tuner.studies.reading import load_study
 from tuner.studies.storage import open_storage
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from postgres import PostgresServer, running_server
 
 
 def main() -> None:

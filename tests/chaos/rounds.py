@@ -50,7 +50,7 @@ class RoundSettings:
             for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s")
         ]
         switches = [f"--{name.replace('_', '-')}" for name in ("real_keras", "sqlite") if getattr(self, name)]
-        return " ".join(["python bench/chaos.py", *flags, f"--workers {self.n_workers}", *switches])
+        return " ".join(["PYTHONPATH=tests python -m chaos", *flags, f"--workers {self.n_workers}", *switches])
 
 
 @dataclass(frozen=True, kw_only=True)

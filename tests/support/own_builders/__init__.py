@@ -1,0 +1,1 @@
+"""Builders as people bring them: `own_builders.nets:EveryKind` with `tests/support` as the current folder."""
