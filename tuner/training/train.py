@@ -66,8 +66,8 @@ def train(
         ColumnLabelsError: The loss takes class indices of another shape.
         LastBatchError: The loss takes full batches, and fails for the smaller last one.
         NoEpochReportedError: The HyperModel's own `fit` called no callback, or trained another model.
-        BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Build the model again and train it
-            without this checkpoint.
+        BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Build the model again and
+            train it without this checkpoint.
         OtherLabelsError: The HyperModel's own `fit` failed in its first epoch, and may take the other kind of labels.
         AnnealingError: The warm-up is as long as the run, or what annealing watches is not measured.
         DeviceMemoryError: The device has too little memory for this model and batch size.
