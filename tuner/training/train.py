@@ -54,43 +54,34 @@ def train(
             worker that died after writing it may not have passed them on. What it raises ends the run unchanged.
         on_note: Told in a sentence what is done in another way than people may expect.
         checkpoint: Where the state of the last epochs is kept; the caller deletes it when the result is safe.
-        own_fit: A HyperModel's own `fit`, called once in place of the loops here; where it only hands its arguments on
+        own_fit: A HyperModel's own `fit`, called once in place of the loops here; where it only passes its arguments on
             to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.
         programs: Where the program of the last model is found, and this one's is kept.
 
     Raises:
         NanLossError: The loss is not finite.
         UncompiledModelError: `model.compile` was not called.
-        SoftTargetsError: Images are to be mixed, and the model's loss takes class indices in a way of its own.
+        SoftTargetsError: Images are mixed, and the model's loss takes class indices and has no one-hot counterpart.
         MetricLabelsError: The model's loss and a metric beside it take different labels.
         ColumnLabelsError: The loss takes class indices of another shape.
         LastBatchError: The loss takes full batches, and fails for the smaller last one.
         NoEpochReportedError: The HyperModel's own `fit` called no callback, or trained another model.
-        BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Train a model that is built anew,
-            without this checkpoint.
+        BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Build the model again and
+            train it without this checkpoint.
         OtherLabelsError: The HyperModel's own `fit` failed in its first epoch, and may take the other kind of labels.
         AnnealingError: The warm-up is as long as the run, or what annealing watches is not measured.
         DeviceMemoryError: The device has too little memory for this model and batch size.
         DeviceLostError: The device failed; a fresh process may go on from the checkpoint.
     """
-    if not model.compiled:
-        raise UncompiledModelError(
-            "Received a model that is not compiled. Expected the builder to call model.compile(optimizer, loss, "
-            "metrics=['accuracy']) before it returns."
-        )
+    _refuse_uncompiled(model)
     with translate_device_errors(), _stored(checkpoint):
         build_variables(model, data.train.image_format.shape)
         labels, guess = choose_labels(model, len(data.train.class_names), plan.labels)
+        settled = replace(plan, labels=labels)
         run = TrainingRun(
-            model,
-            data,
-            replace(plan, labels=labels),
-            on_epoch=on_epoch,
-            on_note=on_note,
-            checkpoint=checkpoint,
-            programs=programs,
+            model, data, settled, on_epoch=on_epoch, on_note=on_note, checkpoint=checkpoint, programs=programs
         )
-        if guess:
+        if guess is not None:
             run.note(guess)
         if own_fit is not None:
             augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
@@ -103,6 +94,14 @@ def train(
         augmented=augmented,
         measured=tuple(run.logs[-1] if run.logs else ()),
     )
+
+
+def _refuse_uncompiled(model: keras.Model) -> None:
+    if not model.compiled:
+        raise UncompiledModelError(
+            "Received a model that is not compiled. Expected the builder to call model.compile(optimizer, loss, "
+            "metrics=['accuracy']) before it returns."
+        )
 
 
 def _train_here(run: TrainingRun) -> None:

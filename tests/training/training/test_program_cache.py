@@ -65,7 +65,7 @@ def test_another_learning_rate_and_seed_share_the_program_and_train_as_with_a_ne
         np.testing.assert_array_equal(read_variable(variable), read_variable(own))
 
 
-def test_the_model_that_the_program_was_compiled_for_keeps_its_weights(
+def test_the_model_that_a_program_was_compiled_for_keeps_its_weights(
     digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     first, _ = run(digits)

@@ -59,7 +59,7 @@ def test_short_runs_are_not_worth_compiling(digits: TrainingData) -> None:
 
 
 @pytest.mark.usefixtures("_even_short_runs")
-def test_a_run_compiled_by_xla_learns_as_one_of_single_steps_does(
+def test_a_run_compiled_by_xla_learns_as_one_of_single_steps(
     digits: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def losses() -> list[Any]:

@@ -32,7 +32,7 @@ _SETTINGS = (str, int, float, bool, set, frozenset)
 class _Constants:
     """All that a program has of a model and of a plan as constants; what is equal here can share a program."""
 
-    #: See `describe_model`.
+    #: See `describe_model`; None for a model that no other can be compared with.
     model: str | None
     augmentation: Augmentation | None
     has_learning_rates: bool
@@ -56,9 +56,24 @@ class _CachedProgram:
 
     def serves(self, constants: _Constants, data: TrainingData) -> bool:
         """Say whether a model of these constants can train by it on these images."""
-        # The very arrays, which the program holds.
+        # The very arrays, which the program holds. No program is kept of a model that is not known in full.
         holds_images = self.train is data.train and self.validation is data.validation
         return self.constants == constants and holds_images and self.model.optimizer is self.optimizer
+
+
+def _read_constants(
+    model: keras.Model, data: TrainingData, plan: TrainingPlan, class_weight: Mapping[int, float] | None
+) -> _Constants:
+    description = describe_model(model)
+    return _Constants(
+        model=description,
+        augmentation=plan.augmentation,
+        has_learning_rates=plan.annealing is not None,
+        batch_size=plan.batch_size,
+        class_weight=class_weight,
+        labels=plan.settled_labels,
+        xla_epoch=description is not None and is_faster_with_xla(model, data, plan),
+    )
 
 
 class ProgramCache:
@@ -97,18 +112,9 @@ class ProgramCache:
         Arguments are those of `programs.open_program`. Models of Keras' own parts alone are compared, and compiled by
         XLA; what holds anything that a person wrote is compiled anew, step by step.
         """
-        description = describe_model(model)
-        constants = _Constants(
-            model=description,
-            augmentation=plan.augmentation,
-            has_learning_rates=plan.annealing is not None,
-            batch_size=plan.batch_size,
-            class_weight=class_weight,
-            labels=plan.settled_labels,
-            xla_epoch=description is not None and is_faster_with_xla(model, data, plan),
-        )
+        constants = _read_constants(model, data, plan, class_weight)
         last = self._last
-        if last is not None and description is not None and last.serves(constants, data):
+        if last is not None and last.serves(constants, data):
             if last.model is model:
                 return last.program
             build_metrics(model, data.train, constants.labels)
@@ -116,7 +122,7 @@ class ProgramCache:
         # Before the next one takes memory.
         self._last = last = None
         program = open_program(model, data, plan, class_weight=class_weight, xla_epoch=constants.xla_epoch)
-        if description is not None:
+        if constants.model is not None:
             self._last = _CachedProgram(
                 model=model,
                 optimizer=model.optimizer,
