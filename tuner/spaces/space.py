@@ -1,4 +1,4 @@
-"""What a space is to everyone who searches it."""
+"""The value that stands for a space, whether a family of this package or a person's own builder."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-#: The one hyperparameter that a space only asks and does not use: training takes the images per step from the value of
-#: this name, and from `search.batch_size` where a space asks no such hyperparameter. See `jobs.fitting`.
+#: The name of the one hyperparameter that a space asks without using it: `jobs.fitting` reads the number of images per
+#: step from `hp.values` under this name, and takes `search.batch_size` where a space does not ask it.
 BATCH_SIZE = "batch_size"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """One family of models to search."""
+    """A family of models to search."""
 
     #: As `open_space` takes it.
     name: str
     description: str
     #: Asks `hp` for hyperparameters and returns a compiled model for these images.
     build: Callable[["keras_tuner.HyperParameters", ImageFormat], "keras.Model"]
-    #: A HyperModel's own `fit(hp, model, *args, **kwargs)`, for the model that `build` returned last; None for
-    #: Keras' own training.
+    #: A HyperModel's own `fit(hp, model, *args, **kwargs)`, to be called with the model that `build` returned last;
+    #: None for Keras' own training.
     fit: Callable[..., Any] | None = None
-    #: Hyperparameter → what it is for; empty where the builder says nothing.
+    #: Hyperparameter → what it is for; empty where the builder's module has no `PARAMETERS`.
     help: Mapping[str, str]
-    #: Source files of a builder of one's own as they were when it was imported, by their path below the folder it was
-    #: found in; empty for families of this package and for what is installed.
+    #: Source files of a person's own builder as they were when it was imported, by their path below the folder on the
+    #: import path; empty for the families of this package and for installed builders.
     sources: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
