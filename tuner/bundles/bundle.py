@@ -1,7 +1,7 @@
 """A bundle: one file that holds a retrained model with everything needed to use it and to know where it comes from.
 
 A sealed zip: `bundle.json` describes the model, `weights.npz` holds `model.weights` in their order, `source/` the files
-of a builder of one's own, to be read and never run from there; `SHA256SUMS` lists the hash of each. The model is
+of a person's own builder, to be read and never run from there; `SHA256SUMS` lists the hash of each. The model is
 rebuilt by its space and never deserialised: Keras' own loading has had a dozen advisories, here the file supplies
 nothing but validated text and numbers. The hashes detect damage, they do not prove an author; a description may name
 any builder that Python finds on this machine, so use bundles of people you trust.
@@ -137,7 +137,7 @@ class Bundle:
     description: BundleDescription
     #: As `model.weights` of the rebuilt model, in its order.
     weights: tuple[NDArray[Any], ...]
-    #: Source files of a builder of one's own by their paths, see `Space.sources`; never run.
+    #: Source files of a person's own builder by their paths, see `Space.sources`; never run.
     sources: Mapping[str, bytes] = field(default_factory=dict)
 
     def build_model(self) -> keras.Model:

@@ -9,7 +9,7 @@ import keras
 import keras_tuner
 
 from tuner.errors import TunerError
-from tuner.spaces.space import BATCH_SIZE, Space
+from tuner.spaces.space import Space, read_batch_size
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
@@ -43,7 +43,7 @@ class Schedule:
 
     epochs: int
     seed: int
-    #: For spaces without a hyperparameter of the name `BATCH_SIZE`.
+    #: For spaces that do not search it, see `read_batch_size`.
     batch_size: int
     augmentation: Augmentation | None = None
     annealing: Annealing | None = None
@@ -92,6 +92,7 @@ def fit(
 
     Raises:
         BuilderError: `build` raised.
+        BatchSizeError: The space's hyperparameter `batch_size` is no number of images.
         NanLossError: The loss is no number any more.
         NoScoreError: There are validation images, and nothing measured the accuracy on them.
     """
@@ -159,8 +160,8 @@ def _plan(
 ) -> TrainingPlan:
     return TrainingPlan(
         epochs=schedule.epochs,
-        # A space that searches it has asked it by this name while building.
-        batch_size=int(hyperparameters.values.get(BATCH_SIZE, schedule.batch_size)),
+        # A space that searches the batch size has asked it while building.
+        batch_size=read_batch_size(hyperparameters.values, default=schedule.batch_size),
         seed=schedule.seed,
         augmentation=schedule.augmentation,
         annealing=schedule.annealing,

@@ -1,19 +1,49 @@
 """The value that stands for a space, whether a family of this package or a person's own builder."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tuner.datasets.images import ImageFormat
+from tuner.errors import TunerError
 
 if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-#: The name of the one hyperparameter that a space asks without using it: `jobs.fitting` reads the number of images per
-#: step from `hp.values` under this name, and takes `search.batch_size` where a space does not ask it.
+#: The name of the one hyperparameter that a space asks without using it, see `read_batch_size`.
 BATCH_SIZE = "batch_size"
+
+
+class BatchSizeError(TunerError):
+    """A builder's hyperparameter `batch_size` is no number of images."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(
+            f"The space's hyperparameter {BATCH_SIZE} is {value!r}, expected a whole number of at least 1: it is the "
+            "number of images per step of training. Change its values, or its name if it means something else."
+        )
+
+
+def read_batch_size(values: Mapping[str, Any], *, default: int) -> int:
+    """Return the images per step of the optimizer that a space has asked, else the default.
+
+    Args:
+        values: Those of the hyperparameters once the model is built.
+        default: The study's `search.batch_size`.
+
+    Raises:
+        BatchSizeError: The value is no whole number of at least 1.
+    """
+    value = values.get(BATCH_SIZE, default)
+    # A choice among texts may say "32".
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    is_number = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    if not is_number or number != int(number) or number < 1:
+        raise BatchSizeError(value)
+    return int(number)
 
 
 @dataclass(frozen=True, kw_only=True)
