@@ -9,6 +9,7 @@ import keras
 from tuner.datasets.images import ImageFormat
 from tuner.errors import shorten
 from tuner.spaces.builder_errors import is_of_device
+from tuner.spaces.own_code import text_of
 
 #: Longest part of a library's message that is repeated in an error.
 _MAX_REASON = 300
@@ -121,7 +122,7 @@ def _refuse_wrong_output(answer: Any, images: ImageFormat) -> None:
 
 
 def _cannot_take(images: ImageFormat, error: Exception) -> str:
-    reason = shorten(str(error), width=_MAX_REASON)
+    reason = shorten(text_of(error), width=_MAX_REASON)
     return f"it cannot be called on images of shape {_batch_of(images.shape)}: {type(error).__name__}: {reason}"
 
 
