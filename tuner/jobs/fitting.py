@@ -10,7 +10,7 @@ import keras_tuner
 
 from tuner.epochs import Epoch as EpochResult
 from tuner.errors import TunerError
-from tuner.spaces.space import BATCH_SIZE, Space
+from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.history import TrainingHistory
@@ -76,6 +76,7 @@ def fit(
 
     Raises:
         BuilderError: `build` raised.
+        BatchSizeError: The space's hyperparameter `batch_size` is no number of images.
         NanLossError: The loss is no number any more.
         NoScoreError: There are validation images, and nothing measured the accuracy on them.
     """
@@ -85,7 +86,7 @@ def fit(
         model = _build(space, hyperparameters, data, seed=plan.seed, checkpoint=checkpoint)
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
-        asked = int(hyperparameters.values.get(BATCH_SIZE, plan.batch_size))
+        asked = read_batch_size(hyperparameters.values, default=plan.batch_size)
         try:
             history = train(
                 model,

@@ -1,4 +1,4 @@
-"""The activation that all hidden layers of a model share."""
+"""The activation, the same in all hidden layers of a model."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -6,15 +6,15 @@ from functools import partial
 import keras
 import keras_tuner
 
-#: What each hyperparameter asked here is for.
+#: The purpose of each hyperparameter that is asked here.
 PARAMETERS: Mapping[str, str] = {
-    "activation": "Non-linearity after every hidden layer.",
+    "activation": "Non-linearity after each hidden layer.",
     "negative_slope": "Slope of leaky_relu below zero.",
 }
 
 
 def choose_activation(hp: keras_tuner.HyperParameters) -> Callable[[], keras.layers.Layer]:
-    """Ask an activation and return what makes one layer of it."""
+    """Ask an activation and return a function that makes a layer of it."""
     name = hp.Choice("activation", ["relu", "leaky_relu", "elu", "gelu"], default="relu")
     with hp.conditional_scope("activation", ["leaky_relu"]):
         negative_slope = hp.Float("negative_slope", 0.01, 0.3, sampling="log", default=0.1)

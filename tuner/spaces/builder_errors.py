@@ -1,4 +1,4 @@
-"""What a builder prints and raises: the first goes to stderr, the second becomes an error that names its line."""
+"""The border around a person's builder: what it prints goes to stderr, what it raises is told with its line."""
 
 import functools
 from collections.abc import Callable
@@ -15,9 +15,9 @@ _MAX_REASON = 500
 
 
 class BuilderError(TunerError):
-    """The space's `build` raised; the cause is chained."""
+    """The space's `build` raised, or its `fit` called `sys.exit`; the cause is chained."""
 
-    def __init__(self, space: str, error: Exception) -> None:
+    def __init__(self, space: str, error: BaseException) -> None:
         text = text_of(error)
         own = find_own_line(error, text)
         place = f" ({Path(own.file).name}, line {own.line})" if own else ""
@@ -26,7 +26,7 @@ class BuilderError(TunerError):
 
 
 def guarded(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the space's `build`, with stdout kept clean and its exceptions turned into `BuilderError`."""
+    """Return the space's `build` with stdout kept clean; its exceptions, `SystemExit` too, become `BuilderError`."""
 
     @functools.wraps(build)
     def build_guarded(*arguments: Any) -> Any:
@@ -35,7 +35,7 @@ def guarded(name: str, build: Callable[..., Any]) -> Callable[..., Any]:
                 return build(*arguments)
         except (MemoryError, TunerError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if is_of_device(error):
                 # Not the builder's fault; `training.devices` says what it is.
                 raise

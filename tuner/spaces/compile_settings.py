@@ -1,6 +1,6 @@
-"""How every family learns: batch size, optimizer and loss, and the compiled model.
+"""Batch size, optimizer and loss, which all families ask, and the model compiled with them.
 
-A loss whose name contains `sparse` takes integer labels, every other loss one-hot labels; `accuracy` follows either.
+A loss whose name contains `sparse` takes integer labels, every other loss one-hot labels; `accuracy` takes either.
 """
 
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ import keras_tuner
 
 from tuner.spaces.space import BATCH_SIZE
 
-#: What each hyperparameter asked here is for.
+#: The purpose of each hyperparameter that is asked here.
 PARAMETERS: Mapping[str, str] = {
     BATCH_SIZE: "Images per step of the optimizer; small batches learn more per epoch, large ones run faster.",
     "optimizer": "Rule that turns gradients into steps.",
     "learning_rate": "Size of the first steps; the range depends on the optimizer.",
-    "momentum": "Nesterov momentum of sgd: the share of the last step that goes into the next.",
-    "weight_decay": "Times the learning rate, the share of each kernel lost at a step; biases and scales are spared.",
-    "loss": "What training makes small; without label smoothing the three have equal gradients.",
-    "label_smoothing": "Share of each label's certainty spread evenly over all classes.",
+    "momentum": "Nesterov momentum of sgd: the share of the last step that is added to the next one.",
+    "weight_decay": "Share of each kernel lost at a step, times the learning rate; biases and scales are left alone.",
+    "loss": "What training minimizes; without label smoothing the three have equal gradients.",
+    "label_smoothing": "Share of each label's probability that is spread evenly over all classes.",
 }
 
 _OPTIMIZERS: Mapping[str, Any] = {
@@ -31,13 +31,13 @@ _OPTIMIZERS: Mapping[str, Any] = {
     "adagrad": keras.optimizers.Adagrad,
     "adadelta": keras.optimizers.Adadelta,
 }
-# One name, two ranges: Adam's family diverges at 0.1, where plain gradient descent and Adadelta only begin to move.
+# One name, two ranges: Adam and its relatives diverge at 0.1, where gradient descent and Adadelta only begin to learn.
 _SMALL_STEPS = ["adam", "adamw", "nadam", "rmsprop"]
 _LARGE_STEPS = ["sgd", "adagrad", "adadelta"]
 
 
 def compile_classifier(model: keras.Model, hp: keras_tuner.HyperParameters) -> keras.Model:
-    """Ask batch size, optimizer and loss, and return the model compiled with them and with accuracy."""
+    """Ask batch size, optimizer and loss, and return the model compiled with the last two and with accuracy."""
     # Not used here: training reads it from `hp.values`, see `BATCH_SIZE`.
     hp.Choice(BATCH_SIZE, [16, 32, 64, 128, 256, 512], default=64)
     model.compile(optimizer=choose_optimizer(hp), loss=choose_loss(hp), metrics=["accuracy"])
@@ -45,7 +45,7 @@ def compile_classifier(model: keras.Model, hp: keras_tuner.HyperParameters) -> k
 
 
 def choose_optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
-    """Ask an optimizer and its settings; the learning rate is a float, so that training may change it."""
+    """Ask an optimizer and its settings; the learning rate is a number, no schedule, so that training may change it."""
     name = hp.Choice("optimizer", list(_OPTIMIZERS), default="adam")
     with hp.conditional_scope("optimizer", _SMALL_STEPS):
         hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
@@ -67,7 +67,7 @@ def choose_optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimi
 
 
 def choose_loss(hp: keras_tuner.HyperParameters) -> keras.losses.Loss:
-    """Ask a loss, and label smoothing where Keras' loss has it: the one-hot cross-entropy alone."""
+    """Ask a loss, and label smoothing for the one loss in Keras that has it, the one-hot cross-entropy."""
     name = hp.Choice(
         "loss",
         ["categorical_crossentropy", "sparse_categorical_crossentropy", "kl_divergence"],

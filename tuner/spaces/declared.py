@@ -1,7 +1,7 @@
-"""What a space asks: every hyperparameter its builder declares, found by building.
+"""The hyperparameters that a space declares, found by building its models.
 
-KerasTuner identifies a hyperparameter by its name and conditions: one name may be declared once for each branch of a
-conditional scope, with a range of its own.
+KerasTuner identifies a hyperparameter by its name and its conditions: a name may be declared once for each branch of a
+conditional scope, each time with another range.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from tuner.spaces.space import Space
 def declare_hyperparameters(space: Space, images: ImageFormat) -> tuple[Any, ...]:
     """Return the space's `keras_tuner.engine.hyperparameters` objects, in the order in which they are found.
 
-    Builds the model with all defaults, and once more for every conditional scope that no model entered yet. What hides
-    behind a plain `if`, or in a HyperModel's own `fit`, is not found.
+    Builds a model with all defaults, and one more for each conditional scope that no earlier model has entered. What a
+    builder asks only within a plain `if` that the defaults do not enter, or in a HyperModel's own `fit`, is not found.
     """
     found = keras_tuner.HyperParameters()
     entered: list[Sequence[Any]] = []
@@ -32,6 +32,6 @@ def declare_hyperparameters(space: Space, images: ImageFormat) -> tuple[Any, ...
         waiting = [scope for scope in (*waiting, *hp.inactive_scopes) if scope not in entered]
         if not waiting:
             return tuple(found.space)
-        # Entered or not, it is not tried again: an inner scope may contradict an outer one.
+        # It is tried once only: a scope that contradicts the one around it is never entered.
         entered.append(waiting[0])
         answers = {condition.name: condition.values[0] for condition in waiting[0]}

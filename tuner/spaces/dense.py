@@ -1,4 +1,4 @@
-"""Hidden dense layers, as the perceptron has them and a convolutional net ends in them."""
+"""Hidden dense layers, which make up the perceptron and the end of a convolutional net."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class DenseLayers:
     def __call__(self, x: Any) -> Any:
         """Apply the stack to a tensor of shape (batch, features)."""
         for _ in range(self.layers):
-            # Batch normalization has an offset of its own.
+            # Batch normalization adds its own offset.
             x = keras.layers.Dense(self.units, use_bias=not self.batch_normalization)(x)
             if self.batch_normalization:
                 x = keras.layers.BatchNormalization()(x)

@@ -1,4 +1,4 @@
-"""What `tuner space show` shows: ranges, defaults, conditions and reasons of all that a space asks."""
+"""A space in words, as `tuner space show` prints it: each hyperparameter's range, default, condition and purpose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class ParameterDescription:
     """One hyperparameter as its builder declares it."""
 
     name: str
-    #: `int`, `float`, `choice`, `boolean`, or `fixed`: asked for by name but not searched.
+    #: `int`, `float`, `choice`, `boolean`, or `fixed` for one that is declared but not searched.
     kind: str
     #: For people: `1 to 4`, `0.0001 to 0.01 (log)`, `relu, elu`.
     range: str
     default: Any
-    #: When it is asked: `optimizer is sgd`; empty for always.
+    #: When it is asked, such as `optimizer is sgd`; empty for always.
     condition: str
     help: str
 
@@ -41,7 +41,7 @@ class SpaceDescription:
 
 
 def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
-    """Describe a space, building its default model and one for each conditional scope."""
+    """Describe a space; builds its default model, and one more for each conditional scope."""
     return SpaceDescription(
         name=space.name,
         description=space.description,
@@ -63,7 +63,7 @@ def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
 
 
 def describe_range(parameter: Any) -> str:
-    """Say in words what a `keras_tuner.engine.hyperparameters` object can be."""
+    """Return in words the values of a `keras_tuner.engine.hyperparameters` object."""
     kinds = keras_tuner.engine.hyperparameters
     if isinstance(parameter, kinds.Boolean):
         return "true, false"
@@ -81,7 +81,7 @@ def describe_range(parameter: Any) -> str:
 
 
 def describe_conditions(conditions: Sequence[Any]) -> str:
-    """Say in words when a conditional hyperparameter is asked; empty for always."""
+    """Return in words when a conditional hyperparameter is asked; empty for always."""
     return " and ".join(
         f"{condition.name} is {' or '.join(str(value) for value in condition.values)}" for condition in conditions
     )

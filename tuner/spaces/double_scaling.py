@@ -1,4 +1,4 @@
-"""Models that scale images which are scaled already, found by what their first layers give."""
+"""Models that scale images a second time, found by the outputs of their first layers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,25 +11,23 @@ from numpy.typing import NDArray
 
 from tuner.logs import stdout_as_stderr
 
-#: Images that differ by at least so much …
-_WIDE = 0.2
-#: … and by no more than so much behind a layer were divided by 255 or the like.
-_NARROW = 0.02
+#: Images whose values span at least `_WIDE`, and at most `_NARROW` after a layer, were divided by 255 or the like.
+_WIDE, _NARROW = 0.2, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoubleScaling:
-    """A layer that leaves next to nothing of the images' differences."""
+    """A layer whose outputs for different images are nearly equal."""
 
     layer: str
-    #: The lowest and highest value behind it.
+    #: The lowest and the highest of its outputs.
     low: float
     high: float
 
 
 @stdout_as_stderr()
 def find_double_scaling(model: keras.Model, pictures: NDArray[np.float32]) -> DoubleScaling | None:
-    """Return the layer that makes images nearly equal, if they stay so until something is learned; None without one.
+    """Return the layer that makes images nearly equal, if no later layer without weights undoes it; None without one.
 
     Args:
         model: With weights.
@@ -38,20 +36,20 @@ def find_double_scaling(model: keras.Model, pictures: NDArray[np.float32]) -> Do
     if np.ptp(pictures) < _WIDE:
         return None
     found = None
-    for name, values in _values_behind(model, pictures):
+    for name, values in _outputs(model, pictures):
         if np.ptp(values) > _NARROW:
-            # A later layer widened them again.
+            # A later layer has spread them again.
             found = None
         elif found is None:
             found = DoubleScaling(layer=name, low=float(values.min()), high=float(values.max()))
     return found
 
 
-def _values_behind(model: keras.Model, pictures: NDArray[np.float32]) -> Iterator[tuple[str, NDArray[np.floating]]]:
-    """Yield each leading operation's name and what it makes of the pictures, within nested models too."""
+def _outputs(model: keras.Model, pictures: NDArray[np.float32]) -> Iterator[tuple[str, NDArray[np.floating]]]:
+    """Yield the name and the output of each operation before the first with weights, those of nested models too."""
     inputs = getattr(model, "inputs", None)
     if not isinstance(inputs, list) or len(inputs) != 1:
-        yield from _values_of_rescalings(model, pictures)
+        yield from _outputs_of_rescalings(model, pictures)
         return
     names, outputs, nested = _leading_operations(model)
     if outputs:
@@ -61,11 +59,11 @@ def _values_behind(model: keras.Model, pictures: NDArray[np.float32]) -> Iterato
         yield from zip(names, arrays, strict=True)
         pictures = arrays[-1]
     if nested is not None:
-        yield from _values_behind(nested, pictures)
+        yield from _outputs(nested, pictures)
 
 
 def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras.Model | None]:
-    """Return the names and outputs of what comes before anything is learned, and the nested model that follows."""
+    """Return names and outputs of the operations before the first one with weights, and a nested model after them."""
     n_values = _count_values(model.inputs[0])
     names: list[str] = []
     outputs: list[Any] = []
@@ -75,7 +73,7 @@ def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras
         if isinstance(operation, keras.Model):
             return names, outputs, operation
         output = operation.output
-        # `Flatten` and `Reshape` may come first.
+        # `Flatten` and `Reshape` keep the number of values.
         if getattr(operation, "trainable_weights", ()) or _count_values(output) != n_values:
             break
         names.append(operation.name)
@@ -84,22 +82,22 @@ def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras
 
 
 def _count_values(tensor: Any) -> tuple[int, int]:
-    """Return the number of values of one image, and how many sides of any length it has."""
+    """Return the number of values of one image, and the number of its sides that may have any length."""
     sides = tuple(getattr(tensor, "shape", ()))[1:]
     return prod(side for side in sides if side is not None), sides.count(None)
 
 
 def _operations(model: keras.Model) -> Sequence[Any]:
-    # Those of a functional model are its layers and functions such as `x / 255`, in the order of computation.
+    # A functional model lists its layers, and functions such as `x / 255`, in the order of computation.
     return list(getattr(model, "operations", None) or model.layers)
 
 
-def _values_of_rescalings(
+def _outputs_of_rescalings(
     model: keras.Model, pictures: NDArray[np.float32]
 ) -> Iterator[tuple[str, NDArray[np.floating]]]:
-    """Yield what each `Rescaling` of a subclass, whose order of layers nobody knows, would make of the pictures."""
+    """Yield what each `Rescaling` of a subclass makes of the pictures: the order of its layers is unknown."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Rescaling):
             yield layer.name, keras.ops.convert_to_numpy(layer(pictures))
         elif isinstance(layer, keras.Sequential) and layer.built:
-            yield from _values_behind(layer, pictures)
+            yield from _outputs(layer, pictures)

@@ -1,4 +1,4 @@
-"""Values that a person fixes instead of searching them, checked against what the space declares."""
+"""Values that a study fixes instead of searching them, checked against what the space declares."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from tuner.spaces.description import describe_conditions, describe_range
 
 
 class FixedValueError(TunerError):
-    """A study fixes a hyperparameter to something its space does not allow."""
+    """A study fixes a hyperparameter to a value of another kind than the space declares."""
 
     def __init__(self, parameter: Any, value: Any) -> None:
         condition = describe_conditions(parameter.conditions)
@@ -22,7 +22,7 @@ class FixedValueError(TunerError):
 
 
 class UnknownFixedError(TunerError):
-    """A study fixes a hyperparameter that its space never asks for."""
+    """A study fixes a hyperparameter that its space does not ask for."""
 
     def __init__(self, names: Sequence[str], known: Sequence[str]) -> None:
         super().__init__(
@@ -35,9 +35,9 @@ class UnknownFixedError(TunerError):
 def accept_fixed(parameter: Any, value: Any) -> Any:
     """Return a fixed value with the type of its `keras_tuner.engine.hyperparameters` object.
 
-    Ranges and steps bind the sampler, not the person: a number may lie outside, as the layer or optimizer that gets it
-    decides, see `why_outside`. A text is one of those that the builder offers, as it would take another one for
-    anything.
+    Ranges and steps bind the sampler, not the person: a number may lie outside of them, see `why_outside`, and the
+    layer or optimizer that gets it may still refuse it. A text must be one that the builder offers, because a builder
+    may take any other for a choice that was not meant.
 
     Raises:
         FixedValueError: It is of another type, not finite, or a text that the builder does not offer.
@@ -57,7 +57,10 @@ def accept_fixed(parameter: Any, value: Any) -> Any:
 
 
 def why_outside(parameter: Any, value: Any) -> str:
-    """Return a line on an accepted value outside of range or choices; empty for one inside, between steps too."""
+    """Return a sentence about an accepted value that lies outside of the range or choices; empty for one inside.
+
+    A value between two steps is inside.
+    """
     if isinstance(parameter, kinds.Fixed | kinds.Boolean):
         return ""
     if isinstance(parameter, kinds.Choice):
@@ -69,12 +72,12 @@ def why_outside(parameter: Any, value: Any) -> str:
     condition = describe_conditions(parameter.conditions)
     return (
         f"fixed.{parameter.name} = {value!r} lies outside of what the space searches, {describe_range(parameter)}"
-        f"{f' when {condition}' if condition else ''}; it is taken as it is."
+        f"{f' when {condition}' if condition else ''}; it is used as given."
     )
 
 
 def _accept_choice(choices: Sequence[Any], value: Any) -> Any:
-    # KerasTuner makes 0 and 1 of booleans.
+    # KerasTuner turns booleans into 0 and 1.
     may_be_flags = set(choices) <= {0, 1} and not any(isinstance(choice, float) for choice in choices)
     if isinstance(choices[0], str) or may_be_flags:
         return next((choice for choice in choices if choice == value), None)
@@ -93,12 +96,12 @@ def refuse_unknown(fixed: Iterable[str], known: Iterable[str]) -> None:
 
 
 def may_be_asked(parameter: Any, fixed: Mapping[str, Any]) -> bool:
-    """Say whether no fixed value contradicts the hyperparameter's conditions."""
+    """Say whether the fixed values leave the hyperparameter's conditions possible."""
     return all(condition.name not in fixed or condition.is_active(fixed) for condition in parameter.conditions)
 
 
 def _convert(value: Any, kind: type) -> Any:
-    """Return the value as this type where nothing is lost; None where something would be."""
+    """Return the value as this type if it stays the same value, else None."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if type(value) is kind:

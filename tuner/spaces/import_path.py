@@ -1,19 +1,19 @@
-"""Builders of one's own, found by import path.
+"""A person's own builder, found by its import path.
 
-| object at `package.module:Object` | becomes |
+| object at `package.module:Object` | the space is made of |
 |---|---|
 | subclass of `keras_tuner.HyperModel` | an instance; its constructor may take `input_shape` and `classes` |
-| instance of one | used as it is |
-| function `build(hp)` or `build(hp, images)` | the space's `build` |
+| instance of such a class | this instance |
+| function `build(hp)` or `build(hp, images)` | this function |
 
-A `PARAMETERS` mapping in the module, hyperparameter → what it is for, is shown by `tuner space show`.
+`tuner space show` prints what a mapping `PARAMETERS` in the module says of each hyperparameter.
 """
 
 import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +24,7 @@ import keras_tuner
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError, did_you_mean
 from tuner.logs import stdout_as_stderr
-from tuner.spaces.builder_errors import guarded
+from tuner.spaces.builder_errors import BuilderError, guarded
 from tuner.spaces.model_shapes import ShapeProblemError, create_weights, refuse_wrong_shapes
 from tuner.spaces.sources import read_sources
 from tuner.spaces.space import Space
@@ -49,6 +49,7 @@ def import_space(path: str) -> Space:
 
     Raises:
         SpaceImportError: The module cannot be imported, has no such object, or the object is no builder.
+        SourceUnreadableError: One of its source files cannot be read.
     """
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
@@ -58,18 +59,20 @@ def import_space(path: str) -> Space:
     _check_builder(path, found)
     builder = _Builder(path, found)
     documentation = found.__doc__ if inspect.isclass(found) or inspect.isfunction(found) else None
+    parameters = getattr(module, "PARAMETERS", None)
     return Space(
         name=path,
-        description=inspect.cleandoc(documentation or "A builder of your own.").splitlines()[0],
+        description=next(iter(inspect.cleandoc(documentation or "").splitlines()), "Your own builder."),
         build=guarded(path, builder.build),
         fit=builder.fit if _has_own_fit(found) else None,
-        help=getattr(module, "PARAMETERS", {}),
+        # A module may use the name for something else.
+        help={name: str(text) for name, text in parameters.items()} if isinstance(parameters, Mapping) else {},
         sources=read_sources(module),
     )
 
 
 class _Builder:
-    """Makes the HyperModel when the images are known, and keeps it: `fit` belongs to the instance that built."""
+    """Makes the HyperModel once the images are known and keeps it, as `fit` belongs to the instance that has built."""
 
     def __init__(self, path: str, found: Any) -> None:
         self._path = path
@@ -80,7 +83,7 @@ class _Builder:
     def build(self, hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
         self._hypermodel = self._for_images(images)
         if isinstance(self._hypermodel, keras_tuner.HyperModel):
-            # A HyperModel hides its `build` behind a wrapper of any signature; the class shows it, with `self`.
+            # An instance wraps its `build` in a function of any signature; the class shows it, with `self`.
             build, n_own = self._hypermodel.build, _count_required(type(self._hypermodel).build) - 1
         else:
             build, n_own = self._hypermodel, _count_required(self._hypermodel)
@@ -89,8 +92,12 @@ class _Builder:
         return model
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        with stdout_as_stderr():
-            return self._hypermodel.fit(hp, model, *args, **kwargs)
+        try:
+            with stdout_as_stderr():
+                return self._hypermodel.fit(hp, model, *args, **kwargs)
+        except SystemExit as error:
+            # It would end the worker.
+            raise BuilderError(self._path, error) from error
 
     def _make(self, images: ImageFormat) -> Any:
         if not inspect.isclass(self._found):
@@ -115,7 +122,7 @@ def _import_module(path: str, name: str) -> ModuleType:
                 "no .py), or start tuner in the folder that holds it.",
             ) from error
         raise SpaceImportError(path, f"{name} itself imports {error.name!r}, which is not installed.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SpaceImportError(
             path, f"importing {name} raised {type(error).__name__}: {error}. Try `python -c 'import {name}'`."
         ) from error

@@ -25,7 +25,7 @@ def _settings() -> Mapping[str, _Setting]:
         "floatx": (keras.config.floatx, keras.config.set_floatx),
         "epsilon": (keras.config.epsilon, keras.config.set_epsilon),
         "image_data_format": (keras.config.image_data_format, keras.config.set_image_data_format),
-        # After floatx, from which it would follow.
+        # After floatx, which changes it.
         "dtype_policy": (keras.config.dtype_policy, keras.config.set_dtype_policy),
         "flash_attention": (
             keras.config.is_flash_attention_enabled,
@@ -60,7 +60,7 @@ def _of_tensorflow() -> dict[str, _Setting]:
 def _of_jax() -> dict[str, _Setting]:
     import jax
 
-    # Not the device, which the worker has chosen, nor where programs are kept.
+    # Not the device and the folder of compiled programs, which the worker has chosen.
     names = ("jax_default_matmul_precision", "jax_enable_x64", "jax_numpy_dtype_promotion", "jax_debug_nans")
     return {
         name: (partial(getattr, jax.config, name), partial(jax.config.update, name))

@@ -13,11 +13,11 @@ from tuner.datasets.images import ImageFormat
 from tuner.spaces import activations, compile_settings
 from tuner.spaces.dense import DenseLayers
 
-#: What each hyperparameter of this space is for.
+#: The purpose of each hyperparameter.
 PARAMETERS: Mapping[str, str] = {
     "hidden_layers": "Dense layers between the pixels and the class probabilities.",
     "units": "Neurons of each hidden layer.",
-    "dropout": "Share of each hidden layer's outputs set to zero while training.",
+    "dropout": "Share of each hidden layer's outputs that is set to zero in training.",
     "batch_normalization": "Normalize each hidden layer's outputs before the activation.",
     **activations.PARAMETERS,
     **compile_settings.PARAMETERS,

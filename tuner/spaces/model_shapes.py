@@ -1,4 +1,4 @@
-"""Whether a model takes a dataset's images and answers with one number for each class, and all its weights made."""
+"""Whether a model takes a dataset's images and returns one number for each class; and how all its weights are made."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -9,33 +9,34 @@ import keras
 from tuner.backends import is_of_device
 from tuner.datasets.images import ImageFormat
 from tuner.errors import shorten
+from tuner.spaces.own_code import text_of
 
 #: Longest part of a library's message that is repeated in an error.
 _MAX_REASON = 300
 
 
 class ShapeProblemError(Exception):
-    """A model and images do not go together; the message says why and what to change."""
+    """A model does not fit the images; the message says why and what to change."""
 
 
 def create_weights(model: keras.Model, images: ImageFormat) -> None:
-    """Make all weights that training would make, in a model that was built with or without its input's shape.
+    """Make all weights that training would make, whether or not the model knows the shape of its input.
 
-    A subclass of `keras.Model` has no weights before it is called, and Keras calls it built once `build` was called. A
-    layer that is used in training alone gets its weights from a symbolic call: a real one would move statistics.
+    A subclass of `keras.Model` has no weights before it is called, although Keras takes it for built after `build`. A
+    layer that is used in training only gets its weights from a symbolic call: a real one would change statistics.
 
     Raises:
-        ShapeProblemError: The model cannot be called on such images.
+        ShapeProblemError: The model cannot be called on these images.
     """
     if input_specs(model):
         return
     try:
         if isinstance(model, keras.Sequential):
-            # A call on one image would fix its batch size.
+            # A call on an image would fix the batch size at 1.
             model.build((None, *images.shape))
         else:
             model(keras.ops.zeros((1, *images.shape)))
-        # As training calls it: without the argument if the model does not take it.
+        # Training, too, leaves the argument out if the model does not take it.
         is_told = "training" in inspect.signature(model.call).parameters
         if is_told and any(not layer.built for layer in _all_layers(model)):
             model(keras.KerasTensor((2, *images.shape)), training=True)
@@ -46,7 +47,7 @@ def create_weights(model: keras.Model, images: ImageFormat) -> None:
 
 
 def refuse_wrong_shapes(model: keras.Model, images: ImageFormat) -> None:
-    """Check what a model with weights takes and what it returns.
+    """Check the shapes that a model with weights takes and returns.
 
     Raises:
         ShapeProblemError: It takes other images, or returns anything but one tensor of shape (batch, classes).
@@ -55,7 +56,7 @@ def refuse_wrong_shapes(model: keras.Model, images: ImageFormat) -> None:
     _refuse_wrong_inputs(inputs, images)
     try:
         if inputs:
-            # Of any number, which Keras answers without looking at a layer.
+            # For any number of images, which Keras answers without running a layer.
             answer = model.compute_output_spec(keras.KerasTensor((None, *images.shape)))
         else:
             answer = model(keras.ops.zeros((2, *images.shape)))
@@ -67,7 +68,7 @@ def refuse_wrong_shapes(model: keras.Model, images: ImageFormat) -> None:
 
 
 def input_specs(model: keras.Model) -> list[Any]:
-    """Return the inputs that the model declares; empty for a subclass, which shows them when called only."""
+    """Return the inputs that the model declares; empty for a subclass, which shows them only when called."""
     inputs = getattr(model, "inputs", None)
     return list(inputs) if isinstance(inputs, list | tuple) else []
 
@@ -88,7 +89,7 @@ def _refuse_wrong_inputs(inputs: Sequence[Any], images: ImageFormat) -> None:
 
 
 def _takes(wanted: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
-    # Keras leaves out or adds a last axis of one by itself.
+    # Keras adds or drops a last axis of length 1 by itself.
     if len(wanted) == len(given) - 1 and given[-1] == 1:
         wanted = (*wanted, 1)
     return len(wanted) == len(given) and all(side in (None, size) for side, size in zip(wanted, given, strict=True))
@@ -121,7 +122,7 @@ def _refuse_wrong_output(answer: Any, images: ImageFormat) -> None:
 
 
 def _cannot_take(images: ImageFormat, error: Exception) -> str:
-    reason = shorten(str(error), width=_MAX_REASON)
+    reason = shorten(text_of(error), width=_MAX_REASON)
     return f"it cannot be called on images of shape {_batch_of(images.shape)}: {type(error).__name__}: {reason}"
 
 

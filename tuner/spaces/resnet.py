@@ -1,8 +1,9 @@
-"""Residual nets: the small preactivation family for small pictures, and ResNet-34.
+"""Residual nets: the preactivation family for small pictures, and ResNet-34.
 
-`preact` has three stages of `blocks` basic blocks (6·blocks + 2 layers: 3 blocks are ResNet-20) that double their
-filters and halve the picture: He et al., Identity Mappings in Deep Residual Networks, 2016; with one input channel
-and 10 classes ResNet-preact-20 has 273,370 parameters, as in github.com/hysts/pytorch_image_classification.
+`preact` has three stages of `blocks` basic blocks each (6·blocks + 2 layers: 3 blocks make ResNet-20); from stage to
+stage the number of filters doubles and the picture is halved: He et al., Identity Mappings in Deep Residual Networks,
+2016. With one input channel and 10 classes ResNet-preact-20 has 273,370 parameters, as in
+github.com/hysts/pytorch_image_classification.
 `resnet34` has the 7x7 stem and the 3-4-6-3 basic blocks of He et al., Deep Residual Learning, 2015: 21,300,554.
 """
 
@@ -15,13 +16,13 @@ import keras_tuner
 from tuner.datasets.images import ImageFormat
 from tuner.spaces import activations, compile_settings
 
-#: What each hyperparameter of this space is for.
+#: The purpose of each hyperparameter.
 PARAMETERS: Mapping[str, str] = {
-    "variant": "preact: three stages for small pictures; resnet34: 21 million weights, slow without a GPU.",
+    "variant": "preact: three stages, for small pictures; resnet34: 21 million weights, slow without a GPU.",
     "blocks": "Residual blocks in each of preact's three stages; 3 make ResNet-20.",
-    "filters": "Filters of preact's first stage; each stage doubles them.",
-    "width": "Multiplies preact's filters. Not searched: fix it to 2 or more for wide nets that want a GPU.",
-    "dropout": "Share of features set to zero while training, before the class probabilities.",
+    "filters": "Filters of preact's first stage; each later stage has twice as many.",
+    "width": "Multiplies the number of preact's filters. Not searched: fix it to 2 or more for nets that need a GPU.",
+    "dropout": "Share of features that is set to zero in training, before the class probabilities.",
     **activations.PARAMETERS,
     **compile_settings.PARAMETERS,
 }
@@ -62,7 +63,7 @@ def _preact(x: Any, *, blocks: int, filters: int, activation: Callable[[], keras
 
 def _preact_block(x: Any, filters: int, *, stride: int, activation: Callable[[], keras.layers.Layer]) -> Any:
     residual = activation()(keras.layers.BatchNormalization()(x))
-    # A changed shape is projected from the activated input, as the paper's figure 1 has it; else the identity.
+    # Where the shape changes the shortcut is a projection of the activated input, as in the paper's figure 1.
     changed = stride > 1 or x.shape[-1] != filters
     shortcut = _convolve(residual, filters, kernel_size=1, stride=stride) if changed else x
     residual = _convolve(residual, filters, stride=stride)
@@ -75,7 +76,7 @@ def _resnet34(x: Any, activation: Callable[[], keras.layers.Layer]) -> Any:
     x = keras.layers.MaxPooling2D(3, strides=2, padding="same")(x)
     for filters, blocks in _RESNET34_STAGES:
         for _ in range(blocks):
-            # Where filters double the picture is halved; the first stage goes on with the stem's.
+            # Where the filters double the picture is halved; the first stage has as many as the stem.
             x = _basic_block(x, filters, stride=1 if filters == x.shape[-1] else 2, activation=activation)
     return x
 
@@ -89,7 +90,7 @@ def _basic_block(x: Any, filters: int, *, stride: int, activation: Callable[[], 
 
 
 def _convolve(x: Any, filters: int, *, kernel_size: int = 3, stride: int = 1) -> Any:
-    """Convolve without an offset: batch normalization, before or after, has its own."""
+    """Convolve without an offset: batch normalization, before or after it, adds one."""
     return keras.layers.Conv2D(
         filters, kernel_size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
     )(x)

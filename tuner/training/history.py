@@ -57,7 +57,7 @@ def _first(logs: Mapping[str, float], names: Sequence[str]) -> float | None:
 
 
 class UnequalEpochsError(TunerError):
-    """A HyperModel's own `fit` returned metrics of which nobody knows the epochs."""
+    """A HyperModel's own `fit` returned metrics that cannot be assigned to epochs."""
 
     def __init__(self, lengths: Mapping[str, int]) -> None:
         received = ", ".join(f"{name} ({length})" for name, length in lengths.items())

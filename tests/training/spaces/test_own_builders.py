@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tuner.datasets.images import ImageFormat
+from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceImportError, SpaceModelError
 from tuner.spaces.registry import UnknownSpaceError, fixed_hyperparameters, open_space
 
@@ -70,6 +71,7 @@ def test_a_path_to_no_builder_is_one_line_that_says_why(path: str, reason: str) 
     [
         ("import no_such_package", "my_nets itself imports 'no_such_package', which is not installed"),
         ("def build(hp:", "importing my_nets raised SyntaxError"),
+        ("import sys; sys.exit(3)", "importing my_nets raised SystemExit: 3"),
         ("raise OSError('two\\nlines')", "importing my_nets raised OSError: two lines"),
     ],
 )
@@ -83,6 +85,34 @@ def test_a_module_that_cannot_be_imported_is_one_line_that_says_why(
         open_space("my_nets:build")
 
     assert "\n" not in str(error.value)
+
+
+def test_what_a_module_leaves_blank_or_uses_for_something_else_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blank_nets.py").write_text('PARAMETERS = [1]\ndef build(hp):\n    """ """\n')
+    monkeypatch.chdir(tmp_path)
+
+    space = open_space("blank_nets:build")
+
+    assert (space.description, space.help) == ("Your own builder.", {})
+
+
+def test_a_fit_that_leaves_the_process_is_an_error_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["import sys, keras_tuner", "class Leaves(keras_tuner.HyperModel):", "    def build(self, hp): return 1"]
+    (tmp_path / "leaving_nets.py").write_text("\n".join([*lines, "    def fit(self, *_): sys.exit('done')"]))
+    monkeypatch.chdir(tmp_path)
+    space = open_space("leaving_nets:Leaves")
+    with pytest.raises(SpaceModelError):
+        space.build(fixed_hyperparameters({}), ImageFormat(height=1, width=1, channels=1, class_names=("a", "b")))
+
+    assert space.fit is not None
+    with pytest.raises(
+        BuilderError, match=r"^SystemExit in .* leaving_nets:Leaves \(leaving_nets\.py, line 4\): done$"
+    ):
+        space.fit(None, None)
 
 
 @pytest.mark.parametrize(

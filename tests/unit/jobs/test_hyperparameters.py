@@ -451,7 +451,7 @@ def test_a_study_that_fixes_nonsense_is_refused_before_it_starts(fixed: dict[str
     [
         (
             {"optimizer": "adam", "learning_rate": 0.5},
-            ["0.0001 to 0.01 (log) when optimizer is adam or adamw or nadam or rmsprop; it is taken as it is."],
+            ["0.0001 to 0.01 (log) when optimizer is adam or adamw or nadam or rmsprop; it is used as given."],
         ),
         ({"optimizer": "sgd", "learning_rate": 0.5}, []),
     ],

@@ -1,4 +1,5 @@
 import json
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_a_line_that_a_message_quotes_lies_deeper_than_the_stack(tmp_path: Path)
         )
 
     with pytest.raises(BuilderError, match=r"^ValueError in the builder of nets:build \(blocks\.py, line 7\): "):
+        guarded("nets:build", build)()
+
+
+def test_a_builder_that_leaves_the_process_is_an_error() -> None:
+    def build() -> None:
+        sys.exit(3)
+
+    with pytest.raises(BuilderError, match=r"^SystemExit in the builder of nets:build \(.*, line \d+\): 3$"):
         guarded("nets:build", build)()
 
 

@@ -1,4 +1,4 @@
-"""Which files a builder of one's own consists of, and their hash."""
+"""Which files a person's own builder consists of, and their hash."""
 
 import importlib
 import sys
