@@ -1,4 +1,4 @@
-"""What a training part's pixels mean: decided once for a study, with a warning for each guess."""
+"""Decide what the pixels of a training part mean: once for a study, with a warning for each guess."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,31 +24,31 @@ from tuner.datasets.stored_range import (
 )
 from tuner.datasets.transparency import Background, choose_background, is_transparent, put_on_background
 
-#: Share of pictures of another range from which they are no accident.
+#: Share of pictures of another range up to which they are exceptions.
 _FEW_OTHERS = 0.05
-#: Ranges up to less may hold pictures of zeros and ones.
+#: Narrower ranges may hold pictures of zeros and ones alone.
 _LEAST_OF_STEPS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelSettings:
-    """What a person says of the pixels, as `[data]` of a study definition holds it."""
+    """What a person has set for the pixels, in `[data]` of a study definition."""
 
     range: Literal["auto"] | Range = "auto"
     background: Literal["auto"] | Background = "auto"
     invert: Literal["auto"] | bool = "auto"
-    #: Where nothing shows the range, take the one that version 0.1.0 took; for its studies alone.
+    #: Where nothing shows the range, take that of version 0.1.0; for studies of that version alone.
     unclear_as_before: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DecidedPixels:
-    """A training part whose pixels are understood."""
+    """A training part, and what its pixels mean."""
 
     meaning: PixelMeaning
     #: uint8, shape (n, height, width, channels), not yet inverted.
     levels: NDArray[np.uint8]
-    #: What was guessed, and how to say it instead; sentences.
+    #: What was guessed, and which setting decides it instead; sentences.
     warnings: tuple[str, ...]
 
 
@@ -59,10 +59,10 @@ def decide_pixels(
 
     Args:
         images: All images of the training part.
-        settings: What a person says wins over what the images show.
-        may_be_strokes: The pictures that models are given are small and grey, so that they may be characters, which
-            are inverted where most are dark on light.
-        any_size: Images are scaled, so that those of any size may be of this data.
+        settings: What a person has set wins over what the images show.
+        may_be_strokes: Models are given small grey pictures, which may be characters: they are inverted where most are
+            dark on light.
+        any_size: Images are scaled, so that pictures of any size may be of this data.
         where: What an error names.
 
     Raises:
@@ -82,12 +82,12 @@ def decide_pixels(
         any_size=any_size,
     )
     levels = meaning.scale_colours(images, where=where)
-    ground_warnings: list[str] = []
+    background_warnings: list[str] = []
     if images.has_alpha:
         if settings.background == "auto":
-            background, ground_warnings = choose_background(levels, where=where)
+            background, background_warnings = choose_background(levels, where=where)
             meaning = replace(meaning, background=background)
-        meaning = _with_ground_found(meaning)
+        meaning = _with_background_found(meaning)
         levels = put_on_background(levels, meaning.background)
     blank_warnings = _look_for_blank_images(levels, images, settings, where)
     polarity, inverted, polarity_warnings = _decide_polarity(levels, settings, may_be_strokes=may_be_strokes)
@@ -96,7 +96,7 @@ def decide_pixels(
         levels=levels,
         warnings=(
             *look_at_shape(images),
-            *ground_warnings,
+            *background_warnings,
             *range_warnings,
             *blank_warnings,
             *compare_channels(levels),
@@ -105,11 +105,11 @@ def decide_pixels(
     )
 
 
-def _with_ground_found(meaning: PixelMeaning) -> PixelMeaning:
-    """Return a meaning of transparent pictures: the values of their background count as found."""
+def _with_background_found(meaning: PixelMeaning) -> PixelMeaning:
+    """Return the meaning of transparent pictures with the values of their background among the found ones."""
     (low, high), (lowest, highest) = meaning.range, meaning.found
-    grounds = {"white": (high,), "black": (low,), None: (low, high)}[meaning.background]
-    return replace(meaning, found=(min(lowest, *grounds), max(highest, *grounds)))
+    values = {"white": (high,), "black": (low,), None: (low, high)}[meaning.background]
+    return replace(meaning, found=(min(lowest, *values), max(highest, *values)))
 
 
 def _decide_range(
@@ -120,7 +120,7 @@ def _decide_range(
         # Of colours of 16 bits the upper 8 are read: their whole range is a byte's.
         given = BYTES if images.n_halved and settings.range == SIXTEEN_BITS else settings.range
         _check_halved(images, given, found, where)
-        return given, found, say_what_is_clipped(images, given)
+        return given, found, describe_clipping(images, given)
     try:
         if _are_all_transparent(images):
             pixel_range, warning = range_of_transparent(found)
@@ -148,7 +148,7 @@ def _decide_range(
 
 
 def _are_all_transparent(images: StoredImages) -> bool:
-    """Say whether no picture is opaque: then no values but those of visible colours show a range, if any."""
+    """Say whether no picture is opaque, so that only the visible colours of drawings could show a range."""
     return images.has_alpha and all(map(is_transparent, images.values))
 
 
@@ -181,7 +181,7 @@ def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
 
 
 def _refuse_few_beyond_bytes(images: StoredImages, found: FoundValues, where: Path | str) -> None:
-    """Refuse numbers of which nearly all images are bytes, and a few go beyond, as after a typing error."""
+    """Refuse images of which nearly all hold bytes, and a few larger values, as after a typing error."""
     if found.highest <= BYTES[1] + slack_of(BYTES):
         return
     _, highest = images.image_limits.T
@@ -207,8 +207,8 @@ def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where
         raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
 
 
-def say_what_is_clipped(images: StoredImages, pixel_range: Range) -> list[str]:
-    """Return a warning where visible values are outside of a range that a person has given, else nothing."""
+def describe_clipping(images: StoredImages, pixel_range: Range) -> list[str]:
+    """Return a warning where visible values are outside of a range that a person has set, or nothing."""
     low, high = pixel_range
     lowest, highest = extremes(images.colours, images.limits, where="")
     if low - slack_of(pixel_range) <= lowest and highest <= high + slack_of(pixel_range):
@@ -225,7 +225,7 @@ def say_what_is_clipped(images: StoredImages, pixel_range: Range) -> list[str]:
 
 
 def _refuse_zeros_and_ones(images: StoredImages, where: Path | str) -> None:
-    """Refuse numbers of which some images have zeros and ones alone, as masks do, and others all values."""
+    """Refuse images of which some have zeros and ones alone, as masks do, and others all values."""
     lowest, highest = images.image_limits.T
     n_others = int(((lowest == 0) & (highest == 1)).sum())
     if n_others > _FEW_OTHERS * len(images):
@@ -253,7 +253,7 @@ def _look_for_blank_images(
             f"half of the pictures are no brighter than {typical} of 255 as models would see them, so that a few "
             "brighter pixels decide what is white"
         )
-        raise UnreadableDataError(where, problem, remedy="Say what is black and white, as in `data.range = [0, 255]`.")
+        raise UnreadableDataError(where, problem, remedy="Set what is black and white, as in `data.range = [0, 255]`.")
     is_blank = highest - lowest <= 1
     if not is_blank.any():
         return []
@@ -266,7 +266,7 @@ def _look_for_blank_images(
 def _decide_polarity(
     levels: NDArray[np.uint8], settings: PixelSettings, *, may_be_strokes: bool
 ) -> tuple[Polarity | None, bool, list[str]]:
-    """Return what most pictures are, whether all are inverted, and what to tell people of it."""
+    """Return the polarity of most pictures, whether all are inverted, and warnings."""
     if not may_be_strokes:
         return None, settings.invert is True, []
     n_dark_on_light = int(are_dark_on_light(levels).sum())
@@ -280,7 +280,7 @@ def _decide_polarity(
     if is_mixed:
         text = (
             f"{share:.0%} of the pictures are dark on light, the others light on dark: {taken}. Photographs may be so; "
-            "characters are learned better when all are alike. `data.invert = true` or `false` says it."
+            "characters are learned better when all are alike. Set `data.invert = true` or `false` to decide it."
         )
         return polarity, inverted, [text]
     if inverted:
