@@ -11,10 +11,10 @@ From a name or path to labelled images, in this order:
 2. A reader returns `reading.RawExamples`: values and labels as they are in the files, within the limits of `reading`.
    `csv_columns` and `csv_table` read tables; `folder_parts`, `pictures`, `orientation` and `picture_stack` read folders
    of pictures; `left_out` counts what is not read.
-3. `source` asks `pixel_decision` what the values of the whole training part mean. `stored_range` finds the values that
-   are black and white, `transparency` the background, `polarity` whether pictures are dark on light. The decision is a
-   `pixel_meaning.PixelMeaning`, which a study and its bundles keep; it alone turns values into bytes. Guesses,
-   `pixel_remarks` and `copies` become warnings.
+3. `source` asks `pixel_decision` what the values of the whole training part mean. `range_decision` (with
+   `stored_range`) finds the values that are black and white, `transparency` the background, `polarity` whether pictures
+   are dark on light. The decision is a `pixel_meaning.PixelMeaning`, which a study and its bundles keep; it alone turns
+   values into bytes. Guesses, `pixel_remarks` and `copies` become warnings.
 4. `source` scales images (`pixels`), inverts them where that was decided, and turns labels into class indices
    (`labels`). The result is `images.LabelledImages`.
 5. `holdout` takes a fifth away where the dataset has no test set, and `splits` divides the rest into training and
