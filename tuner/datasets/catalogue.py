@@ -1,4 +1,4 @@
-"""Datasets by name or path, without their test sets. A new name is one `CatalogueEntry`, and one line here."""
+"""Datasets by name or path, without their test sets. A new dataset is one `CatalogueEntry`, and one line here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ CATALOGUE: Mapping[str, CatalogueEntry] = {
 
 
 class UnknownDatasetError(TunerError):
-    """Neither a name of the catalogue nor a path."""
+    """The text is neither a name in the catalogue nor a path."""
 
     def __init__(self, name: str) -> None:
         guess = did_you_mean(name.lower(), CATALOGUE)
@@ -45,18 +45,18 @@ class Dataset:
 
     @property
     def has_test_set(self) -> bool:
-        """Whether it brings a labelled test set; else a fifth of its images is held out for one."""
+        """Whether it has a labelled test set; otherwise a fifth of its images is held out as one."""
         with listing():
             return self._source.reader.has_test_set
 
     @property
     def left_out(self) -> LeftOut:
-        """What lies among its files and is not read, judged by names."""
+        """Which of its files are not read, judged by names."""
         with listing():
             return self._source.reader.left_out
 
     def remarks_on(self, images: LabelledImages) -> tuple[str, ...]:
-        """Return a line for each thing that a person should know before a search: what is not read, doubtful names."""
+        """Return what a person should know before a search, a line each: files that are not read, doubtful names."""
         left_out = self.left_out.describe()
         return (*([left_out] if left_out else []), *doubts_about(images.class_names))
 
@@ -69,9 +69,9 @@ class Dataset:
         return self.read_training_part().images
 
     def read_training_part(self) -> TrainingPart:
-        """Return the images to train and validate on, what their pixels mean, and what a person should know of both.
+        """Return the images to train and validate on, what their pixels mean, and warnings about both.
 
-        The meaning is decided from all images of the training part's files, a fifth to be held out included.
+        The meaning is decided from all images of the training part's files, including a fifth that is held out.
 
         Raises:
             TunerError: As `load_train`.
@@ -88,17 +88,17 @@ def open_dataset(
     resize: Size | None = None,
     pixels: PixelMeaning | PixelSettings | None = None,
 ) -> Dataset:
-    """Return a dataset of the catalogue, or of people's own files; no image is read yet.
+    """Return a dataset of the catalogue, or of a person's own files; no image is read yet.
 
     Args:
-        name_or_path: A name of the catalogue wins over a path spelt alike; `./mnist` is a path always.
+        name_or_path: A name in the catalogue wins over a path of the same spelling; `./mnist` is always a path.
         data_dir: Holds one folder for each dataset of the catalogue.
         resize: Height and width that every image is scaled to; None keeps them.
-        pixels: What a study has stored of them, or what a person says; None has all of it decided by the images.
+        pixels: What a study has stored of the pixels, or what a person has set; with None the images decide.
 
     Raises:
-        UnknownDatasetError: It is neither.
-        UnrecognisedDataError: What lies at the path is nothing that can be read.
+        UnknownDatasetError: It is neither a name nor a path.
+        UnrecognisedDataError: What lies at the path cannot be read.
     """
     source = open_source(name_or_path, data_dir=data_dir, resize=resize, pixels=pixels)
     return Dataset(name=source.name, description=source.description, _source=source)
@@ -111,13 +111,13 @@ def open_source(
     resize: Size | None = None,
     pixels: PixelMeaning | PixelSettings | None = None,
 ) -> Source:
-    """Return where the dataset comes from, its test part included; for this package alone.
+    """Return where the dataset comes from, including its test part; only this package calls it.
 
     Raises:
         UnknownDatasetError: It is neither a name nor a path.
-        UnrecognisedDataError: What lies at the path is nothing that can be read.
+        UnrecognisedDataError: What lies at the path cannot be read.
     """
-    said = pixels or PixelSettings()
+    pixels = pixels or PixelSettings()
     entry = CATALOGUE.get(name_or_path)
     if entry:
         return Source(
@@ -127,19 +127,19 @@ def open_source(
             resize=resize,
             image_format=entry.image_format,
             pixel_range=entry.pixel_range,
-            pixels=said,
+            pixels=pixels,
         )
     try:
         path = Path(name_or_path).expanduser()
         is_there = path.exists()
     except (OSError, RuntimeError, ValueError) as error:
-        # Too long for a path, `~name` of nobody, a folder that may not be searched.
+        # Too long for a path, `~name` of an unknown user, a folder without permission to search it.
         raise UnknownDatasetError(name_or_path) from error
     # An empty text would be the current folder.
     if not is_there or not name_or_path.strip():
         raise UnknownDatasetError(name_or_path)
     reader = open_reader(path, resize=resize)
-    return Source(name=name_or_path, description="own data", reader=reader, resize=resize, pixels=said)
+    return Source(name=name_or_path, description="own data", reader=reader, resize=resize, pixels=pixels)
 
 
 def find_entry(name: str) -> CatalogueEntry:

@@ -1,6 +1,7 @@
-"""Finding the one character on a photographed page: shade, shadows and noise are the page's, strokes stand out of it.
+"""Find the one character on a photographed page, in spite of shade, shadows and noise.
 
-The page is flattened, its strokes are found by Otsu's threshold, and the heaviest group of them is cut out.
+The brightness of the page around each pixel is removed, strokes are found by Otsu's threshold, and the group of strokes
+with the most ink is cut out.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-#: Longest side, in pixels, at which a page is looked at: 20 pixels of stroke detail need no more.
+#: Longest side, in pixels, of the page in which strokes are searched: 20 pixels of stroke detail need no more.
 _LONGEST_SIDE = 800
 #: A stroke is narrower than this share of the page's shorter side; a shadow is wider.
 _WIDEST_STROKE = 0.25
 _NARROWEST_WINDOW = 5
-#: Brightness, and share of the page's highest, below which a page is taken for black: relative to less, the noise of a
-#: dark page would be as strong as the chalk on it.
+#: Brightness, and share of the page's highest brightness, below which a page counts as black: relative to a lower
+#: brightness, the noise of a dark page would be as strong as the chalk on it.
 _DARKEST_PAGE = 24
 _DARKEST_SHARE = 0.3
 #: Responses above this many deviations of the page's noise may be stroke.
@@ -24,17 +25,17 @@ _NOISE_DEVIATIONS = 4.0
 _FAINTEST_CONTRAST = 0.03
 #: Share of Otsu's threshold that still belongs to a stroke which exceeds it elsewhere.
 _HYSTERESIS = 0.6
-#: A part of the character has at least this share of its heaviest part's weight, and lies at most so far away, measured
-#: in that part's longer side.
+#: A part of the character has at least this share of its heaviest part's weight, and lies at most this far away,
+#: measured in that part's longer side.
 _LIGHTEST_PART = 0.04
 _FARTHEST_PART = 0.5
-#: What touches the page's border is part of it, unless nothing inside has this share of its weight.
+#: What touches the page's border belongs to the page, unless nothing inside has this share of its weight.
 _INSIDE_WEIGHT = 0.01
 _LONGEST_PART = 2.0
 #: Ink ends within this share of the page's longer side, out of focus too, along this share of its outline.
 _WIDEST_EDGE = 0.025
 _SHARPEST = 0.65
-#: What has no sharp outline stands out by at least so much on average.
+#: Least average contrast of a character without a sharp outline.
 _BLURRED_CONTRAST = 0.3
 
 #: The quantile of a character's pixels that becomes white, and the share of white below which a pixel is no stroke.
@@ -42,9 +43,9 @@ _FULL_STROKE = 0.9
 _FAINTEST_STROKE = 0.3
 #: Width of a stroke in shares of the character's longer side; MNIST's are 2 to 4 of 20 pixels wide.
 _THINNEST_STROKE = 0.1
-#: Contrasts that differ by less than this share are of the same edges: strokes and what they enclose.
+#: Contrasts that differ by less than this share belong to the same edges: to strokes and to what they enclose.
 _ALIKE = 0.75
-#: What strokes enclose may reach over their box by this share of its longer side.
+#: What strokes enclose may extend beyond their box by this share of its longer side.
 _OVERHANG = 0.1
 
 _Floats = NDArray[np.float32]
@@ -53,7 +54,7 @@ _Box = tuple[slice, slice]
 
 @dataclass(frozen=True, kw_only=True)
 class _Strokes:
-    """What stands out of the page in one direction, brighter or darker."""
+    """What differs from the page in one direction, brighter or darker."""
 
     #: In 0..1, shape of the page: 0 is page, 1 is full stroke, of the character alone.
     drawn: _Floats
@@ -61,7 +62,7 @@ class _Strokes:
     box: _Box
     #: Half the width of its widest stroke, in pixels.
     thickness: float
-    #: How far it stands out on average, in 0..1.
+    #: Average contrast to the page, in 0..1.
     contrast: float
 
     @property
@@ -87,7 +88,7 @@ def cut_out_character(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     small = _reduce(page)
     smooth = ndimage.gaussian_filter(small, _blur(small))
     window = max(_NARROWEST_WINDOW, int(_WIDEST_STROKE * min(small.shape)))
-    # Closing and opening follow shades and the edges of shadows, and pass over what is narrower than their window.
+    # Closing and opening keep shades and the edges of shadows, and remove what is narrower than their window.
     lightest, darkest = ndimage.maximum_filter(smooth, window), ndimage.minimum_filter(smooth, window)
     closed, opened = ndimage.minimum_filter(lightest, window), ndimage.maximum_filter(darkest, window)
     black = max(_DARKEST_PAGE, _DARKEST_SHARE * float(smooth.max()))
@@ -95,7 +96,7 @@ def cut_out_character(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     lighter = (smooth - opened) / np.maximum(lightest, black)
     strokes = _find_character(darker, lighter, sharpness=_SHARPEST)
     if strokes is None:
-        # A picture that was enlarged, or is far out of focus, has no sharp outline; what stands out little is page.
+        # A picture that was enlarged, or is far out of focus, has no sharp outline; low contrast is the page's.
         strokes = _find_character(darker, lighter, sharpness=0.0)
         if strokes is None or strokes.contrast < _BLURRED_CONTRAST:
             return np.zeros((1, 1), np.uint8)
@@ -129,13 +130,13 @@ def _reduce(page: NDArray[np.uint8]) -> _Floats:
 
 
 def _widen(strokes: _Strokes) -> _Floats:
-    """Return the character with strokes of a pen's width: thinner ones would fade when they are scaled to 20 pixels."""
+    """Return the character with strokes as wide as a pen's: thinner ones would fade when scaled to 20 pixels."""
     missing = _THINNEST_STROKE * _longer_side(strokes.box) - 2 * strokes.thickness
     return strokes.drawn if missing < 1 else ndimage.grey_dilation(strokes.drawn, size=(round(missing) + 1,) * 2)
 
 
 def _find_strokes(contrast: _Floats, *, sharpness: float) -> _Strokes | None:
-    """Return the character, given how far each pixel stands out of the page around it, in 0..1."""
+    """Return the character, given the contrast of each pixel to the page around it, in 0..1."""
     level = float(np.median(contrast))
     noise = 1.4826 * float(np.median(np.abs(contrast - level)))
     lowest = level + max(_NOISE_DEVIATIONS * noise, _FAINTEST_CONTRAST)
@@ -161,15 +162,15 @@ def _find_strokes(contrast: _Floats, *, sharpness: float) -> _Strokes | None:
 
 
 def _blur(page: _Floats) -> float:
-    """Return the deviation, in pixels, of a blur that takes the page's noise away."""
-    # Immerkær (1996): this mask is blind to edges and shades.
+    """Return the standard deviation, in pixels, of a blur that removes the page's noise."""
+    # Immerkær (1996): this mask does not respond to edges and shades.
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     noise = float(np.median(np.abs(ndimage.convolve(page, mask)))) / 0.6745 / 6
     return float(np.clip(noise / 10, 0.5, 3))
 
 
 def _heaviest_group(contrast: _Floats, threshold: float, *, sharpness: float) -> NDArray[np.bool_] | None:
-    """Return the pixels of the connected strokes that weigh most, with the smaller ones near by."""
+    """Return the pixels of the heaviest connected stroke, with the smaller strokes near it."""
     labels, _ = ndimage.label(contrast > _HYSTERESIS * threshold, structure=np.ones((3, 3)))
     weights = np.bincount(labels.ravel(), np.where(contrast > threshold, contrast, 0).ravel())
     weights[0] = 0
@@ -194,7 +195,7 @@ def _heaviest_group(contrast: _Floats, threshold: float, *, sharpness: float) ->
 
 
 def _sharpness(contrast: _Floats, labels: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the share of each component's outline at which the page changes within few pixels, as it does at ink."""
+    """Return the share of each component's outline where brightness changes within few pixels, as at ink's edge."""
     peaks = np.zeros(labels.max() + 1, np.float32)
     np.maximum.at(peaks, labels.ravel(), contrast.ravel())
     rise = ndimage.maximum_filter(ndimage.gaussian_gradient_magnitude(contrast, 1), 3)
@@ -215,7 +216,7 @@ def _distance(one: _Box, other: _Box) -> int:
 
 
 def _choose(one: _Strokes, other: _Strokes) -> _Strokes:
-    """Return the strokes, and not the piece of page that they enclose or cut off at an edge."""
+    """Return the strokes, and not the piece of the page that they enclose or separate at an edge."""
     weaker, stronger = sorted((one, other), key=lambda strokes: strokes.contrast)
     if weaker.contrast < _ALIKE * stronger.contrast:
         return stronger

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 _CHUNK_BYTES = 2**20
-#: No published file expands to more than 47 MB; whatever goes on beyond this is no such file.
+#: No published file expands to more than 47 MB; a longer one is another file.
 _MAX_CONTENT_BYTES = 2**30
 
 
@@ -24,10 +24,10 @@ class Checksum:
 
 
 def file_matches(path: Path, checksum: Checksum) -> bool | None:
-    """Say whether the file, `.gz` or raw whatever its name, has that checksum.
+    """Say whether the file has that checksum, compressed or not, independently of its name.
 
     Returns:
-        None when there is nothing to compare: a checksum of the `.gz` does not cover a decompressed file.
+        None when there is nothing to compare: a checksum of the `.gz` file does not apply to a decompressed file.
     """
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"

@@ -15,7 +15,7 @@ import numpy as np
 from tuner.datasets.reading import UnreadableDataError
 from tuner.errors import shorten
 
-#: Longest label or number that is still believed.
+#: Characters of the longest label or number that is read.
 LONGEST_CELL = 64
 _REMEDY = "Correct the file."
 _CLASS_FOLDERS = "Pictures that a table lists by file name are read from class folders instead."
@@ -35,7 +35,7 @@ class Columns:
     names: tuple[str, ...]
     #: Place of the label; None when the table has none.
     label: int | None
-    #: Place of the row numbers that pandas writes unless told otherwise; None when the table has none.
+    #: Place of the row numbers that pandas writes by default; None when the table has none.
     index: int | None
     #: Places of the pixels, in the order of the image.
     pixels: tuple[int, ...]
@@ -54,7 +54,7 @@ def parse_column_names(line: str, path: Path) -> tuple[str, ...]:
     """Return the names in the first line of a table; the first may be empty.
 
     Raises:
-        UnreadableDataError: It holds no names, or one of them twice, or separates them by something else than commas.
+        UnreadableDataError: It holds no names, or a name twice, or separates them by something other than commas.
     """
     try:
         names = tuple(name.strip() for name in next(csv.reader([line]), []))
@@ -153,7 +153,7 @@ def _refuse_whole_images(names: Sequence[str], path: Path) -> None:
 def _put_in_order(
     places: Sequence[int], names: Sequence[str], path: Path, *, label_column: str | None, n_pixels: int | None
 ) -> list[int]:
-    """Return the places of the pixels in the order of their numbers; as they come where their names have none.
+    """Return the places of the pixels in the order of their numbers, or in the table's where names have none.
 
     Raises:
         UnreadableDataError: Some have a number and others none, a number is missing, or rows and columns are mixed up.
@@ -185,7 +185,7 @@ def _find_numbers(places: Sequence[int], names: Sequence[str]) -> tuple[str, dic
 
 
 def _check_placed(places: Sequence[int], names: Sequence[str], path: Path) -> None:
-    """Refuse names that tell rows and columns and stand neither row by row nor column by column."""
+    """Refuse names with a row and a column that stand neither row by row nor column by column."""
     found = [match for place in places if (match := _PLACED.fullmatch(names[place]))]
     if len(found) < len(places) or len({(match[1], match[3]) for match in found}) > 1:
         return

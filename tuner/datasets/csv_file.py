@@ -1,4 +1,4 @@
-"""People's own CSV files: one table, or a folder with `train.csv` and perhaps a labelled `test.csv`."""
+"""CSV files: one table, or a folder with `train.csv` and perhaps a labelled `test.csv`."""
 
 import math
 import re
@@ -21,12 +21,12 @@ LABEL_COLUMN = "label"
 
 @dataclass(frozen=True, kw_only=True)
 class CsvReader:
-    """One file of training images, another of labelled test images where there is one."""
+    """One file of training images, and perhaps another of labelled test images."""
 
     train: Path
-    #: None for a file alone, whatever lies beside it.
+    #: None where the path is a file: other files beside it are not read.
     test: Path | None
-    #: Pixels of an image, where the dataset is known; None takes any square number.
+    #: Pixels of an image, where the dataset is known; with None any square number.
     n_pixels: int | None = None
     #: What to do when the training file is missing.
     if_missing: str = "Check the path."
@@ -41,7 +41,7 @@ class CsvReader:
             return LeftOut()
         read = {self.train} | ({self.test} if self.has_test_set else set())
         beside = [path for path in sorted(self.train.parent.iterdir()) if path not in read and not is_hidden(path)]
-        if self.test is None:  # what lies beside a file that was named itself may be anything
+        if self.test is None:  # files beside a table that was named itself may be anything
             beside = [path for path in beside if _is_part_beside(path) and self.train.name == "train.csv"]
         counts = {self._tell_why(path): 1 for path in beside if path.suffix.lower() == ".csv"}
         counts |= {f"in {path.name}/": count for path in beside if path.is_dir() and (count := count_files(path))}
@@ -105,7 +105,7 @@ def to_square_images(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _differ_by_zeros(names: NDArray[np.str_]) -> bool:
-    """Say whether names such as 1 and 01 would be one class if they were numbers."""
+    """Say whether names such as 1 and 01 would be the same class if they were numbers."""
     whole = {name.partition(".")[0].removeprefix("+") for name in map(str, names)}
     return len({int(name) for name in whole}) < len(whole)
 
@@ -114,7 +114,7 @@ def read_labels(table: Table, path: Path) -> NDArray[Any]:
     """Return the labels as int64 where all of them are whole numbers, else as text.
 
     Raises:
-        UnreadableDataError: A label is blank, or a number but no whole one.
+        UnreadableDataError: A label is blank, or a number that is not whole.
     """
     for label in np.unique(table.labels):
         if not label or re.fullmatch(r"(?i)[+-]?(nan|inf|\d*\.\d*[1-9]\d*)", label):

@@ -1,6 +1,6 @@
-"""CSV tables of pixels, Kaggle's way: a line of column names, then one grey image a line, row by row of pixels.
+"""CSV tables of pixels as Kaggle has them: a line of column names, then one grey image a line.
 
-Parsed with NumPy: Kaggle's 42,000 lines of 785 cells take 1.1 s. Only lines with a bad cell are gone through in Python,
+NumPy parses them: Kaggle's 42,000 lines of 785 cells take 1.1 s. Only lines with a bad cell are read again in Python,
 to name the cell.
 """
 
@@ -141,10 +141,10 @@ def _place_without_label(place: int, columns: Columns) -> int:
 
 
 def _check_row_numbers(table: Table, path: Path) -> None:
-    """Refuse a column without a name that does not number the rows, in whatever order."""
+    """Refuse a column without a name that does not number the rows, in any order."""
     numbers, counts = np.unique(table.row_numbers, return_counts=True)
     if (counts > 1).any() or (numbers != np.floor(numbers)).any() or not np.isfinite(numbers).all():
-        problem = "the first column has no name, and its values are no row numbers, all different"
+        problem = "the first column has no name, and its values are no row numbers, of which each occurs once"
         raise UnreadableDataError(path, problem, remedy="Name it label or pixel0 if it is that, else remove it.")
 
 

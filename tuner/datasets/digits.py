@@ -1,4 +1,4 @@
-"""The 1,797 digits of 8 x 8 pixels that come with scikit-learn: no download, the quick start's data.
+"""The 1,797 digits of 8 x 8 pixels that come with scikit-learn: the quick start's data, without a download.
 
 Source: https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits
 """

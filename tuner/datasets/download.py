@@ -1,4 +1,4 @@
-"""One published file, downloaded whole or not at all; what a cut connection leaves is gone on with."""
+"""Download one published file, whole or not at all; after a broken connection the download goes on where it ended."""
 
 import fcntl
 import os
@@ -15,17 +15,17 @@ from tuner.errors import TunerError
 _CONNECT_TIMEOUT_S = 10
 _READ_TIMEOUT_S = 30
 _CHUNK_BYTES = 2**16
-#: The largest published file has 26 MB; nobody may fill the disk.
+#: The largest published file has 26 MB; a server must not fill the disk.
 _MAX_FILE_BYTES = 2**30
-#: Tries for one URL, as long as each brings the file forward.
+#: Attempts for one URL, as long as each adds to the file.
 _MAX_ATTEMPTS = 5
 
-#: Called with the bytes that are there, and how many there will be (None while the server keeps that to itself).
+#: Called with the number of bytes that are there, and of all bytes (None where the server does not say it).
 OnProgress = Callable[[int, int | None], None]
 
 
 class DownloadError(TunerError):
-    """No mirror gave the file."""
+    """No mirror has delivered the file."""
 
     def __init__(self, target: Path, failures: Sequence[str]) -> None:
         text = (
@@ -36,12 +36,13 @@ class DownloadError(TunerError):
 
 
 def download_file(urls: Sequence[str], target: Path, *, checksum: Checksum, on_progress: OnProgress) -> None:
-    """Download from the first URL that gives the right content; may be repeated after any failure.
+    """Download from the first URL that delivers the right content; may be repeated after any failure.
 
-    The bytes gather in a hidden file beside the target, which replaces the target when its checksum is right.
+    The bytes are collected in a hidden file beside the target, which replaces the target when its checksum is right.
 
     Raises:
-        DownloadError: No URL gave the right content, the folder cannot be written, or another process is at it.
+        DownloadError: No URL delivered the right content, the folder cannot be written, or another process is
+            downloading the file.
     """
     partial = target.with_name(f".{target.name}.partial")
     failures: list[str] = []
@@ -64,10 +65,10 @@ def download_file(urls: Sequence[str], target: Path, *, checksum: Checksum, on_p
 
 
 def _lock(file: BinaryIO, partial: Path, target: Path) -> None:
-    """Keep two processes from writing one file; the lock goes with the process."""
+    """Keep two processes from writing one file; the lock ends with the process."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held the lock until now may have renamed this very file to the target.
+        # The process that held the lock before may have renamed this file to the target.
         is_ours = partial.exists() and partial.stat().st_ino == os.fstat(file.fileno()).st_ino
     except BlockingIOError:
         is_ours = False
@@ -76,7 +77,7 @@ def _lock(file: BinaryIO, partial: Path, target: Path) -> None:
 
 
 def _download_from(url: str, file: BinaryIO, partial: Path, *, checksum: Checksum, on_progress: OnProgress) -> str:
-    """Return why the URL did not give the right content, or nothing when it did."""
+    """Return why the URL did not deliver the right content, or empty text when it did."""
     failure = ""
     for _ in range(_MAX_ATTEMPTS):
         n_before = _size(file)
@@ -98,9 +99,9 @@ def _download_from(url: str, file: BinaryIO, partial: Path, *, checksum: Checksu
 
 
 def _append(url: str, file: BinaryIO, on_progress: OnProgress) -> None:
-    """Append what is missing, or start anew where the server cannot continue."""
+    """Append what is missing, or start from the beginning where the server cannot continue."""
     n_there = _size(file)
-    # Servers that call a .gz file a compressed transfer would have it unpacked on the way.
+    # Without it, servers that declare a .gz file as a compressed transfer would have it unpacked on the way.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_there}-"} if n_there else {})
     timeout = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
     with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:

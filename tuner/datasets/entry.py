@@ -12,11 +12,11 @@ from tuner.datasets.stored_range import BYTES, Range
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedFile:
-    """One file that anybody may download."""
+    """One file that is free to download."""
 
     name: str
     checksum: Checksum
-    #: Other names under which the same array is accepted: decompressed, spelt otherwise, another format.
+    #: Other file names that are accepted: decompressed, in another spelling, in another format.
     alternatives: tuple[str, ...] = ()
 
     def find_in(self, folder: Path) -> Path | None:
@@ -25,7 +25,7 @@ class PublishedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """Where a dataset's files are published: images and labels of each part."""
+    """Where a dataset's files are published: the images and the labels of each part."""
 
     #: URLs ending in `/`, tried in this order.
     mirrors: tuple[str, ...]
@@ -39,7 +39,7 @@ class Publication:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogueEntry:
-    """One dataset by name; its files are in the folder of that name below the data folder."""
+    """One dataset; its files are in the folder of its name below the data folder."""
 
     name: str
     #: One line for `tuner dataset list`.
@@ -51,7 +51,7 @@ class CatalogueEntry:
     pixel_range: Range = BYTES
     #: What `tuner dataset fetch` downloads; None when nothing can be downloaded.
     publication: Publication | None = None
-    #: Names of the files that people must put there themselves.
+    #: Names of the files that a person must put there.
     files_to_provide: tuple[str, ...] = ()
     #: The answer to `tuner dataset fetch` without a publication.
     how_to_get: str = ""

@@ -1,4 +1,4 @@
-"""`tuner dataset fetch`: bring a dataset of the catalogue into its folder."""
+"""`tuner dataset fetch`: download a dataset of the catalogue into its folder."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,7 @@ from tuner.errors import TunerError
 
 
 class NothingToDownloadError(TunerError):
-    """The dataset is not published where anybody may download it."""
+    """The dataset is not published for free download."""
 
 
 def fetch_dataset(
@@ -21,11 +21,11 @@ def fetch_dataset(
 
     Args:
         entry: What to fetch.
-        folder: Where its files belong; a folder that has them all is not written to.
-        on_progress: Called with a file's name, the bytes there, and how many there will be (None: unknown).
+        folder: Where its files belong; nothing is written to a folder that has all of them.
+        on_progress: Called with a file's name, the number of bytes that are there, and of all bytes (None: unknown).
 
     Raises:
-        NothingToDownloadError: People have to put the files there themselves.
+        NothingToDownloadError: A person has to put the files there.
         DownloadError: A file could not be downloaded; the others stay.
     """
     if entry.publication is None:

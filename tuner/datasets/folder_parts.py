@@ -1,4 +1,4 @@
-"""Which sub-folders of a folder are classes, which are its training and test part, and what in them is not read."""
+"""Which sub-folders are classes, which are the training and the test part, and which of their files are not read."""
 
 import os
 import unicodedata
@@ -11,9 +11,9 @@ from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_by_suffix, 
 from tuner.datasets.pictures import PICTURE_SUFFIXES
 from tuner.datasets.reading import UnreadableDataError, listing
 
-#: Names that a part has more often than a class does.
+#: Names that are more often those of a part than of a class.
 _PART_NAMES = VALIDATION_NAMES | {"train", "test"}
-#: What lies beside the folders of many datasets and is no image.
+#: Files beside the folders of many datasets that are no images.
 _TEXTS = frozenset({"", ".md", ".txt", ".rst", ".pdf", ".html", ".json", ".toml", ".yaml", ".yml"})
 _SORT_INTO = "Expected one sub-folder of PNG or JPEG files for each class, or these in train/ and test/."
 _MOST_NAMED = 5
@@ -21,7 +21,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Where the class folders are."""
+    """The folders in which the class folders are."""
 
     train: Path
     #: None: a fifth of the training part is held out.
@@ -35,7 +35,7 @@ def find_parts(folder: Path) -> Parts:
     `train` is a part when it holds class folders, and a class when it holds pictures and has other classes beside it.
 
     Raises:
-        UnreadableDataError: It could be either, or `test` holds nothing.
+        UnreadableDataError: `train` could be either, or `test` holds no pictures.
     """
     train, test = folder / "train", folder / "test"
     if not train.is_dir() or not _is_part(train):
@@ -85,12 +85,12 @@ def find_pictures(part: Path) -> list[Path]:
 
 
 def class_of(picture: Path) -> str:
-    """Return the class of a picture: the name of its folder, spelt alike whichever system wrote it (NFC)."""
+    """Return the class of a picture: the name of its folder in one spelling, whichever system wrote it (NFC)."""
     return unicodedata.normalize("NFC", picture.parent.name)
 
 
 def is_picture(path: Path) -> bool:
-    """Say whether a name is a picture's."""
+    """Say whether a file is a picture by its name."""
     return path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path)
 
 
@@ -116,7 +116,7 @@ def count_left_out(folder: Path, parts: Parts) -> LeftOut:
 
 
 def _tell_why(folder: Path, parts: Parts) -> str:
-    """Return why a folder beside the training part is no test part, where it could be meant as one."""
+    """Return why a folder beside the training part is no test part, where a person may have meant it as one."""
     if folder.name == "test":
         return ", which holds no class folders"
     is_meant = parts.test is None and folder.name.lower() in {"test", "testing"}
@@ -193,7 +193,7 @@ def _holds_classes(folder: Path) -> bool:
 
 
 def _printable(name: str) -> str:
-    """Return a name with each byte that is no UTF-8 as an escape."""
+    """Return a name in which each byte that is no UTF-8 is escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""A font on this machine that can write given names, and what to write where there is none."""
+"""A font of this machine that can write given names, and what to write where there is none."""
 
 import sys
 import unicodedata
@@ -40,7 +40,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def find_font(texts: Sequence[str], *, size: int) -> Font | None:
-    """Return a font that has every character of the texts; None when none is installed."""
+    """Return an installed font that has every character of the texts, or None."""
     fonts = (_open_font(path, size) for path in _candidates())
     return next((font for font in fonts if font and has_glyphs(font, texts)), None)
 
@@ -51,7 +51,7 @@ def default_font(size: int) -> Font:
 
 
 def has_glyphs(font: Font, texts: Iterable[str]) -> bool:
-    """Say whether the font draws every character otherwise than one that it cannot have."""
+    """Say whether the font has every character: whether it draws each unlike a character that no font has."""
     missing = bytes(font.getmask(_NEVER_ASSIGNED))
     characters = {character for text in texts for character in text if not character.isspace()}
     return all(bytes(font.getmask(character)) != missing for character in characters)

@@ -1,4 +1,4 @@
-"""The test set of a dataset that brings none: a fifth of every class, the same images for ever."""
+"""The test set of a dataset that has none: a fifth of every class, the same images each time."""
 
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import divide_stratified
@@ -17,7 +17,7 @@ def without_held_out(data: LabelledImages, *, name: str) -> LabelledImages:
 
 
 def held_out(data: LabelledImages, *, name: str) -> LabelledImages:
-    """Return the test set; for `tuner.datasets.test_set` alone.
+    """Return the test set; only `tuner.datasets.test_set` may call it.
 
     Raises:
         SplitError: A class has too few images.
@@ -30,7 +30,7 @@ def _divide(data: LabelledImages, name: str) -> tuple[LabelledImages, LabelledIm
         data,
         fraction=HELD_OUT_FRACTION,
         seed=_SEED,
-        purpose=f"{name} brings no labelled test set: holding out {HELD_OUT_FRACTION} of it for one",
-        remedy="Add images of this class (6 are always enough), leave the class out, or bring a test set of "
-        "your own, such as a folder test/ beside train/.",
+        purpose=f"{name} has no labelled test set: holding out {HELD_OUT_FRACTION} of it as one",
+        remedy="Add images of this class (6 are always enough), leave the class out, or add a test set, such as a "
+        "folder test/ beside train/.",
     )

@@ -114,13 +114,13 @@ IDX = FileFormat(
 
 
 def idx_file_names(stem: str) -> tuple[str, ...]:
-    """Return the names an IDX file goes by: gzipped or not, also spelt with a dot as in `train-images.idx3-ubyte`."""
+    """Return the possible names of an IDX file: gzipped or not, also with a dot as in `train-images.idx3-ubyte`."""
     dotted = stem.replace("-idx", ".idx")
     return (f"{stem}.gz", stem, f"{dotted}.gz", dotted)
 
 
 def find_idx(folder: Path, stem: str) -> Path | None:
-    """Return the file that goes by one of these names."""
+    """Return the file of one of these names, or None."""
     return next((folder / name for name in idx_file_names(stem) if (folder / name).is_file()), None)
 
 
@@ -132,7 +132,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with path.open("rb") as file:
-            # Browsers and tools unpack files and keep their names, or the other way round.
+            # The name does not show it: browsers and tools unpack files and keep their names, or the reverse.
             is_packed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
             if not is_packed:
@@ -149,7 +149,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def _decode(file: BinaryIO, path: Path, *, largest_ratio: int) -> NDArray[np.uint8]:
-    """Read an array from a file of which a byte holds at most so many values."""
+    """Read an array from a file of which each byte holds at most `largest_ratio` values."""
     magic = file.read(4)
     n_dimensions = magic[3] if len(magic) == 4 else 0  # noqa: PLR2004 - the magic number's length
     if not magic:

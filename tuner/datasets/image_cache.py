@@ -1,7 +1,7 @@
-"""Labelled images in files that all processes of a machine map into their memory: decoded once, held once.
+"""Labelled images in files that all processes of a machine map into memory: decoded once, in memory once.
 
 An entry is a folder: for each of its parts `PART-images.npy` and `PART-labels.npy`, and `index.json` with class names
-and hashes. It has its name from the moment it is whole.
+and hashes. It gets its name when it is complete.
 """
 
 import json
@@ -24,16 +24,16 @@ Parts = Mapping[str, LabelledImages]
 
 
 class ImageCache:
-    """Sets of images by key, below one folder; without the right to write there each process holds its own."""
+    """Sets of images by key, below one folder; where it cannot be written, each process holds its own images."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def load(self, key: str, make: Callable[[], Parts]) -> Parts:
-        """Return the parts of this key, mapped from files; those are made first where they are not there or damaged.
+        """Return the parts of this key, mapped from files, which are written first where they are missing or damaged.
 
         Args:
-            key: A file name; equal keys must mean equal content.
+            key: A file name; equal keys must stand for equal content.
             make: Reads and divides the images.
         """
         entry = self._folder / key
@@ -48,7 +48,7 @@ class ImageCache:
             _write_parts(entry, parts)
             return _map_parts(entry)
         except OSError as error:
-            _logger.info("%s cannot be kept, so that each process holds images of its own: %s", entry, error)
+            _logger.info("%s cannot be written, so that each process holds its own images: %s", entry, error)
             return parts
 
     def list_keys(self) -> list[str]:
@@ -56,7 +56,7 @@ class ImageCache:
         return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
 
     def delete(self, key: str) -> None:
-        """Remove an entry; processes that have mapped it keep what they see."""
+        """Remove an entry; processes that have mapped it can go on reading it."""
         shutil.rmtree(self._folder / key, ignore_errors=True)
 
 
@@ -95,6 +95,6 @@ def _map_parts(entry: Path) -> Parts:
 
 
 def _map(path: Path) -> NDArray[Any]:
-    # Copy on write: TensorFlow and JAX take no memory over that they could not write to. Nobody does, so that all
-    # processes share the pages.
+    # Copy on write, because TensorFlow and JAX copy memory that they could not write to. Nothing writes to it, so that
+    # all processes share the pages.
     return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))

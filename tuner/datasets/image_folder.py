@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 
 class MixedSizesError(UnreadableDataError):
-    """The pictures of a folder differ in size, and nobody said which size to use."""
+    """The pictures of a folder differ in size, and no size is set."""
 
     def __init__(self, folder: Path, sizes: Sequence[Size]) -> None:
         received = ", ".join(f"{height}x{width}" for height, width in sizes[:3])
@@ -71,7 +71,7 @@ class ImageFolderReader:
         return count_left_out(self.folder, self._parts)
 
     def read_train(self) -> RawExamples:
-        """Read the training pictures; of the test part no more than the names of its folders and files."""
+        """Read the training pictures, and of the test part only the names of its folders and files."""
         pictures = find_pictures(self._parts.train)
         if self._parts.test:
             self._check_classes(find_pictures(self._parts.test), known=pictures)

@@ -23,7 +23,7 @@ from tuner.datasets.reading import Reader, StoredImages, UnreadableDataError
 _logger = logging.getLogger(__name__)
 
 _HOW_TO_GET = (
-    "Kaggle gives it to members only: download train.csv, and test.csv to submit, from "
+    "Kaggle gives it to members only: download train.csv, and test.csv for a submission, from "
     "https://www.kaggle.com/competitions/digit-recognizer/data and put them into the folder kaggle-digits of "
     "TUNER_DATA."
 )
@@ -51,8 +51,7 @@ def read_unlabelled_csv(
     Args:
         path: The file.
         image_format: What the model was trained on.
-        pixels: What training decided, and the file's pixels mean too; None for bundles of version 0.1.0, which take
-            them as they stand.
+        pixels: What training decided of the pixels; None for bundles of version 0.1.0, which read bytes as they are.
 
     Raises:
         UnreadableDataError: The file is damaged, has labels, or its images are not of the format or of the range.

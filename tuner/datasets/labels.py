@@ -1,4 +1,4 @@
-"""From the labels in people's files to class indices."""
+"""From the labels in files to class indices."""
 
 import re
 import unicodedata
@@ -18,14 +18,14 @@ _LONGEST_LIST = 300
 _LARGEST_EXACT = 2**53
 #: Characters of a number; Python refuses to read numbers of more than 4,300 digits.
 _LONGEST_NUMBER = 1000
-#: What libraries write for a value that is not there.
+#: What libraries write for a missing value.
 _MISSING = frozenset({"nan", "na", "n/a", "#n/a", "none", "null", "<na>", "nat"})
 #: They join letters of many scripts, and parts of emoji.
 _JOINERS = "\u200c\u200d"
 
 
 class LabelOutsideClassesError(TunerError):
-    """A label names none of the dataset's classes."""
+    """A label is the name of none of the dataset's classes."""
 
     def __init__(self, where: str, labels: NDArray[Any], class_names: tuple[str, ...]) -> None:
         received = ", ".join(shorten(shown_name(label)) for label in labels[:5])
@@ -36,7 +36,7 @@ class LabelOutsideClassesError(TunerError):
 
 
 def shown_name(name: object) -> str:
-    """Return a name for a line of text: in quotes where blanks or what cannot be seen would get lost."""
+    """Return a name for a line of text: in quotes where blanks or invisible characters would not show."""
     text = str(name)
     return text if text == text.strip() and text.isprintable() else ascii(text)
 
@@ -92,13 +92,13 @@ def _how_to_flatten(labels: NDArray[Any]) -> str:
 
 
 def normalise_text(labels: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Return names in which accents are spelt alike, whichever system wrote them (Unicode's NFC)."""
+    """Return names with accents in one spelling, whichever system wrote them (Unicode's NFC)."""
     names, inverse = np.unique(labels, return_inverse=True)
     return np.array([unicodedata.normalize("NFC", str(name)) for name in names], np.str_)[inverse]
 
 
 def doubts_about(class_names: tuple[str, ...]) -> list[str]:
-    """Return a sentence for each thing about the names that a careful reader would ask."""
+    """Return a sentence for each thing about the names that may be a mistake."""
     alike: dict[str, list[str]] = {}
     for name in class_names:
         alike.setdefault(_essence(name), []).append(name)
@@ -126,7 +126,7 @@ def _is_unseen(character: str) -> bool:
 
 
 def _essence(name: str) -> str:
-    """Return what of a name is left without case, blanks, and zeros that change no number."""
+    """Return a name without case, blanks, and zeros that change no number."""
     seen = "".join(character for character in name if character.isspace() or not _is_unseen(character))
     bare = " ".join(seen.split()).casefold()
     number = re.fullmatch(r"([+-]?)0*(\d{1,18})(?:\.0*)?", bare)

@@ -1,4 +1,4 @@
-"""What lies among people's images and is not read: counted by names, and said."""
+"""Files and arrays beside the images that are not read: counted by their names, and described."""
 
 import os
 from collections import Counter
@@ -21,9 +21,9 @@ class LeftOut:
 
     #: What is counted, in the plural.
     unit: str = "files"
-    #: By kind, such as `.heic` or `in sub-folders of a class`; empty where all is read.
+    #: By kind, such as `.heic` or `in sub-folders of a class`; empty where everything is read.
     counts: Mapping[str, int] = field(default_factory=dict)
-    #: Kinds are names of single files or arrays, so that 1 goes without saying.
+    #: Kinds are names of single files or arrays: the number 1 is left out before them.
     kinds_are_names: bool = False
     #: Whether images for validation are among them.
     has_validation_part: bool = False
@@ -37,15 +37,12 @@ class LeftOut:
         kinds = ", ".join(
             kind if self.kinds_are_names and count == 1 else f"{count:,} {kind}" for kind, count in self.counts.items()
         )
-        advice = (
-            " A validation part of one's own is not used: a study holds out `data.validation_fraction` of the training "
-            "images."
-        )
+        advice = " A validation part is not used: a study holds out `data.validation_fraction` of the training images."
         return f"{n_all:,} {unit} {verb} not read: {kinds}.{advice if self.has_validation_part else ''}"
 
 
 def is_hidden(path: Path) -> bool:
-    """Say whether nobody means this file or folder to be data."""
+    """Say whether this file or folder is certainly no data, judged by its name."""
     return path.name.startswith(".") or path.name.lower() in _OF_THE_SYSTEM
 
 
@@ -55,7 +52,7 @@ def count_by_suffix(files: Iterable[Path]) -> Counter[str]:
 
 
 def count_files(folder: Path) -> int:
-    """Return how many files lie below a folder, hidden ones left aside."""
+    """Return how many files lie below a folder, without hidden ones."""
     n_files = 0
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(Path(name))]

@@ -1,4 +1,4 @@
-"""Headers of NumPy's array files, read without trusting them."""
+"""Headers of NumPy's array files, checked as they are read."""
 
 import tokenize
 from math import prod
@@ -7,7 +7,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-#: What NumPy raises while it parses a header, which it evaluates as a literal of Python's.
+#: What NumPy raises when it parses a header, which it evaluates as a Python literal.
 _HEADER_ERRORS = (SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError, KeyError)
 
 
@@ -18,7 +18,7 @@ def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
         The shape, whether the first axis is contiguous (Fortran's order), and the type.
 
     Raises:
-        ValueError: It is no such header, or declares what no array can be.
+        ValueError: It is no such header, or declares a shape that no array can have.
     """
     try:
         version = npy.read_magic(file)

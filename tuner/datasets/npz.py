@@ -18,11 +18,12 @@ from tuner.datasets.npy import declared_bytes, read_npy_header
 from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
 
-#: A 522 kB archive can expand to 512 MiB. Big arrays that shrink more than this are no pictures; MNIST shrinks 5 times.
+#: A 522 kB archive can expand to 512 MiB. Large arrays that were compressed by more than this are no pictures; MNIST is
+#: compressed to a fifth.
 _LARGEST_RATIO = 100
-#: Sorted labels shrink a thousand times, and harm nobody.
+#: Sorted labels are compressed to a thousandth: arrays up to this size may be.
 _SMALL_BYTES = 2**24
-#: What people call the arrays besides `x_train` and `y_train`.
+#: Common names of the arrays instead of `x_train` and `y_train`.
 _KINDS = {"x": "images", "y": "labels"}
 _REMEDY = "Write the file with `numpy.savez_compressed(path, x_train=images, y_train=labels)`."
 
@@ -38,7 +39,7 @@ class NpzReader:
         """Whether both arrays of a test part are there.
 
         Raises:
-            UnreadableDataError: Only one of them is, one is spelt in capitals, or the file is no archive.
+            UnreadableDataError: Only one of them is there, one is spelt in capitals, or the file is no archive.
         """
         names = self._list_names()
         found = {"x_test", "y_test"} & names
@@ -100,10 +101,11 @@ NPZ = FileFormat(
 
 
 def read_npz_array(path: Path, name: str) -> NDArray[Any]:
-    """Return one array of an archive, without ever unpickling.
+    """Return one array of an archive; nothing is unpickled.
 
     Raises:
-        UnreadableDataError: The file is no archive, the array is missing, twice there, damaged, too big or of objects.
+        UnreadableDataError: The file is no archive, or the array is missing, there twice, damaged, too big or holds
+            objects.
     """
     with _open_archive(path) as archive:
         members = [member for member in archive.infolist() if member.filename == f"{name}.npy"]
@@ -121,7 +123,7 @@ def read_npz_array(path: Path, name: str) -> NDArray[Any]:
 
 
 def _how_to_rename(members: Sequence[str], name: str) -> str:
-    """Return which array is most likely meant by another name, or nothing."""
+    """Return which array a person has most likely given another name, or empty text."""
     part = name.split("_")[1]
     meant = {f"{_KINDS[name[0]]}_{part}", f"{part}_{_KINDS[name[0]]}"}
     if part == "train":

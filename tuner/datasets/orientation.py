@@ -1,7 +1,7 @@
-"""The one EXIF tag that matters here: how a camera was held.
+"""The orientation of the camera, the one EXIF tag that is read.
 
-Read without Pillow's EXIF classes, which decode and check every other tag as well: a picture is not lost for a
-resolution that is stored as text.
+Pillow's EXIF classes are not used, because they decode and check every other tag as well: a resolution that is stored
+as text would make the picture unreadable.
 """
 
 import re
@@ -16,9 +16,9 @@ _ORIENTATION_TAG = 0x0112
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I"}
 _TIFF_MAGIC = 42
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-#: Longest EXIF block that is believed: JPEG's segments hold 64 KiB, PNG's chunks any length.
+#: Longest EXIF block that is read: JPEG's segments hold 64 KiB, PNG's chunks have any length.
 _LONGEST_EXIF = 2**20
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -27,28 +27,28 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_LYING = frozenset({5, 6, 7, 8})
+_SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 def lies_on_its_side(picture: Image.Image, path: Path) -> bool:
     """Say whether height and width change places when the picture is put upright."""
-    return _read_orientation(picture, path) in _LYING
+    return _read_orientation(picture, path) in _SIDEWAYS
 
 
 def put_upright(picture: Image.Image, path: Path) -> Image.Image:
-    """Return the picture as it was seen; as it is stored where its EXIF is damaged or says nothing."""
-    turn = _TURNS.get(_read_orientation(picture, path))
-    return picture if turn is None else picture.transpose(turn)
+    """Return the picture upright, or as it is stored where its EXIF is damaged or has no orientation."""
+    transposition = _TRANSPOSITIONS.get(_read_orientation(picture, path))
+    return picture if transposition is None else picture.transpose(transposition)
 
 
 def _read_orientation(picture: Image.Image, path: Path) -> int:
-    """Return EXIF's orientation from 1 to 8, or 1 where there is none that can be understood.
+    """Return EXIF's orientation from 1 to 8, or 1 where there is none that is valid.
 
-    Nothing is decoded, so that the answer is the same before and after the pixels are.
+    It does not depend on whether the pixels have been decoded.
     """
     exif = picture.info.get("exif") or _raw_profile(picture.info) or (_late_exif(path) if _is_png(picture) else b"")
     found = _find_in_tiff(exif.removeprefix(b"Exif\0\0")) or _find_in_xmp(picture.info)
-    return found if found in _TURNS else 1
+    return found if found in _TRANSPOSITIONS else 1
 
 
 def _is_png(picture: Image.Image) -> bool:
@@ -92,7 +92,7 @@ def _raw_profile(info: dict[Any, Any]) -> bytes:
 
 
 def _late_exif(path: Path) -> bytes:
-    """Return a PNG's EXIF chunk behind its pixels, where ExifTool puts it."""
+    """Return a PNG's EXIF chunk after its pixels, where ExifTool writes it."""
     with path.open("rb") as file:
         if file.read(len(_PNG_SIGNATURE)) != _PNG_SIGNATURE:
             return b""

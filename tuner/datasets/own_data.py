@@ -29,7 +29,7 @@ def open_reader(path: Path, *, resize: Size | None) -> Reader:
 
     Raises:
         UnrecognisedDataError: They are of no known kind.
-        UnreadableDataError: The path is a pipe or a device, or may not be looked at.
+        UnreadableDataError: The path is a pipe or a device, or permissions forbid to look at it.
     """
     if is_pipe_or_device(path):
         raise UnreadableDataError(path, "is a pipe or a device, expected a file or folder", remedy="Check the path.")
@@ -55,7 +55,7 @@ def _recognise(path: Path, resize: Size | None) -> Reader | None:
 
 
 def _find_readable_below(path: Path) -> list[Path]:
-    """Return what lies in a folder and can be read by itself; of a folder within one of its name the inner one."""
+    """Return what a folder holds that can be read by itself, also a folder within a folder of the same name."""
     if not path.is_dir():
         return []
     inside = sorted(path.iterdir())[:_MOST_LOOKED_AT]
@@ -66,5 +66,5 @@ def _find_readable_below(path: Path) -> list[Path]:
 def _can_be_read(path: Path) -> bool:
     try:
         return _recognise(path, None) is not None
-    except (OSError, UnreadableDataError):  # it may not be looked at, or it is not clear what it is
+    except (OSError, UnreadableDataError):  # without permission, or ambiguous
         return False

@@ -1,4 +1,4 @@
-"""Pictures of one folder, put into one array that is as wide as they need: opacity and 16 bits only where there are."""
+"""The pictures of one folder in one array, which has opacity and 16 bits only where pictures have them."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ _OPAQUE = 255
 
 
 class PictureStack:
-    """Takes pictures one by one, scaled to one size."""
+    """Collects pictures one by one, scaled to one size."""
 
     def __init__(self, n_pictures: int, *, size: Size, channels: int, where: Path) -> None:
         self._where = where
@@ -58,7 +58,7 @@ class PictureStack:
         return bool(self._values.shape[3] > self._channels)
 
     def _widen(self, values: NDArray[Any]) -> None:
-        """Give the array the opacity or the 16 bits of these values, if they have them and it has not."""
+        """Add opacity or 16 bits to the array where these values have them and it does not."""
         channels = max(self._values.shape[3], values.shape[2])
         dtype = np.promote_types(self._values.dtype, values.dtype)
         if (channels, dtype) == (self._values.shape[3], self._values.dtype):

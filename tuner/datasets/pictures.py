@@ -17,21 +17,21 @@ from tuner.datasets.orientation import lies_on_its_side, put_upright
 from tuner.datasets.pixels import scale_picture, to_array
 from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, is_pipe_or_device
 
-#: File name endings that folders of pictures are searched for.
+#: File name endings of pictures.
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"})
-#: Most pixels of one picture: 64 megapixels, above any phone's default, below what hurts (192 MiB in RGB).
+#: Most pixels of one picture: 64 megapixels, more than any phone's default, 192 MiB in RGB.
 MAX_PICTURE_PIXELS = 2**26
 #: The upper 8 of 12 bits are less.
 _FAINT = 16
 
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"})
-#: What Pillow raises on damaged files besides OSError: its decoders trust the lengths and types that a file declares.
+#: What Pillow raises on damaged files besides OSError: its decoders do not check the lengths and types in a file.
 _DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError,
     TypeError, ValueError, struct.error, zlib.error,
 )  # fmt: skip
 _REMEDY = "Remove it, or save it anew as PNG or JPEG."
-#: Pillow's names; nothing else is ever tried on a file.
+#: Pillow's names of the formats that a file may have.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _OTHER_KINDS = {".bmp": "BMP", ".gif": "GIF", ".webp": "WebP"}
 
@@ -49,9 +49,9 @@ def picture_layout(path: Path) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredPicture:
-    """One picture upright, its pixels as they stand in the file."""
+    """One picture upright, with the pixels of its file."""
 
-    #: Of mode L or RGB, LA or RGBA where something shows through, or I;16.
+    #: Of mode L or RGB, LA or RGBA where it is transparent, or I;16.
     picture: Image.Image
     #: 1 for grey, 3 for RGB.
     channels: int
@@ -69,7 +69,7 @@ class StoredPicture:
 
     @property
     def is_faint(self) -> bool:
-        """Whether the upper 8 bits hold next to nothing, as those of 12, and the picture is not black."""
+        """Whether few of the upper 8 bits are used, as in pictures of 12 bits, and the picture is not black."""
         return self.is_halved and 0 < self.limits[1] < _FAINT
 
     @property
@@ -79,7 +79,7 @@ class StoredPicture:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value that can be seen; zeros where the picture is wholly transparent."""
+        """The lowest and the highest visible value; zeros where the picture is wholly transparent."""
         if self.has_alpha:
             return _visible_limits(self.picture)
         extremes = np.array(self.picture.getextrema(), np.float64)
@@ -92,14 +92,14 @@ class StoredPicture:
 
     def scale(self, size: Size) -> NDArray[Any]:
         """Return the values scaled to a height and width."""
-        # Scaled by Pillow before it is an array: 64 megapixels take 0.4 s to become one.
+        # Pillow scales it before it becomes an array, which takes 0.4 s for 64 megapixels.
         picture = self.picture if size == self.size else scale_picture(self.picture, size)
         if self.bits == 8:  # noqa: PLR2004 - a byte
             return to_array(picture)
         return np.repeat(np.asarray(picture)[:, :, np.newaxis], self.channels, axis=2)
 
     def to_images(self, size: Size | None = None) -> StoredImages:
-        """Return the one picture as images of a dataset, scaled to a size or as it is."""
+        """Return the picture as a dataset of one image, scaled to a size or as it is."""
         return StoredImages(
             values=self.scale(size or self.size)[np.newaxis],
             has_alpha=self.has_alpha,
@@ -117,9 +117,9 @@ def _visible_limits(picture: Image.Image) -> tuple[float, float]:
 
 
 def read_picture(path: Path, *, channels: int) -> StoredPicture:
-    """Return the picture upright, grey for 1 channel or RGB for 3; opacity only where something shows through.
+    """Return the picture upright, grey for 1 channel or RGB for 3, with opacity only where it is transparent.
 
-    Of an animation it is the first frame.
+    Of an animation the first frame is read.
 
     Raises:
         UnreadableDataError: It does not decode, is no such picture, or has too many pixels.
@@ -134,7 +134,7 @@ def read_picture(path: Path, *, channels: int) -> StoredPicture:
             if translucent.getchannel("A").getextrema() != (255, 255):
                 return StoredPicture(picture=translucent, channels=channels, is_halved=is_halved)
         mode = "L" if channels == 1 else "RGB"
-        # While the file is open; `convert` to the same mode would copy the pixels.
+        # Loaded while the file is open; `convert` to the same mode would copy the pixels.
         upright.load()
         opaque = upright if upright.mode == mode else upright.convert(mode)
         return StoredPicture(picture=opaque, channels=channels, is_halved=is_halved)
@@ -151,7 +151,7 @@ def _read_deep(picture: Image.Image, path: Path) -> Image.Image:
     """Return a grey picture of 16 bits in mode I;16; Pillow's `convert` would clip it at 255."""
     if "transparency" in picture.info:
         problem = "has 16 bits a pixel and a transparent grey, which are not read together"
-        raise UnreadableDataError(path, problem, remedy="Save it with 8 bits a pixel, or on a ground.")
+        raise UnreadableDataError(path, problem, remedy="Save it with 8 bits a pixel, or on a background.")
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
         raise UnreadableDataError(path, "has more than 16 bits a pixel", remedy="Save it with 8 or 16 bits a pixel.")
@@ -164,7 +164,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         if is_pipe_or_device(path):
             raise UnreadableDataError(path, "is a pipe or a device, expected a file", remedy=_REMEDY)
         with warnings.catch_warnings():
-            # About tags that nobody reads here, and about sizes, for which our own, lower bound follows.
+            # Pillow warns about tags that are not read here, and about sizes, which are checked below.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_FORMATS) as picture:
                 width, height = picture.size

@@ -1,7 +1,7 @@
-"""What a dataset's pixels mean, and the one place that turns stored pixels into the bytes that models are given.
+"""What a dataset's pixels mean, and the only place that turns stored pixels into the bytes that models are given.
 
 `pixel_decision` decides it once, from the training part, when a study is created. The study and every bundle keep it,
-and it is applied alike in training, test, prediction and submission. See `docs/pixels.md`.
+and training, test, prediction and submission apply it in the same way. See `docs/pixels.md`.
 """
 
 import math
@@ -17,7 +17,7 @@ from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import BYTES, SIXTEEN_BITS, Range, slack_of
 from tuner.datasets.transparency import Background, put_on_background
 
-#: What most of the small grey training pictures are in their files; `mixed` where more than a tenth are otherwise.
+#: What most of the small grey training pictures are in their files; `mixed` where more than a tenth differ.
 Polarity = Literal["light on dark", "dark on light", "mixed"]
 
 #: Share of pictures of the rarer polarity from which a dataset counts as mixed.
@@ -36,11 +36,12 @@ class PixelMeaning:
     #: The lowest and the highest stored value of the training part, its background included; values beyond the range
     #: are clipped in every part where they were clipped in training, and refused otherwise.
     found: Range
-    #: 8 or 16: what the range speaks of, where the training part is picture files; None where it is arrays.
+    #: 8 or 16: the bits that the range is for, where the training part is picture files; None where it is arrays.
     bits: int | None
     #: 1 for grey, 3 for RGB.
     channels: int
-    #: The ground that transparent pictures are put on; None: training had none, each gets one its figure is seen on.
+    #: The background that transparent pictures are put on; None: training had none, and each transparent picture gets
+    #: one on which its figure is visible.
     background: Background | None
     #: In the files; None for pictures that are large or have colours.
     polarity: Polarity | None
@@ -52,10 +53,10 @@ class PixelMeaning:
     any_size: bool
 
     def __post_init__(self) -> None:
-        """Refuse what no decision gives, as a forged bundle may hold.
+        """Refuse values that no decision results in, as a forged bundle may hold.
 
         Raises:
-            ValueError: The range is empty or infinite, or a number is not one of those that it can be.
+            ValueError: The range is empty or infinite, or another number is impossible.
         """
         low, high = self.range
         if not (low < high and math.isfinite(high - low) and all(map(math.isfinite, self.found))):
@@ -98,7 +99,7 @@ class PixelMeaning:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "PixelMeaning":
-        """Read what `to_json` wrote; other keys are left."""
+        """Read what `to_json` wrote; other keys are ignored."""
         known: dict[str, Any] = {field.name: values[field.name] for field in fields(cls)}
         for name in ("range", "found", "stored_size"):
             known[name] = None if known[name] is None else tuple(known[name])
@@ -130,7 +131,7 @@ class PixelMeaning:
             values = colours[is_same_depth]
             found = extremes(values, limits[is_same_depth], where=where)
             levels[is_same_depth] = self._scale(values, found, self.range, where)
-        # One by one, so that a picture is read in a test part as it is read alone.
+        # One by one, so that a picture is read alike in a test part and alone.
         for index in np.flatnonzero(~is_same_depth):
             values, (low, high) = colours[index : index + 1], limits[index]
             pixel_range = self._range_of_depth(high, int(images.bits[index]), where)
@@ -142,11 +143,11 @@ class PixelMeaning:
         return np.uint8(255) - levels if self.inverted else levels
 
     def _range_of_depth(self, highest: float, bits: int, where: Path | str) -> Range:
-        """Return which values of a picture file of so many bits are black and white, where training had other files.
+        """Return which values of a picture file with these bits are black and white, where training had other files.
 
-        The range of arrays does where they held bytes, or where the picture's values fit into theirs, as in arrays that
-        were saved as they are. Otherwise a file of 8 bits goes to 255, and one of 16 bits to 65,535 where it uses the
-        sixteenth, or to 255 where it uses eight.
+        It is the range of the training arrays where they held bytes, or where the picture's values fit into it, as when
+        the arrays were saved as pictures. Otherwise a file of 8 bits goes to 255, and one of 16 bits to 65,535 where it
+        uses the sixteenth, or to 255 where it uses eight.
         """
         brightest = max(self.found[1], self.range[1])
         fits = self.bits is None and self.found[0] >= 0 and highest <= brightest
@@ -165,7 +166,7 @@ class PixelMeaning:
         return SIXTEEN_BITS
 
     def _scale(self, values: NDArray[Any], found: Range, pixel_range: Range, where: Path | str) -> NDArray[np.uint8]:
-        """Return values of this range as bytes, a part of the images at a time; `found` are their extremes in files."""
+        """Return values of this range as bytes, some images at a time; `found` are their extremes in files."""
         lowest, highest = found
         slack = slack_of(pixel_range)
         if not self.clips and not (pixel_range[0] - slack <= lowest and highest <= pixel_range[1] + slack):
@@ -185,7 +186,7 @@ class PixelMeaning:
 
 
 def _with_opacity(levels: NDArray[np.uint8], images: StoredImages) -> NDArray[np.uint8]:
-    """Return the levels, and behind them the opacity of the images that they come from, where these have one."""
+    """Return the levels, followed by the opacity of the images that they come from, where these have opacity."""
     if not images.has_alpha:
         return levels
     opacity = images.values[..., images.channels :].astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What a careful person would ask of a training part's pixels that could be read; sentences."""
+"""Warnings about a training part's pixels that could be read and may still be wrong; sentences."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from tuner.datasets.reading import StoredImages
 DIM_LEVEL = 32
 #: Grey levels, of 255, that pictures of a whole range reach.
 _BRIGHT_LEVEL = 128
-#: Share of nearly black pictures up to which they are accidents.
+#: Share of nearly black pictures up to which they are exceptions.
 _FEW_DIM = 0.05
 _MOST_NAMED = 5
 _COLOURS = ("red goes", "green goes", "blue goes")
 
 
 def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
-    """Return a warning where pictures are nearly black and others are not, else nothing: all of a class, or many.
+    """Return a warning where all pictures of a class, or many pictures, are nearly black and others are not.
 
     Args:
         levels: uint8, shape (n, height, width, channels), not yet inverted.
@@ -40,7 +40,7 @@ def compare_classes(levels: NDArray[np.uint8], labels: NDArray[np.int64], class_
 
 
 def _count_dim(highest: NDArray[np.uint8]) -> list[str]:
-    """Return a warning where many pictures are nearly black, and not black; `highest` is the level of each."""
+    """Return a warning where many pictures are nearly black, but not wholly; `highest` is the level of each."""
     is_dim = (highest > 0) & (highest < DIM_LEVEL)
     if is_dim.mean() <= _FEW_DIM:
         return []
@@ -52,7 +52,7 @@ def _count_dim(highest: NDArray[np.uint8]) -> list[str]:
 
 
 def compare_channels(levels: NDArray[np.uint8]) -> list[str]:
-    """Return a warning where a colour is nearly black in all pictures, and not wholly, and others are not."""
+    """Return a warning where one colour is nearly black in all pictures, but not wholly, and others are not."""
     brightest = levels.max(axis=(0, 1, 2))
     dim = [f"{_COLOURS[index]} up to {level}" for index, level in enumerate(brightest) if 0 < level < DIM_LEVEL]
     if not dim or brightest.max() < _BRIGHT_LEVEL:
@@ -65,7 +65,7 @@ def compare_channels(levels: NDArray[np.uint8]) -> list[str]:
 
 
 def look_at_shape(images: StoredImages) -> list[str]:
-    """Return a warning where images are a single line of pixels, else nothing."""
+    """Return a warning where images are a single line of pixels."""
     height, width = images.values.shape[1:3]
     if min(height, width) > 1 or height == width:
         return []

@@ -1,4 +1,4 @@
-"""Arrays of pixels as files hold them: their shape is checked, their values stay; and how images are scaled."""
+"""Arrays of pixels as they are in files, with their shape checked; and the scaling of images."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ from PIL import Image
 
 from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, check_decoded_size
 
-#: From here on means of whole blocks are scaled: 64 megapixels take 0.08 s instead of 0.8, levels differ by 1 at most.
+#: Larger pictures are reduced by means of whole blocks before they are scaled: 64 megapixels take 0.08 s instead of
+#: 0.8 s, and levels differ by 1 at most.
 _HUGE_PIXELS = 2**24
 _REDUCING_GAP = 3.0
 _WITHOUT_CHANNELS = 3
@@ -18,14 +19,14 @@ _OPAQUE_CHANNELS = (1, 3)
 
 
 def store_array(array: NDArray[Any], *, where: Path | str) -> StoredImages:
-    """Return an array of images as what stands in a file.
+    """Return an array of images of a file.
 
     Args:
         array: Shape (n, height, width), or with 1 or 3 channels at the end; booleans, integers or floats of any range.
         where: What an error names.
 
     Raises:
-        UnreadableDataError: Shape or type are other than that.
+        UnreadableDataError: It has another shape or type.
     """
     if array.ndim == _WITHOUT_CHANNELS:
         array = array[..., np.newaxis]
@@ -41,7 +42,7 @@ def store_array(array: NDArray[Any], *, where: Path | str) -> StoredImages:
 
 
 def _how_to_reshape(shape: tuple[int, ...]) -> str:
-    """Return what to do about images of a shape that is not read; `reshape` alone would scramble colours."""
+    """Return how to change images of a shape that is not read; `reshape` alone would mix up colours."""
     if 0 in shape:
         return "It holds no images: store some."
     if len(shape) == 1:
@@ -65,7 +66,7 @@ def _how_to_move(shape: tuple[int, ...]) -> str:
 
 
 def resize_images(images: NDArray[np.uint8], size: Size, *, where: Path | str) -> NDArray[np.uint8]:
-    """Return the images scaled to (height, width), whatever their aspect ratio; those of that size as they are."""
+    """Return the images scaled to (height, width), without keeping their aspect ratio."""
     n_images, height, width, channels = images.shape
     if (height, width) == size:
         return images
@@ -84,7 +85,7 @@ def scale_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
 
 
 def scale_picture(picture: Image.Image, size: Size) -> Image.Image:
-    """Return the picture scaled to (height, width); the filter widens when shrinking, so thin strokes do not vanish."""
+    """Return the picture scaled to (height, width); the filter is wider for smaller sizes, to keep thin strokes."""
     is_huge = picture.width * picture.height > _HUGE_PIXELS
     return picture.resize((size[1], size[0]), Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP if is_huge else None)
 

@@ -1,7 +1,7 @@
-"""Dark on light or light on dark: models of characters see bright strokes on black.
+"""Whether pictures are dark on light or light on dark: models of characters see bright strokes on black.
 
-Small grey pictures only: large ones are photographs more often than characters. `pixel_decision` decides for a whole
-dataset; `single_image` judges photographs of single characters.
+Only small grey pictures have a polarity: large ones are photographs more often than characters. `pixel_decision`
+decides for a whole dataset, `single_image` for a photograph of a single character.
 """
 
 import numpy as np

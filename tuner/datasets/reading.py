@@ -1,4 +1,4 @@
-"""What every reader of files gives and obeys: raw examples, one error, bounds that hold before anything is decoded."""
+"""What all readers of files share: raw examples, one error, and limits that are checked before decoding."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from tuner.errors import TunerError, shorten
 
 #: Most bytes that one array, or all the pictures of a folder, may take in memory.
 MAX_DECODED_BYTES = 4 * 2**30
-#: How many problems an error spells out; the rest is counted.
-_MAX_SPELT_OUT = 5
+#: How many problems an error lists; the rest is counted.
+_MAX_LISTED = 5
 #: Characters of one problem, which may quote a damaged file.
 _MAX_PROBLEM_LENGTH = 300
 
@@ -24,19 +24,19 @@ Size = tuple[int, int]
 
 
 class UnreadableDataError(TunerError):
-    """Files are missing, damaged, too big, or not what their names say."""
+    """Files are missing, damaged, too big, or do not hold what their names say."""
 
     def __init__(self, where: Path | str, *problems: str, remedy: str) -> None:
         #: One entry for each file or cell at fault, all of them.
         self.problems = tuple(shorten(problem, width=_MAX_PROBLEM_LENGTH) for problem in problems)
-        more = f"; and {len(problems) - _MAX_SPELT_OUT} more" if len(problems) > _MAX_SPELT_OUT else ""
-        text = f"{where}: {'; '.join(self.problems[:_MAX_SPELT_OUT])}{more}. {remedy}"
+        more = f"; and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
+        text = f"{where}: {'; '.join(self.problems[:_MAX_LISTED])}{more}. {remedy}"
         super().__init__(" ".join(text.split()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredImages:
-    """Images as they stand in files; `pixel_meaning` alone turns them into bytes that models are given."""
+    """Images as they are in files; only `pixel_meaning` turns them into the bytes that models are given."""
 
     #: Booleans, integers or floats of any range, shape (n, height, width, channels); 1 channel is grey, 3 are RGB, and
     #: one more, of uint8, is opacity where `has_alpha`.
@@ -44,23 +44,23 @@ class StoredImages:
     has_alpha: bool = False
     #: uint8, shape (n,): 8 or 16, the bits of each picture's file; None for arrays.
     bits: NDArray[np.uint8] | None = None
-    #: Of how many pictures of 16 bits only the upper 8 could be read.
+    #: Number of pictures with 16 bits a colour, of which only the upper 8 can be read.
     n_halved: int = 0
-    #: How many of these use a sixteenth of the upper 8 at most, and are not black.
+    #: Number of these that use at most a sixteenth of the upper 8 bits' range, and are not black.
     n_faint: int = 0
     #: Shape (n, 2): the lowest and the highest visible value of each image before it was scaled, which may overshoot;
     #: None for images that were not scaled and have no opacity.
     limits: NDArray[np.float64] | None = None
     #: Height and width in the files, before any scaling; None where the images differ.
     stored_size: Size | None = None
-    #: Where people find each image: the name of its file, or its line in one; None where images have numbers alone.
+    #: Where people find each image: its file's name, or its line in a table; None where images have only numbers.
     places: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     def place_of(self, index: int) -> str:
-        """Return where people find an image: in its file or line, else its number."""
+        """Return where people find an image: its file, its line or its number."""
         return f"image {index} (counted from 0)" if self.places is None else self.places[index]
 
     @property
@@ -84,7 +84,7 @@ class StoredImages:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RawExamples:
-    """Images with the labels that stand in the files."""
+    """Images with the labels in the files."""
 
     images: StoredImages
     #: int64 or text, shape (n,).
@@ -92,7 +92,7 @@ class RawExamples:
 
 
 class Reader(Protocol):
-    """Reads the two parts of one dataset; only `tuner.datasets.test_set` may ask for the test part."""
+    """Reads the two parts of one dataset; only `tuner.datasets.test_set` may read the test part."""
 
     @property
     def has_test_set(self) -> bool:
@@ -100,7 +100,7 @@ class Reader(Protocol):
 
     @property
     def left_out(self) -> LeftOut:
-        """What lies there and is not read, judged by names."""
+        """Which files or arrays are not read, judged by names."""
 
     def read_train(self) -> RawExamples:
         """Read the training part, and nothing of the test part.
@@ -133,7 +133,7 @@ class FileFormat:
 
 @contextmanager
 def listing() -> Iterator[None]:
-    """Turn the refusal of a folder to be looked into, or of a path to be looked at, into one line.
+    """Turn the error of listing a folder, or of looking at a path, into one line.
 
     Raises:
         UnreadableDataError: In place of an OSError.
@@ -146,10 +146,10 @@ def listing() -> Iterator[None]:
 
 
 def is_pipe_or_device(path: Path) -> bool:
-    """Say whether the path is there and neither a file nor a folder: opening it could wait for ever.
+    """Say whether the path exists and is neither a file nor a folder: opening it could block.
 
     Raises:
-        OSError: The path cannot be looked at.
+        OSError: Permissions forbid to look at the path.
     """
     return path.exists() and not path.is_file() and not path.is_dir()
 

@@ -1,4 +1,4 @@
-"""A picture of a dataset: one row for each class, its name and some of its images."""
+"""A picture of a dataset: a row for each class, with its name and some of its images."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _MAX_NAME_LENGTH = 24
 
 
 class SheetNotWrittenError(TunerError):
-    """The picture cannot be written where it was wanted."""
+    """The picture cannot be written to its path."""
 
 
 def write_sample_sheet(data: LabelledImages, path: Path) -> None:

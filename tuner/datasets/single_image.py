@@ -1,4 +1,4 @@
-"""One picture of any size, fitted to what a model was trained on."""
+"""Read one picture of any size for a prediction, in the format that a model was trained on."""
 
 import logging
 from dataclasses import replace
@@ -27,20 +27,19 @@ _SMALLEST_SIDE_WITH_MARGIN = 16
 def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | None = None) -> NDArray[np.uint8]:
     """Return a picture as a model expects it: uint8, shape (height, width, channels).
 
-    The picture is read as training read its own: the same range, ground and polarity, scaled whatever its aspect ratio.
-    One kind is not: a photograph of a character, which is a small grey format's picture of another size than the data
-    has, where the classes are single characters. It is judged by itself, cropped to its strokes and centred, and
-    becomes light on dark, or dark on light where training's pictures are. So a picture that could be of the training
-    data is read as there, and no picture of anything else is turned on its own.
+    The picture is read as the training pictures were: with their range, background and polarity, scaled without keeping
+    its aspect ratio. The exception is a photograph of a character: a picture of another size than the data, for a small
+    grey format whose classes are single characters. Its polarity is found from the photograph itself, it is cropped to
+    its strokes and centred, and becomes light on dark, or dark on light where the training pictures are.
 
     Args:
         path: The picture.
         image_format: What the model was trained on.
-        pixels: What training decided; None for bundles of version 0.1.0, for which small grey pictures are turned one
-            by one, as that version did.
+        pixels: What training decided; None for bundles of version 0.1.0, for which each small grey picture is inverted
+            by its own polarity, as that version did.
 
     Raises:
-        UnreadableDataError: The file is missing, does not decode, is of no known format, has too many pixels, or its
+        UnreadableDataError: The file is missing, does not decode, has an unknown format or too many pixels, or its
             values are outside of the range that training decided.
     """
     picture = read_picture(path, channels=image_format.channels)
@@ -69,9 +68,9 @@ def _read(
 def _to_levels(
     picture: StoredPicture, path: Path, image_format: ImageFormat, pixels: PixelMeaning
 ) -> NDArray[np.uint8]:
-    """Return the picture in the format's size, not yet inverted, by the steps and in the order of training."""
+    """Return the picture in the format's size, not yet inverted, by the same steps as in training."""
     size = (image_format.height, image_format.width)
-    # Pictures of folders are scaled as they stand, arrays once they are bytes.
+    # Pictures of folders are scaled before they become bytes, arrays after.
     images = picture.to_images(None if pixels.bits is None else size)
     return scale_image(pixels.to_levels(images, where=path)[0], size)
 
@@ -87,14 +86,14 @@ def _is_of_characters(image_format: ImageFormat) -> bool:
 def _read_photograph(
     picture: StoredPicture, path: Path, image_format: ImageFormat, pixels: PixelMeaning
 ) -> NDArray[np.uint8]:
-    # A photograph has the whole range of its file, whatever training's files had.
+    # A photograph has the whole range of its file, also where the training files had another.
     levels = replace(pixels, range=BYTES, found=BYTES, bits=8).to_levels(picture.to_images(), where=path)
     fitted = _fit_character(levels[0, :, :, 0], image_format)
     return np.uint8(255) - fitted if pixels.shows_dark_strokes else fitted
 
 
 def _before_meanings(image_format: ImageFormat) -> PixelMeaning:
-    """Return what version 0.1.0 took for granted of every dataset."""
+    """Return what version 0.1.0 assumed about every dataset."""
     return PixelMeaning(
         range=BYTES,
         found=BYTES,
@@ -130,7 +129,7 @@ def _warn_of_another_polarity(levels: NDArray[np.uint8], path: Path, pixels: Pix
 
 
 def _fit_character(pixels: NDArray[np.uint8], image_format: ImageFormat) -> NDArray[np.uint8]:
-    """Crop to the strokes, scale them into the format, centre their mass; with MNIST's margin where there is one."""
+    """Crop to the strokes, scale them to the format and centre their mass, with MNIST's margin in larger formats."""
     strokes = cut_out_character(pixels)
     has_margin = _has_margin(image_format)
     frame = (image_format.height, image_format.width)
@@ -155,7 +154,7 @@ def _has_margin(image_format: ImageFormat) -> bool:
 
 
 def _place(pixels: NDArray[np.uint8], length: int, *, middle: float, axis: int) -> int:
-    """Return where along the axis to begin, so that the mass is in the middle and no pixel outside the frame."""
+    """Return the first index along the axis, so that the mass is in the middle and all pixels are in the frame."""
     mass = pixels.sum(axis=1 - axis, dtype=np.float64)
     centre = float(np.average(np.arange(len(mass)), weights=mass)) if mass.any() else len(mass) / 2
     return min(max(0, round(middle - centre)), length - len(mass))

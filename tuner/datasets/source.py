@@ -1,4 +1,4 @@
-"""From what stands in files to labelled images: class indices, one format, pixels that mean what training decided."""
+"""From the contents of files to labelled images: class indices, one format, pixels as training decided on them."""
 
 import logging
 from collections.abc import Sequence
@@ -12,11 +12,12 @@ from tuner.datasets.copies import count_copies, count_leaks
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.labels import index_by_name, index_by_number, name_classes
 from tuner.datasets.part_comparison import ReadPart, check_range_and_polarity, compare_parts
-from tuner.datasets.pixel_decision import PixelSettings, decide_pixels, say_what_is_clipped
+from tuner.datasets.pixel_decision import PixelSettings, decide_pixels
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixel_remarks import compare_classes
 from tuner.datasets.pixels import resize_images
 from tuner.datasets.polarity import shows_strokes
+from tuner.datasets.range_decision import describe_clipping
 from tuner.datasets.reading import RawExamples, Reader, Size, StoredImages, UnreadableDataError, listing
 from tuner.datasets.stored_range import BYTES, Range
 
@@ -40,11 +41,11 @@ class Conventions:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingPart:
-    """The labelled images of a training part, and what was decided of their pixels."""
+    """The labelled images of a training part, and what was decided about their pixels."""
 
     images: LabelledImages
     pixels: PixelMeaning
-    #: What was guessed, and how to say it instead, and what else a person should know before a search.
+    #: What was guessed, and which setting decides it instead; and what else a person should know before a search.
     warnings: tuple[str, ...]
 
     def pixels_to_json(self) -> dict[str, Any]:
@@ -61,15 +62,15 @@ class Source:
     description: str
     reader: Reader
     resize: Size | None
-    #: None for people's own data, whose classes and size come from its training part.
+    #: None for a person's own data, whose classes and size come from the training part.
     image_format: ImageFormat | None = None
     #: The stored values that are black and white in the catalogue's data.
     pixel_range: Range = BYTES
-    #: What the pixels mean where a study or bundle says it; else what a person says of them.
+    #: What the pixels mean where a study has decided it; otherwise what a person has set.
     pixels: PixelMeaning | PixelSettings = field(default_factory=PixelSettings)
 
     def load_train(self) -> TrainingPart:
-        """Read the training part, and decide what its pixels mean where nobody has.
+        """Read the training part, and decide what its pixels mean where no study has.
 
         Raises:
             TunerError: It cannot be read, has fewer than two classes, or its pixels are not clear.
@@ -89,14 +90,14 @@ class Source:
         )
 
     def label_test(self, raw: RawExamples) -> LabelledImages:
-        """Return the test part's examples, understood as the training part's are.
+        """Return the test part's examples, read as the training part's are.
 
         Raises:
-            TunerError: The training part cannot be read, or labels, format or pixels are other than in training.
+            TunerError: The training part cannot be read, or labels, format or pixels differ from the training part's.
         """
         where = f"{self.name}, test part"
         if self.image_format is not None:
-            # Published files are known, and their training part need not be read for them.
+            # The catalogue's classes and range are known: the training part need not be read.
             conventions = self._known_conventions(self.image_format)
             levels = conventions.pixels.to_levels(raw.images, where=where)
             warnings = check_range_and_polarity(levels, conventions.pixels, where=where)
@@ -116,7 +117,7 @@ class Source:
         return images
 
     def _label_own_test(self, raw: RawExamples, where: str) -> tuple[LabelledImages, list[str]]:
-        """Return the test part of people's own data, and what is doubtful beside its training part."""
+        """Return the test part of a person's own data, and warnings from comparing it with the training part."""
         trained = self.reader.read_train()
         conventions, trained_levels, _ = self._understand(trained)
         levels = conventions.pixels.to_levels(raw.images, where=where)
@@ -136,14 +137,14 @@ class Source:
         return images, warnings
 
     def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], Sequence[str]]:
-        """Return the conventions that a training part shows, its images as bytes, and what was guessed."""
+        """Return the conventions of a training part, its images as bytes, and warnings."""
         if self.image_format is not None:
             conventions = self._known_conventions(self.image_format)
             levels = conventions.pixels.to_levels(raw.images, where=self.name)
             is_given = isinstance(self.pixels, PixelSettings) and self.pixels.range != "auto"
             if not is_given:
                 _check_published_range(raw.images, levels, conventions.pixels.range, where=self.name)
-            return conventions, levels, say_what_is_clipped(raw.images, conventions.pixels.range) if is_given else ()
+            return conventions, levels, describe_clipping(raw.images, conventions.pixels.range) if is_given else ()
         image_format = self._resized(
             ImageFormat(
                 height=raw.images.values.shape[1],
@@ -166,7 +167,7 @@ class Source:
         return conventions, decided.levels, decided.warnings
 
     def _known_conventions(self, image_format: ImageFormat) -> Conventions:
-        """Return the catalogue's conventions; what a person says of the pixels wins."""
+        """Return the catalogue's conventions; what a person has set for the pixels wins."""
         pixels = self.pixels
         if isinstance(pixels, PixelSettings):
             pixel_range = self.pixel_range if pixels.range == "auto" else pixels.range
@@ -186,10 +187,10 @@ class Source:
     def _label(
         self, raw: RawExamples, levels: NDArray[np.uint8], conventions: Conventions, *, where: str
     ) -> LabelledImages:
-        """Return the examples as every part of this program expects them.
+        """Return the examples in the format that all other packages expect.
 
         Raises:
-            TunerError: A label is outside the classes, there is not one for each image, or the format is another.
+            TunerError: A label is outside the classes, there is not one label for each image, or the format differs.
         """
         expected = conventions.image_format
         if len(levels) != len(raw.labels):

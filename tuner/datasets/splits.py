@@ -1,4 +1,4 @@
-"""Stratified draws that are the same on every machine and with every NumPy."""
+"""Stratified draws that are the same on every machine and with every version of NumPy."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ def split_stratified(data: LabelledImages, *, validation_fraction: float, seed: 
 def divide_stratified(
     data: LabelledImages, *, fraction: float, seed: int, purpose: str, remedy: str
 ) -> tuple[LabelledImages, LabelledImages]:
-    """Return the rest and the drawn fraction of every class; an error begins with `purpose`, ends with `remedy`.
+    """Return the rest and the drawn fraction of every class; an error begins with `purpose` and ends with `remedy`.
 
     Raises:
         SplitError: The fraction is not between 0 and 1, or leaves a class without images on one side.
@@ -68,7 +68,7 @@ def take_stratified(data: LabelledImages, *, n_images: int, seed: int) -> Labell
     """Return a subset of that many images with the classes' shares of the whole, at least one image of each.
 
     Raises:
-        SplitError: There are not so many images, or fewer are wanted than there are classes.
+        SplitError: There are fewer images, or the subset is smaller than the number of classes.
     """
     n_classes = len(data.class_names)
     if not n_classes <= n_images <= len(data):
@@ -89,7 +89,7 @@ def class_counts(data: LabelledImages) -> NDArray[np.int64]:
 
 
 def _share_out(data: LabelledImages, *, n_images: int) -> NDArray[np.int64]:
-    """Share a number of images out among the classes by their sizes: the sum is exact, the largest remainders win."""
+    """Divide a number of images among the classes by their sizes: the sum is exact, the largest remainders win."""
     counts = class_counts(data)
     # Integers throughout: a float quota of 0.9999… would lose an image.
     shares, remainders = np.divmod(counts * n_images, len(data))
@@ -100,7 +100,7 @@ def _share_out(data: LabelledImages, *, n_images: int) -> NDArray[np.int64]:
 
 def _draw_per_class(data: LabelledImages, n_per_class: NDArray[np.int64], *, seed: int) -> NDArray[np.intp]:
     """Return the sorted indices of that many images of each class."""
-    # NumPy promises the raw stream of PCG64 for ever, the methods of Generator only for one version; an upgrade must
+    # NumPy guarantees the raw stream of PCG64 for all versions, the methods of Generator only for one; an upgrade must
     # not move images between training and test.
     keys = np.random.PCG64(seed).random_raw(len(data))
     drawn = []

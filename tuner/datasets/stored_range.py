@@ -1,8 +1,8 @@
 """Which stored values are black and white: the range of a training part's pixels, where its numbers show one.
 
-What is ordinary is taken silently: booleans, floats up to 1, whole numbers whose largest needs the eighth bit of 8 or
-the sixteenth of 16. A narrower range is taken where the largest value shows one (16, 100, 4,095 …) and said in a
-warning. Anything else is an error, as a picture that is merely dark looks the same as one of another range.
+The usual ranges are taken without a warning: booleans, floats up to 1, whole numbers whose largest needs the eighth bit
+of 8 or the sixteenth of 16. A narrower range is taken with a warning where the largest value shows one (16, 100, 4,095
+…). Anything else is an error, because a dark picture looks the same as one of a narrower range.
 """
 
 import math
@@ -22,14 +22,14 @@ SIXTEEN_BITS: Range = (0.0, 65535.0)
 
 #: Largest values below 128 that show a range: 1 to 7 bits, and scales that people use.
 _EVIDENT = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)
-#: Cameras and scanners store so many bits in files of 16.
+#: Bits that cameras and scanners store in files of 16.
 _DEPTHS = (10, 12, 14, 16)
 #: Pictures divided by 255 twice.
 _TWICE_DIVIDED = 1 / 255
-#: Beyond it no pixel is, and differences still are numbers.
+#: No pixel is beyond it, and differences are still finite.
 _LARGEST = 1e300
 _LONGEST_TEXT = 80
-#: Floats of which the largest is less would be nearly black as bytes.
+#: Floats with a smaller maximum would be nearly black as bytes.
 _FAINT = 32
 _NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
 _TWO_NUMBERS = re.compile(rf"\s*\[?{_NUMBER}(?:-|,|\.\.){_NUMBER}\]?\s*")
@@ -40,7 +40,7 @@ class UnclearRangeError(UnreadableDataError):
 
     def __init__(self, where: Path | str, problem: str, *, remedy: str, as_before: Range) -> None:
         super().__init__(where, problem, remedy=remedy)
-        #: What tuner 0.1.0 took without a word.
+        #: The range that version 0.1.0 took without a warning.
         self.as_before = as_before
 
 
@@ -54,7 +54,7 @@ class FoundValues:
     kind: str
     #: Bits of the picture files, or of an array of uint8 or uint16; None for other arrays, whose type shows no range.
     bits: int | None
-    #: Where the lowest and the highest value stand, in brackets after a blank; empty where only a number would tell.
+    #: The places of the lowest and the highest value, in brackets after a blank; empty where images have no places.
     lowest_in: str = ""
     highest_in: str = ""
 
@@ -82,7 +82,7 @@ def parse_range(value: object) -> Literal["auto"] | Range:
 
 
 def slack_of(pixel_range: Range) -> float:
-    """Return how far a value may be beyond its range and is clipped, as after rounding: a quarter of a grey level."""
+    """Return how far beyond its range a value may be, to be clipped as a rounding error: a quarter of a grey level."""
     return (pixel_range[1] - pixel_range[0]) / (4 * 255)
 
 
@@ -106,7 +106,7 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
         return pixel_range, None
     return pixel_range, (
         f"The pixel values go from {found.text}: {pixel_range[0]:.9g} is taken as black and {pixel_range[1]:.9g} as "
-        f"white. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
+        f"white. This is a guess; if it is wrong, set `data.range`, as in `data.range = "
         f"{_alternative(pixel_range, found)}`."
     )
 
@@ -114,14 +114,14 @@ def find_range(found: FoundValues, *, where: Path | str) -> tuple[Range, str | N
 def range_of_transparent(found: FoundValues) -> tuple[Range, str | None]:
     """Return the range of pictures that are all transparent, and a warning where it is a guess.
 
-    Their files have 8 bits, and dark figures are usual among them: a largest value of 51 is no narrow range here. Black
-    figures look alike in every range.
+    Their files have 8 bits, and dark figures are common in them: a maximum of 51 does not show a narrow range here.
+    Black figures look the same in every range.
     """
     if found.highest == 0 or found.highest > BYTES[1] / 2:
         return BYTES, None
     return BYTES, (
         f"The visible colours of the transparent pictures go from {found.text}: 0 is taken as black and 255 as white, "
-        f"so that the figures are dark. This is a guess; if it is wrong, say it with `data.range`, as in `data.range = "
+        f"so that the figures are dark. This is a guess; if it is wrong, set `data.range`, as in `data.range = "
         f"[0, {found.highest:.9g}]`."
     )
 
@@ -168,7 +168,7 @@ def _unclear(found: FoundValues, where: Path | str) -> UnclearRangeError:
     )
     if 1 < found.highest < 2 and found.kind == "float":  # noqa: PLR2004 - see `_range_of_floats`
         problem = f"the pixel values go from {found.text}{found.highest_in}, which is neither 0 to 1 nor 0 to 255"
-    remedy = f"Say what is black and white: {either}; `--set data.range=…` or `tuner dataset show PATH --range …`."
+    remedy = f"Set what is black and white: {either}; `--set data.range=…` or `tuner dataset show PATH --range …`."
     return UnclearRangeError(where, problem, remedy=remedy, as_before=UNIT if is_unit else BYTES)
 
 
@@ -177,13 +177,13 @@ def _how_to_range_below_zero(found: FoundValues) -> str:
     low, high = (f"{value:.9g}" for value in (overshot[0] if overshot else _around(found)))
     otherwise = "which clips what an interpolation has put beyond it" if overshot else "or undo the standardisation"
     return (
-        f"Say what is black and white: `data.range = [{low}, {high}]`, as in `--set data.range=[{low},{high}]`, "
+        f"Set what is black and white: `data.range = [{low}, {high}]`, as in `--set data.range=[{low},{high}]`, "
         f"{otherwise}."
     )
 
 
 def _is_overshot(found: FoundValues, pixel_range: Range) -> bool:
-    """Say whether the values go a little beyond both ends of a range, as after bicubic interpolation."""
+    """Say whether the values go slightly beyond both ends of a range, as after bicubic interpolation."""
     high = pixel_range[1]
     is_finer = found.kind == "float" or pixel_range != UNIT
     return is_finer and -high / 4 < found.lowest and high / 2 < found.highest < high * 5 / 4
@@ -194,7 +194,7 @@ def _around(found: FoundValues) -> Range:
     bound = max(-found.lowest, found.highest)
     if found.kind == "integer":
         return (-128.0, 127.0) if 1 < bound <= 128 else (math.floor(found.lowest), found.highest)  # noqa: PLR2004
-    # A hair above a usual bound is that bound.
+    # A bound that is slightly above a usual one is that one.
     usual = (limit for limit in (0.5, 1.0) if bound <= limit + slack_of((-limit, limit)))
     bound = next(usual, math.ceil(bound))
     return -bound, bound

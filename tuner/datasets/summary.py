@@ -1,4 +1,4 @@
-"""What a dataset's training images are, in numbers."""
+"""A dataset's training images in numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class ClassShare:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The training images; nothing here was learned from the test set."""
+    """The training images; nothing in it depends on the test set."""
 
     name: str
     description: str
@@ -36,9 +36,9 @@ class Summary:
     #: 1 for grey, 3 for RGB.
     channels: int
     classes: tuple[ClassShare, ...]
-    #: Images of the largest class for each one of the smallest.
+    #: The size of the largest class divided by that of the smallest.
     imbalance: float
-    #: Whether the dataset brings a labelled test set; else a fifth of its images is held out.
+    #: Whether the dataset has a labelled test set; otherwise a fifth of its images is held out.
     has_test_set: bool
     #: SHA-256 of images, labels and class names.
     content_hash: str
@@ -47,7 +47,7 @@ class Summary:
     histogram: tuple[float, ...]
     #: Files or arrays that are not read, by kind.
     left_out: Mapping[str, int]
-    #: What was guessed, what is not read, what else a person should know before a search: one line each.
+    #: Guesses, files that are not read, and what else a person should know before a search: one line each.
     warnings: tuple[str, ...]
 
 

@@ -1,6 +1,6 @@
-"""The only way to the test images, for `tuner.jobs` alone.
+"""The only access to the test images, for `tuner.jobs` alone.
 
-It looks before a study is stored whether they can be read, and shows them to models once all choices are made.
+`tuner.jobs` checks before a study is stored whether they can be read, and tests models on them after every choice.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What to say of a path at which nothing can be read: what lies there, judged by names, and where to point instead."""
+"""The error for a path at which nothing can be read: what lies there by its names, and which path to give instead."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ _MOST_NAMED = 3
 
 
 class UnrecognisedDataError(TunerError):
-    """The path is there, and what it holds is nothing that can be read."""
+    """The path exists, and nothing that it holds can be read."""
 
     def __init__(self, path: Path, *, expected: str, below: Sequence[Path]) -> None:
         text = f"{path}: no images that can be read, expected {expected}. "
@@ -20,7 +20,7 @@ class UnrecognisedDataError(TunerError):
 
 
 def _describe(path: Path, below: Sequence[Path]) -> str:
-    """Return a sentence on what lies there, or nothing."""
+    """Return a sentence about what lies there, or empty text."""
     if not path.is_dir():
         return _describe_file(path)
     inside = [child for child in sorted(path.iterdir()) if not is_hidden(child)]

@@ -48,7 +48,7 @@ def test_a_class_too_small_for_the_held_out_fifth_is_named(tmp_path: Path, load_
     write_idx_pair(tmp_path, draw_images(21), [0] * 20 + [1])
 
     with pytest.raises(
-        SplitError, match=r"brings no labelled test set: holding out 0\.2 .* 0 of the 1 images of class '1'"
+        SplitError, match=r"has no labelled test set: holding out 0\.2 .* 0 of the 1 images of class '1'"
     ):
         load_train(tmp_path)
 

@@ -138,7 +138,7 @@ def test_a_validation_part_is_said_to_be_left_out(tmp_path: Path, name: str) -> 
     said = remarks(tmp_path)
 
     assert f"16 files were not read: 16 in {name}/." in said
-    assert "A validation part of one's own is not used" in said
+    assert "A validation part is not used" in said
 
 
 def test_pictures_without_classes_in_test_are_no_test_set(tmp_path: Path) -> None:

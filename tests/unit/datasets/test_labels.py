@@ -132,7 +132,7 @@ def test_arrays_that_are_not_read_are_named(path: Path) -> None:
 
     (remark,) = dataset.remarks_on(dataset.load_train())
 
-    assert remark.startswith("3 arrays were not read: notes, x_val, y_val. A validation part of one's own is")
+    assert remark.startswith("3 arrays were not read: notes, x_val, y_val. A validation part is not used: a")
 
 
 def test_a_class_without_test_images_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
