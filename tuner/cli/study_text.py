@@ -67,7 +67,7 @@ def _print_failures(record: "StudyRecord", console: Console) -> None:
     failures = record.failures
     for part, failure in failures[:_MOST_LISTED]:
         console.print(
-            f"[red]{_begin(str(part))} failed ({failure.kind}):[/] {escape(failure.message)}",
+            f"[red]{_begin(str(part))} failed ({failure.kind.replace('_', ' ')}):[/] {escape(failure.message)}",
             highlight=False,
             soft_wrap=True,
         )

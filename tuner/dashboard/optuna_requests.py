@@ -8,14 +8,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import sqlalchemy as sa
-from optuna.storages._rdb.models import StudyModel, TrialModel
-from optuna.trial import TrialState
-
 from tuner.dashboard.responses import Response, refusal
-from tuner.studies.schema import studies
 from tuner.studies.storage import Storage
 from tuner.studies.texts import can_be_stored
+from tuner.studies.trial_details import find_addressed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -52,14 +48,13 @@ def refuse_unanswerable(storage: Storage, environ: "WSGIEnvironment", path: str)
         return None
     asked = place.groupdict()
     study_id, trial_id = (int(asked[key]) if asked.get(key) else None for key in ("study", "trial"))
-    with storage.reader.connect() as connection:
-        study = None if study_id is None else _find_study(connection, study_id)
-        if study_id is not None and study is None:
-            return refusal(HTTPStatus.NOT_FOUND, "No study has that number.")
-        state = None if trial_id is None else _trial_state(connection, trial_id, study_id)
-    if study is not None and study.uid is not None:
-        # What Optuna remembers of a deleted study's trials is not of the one that has its number now.
-        storage.meet(study.uid)
+    found = find_addressed(storage, study_id, trial_id)
+    if study_id is not None and not found.study_exists:
+        return refusal(HTTPStatus.NOT_FOUND, "No study has that number.")
+    if found.uid is not None:
+        # Optuna may still hold trials of a deleted study that had the same number.
+        storage.meet(found.uid)
+    state = found.trial_state
     if trial_id is not None and state is None:
         return refusal(HTTPStatus.NOT_FOUND, "No trial has that number.")
     return _refuse_body(environ, path, is_finished=state is not None and state.is_finished())
@@ -74,24 +69,6 @@ def with_clear_failures(path: str, start_response: "StartResponse") -> "StartRes
         return start_response("422 Unprocessable Entity" if status.startswith("500") else status, headers, exc_info)
 
     return start
-
-
-def _find_study(connection: sa.Connection, study_id: int) -> Any:
-    """Return the row of a study of Optuna's, with its identity where it is one of tuner's."""
-    query = (
-        sa.select(StudyModel.study_id, studies.c.uid)
-        .outerjoin(studies, studies.c.optuna_study_id == StudyModel.study_id)
-        .where(StudyModel.study_id == study_id)
-    )
-    return connection.execute(query).one_or_none()
-
-
-def _trial_state(connection: sa.Connection, trial_id: int, study_id: int | None) -> TrialState | None:
-    query = sa.select(TrialModel.state).where(TrialModel.trial_id == trial_id)
-    if study_id is not None:
-        query = query.where(TrialModel.study_id == study_id)
-    state: TrialState | None = connection.scalar(query)
-    return state
 
 
 def _refuse_body(environ: "WSGIEnvironment", path: str, *, is_finished: bool) -> Response | None:

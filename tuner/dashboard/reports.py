@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -15,12 +16,13 @@ from tuner.studies.lifecycle import find_study
 from tuner.studies.reading import read_version
 from tuner.studies.storage import Storage
 
+_log = logging.getLogger(__name__)
+
 #: Compressed pages kept, of 1.5 to 4 MB each.
 _KEPT = 6
 #: Visitors who may wait for reports at a time; the server's other threads go on with other pages.
 _WAITING = 3
 _TIMEOUT_S = 180.0
-_ENDED_BY_A_PERSONS_ERROR = TunerError.exit_status
 
 
 class ReportNotRenderedError(TunerError):
@@ -104,9 +106,9 @@ class Reports:
             ) from error
         if done.returncode == 0:
             return done.stdout
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        if done.returncode == _ENDED_BY_A_PERSONS_ERROR and len(lines) == 1:
-            raise ReportNotRenderedError(lines[0])
+        # Not for visitors: it may hold paths, or the address of the database.
+        printed = done.stderr.decode(errors="replace").strip()
+        _log.warning("The report of %s could not be rendered (status %d): %s", names, done.returncode, printed)
         raise ReportNotRenderedError(
-            f"The report could not be rendered (status {done.returncode}: {lines[-1] if lines else 'no message'})."
+            f"The report could not be rendered. The dashboard's log says why; so does: tuner report {' '.join(names)}"
         )

@@ -1,5 +1,6 @@
 """What the page knows of a study beside its records, read from the artifact store: predictions and parameter counts."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,12 @@ class FinalsResults:
         """How many images the test set has, where known."""
         known = self.single or self.ensemble
         return None if known is None else len(known.predictions.labels)
+
+    @property
+    def test_labels_sha256(self) -> str | None:
+        """Hash of the test images' labels in their order, where known."""
+        known = self.single or self.ensemble
+        return None if known is None else hashlib.sha256(known.predictions.labels.tobytes()).hexdigest()
 
 
 def read_finals_results(study: StudyRecord, artifacts: ArtifactStore) -> FinalsResults:

@@ -34,6 +34,8 @@ class Headline:
     #: Repeats tested.
     n_repeats: int
     n_test: int | None
+    #: Hash of the test images' labels; None when no predictions could be read.
+    test_labels_sha256: str | None
     #: Numbers in the weights of that final's models.
     n_parameters: int | None
     #: Wilson's 95 % interval of `test_mean` over `n_test` images; None when the size of the test set is unknown.
@@ -74,6 +76,7 @@ def build_headline(study: StudyRecord, results: FinalsResults) -> Headline:
         test_sd=final.test_accuracy_sd if final else None,
         n_repeats=len(tested_runs(final)) if final else 0,
         n_test=n_test,
+        test_labels_sha256=results.test_labels_sha256,
         n_parameters=results.n_parameters,
         test_interval=wilson_interval(round(mean * n_test), n_test) if mean is not None and n_test else None,
         ensemble_accuracy=study.ensemble.test_accuracy if study.ensemble else None,

@@ -28,11 +28,18 @@ from tuner.studies.records import StudyRecord
 _PARTS = (("search", "Search"), ("finals", "Finals"), ("trials", "Trials"), ("provenance", "Provenance"))
 
 
+class ReportNotWrittenError(TunerError):
+    """The report's file cannot be written where it was asked for."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(f"Could not write the report to {path}: {reason}. Choose another place with --out.")
+
+
 def write_report(records: Sequence[StudyRecord], artifacts: ArtifactStore, path: Path) -> Path:
     """Write the report of one or several studies and return its absolute path; an older file is replaced.
 
     Raises:
-        TunerError: The file cannot be written.
+        ReportNotWrittenError: The file cannot be written.
     """
     page = render_report(records, artifacts)
     target = path.expanduser().resolve()
@@ -42,7 +49,7 @@ def write_report(records: Sequence[StudyRecord], artifacts: ArtifactStore, path:
     except ArtifactNotWrittenError as error:
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) else error
-        raise TunerError(f"Could not write {target}: {reason}. Choose another place with --out.") from error
+        raise ReportNotWrittenError(target, reason) from error
     return target
 
 

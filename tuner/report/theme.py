@@ -6,6 +6,7 @@ Figures are drawn in the palette's light colours; `page.js` swaps each for its d
 
 import html
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,12 +58,14 @@ class Nines:
     def hidden(self, accuracies: Sequence[float], *, shown: Sequence[float]) -> list[float]:
         """Return those of the accuracies that an axis which shows these others has no room for, the lowest first."""
         low, _ = self._range(shown)
-        return sorted(accuracy for accuracy in accuracies if (self.place(accuracy) or 0.0) < low)
+        ascending = sorted(accuracies)
+        return ascending[: bisect_left(ascending, low, key=lambda accuracy: self.place(accuracy) or 0.0)]
 
     def _range(self, accuracies: Sequence[float]) -> tuple[float, float]:
-        places = [self.place(accuracy) or 0.0 for accuracy in accuracies] or [0.0, 1.0]
-        room = max(0.06 * (max(places) - min(places)), _LEAST_ROOM)
-        return min(places) - room, max(places) + room
+        # A higher accuracy never lies lower: the two ends suffice.
+        low, high = (self.place(end(accuracies)) or 0.0 for end in (min, max)) if accuracies else (0.0, 1.0)
+        room = max(0.06 * (high - low), _LEAST_ROOM)
+        return low - room, high + room
 
     def _ticks(self, low: float, high: float) -> list[float]:
         """Return accuracies to label between two places, at least two."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tuner.studies.records import Failure, Part
+
 #: Stands where a number would, an en dash.
 NO_VALUE = "\u2013"
 
@@ -66,6 +68,12 @@ def setting(value: Any) -> str:
 def settings(hyperparameters: Mapping[str, Any]) -> str:
     """Write all hyperparameters in one line."""
     return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
+
+
+def describe_failure(part: Part, failure: Failure) -> str:
+    """Say what failed and why, as `tuner study show` does."""
+    name = str(part)
+    return f"{name[0].upper()}{name[1:]} failed ({failure.kind.replace('_', ' ')}): {failure.message}"
 
 
 def listing(words: Iterable[str]) -> str:

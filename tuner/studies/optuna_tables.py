@@ -8,7 +8,10 @@ from optuna.storages._rdb.models import (
     BaseModel,
     StudyDirectionModel,
     StudyModel,
+    TrialIntermediateValueModel,
     TrialModel,
+    TrialParamModel,
+    TrialSystemAttributeModel,
     TrialUserAttributeModel,
     TrialValueModel,
 )
@@ -18,6 +21,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
+
+#: Optuna's tables, for statements that only read.
+OPTUNA_STUDIES, TRIALS, VALUES = _studies, _trials, _values
+PARAMS, CURVES = TrialParamModel.__table__, TrialIntermediateValueModel.__table__
+USER_ATTRIBUTES, SYSTEM_ATTRIBUTES = _attributes, TrialSystemAttributeModel.__table__
 
 
 def find_in_optuna(connection: sa.Connection, name: str) -> tuple[int, int] | None:

@@ -150,14 +150,14 @@ def test_a_study_that_is_deleted_meanwhile_is_left_to_optuna_dashboard(
     full: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = find_study(full, "s")
-    read_head = study_detail._read_head
+    read_head = study_detail.read_study_head
 
     def delete_after_reading(storage: Storage, study_id: int) -> Any:
         head = read_head(storage, study_id)
         delete_study(full, study)
         return head
 
-    monkeypatch.setattr(study_detail, "_read_head", delete_after_reading)
+    monkeypatch.setattr(study_detail, "read_study_head", delete_after_reading)
 
     assert StudyDetails(storage=full).write(study.optuna_study_id, after=0) is None
 

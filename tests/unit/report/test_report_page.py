@@ -20,6 +20,7 @@ from support.report_sample import (
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.predictions import write_predictions
+from tuner.cli.study_text import print_record
 from tuner.errors import TunerError
 from tuner.report.page import render_report, write_report
 from tuner.studies.records import ConfirmationRecord, Failure, StudyRecord
@@ -128,7 +129,7 @@ def test_failed_finals_are_said_to_have_failed_and_no_validation_score_stands_in
     page = render_report([dataclasses.replace(study, finals=(broken,))], artifacts)
 
     assert "best validation score" in headline(page)
-    assert "3 of 3 retraining runs of it failed (out of memory: 12 GiB wanted)" in words(page)
+    assert "3 of 3 retraining runs failed (out of memory): 12 GiB wanted" in words(page)
 
 
 def test_the_next_rank_answers_when_the_first_failed_and_says_so(artifacts: ArtifactStore) -> None:
@@ -366,7 +367,9 @@ def test_trials_without_epochs_scores_or_hyperparameters_do_no_harm(artifacts: A
     assert "best validation score so far" in headline(page)
 
 
-def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(artifacts: ArtifactStore) -> None:
+def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(
+    artifacts: ArtifactStore, capsys: pytest.CaptureFixture[str]
+) -> None:
     study = study_with_one_tested_final(artifacts)
     (final,) = study.finals
     run = final.runs[1]
@@ -376,8 +379,13 @@ def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(artifa
     study = dataclasses.replace(study, finals=(dataclasses.replace(final, runs=(final.runs[0], diverged)),))
 
     page = words(render_report([study], artifacts))
+    print_record(study, artifacts)
 
-    assert "Rank 1, seed 7011: nan loss: The loss is NaN at epoch 6." in page
+    line = (
+        f"Retraining of trial {final.trial} with augmentation, repeat 2 failed (nan loss): The loss is NaN at epoch 6."
+    )
+    assert line in page
+    assert line in capsys.readouterr().out, "`tuner study show` uses the same words"
     assert "1 of 2" in page
     assert "nan %" not in page.partition("The numbers of Training")[0]
 
@@ -464,8 +472,9 @@ def test_failed_confirmations_stand_with_their_reason(artifacts: ArtifactStore) 
 
     page = words(render_report([study], artifacts))
 
-    assert "Confirmation of trial 2, repeat 1: builder error: nets.py:41 in build: ValueError: no such layer" in page
-    assert "Not all that was asked for is here: it has no finals" in page
+    reason = "nets.py:41 in build: ValueError: no such layer"
+    assert f"Confirmation of trial 2, repeat 1 failed (builder error): {reason}" in page
+    assert "Not all that was asked for: it has no finals" in page
     assert "No finals: none could be made." in page
 
 
@@ -478,7 +487,7 @@ def test_notes_stand_beside_what_they_are_about(artifacts: ArtifactStore) -> Non
 
     page = words(render_report([dataclasses.replace(study, trials=trials, finals=(final,))], artifacts))
 
-    assert "Retraining of trial 5 with augmentation, repeat 1: It kept its schedule." in page
+    assert "Note on retraining of trial 5 with augmentation, repeat 1: It kept its schedule." in page
     assert "It ended by its time limit." in page
 
 

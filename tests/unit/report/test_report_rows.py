@@ -7,7 +7,9 @@ from support.report_sample import START, sample_answers, sample_trial, searching
 
 from tuner.bundles.predictions import Predictions
 from tuner.epochs import Epoch
+from tuner.report.finals_results import FinalsResults
 from tuner.report.forest_importance import MIN_TRIALS, encode_column, measure_importance
+from tuner.report.headline import Headline, build_headline
 from tuner.report.mistakes import class_scores, confused_pairs, confusion_matrix
 from tuner.report.page_sections.comparison import same_data_groups
 from tuner.report.plots.budget import epoch_budget
@@ -19,7 +21,7 @@ from tuner.report.plots.parallel import height_on_axis, score_bands
 from tuner.report.plots.slices import slices
 from tuner.report.plots.timeline import stretches, worker_summaries
 from tuner.report.theme import nines
-from tuner.studies.records import TrialRecord
+from tuner.studies.records import StudyRecord, TrialRecord
 
 
 def trial(number: int, score: float | None = 0.9, **values: object) -> TrialRecord:
@@ -311,5 +313,21 @@ def test_only_studies_of_equal_data_stand_side_by_side() -> None:
     mnist = searching_study(n_trials=1)
     other_data = dataclasses.replace(mnist, provenance={"data_sha256": "another"})
     kmnist = searching_study(n_trials=1, dataset="kmnist")
+    studies = [mnist, kmnist, other_data, mnist]
 
-    assert same_data_groups([mnist, kmnist, other_data, mnist]) == [[0, 3], [1], [2]]
+    assert same_data_groups(studies, headlines_of(studies)) == [[0, 3], [1], [2]]
+
+
+def test_studies_whose_test_images_have_other_labels_do_not_stand_side_by_side() -> None:
+    studies = [searching_study(n_trials=1)] * 5
+    headlines = [
+        dataclasses.replace(headline, test_labels_sha256=labels)
+        for headline, labels in zip(headlines_of(studies), ["a", None, "b", "a", None], strict=True)
+    ]
+
+    assert same_data_groups(studies, headlines) == [[0, 1, 3, 4], [2]]
+
+
+def headlines_of(studies: list[StudyRecord]) -> list[Headline]:
+    untested = FinalsResults(single=None, ensemble=None, problem=None, n_parameters=None)
+    return [build_headline(study, untested) for study in studies]

@@ -9,22 +9,38 @@ from tuner.report.plots import families
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
 
-#: What must be equal for two accuracies to be about the same images.
-_DATA_KEYS = ("data_sha256", "test_sha256")
 
+def same_data_groups(studies: Sequence[StudyRecord], headlines: Sequence[Headline]) -> list[list[int]]:
+    """Return the positions of the studies whose accuracies are about the same images, in order of appearance.
 
-def same_data_groups(studies: Sequence[StudyRecord]) -> list[list[int]]:
-    """Return the positions of the studies that share dataset, classes and data hashes, in order of appearance."""
-    groups: dict[tuple[object, ...], list[int]] = {}
+    They share dataset, classes and the hash of the training images. Of test images no hash is stored: two test sets are
+    taken for different ones when the labels beside the stored predictions differ; a study without any is untested.
+    """
+    groups: list[list[int]] = []
     for position, study in enumerate(studies):
-        hashes = tuple(study.provenance.get(key) for key in _DATA_KEYS)
-        groups.setdefault((study.dataset, study.class_names, hashes), []).append(position)
-    return list(groups.values())
+        group = next(
+            (
+                group
+                for group in groups
+                if _training_data(studies[group[0]]) == _training_data(study)
+                and len({headlines[other].test_labels_sha256 for other in (*group, position)} - {None}) <= 1
+            ),
+            None,
+        )
+        if group is None:
+            groups.append([position])
+        else:
+            group.append(position)
+    return groups
+
+
+def _training_data(study: StudyRecord) -> tuple[object, ...]:
+    return study.dataset, study.class_names, study.provenance.get("data_sha256")
 
 
 def render_comparison(studies: Sequence[StudyRecord], headlines: Sequence[Headline]) -> Html:
-    """Write the section that compares; what cannot be compared, it says so."""
-    groups = same_data_groups(studies)
+    """Write the section that compares the studies; it says which of them cannot be compared."""
+    groups = same_data_groups(studies, headlines)
     view = StudyView(study=studies[0], prefix="comparison", level=2)
     figures = [
         families.report_figure([headlines[position] for position in group], key=f"group-{number}")

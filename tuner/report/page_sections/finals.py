@@ -10,8 +10,17 @@ from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.mistakes import class_scores, confusion_matrix
 from tuner.report.page_sections.errors import render_worst_errors
 from tuner.report.plots import confusion, discrimination, training
-from tuner.report.wording import percent, points, settings, spread
+from tuner.report.wording import describe_failure, percent, points, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
+
+#: Figures of the retraining runs, in the order of the page. A new one is one line here.
+_TRAINING_FIGURES = (training.report_figure, training.unaugmented_report_figure)
+#: Figures of a model's predictions on the test set; those as wide as the page follow the others.
+_PREDICTION_FIGURES = (
+    confusion.report_figure,
+    discrimination.roc_report_figure,
+    discrimination.precision_recall_report_figure,
+)
 
 
 def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -> Html:
@@ -19,7 +28,7 @@ def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -
     study = view.study
     parts: list[Html | None] = [_none_yet(study)]
     if study.finals:
-        parts = [_finals_table(view), _training(view, headline), _augmentation(view, headline)]
+        parts = [_finals_table(view), _training(view), _augmentation(view, headline)]
     if results.problem:
         parts.append(element("p", results.problem, class_="warning"))
     parts += _failures_and_notes(study)
@@ -58,15 +67,8 @@ def _finals_table(view: StudyView) -> Html:
         "Repeats tested",
         "Hyperparameters",
     )
-    failures = [
-        f"Rank {final.rank}, seed {run.seed}: {run.failure.kind.replace('_', ' ')}: {run.failure.message}"
-        for final in view.study.finals
-        for run in final.runs
-        if run.failure
-    ]
-    listed = element("ul", *[element("li", failure) for failure in failures], class_="failures") if failures else None
     table = render_table(Table(headers=headers, rows=rows), label=view.unique("Finals by rank"))
-    return element("div", element("p", lead, class_="lead"), table, listed)
+    return element("div", element("p", lead, class_="lead"), table)
 
 
 def _final_row(final: FinalRecord) -> tuple[str | Cell, ...]:
@@ -87,13 +89,8 @@ def _test_text(final: FinalRecord) -> str:
     return spread(final.test_accuracy_mean, final.test_accuracy_sd)
 
 
-def _training(view: StudyView, headline: Headline) -> Html:
-    final = headline.final or min(view.study.finals, key=lambda one: one.rank)
-    shown = [training.report_figure(final, key="training", title=f"Training of final {final.rank}")]
-    if view.study.without_augmentation is not None:
-        title = f"The same without augmentation (trial {view.study.without_augmentation.trial})"
-        shown.append(training.report_figure(view.study.without_augmentation, key="training-plain", title=title))
-    return _render_figures(view, [figure for figure in shown if figure])
+def _training(view: StudyView) -> Html:
+    return _render_figures(view, [figure for build in _TRAINING_FIGURES if (figure := build(view.study))])
 
 
 def _augmentation(view: StudyView, headline: Headline) -> Html | None:
@@ -123,13 +120,9 @@ def _last_training(final: FinalRecord) -> float | None:
 
 
 def _failures_and_notes(study: StudyRecord) -> list[Html]:
-    """List what failed beside the finals that the table tells of, and what is to be known of single trainings."""
-    failures = [
-        f"{str(part).capitalize()}: {failure.kind.replace('_', ' ')}: {failure.message}"
-        for part, failure in study.failures
-        if part.stage in ("confirm", "ensemble") or part.augmented is False
-    ]
-    notes = [f"{str(part).capitalize()}: {note}" for part, note in study.notes if part.stage != "search"]
+    """List what failed after the search, and the notes on single training runs."""
+    failures = [describe_failure(part, failure) for part, failure in study.failures if part.stage != "search"]
+    notes = [f"Note on {part}: {note}" for part, note in study.notes if part.stage != "search"]
     return [
         element("ul", *[element("li", line) for line in lines], class_="failures")
         for lines in (failures, notes)
@@ -155,20 +148,12 @@ def _all_mistakes(view: StudyView, results: FinalsResults) -> list[Html]:
 
 def _mistakes(view: StudyView, predictions: Predictions, source: str) -> list[Html]:
     names = view.study.class_names
-    matrix = confusion_matrix(predictions.labels, predicted_classes(predictions), len(names))
-    curves = [
-        discrimination.roc_report_figure(predictions, names, source=source),
-        discrimination.precision_recall_report_figure(predictions, names, source=source),
-    ]
+    figures = [figure for build in _PREDICTION_FIGURES if (figure := build(predictions, names, source=source))]
+    beside = [render_figure(figure, view) for figure in figures if not figure.wide]
     return [
-        element(
-            "div",
-            render_figure(confusion.report_figure(matrix, names, source=source), view),
-            _class_table(view, predictions, source),
-            class_="figures",
-        ),
+        element("div", *beside, _class_table(view, predictions, source), class_="figures"),
         render_worst_errors(view, predictions, source=source),
-        _render_figures(view, [figure for figure in curves if figure]),
+        _render_figures(view, [figure for figure in figures if figure.wide]),
     ]
 
 

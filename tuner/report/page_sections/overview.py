@@ -119,21 +119,19 @@ def _ensemble(headline: Headline) -> Html | None:
 def _shortfall(study: StudyRecord) -> Html | None:
     # Why a study stopped by itself stands in what is still to come.
     shortfall = find_shortfall(study) if study.state == "done" else None
-    return element("p", f"Not all that was asked for is here: {shortfall}", class_="warning") if shortfall else None
+    return element("p", f"Not all that was asked for: {shortfall}", class_="warning") if shortfall else None
 
 
 def _failed_finals(study: StudyRecord) -> Html | None:
     best = min(study.finals, key=lambda final: final.rank, default=None)
     if best is None or best is study.winner:
         return None
-    failures = [run.failure for run in best.runs if run.state == "failed" and run.failure]
+    failures = [run.failure for run in best.runs if run.failure]
     if not failures:
         return None
     how_many = f"{len(failures)} of {count(len(best.runs), 'retraining run')}"
-    why = f"{failures[0].kind.replace('_', ' ')}: {failures[0].message}"
-    return element(
-        "p", f"The best configuration has no test accuracy: {how_many} of it failed ({why}).", class_="warning"
-    )
+    why = f"({failures[0].kind.replace('_', ' ')}): {failures[0].message}"
+    return element("p", f"The best configuration has no test accuracy: {how_many} failed {why}", class_="warning")
 
 
 def _commonest(study: StudyRecord) -> str:

@@ -6,9 +6,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from tuner.bundles.predictions import Predictions
 from tuner.report.figures import Plot, ReportFigure
+from tuner.report.finals_results import predicted_classes
 from tuner.report.markup import Table
-from tuner.report.mistakes import confused_pairs
+from tuner.report.mistakes import confused_pairs, confusion_matrix
 from tuner.report.theme import HEAT, INK, LINE, SURFACE, figure, plain
 from tuner.report.wording import count, percent
 
@@ -53,8 +55,9 @@ def confusion_figure(matrix: NDArray[np.int64], class_names: Sequence[str]) -> g
     )
 
 
-def report_figure(matrix: NDArray[np.int64], class_names: Sequence[str], *, source: str) -> ReportFigure:
+def report_figure(predictions: Predictions, class_names: Sequence[str], *, source: str) -> ReportFigure:
     """Show which classes are taken for which."""
+    matrix = confusion_matrix(predictions.labels, predicted_classes(predictions), len(class_names))
     pairs = confused_pairs(matrix)
     n_images, n_wrong = int(matrix.sum()), sum(images for _, _, images in pairs)
     often = "; ".join(

@@ -54,8 +54,11 @@ def validation_points(trial: TrialRecord) -> list[tuple[int, float]]:
     """Return (epoch, validation accuracy) of the epochs of a complete or pruned trial; nothing of others."""
     if trial.state not in ("complete", "pruned"):
         return []
-    values = ((epoch.epoch, epoch.val_accuracy) for epoch in trial.curve)
-    return [(epoch, value) for epoch, value in values if value is not None and math.isfinite(value)]
+    return [
+        (epoch.epoch, value)
+        for epoch in trial.curve
+        if (value := epoch.val_accuracy) is not None and math.isfinite(value)
+    ]
 
 
 def intermediate_figure(trials: Sequence[TrialRecord], best: TrialRecord | None) -> go.Figure:
@@ -99,7 +102,8 @@ def _lines(trials: Sequence[TrialRecord], axis: Nines, *, opacity: float, **styl
 
 
 def _ends(trials: Sequence[TrialRecord], axis: Nines) -> go.Scatter:
-    ends = [(trial.number, *validation_points(trial)[-1]) for trial in trials if validation_points(trial)]
+    curves = [(trial.number, validation_points(trial)) for trial in trials]
+    ends = [(number, *points[-1]) for number, points in curves if points]
     return go.Scatter(
         x=[epoch for _, epoch, _ in ends],
         y=[axis.place(accuracy) for _, _, accuracy in ends],
@@ -117,6 +121,7 @@ def _without_outliers(shown: Sequence[float]) -> list[float]:
 
 
 def _tell_hidden(trials: Sequence[TrialRecord]) -> str:
+    """Say how many values of how many the plot's axis leaves out."""
     values = [accuracy for trial in trials for _, accuracy in validation_points(trial)]
     hidden = nines(values).hidden(values, shown=_without_outliers(values))
     return f" {len(hidden):,} of {count(len(values), 'value')} lie below the plot." if hidden else ""

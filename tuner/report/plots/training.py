@@ -11,7 +11,7 @@ from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines
 from tuner.report.wording import count, percent, setting
-from tuner.studies.records import FinalRecord, RetrainRecord
+from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
 
 Measure = Callable[[Epoch], float | None]
 
@@ -85,8 +85,21 @@ def _lines(
     ]
 
 
-def report_figure(final: FinalRecord, *, key: str, title: str) -> ReportFigure | None:
-    """Show how a final trained; None before its first epoch."""
+def report_figure(study: StudyRecord) -> ReportFigure | None:
+    """Show how the winner trained, or the final of best rank where there is no winner; None before its first epoch."""
+    final = study.winner or min(study.finals, key=lambda one: one.rank, default=None)
+    return None if final is None else _of_final(final, key="training", title=f"Training of final {final.rank}")
+
+
+def unaugmented_report_figure(study: StudyRecord) -> ReportFigure | None:
+    """Show how the same configuration trained without augmentation; None where it has not."""
+    final = study.without_augmentation
+    if final is None:
+        return None
+    return _of_final(final, key="training-plain", title=f"The same without augmentation (trial {final.trial})")
+
+
+def _of_final(final: FinalRecord, *, key: str, title: str) -> ReportFigure | None:
     runs = [run for run in final.runs if run.curve]
     if not runs:
         return None
