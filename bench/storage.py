@@ -30,6 +30,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from machine import RESULTS, describe_machine
 from postgres import running_server
 
+from tuner.epochs import Epoch
 from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, find_study, insert_study
@@ -37,7 +38,6 @@ from tuner.studies.schema import slots
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
-from tuner.training.history import EpochResult
 from tuner.workers.reporter import Reporter
 
 _MEASUREMENTS = ("growth", "clients", "idle")
@@ -333,9 +333,9 @@ def accuracy(x: float, epoch: int) -> float:
     return float(1 - 0.05 * abs(np.log10(x) + 2) - 0.3 / epoch)
 
 
-def epoch_result(epoch: int, value: float) -> EpochResult:
+def epoch_result(epoch: int, value: float) -> Epoch:
     """Return what training would say of an epoch."""
-    return EpochResult(
+    return Epoch(
         epoch=epoch, loss=1 - value, accuracy=value, val_loss=1 - value, val_accuracy=value,
         learning_rate=1e-3, duration_s=0.0,
     )  # fmt: skip

@@ -69,13 +69,13 @@ def test_a_damaged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[st
 @pytest.fixture(scope="module")
 def checkpoint_content() -> bytes:
     """The part of a good checkpoint that its hash covers."""
+    from tuner.epochs import Epoch
     from tuner.training import checkpoint
-    from tuner.training.history import EpochResult
 
-    fields = {field.name: 1.0 for field in dataclasses.fields(EpochResult)} | {"epoch": 1}
+    fields = {field.name: 1.0 for field in dataclasses.fields(Epoch)} | {"epoch": 1}
     snapshot = checkpoint.Snapshot(
         fingerprint="f",
-        epochs=(EpochResult(**fields),),
+        epochs=(Epoch(**fields),),
         logs=({"loss": 1.0},),
         annealing_state={},
         model=(np.zeros((3, 2), np.float32),),

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.spaces.space import Space
 from tuner.training.annealing import Annealing
@@ -15,7 +16,7 @@ from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.epoch_programs import overrides_fit
-from tuner.training.history import EpochResult, TrainingHistory
+from tuner.training.history import TrainingHistory
 from tuner.training.own_fit import OtherLabelsError
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.progress import BeginAnewError, OnEpoch, OnNote
@@ -57,7 +58,7 @@ class Fitted:
 
     model: keras.Model
     #: Every epoch's result, those before a resumption included.
-    epochs: tuple[EpochResult, ...]
+    epochs: tuple[Epoch, ...]
     #: Whether every epoch saw the images augmented as the schedule asks; False where it asks for nothing.
     augmented: bool
 
@@ -169,7 +170,7 @@ def _plan(
 
 
 def scored_outcome(
-    state: str, epochs: Sequence[EpochResult], hyperparameters: Mapping[str, Any], *, notes: Sequence[str] = ()
+    state: str, epochs: Sequence[Epoch], hyperparameters: Mapping[str, Any], *, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return what a slot stores of a search trial or a confirmation: the best validation accuracy and its epoch."""
     scored = [epoch for epoch in epochs if epoch.val_accuracy is not None]

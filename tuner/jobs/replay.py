@@ -3,14 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.fitting import Schedule, fit
 from tuner.jobs.study_data import DataPlaces, load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.records import EpochRecord, StudyRecord, TrialRecord
-from tuner.training.history import EpochResult
+from tuner.studies.records import StudyRecord, TrialRecord
 
 
 class NotReplayableError(TunerError):
@@ -21,9 +21,7 @@ class _AsFarAsBefore(Exception):  # noqa: N818 - no error: the pruned trial went
     pass
 
 
-def replay_trial(
-    record: StudyRecord, trial: TrialRecord, *, places: DataPlaces
-) -> Iterator[tuple[EpochRecord, EpochResult]]:
+def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces) -> Iterator[tuple[Epoch, Epoch]]:
     """Train the trial again, as many epochs as it had, and yield each epoch as it was and as it is now.
 
     Raises:
@@ -35,9 +33,9 @@ def replay_trial(
             f"Trial {trial.number} of study {record.name!r} is {trial.state}. Expected a complete or pruned one."
         )
     definition = StudyDefinition.model_validate(record.definition)
-    epochs: list[EpochResult] = []
+    epochs: list[Epoch] = []
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         epochs.append(result)
         if len(epochs) == len(trial.curve):
             raise _AsFarAsBefore

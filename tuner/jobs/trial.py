@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 
+from tuner.epochs import Epoch
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.fitting import Schedule, fit, scored_outcome
@@ -17,7 +18,6 @@ from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
-from tuner.training.history import EpochResult
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def run_trial(context: JobContext) -> dict[str, Any]:
     trial, scores = open_trial(context.storage, context.study, context.lease)
     progress = _Progress(trial=trial, hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed))
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         progress.add(result)
         context.on_epoch(result)
         # The planned end is none by time; a fit of a person's own may go on beyond it.
@@ -85,11 +85,11 @@ class _Progress:
 
     trial: optuna.Trial
     hyperparameters: OptunaHyperParameters
-    epochs: list[EpochResult] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     #: Sentences for people.
     notes: list[str] = field(default_factory=list)
 
-    def add(self, result: EpochResult) -> None:
+    def add(self, result: Epoch) -> None:
         # A run that cannot go on from its checkpoint begins with epoch 1 again.
         self.epochs[result.epoch - 1 :] = [result]
 

@@ -12,13 +12,13 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialParamModel
 
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.outages import retried
 from tuner.studies.records import (
     ConfirmationRecord,
     EnsembleRecord,
-    EpochRecord,
     Failure,
     FinalRecord,
     JobState,
@@ -33,17 +33,17 @@ from tuner.studies.storage import Storage
 
 #: The epochs of an outcome, as it is stored.
 Curve = Sequence[Mapping[str, Any]]
-EpochReader = Callable[[Curve], tuple[EpochRecord, ...]]
+EpochReader = Callable[[Curve], tuple[Epoch, ...]]
 
 
-def epochs_from(curve: Curve) -> tuple[EpochRecord, ...]:
+def epochs_from(curve: Curve) -> tuple[Epoch, ...]:
     """Return the epochs of an outcome's curve."""
-    return tuple(EpochRecord(**epoch) for epoch in curve)
+    return tuple(Epoch(**epoch) for epoch in curve)
 
 
-def _scores_from(curve: Curve) -> tuple[EpochRecord, ...]:
+def _scores_from(curve: Curve) -> tuple[Epoch, ...]:
     return tuple(
-        EpochRecord(epoch=epoch["epoch"], loss=None, accuracy=None, val_loss=None, val_accuracy=epoch["val_accuracy"])
+        Epoch(epoch=epoch["epoch"], loss=None, accuracy=None, val_loss=None, val_accuracy=epoch["val_accuracy"])
         for epoch in curve
     )
 
@@ -227,9 +227,7 @@ def confirmed_scores(rows: Sequence[Any]) -> dict[int, float]:
     return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _trial(
-    number: int, row: Any, curve: tuple[EpochRecord, ...], reported: _Reported | None, study: Study
-) -> TrialRecord:
+def _trial(number: int, row: Any, curve: tuple[Epoch, ...], reported: _Reported | None, study: Study) -> TrialRecord:
     outcome = row.outcome
     if outcome:
         score, best_epoch = outcome["score"], outcome["best_epoch"]
@@ -238,7 +236,7 @@ def _trial(
     else:
         scores = reported.scores if reported else {}
         curve = tuple(
-            EpochRecord(epoch=epoch, loss=None, accuracy=None, val_loss=None, val_accuracy=value)
+            Epoch(epoch=epoch, loss=None, accuracy=None, val_loss=None, val_accuracy=value)
             for epoch, value in sorted(scores.items())
         )
         best_epoch = max(scores, key=lambda epoch: (scores[epoch], -epoch), default=None)

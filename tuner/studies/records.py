@@ -8,24 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from tuner.epochs import Epoch
+
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 StudyState = Literal["searching", "finals", "done", "stopped"]
 JobState = Literal["waiting", "running", "complete", "failed"]
 StageName = Literal["search", "confirm", "retrain", "ensemble"]
-
-
-# Slots: a large study has hundreds of thousands.
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EpochRecord:
-    """One epoch of a training run; `None` where nothing was measured, such as validation without a validation set."""
-
-    epoch: int
-    loss: float | None
-    accuracy: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    learning_rate: float | None = None
-    duration_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +43,7 @@ class TrialRecord:
     started_at: datetime | None
     finished_at: datetime | None
     duration_s: float | None
-    curve: tuple[EpochRecord, ...]
+    curve: tuple[Epoch, ...]
     failure: Failure | None = None
     #: What a person should know of how it was trained, in sentences.
     notes: tuple[str, ...] = ()
@@ -85,7 +73,7 @@ class RetrainRecord:
     test_accuracy: float | None
     #: Last epoch's validation accuracy; None when the validation set was trained on too.
     val_accuracy: float | None
-    curve: tuple[EpochRecord, ...]
+    curve: tuple[Epoch, ...]
     #: Paths in the artifact store: the bundle, and an `.npz` with `labels` int64 (n,), `probabilities` float32
     #: (n, classes) in the test set's order, `error_indices` int64 (k,), `error_images` uint8 (k, height, width,
     #: channels): the misclassified images of highest predicted probability first.

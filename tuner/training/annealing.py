@@ -19,8 +19,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
-from tuner.training.history import EpochResult
 
 Rule = Literal["plateau", "cosine", "one-cycle", "step"]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
@@ -78,7 +78,7 @@ class LearningRates(Protocol):
     def of_epoch(self, epoch: int) -> NDArray[np.float32]:
         """Return the rate of each step of this epoch (from 1): float32, shape (steps,)."""
 
-    def observe(self, result: EpochResult) -> None:
+    def observe(self, result: Epoch) -> None:
         """Take the finished epoch into account."""
 
     def state(self) -> dict[str, float]:
@@ -122,7 +122,7 @@ class Plateau:
         del epoch
         return np.full(self._steps, self._rate, np.float32)
 
-    def observe(self, result: EpochResult) -> None:
+    def observe(self, result: Epoch) -> None:
         measured: float | None = getattr(result, self._monitor)
         if measured is None:
             raise AnnealingError(
@@ -164,7 +164,7 @@ class Curve:
         shares = CURVES[self._annealing.rule](self._annealing, steps, self._steps, self._total)
         return np.maximum(self._highest * shares, self._lowest).astype(np.float32)
 
-    def observe(self, result: EpochResult) -> None:
+    def observe(self, result: Epoch) -> None:
         """Do nothing: what was measured does not matter here."""
 
     def state(self) -> dict[str, float]:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
-from tuner.training.history import EpochResult
+from tuner.epochs import Epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.variables import read_variable, renew_constants, state_variables
 
@@ -43,7 +43,7 @@ class Snapshot:
 
     #: Of the plan, the data's size and the model's shape, see `fingerprint`.
     fingerprint: str
-    epochs: tuple[EpochResult, ...]
+    epochs: tuple[Epoch, ...]
     #: Keras' logs of each of them.
     logs: tuple[dict[str, float], ...]
     annealing_state: Mapping[str, float]
@@ -170,7 +170,7 @@ def take_snapshot(
     model: keras.Model,
     *,
     fingerprint: str,
-    epochs: tuple[EpochResult, ...],
+    epochs: tuple[Epoch, ...],
     logs: tuple[dict[str, float], ...],
     annealing_state: Mapping[str, float],
     kept: tuple[NDArray[Any], ...] = (),
@@ -236,7 +236,7 @@ def _decode(stored: bytes) -> Snapshot:
             record = json.loads(arrays["record"].tobytes())
             return Snapshot(
                 fingerprint=record["fingerprint"],
-                epochs=tuple(EpochResult(**epoch) for epoch in record["epochs"]),
+                epochs=tuple(Epoch(**epoch) for epoch in record["epochs"]),
                 logs=tuple(record["logs"]),
                 annealing_state=record["annealing_state"],
                 model=_take(arrays, "model"),

@@ -4,22 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True, kw_only=True)
-class EpochResult:
-    """One epoch of a training run; `None` where nothing was measured."""
-
-    #: From 1.
-    epoch: int
-    loss: float | None
-    #: In [0, 1], running over the epoch's batches while the weights change, as Keras reports it.
-    accuracy: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    #: Of the epoch's last step.
-    learning_rate: float | None
-    #: Training and validation, without checkpoint and `on_epoch`.
-    duration_s: float | None
+from tuner.epochs import Epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +14,7 @@ class TrainingHistory:
     #: Epochs taken over from a checkpoint; 0 for an undisturbed run.
     resumed_from: int
     #: One for each epoch of the plan, the restored ones included.
-    epochs: tuple[EpochResult, ...]
+    epochs: tuple[Epoch, ...]
     #: Whether every epoch saw the images changed as the plan's augmentation asks; False without one.
     augmented: bool = False
     #: What the last epoch's logs held, by name.
@@ -43,7 +28,7 @@ def epoch_result(
     learning_rate: float | None,
     duration_s: float,
     accuracy_names: Sequence[str],
-) -> EpochResult:
+) -> Epoch:
     """Pick an epoch's result out of Keras' logs.
 
     Args:
@@ -53,7 +38,7 @@ def epoch_result(
         duration_s: Of training and validation.
         accuracy_names: What accuracy may be called in the logs, the first that is there counts; see `accuracy`.
     """
-    return EpochResult(
+    return Epoch(
         epoch=epoch,
         loss=_first(logs, ("loss",)),
         accuracy=_first(logs, accuracy_names),

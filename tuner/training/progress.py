@@ -9,19 +9,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.training.accuracy import AccuracyNames
 from tuner.training.annealing import LearningRates, start_annealing
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, fits, restore_model, take_snapshot
 from tuner.training.fit_call import FitCall
-from tuner.training.history import EpochResult, epoch_result
+from tuner.training.history import epoch_result
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.targets import accept_soft_targets
 from tuner.training.variables import current_learning_rate
 
 logger = logging.getLogger("tuner.training")
 
-OnEpoch = Callable[[EpochResult], None]
+OnEpoch = Callable[[Epoch], None]
 #: Told in a sentence, for people, what was done in another way than they may expect.
 OnNote = Callable[[str], None]
 
@@ -63,7 +64,7 @@ class TrainingRun:
         checkpoint: Checkpoint | None,
     ) -> None:
         self.model, self.data, self.plan = model, data, plan
-        self.epochs: list[EpochResult] = []
+        self.epochs: list[Epoch] = []
         #: Keras' logs of each epoch, `val_` included, for callbacks that a resumed run must tell of them.
         self.logs: list[dict[str, float]] = []
         self.resumed_from = 0

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.jobs.context import JobContext, checkpoints_folder
 from tuner.jobs.failures import (
     MAX_FAILURES_IN_A_ROW,
@@ -48,7 +49,6 @@ from tuner.studies.slots import (
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasible
 from tuner.training.devices import DeviceLostError
-from tuner.training.history import EpochResult
 from tuner.training.session import release_memory
 from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime
@@ -260,7 +260,7 @@ class Worker:
         if self._unserved.discard(study):
             note_problem(self._storage, self.id, self._unserved.describe())
 
-    def _on_epoch(self, result: EpochResult) -> None:
+    def _on_epoch(self, result: Epoch) -> None:
         self._reporter.finish_epoch(result)
         if self._draining.is_set():
             raise DrainedError

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from tuner.epochs import Epoch
 from tuner.studies.fleet import update_worker
 from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import PrunedError, TrialScores
-from tuner.training.history import EpochResult
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Reporter:
         self._ttl_s = lease_s
         self._lease: Lease | None = None
         self._scores: TrialScores | None = None
-        self._results: deque[EpochResult] = deque()
+        self._results: deque[Epoch] = deque()
         self._epoch = 0
         self._verdict: Exception | None = None
         #: Somebody waits for the results that are queued.
@@ -69,7 +69,7 @@ class Reporter:
         with self._changed:
             self._scores = scores
 
-    def finish_epoch(self, result: EpochResult) -> None:
+    def finish_epoch(self, result: Epoch) -> None:
         """Hand over a result; if a pruner decides on it, wait a moment for that, unless the database is away.
 
         Raises:
@@ -107,7 +107,7 @@ class Reporter:
             if self._verdict is not None and not isinstance(self._verdict, _NOT_FINAL):
                 raise self._verdict
 
-    def _decides_on(self, result: EpochResult) -> bool:
+    def _decides_on(self, result: Epoch) -> bool:
         return self._scores is not None and result.val_accuracy is not None and self._scores.decides_after(result.epoch)
 
     def _run(self) -> None:
@@ -137,7 +137,7 @@ class Reporter:
             if is_due or results:
                 self._storage.close_idle_connections()
 
-    def _await_work(self, next_heartbeat: float, next_report: float) -> list[EpochResult]:
+    def _await_work(self, next_heartbeat: float, next_report: float) -> list[Epoch]:
         """Wait until something is due or changes; return the results that are to be passed on now."""
         now = time.monotonic()
         if not self._results or not (self._is_urgent or now >= next_report):
@@ -151,7 +151,7 @@ class Reporter:
         else:
             update_worker(self._storage, self._worker_id, state="training", slot_id=lease.slot_id)
 
-    def _report(self, lease: Lease, results: Sequence[EpochResult], scores: TrialScores | None) -> None:
+    def _report(self, lease: Lease, results: Sequence[Epoch], scores: TrialScores | None) -> None:
         if results:
             self._epoch = results[-1].epoch
         measured = {result.epoch: result.val_accuracy for result in results if result.val_accuracy is not None}
@@ -180,7 +180,7 @@ class Reporter:
         if isinstance(verdict, STORAGE_ERRORS):
             _log.warning("The database did not come back in time.")
 
-    def _drop_reported(self, lease: Lease | None, results: Sequence[EpochResult]) -> None:
+    def _drop_reported(self, lease: Lease | None, results: Sequence[Epoch]) -> None:
         with self._changed:
             if self._lease is lease:
                 for _ in results:

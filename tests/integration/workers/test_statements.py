@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 import tuner.workers.reporter
+from tuner.epochs import Epoch
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, insert_study
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage
 from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
-from tuner.training.history import EpochResult
 from tuner.workers.reporter import Reporter
 
 EPOCHS = 9
@@ -54,7 +54,7 @@ def run_trial(storage: Storage, study: Study, *, level: float, epochs_at_once: b
                 for epoch in range(1, EPOCHS + 1):
                     accuracy = level + 0.01 * epoch
                     reporter.finish_epoch(
-                        EpochResult(
+                        Epoch(
                             epoch=epoch,
                             loss=1.0,
                             accuracy=accuracy,

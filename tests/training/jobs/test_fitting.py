@@ -15,12 +15,12 @@ from sklearn.datasets import load_digits
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
+from tuner.epochs import Epoch
 from tuner.jobs.fitting import Fitted, NoScoreError, Schedule, fit
 from tuner.spaces.space import Space
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
 from tuner.training.own_fit import NoEpochReportedError
 from tuner.training.plan import TrainingData
 from tuner.training.variables import read_variable
@@ -93,7 +93,7 @@ def run(
     reported: list[int] = []
     notes: list[str] = []
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         reported.append(result.epoch)
         if result.epoch == die_after:
             raise DeadError

@@ -12,10 +12,10 @@ from keras import layers
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
+from tuner.epochs import Epoch
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.session import seed_everything
@@ -73,7 +73,7 @@ def random_images(n: int = 150, *, seed: int = 0) -> LabelledImages:
 def run_resumable(folder: str, *, die_after: int | None = None, final_state: list[Any] | None = None) -> list[Any]:
     """Train `RESUME_PLAN` with a checkpoint; return the results as JSON values without durations."""
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         if result.epoch == die_after:
             os._exit(9)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_models import build_mlp
 
+from tuner.epochs import Epoch
 from tuner.training.annealing import Annealing, AnnealingError, start_annealing
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.variables import current_learning_rate
@@ -16,7 +16,7 @@ LOSSES = [1.0, 0.8, 0.79999, 0.9, 0.7, 0.71, 0.72, 0.73, 0.74, 0.75, 0.6, 0.61, 
 
 
 def result(epoch: int, value: float) -> Any:
-    return EpochResult(
+    return Epoch(
         epoch=epoch,
         loss=value,
         accuracy=1 - value,
@@ -88,7 +88,7 @@ def test_without_validation_the_plateau_watches_the_training_metric_and_says_so(
     annealing = Annealing(rule="plateau", monitor="val_accuracy", patience=1)
     with caplog.at_level(logging.INFO, logger="tuner.training"):
         rates = start_annealing(annealing, highest_rate=0.1, epochs=3, steps_per_epoch=1, has_validation=False)
-    without = EpochResult(
+    without = Epoch(
         epoch=1, loss=1, accuracy=0.5, val_loss=None, val_accuracy=None, learning_rate=None, duration_s=None
     )
 

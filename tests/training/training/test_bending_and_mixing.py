@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.stats import beta, ks_2samp, kstest
 from small_models import build_mlp
 
+from tuner.epochs import Epoch
 from tuner.training.augmentation import (
     NOISE_MEAN,
     NOISE_SD,
@@ -21,7 +22,6 @@ from tuner.training.augmentation import (
 )
 from tuner.training.batches import Augmenter
 from tuner.training.epoch_draws import ImageDraws, draw_epoch
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.targets import SoftTargetsError, accept_soft_targets, choose_labels, encode_targets
@@ -241,7 +241,7 @@ def test_a_net_learns_from_mixed_images_and_keeps_its_layers(
     model = build_mlp(optimizer=keras.optimizers.Adam(0.01))
     n_layers = len(model.layers)
     augmentation = Augmentation(mixup=0.2, cutmix=1.0, elastic=0.03, contrast=0.2)
-    results: list[EpochResult] = []
+    results: list[Epoch] = []
 
     train(
         model,

@@ -13,8 +13,8 @@ import pytest
 from small_models import RESUME_PLAN, build_cnn, run_resumable
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore, ArtifactStoreAwayError
+from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.session import seed_everything
@@ -49,7 +49,7 @@ def half_run(digits: TrainingData, tmp_path: Path) -> Any:
     class StopError(Exception):
         pass
 
-    def stop(result: EpochResult) -> None:
+    def stop(result: Epoch) -> None:
         if result.epoch == 2:
             raise StopError
 
@@ -117,9 +117,7 @@ def test_a_checkpoint_of_another_plan_is_passed_over_with_a_warning(
 
 def a_snapshot(n_epochs: int) -> Snapshot:
     epochs = tuple(
-        EpochResult(
-            epoch=number, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=0.5, learning_rate=0.1, duration_s=1.0
-        )
+        Epoch(epoch=number, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=0.5, learning_rate=0.1, duration_s=1.0)
         for number in range(1, n_epochs + 1)
     )
     return Snapshot(fingerprint="f", epochs=epochs, logs=({},) * n_epochs, annealing_state={}, model=(), optimizer=())

@@ -2,9 +2,9 @@ import keras
 import pytest
 from small_models import build_cnn, build_mlp
 
+from tuner.epochs import Epoch
 from tuner.training.annealing import Annealing, AnnealingError
 from tuner.training.devices import DeviceMemoryError, translate_device_errors
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.progress import NanLossError
 from tuner.training.run import UncompiledModelError, train
@@ -12,7 +12,7 @@ from tuner.training.run import UncompiledModelError, train
 PLAN = TrainingPlan(epochs=2, batch_size=32, seed=0)
 
 
-def ignore(result: EpochResult) -> None:
+def ignore(result: Epoch) -> None:
     """Look at no epoch."""
 
 
@@ -23,7 +23,7 @@ class PrunedError(Exception):
 def test_what_on_epoch_raises_ends_the_run_unchanged(digits: TrainingData) -> None:
     error = PrunedError()
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         assert result.epoch == 1
         raise error
 

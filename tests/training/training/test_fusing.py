@@ -8,12 +8,12 @@ from keras import layers
 from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.training import fusing, reuse
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.fusing import is_faster_fused
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.reuse import forget_programs
 from tuner.training.run import train
@@ -85,7 +85,7 @@ def test_a_fused_run_goes_on_bit_for_bit_after_a_stop(digits: TrainingData, tmp_
         history = train(build_mlp(), digits, SHORT, on_epoch=on_epoch, checkpoint=checkpoint)
         return [{**asdict(result), "duration_s": None} for result in history.epochs]
 
-    def stop_after_2(result: EpochResult) -> None:
+    def stop_after_2(result: Epoch) -> None:
         if result.epoch == 2:
             raise Stopped
 

@@ -11,8 +11,9 @@ import pytest
 from small_models import build_mlp
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult, TrainingHistory
+from tuner.training.history import TrainingHistory
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.variables import read_variable
@@ -95,7 +96,7 @@ def curve(history: TrainingHistory) -> Any:
 def test_kerastuners_documented_way_to_tune_the_batch_size_trains_by_whole_epoch_programs(
     digits: TrainingData, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen: list[EpochResult] = []
+    seen: list[Epoch] = []
 
     with caplog.at_level(logging.INFO, logger="tuner.training"):
         history, model = run(documented_fit, digits, on_epoch=seen.append)
@@ -196,7 +197,7 @@ RESUMABLE: dict[str, Fit] = {
 def test_a_resumed_fit_is_the_undisturbed_one_with_its_callbacks(
     case: str, digits: TrainingData, tmp_path: Path
 ) -> None:
-    def die(result: EpochResult) -> None:
+    def die(result: Epoch) -> None:
         if result.epoch == 3:
             raise StopError
 

@@ -9,12 +9,13 @@ import pytest
 from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.training import epoch_programs
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import free_memory_bytes
-from tuner.training.history import EpochResult, TrainingHistory
+from tuner.training.history import TrainingHistory
 from tuner.training.own_fit import NoEpochReportedError
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
@@ -40,14 +41,14 @@ class StopError(Exception):
 
 
 def stop_after(epoch: int) -> Any:
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         if result.epoch == epoch:
             raise StopError
 
     return on_epoch
 
 
-def ignore(result: EpochResult) -> None:
+def ignore(result: Epoch) -> None:
     """Look at no epoch."""
 
 

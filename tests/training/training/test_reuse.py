@@ -10,11 +10,11 @@ import pytest
 from small_models import build_cnn
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.training import epoch_programs, reuse
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import train
 from tuner.training.session import release_memory, seed_everything
@@ -82,7 +82,7 @@ def test_a_borrower_resumes_from_its_checkpoint(
     class DeadError(Exception):
         pass
 
-    def die(result: EpochResult) -> None:
+    def die(result: Epoch) -> None:
         del result
         raise DeadError
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from small_models import build_cnn, build_mlp
 
+from tuner.epochs import Epoch
 from tuner.training import fusing
 from tuner.training.annealing import Annealing
 from tuner.training.augmentation import Augmentation
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fusing import is_faster_fused
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
 from tuner.training.reuse import forget_programs
@@ -35,7 +35,7 @@ LOSSES_AND_OPTIMIZERS = {
 }
 
 
-def ignore(result: EpochResult) -> None:
+def ignore(result: Epoch) -> None:
     """Look at no epoch."""
 
 

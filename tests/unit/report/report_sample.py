@@ -15,9 +15,9 @@ from sklearn.datasets import load_digits
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.predictions import Predictions, write_predictions
 from tuner.bundles.sealed import seal
+from tuner.epochs import Epoch
 from tuner.studies.records import (
     EnsembleRecord,
-    EpochRecord,
     Failure,
     FinalRecord,
     RetrainRecord,
@@ -84,7 +84,7 @@ def _ceiling(values: dict[str, Any]) -> float:
 
 def sample_curve(
     epochs: int, *, ceiling: float, seed: int | tuple[int, ...], learning_rate: float = 1e-3, validated: bool = True
-) -> tuple[EpochRecord, ...]:
+) -> tuple[Epoch, ...]:
     """A curve that approaches its ceiling."""
     random = np.random.default_rng(seed)
     error = 1 - ceiling
@@ -92,7 +92,7 @@ def sample_curve(
     for epoch in range(1, epochs + 1):
         now = min(0.9, error * (1 + 6 * math.exp(-epoch / 3)) * float(np.exp(random.normal(0, 0.05))))
         curve.append(
-            EpochRecord(
+            Epoch(
                 epoch=epoch,
                 loss=3 * now,
                 accuracy=1 - now * 0.9,

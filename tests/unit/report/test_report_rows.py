@@ -6,6 +6,7 @@ import pytest
 from report_sample import START, sample_answers, sample_trial, searching_study
 
 from tuner.bundles.predictions import Predictions
+from tuner.epochs import Epoch
 from tuner.report.importance import MIN_TRIALS, encode_column, measure_importance
 from tuner.report.mistakes import class_scores, confused_pairs, confusion_matrix
 from tuner.report.plots.budget import epoch_budget
@@ -18,7 +19,7 @@ from tuner.report.plots.slices import slices
 from tuner.report.plots.timeline import stretches, worker_summaries
 from tuner.report.sections.comparison import same_data_groups
 from tuner.report.theme import nines
-from tuner.studies.records import EpochRecord, TrialRecord
+from tuner.studies.records import TrialRecord
 
 
 def trial(number: int, score: float | None = 0.9, **values: object) -> TrialRecord:
@@ -39,9 +40,9 @@ def trial(number: int, score: float | None = 0.9, **values: object) -> TrialReco
     return dataclasses.replace(base, **values)
 
 
-def curve(*val_accuracies: float) -> tuple[EpochRecord, ...]:
+def curve(*val_accuracies: float) -> tuple[Epoch, ...]:
     return tuple(
-        EpochRecord(epoch=epoch, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=value)
+        Epoch(epoch=epoch, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=value)
         for epoch, value in enumerate(val_accuracies, start=1)
     )
 

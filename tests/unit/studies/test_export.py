@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.studies.export import export_trials, study_as_json
 from tuner.studies.records import (
     ConfirmationRecord,
     EnsembleRecord,
-    EpochRecord,
     Failure,
     FinalRecord,
     RetrainRecord,
@@ -25,8 +25,8 @@ from tuner.studies.records import (
 BEGUN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def epoch(number: int, val_accuracy: float | None, *, loss: float = 0.5) -> EpochRecord:
-    return EpochRecord(epoch=number, loss=loss, accuracy=0.8, val_loss=0.4, val_accuracy=val_accuracy)
+def epoch(number: int, val_accuracy: float | None, *, loss: float = 0.5) -> Epoch:
+    return Epoch(epoch=number, loss=loss, accuracy=0.8, val_loss=0.4, val_accuracy=val_accuracy)
 
 
 COMPLETE = TrialRecord(

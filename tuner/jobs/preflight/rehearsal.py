@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bundle, write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
+from tuner.epochs import Epoch
 from tuner.jobs.finals import RETRAINED_ON_TRAIN, retraining_schedule
 from tuner.jobs.fitting import Schedule, fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
@@ -26,7 +27,6 @@ from tuner.studies.definition import StudyDefinition
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.history import EpochResult
 from tuner.training.plan import TrainingData
 from tuner.training.predictions import predict_probabilities
 from tuner.training.progress import OnEpoch, ignore_note
@@ -78,7 +78,7 @@ class Rehearsal:
         #: In memory; none before the first trial.
         self._optuna: optuna.Study | None = None
         self._trials: list[optuna.Trial] = []
-        self._interrupted: EpochResult | None = None
+        self._interrupted: Epoch | None = None
         self._default_values: dict[str, Any] = {}
         self._final: keras.Model | None = None
 
@@ -94,13 +94,13 @@ class Rehearsal:
         self._interrupted = None
         return len(self._train) + len(self._validation) > n_images
 
-    def interrupt_trial(self) -> EpochResult:
+    def interrupt_trial(self) -> Epoch:
         """Train one of two epochs with the defaults, once, and return it."""
         if self._interrupted is None:
             self._checkpoint(writer=0).delete()
-            epochs: list[EpochResult] = []
+            epochs: list[Epoch] = []
 
-            def interrupt(result: EpochResult) -> None:
+            def interrupt(result: Epoch) -> None:
                 epochs.append(result)
                 raise RehearsalInterruptedError
 
@@ -109,11 +109,11 @@ class Rehearsal:
             self._interrupted = epochs[0]
         return self._interrupted
 
-    def resume_trial(self) -> list[EpochResult]:
+    def resume_trial(self) -> list[Epoch]:
         """Go on with the interrupted trial by a fresh model; return the epochs that it has in the end."""
-        epochs: list[EpochResult] = []
+        epochs: list[Epoch] = []
 
-        def keep(result: EpochResult) -> None:
+        def keep(result: Epoch) -> None:
             # A run that cannot go on begins with epoch 1 again.
             epochs[result.epoch - 1 :] = [result]
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from tuner.epochs import Epoch
 from tuner.report.exhibit import Exhibit, Plot
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines
 from tuner.report.wording import count, percent, setting
-from tuner.studies.records import EpochRecord, FinalRecord, RetrainRecord
+from tuner.studies.records import FinalRecord, RetrainRecord
 
-Measure = Callable[[EpochRecord], float | None]
+Measure = Callable[[Epoch], float | None]
 
 
 def measured(run: RetrainRecord, measure: Measure) -> list[tuple[int, float]]:
