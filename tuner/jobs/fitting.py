@@ -1,9 +1,8 @@
 """One configuration, built and trained: what search trials, confirmations and retrainings have in common."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import keras
 import keras_tuner
@@ -169,17 +168,7 @@ def _plan(
     )
 
 
-def scored_outcome(
-    state: str, epochs: Sequence[Epoch], hyperparameters: Mapping[str, Any], *, notes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return what a slot stores of a search trial or a confirmation: the best validation accuracy and its epoch."""
+def find_best(epochs: Sequence[Epoch]) -> Epoch | None:
+    """Return the epoch of highest validation accuracy, the earlier of equals; None where none was measured."""
     scored = [epoch for epoch in epochs if epoch.val_accuracy is not None]
-    best = max(scored, key=lambda epoch: (epoch.val_accuracy, -epoch.epoch), default=None)
-    return {
-        "state": state,
-        "score": best.val_accuracy if best else None,
-        "best_epoch": best.epoch if best else None,
-        "hyperparameters": dict(hyperparameters),
-        "curve": [asdict(epoch) for epoch in epochs],
-        "notes": list(notes),
-    }
+    return max(scored, key=lambda epoch: (epoch.val_accuracy, -epoch.epoch), default=None)

@@ -32,7 +32,7 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
         raise NotReplayableError(
             f"Trial {trial.number} of study {record.name!r} is {trial.state}. Expected a complete or pruned one."
         )
-    definition = StudyDefinition.model_validate(record.definition)
+    definition = StudyDefinition.from_stored(record.definition)
     epochs: list[Epoch] = []
 
     def on_epoch(result: Epoch) -> None:
