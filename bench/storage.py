@@ -30,6 +30,7 @@ from tuner.epochs import Epoch
 from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, find_study, insert_study
+from tuner.studies.outcomes import Result, SearchOutcome, to_json
 from tuner.studies.schema import slots
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
 from tuner.studies.storage import Storage, open_storage
@@ -314,7 +315,7 @@ def fill(storage: Storage, study: Study, n_finished: int) -> None:
             sa.update(slots)
             .where(slots.c.study_id == study.id, slots.c.position < n_finished)
             .values(state="done", trial_id=slots.c.position + 1, trial_number=slots.c.position)
-            .values(outcome=outcome_of("complete"))
+            .values(outcome=to_json(outcome_of("complete")), result="complete", score=0.5, curve=[])
         )
 
 
@@ -337,9 +338,9 @@ def epoch_result(epoch: int, value: float) -> Epoch:
     )  # fmt: skip
 
 
-def outcome_of(state: str) -> dict[str, Any]:
+def outcome_of(state: Result) -> SearchOutcome:
     """Return a small outcome for a slot."""
-    return {"state": state, "score": 0.5, "best_epoch": 1, "hyperparameters": {}, "curve": []}
+    return SearchOutcome(state=state, score=0.5, best_epoch=1)
 
 
 def claim(storage: Storage) -> Lease:

@@ -80,8 +80,8 @@ def _acknowledged_ends_are_stored(evidence: Evidence) -> Iterator[str]:
         if row.state != "done" or row.token != entry["token"]:
             yield f"slot {row.id} ended under token {entry['token']}, stored: {row.state} under {row.token}"
             continue
-        if (row.outcome["state"], row.outcome["score"]) != (entry["state"], entry["value"]):
-            yield f"slot {row.id} ended with {entry['value']}, stored: {row.outcome['score']}"
+        if (row.outcome.state, row.outcome.score) != (entry["state"], entry["value"]):
+            yield f"slot {row.id} ended with {entry['value']}, stored: {row.outcome.score}"
         trial = evidence.trials[row.trial_number] if row.trial_number is not None else None
         if trial is not None and entry["state"] == "complete" and trial.value != entry["value"]:
             yield f"slot {row.id} ended with {entry['value']}, Optuna has {trial.value}"
@@ -145,11 +145,11 @@ def _the_budget_is_met(evidence: Evidence) -> Iterator[str]:
 
 def _curves_are_undisturbed(evidence: Evidence) -> Iterator[str]:
     for row in evidence.slots:
-        outcome, number = row.outcome or {}, row.trial_number
-        if outcome.get("state") != "complete":
-            yield f"trial {number} is {outcome.get('state')}: {outcome.get('failure')}"
+        outcome, number = row.outcome, row.trial_number
+        if outcome is None or outcome.state != "complete":
+            yield f"trial {number} has the outcome {outcome}"
             continue
-        curve = [epoch["val_accuracy"] for epoch in outcome["curve"]]
+        curve = [epoch.val_accuracy for epoch in outcome.curve]
         if curve != list(evidence.expected[number]):
             yield f"trial {number} has the curve {curve}, undisturbed {evidence.expected[number]}"
         reported = evidence.trials[number].intermediate_values

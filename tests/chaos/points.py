@@ -180,8 +180,8 @@ def _wrap_endings(journal: Journal, doom: Doom) -> None:
         doom.strike("before-end")
         _noting_refusal(journal, "end", lease, lambda: original(storage, lease, outcome))
         journal.note(
-            "ended", slot=lease.slot_id, token=lease.token, state=outcome["state"], value=outcome["score"],
-            curve=[epoch["val_accuracy"] for epoch in outcome["curve"]],
+            "ended", slot=lease.slot_id, token=lease.token, state=outcome.state, value=outcome.score,
+            curve=[epoch.val_accuracy for epoch in outcome.curve],
         )  # fmt: skip
 
     def tell(original: Callable[..., Any], *args: Any) -> Any:

@@ -19,9 +19,9 @@ def disturbed_trials(storage: Storage, study: Study) -> list[str]:
     for row in read_slots(storage, study.id):
         if row.outcome is None:
             continue
-        curve = [epoch["val_accuracy"] for epoch in row.outcome["curve"]]
-        if row.outcome["state"] != "complete" or curve != expected[row.position]:
-            wrong.append(f"{study.folder}, trial {row.position}: {row.outcome['state']}, {curve}")
+        curve = [epoch.val_accuracy for epoch in row.outcome.curve]
+        if row.outcome.state != "complete" or curve != expected[row.position]:
+            wrong.append(f"{study.folder}, trial {row.position}: {row.outcome.state}, {curve}")
     return wrong
 
 

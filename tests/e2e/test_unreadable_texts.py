@@ -19,12 +19,12 @@ def url(tmp_path: Path) -> str:
     with open_storage(url) as storage:
         begun = begin_trial(storage, create_study(storage))
         outcome = {
-            "state": "failed", "score": None, "best_epoch": None, "curve": [], "hyperparameters": {"name": "caf\udce9"},
+            "state": "failed", "score": None, "best_epoch": None, "hyperparameters": {"name": "caf\udce9"},
             "failure": {"kind": "builder_error", "message": "no file caf\udce9", "traceback": "caf\udce9"},
         }  # fmt: skip
         with storage.engine.begin() as connection:
             ended = update(slots).where(slots.c.id == begun.lease.slot_id)
-            connection.execute(ended.values(outcome=outcome, state="done", expires_at=None))
+            connection.execute(ended.values(outcome=outcome, result="failed", state="done", expires_at=None))
     return url
 
 

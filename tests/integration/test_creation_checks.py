@@ -44,9 +44,12 @@ def create(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def first_values(storage: Storage) -> list[Mapping[str, Any]]:
+    from tuner.studies.outcomes import SearchSlot
     from tuner.studies.reading import read_slots
 
-    return [row.job.get("values", {}) for row in read_slots(storage, find_study(storage, "s").id)]
+    return [
+        slot.job.values for slot in read_slots(storage, find_study(storage, "s").id) if isinstance(slot, SearchSlot)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tuner.cli import app
 from tuner.errors import TunerError
 from tuner.jobs.planning import advance_study
 from tuner.studies.lifecycle import find_study
+from tuner.studies.outcomes import ConfirmOutcome, EnsembleOutcome, Failure, RetrainOutcome, failed_outcome
 from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage, open_storage
@@ -57,11 +58,8 @@ def test_confirmations_that_failed_are_made_again(storage: Storage) -> None:
     end_trial(storage, begin_trial(storage, study), score=0.5)
     while advance_study(storage, study):
         while lease := claim_slot(storage, owner="w1"):
-            failure = {"kind": "builder_error", "message": "nets.py:3 in build: ValueError: no", "traceback": ""}
-            outcome = {"state": "failed", "failure": failure, "score": None, "hyperparameters": {}, "curve": []}
-            if lease.stage == "retrain":
-                outcome = {"state": "failed", "failure": failure}
-            end_slot(storage, lease, outcome)
+            failure = Failure(kind="builder_error", message="nets.py:3 in build: ValueError: no")
+            end_slot(storage, lease, failed_outcome(lease.stage, failure))
     before = load_study(storage, "s")
 
     printed = run("finals", "s")
@@ -75,11 +73,14 @@ def test_confirmations_that_failed_are_made_again(storage: Storage) -> None:
 def test_finals_that_are_all_there_are_said_to_be(storage: Storage) -> None:
     study = create_study(storage, trials=1)
     end_trial(storage, begin_trial(storage, study), score=0.5)
+    outcomes = {
+        "confirm": ConfirmOutcome(state="complete", score=0.5),
+        "retrain": RetrainOutcome(state="complete", test_accuracy=0.5, predictions="p"),
+        "ensemble": EnsembleOutcome(state="complete", members=3, test_accuracy=0.5, predictions="p"),
+    }
     while advance_study(storage, study):
         while lease := claim_slot(storage, owner="w1"):
-            hyperparameters = lease.job.get("hyperparameters", {})
-            outcome = {"state": "complete", "score": 0.5, "test_accuracy": 0.5, "curve": [], "predictions": "p"}
-            end_slot(storage, lease, outcome | {"hyperparameters": hyperparameters, "members": 3})
+            end_slot(storage, lease, outcomes[lease.stage])
 
     assert "All of them are there. Ask for more with --top or --repeats." in run("finals", "s")
 

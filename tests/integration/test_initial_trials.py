@@ -16,6 +16,7 @@ from tuner.jobs.initial_trials import BaselineError, NothingToStartFromError
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import DefinitionError, make_definition
 from tuner.studies.lifecycle import StudyNotFoundError, find_study, list_names
+from tuner.studies.outcomes import SearchOutcome
 from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage, open_storage
@@ -43,14 +44,8 @@ def draw(storage: Storage, name: str) -> dict[str, Any]:
     trial, _ = open_trial(storage, study, lease)
     hp = OptunaHyperParameters(trial, fixed=study.definition.fixed)
     open_space(study.definition.space).build(hp, DIGITS)
-    outcome = {
-        "state": "complete",
-        "score": hp.values["learning_rate"],
-        "best_epoch": 1,
-        "hyperparameters": hp.values,
-        "curve": [],
-    }
-    end_slot(storage, lease, outcome)
+    score = hp.values["learning_rate"]
+    end_slot(storage, lease, SearchOutcome(state="complete", score=score, best_epoch=1, hyperparameters=hp.values))
     close_ended_trials(storage)
     return dict(hp.values)
 

@@ -79,17 +79,25 @@ def store_large_study(storage: Storage, *, trials: int, epochs: int, running: in
         _insert(
             connection, "tuner_slots",
             "id, study_id, stage, position, state, job, owner, token, expires_at, attempts, workers, trial_id, "
-            "trial_number, epoch, outcome, started_at, finished_at",
+            "trial_number, epoch, outcome, result, score, curve, started_at, finished_at",
             (
                 (first_slot + one["number"], study.id, "search", one["number"], one["state"], "{}",
                  None if one["outcome"] else "w", 1, None if one["outcome"] else 4e9, 1, '["w"]',
                  first_trial + one["number"], one["number"], len(one["curve"]),
-                 json.dumps(one["outcome"]) if one["outcome"] else None, 1.7e9 + one["number"],
+                 *_outcome_columns(one), 1.7e9 + one["number"],
                  1.7e9 + one["number"] + 60 if one["outcome"] else None)
                 for one in drawn
             ),
         )  # fmt: skip
     return study
+
+
+def _outcome_columns(one: dict[str, Any]) -> tuple[str | None, str | None, float | None, str | None]:
+    """Return the columns `outcome`, `result`, `score` and `curve` of a trial."""
+    outcome = one["outcome"]
+    if outcome is None:
+        return None, None, None, None
+    return json.dumps(outcome), outcome["state"], outcome["score"], json.dumps(one["curve"])
 
 
 def _draw(draw: random.Random, number: int, epochs: int, n_finished: int) -> dict[str, Any]:
@@ -116,7 +124,7 @@ def _draw(draw: random.Random, number: int, epochs: int, n_finished: int) -> dic
     best = max(curve, key=lambda epoch: epoch["val_accuracy"])
     outcome = {
         "state": state, "score": None if state == "failed" else best["val_accuracy"],
-        "best_epoch": None if state == "failed" else best["epoch"], "hyperparameters": values, "curve": curve,
+        "best_epoch": None if state == "failed" else best["epoch"], "hyperparameters": values,
     }  # fmt: skip
     if state == "failed":
         outcome["failure"] = {"kind": "nan_loss", "message": "The loss is NaN.", "traceback": ""}

@@ -1,16 +1,26 @@
 """Studies in a database that live on as workers would let them, without training."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
 from support.report_sample import store_sample_predictions
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.jobs.planning import advance_study
 from tuner.studies.definition import make_definition
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.lifecycle import Study, find_study, insert_study
+from tuner.studies.outcomes import (
+    ConfirmJob,
+    ConfirmOutcome,
+    EnsembleJob,
+    EnsembleOutcome,
+    Failure,
+    Outcome,
+    RetrainOutcome,
+    SearchOutcome,
+)
 from tuner.studies.schema import slots
 from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
@@ -54,17 +64,14 @@ def report_epoch(storage: Storage, begun: BegunTrial, *, epoch: int, accuracy: f
 
 def end_trial(storage: Storage, begun: BegunTrial, *, score: float | None, kind: str | None = None) -> None:
     """Store the trial's outcome: a score, or a failure of this kind."""
-    outcome: dict[str, Any] = {
-        "state": "complete" if kind is None else "failed",
-        "score": score,
-        "best_epoch": 1 if score else None,
-        "hyperparameters": {"learning_rate": 0.01, "units": 32},
-        "curve": [{"epoch": 1, "loss": 1.0, "accuracy": score, "val_loss": 1.0, "val_accuracy": score}]
-        if score
-        else [],
-    }
-    if kind is not None:
-        outcome["failure"] = {"kind": kind, "message": "The loss is NaN.", "traceback": ""}
+    outcome = SearchOutcome(
+        state="complete" if kind is None else "failed",
+        score=score,
+        best_epoch=1 if score else None,
+        hyperparameters={"learning_rate": 0.01, "units": 32},
+        curve=_curve(score) if score else (),
+        failure=None if kind is None else Failure(kind=kind, message="The loss is NaN."),
+    )
     end_slot(storage, begun.lease, outcome)
     close_ended_trials(storage)
 
@@ -86,20 +93,26 @@ def finish_study(storage: Storage, artifacts: ArtifactStore, study: Study) -> St
             return find_study(storage, study.name)
 
 
-def _final_outcome(artifacts: ArtifactStore, study: Study, lease: Lease) -> dict[str, Any]:
-    curve = [{"epoch": 1, "loss": 1.0, "accuracy": 0.9, "val_loss": 1.0, "val_accuracy": 0.9}]
-    if lease.stage == "confirm":
-        score = 0.7 + 0.01 * lease.job["trial"]
-        return {
-            "state": "complete",
-            "score": score,
-            "best_epoch": 1,
-            "hyperparameters": lease.job["hyperparameters"],
-            "curve": curve,
-        }
+def _curve(accuracy: float) -> tuple[Epoch, ...]:
+    return (Epoch(epoch=1, loss=1.0, accuracy=accuracy, val_loss=1.0, val_accuracy=accuracy),)
+
+
+def _final_outcome(artifacts: ArtifactStore, study: Study, lease: Lease) -> Outcome:
+    job = lease.job
+    if isinstance(job, ConfirmJob):
+        return ConfirmOutcome(
+            state="complete",
+            score=0.7 + 0.01 * job.trial,
+            best_epoch=1,
+            hyperparameters=job.hyperparameters,
+            curve=_curve(0.9),
+        )
     path = f"{study.folder}/finals/slot-{lease.slot_id}.npz"
     tested = store_sample_predictions(artifacts, path, n_images=200, n_classes=10, accuracy=0.9, seed=lease.slot_id)
-    outcome: dict[str, Any] = {"state": "complete", "test_accuracy": tested.accuracy, "predictions": path}
-    if lease.stage == "ensemble":
-        return outcome | {"members": len(lease.job["slots"])}
-    return outcome | {"val_accuracy": 0.9, "curve": curve, "bundle": None}
+    if isinstance(job, EnsembleJob):
+        return EnsembleOutcome(
+            state="complete", test_accuracy=tested.accuracy, predictions=path, members=len(job.slots)
+        )
+    return RetrainOutcome(
+        state="complete", test_accuracy=tested.accuracy, predictions=path, val_accuracy=0.9, curve=_curve(0.9)
+    )

@@ -62,8 +62,8 @@ def test_the_message_is_the_innermost_line_of_the_persons_code(
         )
 
     failure = describe_failure(caught.value)
-    assert failure["message"].startswith(f"raising.py:{line_of(code)} {told}")
-    assert "\n" not in failure["message"]
+    assert failure.message.startswith(f"raising.py:{line_of(code)} {told}")
+    assert "\n" not in failure.message
 
 
 def test_an_error_to_act_on_is_told_in_its_own_words(digits: TrainingData) -> None:
@@ -72,7 +72,7 @@ def test_an_error_to_act_on_is_told_in_its_own_words(digits: TrainingData) -> No
             keras_tuner.HyperParameters(), digits.train.image_format
         )
 
-    assert describe_failure(caught.value)["message"].startswith("Space 'own_builders.nets:build_wrong_classes' built")
+    assert describe_failure(caught.value).message.startswith("Space 'own_builders.nets:build_wrong_classes' built")
 
 
 def test_a_long_message_is_cut() -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,17 +13,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.studies.fleet import (
+from tuner.studies.fleet import WorkerRecord, read_workers
+from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
+from tuner.studies.progress import (
     FinishedSlot,
     StudyProgress,
-    WorkerRecord,
     list_finished,
     read_all_progress,
     read_finished,
     read_progress,
-    read_workers,
 )
-from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
 from tuner.studies.records import Part
 from tuner.studies.storage import Storage
 
@@ -190,16 +189,18 @@ def _describe_work(worker: WorkerRecord) -> str:
     if worker.stage is None:
         return ""
     epoch = f", epoch {worker.epoch}" if worker.epoch else ""
-    return f"{worker.study} {_name_slot(worker)}{epoch}"
+    part = Part(stage=worker.stage, trial=worker.trial, repeat=worker.repeat, augmented=worker.augmented)
+    return f"{worker.study} {_name(part)}{epoch}"
 
 
 def _describe(slot: FinishedSlot) -> str:
-    accuracy = slot.test_accuracy if slot.stage in {"retrain", "ensemble"} else slot.score
-    kind = "test" if slot.stage in {"retrain", "ensemble"} else "validation"
+    is_tested = slot.part.stage in {"retrain", "ensemble"}
+    accuracy = slot.test_accuracy if is_tested else slot.score
+    kind = "test" if is_tested else "validation"
     measured = "" if accuracy is None else f", {kind} accuracy {_percent(accuracy)}"
-    failure = f": {(slot.failure or '').replace('_', ' ')}: {slot.message}" if slot.failure else ""
-    separator = "" if slot.stage == "search" else ":"
-    return f"{_name_slot(slot)}{separator} {slot.outcome}{_after(slot.epochs)}{measured}{failure}"
+    failure = f": {slot.failure.kind.replace('_', ' ')}: {slot.failure.message}" if slot.failure else ""
+    separator = "" if slot.part.stage == "search" else ":"
+    return f"{_name(slot.part)}{separator} {slot.result}{_after(slot.epochs)}{measured}{failure}"
 
 
 def _after(epochs: int) -> str:
@@ -209,11 +210,9 @@ def _after(epochs: int) -> str:
     return f" after {epochs} epoch{'s' * (epochs > 1)}"
 
 
-def _name_slot(slot: FinishedSlot | WorkerRecord) -> str:
-    stage: Any = slot.stage
-    if stage == "search" and slot.trial is None:
-        return "trial"
-    return str(Part(stage=stage, trial=slot.trial, repeat=slot.repeat, augmented=slot.augmented))
+def _name(part: Part) -> str:
+    # A trial has its number from the moment when it draws its first value.
+    return "trial" if part.stage == "search" and part.trial is None else str(part)
 
 
 def _summarise(now: StudyProgress) -> str:

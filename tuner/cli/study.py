@@ -89,7 +89,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
 
     from rich.table import Table
 
-    from tuner.studies.fleet import read_all_progress
+    from tuner.studies.progress import read_all_progress
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:

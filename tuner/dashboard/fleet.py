@@ -9,8 +9,9 @@ from typing import Any
 
 from tuner.dashboard.pages import report_path
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.fleet import StudyProgress, WorkerRecord, count_failures, read_fleet, read_live_curves
+from tuner.studies.fleet import WorkerRecord, read_fleet, read_live_curves
 from tuner.studies.lifecycle import Study, find_studies
+from tuner.studies.progress import StudyProgress, count_failures
 from tuner.studies.storage import Storage
 
 #: Seconds for which everybody is shown the same values, so that many open pages cost no more than one, and how many

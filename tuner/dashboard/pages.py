@@ -13,7 +13,7 @@ from tuner.dashboard.policies import page_policy
 from tuner.report.document import page_style, sources_of
 from tuner.report.markup import Cell, Html, Table, element, join, render_table
 from tuner.report.wording import percent
-from tuner.studies.fleet import StudyProgress
+from tuner.studies.progress import StudyProgress
 
 
 @dataclass(frozen=True, kw_only=True)

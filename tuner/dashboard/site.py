@@ -17,9 +17,9 @@ from tuner.dashboard.responses import Response, html_response, json_response, re
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.errors import TunerError
 from tuner.studies.deletion import remove_study
-from tuner.studies.fleet import read_all_progress
 from tuner.studies.lifecycle import StudyNotFoundError, find_studies
 from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError
+from tuner.studies.progress import read_all_progress
 from tuner.studies.storage import Storage
 
 if TYPE_CHECKING:

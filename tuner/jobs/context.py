@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tuner.artifacts import ArtifactStore
 from tuner.jobs.study_data import DataPlaces
 from tuner.studies.lifecycle import Study
+from tuner.studies.outcomes import Job
 from tuner.studies.slots import Lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import TrialScores
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.progress import OnEpoch
+from tuner.training.run import OnEpoch
+
+JobT = TypeVar("JobT", bound=Job)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,16 @@ class JobContext:
     on_epoch: OnEpoch
     #: Called by a trial of the search before its first epoch, with where its scores are stored.
     on_scores: Callable[[TrialScores], None] = lambda _: None
+
+    def job_as(self, kind: type[JobT]) -> JobT:
+        """Return the slot's job, of the class that its stage has.
+
+        Raises:
+            TypeError: The slot is of another stage.
+        """
+        if not isinstance(self.lease.job, kind):
+            raise TypeError(f"Slot {self.lease.slot_id} holds {self.lease.job}. Expected a {kind.__name__}.")
+        return self.lease.job
 
     @property
     def checkpoint_folder(self) -> str:

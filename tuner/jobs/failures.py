@@ -7,6 +7,7 @@ from tuner.jobs.explaining import explain_exception
 from tuner.jobs.fitting import NoScoreError
 from tuner.jobs.time_limit import TrialTimeoutError
 from tuner.spaces.builder_errors import BuilderError
+from tuner.studies.outcomes import Failure
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
 
@@ -17,19 +18,19 @@ MAX_FAILURES_IN_A_ROW = 5
 _MAX_TRACEBACK = 20_000
 
 
-def describe_failure(error: Exception) -> dict[str, str]:
+def describe_failure(error: Exception) -> Failure:
     """Return the failure as a slot stores it: its kind, one line, and the traceback of the person's own code."""
     cause = error.__cause__ if isinstance(error, BuilderError) and error.__cause__ else error
     is_ours = isinstance(cause, TunerError)
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    return {
-        "kind": _kind(error),
-        "message": lines[0] if is_ours else explain_exception(cause),
-        "traceback": "" if is_ours else "".join(traceback.format_exception(cause))[-_MAX_TRACEBACK:],
-    }
+    return Failure(
+        kind=_kind(error),
+        message=lines[0] if is_ours else explain_exception(cause),
+        traceback="" if is_ours else "".join(traceback.format_exception(cause))[-_MAX_TRACEBACK:],
+    )
 
 
-def describe_deaths(n_deaths: int, *, n_kills: int) -> dict[str, str]:
+def describe_deaths(n_deaths: int, *, n_kills: int) -> Failure:
     """Return the failure of a slot whose workers died this often in a row without finishing an epoch.
 
     Args:
@@ -38,12 +39,12 @@ def describe_deaths(n_deaths: int, *, n_kills: int) -> dict[str, str]:
     """
     if 2 * n_kills <= n_deaths:
         message = f"Its worker died {n_deaths} times in a row without finishing an epoch."
-        return {"kind": "worker_died", "message": message, "traceback": ""}
+        return Failure(kind="worker_died", message=message)
     message = (
         f"Its worker was killed by signal 9, {n_kills} times in a row without finishing an epoch: most likely out of "
         "memory. Lower the batch size or the widths in the space, or start fewer workers (-n)."
     )
-    return {"kind": "out_of_memory", "message": message, "traceback": ""}
+    return Failure(kind="out_of_memory", message=message)
 
 
 def _kind(error: Exception) -> str:

@@ -1,9 +1,7 @@
 """The jobs after the search: a confirmation, a retraining with its one test, the ensemble."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import keras
 import sqlalchemy as sa
@@ -16,7 +14,7 @@ from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
 from tuner.jobs.ensemble import soft_vote
-from tuner.jobs.fitting import fit, scored_outcome
+from tuner.jobs.fitting import find_best, fit
 from tuner.jobs.study_data import (
     DataUnavailableError,
     load_data_for_own_fit,
@@ -30,6 +28,16 @@ from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.outages import retried
+from tuner.studies.outcomes import (
+    ConfirmJob,
+    ConfirmOutcome,
+    EnsembleJob,
+    EnsembleOutcome,
+    RetrainJob,
+    RetrainOutcome,
+    read_outcome,
+)
+from tuner.studies.ranking import read_rank
 from tuner.studies.schema import slots
 from tuner.studies.storage import Storage
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -44,18 +52,18 @@ RETRAINED_ON_TRAIN = (
 )
 
 
-def run_confirmation(context: JobContext) -> dict[str, Any]:
+def run_confirmation(context: JobContext) -> ConfirmOutcome:
     """Train a configuration again as the search did, with another seed."""
     definition = context.study.definition
-    job = context.lease.job
+    job = context.job_as(ConfirmJob)
     notes: list[str] = []
     fitted = fit(
         open_study_space(definition.space, context.study.provenance),
-        fixed_hyperparameters(job["hyperparameters"]),
+        fixed_hyperparameters(job.hyperparameters),
         _load(context, load_search_data),
         TrainingPlan(
             epochs=definition.finals.confirm_epochs or definition.search.epochs,
-            seed=job["seed"],
+            seed=job.seed,
             batch_size=definition.search.batch_size,
             labels=definition.data.labels,
         ),
@@ -63,13 +71,21 @@ def run_confirmation(context: JobContext) -> dict[str, Any]:
         on_note=notes.append,
         checkpoint=context.checkpoint,
     )
-    return scored_outcome("complete", fitted.epochs, job["hyperparameters"], notes=notes)
+    best = find_best(fitted.epochs)
+    return ConfirmOutcome(
+        state="complete",
+        score=best.val_accuracy if best else None,
+        best_epoch=best.epoch if best else None,
+        hyperparameters=job.hyperparameters,
+        curve=fitted.epochs,
+        notes=tuple(notes),
+    )
 
 
-def run_retraining(context: JobContext) -> dict[str, Any]:
+def run_retraining(context: JobContext) -> RetrainOutcome:
     """Retrain a configuration with augmentation and annealing, then test it: once, at the last epoch."""
     definition = context.study.definition
-    job = context.lease.job
+    job = context.job_as(RetrainJob)
     data = _load(context, load_final_data)
     notes: list[str] = []
 
@@ -82,9 +98,9 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     space = open_study_space(definition.space, context.study.provenance)
     fitted = fit(
         space,
-        fixed_hyperparameters(job["hyperparameters"]),
+        fixed_hyperparameters(job.hyperparameters),
         data,
-        retraining_plan(definition, seed=job["seed"], augmented=job["augmented"]),
+        retraining_plan(definition, seed=job.seed, augmented=job.augmented),
         on_epoch=context.on_epoch,
         on_note=notes.append,
         checkpoint=context.checkpoint,
@@ -92,17 +108,17 @@ def run_retraining(context: JobContext) -> dict[str, Any]:
     )
     model, epochs = fitted.model, fitted.epochs
     tested = _test(context, model)
-    return {
-        "state": "complete",
-        "test_accuracy": tested.accuracy,
-        "val_accuracy": epochs[-1].val_accuracy,
-        "curve": [asdict(epoch) for epoch in epochs],
-        "bundle": _store_bundle(context, space, model, data.train, tested.accuracy),
-        "predictions": f"{_final_path(context)}.npz",
-        "augmented": fitted.augmented,
-        "notes": notes,
-        "validation_predictions": _predict_validation(context, model, data.validation),
-    }
+    return RetrainOutcome(
+        state="complete",
+        test_accuracy=tested.accuracy,
+        val_accuracy=epochs[-1].val_accuracy,
+        curve=epochs,
+        bundle=_store_bundle(context, space, model, data.train, tested.accuracy),
+        predictions=f"{_final_path(context)}.npz",
+        augmented=fitted.augmented,
+        notes=tuple(notes),
+        validation_predictions=_predict_validation(context, model, data.validation),
+    )
 
 
 def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) -> TrainingPlan:
@@ -118,43 +134,39 @@ def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) 
     )
 
 
-def run_ensemble(context: JobContext) -> dict[str, Any]:
+def run_ensemble(context: JobContext) -> EnsembleOutcome:
     """Let the tested models vote: the mean of their probabilities on the test set.
 
     A vote that is worse than its best member on held-out validation images is not tested at all.
     """
-    members = context.lease.job["slots"]
-    n_left_out = context.lease.job.get("left_out", 0)
-    notes = [f"Left out as far worse by validation than the best: {n_left_out} retrained models."] if n_left_out else []
-    outcomes = _read_outcomes(context.storage, members)
+    job = context.job_as(EnsembleJob)
+    notes: tuple[str, ...] = ()
+    if job.left_out:
+        notes = (f"Left out as far worse by validation than the best: {job.left_out} retrained models.",)
+    outcomes = _read_outcomes(context.storage, job.slots)
     if is_worse := _compare_on_validation(context, outcomes):
-        return {
-            "state": "complete",
-            "members": len(outcomes),
-            "test_accuracy": None,
-            "predictions": None,
-            "notes": [*notes, is_worse],
-        }
-    votes = [read_predictions(context.artifacts, outcome["predictions"]).probabilities for outcome in outcomes]
+        return EnsembleOutcome(state="complete", members=len(outcomes), notes=(*notes, is_worse))
+    votes = [
+        read_predictions(context.artifacts, outcome.predictions).probabilities
+        for outcome in outcomes
+        if outcome.predictions
+    ]
     test = _load_test(context)
     # With the slot's position: a second ensemble, of other members, may have as many.
     path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}-slot-{context.lease.position}.npz"
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
-    return {
-        "state": "complete",
-        "members": len(votes),
-        "test_accuracy": predictions.accuracy,
-        "predictions": path,
-        "notes": notes,
-    }
+    return EnsembleOutcome(
+        state="complete", members=len(votes), test_accuracy=predictions.accuracy, predictions=path, notes=notes
+    )
 
 
 @retried
-def _read_outcomes(storage: Storage, slot_ids: Sequence[int]) -> list[Any]:
+def _read_outcomes(storage: Storage, slot_ids: Sequence[int]) -> list[RetrainOutcome]:
+    ended = sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
     with storage.reader.connect() as connection:
-        return list(connection.scalars(sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids))))
+        return [read_outcome("retrain", stored) for stored in connection.scalars(ended)]
 
 
 def _load(context: JobContext, load: Callable[..., TrainingData]) -> TrainingData:
@@ -188,9 +200,9 @@ def _predict_validation(context: JobContext, model: keras.Model, held_out: Label
     return path
 
 
-def _compare_on_validation(context: JobContext, outcomes: Sequence[Mapping[str, Any]]) -> str | None:
+def _compare_on_validation(context: JobContext, outcomes: Sequence[RetrainOutcome]) -> str | None:
     """Say in a sentence that the vote is worse than its best member on validation images; None where it is not."""
-    paths = [outcome.get("validation_predictions") for outcome in outcomes]
+    paths = [outcome.validation_predictions for outcome in outcomes]
     answers = [read_predictions(context.artifacts, path) for path in paths if path]
     if len(answers) < max(len(paths), 2):
         return None
@@ -220,7 +232,7 @@ def _load_test(context: JobContext) -> LabelledImages:
 def _store_bundle(
     context: JobContext, space: Space, model: keras.Model, train: LabelledImages, test_accuracy: float
 ) -> str:
-    job = context.lease.job
+    job = context.job_as(RetrainJob)
     provenance = dict(context.study.provenance)
     path = f"{_final_path(context)}.bundle"
     write_bundle(
@@ -229,14 +241,14 @@ def _store_bundle(
         model,
         BundleDescription(
             space=context.study.definition.space,
-            hyperparameters=job["hyperparameters"],
+            hyperparameters=job.hyperparameters,
             images=train.image_format,
             pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
             provenance=Provenance(
                 study=context.study.name,
-                trial=job["trial"],
-                rank=job["rank"],
-                seed=job["seed"],
+                trial=job.trial,
+                rank=read_rank(context.storage, context.study.id, trial=job.trial),
+                seed=job.seed,
                 test_accuracy=test_accuracy,
                 data_sha256=provenance.pop("data_sha256"),
                 versions=provenance,
@@ -248,6 +260,6 @@ def _store_bundle(
 
 
 def _final_path(context: JobContext) -> str:
-    job = context.lease.job
-    suffix = "" if job["augmented"] else "-without-augmentation"
-    return f"{context.study.folder}/finals/trial-{job['trial']}-repeat-{job['repeat'] + 1}{suffix}"
+    job = context.job_as(RetrainJob)
+    suffix = "" if job.augmented else "-without-augmentation"
+    return f"{context.study.folder}/finals/trial-{job.trial}-repeat-{job.repeat + 1}{suffix}"

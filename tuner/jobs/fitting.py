@@ -1,14 +1,13 @@
 """One configuration, built and trained: what search trials, confirmations and retrainings have in common."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import keras
 import keras_tuner
 
-from tuner.epochs import Epoch as EpochResult
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
@@ -41,7 +40,7 @@ class Fitted:
 
     model: keras.Model
     #: Every epoch's result, those before a resumption included.
-    epochs: tuple[EpochResult, ...]
+    epochs: tuple[Epoch, ...]
     #: Whether every epoch saw the images augmented as the plan asks; False where it asks for nothing.
     augmented: bool
 
@@ -146,17 +145,7 @@ def _refuse_no_score(data: TrainingData, history: TrainingHistory) -> None:
         raise NoScoreError(history.measured)
 
 
-def scored_outcome(
-    state: str, epochs: Sequence[EpochResult], hyperparameters: Mapping[str, Any], *, notes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return what a slot stores of a search trial or a confirmation: the best validation accuracy and its epoch."""
+def find_best(epochs: Sequence[Epoch]) -> Epoch | None:
+    """Return the epoch of highest validation accuracy, the earlier of equals; None where none was measured."""
     scored = [epoch for epoch in epochs if epoch.val_accuracy is not None]
-    best = max(scored, key=lambda epoch: (epoch.val_accuracy, -epoch.epoch), default=None)
-    return {
-        "state": state,
-        "score": best.val_accuracy if best else None,
-        "best_epoch": best.epoch if best else None,
-        "hyperparameters": dict(hyperparameters),
-        "curve": [asdict(epoch) for epoch in epochs],
-        "notes": list(notes),
-    }
+    return max(scored, key=lambda epoch: (epoch.val_accuracy, -epoch.epoch), default=None)

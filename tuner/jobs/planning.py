@@ -4,9 +4,8 @@ Planning looks at what is there and adds what is missing, so that it may be repe
 goes on by itself after a study was extended or asked for more finals.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -15,13 +14,26 @@ from tuner.jobs.ensemble import choose_members
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.outages import retried
-from tuner.studies.reading import confirmed_scores, read_slots
+from tuner.studies.outcomes import (
+    ConfirmJob,
+    ConfirmSlot,
+    EnsembleJob,
+    EnsembleSlot,
+    Hyperparameters,
+    Job,
+    RetrainJob,
+    RetrainSlot,
+    SearchSlot,
+    Slot,
+    Stage,
+)
+from tuner.studies.ranking import best_trials, confirmed_accuracies, mean_accuracies, read_ranked_slots
 from tuner.studies.schema import slots, studies
 from tuner.studies.seeds import final_seed
-from tuner.studies.slots import Stage, create_slots
+from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
 
-Job = Mapping[str, Any]
+FinalJob = TypeVar("FinalJob", ConfirmJob, RetrainJob)
 
 
 class NoFinalsError(TunerError):
@@ -35,7 +47,7 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
         NoFinalsError: No trial has a score, or none are wanted.
     """
     scored = sa.select(slots.c.id).where(
-        slots.c.study_id == study.id, slots.c.stage == "search", slots.c.outcome["score"].as_float().is_not(None)
+        slots.c.study_id == study.id, slots.c.stage == "search", slots.c.score.is_not(None)
     )
     with storage.reader.connect() as connection:
         has_score = connection.scalar(scored.limit(1)) is not None
@@ -50,9 +62,12 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
         )
 
 
+@retried
 def lacks_finals(storage: Storage, study: Study) -> bool:
     """Say whether finals that the study asks for are still to be made."""
-    return plan_next_jobs(study.definition, read_slots(storage, study.id)) is not None
+    with storage.reader.connect() as connection:
+        found = _read_slots(connection, study.id, study.definition)
+    return plan_next_jobs(study.definition, found) is not None
 
 
 @retried
@@ -72,10 +87,10 @@ def advance_study(storage: Storage, study: Study) -> bool:
         row = connection.execute(sa.select(studies).where(studies.c.id == study.id).with_for_update()).one_or_none()
         if row is None or row.state not in {"searching", "finals"}:
             return False
-        rows = connection.execute(sa.select(slots).where(slots.c.study_id == study.id).order_by(slots.c.id)).all()
-        if any(slot.state != "done" for slot in rows):
+        if connection.scalar(unfinished) is not None:
             return False
-        planned = plan_next_jobs(StudyDefinition.from_json(json.dumps(row.definition)), rows)
+        definition = StudyDefinition.from_stored(row.definition)
+        planned = plan_next_jobs(definition, _read_slots(connection, study.id, definition))
         if planned:
             stage, jobs = planned
             create_slots(connection, study.id, stage, jobs)
@@ -85,65 +100,100 @@ def advance_study(storage: Storage, study: Study) -> bool:
     return planned is not None
 
 
-def plan_next_jobs(definition: StudyDefinition, rows: Sequence[Any]) -> tuple[Stage, list[Job]] | None:
+def _read_slots(connection: sa.Connection, study_id: int, definition: StudyDefinition) -> list[Slot]:
+    finals = definition.finals
+    return read_ranked_slots(connection, study_id, n_trials=max(finals.candidates, finals.top))
+
+
+def plan_next_jobs(definition: StudyDefinition, of_study: Sequence[Slot]) -> tuple[Stage, list[Job]] | None:
     """Return the next stage's missing jobs, or None when the study has all that it asked for.
 
     Args:
         definition: The study's.
-        rows: All slots of the study, each with its outcome.
+        of_study: The study's slots, of the search the best are enough; curves are not needed.
     """
     if definition.finals.top == 0:
         return None
-    plans: list[tuple[Stage, list[Job]]] = [
-        ("confirm", _confirmations(definition, rows)),
-        ("retrain", _retrainings(definition, rows)),
-    ]
-    for stage, wanted in plans:
-        existing = {_key(row.job) for row in rows if row.stage == stage}
-        missing = [job for job in wanted if _key(job) not in existing]
-        if missing:
-            return stage, missing
-    tested = [row for row in rows if row.stage == "retrain" and row.job["augmented"] and _tested(row)]
-    members = [tested[position].id for position in choose_members([_known_accuracy(row) for row in tested])]
-    if members and not any(row.stage == "ensemble" and row.job["slots"] == members for row in rows):
-        n_left_out = len(tested) - len(members)
-        return "ensemble", [{"slots": members} | ({"left_out": n_left_out} if n_left_out else {})]
+    confirmations = _missing(_confirmations(definition, of_study), of_study)
+    if confirmations:
+        return "confirm", [*confirmations]
+    retrainings = _missing(_retrainings(definition, of_study), of_study)
+    if retrainings:
+        return "retrain", [*retrainings]
+    vote = _vote(of_study)
+    if vote.slots and not any(isinstance(slot, EnsembleSlot) and slot.job.slots == vote.slots for slot in of_study):
+        return "ensemble", [vote]
     return None
 
 
-def _confirmations(definition: StudyDefinition, rows: Sequence[Any]) -> list[Job]:
+def _missing(wanted: Sequence[FinalJob], of_study: Sequence[Slot]) -> list[FinalJob]:
+    existing = {_key(slot.job) for slot in of_study if isinstance(slot, ConfirmSlot | RetrainSlot)}
+    return [job for job in wanted if _key(job) not in existing]
+
+
+def _key(job: ConfirmJob | RetrainJob) -> tuple[int, int, bool | None]:
+    return job.trial, job.repeat, job.augmented if isinstance(job, RetrainJob) else None
+
+
+def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[ConfirmJob]:
     finals = definition.finals
     return [
-        {
-            "trial": row.trial_number,
-            "hyperparameters": row.outcome["hyperparameters"],
-            "repeat": repeat,
-            "seed": final_seed(definition.seed, "confirm", row.trial_number, repeat),
-        }
-        for row in _best_trials(rows)[: finals.candidates]
+        ConfirmJob(
+            trial=trial,
+            hyperparameters=slot.outcome.hyperparameters,
+            repeat=repeat,
+            seed=final_seed(definition.seed, "confirm", trial, repeat),
+        )
+        for slot in best_trials(of_study)[: finals.candidates]
+        if slot.outcome and (trial := slot.trial_number) is not None
         for repeat in range(finals.confirm_repeats)
     ]
 
 
-def _retrainings(definition: StudyDefinition, rows: Sequence[Any]) -> list[Job]:
+def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[RetrainJob]:
     finals = definition.finals
-    trials = {row.trial_number: row for row in _best_trials(rows)}
-    ranked = confirmed_scores(rows) or {number: row.outcome["score"] for number, row in trials.items()}
+    ranked = confirmed_accuracies(of_study) or _search_scores(of_study)
     best = list(ranked)[: finals.top]
-    jobs = [
-        _retraining(definition, trials[number], repeat, rank=rank, score=ranked[number], augmented=True)
-        for rank, number in enumerate(best, start=1)
+    wanted = [(trial, True) for trial in best]
+    if finals.compare_augmentation and best and _is_augmented(definition, of_study, best[0]):
+        wanted.append((best[0], False))
+    hyperparameters = _hyperparameters(of_study)
+    return [
+        RetrainJob(
+            trial=trial,
+            hyperparameters=hyperparameters[trial],
+            repeat=repeat,
+            # The same seed with and without augmentation: the comparison then differs in nothing else.
+            seed=final_seed(definition.seed, "retrain", trial, repeat),
+            augmented=augmented,
+            val_accuracy_mean=ranked[trial],
+        )
+        for trial, augmented in wanted
         for repeat in range(finals.repeats)
     ]
-    if finals.compare_augmentation and best and _is_augmented(definition, rows, best[0]):
-        jobs += [
-            _retraining(definition, trials[best[0]], repeat, rank=1, score=ranked[best[0]], augmented=False)
-            for repeat in range(finals.repeats)
-        ]
-    return jobs
 
 
-def _is_augmented(definition: StudyDefinition, rows: Sequence[Any], trial: int) -> bool:
+def _search_scores(of_study: Sequence[Slot]) -> dict[int, float]:
+    """Return the search's scores by trial number, the best first."""
+    return {
+        slot.trial_number: slot.outcome.score
+        for slot in best_trials(of_study)
+        if slot.trial_number is not None and slot.outcome and slot.outcome.score is not None
+    }
+
+
+def _hyperparameters(of_study: Sequence[Slot]) -> dict[int, Hyperparameters]:
+    """Return the values of each configuration that finals may be made of, by trial number."""
+    searched = {
+        slot.trial_number: slot.outcome.hyperparameters
+        for slot in of_study
+        if isinstance(slot, SearchSlot) and slot.outcome and slot.trial_number is not None
+    }
+    # After an extension a confirmed one may be none of the search's best any more.
+    return searched | {slot.job.trial: slot.job.hyperparameters for slot in of_study if isinstance(slot, ConfirmSlot)}
+
+
+def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: int) -> bool:
     """Say whether retraining this trial augments its images; a `fit` of a person's own may take no augmentation.
 
     Of a builder of a person's own it is known once it was retrained.
@@ -151,42 +201,24 @@ def _is_augmented(definition: StudyDefinition, rows: Sequence[Any], trial: int) 
     if ":" not in definition.space:
         return True
     complete = [
-        row.outcome
-        for row in rows
-        if row.stage == "retrain" and row.job["trial"] == trial and row.outcome and row.outcome["state"] == "complete"
+        slot.outcome
+        for slot in of_study
+        if isinstance(slot, RetrainSlot)
+        and slot.job.trial == trial
+        and slot.outcome
+        and slot.outcome.state == "complete"
     ]
-    return bool(complete) and all(outcome.get("augmented", True) for outcome in complete)
+    return bool(complete) and all(outcome.augmented is not False for outcome in complete)
 
 
-def _retraining(definition: StudyDefinition, row: Any, repeat: int, *, rank: int, score: float, augmented: bool) -> Job:
-    return {
-        "rank": rank,
-        "trial": row.trial_number,
-        "hyperparameters": row.outcome["hyperparameters"],
-        "repeat": repeat,
-        # The same seed with and without augmentation: the comparison then differs in nothing else.
-        "seed": final_seed(definition.seed, "retrain", row.trial_number, repeat),
-        "augmented": augmented,
-        "val_accuracy_mean": score,
-    }
-
-
-def _best_trials(rows: Sequence[Any]) -> list[Any]:
-    """Return the search's slots that have a score: complete ones before pruned ones, the best first."""
-    scored = [row for row in rows if row.stage == "search" and row.outcome and row.outcome["score"] is not None]
-    return sorted(scored, key=lambda row: (row.outcome["state"] != "complete", -row.outcome["score"], row.trial_number))
-
-
-def _key(job: Job) -> tuple[Any, ...]:
-    return (job["trial"], job["repeat"], job.get("augmented"))
-
-
-def _known_accuracy(row: Any) -> float:
-    """Return what is known of a retrained model without the test set."""
-    held_out = row.outcome.get("val_accuracy")
-    accuracy: float = row.job["val_accuracy_mean"] if held_out is None else held_out
-    return accuracy
-
-
-def _tested(row: Any) -> bool:
-    return bool(row.outcome) and row.outcome.get("test_accuracy") is not None
+def _vote(of_study: Sequence[Slot]) -> EnsembleJob:
+    """Return the vote of all tested models that are good enough by what is known of them without the test set."""
+    accuracies = mean_accuracies(of_study)
+    tested = []
+    for slot in of_study:
+        if isinstance(slot, RetrainSlot) and slot.job.augmented and slot.outcome:
+            held_out = slot.outcome.val_accuracy
+            if slot.outcome.test_accuracy is not None:
+                tested.append((slot.id, accuracies[slot.job.trial] if held_out is None else held_out))
+    members = choose_members([accuracy for _, accuracy in tested])
+    return EnsembleJob(slots=tuple(tested[position][0] for position in members), left_out=len(tested) - len(members))

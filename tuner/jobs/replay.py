@@ -3,8 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from tuner.epochs import Epoch as EpochRecord
-from tuner.epochs import Epoch as EpochResult
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.fitting import fit
 from tuner.jobs.study_data import DataPlaces, load_search_data
@@ -23,9 +22,7 @@ class _AsFarAsBefore(Exception):  # noqa: N818 - no error: the pruned trial went
     pass
 
 
-def replay_trial(
-    record: StudyRecord, trial: TrialRecord, *, places: DataPlaces
-) -> Iterator[tuple[EpochRecord, EpochResult]]:
+def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces) -> Iterator[tuple[Epoch, Epoch]]:
     """Train the trial again, as many epochs as it had, and yield each epoch as it was and as it is now.
 
     Raises:
@@ -36,10 +33,10 @@ def replay_trial(
         raise NotReplayableError(
             f"Trial {trial.number} of study {record.name!r} is {trial.state}. Expected a complete or pruned one."
         )
-    definition = StudyDefinition.model_validate(record.definition)
-    epochs: list[EpochResult] = []
+    definition = StudyDefinition.from_stored(record.definition)
+    epochs: list[Epoch] = []
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         epochs.append(result)
         if len(epochs) == len(trial.curve):
             raise _AsFarAsBefore

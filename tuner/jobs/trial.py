@@ -1,20 +1,20 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import optuna
 
-from tuner.epochs import Epoch as EpochResult
+from tuner.epochs import Epoch
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.fitting import fit, scored_outcome
+from tuner.jobs.fitting import find_best, fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
+from tuner.studies.outcomes import Result, SearchOutcome
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
@@ -23,7 +23,7 @@ from tuner.training.plan import TrainingPlan
 _log = logging.getLogger(__name__)
 
 
-def run_trial(context: JobContext) -> dict[str, Any]:
+def run_trial(context: JobContext) -> SearchOutcome:
     """Run or go on with the trial of a search slot, and return what the slot stores of it.
 
     A failure of the configuration or of the person's own code is an outcome too; a lost lease, a stopped study and a
@@ -41,7 +41,7 @@ def run_trial(context: JobContext) -> dict[str, Any]:
         trial=trial, hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
     )
 
-    def on_epoch(result: EpochResult) -> None:
+    def on_epoch(result: Epoch) -> None:
         progress.add(result)
         context.on_epoch(result)
         # The planned end is none by time; a fit of a person's own may go on beyond it.
@@ -88,31 +88,43 @@ class _Progress:
 
     trial: optuna.Trial
     hyperparameters: OptunaHyperParameters
-    epochs: list[EpochResult] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     #: Sentences for people.
     notes: list[str] = field(default_factory=list)
 
-    def add(self, result: EpochResult) -> None:
+    def add(self, result: Epoch) -> None:
         # A run that cannot go on from its checkpoint begins with epoch 1 again.
         self.epochs[result.epoch - 1 :] = [result]
 
-    def end(self, state: str) -> dict[str, Any]:
-        return scored_outcome(state, self.epochs, self.hyperparameters.values, notes=self.notes)
+    def end(self, state: Result) -> SearchOutcome:
+        best = find_best(self.epochs)
+        return SearchOutcome(
+            state=state,
+            score=best.val_accuracy if best else None,
+            best_epoch=best.epoch if best else None,
+            hyperparameters=dict(self.hyperparameters.values),
+            curve=tuple(self.epochs),
+            notes=tuple(self.notes),
+        )
 
-    def end_by_time(self, error: TrialTimeoutError) -> dict[str, Any]:
+    def end_by_time(self, error: TrialTimeoutError) -> SearchOutcome:
         """Keep the epochs that were finished in time."""
         if not self.epochs:
             return self.fail(error)
         note = f"Ended after epoch {len(self.epochs)} by search.trial_timeout_s = {error.limit_s:g} seconds."
         _log.warning("trial %d: %s", self.trial.number, note)
         self.notes.append(note)
-        return self.end("complete") | {"ended": "timeout"}
+        return replace(self.end("complete"), ended="timeout")
 
-    def fail(self, error: Exception) -> dict[str, Any]:
+    def fail(self, error: Exception) -> SearchOutcome:
         _log.warning("trial %d failed: %s", self.trial.number, error)
         failure = describe_failure(error)
-        if failure["kind"] == "out_of_memory":
+        if failure.kind == "out_of_memory":
             # Infeasible, not merely failed: samplers then keep away from the region.
             self.trial.set_constraint("out_of_memory", 1.0)
-        values = self.hyperparameters.values
-        return scored_outcome("failed", (), values, notes=self.notes) | {"failure": failure}
+        return SearchOutcome(
+            state="failed",
+            hyperparameters=dict(self.hyperparameters.values),
+            notes=tuple(self.notes),
+            failure=failure,
+        )

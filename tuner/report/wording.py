@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from tuner.studies.records import Failure, Part
+from tuner.studies.outcomes import Failure
+from tuner.studies.records import Part
 
 #: Stands where a number would, an en dash.
 NO_VALUE = "\u2013"

@@ -72,6 +72,18 @@ class StudyDefinition(Section):
         except ValidationError as error:
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> Self:
+        """Read what a study stores of its definition: its values, of JSON's types.
+
+        Raises:
+            DefinitionError: As `from_json`.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise DefinitionError(explain(error, cls, source="stored definition")) from error
+
 
 def read_definition(path: str | Path, overrides: Sequence[str] = ()) -> StudyDefinition:
     """Read a study definition from a TOML file.

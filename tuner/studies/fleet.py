@@ -1,7 +1,6 @@
-"""Workers as the database knows them, and how far studies are: what `tuner status` and the progress display show."""
+"""Workers as the database knows them, and the whole fleet of workers and studies that `tuner status` shows."""
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +8,10 @@ import sqlalchemy as sa
 from optuna.storages._rdb.models import TrialIntermediateValueModel
 from sqlalchemy.exc import IntegrityError
 
-from tuner.studies.finals_plan import FinalsPlan, plan_finals
-from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
 from tuner.studies.outages import retried
-from tuner.studies.records import StudyState
+from tuner.studies.outcomes import Stage, read_job
+from tuner.studies.progress import StudyProgress, read_all_progress
+from tuner.studies.records import part_of
 from tuner.studies.schema import database_time, slots, studies, workers
 from tuner.studies.storage import Storage
 
@@ -20,8 +19,6 @@ from tuner.studies.storage import Storage
 WORKER_LOST_AFTER_S = 60.0
 #: Begins the state of a worker that a signal killed, whose number follows.
 _KILLED = "killed by signal "
-#: The rate is taken over this many of the last finished trials.
-_RATE_TRIALS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +32,7 @@ class WorkerRecord:
     #: `waiting`, `training`, `ended` or `lost`.
     state: str
     study: str | None
-    #: `search`, `confirm`, `retrain` or `ensemble`.
-    stage: str | None
+    stage: Stage | None
     trial: int | None
     epoch: int | None
     last_seen_s: float
@@ -45,35 +41,6 @@ class WorkerRecord:
     #: Of a confirmation or retraining: its number from 1, and whether a retraining's images are augmented.
     repeat: int | None = None
     augmented: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyProgress:
-    """How far one study is."""
-
-    name: str
-    state: StudyState
-    budget: int
-    complete: int
-    pruned: int
-    failed: int
-    running: int
-    waiting: int
-    best_score: float | None
-    #: Finished jobs of the finals, and all that there will be.
-    finals_done: int
-    finals_planned: int
-    #: From the last finished trials; None before the second one.
-    trials_per_hour: float | None
-    #: Until the search is over; None while unknown.
-    time_left_s: float | None
-    #: Until the finals are over, once they have begun; None while unknown.
-    finals_time_left_s: float | None
-    stop_reason: str | None
-
-    @property
-    def finished(self) -> int:
-        return self.complete + self.pruned + self.failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,15 +71,6 @@ class Fleet:
 def read_fleet(storage: Storage) -> Fleet:
     """Read what all workers do and how far all studies are."""
     return Fleet(workers=read_workers(storage), studies=[progress for _, progress in read_all_progress(storage)])
-
-
-def read_all_progress(storage: Storage, names: Sequence[str] = ()) -> list[tuple[Study, StudyProgress]]:
-    """Return how far the studies of these names are, or all; those that are not there, or no more, are left out."""
-    found = []
-    for study in find_present(storage, names):
-        with suppress(StudyNotFoundError):
-            found.append((study, read_progress(storage, study)))
-    return found
 
 
 @retried
@@ -201,24 +159,26 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
         .order_by(workers.c.host, workers.c.device, workers.c.pid)
     )
     with storage.reader.connect() as connection:
-        rows = connection.execute(query).all()
-    return [
-        WorkerRecord(
-            id=row.id,
-            host=row.host,
-            device=row.device,
-            pid=row.pid,
-            state="lost" if row.last_seen_s > WORKER_LOST_AFTER_S else row.state,
-            study=row.study,
-            stage=row.stage,
-            trial=row.trial_number if row.stage == "search" else (row.job or {}).get("trial"),
-            epoch=row.epoch,
-            last_seen_s=max(0.0, row.last_seen_s),
-            problem=row.problem,
-            **_repeat_of(row.job),
-        )
-        for row in rows
-    ]
+        return [_worker_record(row) for row in connection.execute(query)]
+
+
+def _worker_record(row: Any) -> WorkerRecord:
+    part = None if row.stage is None else part_of(row.stage, read_job(row.stage, row.job), row.trial_number)
+    return WorkerRecord(
+        id=row.id,
+        host=row.host,
+        device=row.device,
+        pid=row.pid,
+        state="lost" if row.last_seen_s > WORKER_LOST_AFTER_S else row.state,
+        study=row.study,
+        stage=row.stage,
+        trial=part.trial if part else None,
+        epoch=row.epoch,
+        last_seen_s=max(0.0, row.last_seen_s),
+        problem=row.problem,
+        repeat=part.repeat if part else None,
+        augmented=part.augmented if part else None,
+    )
 
 
 @retried
@@ -241,24 +201,6 @@ def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
 
 
 @retried
-def count_failures(storage: Storage) -> dict[str, dict[str, int]]:
-    """Count failed trials and finals by study's name and kind of failure."""
-    kind = slots.c.outcome[("failure", "kind")].as_string()
-    query = (
-        sa.select(studies.c.name, kind.label("kind"), sa.func.count().label("n"))
-        .select_from(slots.join(studies))
-        .where(slots.c.outcome["state"].as_string() == "failed")
-        .group_by(studies.c.name, kind)
-        .order_by(studies.c.name, sa.func.count().desc(), kind)
-    )
-    failures: dict[str, dict[str, int]] = {}
-    with storage.reader.connect() as connection:
-        for row in connection.execute(query):
-            failures.setdefault(row.name, {})[row.kind or "unknown"] = row.n
-    return failures
-
-
-@retried
 def read_epochs(storage: Storage, worker_ids: Sequence[str], *, finished_within_s: float) -> dict[int, int]:
     """Return the last reported epoch of each slot that these workers hold, or finished so lately."""
     query = sa.select(slots.c.id, slots.c.epoch, slots.c.workers).where(
@@ -267,177 +209,3 @@ def read_epochs(storage: Storage, worker_ids: Sequence[str], *, finished_within_
     with storage.reader.connect() as connection:
         rows = connection.execute(query).all()
     return {row.id: row.epoch for row in rows if row.workers and row.workers[-1] in worker_ids}
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedSlot:
-    """A slot that has its outcome, in short."""
-
-    id: int
-    stage: str
-    trial: int | None
-    #: `complete`, `pruned` or `failed`.
-    outcome: str
-    epochs: int
-    score: float | None
-    test_accuracy: float | None
-    #: Kind and message of the failure.
-    failure: str | None
-    message: str | None
-    repeat: int | None
-    augmented: bool | None
-
-
-@retried
-def list_finished(storage: Storage, study: Study) -> list[int]:
-    """Return the ids of the slots that have their outcome, in the order in which they finished."""
-    query = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
-    with storage.reader.connect() as connection:
-        return list(connection.scalars(query.order_by(slots.c.finished_at)))
-
-
-@retried
-def read_finished(storage: Storage, slot_ids: Collection[int]) -> list[FinishedSlot]:
-    """Return the slots of these ids that have their outcome, in the order in which they finished."""
-    outcome = slots.c.outcome
-    query = (
-        sa.select(
-            slots.c.id,
-            slots.c.stage,
-            slots.c.epoch,
-            slots.c.trial_number,
-            slots.c.job,
-            outcome["state"].as_string().label("outcome"),
-            outcome["score"].as_float().label("score"),
-            outcome["test_accuracy"].as_float().label("test_accuracy"),
-            outcome[("failure", "kind")].as_string().label("failure"),
-            outcome[("failure", "message")].as_string().label("message"),
-            outcome["augmented"].as_boolean().label("augmented"),
-        )
-        .where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
-        .order_by(slots.c.finished_at)
-    )
-    with storage.reader.connect() as connection:
-        rows = connection.execute(query).all()
-    return [
-        FinishedSlot(
-            id=row.id,
-            stage=row.stage,
-            trial=row.trial_number if row.stage == "search" else row.job.get("trial"),
-            outcome=row.outcome or "complete",
-            epochs=row.epoch,
-            score=row.score,
-            test_accuracy=row.test_accuracy,
-            failure=row.failure,
-            message=row.message,
-            # A fit of a person's own may have taken none of what was asked for.
-            **_repeat_of(row.job) | ({"augmented": False} if row.augmented is False else {}),
-        )
-        for row in rows
-    ]
-
-
-def _repeat_of(job: Mapping[str, Any] | None) -> dict[str, Any]:
-    repeat = (job or {}).get("repeat")
-    return {"repeat": None if repeat is None else repeat + 1, "augmented": (job or {}).get("augmented")}
-
-
-@retried
-def read_progress(storage: Storage, study: Study) -> StudyProgress:
-    """Count the study's slots, in a few statements; the database looks at every outcome for it.
-
-    Raises:
-        StudyNotFoundError: It was deleted.
-    """
-    with storage.reader.connect() as connection:
-        row = connection.execute(
-            sa.select(database_time(), studies.c.state, studies.c.stop_reason, studies.c.budget).where(
-                studies.c.uid == study.uid
-            )
-        ).one_or_none()
-        if row is None:
-            raise StudyNotFoundError(study.name, list_names(storage))
-        now, state, stop_reason, budget = row
-        counts = connection.execute(_counts(study)).all()
-        search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
-        finished_at = list(
-            connection.scalars(
-                sa.select(slots.c.finished_at)
-                .where(search, slots.c.finished_at.is_not(None))
-                .order_by(slots.c.finished_at.desc())
-                .limit(_RATE_TRIALS)
-            )
-        )
-        first_start = connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search))
-        jobs = connection.execute(_jobs(study)).all() if any(row.stage != "search" for row in counts) else ()
-    trials = [row for row in counts if row.stage == "search"]
-    left = _sum(trials, state="leased") + _sum(trials, state="waiting")
-    rate = _trials_per_hour(finished_at, first_start, now if left else None)
-    complete, pruned = _sum(trials, outcome="complete"), _sum(trials, outcome="pruned")
-    plan = plan_finals(study.definition, n_candidates=complete + pruned)
-    return StudyProgress(
-        name=study.name,
-        state=state,
-        budget=budget,
-        complete=complete,
-        pruned=pruned,
-        failed=_sum(trials, outcome="failed"),
-        running=_sum(trials, state="leased"),
-        waiting=_sum(trials, state="waiting"),
-        best_score=max((row.best for row in trials if row.best is not None), default=None),
-        finals_done=sum(job.state == "done" for job in jobs),
-        finals_planned=max(len(jobs), plan.n_jobs) if jobs and state == "finals" else len(jobs),
-        trials_per_hour=rate,
-        time_left_s=0.0 if not left else left / rate * 3600 if rate else None,
-        finals_time_left_s=_finals_time_left(jobs, plan, now) if state == "finals" else None,
-        stop_reason=stop_reason,
-    )
-
-
-def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, now: float) -> float | None:
-    """Return the seconds until the jobs are done, those not yet planned included, by the epochs trained lately."""
-    epochs = {"confirm": plan.confirmation_epochs, "retrain": plan.retraining_epochs}
-    left: int = sum(max(0, epochs.get(job.stage, 0) - job.epoch) for job in jobs if job.state != "done")
-    if all(job.stage == "confirm" for job in jobs):
-        left += plan.retrainings * plan.retraining_epochs
-    begun = [job for job in jobs if job.started_at is not None and job.stage in epochs][-_RATE_TRIALS:]
-    trained = sum(job.epoch for job in begun)
-    if not trained:
-        return None
-    seconds_an_epoch: float = (now - min(job.started_at for job in begun)) / trained
-    return left * seconds_an_epoch
-
-
-def _counts(study: Study) -> sa.Select[Any]:
-    outcome = slots.c.outcome["state"].as_string()
-    return (
-        sa.select(
-            slots.c.stage,
-            slots.c.state,
-            outcome.label("outcome"),
-            sa.func.count().label("n"),
-            sa.func.max(slots.c.outcome["score"].as_float()).label("best"),
-        )
-        .where(slots.c.study_id == study.id)
-        .group_by(slots.c.stage, slots.c.state, outcome)
-    )
-
-
-def _jobs(study: Study) -> sa.Select[Any]:
-    return (
-        sa.select(slots.c.stage, slots.c.state, slots.c.epoch, slots.c.started_at)
-        .where(slots.c.study_id == study.id, slots.c.stage != "search")
-        .order_by(slots.c.id)
-    )
-
-
-def _sum(rows: Sequence[Any], **wanted: str) -> int:
-    return sum(row.n for row in rows if all(getattr(row, key) == value for key, value in wanted.items()))
-
-
-def _trials_per_hour(finished_at: Sequence[float], first_start: float | None, now: float | None) -> float | None:
-    """Return the rate over the last finished trials, newest first; `now` is None when none is left to wait for."""
-    if not finished_at or first_start is None:
-        return None
-    since = first_start if len(finished_at) < _RATE_TRIALS else finished_at[-1]
-    return 3600 * len(finished_at) / max((now or finished_at[0]) - since, 1e-3)

@@ -10,7 +10,8 @@ from tuner.datasets.image_cache import ImageCache
 from tuner.studies.dashboard_content import shown_paths
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.naming import is_study_folder
-from tuner.studies.schema import deleted_folders, slots, studies, without_curve
+from tuner.studies.outcomes import list_files, read_outcome
+from tuner.studies.schema import deleted_folders, slots, studies
 from tuner.studies.storage import Storage
 
 _CHECKPOINT = re.compile(r"(?P<folder>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
@@ -26,13 +27,14 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
     paths = artifacts.list("")
     with storage.reader.connect() as connection:
         rows = connection.execute(
-            sa.select(
-                studies.c.folder, slots.c.id, slots.c.state, without_curve(slots.c.outcome).label("outcome")
-            ).join_from(slots, studies)
+            sa.select(studies.c.folder, slots.c.id, slots.c.state).join_from(slots, studies)
         ).all()
+        of_finals = sa.select(slots.c.stage, slots.c.outcome).where(
+            slots.c.stage.in_(["retrain", "ensemble"]), slots.c.finished_at.is_not(None)
+        )
+        outcomes = [read_outcome(row.stage, row.outcome) for row in connection.execute(of_finals)]
     unfinished = {(row.folder, row.id) for row in rows if row.state in {"waiting", "leased"}}
-    names = ("bundle", "predictions", "validation_predictions")
-    kept = {row.outcome[name] for row in rows if row.outcome for name in names if row.outcome.get(name)}
+    kept = set(list_files(outcomes))
     kept |= {path for study in find_studies(storage, []) for path in shown_paths(storage, study)}
     # A final's files are written before its slot names them.
     in_training = {row.folder for row in rows if row.state == "leased"}

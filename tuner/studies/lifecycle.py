@@ -1,6 +1,5 @@
 """From creation to deletion: what may happen to a whole study."""
 
-import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from tuner.studies.definition import StudyDefinition
 from tuner.studies.naming import study_folder
 from tuner.studies.optuna_tables import create_in_optuna, delete_from_optuna, find_in_optuna, lock_in_optuna
 from tuner.studies.outages import retried
+from tuner.studies.outcomes import SearchJob
 from tuner.studies.records import StudyState
 from tuner.studies.schema import database_time, deleted_folders, slots, studies
 from tuner.studies.slots import create_slots
@@ -105,7 +105,7 @@ def insert_study(
         "budget": definition.search.trials,
         "created_at": database_time(),
     }
-    jobs = [{"values": dict(values)} for values in first_trials] + [{}] * definition.search.trials
+    jobs = [SearchJob(values=values) for values in first_trials] + [SearchJob()] * definition.search.trials
 
     @retried
     def insert(storage: Storage) -> None:
@@ -205,7 +205,7 @@ def _read_study(storage: Storage, row: Any) -> Study:
         uid=row.uid,
         folder=row.folder,
         optuna_study_id=row.optuna_study_id,
-        definition=StudyDefinition.from_json(json.dumps(row.definition)),
+        definition=StudyDefinition.from_stored(row.definition),
         class_names=tuple(row.class_names),
         provenance=row.provenance,
         pixels=row.pixels,
@@ -229,7 +229,7 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
         added = sa.select(slots.c.id).where(slots.c.study_id == row.id, slots.c.job["extension"].as_string() == mark)
         if connection.scalar(added.limit(1)) is not None:
             return
-        create_slots(connection, row.id, "search", [{"extension": mark}] * n_trials)
+        create_slots(connection, row.id, "search", [SearchJob(extension=mark)] * n_trials)
         state = "resume_state" if row.state == "stopped" else "state"
         _update(connection, row, {"budget": row.budget + n_trials, state: "searching"})
 
@@ -298,7 +298,7 @@ def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: i
         if left:
             _drop_unbegun(connection, row.id)
         _drop_failed_finals(connection, row.id)
-        definition = StudyDefinition.from_json(json.dumps(row.definition))
+        definition = StudyDefinition.from_stored(row.definition)
         definition = definition.model_copy(update={"finals": _changed_finals(definition, top=top, repeats=repeats)})
         wanted = {"definition": definition.model_dump(mode="json"), "state": "finals"}
         _update(connection, row, wanted | {"resume_state": None, "stop_reason": None})
@@ -330,7 +330,7 @@ def _drop_failed_finals(connection: sa.Connection, study_id: int) -> None:
         sa.delete(slots).where(
             slots.c.study_id == study_id,
             slots.c.stage != "search",
-            slots.c.outcome["state"].as_string() == "failed",
+            slots.c.result == "failed",
         )
     )
 

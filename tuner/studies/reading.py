@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,10 +16,22 @@ from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.outages import retried
+from tuner.studies.outcomes import (
+    ConfirmSlot,
+    Curve,
+    EnsembleOutcome,
+    EnsembleSlot,
+    RetrainSlot,
+    SearchSlot,
+    Slot,
+    read_curve,
+    read_scores,
+    read_slot,
+)
+from tuner.studies.ranking import mean_accuracies, rank_finals
 from tuner.studies.records import (
     ConfirmationRecord,
     EnsembleRecord,
-    Failure,
     FinalRecord,
     JobState,
     RetrainRecord,
@@ -27,26 +39,9 @@ from tuner.studies.records import (
     TrialRecord,
     TrialState,
 )
-from tuner.studies.schema import slots, without_curve
+from tuner.studies.schema import slots
 from tuner.studies.seeds import trial_seed
 from tuner.studies.storage import Storage
-
-#: The epochs of an outcome, as it is stored.
-Curve = Sequence[Mapping[str, Any]]
-EpochReader = Callable[[Curve], tuple[Epoch, ...]]
-
-
-def epochs_from(curve: Curve) -> tuple[Epoch, ...]:
-    """Return the epochs of an outcome's curve."""
-    return tuple(Epoch(**epoch) for epoch in curve)
-
-
-def _scores_from(curve: Curve) -> tuple[Epoch, ...]:
-    return tuple(
-        Epoch(epoch=epoch["epoch"], loss=None, accuracy=None, val_loss=None, val_accuracy=epoch["val_accuracy"])
-        for epoch in curve
-    )
-
 
 #: Slots whose outcomes are in memory at a time.
 _ROWS_AT_A_TIME = 250
@@ -60,7 +55,7 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
     Raises:
         StudyNotFoundError: No study has that name.
     """
-    return _read_record(storage, find_study(storage, name), slots.c.outcome)
+    return _read_record(storage, find_study(storage, name), slots.c.curve)
 
 
 def load_scores(storage: Storage, name: str) -> StudyRecord:
@@ -71,7 +66,7 @@ def load_scores(storage: Storage, name: str) -> StudyRecord:
     Raises:
         StudyNotFoundError: No study has that name.
     """
-    return _read_record(storage, find_study(storage, name), slots.c.outcome, epochs_of=_scores_from)
+    return _read_record(storage, find_study(storage, name), slots.c.curve, read_trial_curve=read_scores)
 
 
 def load_outline(storage: Storage, name: str) -> StudyRecord:
@@ -80,7 +75,7 @@ def load_outline(storage: Storage, name: str) -> StudyRecord:
     Raises:
         StudyNotFoundError: No study has that name.
     """
-    return _read_record(storage, find_study(storage, name), without_curve(slots.c.outcome).label("outcome"))
+    return _read_record(storage, find_study(storage, name), sa.null())
 
 
 def load_trial(storage: Storage, name: str, number: int) -> tuple[StudyRecord, TrialRecord]:
@@ -92,8 +87,7 @@ def load_trial(storage: Storage, name: str, number: int) -> tuple[StudyRecord, T
     """
     # No trial has a larger number, and no database is asked for it.
     is_wanted = slots.c.trial_number == min(number, _LARGEST_NUMBER)
-    outcome = sa.case((is_wanted, slots.c.outcome), else_=without_curve(slots.c.outcome)).label("outcome")
-    record = _read_record(storage, find_study(storage, name), outcome)
+    record = _read_record(storage, find_study(storage, name), sa.case((is_wanted, slots.c.curve)))
     for trial in record.trials:
         if trial.number == number:
             return record, trial
@@ -102,35 +96,48 @@ def load_trial(storage: Storage, name: str, number: int) -> tuple[StudyRecord, T
 
 @retried
 def _read_record(
-    storage: Storage, study: Study, outcome: sa.ColumnElement[Any], *, epochs_of: EpochReader = epochs_from
+    storage: Storage,
+    study: Study,
+    curve: sa.ColumnElement[Any],
+    *,
+    read_trial_curve: Callable[[Any], Curve] = read_curve,
 ) -> StudyRecord:
-    columns = [column for column in slots.c if column is not slots.c.outcome]
-    query = sa.select(*columns, outcome).where(slots.c.study_id == study.id).order_by(slots.c.id)
-    rows, trials, unbegun = [], [], []
+    """Read the study.
+
+    Args:
+        storage: The database.
+        study: Which.
+        curve: What is read of each slot as its curve.
+        read_trial_curve: Makes epochs of what was read of a trial of the search.
+    """
+    columns = [column for column in slots.c if column is not slots.c.curve]
+    query = sa.select(*columns, curve.label("curve")).where(slots.c.study_id == study.id).order_by(slots.c.id)
+    of_finals: list[Slot] = []
+    trials, unbegun = [], []
     with storage.reader.connect() as connection:
         reported = _read_reported(connection, study)
-        # An outcome as Python's objects is many times as large as its record: never all of them at once.
+        # A curve as Python's objects is many times as large as its record: never all of them at once.
         for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)):
-            if row.stage != "search":
-                rows.append(row)
-            elif row.trial_number is None:
-                unbegun.append(row)
+            slot = read_slot(row, (read_trial_curve if row.stage == "search" else read_curve)(row.curve))
+            if not isinstance(slot, SearchSlot):
+                of_finals.append(slot)
+            elif slot.trial_number is None:
+                unbegun.append(slot)
             else:
-                curve = epochs_of((row.outcome or {}).get("curve", ()))
-                trials.append(_trial(row.trial_number, row, curve, reported.get(row.trial_id), study))
+                trials.append(_trial(slot.trial_number, slot, reported.get(row.trial_id), study))
     taken = {trial.number for trial in trials}
-    for row in unbegun:
+    for slot in unbegun:
         # Slots that nobody began take their position, unless somebody's own trial in Optuna has that number.
-        number = next(free for free in itertools.count(row.position) if free not in taken)
+        number = next(free for free in itertools.count(slot.position) if free not in taken)
         taken.add(number)
-        trials.append(_trial(number, row, (), None, study))
-    return _record(study, rows, sorted(trials, key=lambda trial: trial.number))
+        trials.append(_trial(number, slot, None, study))
+    return _record(study, of_finals, sorted(trials, key=lambda trial: trial.number))
 
 
-def _record(study: Study, rows: Sequence[Any], trials: Sequence[TrialRecord]) -> StudyRecord:
-    """Put a study together from the rows of its confirmations and finals, and from its trials."""
-    augmented = [_final(rank, jobs) for rank, jobs in enumerate(_finals_by_trial(rows, augmented=True), start=1)]
-    plain = [_final(1, jobs) for jobs in _finals_by_trial(rows, augmented=False)]
+def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecord]) -> StudyRecord:
+    """Put a study together from the slots of its confirmations and finals, and from its trials."""
+    plain = _finals(of_finals, augmented=False)
+    ensembles = [slot.outcome for slot in of_finals if isinstance(slot, EnsembleSlot) and slot.outcome]
     return StudyRecord(
         name=study.name,
         space=study.definition.space,
@@ -144,13 +151,13 @@ def _record(study: Study, rows: Sequence[Any], trials: Sequence[TrialRecord]) ->
         pixels=study.pixels,
         created_at=_time(study.created_at),
         trials=tuple(trials),
-        finals=tuple(augmented),
+        finals=tuple(_finals(of_finals, augmented=True)),
         without_augmentation=plain[0] if plain else None,
-        ensemble=_ensemble(rows),
+        ensemble=_ensemble(ensembles),
         stop_reason=study.stop_reason,
-        confirmations=tuple(_confirmation(row) for row in rows if row.stage == "confirm"),
-        ensemble_failure=_failure(_newest_ensemble(rows)),
-        ensemble_notes=_notes(_newest_ensemble(rows)),
+        confirmations=tuple(_confirmation(slot) for slot in of_finals if isinstance(slot, ConfirmSlot)),
+        ensemble_failure=ensembles[-1].failure if ensembles else None,
+        ensemble_notes=ensembles[-1].notes if ensembles else (),
     )
 
 
@@ -208,31 +215,20 @@ class TrialNotFoundError(TunerError):
 
 
 @retried
-def read_slots(storage: Storage, study_id: int) -> Sequence[Any]:
-    """Return the rows of the study's slots in the order in which they were made."""
+def read_slots(storage: Storage, study_id: int) -> list[Slot]:
+    """Return the study's slots with their curves, in the order in which they were made."""
+    query = sa.select(slots).where(slots.c.study_id == study_id).order_by(slots.c.id)
     with storage.reader.connect() as connection:
-        return connection.execute(sa.select(slots).where(slots.c.study_id == study_id).order_by(slots.c.id)).all()
+        return [read_slot(row, read_curve(row.curve)) for row in connection.execute(query)]
 
 
-def confirmed_scores(rows: Sequence[Any]) -> dict[int, float]:
-    """Return the mean validation accuracy over confirmation repeats, by trial number, the best first.
-
-    Configurations of which no repeat succeeded are left out.
-    """
-    scores: dict[int, list[float]] = {}
-    for row in rows:
-        if row.stage == "confirm" and row.outcome and row.outcome["score"] is not None:
-            scores.setdefault(row.job["trial"], []).append(row.outcome["score"])
-    means = {trial: statistics.fmean(values) for trial, values in scores.items()}
-    return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _trial(number: int, row: Any, curve: tuple[Epoch, ...], reported: _Reported | None, study: Study) -> TrialRecord:
-    outcome = row.outcome
+def _trial(number: int, slot: SearchSlot, reported: _Reported | None, study: Study) -> TrialRecord:
+    outcome = slot.outcome
     if outcome:
-        score, best_epoch = outcome["score"], outcome["best_epoch"]
-        hyperparameters = outcome["hyperparameters"]
-        state: TrialState = outcome["state"]
+        score, best_epoch = outcome.score, outcome.best_epoch
+        curve = outcome.curve
+        hyperparameters = outcome.hyperparameters
+        state: TrialState = outcome.state
     else:
         scores = reported.scores if reported else {}
         curve = tuple(
@@ -242,45 +238,53 @@ def _trial(number: int, row: Any, curve: tuple[Epoch, ...], reported: _Reported 
         best_epoch = max(scores, key=lambda epoch: (scores[epoch], -epoch), default=None)
         score = None if best_epoch is None else scores[best_epoch]
         hyperparameters = reported.hyperparameters if reported else {}
-        state = "running" if row.state == "leased" else "waiting"
+        state = "running" if slot.state == "leased" else "waiting"
+    started_at, finished_at = slot.started_at, slot.finished_at
     return TrialRecord(
         number=number,
         state=state,
         score=score,
         best_epoch=best_epoch,
         hyperparameters=hyperparameters,
-        seed=trial_seed(study.definition.seed, row.position),
-        attempts=len(row.workers),
-        workers=tuple(row.workers),
-        started_at=_time(row.started_at),
-        finished_at=_time(row.finished_at),
-        duration_s=row.finished_at - row.started_at if row.finished_at else None,
+        seed=trial_seed(study.definition.seed, slot.position),
+        attempts=len(slot.workers),
+        workers=slot.workers,
+        started_at=_time(started_at),
+        finished_at=_time(finished_at),
+        duration_s=finished_at - started_at if finished_at and started_at else None,
         curve=curve,
-        failure=_failure(outcome),
-        notes=_notes(outcome),
+        failure=outcome.failure if outcome else None,
+        notes=outcome.notes if outcome else (),
     )
 
 
-def _finals_by_trial(rows: Sequence[Any], *, augmented: bool) -> list[list[Any]]:
-    """Return the retraining slots of each configuration, the best configuration first."""
-    groups: dict[int, list[Any]] = {}
-    for row in rows:
-        if row.stage == "retrain" and row.job["augmented"] is augmented:
-            groups.setdefault(row.job["trial"], []).append(row)
-    return sorted(groups.values(), key=lambda jobs: -jobs[0].job["val_accuracy_mean"])
+def _finals(of_finals: Sequence[Slot], *, augmented: bool) -> list[FinalRecord]:
+    """Return the retrained configurations, the best first."""
+    groups: dict[int, list[RetrainSlot]] = {}
+    for slot in of_finals:
+        if isinstance(slot, RetrainSlot) and slot.job.augmented is augmented:
+            groups.setdefault(slot.job.trial, []).append(slot)
+    ranks = rank_finals(of_finals)
+    return [
+        # What is retrained for comparison alone is the best.
+        _final(groups[trial], rank=ranks.get(trial, 1), mean=mean)
+        for trial, mean in mean_accuracies(of_finals).items()
+        if trial in groups
+    ]
 
 
-def _final(rank: int, jobs: Sequence[Any]) -> FinalRecord:
+def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean: float) -> FinalRecord:
     # One that failed and was asked for again has a later slot.
-    runs = tuple(_retrain(row) for row in sorted(jobs, key=lambda row: row.job["repeat"]))
+    in_order = sorted(of_trial, key=lambda slot: slot.job.repeat)
+    runs = tuple(_retrain(slot) for slot in in_order)
     tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
-    job = jobs[0].job
+    job = in_order[0].job
     return FinalRecord(
         rank=rank,
-        trial=job["trial"],
-        hyperparameters=job["hyperparameters"],
-        val_accuracy_mean=job["val_accuracy_mean"],
-        augmented=job["augmented"],
+        trial=job.trial,
+        hyperparameters=job.hyperparameters,
+        val_accuracy_mean=mean,
+        augmented=job.augmented,
         runs=runs,
         test_accuracy_mean=statistics.fmean(tested) if tested else None,
         test_accuracy_sd=statistics.stdev(tested) if len(tested) > 1 else None,
@@ -288,62 +292,47 @@ def _final(rank: int, jobs: Sequence[Any]) -> FinalRecord:
     )
 
 
-def _confirmation(row: Any) -> ConfirmationRecord:
-    outcome = row.outcome or {}
+def _confirmation(slot: ConfirmSlot) -> ConfirmationRecord:
+    outcome = slot.outcome
     return ConfirmationRecord(
-        trial=row.job["trial"],
-        repeat=row.job["repeat"] + 1,
-        seed=row.job["seed"],
-        state=_job_state(row),
-        score=outcome.get("score"),
-        failure=_failure(outcome),
-        notes=_notes(outcome),
+        trial=slot.job.trial,
+        repeat=slot.job.repeat + 1,
+        seed=slot.job.seed,
+        state=_job_state(slot),
+        score=outcome.score if outcome else None,
+        failure=outcome.failure if outcome else None,
+        notes=outcome.notes if outcome else (),
     )
 
 
-def _job_state(row: Any) -> JobState:
-    state: JobState = (row.outcome or {}).get("state") or ("running" if row.state == "leased" else "waiting")
-    return state
+def _job_state(slot: ConfirmSlot | RetrainSlot) -> JobState:
+    if slot.outcome:
+        return slot.outcome.state
+    return "running" if slot.state == "leased" else "waiting"
 
 
-def _retrain(row: Any) -> RetrainRecord:
-    outcome = row.outcome or {}
+def _retrain(slot: RetrainSlot) -> RetrainRecord:
+    outcome = slot.outcome
     return RetrainRecord(
-        seed=row.job["seed"],
-        state=_job_state(row),
-        test_accuracy=outcome.get("test_accuracy"),
-        val_accuracy=outcome.get("val_accuracy"),
-        curve=epochs_from(outcome.get("curve", ())),
-        bundle=outcome.get("bundle"),
-        predictions=outcome.get("predictions"),
-        failure=_failure(outcome),
-        notes=_notes(outcome),
-        took_augmentation=outcome.get("augmented") is not False or not row.job["augmented"],
+        seed=slot.job.seed,
+        state=_job_state(slot),
+        test_accuracy=outcome.test_accuracy if outcome else None,
+        val_accuracy=outcome.val_accuracy if outcome else None,
+        curve=outcome.curve if outcome else (),
+        bundle=outcome.bundle if outcome else None,
+        predictions=outcome.predictions if outcome else None,
+        failure=outcome.failure if outcome else None,
+        notes=outcome.notes if outcome else (),
+        took_augmentation=not slot.job.augmented or outcome is None or outcome.augmented is not False,
     )
 
 
-def _ensemble(rows: Sequence[Any]) -> EnsembleRecord | None:
-    done = [row.outcome for row in rows if row.stage == "ensemble" and row.outcome and not row.outcome.get("failure")]
-    if not done or not done[-1]["predictions"]:
-        # None yet, or the newest was found to be worse than one of its members.
+def _ensemble(outcomes: Sequence[EnsembleOutcome]) -> EnsembleRecord | None:
+    """Return the newest ensemble that did not fail; None where it was found to be worse than one of its members."""
+    newest = next((outcome for outcome in reversed(outcomes) if outcome.failure is None), None)
+    if newest is None or newest.members is None or newest.test_accuracy is None or newest.predictions is None:
         return None
-    newest = done[-1]
-    return EnsembleRecord(
-        members=newest["members"], test_accuracy=newest["test_accuracy"], predictions=newest["predictions"]
-    )
-
-
-def _newest_ensemble(rows: Sequence[Any]) -> Mapping[str, Any] | None:
-    return next((row.outcome for row in reversed(rows) if row.stage == "ensemble" and row.outcome), None)
-
-
-def _failure(outcome: Mapping[str, Any] | None) -> Failure | None:
-    failure = outcome.get("failure") if outcome else None
-    return Failure(**failure) if failure else None
-
-
-def _notes(outcome: Mapping[str, Any] | None) -> tuple[str, ...]:
-    return tuple(outcome.get("notes") or ()) if outcome else ()
+    return EnsembleRecord(members=newest.members, test_accuracy=newest.test_accuracy, predictions=newest.predictions)
 
 
 def _time(seconds: float | None) -> Any:

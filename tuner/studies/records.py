@@ -9,21 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tuner.epochs import Epoch
+from tuner.studies.outcomes import EnsembleJob, Failure, Job, Result, RetrainJob, SearchJob, Stage
 
-TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
+TrialState = Literal["waiting", "running"] | Result
 StudyState = Literal["searching", "finals", "done", "stopped"]
 JobState = Literal["waiting", "running", "complete", "failed"]
-StageName = Literal["search", "confirm", "retrain", "ensemble"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a trial or a final has no result."""
-
-    #: `out_of_memory`, `nan_loss`, `builder_error`, `training_error`, `timeout`, `worker_died` …
-    kind: str
-    message: str
-    traceback: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +79,7 @@ class RetrainRecord:
 class FinalRecord:
     """One of the best configurations, confirmed with new seeds, retrained and tested."""
 
-    #: 1 is the best by mean validation accuracy over confirmation repeats.
+    #: 1 is the best by mean validation accuracy over confirmation repeats, see `tuner.studies.ranking`.
     rank: int
     trial: int
     hyperparameters: Mapping[str, Any]
@@ -119,7 +109,7 @@ class EnsembleRecord:
 class Part:
     """One piece of a study's work: a trial, a confirmation, a retraining or the ensemble."""
 
-    stage: StageName
+    stage: Stage
     #: None for the ensemble.
     trial: int | None = None
     #: From 1; None for a trial of the search and for the ensemble.
@@ -136,6 +126,20 @@ class Part:
         what = "confirmation" if self.stage == "confirm" else "retraining"
         how = {True: " with augmentation", False: " without augmentation", None: ""}[self.augmented]
         return f"{what} of trial {self.trial}{how}, repeat {self.repeat}"
+
+
+def part_of(stage: Stage, job: Job, trial_number: int | None) -> Part:
+    """Return which piece of work a slot is.
+
+    Args:
+        stage: The slot's.
+        job: The slot's.
+        trial_number: Of a slot of the search; None before it was begun.
+    """
+    if isinstance(job, SearchJob | EnsembleJob):
+        return Part(stage=stage, trial=trial_number)
+    augmented = job.augmented if isinstance(job, RetrainJob) else None
+    return Part(stage=stage, trial=job.trial, repeat=job.repeat + 1, augmented=augmented)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,9 +65,16 @@ slots = Table(
     Column("trial_number", Integer),
     #: The last epoch whose result was reported.
     Column("epoch", Integer, nullable=False),
+    #: What came of it but for its curve, see `tuner.studies.outcomes`; NULL until it has ended, as what follows.
     Column("outcome", JSON),
     Column("started_at", Float),
     Column("finished_at", Float),
+    #: `complete`, `pruned` or `failed`.
+    Column("result", Text),
+    #: Of a trial or a confirmation: its best validation accuracy.
+    Column("score", Float),
+    #: Its epochs, which are nine tenths of what a study stores; the last column, as databases pass over it then.
+    Column("curve", JSON(none_as_null=True)),
     UniqueConstraint("study_id", "stage", "position"),
     Index("ix_tuner_slots_claim", "state", "study_id", "id"),
     Index("ix_tuner_slots_expiry", "state", "expires_at"),
@@ -128,22 +135,3 @@ def _postgresql_start(_element: Any, _compiler: Any, **_: Any) -> str:
 @compiles(database_start, "sqlite")
 def _sqlite_start(_element: Any, _compiler: Any, **_: Any) -> str:
     return "0.0"
-
-
-class without_curve(FunctionElement[Any]):  # noqa: N801 - named as SQL functions are
-    """An outcome without the epochs of its curve, so that they are not sent."""
-
-    type = JSON()
-    inherit_cache = True
-
-
-@compiles(without_curve, "postgresql")
-def _postgresql_without_curve(element: Any, compiler: Any, **options: Any) -> str:
-    # Not by `jsonb - 'curve'`, which puts keys in another order and makes whole numbers of large floats.
-    parts = f"json_each({compiler.process(element.clauses, **options)}) AS part"
-    return f"(SELECT json_object_agg(part.key, part.value) FROM {parts} WHERE part.key <> 'curve')"
-
-
-@compiles(without_curve, "sqlite")
-def _sqlite_without_curve(element: Any, compiler: Any, **options: Any) -> str:
-    return f"json_remove({compiler.process(element.clauses, **options)}, '$.curve')"

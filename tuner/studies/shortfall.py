@@ -4,7 +4,8 @@ Whatever is missing counts: a score, finals, one failed confirmation, retraining
 search does not, as the search goes on with others; nor does what was left undone because a person stopped the study.
 """
 
-from tuner.studies.records import Failure, Part, StudyRecord
+from tuner.studies.outcomes import Failure
+from tuner.studies.records import Part, StudyRecord
 
 _NAMES = {"confirm": "confirmation", "retrain": "retraining", "ensemble": "ensemble"}
 

@@ -9,7 +9,7 @@ nothing of a study that has got the same name and ids.
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,13 +17,11 @@ from sqlalchemy.orm import Session
 from tuner.errors import TunerError
 from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.outages import retried
+from tuner.studies.outcomes import Job, Outcome, Stage, curve_to_json, read_job, score_of, to_json
 from tuner.studies.schema import database_start, database_time, slots, studies, workers
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
-from tuner.studies.texts import make_storable
-
-Stage = Literal["search", "confirm", "retrain", "ensemble"]
 
 _RUNNING_STUDIES = sa.select(studies.c.id).where(studies.c.state.in_(["searching", "finals"]))
 
@@ -47,8 +45,8 @@ class Lease:
     study_uid: str
     stage: Stage
     position: int
-    #: What to do; for the search, the `values` that the trial takes instead of drawing them.
-    job: Mapping[str, Any]
+    #: What to do, of the stage's class in `tuner.studies.outcomes`.
+    job: Job
     owner: str
     token: int
     #: How often the slot was claimed since its last finished epoch, this time included.
@@ -58,7 +56,7 @@ class Lease:
     trial_number: int | None
 
 
-def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: Sequence[Mapping[str, Any]]) -> None:
+def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: Sequence[Job]) -> None:
     """Append one waiting slot for each job to those that the stage has."""
     first: int = connection.scalar(
         sa.select(sa.func.coalesce(sa.func.max(slots.c.position) + 1, 0)).where(
@@ -71,7 +69,7 @@ def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: S
             "stage": stage,
             "position": first + offset,
             "state": "waiting",
-            "job": dict(job),
+            "job": to_json(job),
             "token": 0,
             "attempts": 0,
             "workers": [],
@@ -154,7 +152,7 @@ def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], le
         study_uid=study.uid,
         stage=row.stage,
         position=row.position,
-        job=row.job,
+        job=read_job(row.stage, row.job),
         owner=owner,
         token=row.token + 1,
         attempts=row.attempts + 1,
@@ -222,7 +220,7 @@ def renew_lease(
 
 
 @retried
-def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None:
+def end_slot(storage: Storage, lease: Lease, outcome: Outcome) -> None:
     """Store the outcome: from now on it stands, whatever happens to this worker.
 
     A search slot is `ended` until its trial is closed in Optuna too, see `tuner.studies.trials`; others are `done`.
@@ -230,20 +228,27 @@ def end_slot(storage: Storage, lease: Lease, outcome: Mapping[str, Any]) -> None
     Raises:
         LeaseLostError: Another worker has the slot.
     """
-    state = "ended" if lease.stage == "search" else "done"
-    outcome = make_storable(dict(outcome))
+    stored, curve = to_json(outcome), curve_to_json(outcome)
     ending = (
         sa.update(slots)
         .where(_held(lease))
-        .values(state=state, outcome=outcome, finished_at=database_time(), expires_at=None)
+        .values(
+            state="ended" if lease.stage == "search" else "done",
+            outcome=stored,
+            result=outcome.state,
+            score=score_of(outcome),
+            curve=curve,
+            finished_at=database_time(),
+            expires_at=None,
+        )
     )
     with storage.engine.begin() as connection:
         if connection.execute(ending).rowcount:
             return
         # The answer to this very COMMIT may have been lost: then the slot has our token and our outcome.
-        ended = sa.select(slots.c.outcome).where(_claimed(lease), slots.c.state.in_(["ended", "done"]))
-        stored = connection.scalar(ended)
-    if stored != json.loads(json.dumps(outcome)):
+        ended = sa.select(slots.c.outcome, slots.c.curve).where(_claimed(lease), slots.c.state.in_(["ended", "done"]))
+        found = connection.execute(ended).one_or_none()
+    if found is None or tuple(found) != tuple(json.loads(json.dumps([stored, curve]))):
         raise _lease_lost(lease)
 
 

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import optuna
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from optuna.trial import TrialState
 from tuner.studies.lifecycle import Study
 from tuner.studies.optuna_tables import close_in_optuna
 from tuner.studies.outages import retried
+from tuner.studies.outcomes import Failure, Outcome, SearchJob, failed_outcome, read_outcome, score_of
 from tuner.studies.pruners import make_pruner
 from tuner.studies.retrying_storage import FencedStorage
 from tuner.studies.samplers import make_sampler
@@ -25,11 +25,7 @@ from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
 
-_ORPHANED = {
-    "state": "failed",
-    "score": None,
-    "failure": {"kind": "orphaned", "message": "It ran without a slot, so that nobody worked on it."},
-}
+_ORPHANED = Failure(kind="orphaned", message="It ran without a slot, so that nobody worked on it.")
 _trials, _attributes = TrialModel.__table__, TrialUserAttributeModel.__table__
 _ORPHANS = (
     sa.select(_trials.c.trial_id, _trials.c.number, studies.c.name)
@@ -156,14 +152,15 @@ def close_ended_trials(storage: Storage) -> int:
         ended = list(connection.scalars(sa.select(slots.c.id).where(slots.c.state == "ended")))
     for slot_id in ended:
         with storage.engine.begin() as connection:
-            mine = sa.select(slots).where(slots.c.id == slot_id, slots.c.state == "ended")
+            mine = sa.select(slots.c.trial_id, slots.c.stage, slots.c.outcome)
+            mine = mine.where(slots.c.id == slot_id, slots.c.state == "ended")
             row = connection.execute(mine.with_for_update(key_share=True)).one_or_none()
             if row is None:
                 # Another worker has closed it, or its study is gone.
                 continue
             # A slot whose workers all died before they opened its trial has none.
             if row.trial_id is not None:
-                _close(connection, row.trial_id, row.outcome)
+                _close(connection, row.trial_id, read_outcome(row.stage, row.outcome))
             connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(state="done"))
     return len(ended)
 
@@ -183,19 +180,19 @@ def end_orphans(storage: Storage) -> int:
             if connection.execute(_ORPHANS.where(_trials.c.trial_id == orphan.trial_id)).one_or_none() is None:
                 continue
             _log.warning("Trial %d of study %r belongs to no slot; ended as failed.", orphan.number, orphan.name)
-            _close(connection, orphan.trial_id, _ORPHANED)
+            _close(connection, orphan.trial_id, failed_outcome("search", _ORPHANED))
     return len(orphans)
 
 
-def _close(connection: sa.Connection, trial_id: int, outcome: Mapping[str, Any]) -> None:
+def _close(connection: sa.Connection, trial_id: int, outcome: Outcome) -> None:
     """Give the trial its final state and value; one that is closed already stays as it is."""
-    failure = outcome.get("failure")
+    failure = outcome.failure
     close_in_optuna(
         connection,
         trial_id,
-        _STATES[outcome["state"]],
-        value=outcome["score"],
-        failure=f"{failure['kind']}: {failure['message']}" if failure else None,
+        _STATES[outcome.state],
+        value=score_of(outcome),
+        failure=f"{failure.kind}: {failure.message}" if failure else None,
     )
 
 
@@ -217,11 +214,12 @@ def _create(storage: FencedStorage, study: Study, lease: Lease) -> int:
         found = _find_running(storage, study, lease) if attempts > 1 else None
         if found is not None:
             return found
+        values = lease.job.values if isinstance(lease.job, SearchJob) else {}
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             user_attrs={SLOT_ATTRIBUTE: lease.position},
             # As `Study.enqueue_trial` does: values that are taken instead of drawn.
-            system_attrs={"fixed_params": lease.job["values"]} if lease.job.get("values") else {},
+            system_attrs={"fixed_params": dict(values)} if values else {},
         )
         trial_id: int = storage.create_new_trial(study.optuna_study_id, template)
         return trial_id

@@ -9,9 +9,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-
-import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
@@ -24,7 +21,7 @@ from tuner.jobs.failures import (
 from tuner.jobs.interruptions import DrainedError, is_interruption
 from tuner.jobs.planning import advance_study
 from tuner.jobs.study_data import DataPlaces, DataUnavailableError
-from tuner.jobs.table import failed_outcome, run_job
+from tuner.jobs.table import run_job
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
@@ -34,8 +31,8 @@ from tuner.studies.lifecycle import (
     list_names,
     stop_study,
 )
-from tuner.studies.outages import retried
-from tuner.studies.schema import slots
+from tuner.studies.outcomes import Outcome, failed_outcome
+from tuner.studies.progress import read_last_failures
 from tuner.studies.slots import (
     Lease,
     LeaseLostError,
@@ -287,48 +284,37 @@ class Worker:
             if study.state == "done":
                 _remove(self._settings.artifacts, checkpoints_folder(study))
 
-    def _stop_if_failing(self, study: Study, outcome: dict[str, Any]) -> None:
-        if outcome["state"] != "failed":
+    def _stop_if_failing(self, study: Study, outcome: Outcome) -> None:
+        if outcome.state != "failed":
             return
-        failures = _last_failures(self._storage, study)
-        if len(failures) == MAX_FAILURES_IN_A_ROW and all(
-            failure and counts_towards_stopping(failure["kind"]) for failure in failures
-        ):
-            reason = f"{MAX_FAILURES_IN_A_ROW} failures in a row, the last: {failures[0]['message']}"
+        failures = [
+            failure
+            for failure in read_last_failures(self._storage, study, n_slots=MAX_FAILURES_IN_A_ROW)
+            if failure and counts_towards_stopping(failure.kind)
+        ]
+        if len(failures) == MAX_FAILURES_IN_A_ROW:
+            reason = f"{MAX_FAILURES_IN_A_ROW} failures in a row, the last: {failures[0].message}"
             _log.error("study %r stops: %s", study.name, reason)
             stop_study(self._storage, study, reason=reason)
 
-    def _run(self, context: JobContext) -> dict[str, Any]:
+    def _run(self, context: JobContext) -> Outcome:
         lease = context.lease
         started = time.monotonic()
         outcome = self._give_up(context) if lease.attempts > MAX_ATTEMPTS else run_job(context)
         duration_s = time.monotonic() - started
-        _log.info("%s %s %d: %s in %.1f s", lease.study_name, lease.stage, lease.position, outcome["state"], duration_s)
+        _log.info("%s %s %d: %s in %.1f s", lease.study_name, lease.stage, lease.position, outcome.state, duration_s)
         return outcome
 
-    def _give_up(self, context: JobContext) -> dict[str, Any]:
+    def _give_up(self, context: JobContext) -> Outcome:
         """Return the outcome of a slot whose workers died again and again."""
         lease = context.lease
         n_deaths = lease.attempts - 1
         n_kills = count_kills(self._storage, lease.slot_id, signal=signal.SIGKILL, among_last=n_deaths)
         failure = describe_deaths(n_deaths, n_kills=n_kills)
-        if failure["kind"] == "out_of_memory":
+        if failure.kind == "out_of_memory":
             # Infeasible, not merely failed: samplers then keep away from the region.
             mark_infeasible(self._storage, context.study, lease, "out_of_memory")
         return failed_outcome(lease.stage, failure)
-
-
-@retried
-def _last_failures(storage: Storage, study: Study) -> list[Any]:
-    """Return the failures of the slots that finished last, None for what succeeded."""
-    last = (
-        sa.select(slots.c.outcome)
-        .where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
-        .order_by(slots.c.finished_at.desc())
-        .limit(MAX_FAILURES_IN_A_ROW)
-    )
-    with storage.reader.connect() as connection:
-        return [found.get("failure") for found in connection.scalars(last)]
 
 
 def _remove(artifacts: ArtifactStore, folder: str) -> None:

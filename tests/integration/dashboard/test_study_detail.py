@@ -15,6 +15,7 @@ from tuner.dashboard import study_detail
 from tuner.dashboard.optuna_requests import refuse_unanswerable
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.studies.lifecycle import delete_study, find_study
+from tuner.studies.outcomes import Failure, failed_outcome
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage, open_storage
 from tuner.workers.dashboard_publisher import DashboardPublisher
@@ -132,7 +133,7 @@ def test_trials_behind_a_number_that_no_trial_has_are_shown(storage_url: str, mo
         # Its workers died before they began a trial.
         lost = claim_slot(storage, owner="w1")
         assert lost is not None
-        end_slot(storage, lost, {"state": "failed", "score": None, "failure": {"kind": "worker_died", "message": "-"}})
+        end_slot(storage, lost, failed_outcome("search", Failure(kind="worker_died", message="-")))
         for score in (0.6, 0.7, 0.8):
             end_trial(storage, begin_trial(storage, study), score=score)
         details = StudyDetails(storage=storage)

@@ -1,7 +1,6 @@
 """A study that is deleted and made again has the old one's name, and on SQLite its ids; nothing else of it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 from tuner.studies.definition import StudyDefinition, make_definition
 from tuner.studies.fleet import read_workers, register_worker, update_worker
 from tuner.studies.lifecycle import Study, delete_study, find_study, insert_study, stop_study
+from tuner.studies.outcomes import SearchOutcome
 from tuner.studies.reading import load_study, read_slots
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import (
@@ -24,7 +24,7 @@ from tuner.studies.slots import (
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
 
-OUTCOME: dict[str, Any] = {"state": "complete", "score": 0.5, "best_epoch": 1, "hyperparameters": {}, "curve": []}
+OUTCOME = SearchOutcome(state="complete", score=0.5, best_epoch=1)
 
 
 def make_again(storage: Storage, study: Study) -> Study:

@@ -1,5 +1,6 @@
 """A study of many trials costs what is shown of it."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,9 +8,14 @@ import pytest
 import sqlalchemy as sa
 from support.large_studies import store_large_study
 
-from tuner.studies.reading import load_outline, load_scores, load_study, load_trial
+from tuner.jobs.planning import advance_study
+from tuner.studies.lifecycle import find_study
+from tuner.studies.outcomes import ConfirmSlot
+from tuner.studies.progress import count_failures, read_all_progress
+from tuner.studies.ranking import best_trials
+from tuner.studies.reading import load_outline, load_scores, load_study, load_trial, read_slots
 from tuner.studies.records import StudyRecord
-from tuner.studies.schema import slots, without_curve
+from tuner.studies.schema import slots
 from tuner.studies.storage import Storage
 
 TRIALS, EPOCHS = 300, 20
@@ -94,17 +100,32 @@ def test_a_report_reads_the_validation_accuracies_alone(large: Storage) -> None:
     assert all(epochs)
 
 
-def test_the_database_sends_no_curves_for_an_outline(large: Storage) -> None:
-    outcome = sa.cast(without_curve(slots.c.outcome), sa.Text)
+@pytest.mark.parametrize("read", [read_all_progress, count_failures])
+def test_counting_looks_into_no_outcome_but_that_of_a_failure(
+    large: Storage, statements: list[str], read: Callable[[Storage], Any]
+) -> None:
+    statements.clear()
 
-    with large.reader.connect() as connection:
-        whole, sent = connection.execute(
-            sa.select(
-                sa.func.sum(sa.func.length(sa.cast(slots.c.outcome, sa.Text))), sa.func.sum(sa.func.length(outcome))
-            )
-        ).one()
+    counted = read(large)
 
-    assert whole > 9 * sent
+    assert counted
+    # A key of JSON is asked for by an operator or a function on each database.
+    of_json = [one for one in statements if re.search(r"outcome\b.*->|JSON", one)]
+    assert all("tuner_slots.result = " in one for one in of_json)
+
+
+def test_candidates_are_the_best_of_all_trials_though_few_are_read(large: Storage) -> None:
+    with large.engine.begin() as connection:
+        connection.execute(sa.delete(slots).where(slots.c.state != "done"))
+
+    study = find_study(large, "large")
+
+    assert advance_study(large, study)
+
+    found = read_slots(large, study.id)
+    confirmed = [slot.job.trial for slot in found if isinstance(slot, ConfirmSlot)]
+    best = best_trials(found)[: study.definition.finals.candidates]
+    assert list(dict.fromkeys(confirmed)) == [slot.trial_number for slot in best]
 
 
 def _values(record: Any) -> dict[str, Any]:

@@ -1,14 +1,8 @@
 import pytest
 
+from tuner.epochs import Epoch
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.fleet import (
-    list_finished,
-    read_finished,
-    read_progress,
-    read_workers,
-    register_worker,
-    update_worker,
-)
+from tuner.studies.fleet import read_workers, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
     StudyExistsError,
@@ -23,24 +17,23 @@ from tuner.studies.lifecycle import (
     resume_study,
     stop_study,
 )
+from tuner.studies.outcomes import Result, SearchOutcome
+from tuner.studies.progress import list_finished, read_finished, read_progress
 from tuner.studies.reading import TrialNotFoundError, load_study, load_trial
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
 
 
-def finish(storage: Storage, study: Study, *, score: float, state: str = "complete") -> None:
+def finish(storage: Storage, study: Study, *, score: float, state: Result = "complete") -> None:
     lease = claim_slot(storage, owner="w")
     assert lease is not None
     trial, _ = open_trial(storage, study, lease)
     trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
     trial.report(score, 1)
-    curve = [{"epoch": 1, "loss": 1.0, "accuracy": score, "val_loss": 1.0, "val_accuracy": score}]
-    end_slot(
-        storage,
-        lease,
-        {"state": state, "score": score, "best_epoch": 1, "hyperparameters": {"learning_rate": 0.1}, "curve": curve},
-    )
+    curve = (Epoch(epoch=1, loss=1.0, accuracy=score, val_loss=1.0, val_accuracy=score),)
+    outcome = SearchOutcome(state=state, score=score, best_epoch=1, hyperparameters={"learning_rate": 0.1}, curve=curve)
+    end_slot(storage, lease, outcome)
     close_ended_trials(storage)
 
 
@@ -132,7 +125,7 @@ def test_progress_counts_by_outcome(storage: Storage, study: Study) -> None:
     assert (progress.complete, progress.pruned, progress.failed, progress.waiting) == (1, 1, 0, 4)
     assert progress.best_score == 0.9
     assert progress.trials_per_hour is not None
-    assert [slot.outcome for slot in read_finished(storage, list_finished(storage, study))] == ["complete", "pruned"]
+    assert [slot.result for slot in read_finished(storage, list_finished(storage, study))] == ["complete", "pruned"]
 
 
 def test_a_worker_is_shown_with_its_trial(storage: Storage, study: Study) -> None:

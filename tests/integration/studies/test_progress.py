@@ -9,8 +9,9 @@ from support.running_studies import begin_trial, create_study, end_trial
 from tuner.cli import progress
 from tuner.cli.progress import Display
 from tuner.jobs.planning import advance_study
-from tuner.studies.fleet import list_finished, read_finished, read_progress
 from tuner.studies.lifecycle import Study, find_study
+from tuner.studies.outcomes import ConfirmOutcome, Failure, RetrainOutcome
+from tuner.studies.progress import list_finished, read_finished, read_progress
 from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
 
@@ -33,8 +34,7 @@ def begin_job(storage: Storage, *, epoch: int) -> Lease:
 
 
 def confirm(storage: Storage, lease: Lease, score: float) -> None:
-    outcome = {"state": "complete", "score": score, "hyperparameters": lease.job["hyperparameters"], "curve": []}
-    end_slot(storage, lease, outcome)
+    end_slot(storage, lease, ConfirmOutcome(state="complete", score=score))
 
 
 def test_finals_are_counted_to_their_end_from_their_beginning(storage: Storage, searched: Study) -> None:
@@ -65,11 +65,11 @@ def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
     for _ in range(4):
         confirm(storage, begin_job(storage, epoch=4), 0.7)
     advance_study(storage, searched)
-    failure = {"kind": "training_error", "message": "nets.py:3 in fit: ValueError: no", "traceback": ""}
+    failure = Failure(kind="training_error", message="nets.py:3 in fit: ValueError: no")
     with Display(storage, ["s"], n_workers=1) as display:
         for outcome in (
-            {"state": "complete", "test_accuracy": 0.9, "curve": []},
-            {"state": "failed", "failure": failure},
+            RetrainOutcome(state="complete", test_accuracy=0.9),
+            RetrainOutcome(state="failed", failure=failure),
         ):
             end_slot(storage, begin_job(storage, epoch=20), outcome)
         display.update()
@@ -81,7 +81,7 @@ def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
     )
     assert "repeat 2: failed after 20 epochs: training error: nets.py:3 in fit: ValueError: no" in lines[2]
     finished = read_finished(storage, list_finished(storage, searched))
-    assert [slot.augmented for slot in finished if slot.stage == "retrain"] == [True, True]
+    assert [slot.part.augmented for slot in finished if slot.part.stage == "retrain"] == [True, True]
 
 
 def test_a_terminal_never_says_that_there_are_no_workers_while_they_start_or_at_the_end(

@@ -1,13 +1,16 @@
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tuner.studies import slots as slots_module
-from tuner.studies.fleet import count_failures, read_progress, register_worker
+from tuner.studies.fleet import register_worker
 from tuner.studies.lifecycle import Study, delete_study, stop_study
+from tuner.studies.outcomes import Failure, SearchOutcome, failed_outcome
+from tuner.studies.progress import count_failures, read_progress
 from tuner.studies.schema import database_time, slots, workers
 from tuner.studies.slots import (
     Lease,
@@ -21,9 +24,7 @@ from tuner.studies.slots import (
 )
 from tuner.studies.storage import Storage, open_storage
 
-OUTCOME: dict[str, Any] = {
-    "state": "complete", "score": 0.5, "best_epoch": 1, "hyperparameters": {}, "curve": [],
-}  # fmt: skip
+OUTCOME = SearchOutcome(state="complete", score=0.5, best_epoch=1)
 
 
 def claim(storage: Storage, owner: str = "a", *, lease_s: float = 30) -> Lease:
@@ -113,9 +114,9 @@ def test_a_server_that_came_up_in_the_future_keeps_no_lease_alive(
 
 def test_a_failure_told_in_bytes_that_are_no_text_leaves_the_study_readable(storage: Storage, study: Study) -> None:
     lease = claim(storage)
-    failure = {"kind": "builder_error", "message": "no file caf\udce9 \0", "traceback": ""}
+    failure = Failure(kind="builder_error", message="no file caf\udce9 \0")
 
-    end_slot(storage, lease, OUTCOME | {"state": "failed", "failure": failure})
+    end_slot(storage, lease, failed_outcome("search", failure))
 
     assert read_progress(storage, study).failed == 1
     assert count_failures(storage) == {study.name: {"builder_error": 1}}
@@ -167,7 +168,7 @@ def test_an_ended_slot_cannot_end_again(storage: Storage) -> None:
     end_slot(storage, lease, OUTCOME)
 
     with pytest.raises(LeaseLostError):
-        end_slot(storage, lease, {**OUTCOME, "score": 0.9})
+        end_slot(storage, lease, replace(OUTCOME, score=0.9))
 
     assert row_of(storage, lease).outcome["score"] == 0.5
 

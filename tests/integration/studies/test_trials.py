@@ -3,11 +3,12 @@ import pytest
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
+from tuner.studies.outcomes import SearchOutcome
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot, renew_lease
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans, open_trial
 
-OUTCOME = {"state": "complete", "score": 0.75, "best_epoch": 2, "hyperparameters": {}, "curve": []}
+OUTCOME = SearchOutcome(state="complete", score=0.75, best_epoch=2)
 
 
 @pytest.fixture

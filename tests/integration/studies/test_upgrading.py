@@ -44,7 +44,7 @@ def test_trials_of_0_1_0_keep_the_seed_of_their_number_and_those_to_come_get_see
         record = load_study(storage, "under-way")
 
     # The slot with the defaults was trial 1.
-    assert [(row.trial_number, row.position, bool(row.job.get("values"))) for row in rows] == [
+    assert [(row.trial_number, row.position, bool(row.job.values)) for row in rows] == [
         (1, 1, True),
         (0, 0, False),
         (2, 2, False),

@@ -52,8 +52,8 @@ def test_a_failure_has_a_kind_and_its_worker_lives_on(
     (row,) = read_slots(storage, study.id)
     (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
     assert statuses == [0]
-    assert (row.outcome["state"], row.outcome["failure"]["kind"]) == ("failed", kind)
-    assert message in row.outcome["failure"]["message"]
+    assert (row.outcome.state, row.outcome.failure.kind) == ("failed", kind)
+    assert message in row.outcome.failure.message
     assert trial.state == TrialState.FAIL
 
 
@@ -64,7 +64,7 @@ def test_a_trial_whose_workers_exit_before_their_first_epoch_fails_after_five(
 
     (row,) = read_slots(storage, study.id)
     assert statuses == [9, 9, 9, 9, 9, 0]
-    assert row.outcome["failure"]["kind"] == "worker_died"
+    assert row.outcome.failure.kind == "worker_died"
 
 
 def test_a_trial_whose_workers_the_kernel_kills_is_out_of_memory_and_infeasible(
@@ -82,10 +82,10 @@ def test_a_trial_whose_workers_the_kernel_kills_is_out_of_memory_and_infeasible(
 
     (row,) = read_slots(storage, study.id)
     (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
-    failure = row.outcome["failure"]
+    failure = row.outcome.failure
     assert statuses == [-9, -9, -9, -9, -9, 0]
-    assert failure["kind"] == "out_of_memory"
-    assert "killed by signal 9, 5 times in a row without finishing an epoch: most likely out of" in failure["message"]
+    assert failure.kind == "out_of_memory"
+    assert "killed by signal 9, 5 times in a row without finishing an epoch: most likely out of" in failure.message
     assert trial.system_attrs["constraints:out_of_memory"] == 1.0
 
 
@@ -96,8 +96,8 @@ def test_a_trial_whose_workers_exit_later_goes_on_from_their_last_epoch(
 
     (row,) = read_slots(storage, study.id)
     assert statuses == [9, 9, 9, 0]
-    assert row.outcome["state"] == "complete"
-    assert [epoch["epoch"] for epoch in row.outcome["curve"]] == [1, 2, 3, 4]
+    assert row.outcome.state == "complete"
+    assert [epoch.epoch for epoch in row.outcome.curve] == [1, 2, 3, 4]
 
 
 def test_a_lost_device_asks_for_a_fresh_process_which_goes_on_with_the_trial(
@@ -107,8 +107,8 @@ def test_a_lost_device_asks_for_a_fresh_process_which_goes_on_with_the_trial(
 
     (row,) = read_slots(storage, study.id)
     assert statuses == [75, 75, 75, 0]
-    assert row.outcome["state"] == "complete"
-    assert [epoch["epoch"] for epoch in row.outcome["curve"]] == [1, 2, 3, 4]
+    assert row.outcome.state == "complete"
+    assert [epoch.epoch for epoch in row.outcome.curve] == [1, 2, 3, 4]
 
 
 def test_an_endless_epoch_ends_with_its_process_and_the_trial_fails(run: Callable[..., Any], storage: Storage) -> None:
@@ -116,7 +116,7 @@ def test_an_endless_epoch_ends_with_its_process_and_the_trial_fails(run: Callabl
 
     (row,) = read_slots(storage, study.id)
     assert statuses == [75, 0]
-    assert row.outcome["failure"]["kind"] == "timeout"
+    assert row.outcome.failure.kind == "timeout"
 
 
 def test_an_endless_epoch_after_others_ends_its_trial_with_those(run: Callable[..., Any], storage: Storage) -> None:
@@ -126,11 +126,11 @@ def test_an_endless_epoch_after_others_ends_its_trial_with_those(run: Callable[.
     (row,) = read_slots(storage, study.id)
     (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
     assert statuses == [75, 0]
-    assert [epoch["epoch"] for epoch in row.outcome["curve"]] == [1]
-    assert (row.outcome["state"], row.outcome["ended"]) == ("complete", "timeout")
-    assert row.outcome["notes"] == ["Ended after epoch 1 by search.trial_timeout_s = 10 seconds."]
+    assert [epoch.epoch for epoch in row.outcome.curve] == [1]
+    assert (row.outcome.state, row.outcome.ended) == ("complete", "timeout")
+    assert row.outcome.notes == ("Ended after epoch 1 by search.trial_timeout_s = 10 seconds.",)
     assert trial.state == TrialState.COMPLETE
-    assert trial.value == row.outcome["score"] > 0
+    assert trial.value == row.outcome.score > 0
 
 
 def test_a_full_disk_gives_the_slot_back_and_says_what_to_do(

@@ -7,6 +7,7 @@ from chaos.studies import insert_chaos_study
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import find_study
+from tuner.studies.outcomes import SearchOutcome
 from tuner.studies.reading import read_slots
 from tuner.studies.slots import claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage, open_storage
@@ -26,7 +27,7 @@ def live(storage: Storage, name: str) -> None:
     end_slot(
         storage,
         lease,
-        {"state": "complete", "score": value, "best_epoch": 1, "hyperparameters": {"x": value}, "curve": []},
+        SearchOutcome(state="complete", score=value, best_epoch=1, hyperparameters={"x": value}),
     )
     close_ended_trials(storage)
 

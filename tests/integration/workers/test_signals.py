@@ -7,8 +7,8 @@ from collections.abc import Callable
 from chaos.fleet import Fleet, Surroundings
 from waiting import events, wait_for_epochs, wait_until
 
-from tuner.studies.fleet import read_progress
 from tuner.studies.lifecycle import Study
+from tuner.studies.progress import read_progress
 from tuner.studies.reading import read_slots
 from tuner.studies.slots import reap_expired_leases
 from tuner.studies.storage import Storage

@@ -10,6 +10,7 @@ import tuner.workers.reporter
 from tuner.epochs import Epoch
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, insert_study
+from tuner.studies.outcomes import SearchOutcome
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage
 from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
@@ -69,7 +70,7 @@ def run_trial(storage: Storage, study: Study, *, level: float, epochs_at_once: b
             except PrunedError:
                 state = "pruned"
             reporter.flush()
-    end_slot(storage, lease, {"state": state, "score": level, "best_epoch": 1, "hyperparameters": {}, "curve": []})
+    end_slot(storage, lease, SearchOutcome(state=state, score=level, best_epoch=1))
     close_ended_trials(storage)
     stored = storage.optuna.get_trial(trial._trial_id).intermediate_values
     assert stored == pytest.approx({epoch: level + 0.01 * epoch for epoch in stored})

@@ -15,6 +15,7 @@ from tuner.jobs.finals import _compare_on_validation, run_ensemble
 from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import insert_study
+from tuner.studies.outcomes import EnsembleJob, RetrainJob, RetrainOutcome, SearchOutcome
 from tuner.studies.slots import claim_slot, create_slots, end_slot
 from tuner.studies.storage import open_storage
 
@@ -26,13 +27,13 @@ def context(tmp_path: Path) -> Any:
     return SimpleNamespace(artifacts=ArtifactStore(str(tmp_path)))
 
 
-def answered(context: Any, name: str, *of_class_1: float) -> dict[str, Any]:
+def answered(context: Any, name: str, *of_class_1: float) -> RetrainOutcome:
     """The outcome of a model that gave class 1 these probabilities."""
     second = np.array(of_class_1, np.float32)
     probabilities = np.stack([1 - second, second], axis=1)
     images = np.zeros((len(LABELS), 2, 2, 1), np.uint8)
     write_predictions(context.artifacts, name, labels=LABELS, probabilities=probabilities, images=images)
-    return {"validation_predictions": name}
+    return RetrainOutcome(state="complete", validation_predictions=name)
 
 
 def test_a_vote_that_is_worse_than_its_best_member_on_validation_is_not_built(context: Any) -> None:
@@ -53,8 +54,8 @@ def test_a_vote_that_is_as_good_as_its_best_member_is_built(context: Any) -> Non
 def test_without_held_out_images_nothing_is_known_of_the_vote(context: Any) -> None:
     wrong = answered(context, "wrong", 0.9, 0.9, 0.9, 0.1, 0.1)
 
-    assert _compare_on_validation(context, [wrong, {"validation_predictions": None}]) is None
-    assert _compare_on_validation(context, [{}, {}]) is None
+    assert _compare_on_validation(context, [wrong, RetrainOutcome(state="complete")]) is None
+    assert _compare_on_validation(context, [RetrainOutcome(state="complete")] * 2) is None
 
 
 def test_a_second_ensemble_of_as_many_members_leaves_the_first_ones_predictions(tmp_path: Path) -> None:
@@ -65,22 +66,23 @@ def test_a_second_ensemble_of_as_many_members_leaves_the_first_ones_predictions(
         study = insert_study(storage, definition, class_names=test.class_names, provenance={"data_sha256": "0" * 64})
         search = claim_slot(storage, owner="w")
         assert search is not None
-        end_slot(storage, search, {"state": "complete", "score": 0.5})
+        end_slot(storage, search, SearchOutcome(state="complete", score=0.5))
         members = []
         for name in ("a", "b", "c"):
             probabilities = np.random.default_rng(ord(name)).dirichlet(np.ones(10), len(test.labels)).astype(np.float32)
             write_predictions(artifacts, name, labels=test.labels, probabilities=probabilities, images=test.images)
             with storage.engine.begin() as connection:
-                create_slots(connection, study.id, "retrain", [{}])
+                job = RetrainJob(trial=0, hyperparameters={}, repeat=0, seed=0, augmented=True, val_accuracy_mean=0.5)
+                create_slots(connection, study.id, "retrain", [job])
             retraining = claim_slot(storage, owner="w")
             assert retraining is not None
-            end_slot(storage, retraining, {"state": "complete", "test_accuracy": 0.1, "predictions": name})
+            end_slot(storage, retraining, RetrainOutcome(state="complete", test_accuracy=0.1, predictions=name))
             members.append(retraining.slot_id)
 
         outcomes = []
         for chosen in (members[:2], members[1:]):
             with storage.engine.begin() as connection:
-                create_slots(connection, study.id, "ensemble", [{"slots": chosen}])
+                create_slots(connection, study.id, "ensemble", [EnsembleJob(slots=tuple(chosen))])
             lease = claim_slot(storage, owner="w")
             assert lease is not None
             context = JobContext(
@@ -95,7 +97,7 @@ def test_a_second_ensemble_of_as_many_members_leaves_the_first_ones_predictions(
             outcomes.append(run_ensemble(context))
             end_slot(storage, lease, outcomes[-1])
 
-    stored = [read_predictions(artifacts, outcome["predictions"]).accuracy for outcome in outcomes]
-    assert outcomes[0]["predictions"] != outcomes[1]["predictions"]
-    assert stored == [outcome["test_accuracy"] for outcome in outcomes]
+    stored = [read_predictions(artifacts, outcome.predictions).accuracy for outcome in outcomes]
+    assert outcomes[0].predictions != outcomes[1].predictions
+    assert stored == [outcome.test_accuracy for outcome in outcomes]
     assert stored[0] != stored[1]

@@ -58,11 +58,11 @@ def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(sear
     )
 
     (retrained,) = [row for row in rows if row.stage == "retrain"]
-    outcome: dict[str, Any] = retrained.outcome
-    assert (outcome["state"], outcome["augmented"]) == ("complete", False)
-    assert outcome["val_accuracy"] is not None
-    assert outcome["notes"][0] == RETRAINED_ON_TRAIN
-    assert [note.partition(":")[0] for note in outcome["notes"][1:]] == [
+    outcome = retrained.outcome
+    assert (outcome.state, outcome.augmented) == ("complete", False)
+    assert outcome.val_accuracy is not None
+    assert outcome.notes[0] == RETRAINED_ON_TRAIN
+    assert [note.partition(":")[0] for note in outcome.notes[1:]] == [
         "Trained without the cosine annealing",
         "Trained without augmentation",
     ]
@@ -80,7 +80,7 @@ def test_a_trial_whose_time_is_over_is_complete_with_its_epochs_and_says_so(
 
     (outcome,) = [row.outcome for row in rows]
     (trial,) = record.trials
-    assert (outcome["state"], outcome["ended"]) == ("complete", "timeout")
-    assert outcome["notes"] == ["Ended after epoch 1 by search.trial_timeout_s = 0.001 seconds."]
+    assert (outcome.state, outcome.ended) == ("complete", "timeout")
+    assert outcome.notes == ("Ended after epoch 1 by search.trial_timeout_s = 0.001 seconds.",)
     assert [epoch.epoch for epoch in trial.curve] == [1]
     assert (trial.state, trial.score) == ("complete", trial.curve[0].val_accuracy)

@@ -1,10 +1,26 @@
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from made_slots import make_slot
 
 from tuner.jobs.planning import plan_next_jobs
 from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.outcomes import (
+    ConfirmOutcome,
+    EnsembleJob,
+    EnsembleOutcome,
+    Failure,
+    Job,
+    Outcome,
+    Result,
+    RetrainJob,
+    RetrainOutcome,
+    SearchJob,
+    SearchOutcome,
+    Slot,
+    Stage,
+)
 
 
 @pytest.fixture
@@ -16,18 +32,27 @@ def definition() -> StudyDefinition:
     )
 
 
-def slot(id: int, stage: str, job: dict[str, Any], outcome: dict[str, Any], number: int | None = None) -> Any:  # noqa: A002 - the column's name
-    return SimpleNamespace(id=id, stage=stage, state="done", job=job, outcome=outcome, trial_number=number)
+def trial(number: int, score: float | None, state: Result = "complete") -> Slot:
+    outcome = SearchOutcome(state=state, score=score, hyperparameters={"n": number})
+    return make_slot(number, "search", SearchJob(), outcome, number=number)
 
 
-def trial(number: int, score: float | None, state: str = "complete") -> Any:
-    return slot(number, "search", {}, {"state": state, "score": score, "hyperparameters": {"n": number}}, number)
-
-
-def done(stage: str, jobs: list[Any], outcomes: list[dict[str, Any]], first_id: int = 100) -> list[Any]:
+def done(stage: Stage, jobs: Sequence[Job], outcomes: Sequence[Outcome], first_id: int = 100) -> list[Slot]:
     return [
-        slot(first_id + i, stage, job, outcome) for i, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True))
+        make_slot(first_id + i, stage, job, outcome)
+        for i, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True))
     ]
+
+
+def confirmed(score: float) -> ConfirmOutcome:
+    return ConfirmOutcome(state="complete", score=score)
+
+
+def retrained(test_accuracy: float, val_accuracy: float | None = None) -> RetrainOutcome:
+    return RetrainOutcome(state="complete", test_accuracy=test_accuracy, val_accuracy=val_accuracy)
+
+
+FAILED = RetrainOutcome(state="failed", failure=Failure(kind="nan_loss", message="The loss is NaN."))
 
 
 SEARCHED = [trial(0, 0.7), trial(1, 0.9), trial(2, 0.8), trial(3, None, "failed"), trial(4, 0.95, "pruned")]
@@ -39,69 +64,60 @@ def test_the_best_complete_trials_are_confirmed_with_new_seeds(definition: Study
     assert planned is not None
     stage, jobs = planned
     assert stage == "confirm"
-    assert [(job["trial"], job["repeat"]) for job in jobs] == [(1, 0), (1, 1), (2, 0), (2, 1)]
-    assert len({job["seed"] for job in jobs}) == 4
+    assert [(job.trial, job.repeat) for job in jobs] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert len({job.seed for job in jobs}) == 4
 
 
 def test_a_pruned_trial_is_confirmed_only_where_complete_ones_are_too_few(definition: StudyDefinition) -> None:
     planned = plan_next_jobs(definition, [trial(0, 0.7), trial(4, 0.95, "pruned")])
 
     assert planned is not None
-    assert [job["trial"] for job in planned[1]] == [0, 0, 4, 4]
+    assert [job.trial for job in planned[1]] == [0, 0, 4, 4]
 
 
 def test_finals_are_chosen_by_the_mean_of_confirmations_not_by_the_searchs_score(definition: StudyDefinition) -> None:
     planned = plan_next_jobs(definition, SEARCHED)
     assert planned is not None
-    confirmed = done("confirm", planned[1], [{"score": s} for s in (0.80, 0.82, 0.85, 0.87)])
+    confirmations = done("confirm", planned[1], [confirmed(score) for score in (0.80, 0.82, 0.85, 0.87)])
 
-    retraining = plan_next_jobs(definition, [*SEARCHED, *confirmed])
+    retraining = plan_next_jobs(definition, [*SEARCHED, *confirmations])
 
     assert retraining is not None
     stage, jobs = retraining
     assert stage == "retrain"
-    assert {job["trial"] for job in jobs} == {2}
-    assert [job["augmented"] for job in jobs] == [True, True, False, False]
-    assert jobs[0]["val_accuracy_mean"] == pytest.approx(0.86)
+    assert {job.trial for job in jobs} == {2}
+    assert [job.augmented for job in jobs] == [True, True, False, False]
+    assert jobs[0].val_accuracy_mean == pytest.approx(0.86)
 
 
 def test_the_ensemble_comes_last_and_counts_augmented_models_that_were_tested(definition: StudyDefinition) -> None:
     rows = list(SEARCHED)
     confirmations = plan_next_jobs(definition, rows)
     assert confirmations is not None
-    rows += done("confirm", confirmations[1], [{"score": 0.9}] * 4, 100)
+    rows += done("confirm", confirmations[1], [confirmed(0.9)] * 4, 100)
     retrainings = plan_next_jobs(definition, rows)
     assert retrainings is not None
-    outcomes = [
-        {"test_accuracy": 0.9},
-        {"failure": {"kind": "nan_loss"}},
-        {"test_accuracy": 0.8},
-        {"test_accuracy": 0.8},
-    ]
-    rows += done("retrain", retrainings[1], outcomes, 200)
+    rows += done("retrain", retrainings[1], [retrained(0.9), FAILED, retrained(0.8), retrained(0.8)], 200)
 
     planned = plan_next_jobs(definition, rows)
 
-    assert planned == ("ensemble", [{"slots": [200]}])
-    assert plan_next_jobs(definition, [*rows, slot(300, "ensemble", {"slots": [200]}, {})]) is None
+    assert planned == ("ensemble", [EnsembleJob(slots=(200,))])
+    voted = done("ensemble", planned[1], [EnsembleOutcome(state="complete", members=1)], 300)
+    assert plan_next_jobs(definition, [*rows, *voted]) is None
 
 
 def test_models_known_by_validation_to_be_far_worse_are_left_out_of_the_ensemble(definition: StudyDefinition) -> None:
     rows = list(SEARCHED)
     for stage, id_, outcomes in (
-        ("confirm", 100, [{"score": 0.9}] * 4),
-        (
-            "retrain",
-            200,
-            [{"test_accuracy": 0.2, "val_accuracy": 0.95}, {"test_accuracy": 0.99, "val_accuracy": 0.5}] * 2,
-        ),
+        ("confirm", 100, [confirmed(0.9)] * 4),
+        ("retrain", 200, [retrained(0.2, val_accuracy=0.95), retrained(0.99, val_accuracy=0.5)] * 2),
     ):
         planned = plan_next_jobs(definition, rows)
         assert planned is not None
         rows += done(stage, planned[1], outcomes, id_)
 
     # Whatever the test set says.
-    assert plan_next_jobs(definition, rows) == ("ensemble", [{"slots": [200], "left_out": 1}])
+    assert plan_next_jobs(definition, rows) == ("ensemble", [EnsembleJob(slots=(200,), left_out=1)])
 
 
 def test_a_study_without_a_score_plans_nothing(definition: StudyDefinition) -> None:
@@ -116,10 +132,10 @@ def test_no_finals_are_planned_when_none_are_wanted() -> None:
 
 def test_more_repeats_add_only_what_is_missing(definition: StudyDefinition) -> None:
     rows = list(SEARCHED)
-    for stage, id_ in (("confirm", 100), ("retrain", 200)):
+    for stage, id_, outcome in (("confirm", 100, confirmed(0.9)), ("retrain", 200, retrained(0.9))):
         planned = plan_next_jobs(definition, rows)
         assert planned is not None
-        rows += done(stage, planned[1], [{"score": 0.9, "test_accuracy": 0.9}] * len(planned[1]), id_)
+        rows += done(stage, planned[1], [outcome] * len(planned[1]), id_)
     more = make_definition(
         space="mlp",
         dataset="digits",
@@ -129,7 +145,7 @@ def test_more_repeats_add_only_what_is_missing(definition: StudyDefinition) -> N
     planned = plan_next_jobs(more, rows)
 
     assert planned is not None
-    assert [(job["repeat"], job["augmented"]) for job in planned[1]] == [(2, True), (2, False)]
+    assert [(job.repeat, job.augmented) for job in planned[1]] == [(2, True), (2, False)]
 
 
 @pytest.mark.parametrize(
@@ -137,14 +153,15 @@ def test_more_repeats_add_only_what_is_missing(definition: StudyDefinition) -> N
     [
         ("mlp", None, True),
         ("my.nets:Net", None, False),
-        ("my.nets:Net", {"state": "complete", "test_accuracy": 0.9, "augmented": True}, True),
-        ("my.nets:Net", {"state": "complete", "test_accuracy": 0.9, "augmented": False}, False),
-        ("my.nets:Net", {"state": "failed", "failure": {}}, False),
+        ("my.nets:Net", replace(retrained(0.9), augmented=True), True),
+        ("my.nets:Net", replace(retrained(0.9), augmented=False), False),
+        ("my.nets:Net", retrained(0.9), True),
+        ("my.nets:Net", FAILED, False),
     ],
 )
 def test_a_retraining_is_compared_with_one_without_augmentation_where_there_was_some(
     space: str,
-    outcome: dict[str, Any] | None,
+    outcome: RetrainOutcome | None,
     compared: bool,  # noqa: FBT001 - what is expected
 ) -> None:
     definition = make_definition(
@@ -156,9 +173,9 @@ def test_a_retraining_is_compared_with_one_without_augmentation_where_there_was_
     for stage in ("confirm", *(["retrain"] if outcome else [])):
         planned = plan_next_jobs(definition, rows)
         assert planned is not None
-        rows += done(stage, planned[1], [outcome if outcome and stage == "retrain" else {"score": 0.9}], len(rows))
+        rows += done(stage, planned[1], [outcome if outcome and stage == "retrain" else confirmed(0.9)], len(rows))
 
     planned = plan_next_jobs(definition, rows)
 
     jobs = planned[1] if planned else []
-    assert any(job.get("augmented") is False for job in jobs) is compared
+    assert any(isinstance(job, RetrainJob) and not job.augmented for job in jobs) is compared

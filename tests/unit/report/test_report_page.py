@@ -23,7 +23,8 @@ from tuner.bundles.predictions import write_predictions
 from tuner.cli.study_text import print_record
 from tuner.errors import TunerError
 from tuner.report.page import render_report, write_report
-from tuner.studies.records import ConfirmationRecord, Failure, StudyRecord
+from tuner.studies.outcomes import Failure
+from tuner.studies.records import ConfirmationRecord, StudyRecord
 
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>&amp;\"'"
 

@@ -6,7 +6,8 @@ import pytest
 from support.report_sample import finished_study, sample_trial, searching_study
 
 from tuner.artifacts import ArtifactStore
-from tuner.studies.records import ConfirmationRecord, Failure, FinalRecord, StudyRecord
+from tuner.studies.outcomes import Failure
+from tuner.studies.records import ConfirmationRecord, FinalRecord, StudyRecord
 from tuner.studies.shortfall import find_shortfall
 
 LINE = "nets.py:41 in fit: TypeError: cannot unpack non-iterable NoneType object"

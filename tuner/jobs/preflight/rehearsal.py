@@ -17,7 +17,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bundle
 from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
-from tuner.epochs import Epoch as EpochResult
+from tuner.epochs import Epoch
 from tuner.jobs.finals import RETRAINED_ON_TRAIN, retraining_plan
 from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
@@ -79,7 +79,7 @@ class Rehearsal:
         #: In memory; none before the first trial.
         self._optuna: optuna.Study | None = None
         self._trials: list[optuna.Trial] = []
-        self._interrupted: EpochResult | None = None
+        self._interrupted: Epoch | None = None
         self._default_values: dict[str, Any] = {}
         self._final: keras.Model | None = None
 
@@ -95,13 +95,13 @@ class Rehearsal:
         self._interrupted = None
         return len(self._train) + len(self._validation) > n_images
 
-    def interrupt_trial(self) -> EpochResult:
+    def interrupt_trial(self) -> Epoch:
         """Train one of two epochs with the defaults, once, and return it."""
         if self._interrupted is None:
             self._checkpoint(writer=0).delete()
-            epochs: list[EpochResult] = []
+            epochs: list[Epoch] = []
 
-            def interrupt(result: EpochResult) -> None:
+            def interrupt(result: Epoch) -> None:
                 epochs.append(result)
                 raise RehearsalInterruptedError
 
@@ -110,11 +110,11 @@ class Rehearsal:
             self._interrupted = epochs[0]
         return self._interrupted
 
-    def resume_trial(self) -> list[EpochResult]:
+    def resume_trial(self) -> list[Epoch]:
         """Go on with the interrupted trial by a fresh model; return the epochs that it has in the end."""
-        epochs: list[EpochResult] = []
+        epochs: list[Epoch] = []
 
-        def keep(result: EpochResult) -> None:
+        def keep(result: Epoch) -> None:
             # A run that cannot go on begins with epoch 1 again.
             epochs[result.epoch - 1 :] = [result]
 

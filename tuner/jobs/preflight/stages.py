@@ -74,7 +74,7 @@ def explain(error: BaseException) -> str:
     """Return one line on what a stage raised."""
     if isinstance(error, Exception):
         # Keras prints parts of its messages in bold.
-        return _ANSI.sub("", describe_failure(error)["message"])
+        return _ANSI.sub("", describe_failure(error).message)
     return f"the builder or fit raised {type(error).__name__}: {error}"
 
 

@@ -1,12 +1,15 @@
 """Give each study an identity and a folder of its own, and a place for what its pixels mean.
 
+An outcome's state and score get columns, so that counting reads no JSON, and its curve one, so that it is read alone.
+
 Search slots take the position that is their trial's number, from which seeds follow since this revision. Of revision
 0001 a trial has the seed of its number, which was another than its slot's position where several workers began.
 """
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,6 +28,16 @@ _slots = sa.table(
     sa.column("trial_id"),
     sa.column("trial_number"),
 )
+_outcomes = sa.table(
+    "tuner_slots",
+    sa.column("id"),
+    sa.column("outcome", sa.JSON),
+    sa.column("result"),
+    sa.column("score"),
+    sa.column("curve", sa.JSON(none_as_null=True)),
+)
+#: Slots whose outcomes are in memory at a time.
+_ROWS_AT_A_TIME = 500
 _trials = sa.table("trials", sa.column("trial_id"), sa.column("number"), sa.column("study_id"))
 #: In which a trial names the position of its slot.
 _attributes = sa.table("trial_user_attributes", sa.column("trial_id"), sa.column("key"), sa.column("value_json"))
@@ -39,16 +52,31 @@ def upgrade() -> None:
     op.add_column("tuner_workers", sa.Column("problem", sa.Text))
     op.create_table("tuner_deleted_folders", sa.Column("folder", sa.Text, primary_key=True))
     op.create_index("ix_tuner_studies_uid", "tuner_studies", ["uid"], unique=True)
+    op.add_column("tuner_slots", sa.Column("result", sa.Text))
+    op.add_column("tuner_slots", sa.Column("score", sa.Float))
+    op.add_column("tuner_slots", sa.Column("curve", sa.JSON))
     connection = op.get_bind()
     for study in connection.execute(sa.select(_studies)).all():
         connection.execute(
             sa.update(_identities).where(_identities.c.id == study.id).values(uid=uuid.uuid4().hex, folder=study.name)
         )
         _renumber(connection, study.id, study.optuna_study_id)
+    for slot_id, outcome in _each_outcome(connection):
+        curve = outcome.pop("curve", None)
+        values = {"outcome": outcome, "result": outcome["state"], "score": outcome.get("score"), "curve": curve}
+        connection.execute(sa.update(_outcomes).where(_outcomes.c.id == slot_id).values(values))
 
 
 def downgrade() -> None:
-    """Drop the columns and what they hold."""
+    """Drop the columns and what they hold, but for curves, which go back into their outcomes."""
+    connection = op.get_bind()
+    for slot_id, outcome in _each_outcome(connection):
+        curve = connection.scalar(sa.select(_outcomes.c.curve).where(_outcomes.c.id == slot_id))
+        whole = outcome | ({} if curve is None else {"curve": curve})
+        connection.execute(sa.update(_outcomes).where(_outcomes.c.id == slot_id).values(outcome=whole))
+    op.drop_column("tuner_slots", "curve")
+    op.drop_column("tuner_slots", "score")
+    op.drop_column("tuner_slots", "result")
     op.drop_index("ix_tuner_studies_uid", "tuner_studies")
     op.drop_table("tuner_deleted_folders")
     op.drop_column("tuner_workers", "problem")
@@ -56,6 +84,23 @@ def downgrade() -> None:
     op.drop_column("tuner_studies", "pixels")
     op.drop_column("tuner_studies", "folder")
     op.drop_column("tuner_studies", "uid")
+
+
+def _each_outcome(connection: sa.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the id and the outcome of each slot that has one; both may be changed meanwhile."""
+    last = -1
+    while True:
+        following = sa.select(_outcomes.c.id, _outcomes.c.outcome).where(
+            _outcomes.c.id > last, sa.cast(_outcomes.c.outcome, sa.Text).is_not(None)
+        )
+        rows = connection.execute(following.order_by(_outcomes.c.id).limit(_ROWS_AT_A_TIME)).all()
+        if not rows:
+            return
+        for row in rows:
+            last = row.id
+            # JSON's null is what an older driver stored for none.
+            if row.outcome is not None:
+                yield row.id, row.outcome
 
 
 def _renumber(connection: sa.Connection, study_id: int, optuna_study_id: int) -> None:

@@ -1,0 +1,367 @@
+"""What a slot is asked for, its job, and what it stores when it ends, its outcome: one of each for every stage.
+
+The database holds both as JSON whose keys are these fields' names, but for the curve, which has a column of its own.
+This module alone knows that JSON. A field that is None or empty is left out of it, and a field that an older version
+did not write reads as its default; what a newer version added to it is dropped.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, Literal, overload
+
+from tuner.epochs import Epoch
+from tuner.studies.texts import make_storable
+
+Stage = Literal["search", "confirm", "retrain", "ensemble"]
+SlotState = Literal["waiting", "leased", "ended", "done"]
+#: What came of a slot; only a trial of the search is pruned.
+Result = Literal["complete", "pruned", "failed"]
+Hyperparameters = Mapping[str, Any]
+Curve = tuple[Epoch, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchJob:
+    """One trial of the search."""
+
+    #: What the trial takes instead of drawing it, by Optuna's names.
+    values: Hyperparameters = field(default_factory=dict)
+    #: The call of `extend_study` that added the trial; None for those of the first budget.
+    extension: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmJob:
+    """One training of a candidate as the search did it, with a new seed."""
+
+    trial: int
+    hyperparameters: Hyperparameters
+    #: From 0.
+    repeat: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainJob:
+    """One retraining of one of the best configurations, tested once."""
+
+    trial: int
+    hyperparameters: Hyperparameters
+    #: From 0.
+    repeat: int
+    seed: int
+    #: Whether its images are augmented; False for the comparison.
+    augmented: bool
+    #: The configuration's score when the job was planned; see `tuner.studies.ranking` for the one that counts.
+    val_accuracy_mean: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleJob:
+    """One vote of retrained models."""
+
+    #: Ids of the retraining slots whose models vote.
+    slots: tuple[int, ...]
+    #: Retrained models that do not, being far worse by validation.
+    left_out: int = 0
+
+
+Job = SearchJob | ConfirmJob | RetrainJob | EnsembleJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a slot has no result."""
+
+    #: `out_of_memory`, `nan_loss`, `builder_error`, `training_error`, `timeout`, `worker_died` …
+    kind: str
+    #: One line.
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOutcome:
+    """What came of a trial of the search."""
+
+    state: Result
+    #: Best validation accuracy, and its epoch; None when nothing was measured.
+    score: float | None = None
+    best_epoch: int | None = None
+    hyperparameters: Hyperparameters = field(default_factory=dict)
+    #: Empty where curves were not asked for, see `tuner.studies.reading`; so in the other outcomes.
+    curve: Curve = ()
+    #: What a person should know of how it was trained, in sentences; so in the other outcomes.
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+    #: `timeout` when its time ended it before its last epoch.
+    ended: Literal["timeout"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmOutcome:
+    """What came of a confirmation."""
+
+    state: Literal["complete", "failed"]
+    score: float | None = None
+    best_epoch: int | None = None
+    hyperparameters: Hyperparameters = field(default_factory=dict)
+    curve: Curve = ()
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainOutcome:
+    """What came of a retraining and its one test. Paths are in the artifact store."""
+
+    state: Literal["complete", "failed"]
+    test_accuracy: float | None = None
+    #: Of the last epoch; None when the validation images were trained on too.
+    val_accuracy: float | None = None
+    curve: Curve = ()
+    bundle: str | None = None
+    #: What the model answered on the test images.
+    predictions: str | None = None
+    #: The same on validation images that it was not trained on.
+    validation_predictions: str | None = None
+    #: Whether its images were augmented; None when 0.1.0 stored it, which did not look.
+    augmented: bool | None = None
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleOutcome:
+    """What came of a vote; one that is worse than a member of it was not tested."""
+
+    state: Literal["complete", "failed"]
+    members: int | None = None
+    test_accuracy: float | None = None
+    predictions: str | None = None
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+Outcome = SearchOutcome | ConfirmOutcome | RetrainOutcome | EnsembleOutcome
+
+_JOBS: Mapping[Stage, type[Job]] = {
+    "search": SearchJob,
+    "confirm": ConfirmJob,
+    "retrain": RetrainJob,
+    "ensemble": EnsembleJob,
+}
+_OUTCOMES: Mapping[Stage, type[Outcome]] = {
+    "search": SearchOutcome,
+    "confirm": ConfirmOutcome,
+    "retrain": RetrainOutcome,
+    "ensemble": EnsembleOutcome,
+}
+
+
+@overload
+def read_job(stage: Literal["search"], stored: Mapping[str, Any]) -> SearchJob: ...
+@overload
+def read_job(stage: Literal["confirm"], stored: Mapping[str, Any]) -> ConfirmJob: ...
+@overload
+def read_job(stage: Literal["retrain"], stored: Mapping[str, Any]) -> RetrainJob: ...
+@overload
+def read_job(stage: Literal["ensemble"], stored: Mapping[str, Any]) -> EnsembleJob: ...
+@overload
+def read_job(stage: Stage, stored: Mapping[str, Any]) -> Job: ...
+def read_job(stage: Stage, stored: Mapping[str, Any]) -> Job:
+    """Return the job that a slot of this stage stores."""
+    kind = _JOBS[stage]
+    values = _known(kind, stored)
+    if kind is EnsembleJob:
+        values["slots"] = tuple(values["slots"])
+    return kind(**values)
+
+
+@overload
+def read_outcome(stage: Literal["search"], stored: Mapping[str, Any], curve: Curve = ()) -> SearchOutcome: ...
+@overload
+def read_outcome(stage: Literal["confirm"], stored: Mapping[str, Any], curve: Curve = ()) -> ConfirmOutcome: ...
+@overload
+def read_outcome(stage: Literal["retrain"], stored: Mapping[str, Any], curve: Curve = ()) -> RetrainOutcome: ...
+@overload
+def read_outcome(stage: Literal["ensemble"], stored: Mapping[str, Any], curve: Curve = ()) -> EnsembleOutcome: ...
+@overload
+def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> Outcome: ...
+def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> Outcome:
+    """Return the outcome that a slot of this stage stores, with its curve unless that was not read."""
+    kind = _OUTCOMES[stage]
+    values = _known(kind, stored)
+    failure = stored.get("failure")
+    values["failure"] = Failure(**_known(Failure, failure)) if failure else None
+    values["notes"] = tuple(stored.get("notes") or ())
+    values.setdefault("state", "failed" if failure else "complete")
+    if curve:
+        values["curve"] = curve
+    return kind(**values)
+
+
+def read_curve(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
+    """Return the epochs of a stored curve; none of a slot that has not ended or trains nothing."""
+    return tuple(Epoch(**epoch) for epoch in stored or ())
+
+
+def read_scores(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
+    """Return the epochs of a stored curve with their validation accuracies alone, which take a third of the memory."""
+    return tuple(
+        Epoch(epoch=one["epoch"], loss=None, accuracy=None, val_loss=None, val_accuracy=one["val_accuracy"])
+        for one in stored or ()
+    )
+
+
+def failed_outcome(stage: Stage, failure: Failure) -> Outcome:
+    """Return the outcome of work that failed for good and left nothing."""
+    return _OUTCOMES[stage](state="failed", failure=failure)
+
+
+def to_json(value: Job | Outcome) -> dict[str, Any]:
+    """Return what the database holds of a job, or of an outcome beside its curve.
+
+    Characters that no database can keep are escaped.
+    """
+    stored = {}
+    for name, default in _DEFAULTS[type(value)].items():
+        found = getattr(value, name)
+        if found != default and name != "curve":
+            stored[name] = _to_plain(found)
+    storable: dict[str, Any] = make_storable(stored)
+    return storable
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Failure):
+        return asdict(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def curve_to_json(outcome: Outcome) -> list[dict[str, Any]] | None:
+    """Return what the database holds of an outcome's curve; None for an ensemble, which trains nothing."""
+    return None if isinstance(outcome, EnsembleOutcome) else [asdict(epoch) for epoch in outcome.curve]
+
+
+def score_of(outcome: Outcome) -> float | None:
+    """Return the validation accuracy by which configurations are compared; None where the stage compares none."""
+    return outcome.score if isinstance(outcome, SearchOutcome | ConfirmOutcome) else None
+
+
+def list_files(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Yield the paths of all files in the artifact store that these outcomes name."""
+    for outcome in outcomes:
+        if isinstance(outcome, RetrainOutcome):
+            yield from filter(None, (outcome.bundle, outcome.predictions, outcome.validation_predictions))
+        elif isinstance(outcome, EnsembleOutcome) and outcome.predictions:
+            yield outcome.predictions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One slot of a study: what it is asked for, who has it, and what came of it."""
+
+    id: int
+    study_id: int
+    stage: Stage
+    #: In its stage, from 0.
+    position: int
+    state: SlotState
+    job: Job
+    #: The worker that holds it or held it last.
+    owner: str | None
+    token: int
+    #: Seconds since 1970 by the database's clock, as the other times.
+    expires_at: float | None
+    attempts: int
+    #: Every worker that claimed it, in order.
+    workers: tuple[str, ...]
+    #: Of Optuna's.
+    trial_id: int | None
+    trial_number: int | None
+    #: The last epoch whose result was reported.
+    epoch: int
+    #: None until it has ended.
+    outcome: Outcome | None
+    started_at: float | None
+    finished_at: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSlot(Slot):
+    """A slot of the search."""
+
+    job: SearchJob
+    outcome: SearchOutcome | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmSlot(Slot):
+    """A slot of the confirmations."""
+
+    job: ConfirmJob
+    outcome: ConfirmOutcome | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainSlot(Slot):
+    """A slot of the retrainings."""
+
+    job: RetrainJob
+    outcome: RetrainOutcome | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleSlot(Slot):
+    """A slot of the ensemble."""
+
+    job: EnsembleJob
+    outcome: EnsembleOutcome | None
+
+
+_SLOTS: Mapping[Stage, type[Slot]] = {
+    "search": SearchSlot,
+    "confirm": ConfirmSlot,
+    "retrain": RetrainSlot,
+    "ensemble": EnsembleSlot,
+}
+
+
+def read_slot(row: Any, curve: Curve = ()) -> Slot:
+    """Return the slot of a row of `tuner_slots`, with its curve unless that was not read."""
+    stage: Stage = row.stage
+    return _SLOTS[stage](
+        id=row.id,
+        study_id=row.study_id,
+        stage=stage,
+        position=row.position,
+        state=row.state,
+        job=read_job(stage, row.job),
+        owner=row.owner,
+        token=row.token,
+        expires_at=row.expires_at,
+        attempts=row.attempts,
+        workers=tuple(row.workers),
+        trial_id=row.trial_id,
+        trial_number=row.trial_number,
+        epoch=row.epoch,
+        outcome=None if row.outcome is None else read_outcome(stage, row.outcome, curve),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _known(kind: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is stored of the fields that this version knows."""
+    return {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+
+
+def _defaults_of(kind: type) -> dict[str, Any]:
+    """Return the default of each field; `MISSING` where there is none."""
+    return {one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(kind)}
+
+
+_DEFAULTS: Mapping[type, Mapping[str, Any]] = {
+    kind: _defaults_of(kind) for kind in (*_JOBS.values(), *_OUTCOMES.values(), Failure)
+}

@@ -1,0 +1,250 @@
+"""How far studies are: what is counted of their slots, and what finished last."""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from tuner.studies.finals_plan import FinalsPlan, plan_finals
+from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
+from tuner.studies.outages import retried
+from tuner.studies.outcomes import (
+    EnsembleOutcome,
+    Failure,
+    Result,
+    RetrainOutcome,
+    read_job,
+    read_outcome,
+    score_of,
+)
+from tuner.studies.records import Part, StudyState, part_of
+from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.storage import Storage
+
+#: The rate is taken over this many of the last finished trials.
+_RATE_TRIALS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyProgress:
+    """How far one study is."""
+
+    name: str
+    state: StudyState
+    budget: int
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    waiting: int
+    best_score: float | None
+    #: Finished jobs of the finals, and all that there will be.
+    finals_done: int
+    finals_planned: int
+    #: From the last finished trials; None before the second one.
+    trials_per_hour: float | None
+    #: Until the search is over; None while unknown.
+    time_left_s: float | None
+    #: Until the finals are over, once they have begun; None while unknown.
+    finals_time_left_s: float | None
+    stop_reason: str | None
+
+    @property
+    def finished(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+
+def read_all_progress(storage: Storage, names: Sequence[str] = ()) -> list[tuple[Study, StudyProgress]]:
+    """Return how far the studies of these names are, or all; those that are not there, or no more, are left out."""
+    found = []
+    for study in find_present(storage, names):
+        with suppress(StudyNotFoundError):
+            found.append((study, read_progress(storage, study)))
+    return found
+
+
+@retried
+def count_failures(storage: Storage) -> dict[str, dict[str, int]]:
+    """Count failed trials and finals by study's name and kind of failure."""
+    kind = slots.c.outcome[("failure", "kind")].as_string()
+    query = (
+        sa.select(studies.c.name, kind.label("kind"), sa.func.count().label("n"))
+        .select_from(slots.join(studies))
+        .where(slots.c.result == "failed")
+        .group_by(studies.c.name, kind)
+        .order_by(studies.c.name, sa.func.count().desc(), kind)
+    )
+    failures: dict[str, dict[str, int]] = {}
+    with storage.reader.connect() as connection:
+        for row in connection.execute(query):
+            failures.setdefault(row.name, {})[row.kind or "unknown"] = row.n
+    return failures
+
+
+@retried
+def read_last_failures(storage: Storage, study: Study, *, n_slots: int) -> list[Failure | None]:
+    """Return the failures of the slots that finished last, the newest first; None for what succeeded."""
+    last = (
+        sa.select(slots.c.stage, slots.c.outcome)
+        .where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
+        .order_by(slots.c.finished_at.desc())
+        .limit(n_slots)
+    )
+    with storage.reader.connect() as connection:
+        return [read_outcome(row.stage, row.outcome).failure for row in connection.execute(last)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedSlot:
+    """A slot that has its outcome, in short."""
+
+    id: int
+    part: Part
+    result: Result
+    epochs: int
+    score: float | None
+    test_accuracy: float | None
+    failure: Failure | None
+
+
+@retried
+def list_finished(storage: Storage, study: Study) -> list[int]:
+    """Return the ids of the slots that have their outcome, in the order in which they finished."""
+    query = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
+    with storage.reader.connect() as connection:
+        return list(connection.scalars(query.order_by(slots.c.finished_at)))
+
+
+@retried
+def read_finished(storage: Storage, slot_ids: Collection[int]) -> list[FinishedSlot]:
+    """Return the slots of these ids that have their outcome, in the order in which they finished."""
+    columns = ("id", "stage", "epoch", "trial_number", "job", "outcome")
+    query = (
+        sa.select(*(slots.c[name] for name in columns))
+        .where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
+        .order_by(slots.c.finished_at)
+    )
+    with storage.reader.connect() as connection:
+        return [_finished_slot(row) for row in connection.execute(query)]
+
+
+def _finished_slot(row: Any) -> FinishedSlot:
+    part = part_of(row.stage, read_job(row.stage, row.job), row.trial_number)
+    outcome = read_outcome(row.stage, row.outcome)
+    test_accuracy = None
+    if isinstance(outcome, RetrainOutcome | EnsembleOutcome):
+        test_accuracy = outcome.test_accuracy
+    if isinstance(outcome, RetrainOutcome) and outcome.augmented is False:
+        # A fit of a person's own may have taken none of what was asked for.
+        part = replace(part, augmented=False)
+    return FinishedSlot(
+        id=row.id,
+        part=part,
+        result=outcome.state,
+        epochs=row.epoch,
+        score=score_of(outcome),
+        test_accuracy=test_accuracy,
+        failure=outcome.failure,
+    )
+
+
+@retried
+def read_progress(storage: Storage, study: Study) -> StudyProgress:
+    """Count the study's slots, in a few statements.
+
+    Raises:
+        StudyNotFoundError: It was deleted.
+    """
+    with storage.reader.connect() as connection:
+        row = connection.execute(
+            sa.select(database_time(), studies.c.state, studies.c.stop_reason, studies.c.budget).where(
+                studies.c.uid == study.uid
+            )
+        ).one_or_none()
+        if row is None:
+            raise StudyNotFoundError(study.name, list_names(storage))
+        now, state, stop_reason, budget = row
+        counts = connection.execute(_counts(study)).all()
+        search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
+        finished_at = list(
+            connection.scalars(
+                sa.select(slots.c.finished_at)
+                .where(search, slots.c.finished_at.is_not(None))
+                .order_by(slots.c.finished_at.desc())
+                .limit(_RATE_TRIALS)
+            )
+        )
+        first_start = connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search))
+        jobs = connection.execute(_jobs(study)).all() if any(row.stage != "search" for row in counts) else ()
+    trials = [row for row in counts if row.stage == "search"]
+    left = _sum(trials, state="leased") + _sum(trials, state="waiting")
+    rate = _trials_per_hour(finished_at, first_start, now if left else None)
+    complete, pruned = _sum(trials, result="complete"), _sum(trials, result="pruned")
+    plan = plan_finals(study.definition, n_candidates=complete + pruned)
+    return StudyProgress(
+        name=study.name,
+        state=state,
+        budget=budget,
+        complete=complete,
+        pruned=pruned,
+        failed=_sum(trials, result="failed"),
+        running=_sum(trials, state="leased"),
+        waiting=_sum(trials, state="waiting"),
+        best_score=max((row.best for row in trials if row.best is not None), default=None),
+        finals_done=sum(job.state == "done" for job in jobs),
+        finals_planned=max(len(jobs), plan.n_jobs) if jobs and state == "finals" else len(jobs),
+        trials_per_hour=rate,
+        time_left_s=0.0 if not left else left / rate * 3600 if rate else None,
+        finals_time_left_s=_finals_time_left(jobs, plan, now) if state == "finals" else None,
+        stop_reason=stop_reason,
+    )
+
+
+def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, now: float) -> float | None:
+    """Return the seconds until the jobs are done, those not yet planned included, by the epochs trained lately."""
+    epochs = {"confirm": plan.confirmation_epochs, "retrain": plan.retraining_epochs}
+    left: int = sum(max(0, epochs.get(job.stage, 0) - job.epoch) for job in jobs if job.state != "done")
+    if all(job.stage == "confirm" for job in jobs):
+        left += plan.retrainings * plan.retraining_epochs
+    begun = [job for job in jobs if job.started_at is not None and job.stage in epochs][-_RATE_TRIALS:]
+    trained = sum(job.epoch for job in begun)
+    if not trained:
+        return None
+    seconds_an_epoch: float = (now - min(job.started_at for job in begun)) / trained
+    return left * seconds_an_epoch
+
+
+def _counts(study: Study) -> sa.Select[Any]:
+    return (
+        sa.select(
+            slots.c.stage,
+            slots.c.state,
+            slots.c.result,
+            sa.func.count().label("n"),
+            sa.func.max(slots.c.score).label("best"),
+        )
+        .where(slots.c.study_id == study.id)
+        .group_by(slots.c.stage, slots.c.state, slots.c.result)
+    )
+
+
+def _jobs(study: Study) -> sa.Select[Any]:
+    return (
+        sa.select(slots.c.stage, slots.c.state, slots.c.epoch, slots.c.started_at)
+        .where(slots.c.study_id == study.id, slots.c.stage != "search")
+        .order_by(slots.c.id)
+    )
+
+
+def _sum(rows: Sequence[Any], **wanted: str) -> int:
+    return sum(row.n for row in rows if all(getattr(row, key) == value for key, value in wanted.items()))
+
+
+def _trials_per_hour(finished_at: Sequence[float], first_start: float | None, now: float | None) -> float | None:
+    """Return the rate over the last finished trials, newest first; `now` is None when none is left to wait for."""
+    if not finished_at or first_start is None:
+        return None
+    since = first_start if len(finished_at) < _RATE_TRIALS else finished_at[-1]
+    return 3600 * len(finished_at) / max((now or finished_at[0]) - since, 1e-3)

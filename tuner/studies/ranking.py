@@ -1,0 +1,97 @@
+"""Which configurations of a study are best: the one rule by which candidates are chosen and finals are ranked.
+
+Candidates are chosen by the search's scores, see `best_trials`. What counts from then on is the mean validation
+accuracy over a configuration's confirmations, which were trained with new seeds, see `mean_accuracies`. Ranks follow
+from it alone, are computed whenever they are asked for and are stored nowhere but in bundles: when a study was extended
+and a better trial came, the earlier finals move down.
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from tuner.studies.outages import retried
+from tuner.studies.outcomes import ConfirmSlot, RetrainSlot, SearchSlot, Slot, read_slot
+from tuner.studies.schema import slots
+from tuner.studies.storage import Storage
+
+_WITHOUT_CURVE = tuple(column for column in slots.c if column is not slots.c.curve)
+
+
+def best_trials(of_study: Iterable[Slot]) -> list[SearchSlot]:
+    """Return the search's slots that have a score: complete ones before pruned ones, the best first."""
+    scored = [
+        (slot.outcome.state != "complete", -slot.outcome.score, slot.trial_number or 0, slot)
+        for slot in of_study
+        if isinstance(slot, SearchSlot) and slot.outcome and slot.outcome.score is not None
+    ]
+    return [slot for *_, slot in sorted(scored, key=lambda one: one[:3])]
+
+
+def confirmed_accuracies(of_study: Iterable[Slot]) -> dict[int, float]:
+    """Return the mean validation accuracy over confirmation repeats, by trial number, the best first.
+
+    Configurations of which no repeat succeeded are left out. Of equals the earlier trial comes first.
+    """
+    scores: dict[int, list[float]] = {}
+    for slot in of_study:
+        if isinstance(slot, ConfirmSlot) and slot.outcome and slot.outcome.score is not None:
+            scores.setdefault(slot.job.trial, []).append(slot.outcome.score)
+    means = {trial: statistics.fmean(values) for trial, values in scores.items()}
+    return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
+
+
+def mean_accuracies(of_study: Sequence[Slot]) -> dict[int, float]:
+    """Return the accuracy that finals are ranked by, for each configuration that is retrained, the best first.
+
+    It is the mean over the configuration's confirmations. One whose confirmations all failed comes after those that
+    have a mean, with the accuracy for which it was chosen.
+    """
+    confirmed = confirmed_accuracies(of_study)
+    chosen_for = {slot.job.trial: slot.job.val_accuracy_mean for slot in of_study if isinstance(slot, RetrainSlot)}
+    accuracies = {trial: confirmed.get(trial, chosen) for trial, chosen in chosen_for.items()}
+    return dict(sorted(accuracies.items(), key=lambda item: (item[0] not in confirmed, -item[1], item[0])))
+
+
+def rank_finals(of_study: Sequence[Slot]) -> dict[int, int]:
+    """Return the rank of each configuration that is retrained with augmentation, from 1, by its trial's number."""
+    augmented = {slot.job.trial for slot in of_study if isinstance(slot, RetrainSlot) and slot.job.augmented}
+    ranked = [trial for trial in mean_accuracies(of_study) if trial in augmented]
+    return {trial: rank for rank, trial in enumerate(ranked, start=1)}
+
+
+@retried
+def read_rank(storage: Storage, study_id: int, *, trial: int) -> int:
+    """Return the rank that the configuration of a retraining has now, as `rank_finals` does.
+
+    A configuration that is retrained for comparison alone was the best when that was planned, and has rank 1.
+    """
+    of_finals = sa.select(*_WITHOUT_CURVE).where(slots.c.study_id == study_id, slots.c.stage != "search")
+    with storage.reader.connect() as connection:
+        found = [read_slot(row) for row in connection.execute(of_finals)]
+    return rank_finals(found).get(trial, 1)
+
+
+def read_ranked_slots(connection: sa.Connection, study_id: int, *, n_trials: int) -> list[Slot]:
+    """Return what ranking needs, in the order in which it was made: the finals' slots, and the search's best.
+
+    Args:
+        connection: To the database.
+        study_id: The study's.
+        n_trials: Of the search's slots so many are read, in the order of `best_trials`.
+
+    Returns:
+        Slots with no curves, which would be nearly all that is read.
+    """
+    of_study = sa.select(*_WITHOUT_CURVE).where(slots.c.study_id == study_id)
+    best = (
+        of_study.where(slots.c.stage == "search", slots.c.result != "failed", slots.c.score.is_not(None))
+        .order_by(slots.c.result != "complete", slots.c.score.desc(), slots.c.trial_number)
+        .limit(n_trials)
+    )
+    rows = [
+        *connection.execute(best).all(),
+        *connection.execute(of_study.where(slots.c.stage != "search")).all(),
+    ]
+    return [read_slot(row) for row in sorted(rows, key=lambda row: int(row.id))]
