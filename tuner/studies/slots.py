@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from tuner.errors import TunerError
-from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.outages import retried
 from tuner.studies.schema import database_start, database_time, slots, studies, workers
 from tuner.studies.scores import store_scores
@@ -24,6 +23,9 @@ from tuner.studies.storage import Storage
 from tuner.studies.texts import make_storable
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
+
+#: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this time.
+DEFAULT_LEASE_S = 30.0
 
 _RUNNING_STUDIES = sa.select(studies.c.id).where(studies.c.state.in_(["searching", "finals"]))
 
