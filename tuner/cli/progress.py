@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tuner.cli.output import format_duration, format_percent
 from tuner.studies.fleet import (
     FinishedSlot,
     StudyProgress,
@@ -142,7 +143,7 @@ def _draw_studies(studies: Sequence[StudyProgress]) -> Table:
             Text(now.name, overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
-            _percent(now.best_score),
+            format_percent(now.best_score),
             _time_left(now) or "-",
         )
     for column in table.columns[1:]:
@@ -196,7 +197,7 @@ def _describe_work(worker: WorkerRecord) -> str:
 def _describe(slot: FinishedSlot) -> str:
     accuracy = slot.test_accuracy if slot.stage in {"retrain", "ensemble"} else slot.score
     kind = "test" if slot.stage in {"retrain", "ensemble"} else "validation"
-    measured = "" if accuracy is None else f", {kind} accuracy {_percent(accuracy)}"
+    measured = "" if accuracy is None else f", {kind} accuracy {format_percent(accuracy)}"
     failure = f": {(slot.failure or '').replace('_', ' ')}: {slot.message}" if slot.failure else ""
     separator = "" if slot.stage == "search" else ":"
     return f"{_name_slot(slot)}{separator} {slot.outcome}{_after(slot.epochs)}{measured}{failure}"
@@ -220,20 +221,9 @@ def _summarise(now: StudyProgress) -> str:
     left = f", {time_left} left" if (time_left := _time_left(now)) else ""
     if now.finals_planned:
         return f"finals {now.finals_done}/{now.finals_planned}{left}"
-    return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {_percent(now.best_score)}{left}"
+    return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {format_percent(now.best_score)}{left}"
 
 
 def _time_left(now: StudyProgress) -> str:
     seconds = {"searching": now.time_left_s, "finals": now.finals_time_left_s}.get(now.state)
-    return _duration(seconds) if seconds else ""
-
-
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.2f} %"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:  # noqa: PLR2004 - minutes an hour
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return format_duration(seconds) if seconds else ""
