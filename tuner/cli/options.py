@@ -25,6 +25,9 @@ BundleArgument = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in search.trials=200.", metavar="KEY=VALUE")
 ]
+NoCheckOption = Annotated[
+    bool, typer.Option("--no-check", help="Do not try on a few images what search and finals will need.")
+]
 UntilDoneOption = Annotated[bool, typer.Option("--until-done", help="End when the studies are done or stopped.")]
 CountOption = Annotated[str, typer.Option("-n", "--workers", help="How many workers: a number, or auto.")]
 PerGpuOption = Annotated[
@@ -57,9 +60,3 @@ def parse_count(count: str, *, option: str = "--workers") -> int | None:
     if not count.isdigit() or int(count) < 1:
         raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint=option)
     return int(count)
-
-
-def toml_value(value: str | int) -> str:
-    """Write a flag's value as a definition has it."""
-    # A path or a name may look like a number; quotes keep it text.
-    return str(value) if isinstance(value, int) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
