@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.options import SetOption
+from tuner.cli.options import SetOption, describe_choices
+from tuner.studies.pruners import PRUNERS
+from tuner.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
@@ -24,8 +26,12 @@ def read_wanted(
     name: Annotated[str | None, typer.Option(help="Name of the study. Default: DATASET-SPACE.")] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials in the search.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each trial that is not pruned.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="How hyperparameters are drawn.")] = None,
-    pruner: Annotated[str | None, typer.Option(help="Which trials are stopped early.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help=f"How hyperparameters are drawn. {describe_choices(SAMPLERS)}")
+    ] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help=f"Which trials are stopped early. {describe_choices(PRUNERS)}")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Determines every random number of the study.")] = None,
     warm_start: Annotated[
         str | None, typer.Option(help="An earlier study whose best trials are tried first.", metavar="STUDY")

@@ -1,6 +1,7 @@
 """Options that many commands share."""
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -47,6 +48,13 @@ def note_storage(url: str | None) -> None:
 def settings_for(storage: str | None) -> Settings:
     """Return the settings with the --storage flag, wherever it stood, applied."""
     return read_settings(storage=storage or next(iter(_given_before_the_command), None))
+
+
+def describe_choices(table: Mapping[str, Callable[..., Any]]) -> str:
+    """Return each name of a table with the first line of its function's docstring, one name a line."""
+    lines = {name: (function.__doc__ or "").partition("\n")[0] for name, function in table.items()}
+    # Typer breaks a line where a paragraph ends.
+    return "\n\n" + "\n\n".join(f"{name}: {line[:1].lower()}{line[1:]}" for name, line in lines.items())
 
 
 def parse_count(count: str, *, option: str = "--workers") -> int | None:
