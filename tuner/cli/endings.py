@@ -57,10 +57,12 @@ def exit_if_incomplete(records: Sequence["StudyRecord"]) -> None:
 
 
 def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterator[str]:
-    """Yield what a study has found and where it is, line by line; nothing for one that has not ended."""
+    """Yield what a study has found and where that is, line by line; nothing for a study that has not ended."""
     if record.state not in _ENDED:
         return
     yield f"Study {record.name} is {record.state}: {count_parts(record)}."
+    if early_end := describe_early_end(record):
+        yield early_end
     if record.best is not None:
         yield f"Best of the search: {describe_best(record.best)}."
     if record.winner is not None:
@@ -86,6 +88,17 @@ def count_parts(record: "StudyRecord") -> str:
     if record.ensemble_failure:
         parts.append("the ensemble failed")
     return "; ".join(parts)
+
+
+def describe_early_end(record: "StudyRecord") -> str | None:
+    """Return a sentence on a search that was ended before its budget, which stays as it was; None for others."""
+    n_trials = len(record.trials)
+    if record.state not in {"finals", "done"} or n_trials >= record.budget:
+        return None
+    return (
+        f"The search was ended early, after {n_trials} of its budget of {record.budget} trials, by "
+        f"`tuner finals {record.name}`."
+    )
 
 
 def describe_best(best: "TrialRecord") -> str:
