@@ -21,7 +21,7 @@ from chaos.studies import insert_chaos_study
 from machine import RESULTS, describe_machine
 from support.postgres import PostgresServer, running_server
 
-from tuner.settings import DEFAULT_LEASE_S
+from tuner.studies.slots import DEFAULT_LEASE_S
 from tuner.studies.storage import open_storage
 
 

@@ -1,4 +1,7 @@
-"""The environment, read once, by the command line alone; everything else takes arguments."""
+"""Where studies, data and artifacts live: the `TUNER_…` variables, by name in this module alone.
+
+The command line reads them once; everything else takes `Settings`, or the one value that it needs, as an argument.
+"""
 
 import os
 from collections.abc import Mapping
@@ -7,12 +10,19 @@ from pathlib import Path
 
 from tuner.errors import TunerError
 
-#: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this long.
-DEFAULT_LEASE_S = 30.0
+#: The variable of each field of `Settings`.
+_VARIABLES = {
+    "storage": "TUNER_STORAGE",
+    "data_dir": "TUNER_DATA",
+    "artifacts": "TUNER_ARTIFACTS",
+    "home": "TUNER_HOME",
+    "lease_s": "TUNER_LEASE_S",
+    "dashboard_token": "TUNER_DASHBOARD_TOKEN",
+}
 
 
 class SettingError(TunerError):
-    """An environment variable holds what it cannot mean."""
+    """An environment variable has a value that is not possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,49 +35,59 @@ class Settings:
     data_dir: Path
     #: Folder or fsspec URL (`s3://…`) for checkpoints, bundles and predictions.
     artifacts: str
-    #: Folder for what this machine keeps for itself: logs, and caches that may be removed at any time.
+    #: Folder for the logs of this machine, and for caches that may be removed at any time.
     home: Path
-    #: Seconds that a worker's lease on a slot lives without being renewed.
-    lease_s: float
-    #: What a visitor of the dashboard must know, where it asks for it.
+    #: Seconds that a worker's lease on a slot lives without being renewed; None for the default of `studies.slots`.
+    lease_s: float | None = None
+    #: The password of the dashboard, where it asks for one.
     dashboard_token: str | None = field(default=None, repr=False)
 
     @property
     def image_cache(self) -> Path:
-        """Where images lie as this machine's processes map them."""
+        """Folder of decoded images, which the processes of this machine share."""
         return self.home / "cache" / "images"
 
     @property
     def program_cache(self) -> Path:
-        """Where JAX keeps what it has compiled."""
+        """Folder in which JAX keeps compiled programs."""
         return self.home / "cache" / "programs"
+
+    def as_environment(self) -> dict[str, str]:
+        """Return the variables from which a process that is started with them reads these settings."""
+        values = {variable: getattr(self, field) for field, variable in _VARIABLES.items()}
+        return {variable: str(value) for variable, value in values.items() if value is not None}
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str | None = None) -> Settings:
-    """Read the six `TUNER_…` variables that the README lists; the `--storage` flag wins over the first.
+    """Read the six `TUNER_…` variables that the README lists; `storage`, the `--storage` flag, replaces the first.
 
-    Without them everything lives in `TUNER_HOME`, which is `.tuner/` below the current folder, and data in
+    Without them everything is in `TUNER_HOME`, which is `.tuner/` below the current folder, and data in
     `~/.cache/tuner/data`.
+
+    Raises:
+        SettingError: A variable has a value that is not possible.
     """
-    home = Path(environment.get("TUNER_HOME") or ".tuner").expanduser().absolute()
+    given = {field: environment.get(variable) for field, variable in _VARIABLES.items()}
+    home = Path(given["home"] or ".tuner").expanduser().absolute()
     return Settings(
-        storage=storage or environment.get("TUNER_STORAGE") or f"sqlite:///{home / 'tuner.db'}",
-        data_dir=Path(environment.get("TUNER_DATA") or Path.home() / ".cache/tuner/data").expanduser(),
-        artifacts=environment.get("TUNER_ARTIFACTS") or str(home / "artifacts"),
+        storage=storage or given["storage"] or f"sqlite:///{home / 'tuner.db'}",
+        data_dir=Path(given["data_dir"] or Path.home() / ".cache/tuner/data").expanduser(),
+        artifacts=given["artifacts"] or str(home / "artifacts"),
         home=home,
-        lease_s=_read_seconds(environment, "TUNER_LEASE_S", default=DEFAULT_LEASE_S),
-        dashboard_token=environment.get("TUNER_DASHBOARD_TOKEN") or None,
+        lease_s=_parse_seconds(given["lease_s"], variable=_VARIABLES["lease_s"]),
+        dashboard_token=given["dashboard_token"] or None,
     )
 
 
-def _read_seconds(environment: Mapping[str, str], name: str, *, default: float) -> float:
-    text = environment.get(name)
+def _parse_seconds(text: str | None, *, variable: str) -> float | None:
     if not text:
-        return default
+        return None
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise SettingError(f"Received {name}={text!r}. Expected a number of seconds above 0; unset it for {default:g}.")
+        raise SettingError(
+            f"Received {variable}={text!r}. Expected a number of seconds above 0; unset it for the default."
+        )
     return seconds

@@ -17,8 +17,8 @@ from tuner.jobs.study_space import SpaceChangedError, open_study_space
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceModelError
 from tuner.studies.definition import DefinitionError, make_definition
-from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.lifecycle import Study, find_study, list_names
+from tuner.studies.samplers.grid import GridValuesError
 from tuner.studies.storage import Storage, open_storage
 
 Create = Callable[..., Study]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tuner.cli import app
 from tuner.errors import TunerError
 from tuner.jobs.planning import advance_study
-from tuner.studies.lifecycle import find_study
+from tuner.studies.lifecycle import find_study, stop_study
 from tuner.studies.outcomes import ConfirmOutcome, EnsembleOutcome, Failure, RetrainOutcome, failed_outcome
 from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot
@@ -83,6 +83,20 @@ def test_finals_that_are_all_there_are_said_to_be(storage: Storage) -> None:
             end_slot(storage, lease, outcomes[lease.stage])
 
     assert "All of them are there. Ask for more with --top or --repeats." in run("finals", "s")
+
+
+def test_a_search_that_finals_ended_before_its_budget_says_so(storage: Storage) -> None:
+    study = create_study(storage, trials=4)
+    end_trial(storage, begin_trial(storage, study), score=0.5)
+    stop_study(storage, study)
+    stopped = run("study", "show", "s")
+
+    run("finals", "s")
+
+    assert "ended early" not in stopped
+    shown = run("study", "show", "s")
+    assert "1/4 trials: " in shown
+    assert "The search was ended early, after 1 of its budget of 4 trials, by `tuner finals s`." in shown
 
 
 def _change_finals(storage: Storage, finals: object) -> None:

@@ -25,7 +25,6 @@ from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
-from tuner.settings import read_settings
 
 if TYPE_CHECKING:
     import keras
@@ -182,15 +181,14 @@ def read_bundle(place: str | Path, *, artifacts: str | None = None) -> Bundle:
 
     Args:
         place: A local file, a URL such as `s3://bucket/folder/x.bundle`, or a path in the artifact store.
-        artifacts: Folder or URL of the artifact store; None for the one of the settings.
+        artifacts: Folder or URL of the artifact store; without it `place` is no path in one.
 
     Raises:
         NotABundleError: No such file, or not a bundle.
         BundleDamagedError: It has changed since it was written.
         BundleTooNewError: A later tuner wrote it.
     """
-    store = read_settings().artifacts if artifacts is None else artifacts
-    return parse_bundle(read_bundle_file(place, artifacts=store), origin=str(place))
+    return parse_bundle(read_bundle_file(place, artifacts=artifacts), origin=str(place))
 
 
 def parse_bundle(content: bytes, *, origin: str) -> Bundle:

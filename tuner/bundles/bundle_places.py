@@ -22,12 +22,12 @@ class NotABundleError(TunerError):
         )
 
 
-def read_bundle_file(place: str | Path, *, artifacts: str) -> bytes:
+def read_bundle_file(place: str | Path, *, artifacts: str | None) -> bytes:
     """Return the bytes of the file.
 
     Args:
         place: A local file, a URL such as `s3://bucket/folder/x.bundle`, or a path in the artifact store.
-        artifacts: Folder or URL of the artifact store.
+        artifacts: Folder or URL of the artifact store; None where `place` is no path in one.
 
     Raises:
         NotABundleError: None of these is a file that can be read.
@@ -47,6 +47,8 @@ def read_bundle_file(place: str | Path, *, artifacts: str) -> bytes:
         reason = error.strerror or str(error)
         if not isinstance(error, FileNotFoundError) or Path(place).is_absolute():
             raise NotABundleError(text, reason) from error
+        if artifacts is None:
+            raise NotABundleError(text, "No such file here; for a path in a store, name it with `artifacts`") from error
     return _read(artifacts, text, place=text, otherwise=f"No such file here, nor in {artifacts}")
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tuner.cli.options import JsonOption
+from tuner.cli.options import JsonOption, settings_for
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
-from tuner.settings import read_settings
 
 if TYPE_CHECKING:
     from tuner.datasets.pixel_decision import PixelSettings
@@ -32,7 +31,7 @@ def list_datasets() -> None:
     from tuner.datasets.catalogue import CATALOGUE
     from tuner.datasets.own_data import list_file_formats
 
-    data_dir = read_settings().data_dir
+    data_dir = settings_for(None).data_dir
     table = Table("dataset", "images", "classes", "here", "description", title=escape(f"In {data_dir}"))
     for name, entry in CATALOGUE.items():
         height, width, channels = entry.image_format.shape
@@ -75,7 +74,7 @@ def show_dataset(
     from tuner.datasets.sample_sheet import write_sample_sheet
     from tuner.datasets.summary import summarise
 
-    dataset = open_dataset(name, data_dir=read_settings().data_dir, resize=size, pixels=pixels)
+    dataset = open_dataset(name, data_dir=settings_for(None).data_dir, resize=size, pixels=pixels)
     try:
         part = dataset.read_training_part()
     except UnreadableDataError as error:
@@ -103,7 +102,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of `tuner dataset lis
     from tuner.datasets.fetch import fetch_dataset
 
     entry = find_entry(name)
-    folder = read_settings().data_dir / name
+    folder = settings_for(None).data_dir / name
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=open_progress_console()) as progress:
         tasks = {}

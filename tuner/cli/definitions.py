@@ -1,90 +1,77 @@
-"""A study as a person gives it: a definition file, or flags; and what is told of its check."""
+"""A study as a person describes it to `tuner study create` and `check`: a definition file, options, or both."""
 
+import inspect
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.options import toml_value
+from tuner.cli.options import SetOption, describe_choices
 from tuner.spaces.registry import SPACE_NAMES
+from tuner.studies.pruners import PRUNERS
+from tuner.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tuner.jobs.preflight.report import StageReport
     from tuner.studies.definition import StudyDefinition
-
-FileArgument = Annotated[
-    Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")
-]
-SpaceOption = Annotated[str | None, typer.Option(help=f"{SPACE_NAMES}.")]
-DatasetOption = Annotated[str | None, typer.Option(help="A dataset's name or path; mnist without.")]
-NameOption = Annotated[str | None, typer.Option(help="Name of the study; DATASET-SPACE without.")]
-TrialsOption = Annotated[int | None, typer.Option(help="Trials of the search.")]
-EpochsOption = Annotated[int | None, typer.Option(help="Epochs of a trial that is not pruned.")]
-SamplerOption = Annotated[str | None, typer.Option(help="tpe, random, gp, grid, qmc or cmaes.")]
-PrunerOption = Annotated[str | None, typer.Option(help="asha, hyperband, median, percentile, patient or none.")]
-SeedOption = Annotated[int | None, typer.Option(help="Every random number follows from it.")]
-WarmStartOption = Annotated[
-    str | None, typer.Option(help="An earlier study, whose best trials are tried first.", metavar="STUDY")
-]
-NoCheckOption = Annotated[
-    bool, typer.Option("--no-check", help="Do not try on a few images what search and finals will need.")
-]
 
 
 def read_wanted(
-    definition: Path | None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")
+    ] = None,
     *,
-    space: str | None,
-    dataset: str | None,
-    name: str | None,
-    trials: int | None,
-    epochs: int | None,
-    sampler: str | None,
-    pruner: str | None,
-    seed: int | None,
-    warm_start: str | None,
-    changes: list[str] | None,
+    space: Annotated[str | None, typer.Option(help=f"{SPACE_NAMES}.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A dataset's name or path. Default: mnist.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study. Default: DATASET-SPACE.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials in the search.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each trial that is not pruned.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help=f"How hyperparameters are drawn. {describe_choices(SAMPLERS)}")
+    ] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help=f"Which trials are stopped early. {describe_choices(PRUNERS)}")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Determines every random number of the study.")] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(help="An earlier study whose best trials are tried first.", metavar="STUDY")
+    ] = None,
+    overrides: SetOption = None,
 ) -> "StudyDefinition":
-    """Return the definition of a file with the flags in place of its values, or of the flags alone.
+    """Return the definition of a file with the options in place of its values, or the definition of the options alone.
 
     Raises:
         TunerError: A value is wrong.
         typer.BadParameter: There is neither a file nor a space.
     """
-    from tuner.studies.definition import make_definition, read_definition
+    from tuner.studies.definition import compose_definition, read_definition
 
-    flags = {
-        "space": space, "dataset": dataset, "name": name, "search.trials": trials, "search.epochs": epochs,
-        "search.sampler": sampler, "search.pruner": pruner, "search.warm_start": warm_start, "seed": seed,
+    options: dict[str, Any] = {
+        "space": space, "dataset": dataset, "name": name, "seed": seed,
+        "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
+        "search.warm_start": warm_start,
     }  # fmt: skip
-    if definition is not None:
-        given = [f"{key}={toml_value(value)}" for key, value in flags.items() if value is not None]
-        return read_definition(definition, [*given, *(changes or [])])
+    changes = {key: value for key, value in options.items() if value is not None}
+    if file is not None:
+        return read_definition(file, overrides or (), changes=changes)
     if space is None:
         raise typer.BadParameter("Give a definition file or --space.", param_hint="FILE")
-    return make_definition(
-        space=space,
-        dataset=dataset or "mnist",
-        name=name,
-        trials=trials,
-        epochs=epochs,
-        sampler=sampler,
-        pruner=pruner,
-        warm_start=warm_start,
-        seed=seed,
-        overrides=changes or [],
-    )
+    return compose_definition(changes, overrides or (), source="the command line")
 
 
-def warnings_on(console: "Console") -> "Callable[[StageReport], None]":
-    """Return a function that prints what a stage of the check warns of, a line each."""
+def takes_definition(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the parameters of `read_wanted` before its own, and call it with the definition they describe."""
+    described = inspect.signature(read_wanted).parameters
+    _, *own = inspect.signature(command).parameters.values()
+    parameters = [*described.values(), *own]
 
-    def print_warnings(report: "StageReport") -> None:
-        for warning in report.warnings:
-            line = f"Warning: {report.stage}: {warning}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    @wraps(command)
+    def read_and_call(**given: Any) -> None:
+        wanted = read_wanted(**{name: given.pop(name) for name in described})
+        command(wanted, **given)
 
-    return print_warnings
+    # Typer makes the options from these two.
+    read_and_call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    read_and_call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return read_and_call

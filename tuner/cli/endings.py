@@ -1,29 +1,68 @@
-"""How a study has ended, in the few lines that stand below a pool's progress."""
+"""How studies have ended: the last lines of commands that work until studies are done, and their exit status."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from tuner.artifacts import ArtifactStore
-from tuner.report.wording import count, percent, spread
-from tuner.studies.lifecycle import find_studies
-from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
-from tuner.studies.storage import Storage
+import typer
+
+from tuner.report.wording import count, percent, plain, spread
+from tuner.settings import Settings
+
+if TYPE_CHECKING:
+    from tuner.artifacts import ArtifactStore
+    from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
 
 _ENDED = {"done", "stopped"}
-_TRIAL_STATES: tuple[TrialState, ...] = ("complete", "pruned", "failed", "running", "waiting")
+_TRIAL_STATES: tuple["TrialState", ...] = ("complete", "pruned", "failed", "running", "waiting")
 _JOB_STATES = ("complete", "failed", "running", "waiting")
 _OVER = {"complete", "pruned", "failed"}
 
 
-def names_to_watch(storage: Storage, names: Sequence[str]) -> Sequence[str]:
+def names_to_watch(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> Sequence[str]:
     """Return the names given or, without any, those of all studies that have not ended yet."""
-    return names or [study.name for study in find_studies(storage, []) if study.state not in _ENDED]
+    from tuner.studies.lifecycle import find_studies
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings.storage, patience_s=patience_s) as storage:
+        return names or [study.name for study in find_studies(storage, []) if study.state not in _ENDED]
 
 
-def describe_ending(record: StudyRecord, artifacts: ArtifactStore) -> Iterator[str]:
-    """Yield what a study has found and where it is, line by line; nothing for one that has not ended."""
+def print_endings(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> None:
+    """Print on stderr what these studies have found; exit with status 1 when one lacks what was asked for."""
+    from tuner.artifacts import ArtifactStore
+    from tuner.studies.lifecycle import list_names
+    from tuner.studies.reading import load_outline
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings.storage, patience_s=patience_s) as storage:
+        known = set(list_names(storage))
+        # A study may have been deleted meanwhile.
+        records = [load_outline(storage, name) for name in names if name in known]
+    artifacts = ArtifactStore(settings.artifacts)
+    for record in records:
+        for line in describe_ending(record, artifacts):
+            typer.echo(line, err=True)
+    exit_if_incomplete(records)
+
+
+def exit_if_incomplete(records: Sequence["StudyRecord"]) -> None:
+    """Print what each of these studies was asked for and lacks; exit with status 1 when one lacks anything."""
+    from tuner.studies.shortfall import find_shortfall
+
+    shortfalls = [(record.name, found) for record in records if (found := find_shortfall(record))]
+    for name, shortfall in shortfalls:
+        typer.echo(f"tuner: Study {name} is not what was asked for: {shortfall}", err=True)
+    if shortfalls:
+        raise typer.Exit(1)
+
+
+def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterator[str]:
+    """Yield what a study has found and where that is, line by line; nothing for a study that has not ended."""
     if record.state not in _ENDED:
         return
     yield f"Study {record.name} is {record.state}: {count_parts(record)}."
+    if early_end := describe_early_end(record):
+        yield early_end
     if record.best is not None:
         yield f"Best of the search: {describe_best(record.best)}."
     if record.winner is not None:
@@ -36,8 +75,8 @@ def describe_ending(record: StudyRecord, artifacts: ArtifactStore) -> Iterator[s
         yield f"Next: `tuner study show {record.name}`, `tuner report {record.name}`."
 
 
-def count_parts(record: StudyRecord) -> str:
-    """Return how many trials, and jobs of the finals, ended how."""
+def count_parts(record: "StudyRecord") -> str:
+    """Return how many trials, confirmations and retrainings are in each state."""
     by_state = [(state, len(record.trials_in(state))) for state in _TRIAL_STATES]
     finished = sum(number for state, number in by_state if state in _OVER)
     parts = [f"{finished}/{record.budget} trials: " + ", ".join(f"{number} {state}" for state, number in by_state)]
@@ -51,12 +90,23 @@ def count_parts(record: StudyRecord) -> str:
     return "; ".join(parts)
 
 
-def describe_best(best: TrialRecord) -> str:
+def describe_early_end(record: "StudyRecord") -> str | None:
+    """Return a sentence on a search that was ended before its budget, which stays as it was; None for others."""
+    n_trials = len(record.trials)
+    if record.state not in {"finals", "done"} or n_trials >= record.budget:
+        return None
+    return (
+        f"The search was ended early, after {n_trials} of its budget of {record.budget} trials, by "
+        f"`tuner finals {record.name}`."
+    )
+
+
+def describe_best(best: "TrialRecord") -> str:
     """Return the search's best trial and its score."""
-    return f"trial {best.number}, validation accuracy {_plain(percent(best.score))} at epoch {best.best_epoch}"
+    return f"trial {best.number}, validation accuracy {plain(percent(best.score))} at epoch {best.best_epoch}"
 
 
-def describe_winner(winner: FinalRecord) -> str:
+def describe_winner(winner: "FinalRecord") -> str:
     """Return the final of the best rank and what it reached on the test set."""
     n_tested = sum(run.test_accuracy is not None for run in winner.runs)
     accuracy = (
@@ -65,15 +115,10 @@ def describe_winner(winner: FinalRecord) -> str:
         else spread(winner.test_accuracy_mean, winner.test_accuracy_sd)
     )
     return (
-        f"rank {winner.rank}, trial {winner.trial}, test accuracy {_plain(accuracy)} "
-        f"({_plain(count(n_tested, 'retrained model'))})"
+        f"rank {winner.rank}, trial {winner.trial}, test accuracy {plain(accuracy)} "
+        f"({plain(count(n_tested, 'retrained model'))})"
     )
 
 
-def _all_finals(record: StudyRecord) -> list[FinalRecord]:
+def _all_finals(record: "StudyRecord") -> "list[FinalRecord]":
     return [*record.finals, *([record.without_augmentation] if record.without_augmentation else [])]
-
-
-def _plain(text: str) -> str:
-    """Return the text with plain spaces, as terminals and `grep` have them."""
-    return text.replace("\u00a0", " ")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.ending import tell_endings
+from tuner.cli.endings import print_endings
 from tuner.cli.options import CountOption, StorageOption, StudyArgument, UntilDoneOption, parse_count, settings_for
 
 
@@ -47,4 +47,4 @@ def finals(
         status = run_pool(settings, [name], n_workers=parse_count(count), until_done=True, follow=follow)
         if status:
             raise typer.Exit(status)
-        tell_endings(settings, [name])
+        print_endings(settings, [name])

@@ -1,6 +1,7 @@
 """Options that many commands share."""
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +26,9 @@ BundleArgument = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in search.trials=200.", metavar="KEY=VALUE")
 ]
+NoCheckOption = Annotated[
+    bool, typer.Option("--no-check", help="Do not try on a few images what search and finals will need.")
+]
 UntilDoneOption = Annotated[bool, typer.Option("--until-done", help="End when the studies are done or stopped.")]
 CountOption = Annotated[str, typer.Option("-n", "--workers", help="How many workers: a number, or auto.")]
 PerGpuOption = Annotated[
@@ -46,6 +50,13 @@ def settings_for(storage: str | None) -> Settings:
     return read_settings(storage=storage or next(iter(_given_before_the_command), None))
 
 
+def describe_choices(table: Mapping[str, Callable[..., Any]]) -> str:
+    """Return each name of a table with the first line of its function's docstring, one name a line."""
+    lines = {name: (function.__doc__ or "").partition("\n")[0] for name, function in table.items()}
+    # Typer breaks a line where a paragraph ends.
+    return "\n\n" + "\n\n".join(f"{name}: {line[:1].lower()}{line[1:]}" for name, line in lines.items())
+
+
 def parse_count(count: str, *, option: str = "--workers") -> int | None:
     """Read `auto` as None, and a number of at least 1.
 
@@ -57,9 +68,3 @@ def parse_count(count: str, *, option: str = "--workers") -> int | None:
     if not count.isdigit() or int(count) < 1:
         raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint=option)
     return int(count)
-
-
-def toml_value(value: str | int) -> str:
-    """Write a flag's value as a definition has it."""
-    # A path or a name may look like a number; quotes keep it text.
-    return str(value) if isinstance(value, int) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -60,6 +60,6 @@ def _build_table(predictions: Sequence["Prediction"]) -> "Table":
     table = Table("file", "class", "", "probability", box=None)
     for prediction in predictions:
         bar = ProgressBar(total=1, completed=prediction.probability, width=_BAR_WIDTH)
-        share = format_percent(prediction.probability, decimals=1)
+        share = format_percent(prediction.probability, digits=1)
         table.add_row(escape(str(prediction.file)), escape(prediction.class_name), bar, share)
     return table

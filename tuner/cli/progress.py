@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tuner.cli.output import format_duration, format_percent
 from tuner.studies.fleet import WorkerRecord, read_workers
 from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
 from tuner.studies.progress import (
@@ -141,7 +142,7 @@ def _draw_studies(studies: Sequence[StudyProgress]) -> Table:
             Text(now.name, overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
-            _percent(now.best_score),
+            format_percent(now.best_score),
             _time_left(now) or "-",
         )
     for column in table.columns[1:]:
@@ -197,7 +198,7 @@ def _describe(slot: FinishedSlot) -> str:
     is_tested = slot.part.stage in {"retrain", "ensemble"}
     accuracy = slot.test_accuracy if is_tested else slot.score
     kind = "test" if is_tested else "validation"
-    measured = "" if accuracy is None else f", {kind} accuracy {_percent(accuracy)}"
+    measured = "" if accuracy is None else f", {kind} accuracy {format_percent(accuracy)}"
     failure = f": {slot.failure.kind.replace('_', ' ')}: {slot.failure.message}" if slot.failure else ""
     separator = "" if slot.part.stage == "search" else ":"
     return f"{_name(slot.part)}{separator} {slot.result}{_after(slot.epochs)}{measured}{failure}"
@@ -219,20 +220,9 @@ def _summarise(now: StudyProgress) -> str:
     left = f", {time_left} left" if (time_left := _time_left(now)) else ""
     if now.finals_planned:
         return f"finals {now.finals_done}/{now.finals_planned}{left}"
-    return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {_percent(now.best_score)}{left}"
+    return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {format_percent(now.best_score)}{left}"
 
 
 def _time_left(now: StudyProgress) -> str:
     seconds = {"searching": now.time_left_s, "finals": now.finals_time_left_s}.get(now.state)
-    return _duration(seconds) if seconds else ""
-
-
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.2f} %"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:  # noqa: PLR2004 - minutes an hour
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return format_duration(seconds) if seconds else ""

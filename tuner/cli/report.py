@@ -1,12 +1,17 @@
 """`tuner report`: one HTML page of one study or several."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuner.cli.options import StorageOption, settings_for
 from tuner.cli.output import open_progress_console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tuner.settings import Settings
 
 
 def report(
@@ -16,15 +21,22 @@ def report(
     storage: StorageOption = None,
 ) -> None:
     """Write what studies found as one HTML file that needs no network."""
+    typer.echo(write_page(settings_for(storage), studies, out))
+
+
+def write_page(settings: "Settings", studies: "Iterable[str]", out: Path) -> Path:
+    """Write the report of these studies, and show meanwhile that it is being written; return its absolute path.
+
+    Raises:
+        TunerError: A study is unknown, or the file cannot be written.
+    """
     from tuner.artifacts import ArtifactStore
     from tuner.studies.reading import load_scores
     from tuner.studies.storage import open_storage
 
-    settings = settings_for(storage)
     with open_progress_console().status("Writing the report …"):
         from tuner.report.page import write_report
 
         with open_storage(settings.storage) as opened:
             records = [load_scores(opened, name) for name in dict.fromkeys(studies)]
-        path = write_report(records, ArtifactStore(settings.artifacts), out)
-    typer.echo(path)
+        return write_report(records, ArtifactStore(settings.artifacts), out)

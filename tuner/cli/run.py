@@ -1,22 +1,26 @@
 """`tuner run`: a study from its definition to its report, in one command."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.definitions import NoCheckOption, warnings_on
-from tuner.cli.ending import exit_if_incomplete
+from tuner.cli.creation import create_shown
+from tuner.cli.endings import exit_if_incomplete
 from tuner.cli.options import (
     CountOption,
     DeviceOption,
+    NoCheckOption,
     SetOption,
     StorageOption,
     parse_count,
     settings_for,
-    toml_value,
 )
-from tuner.cli.output import open_progress_console
+from tuner.cli.report import write_page
+
+if TYPE_CHECKING:
+    from tuner.settings import Settings
+    from tuner.studies.definition import StudyDefinition
 
 
 def run(
@@ -30,7 +34,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html; .tuner/reports/NAME without.", metavar="DIR")
     ] = None,
-    changes: SetOption = None,
+    overrides: SetOption = None,
     no_check: NoCheckOption = False,
     storage: StorageOption = None,
 ) -> None:
@@ -39,35 +43,42 @@ def run(
     Started again after an interruption it goes on where it was. Exit status 1 when the study ends without what was
     asked for: without a score, without finals, or with a part of the finals failed.
     """
+    from tuner.cli.progress import follow
     from tuner.studies.definition import read_definition
-    from tuner.studies.finals_plan import describe_plan
 
     n_workers = parse_count(count)
-    renamed = [] if name is None else [f"name={toml_value(name)}"]
-    wanted = read_definition(definition, [*(changes or []), *renamed])
+    wanted = read_definition(definition, overrides or (), changes={} if name is None else {"name": name})
     settings = settings_for(storage)
-    console = open_progress_console()
-    with console.status("Trying what search and finals will need …"):
-        from tuner.jobs.creation import create_or_continue
-        from tuner.studies.lifecycle import list_names
-        from tuner.studies.storage import open_storage
-
-        with open_storage(settings.storage) as opened:
-            is_new = wanted.name not in list_names(opened)
-            create_or_continue(
-                opened, wanted, data_dir=settings.data_dir, check=not no_check, on_report=warnings_on(console)
-            )
-    if is_new:
-        typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
-    from tuner.cli.progress import follow
+    _create_or_find(wanted, settings, check=not no_check)
     from tuner.workers.pool import run_pool
 
     status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
     if status:
         raise typer.Exit(status)
-    from tuner.cli.report import report
-    from tuner.cli.study import print_study
+    _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
 
-    record = print_study(wanted.name, settings)
-    report([wanted.name], out=(out or settings.home / "reports" / wanted.name) / "report.html", storage=storage)
+
+def _create_or_find(wanted: "StudyDefinition", settings: "Settings", *, check: bool) -> None:
+    """Create the study, unless an earlier start has."""
+    from tuner.jobs.creation import find_equal_study
+    from tuner.studies.finals_plan import describe_plan
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings.storage) as opened:
+        if find_equal_study(opened, wanted) is None:
+            create_shown(opened, wanted, settings, check=check)
+            typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
+
+
+def _show_results(name: str, settings: "Settings", *, out: Path) -> None:
+    """Print the study, write its report, and end with status 1 when it lacks what was asked for."""
+    from tuner.artifacts import ArtifactStore
+    from tuner.cli.study_text import print_record
+    from tuner.studies.reading import load_outline
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings.storage) as opened:
+        record = load_outline(opened, name)
+    print_record(record, ArtifactStore(settings.artifacts))
+    typer.echo(write_page(settings, [name], out))
     exit_if_incomplete([record])

@@ -6,74 +6,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.check import check
-from tuner.cli.definitions import (
-    DatasetOption,
-    EpochsOption,
-    FileArgument,
-    NameOption,
-    NoCheckOption,
-    PrunerOption,
-    SamplerOption,
-    SeedOption,
-    SpaceOption,
-    TrialsOption,
-    WarmStartOption,
-    read_wanted,
-    warnings_on,
-)
-from tuner.cli.options import JsonOption, SetOption, StorageOption, StudyArgument, settings_for
+from tuner.cli.creation import create_shown
+from tuner.cli.definitions import takes_definition
+from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, settings_for
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
-    from tuner.settings import Settings
+    from tuner.studies.definition import StudyDefinition
     from tuner.studies.records import StudyRecord
 
 app = typer.Typer(help="Studies: create them, look at them, change their budget.", no_args_is_help=True)
 
 
 @app.command()
-def create(
-    definition: FileArgument = None,
-    *,
-    space: SpaceOption = None,
-    dataset: DatasetOption = None,
-    name: NameOption = None,
-    trials: TrialsOption = None,
-    epochs: EpochsOption = None,
-    sampler: SamplerOption = None,
-    pruner: PrunerOption = None,
-    seed: SeedOption = None,
-    warm_start: WarmStartOption = None,
-    changes: SetOption = None,
-    no_check: NoCheckOption = False,
-    storage: StorageOption = None,
-) -> None:
-    """Create a study from a file, or from flags; workers then find it by themselves."""
+@takes_definition
+def create(wanted: "StudyDefinition", *, no_check: NoCheckOption = False, storage: StorageOption = None) -> None:
+    """Create a study from a file, from options, or from both; workers then find it by themselves."""
     from tuner.studies.finals_plan import describe_plan
+    from tuner.studies.storage import open_storage
 
-    wanted = read_wanted(
-        definition,
-        space=space,
-        dataset=dataset,
-        name=name,
-        trials=trials,
-        epochs=epochs,
-        sampler=sampler,
-        pruner=pruner,
-        seed=seed,
-        warm_start=warm_start,
-        changes=changes,
-    )
     settings = settings_for(storage)
-    console = open_progress_console()
-    with console.status("Trying what search and finals will need …"):
-        from tuner.jobs.creation import create_study
-        from tuner.studies.storage import open_storage
-
-        with open_storage(settings.storage) as opened:
-            study = create_study(
-                opened, wanted, data_dir=settings.data_dir, check=not no_check, on_report=warnings_on(console)
-            )
+    with open_storage(settings.storage) as opened:
+        study = create_shown(opened, wanted, settings, check=not no_check)
     typer.echo(f"Created study {study.name} with a budget of {study.budget} trials.")
     typer.echo(f"It will train {describe_plan(study.definition)}")
     typer.echo(f"Run it with `tuner workers {study.name} --until-done`.")
@@ -124,24 +78,18 @@ def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOp
 
     `tuner trial show NAME N` shows one trial. With --json the study's definition is among what is printed.
     """
-    settings = settings_for(storage)
+    from tuner.artifacts import ArtifactStore
+
+    artifacts = ArtifactStore(settings_for(storage).artifacts)
+    record = _load_outline(name, storage)
     if as_json:
-        from tuner.artifacts import ArtifactStore
         from tuner.studies.export import study_as_json
 
-        print_json(study_as_json(_load_outline(name, storage), ArtifactStore(settings.artifacts)))
+        print_json(study_as_json(record, artifacts))
     else:
-        print_study(name, settings)
+        from tuner.cli.study_text import print_record
 
-
-def print_study(name: str, settings: "Settings") -> "StudyRecord":
-    """Print what `tuner study show` does and return what was read for it."""
-    from tuner.artifacts import ArtifactStore
-    from tuner.cli.study_text import print_record
-
-    record = _load_outline(name, settings.storage)
-    print_record(record, ArtifactStore(settings.artifacts))
-    return record
+        print_record(record, artifacts)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tuner.cli.endings import count_parts, describe_best, describe_winner
+from tuner.cli.endings import count_parts, describe_best, describe_early_end, describe_winner
 from tuner.cli.output import format_percent, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.wording import setting
@@ -32,6 +32,8 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     if record.stop_reason:
         console.print(f"[red]Stopped: {escape(record.stop_reason)}[/]", highlight=False, soft_wrap=True)
     console.print(count_parts(record), highlight=False, soft_wrap=True)
+    if early_end := describe_early_end(record):
+        console.print(early_end, highlight=False, soft_wrap=True)
     _print_finals(record, artifacts, console)
     _print_failures(record, console)
     console.print(f"Its definition: `tuner study show {record.name} --json`, under `definition`.", highlight=False)

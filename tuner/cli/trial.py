@@ -56,8 +56,8 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
         equal = before.val_accuracy == now.val_accuracy and before.loss == now.loss
         differing += not equal
         console.print(
-            f"epoch {now.epoch}: validation accuracy {format_percent(now.val_accuracy, decimals=4)}, "
-            + ("as before" if equal else f"before {format_percent(before.val_accuracy, decimals=4)}"),
+            f"epoch {now.epoch}: validation accuracy {format_percent(now.val_accuracy, digits=4)}, "
+            + ("as before" if equal else f"before {format_percent(before.val_accuracy, digits=4)}"),
             highlight=False,
         )
     if differing:

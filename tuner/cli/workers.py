@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.ending import tell_endings, watch
+from tuner.cli.endings import names_to_watch, print_endings
 from tuner.cli.options import (
     CountOption,
     DeviceOption,
@@ -29,21 +29,21 @@ def workers(
         int | None,
         typer.Option(
             min=1,
-            help="Replace a worker process after this number of trials or jobs, sooner if memory has grown; "
-            f"{MAX_SLOTS} without.",
+            help="Replace a worker process after this number of trials or jobs, or earlier if its memory has grown. "
+            f"Default: {MAX_SLOTS}.",
         ),
     ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Train for these studies, or for all, with one process for each share of this machine.
 
-    Ctrl-C lets the workers finish their epochs; a second one ends them at once.
+    Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once.
     """
     from tuner.cli.progress import follow
     from tuner.workers.pool import run_pool
 
     settings = settings_for(storage)
-    watched = watch(settings, studies or []) if until_done else []
+    watched = names_to_watch(settings, studies or []) if until_done else []
     status = run_pool(
         settings,
         studies or [],
@@ -57,4 +57,4 @@ def workers(
     if status:
         raise typer.Exit(status)
     if until_done:
-        tell_endings(settings, watched)
+        print_endings(settings, watched)

@@ -122,6 +122,20 @@ def try_study(
     check_definition(definition, data_dir=data_dir, earlier_trials=earlier, on_report=on_report)
 
 
+def find_equal_study(storage: Storage, definition: StudyDefinition) -> Study | None:
+    """Return the study that an earlier start made of this very definition; None when the name is free.
+
+    Raises:
+        DefinitionChangedError: A study of that name has another definition.
+    """
+    if definition.name not in list_names(storage):
+        return None
+    study = find_study(storage, definition.name)
+    if study.definition != definition:
+        raise DefinitionChangedError(study, definition)
+    return study
+
+
 def _refuse_unknown_names(definition: StudyDefinition) -> None:
     refuse_unknown_space(definition.space)
     refuse_unknown_pruner(definition.search.pruner)
@@ -146,25 +160,3 @@ def _code_hash() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def create_or_continue(
-    storage: Storage,
-    definition: StudyDefinition,
-    *,
-    data_dir: Path,
-    check: bool = True,
-    on_report: OnReport = log_warnings,
-) -> Study:
-    """Create the study, or find it with the very same definition from an earlier start.
-
-    Raises:
-        TunerError: As `create_study`.
-        DefinitionChangedError: A study of that name has another definition.
-    """
-    if definition.name not in list_names(storage):
-        return create_study(storage, definition, data_dir=data_dir, check=check, on_report=on_report)
-    study = find_study(storage, definition.name)
-    if study.definition != definition:
-        raise DefinitionChangedError(study, definition)
-    return study

@@ -5,7 +5,7 @@ from typing import Any
 
 from tuner.jobs.hyperparameters import DeclaredParameter
 from tuner.spaces.description import describe_conditions, describe_range
-from tuner.studies.grid_sampler import GridValuesError
+from tuner.studies.samplers.grid import GridValuesError
 from tuner.studies.sections import SearchSection
 
 

@@ -40,7 +40,7 @@ from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.description import describe_range
 from tuner.spaces.fixed_values import accept_fixed, may_be_asked, refuse_unknown, why_outside
 from tuner.spaces.space import Space
-from tuner.studies.grid_sampler import GridValuesError
+from tuner.studies.samplers.grid import GridValuesError
 
 _log = logging.getLogger(__name__)
 

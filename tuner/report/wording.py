@@ -11,6 +11,10 @@ from tuner.studies.records import Part
 NO_VALUE = "\u2013"
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+#: From here on one decimal would show 10.0.
+_ROUNDED_TO_10_S = 9.95
+#: No-break space, en dash and minus sign.
+_PLAIN = str.maketrans({"\u00a0": " ", "\u2013": "-", "\u2212": "-"})
 
 
 def percent(fraction: float | None, *, digits: int = 2) -> str:
@@ -39,17 +43,19 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a duration in its two largest units."""
+    """Write a duration as `0.4 s`, `42 s`, `3 min 05 s`, `2 h 07 min` or `3 d 04 h`, a dash for None."""
     if seconds is None:
         return NO_VALUE
+    if seconds < _ROUNDED_TO_10_S:
+        return f"{seconds:.1f}\u00a0s"
     whole = round(seconds)
     if whole < _MINUTE_S:
-        return f"{whole}\u00a0s" if seconds >= 1 or seconds == 0 else f"{seconds:.2f}\u00a0s"
+        return f"{whole}\u00a0s"
     if whole < _HOUR_S:
-        return f"{whole // _MINUTE_S}\u00a0min {whole % _MINUTE_S}\u00a0s"
+        return f"{whole // _MINUTE_S}\u00a0min {whole % _MINUTE_S:02}\u00a0s"
     if whole < _DAY_S:
-        return f"{whole // _HOUR_S}\u00a0h {whole % _HOUR_S // _MINUTE_S}\u00a0min"
-    return f"{whole // _DAY_S}\u00a0d {whole % _DAY_S // _HOUR_S}\u00a0h"
+        return f"{whole // _HOUR_S}\u00a0h {whole % _HOUR_S // _MINUTE_S:02}\u00a0min"
+    return f"{whole // _DAY_S}\u00a0d {whole % _DAY_S // _HOUR_S:02}\u00a0h"
 
 
 def moment(time: datetime | None) -> str:
@@ -87,3 +93,8 @@ def shortened(text: str, *, width: int = 28) -> str:
     """Cut the middle out of a long text; its ends tell it apart."""
     half = (width - 1) // 2
     return text if len(text) <= width else f"{text[:half]}…{text[-half:]}"
+
+
+def plain(text: str) -> str:
+    """Return the text with the spaces and dashes that terminals, `grep` and ASCII locales have."""
+    return text.translate(_PLAIN)

@@ -1,7 +1,8 @@
 """What a study is: everything that decides its results, written by a person and stored whole with the study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -18,7 +19,9 @@ from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSec
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
-#: Where definitions lie that come with this project.
+#: What a study is made for when no dataset is named.
+DEFAULT_DATASET = "mnist"
+#: The folder of the definitions that come with this project.
 _SHIPPED = Path(__file__).parents[2] / "studies"
 
 
@@ -85,30 +88,51 @@ class StudyDefinition(Section):
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
 
-def read_definition(path: str | Path, overrides: Sequence[str] = ()) -> StudyDefinition:
+def read_definition(
+    path: str | Path, overrides: Sequence[str] = (), *, changes: Mapping[str, Any] = MappingProxyType({})
+) -> StudyDefinition:
     """Read a study definition from a TOML file.
 
-    A dataset's path is relative to the file's folder, in an override to the current one.
+    A dataset's path is relative to the file's folder; in an override or a change it is relative to the current folder.
 
     Args:
         path: The file.
-        overrides: `key=value` with dotted keys, as in `search.trials=200`; they win over the file.
+        overrides: `key=value` with dotted keys, as in `search.trials=200`; they replace the file's values.
+        changes: The same as values by their dotted keys; overrides replace them.
 
     Raises:
-        DefinitionError: The file is missing or no TOML, or a key or value is wrong.
+        DefinitionError: The file is missing or not TOML, or a key or value is wrong.
         OverrideError: An override has no `=` or no possible key.
     """
     path = Path(path)
     settings = _read_toml(path)
     if isinstance(settings.get("dataset"), str):
         settings["dataset"] = _absolute(settings["dataset"], folder=path.parent)
-    return _validate(settings, overrides, source=str(path))
+    return _validate(apply_overrides(settings, _resolve(changes)), overrides, source=str(path), changed=changes)
+
+
+def compose_definition(changes: Mapping[str, Any], overrides: Sequence[str] = (), *, source: str) -> StudyDefinition:
+    """Make a study definition without a file.
+
+    Args:
+        changes: Values by their dotted keys, `space` among them. Every other setting keeps its default: the dataset is
+            mnist, and the name `<dataset>-<space>`. A dataset's path is relative to the current folder.
+        overrides: As in `read_definition`; they replace the changes.
+        source: Where the changes come from, for errors.
+
+    Raises:
+        DefinitionError: A value is wrong.
+        OverrideError: An override has no `=` or no possible key.
+    """
+    changes = {"dataset": DEFAULT_DATASET, **changes}
+    name = default_study_name(dataset=changes["dataset"], space=changes["space"])
+    return _validate(apply_overrides({"name": name}, _resolve(changes)), overrides, source=source)
 
 
 def make_definition(
     *,
     space: str,
-    dataset: str = "mnist",
+    dataset: str = DEFAULT_DATASET,
     name: str | None = None,
     trials: int | None = None,
     epochs: int | None = None,
@@ -118,35 +142,31 @@ def make_definition(
     seed: int | None = None,
     overrides: Sequence[str] = (),
 ) -> StudyDefinition:
-    """Make a study definition from the command line's flags; what is None keeps its default.
+    """Make a study definition in Python from the settings that are changed most; None keeps a default.
 
     Args:
-        space: Architecture family or import path, as text: workers are processes and import it themselves.
+        space: Architecture family or import path, as text: workers are processes that import it themselves.
         dataset: Name or path, relative to the current folder.
-        name: The study's name; without it `<dataset>-<space>`.
+        name: The study's name. Default: `<dataset>-<space>`.
         trials: The search's budget.
         epochs: Epochs of each trial.
         sampler: A key of `SAMPLERS`.
         pruner: A key of `PRUNERS`.
         warm_start: A study whose best trials are tried first.
         seed: The study's seed.
-        overrides: As in `read_definition`; they win over the flags.
+        overrides: As in `read_definition`; they replace the other arguments.
 
     Raises:
         DefinitionError: A value is wrong.
         OverrideError: An override has no `=` or no possible key.
     """
-    space, dataset = _as_import_path(space), _as_text(dataset)
-    search = {"trials": trials, "epochs": epochs, "sampler": sampler, "pruner": pruner, "warm_start": warm_start}
-    settings: dict[str, Any] = {
-        "name": default_study_name(dataset=dataset, space=space) if name is None else name,
-        "space": space,
-        "dataset": _absolute(dataset, folder=Path()),
-        "search": {key: value for key, value in search.items() if value is not None},
-    }
-    if seed is not None:
-        settings["seed"] = seed
-    return _validate(settings, overrides, source="tuner study create")
+    arguments = {
+        "space": _as_import_path(space), "dataset": _as_text(dataset), "name": name, "seed": seed,
+        "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
+        "search.warm_start": warm_start,
+    }  # fmt: skip
+    changes = {key: value for key, value in arguments.items() if value is not None}
+    return compose_definition(changes, overrides, source="tuner study create")
 
 
 def _as_import_path(space: Any) -> str:
@@ -184,14 +204,21 @@ def _describe_object(value: Any) -> str:
     return f"a {kind}" if name is None else f"the {kind} {name}"
 
 
-def _validate(settings: Mapping[str, Any], overrides: Sequence[str], *, source: str) -> StudyDefinition:
-    changes = parse_overrides(overrides)
-    if isinstance(changes.get("dataset"), str):
-        changes["dataset"] = _absolute(changes["dataset"], folder=Path())
+def _resolve(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes with a dataset's path, which is relative to the current folder, made absolute."""
+    dataset = changes.get("dataset")
+    return {**changes, "dataset": _absolute(dataset, folder=Path())} if isinstance(dataset, str) else dict(changes)
+
+
+def _validate(
+    settings: Mapping[str, Any], overrides: Sequence[str], *, source: str, changed: Iterable[str] = ()
+) -> StudyDefinition:
+    """Validate the settings with the overrides in place; an error names where the wrong value comes from."""
+    given = parse_overrides(overrides)
     try:
-        return StudyDefinition.model_validate(apply_overrides(settings, changes))
+        return StudyDefinition.model_validate(apply_overrides(settings, _resolve(given)))
     except ValidationError as error:
-        raise DefinitionError(explain(error, StudyDefinition, source=source, overridden=list(changes))) from error
+        raise DefinitionError(explain(error, StudyDefinition, source=source, overridden=[*changed, *given])) from error
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -1,24 +1,28 @@
 """When a trial is stopped before its last epoch: one function a pruner, listed in `PRUNERS`.
 
-The rules are Optuna's, which tests hold them against. Optuna's own objects ask the storage six to eight times for each
-decision; these are given the scores, so that one statement does, see `tuner.studies.scores`.
+The rules are Optuna's; tests compare them. Optuna's own objects query the storage six to eight times for each decision;
+these are given the scores, which one statement reads, see `tuner.studies.scores`.
+
+The command line reads the table for its help and must start fast: nothing slow is imported here.
 """
 
 import binascii
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import numpy as np
+from itertools import accumulate
+from typing import TYPE_CHECKING, Protocol
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.studies.sections import SearchSection
+
+if TYPE_CHECKING:
+    from tuner.studies.sections import SearchSection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """Another trial of the study, as it was after the epoch that is decided on."""
+    """Another trial of the study, after the epoch at which the decision is made."""
 
     number: int
     score: float
@@ -27,13 +31,13 @@ class Peer:
 
 
 class Pruner(Protocol):
-    """Decides whether one trial goes on. Epochs count from 1; a score is a validation accuracy, in [0, 1]."""
+    """Decides whether one trial goes on. Epochs count from 1; a score is in [0, 1]."""
 
     def decides_after(self, epoch: int) -> bool:
-        """Say whether a trial may end after this epoch; other epochs need no peers."""
+        """Return whether a trial may end after this epoch; at other epochs no peers are read."""
 
     def prunes(self, scores: Sequence[float], peers: Sequence[Peer]) -> bool:
-        """Say whether the trial with these scores, one an epoch, should end now."""
+        """Return whether the trial with these scores, one for each epoch, should end now."""
 
 
 class UnknownPrunerError(TunerError):
@@ -43,7 +47,7 @@ class UnknownPrunerError(TunerError):
         super().__init__(f"No pruner named {name!r}.{did_you_mean(name, PRUNERS)} Known pruners: {', '.join(PRUNERS)}.")
 
 
-def make_pruner(search: SearchSection, *, study_name: str, trial_number: int) -> Pruner:
+def make_pruner(search: "SearchSection", *, study_name: str, trial_number: int) -> Pruner:
     """Return the pruner that a definition's search names, for one trial.
 
     Raises:
@@ -63,8 +67,8 @@ def refuse_unknown_pruner(name: str) -> None:
 class SuccessiveHalving:
     """Only the best 1/`reduction_factor` of all trials that reached a rung go on (Li et al., arXiv:1810.05934).
 
-    Rungs are at `first_rung`, `first_rung` · `reduction_factor`, … epochs. Of fewer trials than `reduction_factor` the
-    best goes on, as in Optuna.
+    Rungs are at `first_rung`, `first_rung` · `reduction_factor`, … epochs. With fewer trials than
+    `reduction_factor` the best one goes on, as in Optuna.
     """
 
     first_rung: int
@@ -83,13 +87,13 @@ class SuccessiveHalving:
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperband:
-    """Divides trials by their number among several `SuccessiveHalving`s (Li et al., JMLR 18-185, 2018)."""
+    """Divides trials among several `SuccessiveHalving`s by their number (Li et al., JMLR 18-185, 2018)."""
 
     study_name: str
     trial_number: int
     #: The rule of the first bracket; in each later one the first rung comes `reduction_factor` times as late.
     halving: SuccessiveHalving
-    #: Of every sum(parts) trials, how many each bracket gets.
+    #: How many of every sum(parts) trials each bracket gets.
     parts: Sequence[int]
 
     def decides_after(self, epoch: int) -> bool:
@@ -105,9 +109,9 @@ class Hyperband:
         return replace(self.halving, first_rung=self.halving.first_rung * self.halving.reduction_factor**bracket)
 
     def _bracket_of(self, number: int) -> int:
-        """Return a trial's bracket from a hash of study and number, as Optuna does: no worker needs to know another."""
+        """Return a trial's bracket from a hash of study and number, as Optuna does: workers need not agree on it."""
         place = binascii.crc32(f"{self.study_name}_{number}".encode()) % sum(self.parts)
-        return int(np.searchsorted(np.cumsum(self.parts), place, side="right"))
+        return bisect_right(list(accumulate(self.parts)), place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +119,17 @@ class Percentile:
     """Stops a trial whose best score so far is below the best `percentile` % of complete trials at the same epoch."""
 
     percentile: float
-    #: Complete trials before any is stopped.
+    #: Number of complete trials before any trial is stopped.
     startup_trials: int
-    #: Epochs of each trial that are never its last.
+    #: Epochs at the start of a trial after which it is never stopped.
     warmup_epochs: int
 
     def decides_after(self, epoch: int) -> bool:
         return epoch > self.warmup_epochs
 
     def prunes(self, scores: Sequence[float], peers: Sequence[Peer]) -> bool:
+        import numpy as np
+
         complete = [peer.score for peer in peers if peer.is_complete]
         if len(complete) < max(1, self.startup_trials):
             return False
@@ -132,7 +138,7 @@ class Percentile:
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """Lets another pruner decide only on a trial that has not improved for more than `patience` epochs."""
+    """Asks another pruner only about a trial that has not improved for more than `patience` epochs."""
 
     pruner: Pruner
     patience: int
@@ -155,13 +161,13 @@ class Never:
         return False
 
 
-def _asha(search: SearchSection, _study_name: str, _trial_number: int) -> Pruner:
-    """Halve successively and without waiting: only the best share goes on at epochs 1, 3, 9 …; the default."""
+def _asha(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+    """Halve successively without waiting: the best third goes on at epochs 1, 3, 9 …; the default."""
     return SuccessiveHalving(first_rung=search.pruning.min_resource, reduction_factor=search.pruning.reduction_factor)
 
 
-def _hyperband(search: SearchSection, study_name: str, trial_number: int) -> Pruner:
-    """Divide trials among several ashas of different patience: for slow starters, with a larger budget."""
+def _hyperband(search: "SearchSection", study_name: str, trial_number: int) -> Pruner:
+    """Divide the trials among several ashas that begin later and later: for slow starters and larger budgets."""
     factor = search.pruning.reduction_factor
     n_brackets = math.floor(math.log(search.epochs / search.pruning.min_resource, factor)) + 1
     return Hyperband(
@@ -172,27 +178,27 @@ def _hyperband(search: SearchSection, study_name: str, trial_number: int) -> Pru
     )
 
 
-def _median(search: SearchSection, _study_name: str, _trial_number: int) -> Pruner:
+def _median(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
     """Stop a trial that is worse than the median of complete trials at the same epoch."""
     return _percentile_of(search, 50.0)
 
 
-def _percentile(search: SearchSection, _study_name: str, _trial_number: int) -> Pruner:
-    """Stop a trial that is not among the best part of complete trials at the same epoch."""
+def _percentile(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+    """Stop a trial that is not among the best complete trials, 25 % of them by default, at the same epoch."""
     return _percentile_of(search, search.pruning.percentile)
 
 
-def _patient(search: SearchSection, _study_name: str, _trial_number: int) -> Pruner:
-    """Prune as median does, but only a trial that has not improved for some epochs."""
+def _patient(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+    """Prune as median does, but only a trial that has not improved for some epochs, 3 by default."""
     return Patient(pruner=_percentile_of(search, 50.0), patience=search.pruning.patience)
 
 
-def _none(_search: SearchSection, _study_name: str, _trial_number: int) -> Pruner:
+def _none(_search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
     """Train every trial to its last epoch."""
     return Never()
 
 
-def _percentile_of(search: SearchSection, percentile: float) -> Percentile:
+def _percentile_of(search: "SearchSection", percentile: float) -> Percentile:
     return Percentile(
         percentile=percentile,
         startup_trials=search.pruning.startup_trials,
@@ -200,8 +206,8 @@ def _percentile_of(search: SearchSection, percentile: float) -> Percentile:
     )
 
 
-#: Name → function of the search, the study's name and the trial's number; its first docstring line says what for.
-PRUNERS: Mapping[str, Callable[[SearchSection, str, int], Pruner]] = {
+#: Name → function of the search, the study's name and the trial's number; the first line of its docstring is the help.
+PRUNERS: Mapping[str, "Callable[[SearchSection, str, int], Pruner]"] = {
     "asha": _asha,
     "hyperband": _hyperband,
     "median": _median,

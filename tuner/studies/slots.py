@@ -15,13 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from tuner.errors import TunerError
-from tuner.settings import DEFAULT_LEASE_S
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Job, Outcome, Stage, curve_to_json, read_job, score_of, to_json
 from tuner.studies.schema import database_start, database_time, slots, studies, workers
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
+
+#: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this time.
+DEFAULT_LEASE_S = 30.0
 
 _RUNNING_STUDIES = sa.select(studies.c.id).where(studies.c.state.in_(["searching", "finals"]))
 

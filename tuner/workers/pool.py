@@ -11,7 +11,7 @@ from tuner.settings import Settings
 from tuner.studies.fleet import note_kill
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_answers_soon
-from tuner.studies.slots import reap_expired_leases, release_owned
+from tuner.studies.slots import DEFAULT_LEASE_S, reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.workers.autoscaling import GpuScaler
@@ -61,19 +61,12 @@ def run_pool(
         shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
         measures = per_gpu is None and n_workers is None and shares[0].device != "cpu"
         scaler = GpuScaler(storage, shares) if measures else None
-        keeper = _Keeper(storage, settings.lease_s)
+        keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
         processes = WorkerProcesses(
             command=_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
             shares=shares,
-            # In the environment, not in the command: a command line shows passwords to everybody on the machine.
-            environment={
-                "TUNER_STORAGE": settings.storage,
-                "TUNER_DATA": str(settings.data_dir),
-                "TUNER_ARTIFACTS": settings.artifacts,
-                "TUNER_HOME": str(settings.home),
-                "TUNER_LEASE_S": str(settings.lease_s),
-                "TF_CPP_MIN_LOG_LEVEL": "2",
-            },
+            # In the environment, not in the command: a command line shows passwords to every user of the machine.
+            environment={**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
             log_dir=settings.home / "logs",
             on_death=keeper.free_slots_of,
             on_signal=expect_answers_soon,

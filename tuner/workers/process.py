@@ -1,31 +1,56 @@
-"""One worker as a process: signals in, exit status out."""
+"""One worker as a process: its share of the machine, signals in, exit status out, a fresh process in its place.
+
+Imports no Keras by itself: a process takes its share of the machine first.
+"""
 
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
-from tuner.jobs.study_data import DataPlaces
 from tuner.settings import Settings
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon, is_outage, words_of
+from tuner.studies.slots import DEFAULT_LEASE_S
 from tuner.studies.storage import open_storage
-from tuner.training.session import refuse_fit_caps
-from tuner.workers.loop import Worker, WorkerSettings
+from tuner.training.backend import load_backend
 from tuner.workers.processes import PATIENCE_S
+from tuner.workers.shares import divide_machine, take_share
+
+if TYPE_CHECKING:
+    from tuner.workers.loop import Worker
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that SIGTERM lets an epoch take to finish; Docker's own patience ends after 10.
+#: Seconds that SIGTERM lets an epoch take to finish; Docker kills a container after 10.
 _GRACE_S = 8.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Please start me again: the database was away for too long, or the process has done its share of work.
+#: "Start me again": the database was away for too long, or the process has worked on its number of slots.
 RESTART_STATUS = RestartNeededError.exit_status
+
+
+def prepare_process(settings: Settings, studies: Sequence[str], *, device: str) -> str:
+    """Check the studies' names, bind this process to one share of the machine, and return the share's device.
+
+    For a worker without a pool, which does both for its workers. Call it before Keras is imported: that takes seconds,
+    and a mistyped name is reported at once.
+
+    Raises:
+        TunerError: A study is unknown, or the machine has no such device.
+    """
+    if studies:
+        with open_storage(settings.storage, patience_s=PATIENCE_S) as storage:
+            find_studies(storage, studies)
+    (share,) = divide_machine(1, device=device)
+    take_share(share)
+    return share.device
 
 
 def run_worker(
@@ -37,43 +62,65 @@ def run_worker(
     worker_id: str | None = None,
     max_slots: int | None = None,
 ) -> int | None:
-    """Work until done or told to end.
+    """Work until the studies are done or this process is told to end.
+
+    Args:
+        settings: Where database, data and artifacts are.
+        studies: Names of studies that exist; all studies without.
+        device: What this process was bound to, for people.
+        until_done: End when the studies are done or stopped.
+        worker_id: Given by a pool, with which the worker ends.
+        max_slots: See `Lifetime`.
 
     Returns:
         The exit status: 0, 75, 130 or 143; None when a fresh process should go on, see `Lifetime`.
 
     Raises:
-        TunerError: A study is unknown, or this machine cannot read the data or write the artifacts.
+        TunerError: This machine cannot read the data or write the artifacts.
     """
+    load_backend(program_cache=settings.program_cache)
+    from tuner.jobs.study_data import DataPlaces
+    from tuner.training.session import refuse_fit_caps
+    from tuner.workers.loop import Worker, WorkerSettings
+
     refuse_fit_caps()
+    worker_settings = WorkerSettings(
+        worker_id=worker_id or uuid.uuid4().hex,
+        studies=studies,
+        device=device,
+        places=DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache),
+        artifacts=ArtifactStore(settings.artifacts),
+        until_done=until_done,
+        lease_s=settings.lease_s or DEFAULT_LEASE_S,
+        max_slots=max_slots,
+    )
     with open_storage(settings.storage, patience_s=PATIENCE_S) as storage:
-        find_studies(storage, studies)
-        worker = Worker(
-            storage,
-            WorkerSettings(
-                worker_id=worker_id or uuid.uuid4().hex,
-                studies=studies,
-                device=device,
-                places=DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache),
-                artifacts=ArtifactStore(settings.artifacts),
-                until_done=until_done,
-                lease_s=settings.lease_s,
-                max_slots=max_slots,
-            ),
-        )
-        signals = _Signals(worker)
-        if worker_id is not None:
-            threading.Thread(target=_outlive_no_pool, name="pool-watch", daemon=True).start()
-        try:
-            wants_successor = worker.run()
-        except STORAGE_ERRORS as error:
-            if not is_outage(error):
-                raise
-            _log.error("the database is away: %s", words_of(error))
-            return RESTART_STATUS
-        if signals.first is not None:
-            return 128 + signals.first
-        return None if wants_successor else 0
+        return _run(Worker(storage, worker_settings), ends_with_pool=worker_id is not None)
+
+
+def _run(worker: "Worker", *, ends_with_pool: bool) -> int | None:
+    signals = _Signals(worker)
+    if ends_with_pool:
+        threading.Thread(target=_end_with_pool, name="pool-watch", daemon=True).start()
+    try:
+        wants_successor = worker.run()
+    except STORAGE_ERRORS as error:
+        if not is_outage(error):
+            raise
+        _log.error("the database is away: %s", words_of(error))
+        return RESTART_STATUS
+    if signals.first is not None:
+        return 128 + signals.first
+    return None if wants_successor else 0
+
+
+def restart_process(options: Sequence[str] = ()) -> None:
+    """Put a fresh process of this very command, with these options added, in the place of this one.
+
+    The frameworks free little of what they take for a trial; a fresh process frees all of it.
+    """
+    command = [sys.executable, "-m", "tuner", *sys.argv[1:], *options]
+    os.execv(sys.executable, command)  # noqa: S606 - this very command
 
 
 class _Signals:
@@ -82,7 +129,7 @@ class _Signals:
     Python runs a handler only once such a call has returned; a wakeup descriptor is written to at once.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: "Worker") -> None:
         self._worker = worker
         self.first: int | None = None
         self._numbers, self._wakeup = socket.socketpair()
@@ -130,15 +177,15 @@ def _leave_signals_alone() -> None:
     _take_signals()
 
 
-def _outlive_no_pool() -> None:
-    """Drain when the pool's end of standard input closes: nobody would stop this process any more."""
+def _end_with_pool() -> None:
+    """Drain when standard input ends: the pool, which holds its other end, is gone and could not stop this process."""
     # Not through `sys.stdin`, whose lock a blocked thread would hold at exit.
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _leave(worker: Worker) -> None:
+def _leave(worker: "Worker") -> None:
     try:
         worker.abandon()
     finally:

@@ -49,3 +49,11 @@ def test_no_bundle_is_said_to_be_none(place: str, reason: str, tmp_path: Path, m
 
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_store_only_files_and_urls_are_read(tmp_path: Path) -> None:
+    (tmp_path / "x.bundle").write_bytes(b"here")
+
+    assert read_bundle_file(tmp_path / "x.bundle", artifacts=None) == b"here"
+    with pytest.raises(NotABundleError, match=r"^s/x\.bundle is not a bundle: No such file here; .*`artifacts`\."):
+        read_bundle_file("s/x.bundle", artifacts=None)

@@ -5,29 +5,15 @@ import sys
 import pytest
 
 from tuner.cli.output import format_duration, format_percent, print_json
+from tuner.report.wording import duration, percent
 
 
-@pytest.mark.parametrize(
-    ("duration_s", "text"),
-    [
-        (None, "-"),
-        (0, "0.0 s"),
-        (0.44, "0.4 s"),
-        (9.96, "10 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (185, "3 min 05 s"),
-        (7_620, "2 h 07 min"),
-        (273_600, "3 d 04 h"),
-    ],
-)
-def test_durations_read_as_people_say_them(duration_s: float | None, text: str) -> None:
-    assert format_duration(duration_s) == text
-
-
-@pytest.mark.parametrize(("fraction", "text"), [(0.99123, "99.12 %"), (1.0, "100.00 %"), (None, "-")])
-def test_fractions_read_as_percentages(fraction: float | None, text: str) -> None:
-    assert format_percent(fraction) == text
+def test_numbers_read_as_in_the_report_with_plain_spaces_and_dashes() -> None:
+    assert format_percent(0.99123) == "99.12 %" == percent(0.99123).replace("\u00a0", " ")
+    assert format_percent(1.0, digits=1) == "100.0 %"
+    assert format_percent(None) == "-"
+    assert format_duration(185) == "3 min 05 s" == duration(185).replace("\u00a0", " ")
+    assert format_duration(None) == "-"
 
 
 def test_json_survives_names_of_any_alphabet_and_no_alphabet(capsys: pytest.CaptureFixture[str]) -> None:

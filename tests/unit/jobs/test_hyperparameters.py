@@ -15,8 +15,8 @@ from tuner.jobs.hyperparameters import OptunaHyperParameters, UnsearchableError,
 from tuner.spaces.fixed_values import FixedValueError, UnknownFixedError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.spaces.space import Space
-from tuner.studies.grid_sampler import GridValuesError
 from tuner.studies.samplers import make_sampler
+from tuner.studies.samplers.grid import GridValuesError
 from tuner.studies.sections import SearchSection
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))

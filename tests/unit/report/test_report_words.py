@@ -49,12 +49,16 @@ def test_plotly_sees_no_tags_entities_or_templates_in_text_from_records() -> Non
     ("seconds", "text"),
     [
         (None, "\u2013"),
-        (0, "0 s"),
-        (0.25, "0.25 s"),
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
         (59.4, "59 s"),
-        (60, "1 min 0 s"),
-        (3725, "1 h 2 min"),
-        (90_000, "1 d 1 h"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (7620, "2 h 07 min"),
+        (273_600, "3 d 04 h"),
     ],
 )
 def test_durations_show_their_two_largest_units(seconds: float | None, text: str) -> None:

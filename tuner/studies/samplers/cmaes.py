@@ -1,7 +1,7 @@
 """CMA-ES without a stored optimizer.
 
-Optuna's `CmaEsSampler` keeps its optimizer between trials as a pickle in the database, so that whoever can write there
-can run code on every worker. Here the optimizer is computed again for each trial, from the trials that are over: some
+Optuna's `CmaEsSampler` keeps its optimizer between trials as a pickle in the database: anyone who can write there could
+run code on every worker. Here the optimizer is computed again for each trial from the finished trials, which takes some
 milliseconds, and nothing is stored.
 """
 
@@ -17,7 +17,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.studies.unit_cube import Numeric, from_unit, to_unit
+from tuner.studies.samplers.unit_cube import Numeric, from_unit, to_unit
 
 
 class ReplayedCmaEsSampler(BaseSampler):

@@ -1,8 +1,8 @@
 """Every combination of finitely many values, each by the trial's number alone.
 
-Optuna's `GridSampler` wants all values before the first trial, which a space that is a function cannot give; it stops
-the study from within, a `RuntimeError` when trials are opened one by one; and by its own note parallel workers repeat
-combinations. Here trial `n` is the n-th combination, whoever draws it.
+Optuna's `GridSampler` asks for all values before the first trial, which a space that is a function cannot give. It
+stops the study from within, which is a `RuntimeError` when trials are opened one by one. And its documentation says
+that parallel workers repeat combinations. Here trial `n` is the n-th combination, whichever worker draws it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial
 
 from tuner.errors import TunerError
-from tuner.studies.numbered_sampler import NumberedSampler
+from tuner.studies.samplers.numbered import NumberedSampler
 
 
 class GridValuesError(TunerError):
@@ -25,8 +25,8 @@ class NumberedGridSampler(NumberedSampler):
     """Trial n draws the n-th combination; after the last one the first comes again, with another training seed.
 
     Args:
-        grid: Values to try, by hyperparameter; continuous ones need them, of others they choose some.
-        seed: Decides the order, the same for all trials of a study.
+        grid: Values to try, by hyperparameter: required for continuous ones, a selection for others.
+        seed: Determines the order; the same for all trials of a study.
     """
 
     def __init__(self, grid: Mapping[str, Sequence[Any]], *, seed: int) -> None:

@@ -10,15 +10,15 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from tuner.studies.numbered_sampler import NumberedSampler
-from tuner.studies.unit_cube import from_unit
+from tuner.studies.samplers.numbered import NumberedSampler
+from tuner.studies.samplers.unit_cube import from_unit
 
 
 class NumberedQmcSampler(NumberedSampler):
     """Each hyperparameter is one axis of the sequence, in the order in which the space asks for them.
 
     Args:
-        seed: Decides the scrambling, the same for all trials of a study.
+        seed: Determines the scrambling; the same for all trials of a study.
     """
 
     def __init__(self, *, seed: int) -> None:
@@ -26,11 +26,11 @@ class NumberedQmcSampler(NumberedSampler):
 
     def draw(self, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
         """Return the hyperparameter's value at point `trial.number`."""
-        # Takes half a second, which every command would wait for.
+        # This import takes half a second, for which every command would wait.
         from scipy.stats.qmc import Sobol
 
         del name
-        # The first axes are the same however many there are.
+        # The first axes do not depend on the number of axes.
         axis = len(trial.distributions)
         sequence = Sobol(axis + 1, scramble=True, rng=self._seed)
         if trial.number:

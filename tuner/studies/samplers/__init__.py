@@ -3,22 +3,22 @@
 A sampler is made anew for each trial, so that a trial draws the same values from the same history on any worker.
 Its seed comes from the study's seed and the trial's number; only a sequence that all trials share (`grid`, `qmc`)
 takes the study's seed itself.
+
+Optuna is imported when a sampler is made: the command line reads the table for its help, and must start fast.
 """
 
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from typing import TYPE_CHECKING
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.studies.grid_sampler import NumberedGridSampler
-from tuner.studies.qmc_sampler import NumberedQmcSampler
-from tuner.studies.random_sampler import NumberedRandomSampler
-from tuner.studies.sections import SearchSection
-from tuner.studies.seeds import sampler_seed, warm_started_seed
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from tuner.studies.sections import SearchSection
 
 
 class UnknownSamplerError(TunerError):
@@ -36,55 +36,62 @@ class SamplerNotInstalledError(TunerError):
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """What a sampler may know besides the trials that are over."""
+    """What a sampler may know besides the finished trials."""
 
-    search: SearchSection
+    search: "SearchSection"
     study_seed: int
-    trial_number: int
-
-    @property
-    def seed(self) -> int:
-        """This trial's own seed."""
-        return sampler_seed(self.study_seed, self.trial_number)
+    #: This trial's own.
+    seed: int
 
 
-def make_sampler(search: SearchSection, *, study_seed: int, trial_number: int) -> BaseSampler:
+def make_sampler(search: "SearchSection", *, study_seed: int, trial_number: int) -> "BaseSampler":
     """Return the sampler that a definition's search names, for one trial.
 
     Raises:
         UnknownSamplerError: No sampler has that name.
         SamplerNotInstalledError: It needs a package that is not installed.
     """
+    from optuna.exceptions import ExperimentalWarning
+
+    from tuner.studies.seeds import sampler_seed, warm_started_seed
+
     if search.sampler not in SAMPLERS:
         raise UnknownSamplerError(search.sampler)
     if search.warm_start is not None:
         study_seed = warm_started_seed(study_seed, search.warm_start)
+    draw = Draw(search=search, study_seed=study_seed, seed=sampler_seed(study_seed, trial_number))
     with warnings.catch_warnings():
         # Optuna has marked TPE's `group` as experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[search.sampler](Draw(search=search, study_seed=study_seed, trial_number=trial_number))
+        return SAMPLERS[search.sampler](draw)
 
 
-def _tpe(draw: Draw) -> BaseSampler:
+def _tpe(draw: Draw) -> "BaseSampler":
     """Learn which regions score well, all hyperparameters together; the default."""
+    from optuna.samplers import TPESampler
+
     # `group` keeps conditional hyperparameters in the joint model; the constant liar keeps parallel workers apart.
     return TPESampler(
         seed=draw.seed, n_startup_trials=draw.search.startup_trials, multivariate=True, group=True, constant_liar=True
     )
 
 
-def _random(draw: Draw) -> BaseSampler:
-    """Draw each trial independently: the baseline that others must beat."""
+def _random(draw: Draw) -> "BaseSampler":
+    """Draw each trial independently: the baseline for all others."""
+    from tuner.studies.samplers.numbered import NumberedRandomSampler
+
     return NumberedRandomSampler(seed=draw.seed)
 
 
-def _gp(draw: Draw) -> BaseSampler:
-    """Fit a Gaussian process: best with few trials and few, mostly continuous hyperparameters."""
+def _gp(draw: Draw) -> "BaseSampler":
+    """Fit a Gaussian process: for few trials and few, mostly continuous hyperparameters; needs PyTorch."""
     if importlib.util.find_spec("torch") is None:
         raise SamplerNotInstalledError(
             "The sampler 'gp' needs PyTorch, which is not installed. "
             "Install it with `pip install torch`, or choose the sampler 'tpe'."
         )
+    from optuna.samplers import GPSampler, RandomSampler
+
     return GPSampler(
         seed=draw.seed,
         n_startup_trials=draw.search.startup_trials,
@@ -93,26 +100,29 @@ def _gp(draw: Draw) -> BaseSampler:
     )
 
 
-def _grid(draw: Draw) -> BaseSampler:
-    """Try every combination once; continuous hyperparameters take their values from `search.grid`."""
+def _grid(draw: Draw) -> "BaseSampler":
+    """Try every combination once; continuous hyperparameters take their values from search.grid."""
+    from tuner.studies.samplers.grid import NumberedGridSampler
+
     return NumberedGridSampler(draw.search.grid, seed=draw.study_seed)
 
 
-def _qmc(draw: Draw) -> BaseSampler:
-    """Spread trials evenly by a scrambled Sobol sequence: random search without its clumps."""
+def _qmc(draw: Draw) -> "BaseSampler":
+    """Spread trials evenly with a scrambled Sobol sequence: random search without clusters."""
+    from tuner.studies.samplers.qmc import NumberedQmcSampler
+
     return NumberedQmcSampler(seed=draw.study_seed)
 
 
-def _cmaes(draw: Draw) -> BaseSampler:
+def _cmaes(draw: Draw) -> "BaseSampler":
     """Evolve a normal distribution: for many trials over continuous hyperparameters; choices are drawn at random."""
-    # It imports SciPy's statistics, a second that no other command should pay.
-    from tuner.studies.cmaes_sampler import ReplayedCmaEsSampler
+    from tuner.studies.samplers.cmaes import ReplayedCmaEsSampler
 
     return ReplayedCmaEsSampler(seed=draw.seed, n_startup_trials=draw.search.startup_trials)
 
 
-#: Name → function; a function's first docstring line says what the sampler is for.
-SAMPLERS: Mapping[str, Callable[[Draw], BaseSampler]] = {
+#: Name → function; the first line of a function's docstring is the sampler's help.
+SAMPLERS: Mapping[str, "Callable[[Draw], BaseSampler]"] = {
     "tpe": _tpe,
     "random": _random,
     "gp": _gp,

@@ -1,0 +1,36 @@
+"""Creating a study while a person watches: what is being tried, and what it warns of."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tuner.cli.output import open_progress_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuner.jobs.preflight.report import StageReport
+    from tuner.settings import Settings
+    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.lifecycle import Study
+    from tuner.studies.storage import Storage
+
+
+def create_shown(storage: "Storage", wanted: "StudyDefinition", settings: "Settings", *, check: bool) -> "Study":
+    """Create the study as `create_study` does, and show on stderr what goes on meanwhile."""
+    from tuner.jobs.creation import create_study
+
+    console = open_progress_console()
+    doing = "Trying what search and finals will need …" if check else "Building the model with its defaults …"
+    with console.status(doing):
+        return create_study(storage, wanted, data_dir=settings.data_dir, check=check, on_report=warnings_on(console))
+
+
+def warnings_on(console: "Console") -> "Callable[[StageReport], None]":
+    """Return a function that prints the warnings of a stage of the check, one a line."""
+
+    def print_warnings(report: "StageReport") -> None:
+        for warning in report.warnings:
+            line = f"Warning: {report.stage}: {warning}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    return print_warnings
