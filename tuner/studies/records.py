@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tuner.epochs import Epoch
 from tuner.studies.outcomes import EnsembleJob, Failure, Job, Result, RetrainJob, SearchJob, Stage
 
-TrialState = Literal["waiting", "running"] | Result
+TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 StudyState = Literal["searching", "finals", "done", "stopped"]
 JobState = Literal["waiting", "running", "complete", "failed"]
 
