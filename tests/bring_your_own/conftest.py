@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 def _imports_are_no_garbage() -> None:
     """Spare the garbage collector what was imported, as `load_backend` does in workers.
 
-    Looking through it after each trial takes a second of a study.
+    Looking through it after each trial takes half a second of a study.
     """
     gc.collect()
     gc.freeze()
@@ -37,10 +37,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Workplace"]
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real digits as an archive: 500 to train and validate on, 32 to test, uint8, 8x8, ten classes.
-
-    For more or fewer than 32, which is the number of noise images too, each prediction would be traced twice.
-    """
+    """Real digits as an archive: 500 to train and validate on, 100 to test, uint8, 8x8, ten classes."""
     found = load_digits()
     images = (found.images * (255 / 16)).astype(np.uint8)
     path = tmp_path_factory.mktemp("digits") / "digits.npz"
@@ -48,8 +45,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path,
         x_train=images[:500],
         y_train=found.target[:500],
-        x_test=images[500:532],
-        y_test=found.target[500:532],
+        x_test=images[500:600],
+        y_test=found.target[500:600],
     )
     return path
 
