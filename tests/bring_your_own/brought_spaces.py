@@ -64,6 +64,25 @@ def choice_here_and_number_there(hp: HP) -> keras.Model:
     return _dense(hp.Int("units", 48, 64, step=16))
 
 
+# The same three kinds with a learning rate, which changes no shape: all trials train by one compiled program.
+
+
+def rates_that_depend(hp: HP) -> keras.Model:
+    is_small = hp.Boolean("small")
+    return _dense(64, rate=hp.Choice("rate", [0.005, 0.01] if is_small else [0.01, 0.02, 0.04]))
+
+
+def range_of_rates_that_depends(hp: HP) -> keras.Model:
+    first = hp.Float("first", 0.01, 0.04, step=0.01)
+    return _dense(64, rate=hp.Float("second", 0.005, first, step=0.005))
+
+
+def rate_chosen_here_and_drawn_there(hp: HP) -> keras.Model:
+    if hp.Boolean("small"):
+        return _dense(64, rate=hp.Choice("rate", [0.005, 0.01]))
+    return _dense(64, rate=hp.Float("rate", 0.02, 0.04, step=0.01))
+
+
 def name_scopes(hp: HP) -> keras.Model:
     units = []
     for index in range(hp.Int("layers", 1, 2)):

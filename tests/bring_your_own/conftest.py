@@ -1,20 +1,38 @@
+import gc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tuner.training.backend import load_backend
-
 pytest.register_assert_rewrite("outcomes", "trying")
+
+if TYPE_CHECKING:
+    from trying import Workplace
 
 _HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _frameworks() -> None:
-    """Import the frameworks as workers do, so that what they leave is looked through by no garbage collection."""
-    load_backend()
+def _imports_are_no_garbage() -> None:
+    """Spare the garbage collector what was imported, as `load_backend` does in workers.
+
+    Looking through it after each trial takes half a second of a study.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Workplace"]:
+    """Where all studies of this process are."""
+    # Keras comes with it, which cases of data alone can do without.
+    from trying import open_workplace
+
+    with open_workplace(tmp_path_factory.mktemp("workplace")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -29,22 +47,6 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         y_train=found.target[:500],
         x_test=images[500:600],
         y_test=found.target[500:600],
-    )
-    return path
-
-
-@pytest.fixture(scope="session")
-def two_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Zeros and ones: 240 to train and validate on, 60 to test."""
-    found = load_digits(n_class=2)
-    images = (found.images * (255 / 16)).astype(np.uint8)
-    path = tmp_path_factory.mktemp("two-digits") / "two.npz"
-    np.savez_compressed(
-        path,
-        x_train=images[:240],
-        y_train=found.target[:240],
-        x_test=images[240:300],
-        y_test=found.target[240:300],
     )
     return path
 

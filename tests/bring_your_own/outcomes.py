@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trying import run_study
+from trying import Workplace, run_study
 
 from tuner.errors import TunerError
 
@@ -36,15 +36,15 @@ class Refused:
 Outcome = Works | Refused
 
 
-def expect(outcome: Outcome, space: str, dataset: Path, folder: Path) -> None:
+def expect(outcome: Outcome, space: str, dataset: Path, workplace: Workplace) -> None:
     """Run a study and compare."""
     if isinstance(outcome, Refused):
         with pytest.raises(TunerError) as refused:
-            run_study(space, dataset, folder, settings=outcome.settings)
+            run_study(workplace, space, dataset, settings=outcome.settings)
         assert re.search(outcome.reason, str(refused.value)), refused.value
         assert "\n" not in str(refused.value)
         return
-    finished = run_study(space, dataset, folder, trials=outcome.trials, settings=outcome.settings)
+    finished = run_study(workplace, space, dataset, trials=outcome.trials, settings=outcome.settings)
     assert finished.failures == []
     assert [trial.state for trial in finished.record.trials] == ["complete"] * outcome.trials
     assert finished.score >= outcome.least_accuracy

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from outcomes import Outcome, Works, expect
+from trying import Workplace
 
 # Keras warns of calls that people write all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -31,5 +32,5 @@ _CASES: dict[str, Outcome] = {
 
 
 @pytest.mark.parametrize("builder", _CASES)
-def test_a_fit_of_ones_own_trains_in_search_and_finals(builder: str, digits: Path, tmp_path: Path) -> None:
-    expect(_CASES[builder], f"brought_fits:{builder}", digits, tmp_path)
+def test_a_fit_of_ones_own_trains_in_search_and_finals(builder: str, digits: Path, workplace: Workplace) -> None:
+    expect(_CASES[builder], f"brought_fits:{builder}", digits, workplace)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from outcomes import Outcome, Works, expect
+from trying import Workplace
 
 # Keras warns of models that people build all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -38,5 +39,5 @@ _CASES: dict[str, Outcome] = {
 
 
 @pytest.mark.parametrize("builder", _CASES)
-def test_a_model_trains_is_tested_and_predicts(builder: str, digits: Path, tmp_path: Path) -> None:
-    expect(_CASES[builder], f"brought_layers:{builder}", digits, tmp_path)
+def test_a_model_trains_is_tested_and_predicts(builder: str, digits: Path, workplace: Workplace) -> None:
+    expect(_CASES[builder], f"brought_layers:{builder}", digits, workplace)

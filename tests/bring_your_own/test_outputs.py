@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from outcomes import Outcome, Refused, Works, expect
+from trying import Workplace
 
 _NOT_ACCURACY = r"metrics=\['accuracy'\]"
 
@@ -49,5 +50,7 @@ _CASES: dict[str, Outcome] = {
 
 
 @pytest.mark.parametrize("builder", _CASES)
-def test_a_builder_works_or_is_refused_when_its_study_is_created(builder: str, digits: Path, tmp_path: Path) -> None:
-    expect(_CASES[builder], f"brought_outputs:{builder}", digits, tmp_path)
+def test_a_builder_works_or_is_refused_when_its_study_is_created(
+    builder: str, digits: Path, workplace: Workplace
+) -> None:
+    expect(_CASES[builder], f"brought_outputs:{builder}", digits, workplace)

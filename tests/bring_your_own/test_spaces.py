@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from outcomes import Works, expect
-from trying import run_study
+from trying import Workplace, run_study
 
 _BUILDERS = (
     "conditional_layers",
@@ -31,16 +31,18 @@ _BUILDERS = (
 
 
 @pytest.mark.parametrize("builder", _BUILDERS)
-def test_a_space_is_searched(builder: str, digits: Path, tmp_path: Path) -> None:
-    expect(Works(least_accuracy=0.15, trials=2), f"brought_spaces:{builder}", digits, tmp_path)
+def test_a_space_is_searched(builder: str, digits: Path, workplace: Workplace) -> None:
+    expect(Works(least_accuracy=0.15, trials=2), f"brought_spaces:{builder}", digits, workplace)
 
 
-@pytest.mark.parametrize("builder", ["choices_that_depend", "choice_here_and_number_there", "range_that_depends"])
+@pytest.mark.parametrize(
+    "builder", ["rates_that_depend", "rate_chosen_here_and_drawn_there", "range_of_rates_that_depends"]
+)
 def test_every_trial_of_a_space_that_changes_with_its_values_is_complete(
-    builder: str, digits: Path, tmp_path: Path
+    builder: str, digits: Path, workplace: Workplace
 ) -> None:
     settings = ["search.epochs=1", "finals.top=0", "search.sampler=random"]
 
-    finished = run_study(f"brought_spaces:{builder}", digits, tmp_path, trials=8, settings=settings)
+    finished = run_study(workplace, f"brought_spaces:{builder}", digits, trials=8, settings=settings)
 
     assert [trial.state for trial in finished.record.trials] == ["complete"] * 8

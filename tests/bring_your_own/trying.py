@@ -1,6 +1,8 @@
 """What becomes of a builder or of data that a person brings: a whole study in this process, finals included."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.reading import load_study
 from tuner.studies.records import StudyRecord
-from tuner.studies.storage import open_storage
+from tuner.studies.storage import Storage, open_storage
 from tuner.training.predictions import predict_probabilities
+from tuner.training.session import release_memory
 from tuner.workers.loop import Worker, WorkerSettings
 
 #: Short trials, one final of one repeat.
@@ -35,14 +38,36 @@ _SHORT = (
 )
 
 
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where the studies of one process are kept, and what it has read of their data."""
+
+    storage: Storage
+    artifacts: ArtifactStore
+    places: DataPlaces
+
+
+@contextmanager
+def open_workplace(folder: Path) -> Iterator[Workplace]:
+    """Make a database and all else that a worker needs in the folder."""
+    with open_storage(f"sqlite:///{folder / 'tuner.db'}") as storage:
+        yield Workplace(
+            storage=storage,
+            artifacts=ArtifactStore(str(folder / "artifacts")),
+            places=DataPlaces(data_dir=folder / "data", cache_dir=folder / "cache"),
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finished:
     """A study after its worker has ended."""
 
     record: StudyRecord
-    artifacts: ArtifactStore
+    workplace: Workplace
     dataset: str
-    data_dir: Path
 
     @property
     def failures(self) -> list[str]:
@@ -66,39 +91,39 @@ class Finished:
         """Return what the final's bundle, rebuilt, says of the test images, and its accuracy there."""
         (final,) = self.record.finals
         assert final.bundle is not None, self.failures
-        bundle = read_bundle(Path(self.artifacts.location(final.bundle)))
-        test = load_test_set(self.dataset, data_dir=self.data_dir)
+        bundle = read_bundle(Path(self.workplace.artifacts.location(final.bundle)))
+        test = load_test_set(self.dataset, data_dir=self.workplace.places.data_dir)
         probabilities = predict_probabilities(bundle.build_model(), test.images)
         return probabilities, float((probabilities.argmax(axis=1) == test.labels).mean())
 
 
 def run_study(
-    space: str, dataset: Path | str, folder: Path, *, trials: int = 1, settings: Sequence[str] = ()
+    workplace: Workplace, space: str, dataset: Path, *, trials: int = 1, settings: Sequence[str] = ()
 ) -> Finished:
-    """Create a study in the folder, and work on it until it is done.
+    """Create a study, and work on it until it is done.
 
     Raises:
         TunerError: The study was refused.
     """
+    name = f"brought-{next(_numbers)}"
     definition = make_definition(
-        space=space, dataset=str(dataset), name="brought", trials=trials, overrides=[*_SHORT, *settings]
+        space=space, dataset=str(dataset), name=name, trials=trials, overrides=[*_SHORT, *settings]
     )
-    data_dir = folder / "data"
-    artifacts = ArtifactStore(str(folder / "artifacts"))
-    with open_storage(f"sqlite:///{folder / 'tuner.db'}") as storage:
-        create_study(storage, definition, data_dir=data_dir, check=False)
-        worker = Worker(
-            storage,
-            WorkerSettings(
-                worker_id="w",
-                studies=["brought"],
-                device="cpu",
-                places=DataPlaces(data_dir=data_dir, cache_dir=folder / "cache"),
-                artifacts=artifacts,
-                until_done=True,
-                lease_s=300,
-            ),
-        )
-        worker.run()
-        record = load_study(storage, "brought")
-    return Finished(record=record, artifacts=artifacts, dataset=definition.dataset, data_dir=data_dir)
+    create_study(workplace.storage, definition, data_dir=workplace.places.data_dir, check=False)
+    # Workers begin in a process of their own, in which no model was built before.
+    release_memory()
+    worker = Worker(
+        workplace.storage,
+        WorkerSettings(
+            worker_id=name,
+            studies=[name],
+            device="cpu",
+            places=workplace.places,
+            artifacts=workplace.artifacts,
+            until_done=True,
+            lease_s=300,
+        ),
+    )
+    worker.run()
+    record = load_study(workplace.storage, name)
+    return Finished(record=record, workplace=workplace, dataset=definition.dataset)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from commands import Run, RunHere, start
+from typer.testing import CliRunner
 
 from tuner.cli import app
 
@@ -18,8 +19,11 @@ def commands(typer_app: object = app, prefix: tuple[str, ...] = ()) -> list[tupl
 
 
 @pytest.mark.parametrize("words", [(), *commands()], ids=" ".join)
-def test_every_command_explains_itself(run: Run, words: tuple[str, ...]) -> None:
-    shown = run(*words, "--help").stdout
+def test_every_command_explains_itself(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    # In this process: to start one for each of them takes 10 seconds.
+    shown = CliRunner().invoke(app, [*words, "--help"], prog_name="tuner").stdout
 
     assert "Usage: tuner " + " ".join(words) in shown
     assert "--help" in shown
@@ -30,10 +34,11 @@ def test_help_takes_less_than_0_4_seconds_of_processor_time() -> None:
     used = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([tuner, "--help"], check=True, capture_output=True)
+        shown = subprocess.run([tuner, "--help"], check=True, capture_output=True, text=True).stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
+    assert "Usage: tuner" in shown
     assert min(used) < 0.4
 
 

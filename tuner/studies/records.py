@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tuner.epochs import Epoch
-from tuner.studies.outcomes import EnsembleJob, Failure, Job, Result, RetrainJob, SearchJob, Stage
+from tuner.studies.outcomes import EnsembleJob, Failure, Job, RetrainJob, SearchJob, Stage
 
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 StudyState = Literal["searching", "finals", "done", "stopped"]
