@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.predicted_picture import read_image
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.sample_sheet import write_image_sheet
-from tuner.datasets.single_image import read_image
 from tuner.errors import TunerError
 from tuner.finals.bundle import Bundle, BundleDescription
 from tuner.training.predictions import predict_probabilities
