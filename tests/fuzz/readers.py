@@ -16,7 +16,7 @@ from tuner.bundles.predictions import read_predictions, write_predictions
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.kaggle import read_unlabelled_csv
-from tuner.datasets.single_image import read_image
+from tuner.datasets.predicted_picture import read_image
 from tuner.datasets.test_set import load_test_set
 from tuner.studies.definition import StudyDefinition, make_definition, read_definition
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 from tuner.cli import app as all_commands
 from tuner.cli.dataset import app
 from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError, open_dataset
+from tuner.datasets.class_folders import MixedSizesError
 from tuner.datasets.download import DownloadError
 from tuner.datasets.fetch import NothingToDownloadError
-from tuner.datasets.image_folder import MixedSizesError
 from tuner.datasets.reading import UnreadableDataError
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import insert_study

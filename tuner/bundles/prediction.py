@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.bundles.bundle import Bundle, BundleDescription
+from tuner.datasets.predicted_picture import read_image
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.sample_sheet import write_image_sheet
-from tuner.datasets.single_image import read_image
 from tuner.errors import TunerError
 from tuner.training.predictions import predict_probabilities
 

@@ -29,7 +29,7 @@ def list_datasets() -> None:
     from rich.table import Table
 
     from tuner.datasets.catalogue import CATALOGUE
-    from tuner.datasets.own_data import list_file_formats
+    from tuner.datasets.file_formats import list_file_formats
 
     data_dir = settings_for(None).data_dir
     table = Table("dataset", "images", "classes", "here", "description", title=escape(f"In {data_dir}"))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from tuner.datasets.digits import DIGITS
 from tuner.datasets.entry import CatalogueEntry
+from tuner.datasets.file_formats import open_reader
 from tuner.datasets.holdout import without_held_out
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.kaggle import KAGGLE_DIGITS
 from tuner.datasets.labels import doubts_about
 from tuner.datasets.left_out import LeftOut
 from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
-from tuner.datasets.own_data import open_reader
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.reading import Size, listing

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.arrays import store_array
 from tuner.datasets.csv_columns import find_columns
 from tuner.datasets.csv_table import Table, read_column_names, read_table
 from tuner.datasets.labels import normalise_text
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_files, is_hidden
-from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
 
 LABEL_COLUMN = "label"

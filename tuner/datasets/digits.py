@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tuner.datasets.arrays import store_array
 from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.left_out import LeftOut
-from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_by_suffix, count_files, is_hidden
-from tuner.datasets.pictures import PICTURE_SUFFIXES
+from tuner.datasets.picture_file import PICTURE_SUFFIXES
 from tuner.datasets.reading import UnreadableDataError, listing
 
 #: Names that are more often those of a part than of a class.

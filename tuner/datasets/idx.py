@@ -15,9 +15,9 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.arrays import store_array
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
-from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import (
     FileFormat,
     RawExamples,

@@ -17,8 +17,8 @@ from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.part_comparison import check_range_and_polarity
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.pixels import resize_images
 from tuner.datasets.reading import Reader, StoredImages, UnreadableDataError
+from tuner.datasets.scaling import resize_images
 
 _logger = logging.getLogger(__name__)
 

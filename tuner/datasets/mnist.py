@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tuner.datasets.arrays import store_array
 from tuner.datasets.checksum import Checksum, file_matches
 from tuner.datasets.entry import CatalogueEntry, Publication, PublishedFile
 from tuner.datasets.idx import idx_file_names, read_idx
@@ -17,7 +18,6 @@ from tuner.datasets.images import ImageFormat
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.left_out import LeftOut
 from tuner.datasets.npz import read_npz_array
-from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import RawExamples, UnreadableDataError
 
 

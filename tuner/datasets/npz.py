@@ -12,10 +12,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from tuner.datasets.arrays import store_array
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
 from tuner.datasets.npy import declared_bytes, read_npy_header
-from tuner.datasets.pixels import store_array
 from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError, check_decoded_size
 
 #: A 522 kB archive can expand to 512 MiB. Large arrays that were compressed by more than this are no pictures; MNIST is

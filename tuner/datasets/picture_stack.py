@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.pictures import StoredPicture
+from tuner.datasets.picture_file import StoredPicture
 from tuner.datasets.reading import Size, StoredImages, check_decoded_size
 
 _OPAQUE = 255

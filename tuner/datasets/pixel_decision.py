@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.pixel_meaning import MIXED_SHARE, PixelMeaning, Polarity
-from tuner.datasets.pixel_remarks import DIM_LEVEL, compare_channels, look_at_shape
+from tuner.datasets.pixel_warnings import DIM_LEVEL, compare_channels, look_at_shape
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.range_decision import decide_range
 from tuner.datasets.reading import StoredImages, UnreadableDataError

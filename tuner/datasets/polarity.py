@@ -1,7 +1,7 @@
 """Whether pictures are dark on light or light on dark: models of characters see bright strokes on black.
 
 Only small grey pictures have a polarity: large ones are photographs more often than characters. `pixel_decision`
-decides for a whole dataset, `single_image` for a photograph of a single character.
+decides for a whole dataset, `predicted_picture` for a photograph of a single character.
 """
 
 import numpy as np

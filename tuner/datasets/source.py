@@ -14,11 +14,11 @@ from tuner.datasets.labels import index_by_name, index_by_number, name_classes
 from tuner.datasets.part_comparison import ReadPart, check_range_and_polarity, compare_parts
 from tuner.datasets.pixel_decision import PixelSettings, decide_pixels
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.pixel_remarks import compare_classes
-from tuner.datasets.pixels import resize_images
+from tuner.datasets.pixel_warnings import compare_classes
 from tuner.datasets.polarity import shows_strokes
 from tuner.datasets.range_decision import describe_clipping
 from tuner.datasets.reading import RawExamples, Reader, Size, StoredImages, UnreadableDataError, listing
+from tuner.datasets.scaling import resize_images
 from tuner.datasets.stored_range import BYTES, Range
 
 _logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from tuner.datasets.own_data import list_file_formats
+from tuner.datasets.file_formats import list_file_formats
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.explanation import explain

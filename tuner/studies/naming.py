@@ -2,7 +2,7 @@
 
 import re
 
-from tuner.datasets.own_data import SUFFIXES
+from tuner.datasets.file_formats import SUFFIXES
 
 MAX_NAME_LENGTH = 100
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.predicted_picture import read_image
 from tuner.datasets.reading import UnreadableDataError
-from tuner.datasets.single_image import read_image
 from tuner.datasets.source import TrainingPart
 from tuner.datasets.test_set import load_test_set
 

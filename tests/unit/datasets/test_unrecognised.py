@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from dataset_files import Load, draw_images, write_csv, write_idx_pair, write_picture
 
-from tuner.datasets.own_data import list_file_formats
+from tuner.datasets.file_formats import list_file_formats
 from tuner.datasets.unrecognised import UnrecognisedDataError
 from tuner.studies.naming import default_study_name
 

@@ -1,18 +1,13 @@
-"""Arrays of pixels as they are in files, with their shape checked; and the scaling of images."""
+"""Arrays of pixels as they are in files, with their shape and type checked."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, check_decoded_size
+from tuner.datasets.reading import StoredImages, UnreadableDataError
 
-#: Larger pictures are reduced by means of whole blocks before they are scaled: 64 megapixels take 0.08 s instead of
-#: 0.8 s, and levels differ by 1 at most.
-_HUGE_PIXELS = 2**24
-_REDUCING_GAP = 3.0
 _WITHOUT_CHANNELS = 3
 _WITH_CHANNELS = 4
 _OPAQUE_CHANNELS = (1, 3)
@@ -63,34 +58,3 @@ def _how_to_move(shape: tuple[int, ...]) -> str:
     if shape[2] in _OPAQUE_CHANNELS:
         return "If the images come last, move them to the front: `numpy.moveaxis(images, 3, 0)`."
     return "Where the last channel is opacity, leave it out: `images[..., :-1]`, or save PNG files in class folders."
-
-
-def resize_images(images: NDArray[np.uint8], size: Size, *, where: Path | str) -> NDArray[np.uint8]:
-    """Return the images scaled to (height, width), without keeping their aspect ratio."""
-    n_images, height, width, channels = images.shape
-    if (height, width) == size:
-        return images
-    check_decoded_size((n_images, *size, channels), item_bytes=1, where=where)
-    resized = np.empty((n_images, *size, channels), np.uint8)
-    for index, image in enumerate(images):
-        resized[index] = scale_image(image, size)
-    return resized
-
-
-def scale_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """Return one image scaled to (height, width): uint8, shape (height, width, channels)."""
-    if image.shape[:2] == size:
-        return image
-    return to_array(scale_picture(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), size))
-
-
-def scale_picture(picture: Image.Image, size: Size) -> Image.Image:
-    """Return the picture scaled to (height, width); the filter is wider for smaller sizes, to keep thin strokes."""
-    is_huge = picture.width * picture.height > _HUGE_PIXELS
-    return picture.resize((size[1], size[0]), Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP if is_huge else None)
-
-
-def to_array(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return a grey or RGB picture, perhaps with opacity, as uint8, shape (height, width, channels)."""
-    # NumPy would ask Pillow for the bytes twice, seconds for 64 megapixels.
-    return np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, len(picture.getbands()))

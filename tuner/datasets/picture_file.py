@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tuner.datasets.orientation import lies_on_its_side, put_upright
-from tuner.datasets.pixels import scale_picture, to_array
 from tuner.datasets.reading import Size, StoredImages, UnreadableDataError, is_pipe_or_device
+from tuner.datasets.scaling import scale_picture, to_array
 
 #: File name endings of pictures.
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"})

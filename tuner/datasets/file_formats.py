@@ -6,9 +6,9 @@ A new format is one module that ends with its `FileFormat`, and one line here: e
 from collections.abc import Sequence
 from pathlib import Path
 
+from tuner.datasets.class_folders import CLASS_FOLDERS
 from tuner.datasets.csv_file import CSV
 from tuner.datasets.idx import IDX
-from tuner.datasets.image_folder import CLASS_FOLDERS
 from tuner.datasets.left_out import is_hidden
 from tuner.datasets.npz import NPZ
 from tuner.datasets.reading import FileFormat, Reader, Size, UnreadableDataError, is_pipe_or_device, listing

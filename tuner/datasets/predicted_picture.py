@@ -10,10 +10,10 @@ from PIL import Image
 
 from tuner.datasets.character_page import cut_out_character
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pictures import StoredPicture, read_picture
+from tuner.datasets.picture_file import StoredPicture, read_picture
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.pixels import scale_image, scale_picture
 from tuner.datasets.polarity import are_dark_on_light, shows_strokes
+from tuner.datasets.scaling import scale_image, scale_picture
 from tuner.datasets.stored_range import BYTES
 
 _logger = logging.getLogger(__name__)

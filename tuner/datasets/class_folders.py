@@ -19,8 +19,8 @@ from tuner.datasets.folder_parts import (
 )
 from tuner.datasets.labels import shown_name
 from tuner.datasets.left_out import LeftOut
+from tuner.datasets.picture_file import picture_layout, read_picture
 from tuner.datasets.picture_stack import PictureStack
-from tuner.datasets.pictures import picture_layout, read_picture
 from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
 
 _logger = logging.getLogger(__name__)
