@@ -1,5 +1,6 @@
 """Studies in a database that live on as workers would let them, without training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -27,9 +28,13 @@ from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
 
 
-def create_study(storage: Storage, name: str = "s", *, trials: int = 6, epochs: int = 4) -> Study:
+def create_study(
+    storage: Storage, name: str = "s", *, trials: int = 6, epochs: int = 4, overrides: Sequence[str] = ()
+) -> Study:
     """Store a study of perceptrons on digits with every trial still to come."""
-    definition = make_definition(space="mlp", dataset="digits", name=name, trials=trials, epochs=epochs)
+    definition = make_definition(
+        space="mlp", dataset="digits", name=name, trials=trials, epochs=epochs, overrides=overrides
+    )
     return insert_study(
         storage, definition, class_names=[str(digit) for digit in range(10)], provenance={"data_sha256": "0" * 64}
     )

@@ -73,7 +73,7 @@ class Provenance(BaseModel):
 
     study: str
     trial: int
-    #: Place among the finals, 1 is the best.
+    #: Place among the finals when the bundle was written, 1 is the best; a study that was extended may have others now.
     rank: int
     seed: int
     #: In [0, 1]; None when it was not tested.

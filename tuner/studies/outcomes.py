@@ -1,8 +1,8 @@
 """What a slot is asked for, its job, and what it stores when it ends, its outcome: one of each for every stage.
 
-The database holds both as JSON whose keys are these fields' names, but for the curve, which has a column of its own.
-This module alone knows that JSON. A field that is None or empty is left out of it, and a field that an older version
-did not write reads as its default; what a newer version added to it is dropped.
+The database holds both as JSON whose keys are the names of these fields, except for the curve, which has a column of
+its own. Only this module knows that JSON. A field that has its default is left out, and what an older version did not
+write reads as the default; a key that this version does not know is ignored.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -329,7 +329,10 @@ _SLOTS: Mapping[Stage, type[Slot]] = {
 
 
 def read_slot(row: Any, curve: Curve = ()) -> Slot:
-    """Return the slot of a row of `tuner_slots`, with its curve unless that was not read."""
+    """Return the slot of a row of `tuner_slots`, with its curve unless that was not read.
+
+    Where its job was not read, it is that of a trial which draws all its values.
+    """
     stage: Stage = row.stage
     return _SLOTS[stage](
         id=row.id,
@@ -337,7 +340,7 @@ def read_slot(row: Any, curve: Curve = ()) -> Slot:
         stage=stage,
         position=row.position,
         state=row.state,
-        job=read_job(stage, row.job),
+        job=read_job(stage, row.job or {}),
         owner=row.owner,
         token=row.token,
         expires_at=row.expires_at,

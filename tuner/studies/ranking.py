@@ -65,6 +65,8 @@ def rank_finals(of_study: Sequence[Slot]) -> dict[int, int]:
 def read_rank(storage: Storage, study_id: int, *, trial: int) -> int:
     """Return the rank that the configuration of a retraining has now, as `rank_finals` does.
 
+    A bundle's provenance keeps the number as it was when the bundle was written. It does not change afterwards, though
+    the final's rank does when the study is extended and a better trial comes: the study's record has the present one.
     A configuration that is retrained for comparison alone was the best when that was planned, and has rank 1.
     """
     of_finals = sa.select(*_WITHOUT_CURVE).where(slots.c.study_id == study_id, slots.c.stage != "search")
