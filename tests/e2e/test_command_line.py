@@ -53,12 +53,6 @@ def test_the_version_is_printed(run: Run) -> None:
         (["study", "create", "--space", "cnnn"], "Did you mean 'cnn'"),
         (["study", "create", "--space", "cnn", "--dataset", "mnits"], "mnist"),
         (["study", "create", "--space", "mlp", "--dataset", "digits", "--sampler", "tpee"], "tpe, random"),
-        (["study", "create", "--space", "mlp", "--dataset", "digits", "--pruner", "none?"], "asha"),
-        (["study", "create", "--space", "mlp", "--dataset", "digits", "--trials", "0"], "search.trials"),
-        (
-            ["study", "create", "--space", "mlp", "--dataset", "digits", "--set", "search.trails=3"],
-            "Did you mean 'trials'?",
-        ),
         (
             ["study", "create", "--space", "mlp", "--dataset", "digits", "--sampler", "grid", "--no-check"],
             "learning_rate",

@@ -3,10 +3,6 @@ import pytest
 import tuner
 
 
-def test_every_public_name_has_a_home() -> None:
-    assert sorted(tuner._HOMES) == sorted(tuner.__all__)
-
-
 @pytest.mark.parametrize("name", tuner.__all__)
 def test_a_public_name_is_there_and_says_what_it_is(name: str) -> None:
     assert getattr(tuner, name).__doc__

@@ -73,9 +73,16 @@ def test_a_strangers_name_for_this_address_is_refused(open_guard: Guard, host: s
     assert "--allowed-host" in json.loads(answer.body)["reason"]
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
 @pytest.mark.parametrize(
-    "path", ["/api/studies", "/api/studies/1", "/api/studies/1/note", "/fleet", "/login", "/logout"]
+    ("method", "path"),
+    [
+        ("POST", "/api/studies"),
+        ("PUT", "/api/studies/1/note"),
+        ("DELETE", "/api/studies/1"),
+        ("PATCH", "/fleet"),
+        ("TRACE", "/login"),
+        ("POST", "/logout"),
+    ],
 )
 def test_a_read_only_dashboard_refuses_every_write_in_one_line(open_guard: Guard, method: str, path: str) -> None:
     answer = ask(open_guard, path, method)
