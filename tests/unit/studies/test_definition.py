@@ -98,7 +98,7 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("search.trials=0", "search.trials: received 0, expected a number of at least 1."),
         ("search.trials=true", "search.trials: received true, expected a whole number."),
         ("search.trials=2.5", "search.trials: received 2.5, expected a whole number."),
-        ("search.trials.x=1", "'trials' is no table in the definition"),
+        ("search.trials.x=1", "'trials' is not a table in the definition"),
         ("search.trials=1\nseed=2", "search.trials: received"),
         ("search=3", "search: received 3, expected a table."),
         ("search.sampler=tpee", "search.sampler: received 'tpee', expected one of tpe, random, "),
@@ -117,12 +117,12 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("seed=-1", "seed: received -1, expected a number of at least 0."),
         ("trials", "--set trials: expected key=value"),
         ("=3", "expected key=value"),
-        ("search.trials=[1", "[1 is no value in TOML: "),
+        ("search.trials=[1", "[1 is not a TOML value: "),
         ("fixed.units=" + "[" * 5_000 + "]" * 5_000, "nested too deeply"),
         ("fixed.units=[" + "9" * 5_000 + "]", "a number has too many digits"),
-        ("fixed.name=\ud800", "received characters that are no text; expected UTF-8"),
+        ("fixed.name=\ud800", "received bytes that are not text; expected UTF-8"),
         ("search." + "x" * 100_000 + "=1", "no setting has this name."),
-        ("dataset=~nobody-of-this-name/x\x00", "received characters that are no text"),
+        ("dataset=~nobody-of-this-name/x\x00", "received bytes that are not text"),
     ],
 )
 def test_a_wrong_setting_is_explained_in_one_line(path: Path, override: str, message: str) -> None:
@@ -193,14 +193,14 @@ def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
 def test_broken_toml_names_the_file_and_the_line(path: Path) -> None:
     path.write_text(MINIMAL + "epochs 3\n")
 
-    with pytest.raises(TunerError, match=r"first\.toml is no valid TOML: .*line 7"):
+    with pytest.raises(TunerError, match=r"first\.toml is not valid TOML: .*line 7"):
         read_definition(path)
 
 
 def test_a_file_that_is_no_text_is_named(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
 
-    with pytest.raises(TunerError, match=r"first\.toml is no text in UTF-8"):
+    with pytest.raises(TunerError, match=r"first\.toml is not UTF-8 text"):
         read_definition(path)
 
 
