@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli.endings import print_endings
-from tuner.cli.options import CountOption, StorageOption, StudyArgument, UntilDoneOption, parse_count, settings_for
+from tuner.cli.options import CountOption, StorageOption, StudyArgument, parse_count, settings_for
 
 
 def finals(
@@ -15,7 +15,9 @@ def finals(
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Number of seeds for each configuration. Default: the study's.")
     ] = None,
-    until_done: UntilDoneOption = False,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="Train them on this machine now, and exit when they are made.")
+    ] = False,
     count: CountOption = "auto",
     storage: StorageOption = None,
 ) -> None:

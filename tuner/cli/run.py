@@ -44,16 +44,15 @@ def run(
     Start it again after an interruption to continue. Exit status 1 when the study ends without what was asked for:
     without a score, without finals, or with a part of the finals failed.
     """
-    from tuner.studies.definition import read_definition
-
     n_workers = parse_count(count)
-    wanted = read_definition(definition, overrides or (), changes={} if name is None else {"name": name})
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:
-        # While the process of the check imports Keras.
+        # The process of the check imports Keras while this one imports the rest.
         from tuner.cli.progress import follow
+        from tuner.studies.definition import read_definition
         from tuner.workers.pool import run_pool
 
+        wanted = read_definition(definition, overrides or (), changes={} if name is None else {"name": name})
         _create_or_find(wanted, settings, process)
     status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
     if status:
