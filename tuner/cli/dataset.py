@@ -132,9 +132,9 @@ def _parse_pixels(pixel_range: str, background: str, invert: str) -> "PixelSetti
     from tuner.datasets.stored_range import parse_range
 
     if background not in _BACKGROUNDS:
-        raise typer.BadParameter(f"{background!r}: expected white, black or auto.", param_hint="--background")
+        raise typer.BadParameter(f"Received {background!r}. Expected white, black or auto.", param_hint="--background")
     if invert not in _INVERT:
-        raise typer.BadParameter(f"{invert!r}: expected true, false or auto.", param_hint="--invert")
+        raise typer.BadParameter(f"Received {invert!r}. Expected true, false or auto.", param_hint="--invert")
     try:
         limits = parse_range(pixel_range)
     except ValueError as error:
