@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import TunerError
-from tuner.studies.definition import DefinitionError, StudyDefinition, make_definition, read_definition
+from tuner.studies.definition import (
+    DefinitionError,
+    StudyDefinition,
+    compose_definition,
+    make_definition,
+    read_definition,
+)
 
 MINIMAL = """\
 name = "first"
@@ -272,3 +278,21 @@ def test_a_definition_cannot_be_changed(path: Path) -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         definition.seed = 3  # type: ignore[misc]
+
+
+def test_options_replace_the_values_of_a_file_as_they_are(path: Path) -> None:
+    changes = {"name": "007", "dataset": "./letters", "search.trials": 7, "search.warm_start": 'a "quoted" study'}
+
+    definition = read_definition(path, ["search.trials=8"], changes=changes)
+
+    assert definition.name == "007"
+    assert definition.dataset == str(Path("letters").resolve())
+    assert definition.search.trials == 8
+    assert definition.search.warm_start == 'a "quoted" study'
+
+
+def test_options_alone_make_the_definition_that_python_makes() -> None:
+    composed = compose_definition({"space": "cnn", "search.trials": 3}, ["seed=2"], source="the command line")
+
+    assert composed == make_definition(space="cnn", trials=3, overrides=["seed=2"])
+    assert composed.name == "mnist-cnn"
