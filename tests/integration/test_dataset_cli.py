@@ -113,8 +113,8 @@ def test_show_takes_what_a_person_says_of_the_pixels(tmp_path: Path) -> None:
     ("option", "value", "expected"),
     [
         ("--range", "bright", "the lower first"),
-        ("--background", "grey", "expected white, black or auto"),
-        ("--invert", "maybe", "expected true, false or auto"),
+        ("--background", "grey", "Expected white, black or auto"),
+        ("--invert", "maybe", "Expected true, false or auto"),
     ],
 )
 def test_what_cannot_be_said_of_pixels_is_a_usage_error(option: str, value: str, expected: str) -> None:
@@ -151,7 +151,7 @@ def test_a_size_that_is_none_is_a_usage_error(size: str) -> None:
     result = run("show", "digits", "--resize", size)
 
     assert result.exit_code == 2
-    assert "expected HEIGHTxWIDTH" in result.stderr.replace("\n", " ")
+    assert "Expected HEIGHTxWIDTH" in result.stderr.replace("\n", " ")
 
 
 def test_broken_files_are_listed_in_json_and_end_the_command(pictures: Path) -> None:

@@ -54,16 +54,16 @@ def _before_any_command(
     *,
     storage: StorageOption = None,
     version: Annotated[  # noqa: ARG001 - handled by its callback
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     note_storage(storage)
 
 
 def main() -> None:
-    """Run the command line; an error that a person can act on is one line and an exit status."""
+    """Run the command line; an error that a person can act on becomes one line and an exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names of files and texts of exceptions may hold what the terminal's encoding has not.
+        # File names and messages may have characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
@@ -71,7 +71,7 @@ def main() -> None:
         sys.stderr.write(f"tuner: {error}\n")
         sys.exit(error.exit_status)
     except Exception as error:
-        # Only a command that has opened a database has loaded this; `tuner --help` stays fast without.
+        # Only a command that has opened a database has loaded this module; `tuner --help` stays fast without it.
         outages = sys.modules.get("tuner.studies.outages")
         unusable = None if outages is None else outages.explain_unusable(error)
         if unusable is not None:

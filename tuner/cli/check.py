@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tuner.cli.creation import warnings_on
+from tuner.cli.creation import open_check, warnings_on
 from tuner.cli.definitions import takes_definition
 from tuner.cli.options import JsonOption, StorageOption, settings_for
 from tuner.cli.output import format_duration, open_progress_console, print_json
@@ -21,7 +21,6 @@ def check(wanted: "StudyDefinition", *, as_json: JsonOption = False, storage: St
     """
     from dataclasses import asdict
 
-    from tuner.jobs.creation import try_study
     from tuner.jobs.preflight.report import StageReport
 
     settings = settings_for(storage)
@@ -36,7 +35,16 @@ def check(wanted: "StudyDefinition", *, as_json: JsonOption = False, storage: St
             typer.echo(f"{word}  {report.stage:<23}  {format_duration(report.duration_s)}")
 
     try:
-        try_study(wanted, storage_url=settings.storage, data_dir=settings.data_dir, on_report=show)
+        with open_check(no_check=False) as process:
+            from tuner.jobs.creation import try_study
+
+            try_study(
+                wanted,
+                storage_url=settings.storage,
+                data_dir=settings.data_dir,
+                process=process,
+                on_report=show,
+            )
     finally:
         if as_json:
             print_json([asdict(report) for report in reports])

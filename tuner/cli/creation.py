@@ -1,6 +1,7 @@
 """Creating a study while a person watches: what is being tried, and what it warns of."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from tuner.cli.output import open_progress_console
@@ -8,6 +9,7 @@ from tuner.cli.output import open_progress_console
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tuner.jobs.preflight.process import PreflightProcess
     from tuner.jobs.preflight.report import StageReport
     from tuner.settings import Settings
     from tuner.studies.definition import StudyDefinition
@@ -15,14 +17,32 @@ if TYPE_CHECKING:
     from tuner.studies.storage import Storage
 
 
-def create_shown(storage: "Storage", wanted: "StudyDefinition", settings: "Settings", *, check: bool) -> "Study":
-    """Create the study as `create_study` does, and show on stderr what goes on meanwhile."""
+def open_check(*, no_check: bool) -> "AbstractContextManager[PreflightProcess | None]":
+    """Start the process of the check before anything slow is imported here: it imports Keras meanwhile."""
+    if no_check:
+        return nullcontext()
+    from tuner.jobs.preflight.process import PreflightProcess
+
+    return PreflightProcess()
+
+
+def create_shown(
+    storage: "Storage", wanted: "StudyDefinition", settings: "Settings", *, process: "PreflightProcess | None"
+) -> "Study":
+    """Create the study, checked if there is a process for it, and show on stderr what is being done."""
     from tuner.jobs.creation import create_study
 
     console = open_progress_console()
-    doing = "Trying what search and finals will need …" if check else "Building the model with its defaults …"
+    doing = "Building the model with its defaults …" if process is None else "Trying what search and finals will need …"
     with console.status(doing):
-        return create_study(storage, wanted, data_dir=settings.data_dir, check=check, on_report=warnings_on(console))
+        return create_study(
+            storage,
+            wanted,
+            data_dir=settings.data_dir,
+            check=process is not None,
+            process=process,
+            on_report=warnings_on(console),
+        )
 
 
 def warnings_on(console: "Console") -> "Callable[[StageReport], None]":

@@ -10,22 +10,23 @@ from tuner.cli.options import StorageOption, settings_for
 
 def dashboard(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for any free one.")] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; addresses other than this machine's loopback need a token.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes any free port.")] = 8080,
     allow_writes: Annotated[
         bool, typer.Option("--allow-writes", help="Let visitors change notes and delete studies; needs a token.")
     ] = False,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token to sign in with; TUNER_DASHBOARD_TOKEN otherwise.")
+        Path | None, typer.Option(help="File with the token for signing in. Default: TUNER_DASHBOARD_TOKEN.")
     ] = None,
     allowed_host: Annotated[
-        list[str] | None, typer.Option(help="Another name by which visitors reach it; may be repeated.", metavar="NAME")
+        list[str] | None,
+        typer.Option(help="Another host name by which visitors reach the dashboard; may be repeated.", metavar="NAME"),
     ] = None,
     storage: StorageOption = None,
 ) -> None:
-    """Show studies, workers and reports in a browser; read-only and on this machine alone, unless told otherwise."""
+    """Show studies, workers and reports in a browser; by default read-only and for this machine alone."""
     from tuner.logs import configure_logging
 
     configure_logging()

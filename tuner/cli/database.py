@@ -1,4 +1,4 @@
-"""`tuner database`: get a database ready for workers and dashboards."""
+"""`tuner database`: prepare a database for workers and dashboards."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +13,13 @@ app = typer.Typer(help="The database: its tables, and a role that only reads.", 
 @app.command()
 def prepare(
     *,
-    reader: Annotated[str | None, typer.Option(help="Make this role of Postgres, which can read and no more.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Create this Postgres role, which can only read.")] = None,
     reader_password_file: Annotated[
-        Path | None, typer.Option(help="The file that holds the reader's password.", exists=True, dir_okay=False)
+        Path | None, typer.Option(help="File that holds the reader's password.", exists=True, dir_okay=False)
     ] = None,
     storage: StorageOption = None,
 ) -> None:
-    """Create or update the tables; repeat it as you like, workers do it too."""
+    """Create or update the tables; it may be repeated, and workers do it too."""
     from tuner.studies.database_url import printable_url
     from tuner.studies.reader_role import create_reader
     from tuner.studies.storage import open_storage

@@ -1,4 +1,4 @@
-"""`tuner dataset`: which datasets there are, what is in one, and how to get it."""
+"""`tuner dataset`: list datasets, show what is in one, download it."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ _INVERT: dict[str, Literal["auto"] | bool] = {"auto": "auto", "true": True, "fal
 _BACKGROUNDS: dict[str, Literal["auto", "white", "black"]] = {"auto": "auto", "white": "white", "black": "black"}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
-app = typer.Typer(help="Datasets: which there are, what is in one, and how to get it.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: list them, show what is in one, download it.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -40,32 +40,30 @@ def list_datasets() -> None:
     table.add_row("PATH", "any size", "any", "", f"Your own data: {list_file_formats()}")
     console = open_console()
     console.print(table)
-    console.print("Get what is not here with `tuner dataset fetch NAME`.", highlight=False)
+    console.print("Download a missing dataset with `tuner dataset fetch NAME`.", highlight=False)
 
 
 @app.command("show")
 def show_dataset(
-    name: Annotated[str, typer.Argument(help="A name of `tuner dataset list`, or a path.", metavar="NAME|PATH")],
+    name: Annotated[str, typer.Argument(help="A name from `tuner dataset list`, or a path.", metavar="NAME|PATH")],
     *,
-    sheet: Annotated[Path | None, typer.Option(help="Write a PNG with samples of every class.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write a PNG with samples of every class to this file.")] = None,
     resize: Annotated[
-        str | None, typer.Option(help="Scale every image, as `data.resize` does.", metavar="HEIGHTxWIDTH")
+        str | None, typer.Option(help="Scale every image, like `data.resize`.", metavar="HEIGHTxWIDTH")
     ] = None,
     pixel_range: Annotated[
         str,
-        typer.Option(
-            "--range", help="Stored values that are black and white, as `data.range` has them.", metavar="LOW,HIGH|auto"
-        ),
+        typer.Option("--range", help="Stored values of black and white, like `data.range`.", metavar="LOW,HIGH|auto"),
     ] = "auto",
     background: Annotated[
-        str, typer.Option(help="Ground of transparent pictures, as `data.background`.", metavar="white|black|auto")
+        str, typer.Option(help="Background of transparent images, like `data.background`.", metavar="white|black|auto")
     ] = "auto",
     invert: Annotated[
-        str, typer.Option(help="Invert all pictures, as `data.invert` does.", metavar="true|false|auto")
+        str, typer.Option(help="Invert all images, like `data.invert`.", metavar="true|false|auto")
     ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Count a dataset's training images and say what their pixels mean; the test set stays closed."""
+    """Count a dataset's training images and show what their pixels mean; the test set stays closed."""
     size = _parse_size(resize)
     pixels = _parse_pixels(pixel_range, background, invert)
 
@@ -94,8 +92,8 @@ def show_dataset(
 
 
 @app.command("fetch")
-def fetch(name: Annotated[str, typer.Argument(help="A name of `tuner dataset list`.")]) -> None:
-    """Download a dataset, check it, and go on where a broken download ended."""
+def fetch(name: Annotated[str, typer.Argument(help="A name from `tuner dataset list`.")]) -> None:
+    """Download a dataset and check it; an interrupted download is continued."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from tuner.datasets.catalogue import find_entry
@@ -126,7 +124,7 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     except ValueError:
         height = width = 0
     if min(height, width) < 1:
-        raise typer.BadParameter(f"{text!r} is no size; expected HEIGHTxWIDTH such as 28x28.", param_hint="--resize")
+        raise typer.BadParameter(f"Received {text!r}. Expected HEIGHTxWIDTH, such as 28x28.", param_hint="--resize")
     return height, width
 
 
@@ -135,9 +133,9 @@ def _parse_pixels(pixel_range: str, background: str, invert: str) -> "PixelSetti
     from tuner.datasets.stored_range import parse_range
 
     if background not in _BACKGROUNDS:
-        raise typer.BadParameter(f"{background!r}: expected white, black or auto.", param_hint="--background")
+        raise typer.BadParameter(f"Received {background!r}. Expected white, black or auto.", param_hint="--background")
     if invert not in _INVERT:
-        raise typer.BadParameter(f"{invert!r}: expected true, false or auto.", param_hint="--invert")
+        raise typer.BadParameter(f"Received {invert!r}. Expected true, false or auto.", param_hint="--invert")
     try:
         limits = parse_range(pixel_range)
     except ValueError as error:
@@ -146,7 +144,7 @@ def _parse_pixels(pixel_range: str, background: str, invert: str) -> "PixelSetti
 
 
 def _draw_histogram(shares: Sequence[float]) -> str:
-    """Return one block for each share, as high as its square root, and never empty where any pixel is."""
+    """Return one block for each share, as high as the square root of the share; only 0 is an empty block."""
     steps = len(_BLOCKS) - 1
     return "".join(_BLOCKS[math.ceil(math.sqrt(share / max(shares)) * steps)] for share in shares)
 

@@ -1,4 +1,4 @@
-"""`tuner doctor`: what works on this machine, what does not, and the command that mends it."""
+"""`tuner doctor`: what works on this machine, what does not, and the command that repairs it."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING

@@ -5,24 +5,26 @@ from typing import Annotated
 import typer
 
 from tuner.cli.endings import print_endings
-from tuner.cli.options import CountOption, StorageOption, StudyArgument, UntilDoneOption, parse_count, settings_for
+from tuner.cli.options import CountOption, StorageOption, StudyArgument, parse_count, settings_for
 
 
 def finals(
     name: StudyArgument,
     *,
-    top: Annotated[
-        int | None, typer.Option(min=1, help="How many configurations; the study's own number without.")
+    top: Annotated[int | None, typer.Option(min=1, help="Number of configurations. Default: the study's.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Number of seeds for each configuration. Default: the study's.")
     ] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, help="Seeds for each; the study's own number without.")] = None,
-    until_done: UntilDoneOption = False,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="Train them on this machine now, and exit when they are made.")
+    ] = False,
     count: CountOption = "auto",
     storage: StorageOption = None,
 ) -> None:
-    """Ask for finals after a search is over, for more of them, or again for what failed; the rest is kept.
+    """Request finals of a search that is over: the first, more of them, or those that failed; the rest is kept.
 
-    A study that runs makes its finals by itself. With --until-done this machine trains them now, otherwise the
-    workers that are there do. Exit status 1 when some could not be made.
+    A running study makes its finals by itself. With --until-done this machine trains them now; otherwise running
+    workers do. Exit status 1 when some could not be made.
     """
     from tuner.jobs.planning import lacks_finals, refuse_impossible_finals
     from tuner.studies.lifecycle import change_finals, find_study

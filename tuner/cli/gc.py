@@ -9,12 +9,12 @@ from tuner.cli.options import StorageOption, settings_for
 
 def gc(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
     storage: StorageOption = None,
 ) -> None:
     """Remove checkpoints and finals that no study refers to, such as those of workers that were killed.
 
-    With them go the images that this machine keeps decoded for studies that are no more.
+    Decoded images that this machine keeps for deleted studies are removed too.
     """
     from tuner.artifacts import ArtifactStore
     from tuner.datasets.image_cache import ImageCache
@@ -37,5 +37,5 @@ def gc(
             cache.delete(key)
         typer.echo(f"{'Would remove' if dry_run else 'Removed'} {settings.image_cache / key}")
     for folder in foreign:
-        typer.echo(f"Left {artifacts.location(folder)}: it is of a study that this database never had.", err=True)
+        typer.echo(f"Left {artifacts.location(folder)}: it belongs to a study that this database never had.", err=True)
     typer.echo(f"{len(garbage) + len(unused)} files that no study refers to.", err=True)

@@ -1,4 +1,4 @@
-"""Options that many commands share."""
+"""Arguments and options that several commands share."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -9,12 +9,12 @@ from tuner.settings import Settings, read_settings
 
 StorageOption = Annotated[
     str | None,
-    typer.Option("--storage", help="Database URL; TUNER_STORAGE otherwise, and without it SQLite in .tuner/."),
+    typer.Option("--storage", help="Database URL. Default: TUNER_STORAGE, or SQLite in .tuner/."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 StudyArgument = Annotated[str, typer.Argument(help="Name of the study.", metavar="NAME")]
 StudiesArgument = Annotated[
-    list[str] | None, typer.Argument(help="Names of studies; all studies without.", metavar="[NAME ...]")
+    list[str] | None, typer.Argument(help="Names of studies. Default: all studies.", metavar="[NAME ...]")
 ]
 BundleArgument = Annotated[
     str,
@@ -24,29 +24,31 @@ BundleArgument = Annotated[
     ),
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Change one setting, as in search.trials=200.", metavar="KEY=VALUE")
+    list[str] | None,
+    typer.Option("--set", help="Change one setting, as in search.trials=200; may be repeated.", metavar="KEY=VALUE"),
 ]
 NoCheckOption = Annotated[
-    bool, typer.Option("--no-check", help="Do not try on a few images what search and finals will need.")
+    bool,
+    typer.Option("--no-check", help="Skip the check, which tries on a few images what search and finals will need."),
 ]
-UntilDoneOption = Annotated[bool, typer.Option("--until-done", help="End when the studies are done or stopped.")]
-CountOption = Annotated[str, typer.Option("-n", "--workers", help="How many workers: a number, or auto.")]
+UntilDoneOption = Annotated[bool, typer.Option("--until-done", help="Exit when the studies are done or stopped.")]
+CountOption = Annotated[str, typer.Option("-n", "--workers", help="Number of workers, or auto.")]
 PerGpuOption = Annotated[
-    str, typer.Option(help="Workers that share a GPU: a number, or auto, which adds some while that pays.")
+    str, typer.Option(help="Number of workers that share a GPU, or auto, which adds workers while throughput rises.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, gpu:0 or auto.")]
+DeviceOption = Annotated[str, typer.Option(help="Device to train on: cpu, gpu:0 or auto.")]
 
-#: What `tuner --storage URL COMMAND` was given; a command's own --storage wins.
+#: The --storage of `tuner --storage URL COMMAND`; a --storage after the command replaces it.
 _given_before_the_command: list[str] = []
 
 
 def note_storage(url: str | None) -> None:
-    """Remember the --storage that stood before the command."""
+    """Remember the --storage that was given before the command."""
     _given_before_the_command[:] = [url] if url else []
 
 
 def settings_for(storage: str | None) -> Settings:
-    """Return the settings with the --storage flag, wherever it stood, applied."""
+    """Return the settings with --storage applied, whether it was given before or after the command."""
     return read_settings(storage=storage or next(iter(_given_before_the_command), None))
 
 
@@ -58,7 +60,7 @@ def describe_choices(table: Mapping[str, Callable[..., Any]]) -> str:
 
 
 def parse_count(count: str, *, option: str = "--workers") -> int | None:
-    """Read `auto` as None, and a number of at least 1.
+    """Parse `auto`, which is None, or a number of at least 1.
 
     Raises:
         typer.BadParameter: It is neither.
@@ -66,5 +68,5 @@ def parse_count(count: str, *, option: str = "--workers") -> int | None:
     if count == "auto":
         return None
     if not count.isdigit() or int(count) < 1:
-        raise typer.BadParameter(f"{count!r} is neither auto nor a number of at least 1.", param_hint=option)
+        raise typer.BadParameter(f"Received {count!r}. Expected auto or a number of at least 1.", param_hint=option)
     return int(count)

@@ -1,4 +1,4 @@
-"""`tuner predict`: classify pictures with a bundle."""
+"""`tuner predict`: classify images with a bundle."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +21,15 @@ _BAR_WIDTH = 20
 def predict(
     bundle: BundleArgument,
     images: Annotated[
-        list[Path], typer.Argument(help="PNG, JPEG, BMP, GIF or WebP pictures of any size.", metavar="IMAGE")
+        list[Path], typer.Argument(help="PNG, JPEG, BMP, GIF or WebP images of any size.", metavar="IMAGE")
     ],
     *,
-    show: Annotated[Path | None, typer.Option(help="Write a PNG with what the model sees of each picture.")] = None,
+    show: Annotated[
+        Path | None, typer.Option(help="Write a PNG of each image as the model sees it to this file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which class each picture shows."""
+    """Predict the class of each image."""
     with open_progress_console().status("Loading the model …"):
         from tuner.training.backend import load_backend
 

@@ -1,4 +1,4 @@
-"""What people see of running studies: a live table on a terminal, a line an event elsewhere; always on stderr."""
+"""Progress of running studies, on stderr: a live table on a terminal, one line for each event elsewhere."""
 
 import sys
 import time
@@ -27,8 +27,8 @@ from tuner.studies.progress import (
 from tuner.studies.records import Part
 from tuner.studies.storage import Storage
 
-#: Seconds between two looks at the database, and how many times as long as the last look it is at least: counting a
-#: study of thousands of trials is work for a database.
+#: Seconds between two queries, and the shortest pause as a multiple of the last query's duration: counting a study of
+#: thousands of trials is work for the database.
 _INTERVAL_S, _REST = 1.0, 9
 #: Columns of a full progress bar.
 _BAR_WIDTH = 14
@@ -37,31 +37,31 @@ _STATE_COLOURS = {"training": "green", "waiting": "yellow", "lost": "red"}
 
 @contextmanager
 def follow(storage: Storage, studies: Sequence[str], *, n_workers: int) -> Iterator[Callable[[], None]]:
-    """Show studies while a pool's workers run; call what this yields often."""
+    """Show the progress of studies while a pool's workers run; yields a function that must be called often."""
     with Display(storage, studies, n_workers=n_workers) as display:
         yield display.update
 
 
 class Display:
-    """Follows studies while a pool's workers run; use it as a context manager and call `update` often."""
+    """Shows studies while a pool's workers run; a context manager whose `update` must be called often."""
 
     def __init__(self, storage: Storage, names: Sequence[str], *, n_workers: int) -> None:
         self._storage = storage
         self._names = names
-        #: That are starting.
+        #: Number of workers that are starting.
         self._n_workers = n_workers
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._next_look = 0.0
-        #: Problems of workers that were printed.
-        self._told: set[str] = set()
-        #: Slots that were finished before or are printed, with the identity of their study.
+        #: Problems of workers that were already printed.
+        self._printed: set[str] = set()
+        #: Slots that had ended before, or whose end was printed, each with the identity of its study.
         self._seen = {
             (study.uid, slot_id) for study in find_studies(storage, names) for slot_id in list_finished(storage, study)
         }
 
     def update(self) -> None:
-        """Show what is new, at most once a second, and for at most a tenth of the time."""
+        """Show what is new, at most once a second, and using at most a tenth of the time."""
         started = time.monotonic()
         if started < self._next_look:
             return
@@ -84,8 +84,8 @@ class Display:
 
     def _print_problems(self) -> None:
         for worker in read_workers(self._storage):
-            if worker.problem and worker.problem not in self._told:
-                self._told.add(worker.problem)
+            if worker.problem and worker.problem not in self._printed:
+                self._printed.add(worker.problem)
                 sys.stderr.write(f"{_describe_problem(worker)}\n")
 
     def _read_progress(self) -> list[StudyProgress]:
@@ -126,7 +126,7 @@ def _announce(n_workers: int) -> str:
 
 
 def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
-    """Draw studies with their progress, and the workers with what each does."""
+    """Draw studies with their progress, and workers with what each is doing."""
     progress = [progress for _, progress in read_all_progress(storage, names)]
     workers = read_workers(storage)
     if not progress and not workers:
@@ -137,7 +137,7 @@ def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
 def _draw_studies(studies: Sequence[StudyProgress]) -> Table:
     table = Table("study", "state", "trials", "best", "left", box=None)
     for now in studies:
-        # Names fold at 80 columns; numbers that are cut would say something else.
+        # Names fold at 80 columns; numbers do not, because a number that is cut looks like another number.
         table.add_row(
             Text(now.name, overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,

@@ -1,4 +1,4 @@
-"""`tuner report`: one HTML page of one study or several."""
+"""`tuner report`: an HTML page about one study, or several."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +20,7 @@ def report(
     out: Annotated[Path, typer.Option(help="File to write.", metavar="FILE")] = Path("report.html"),
     storage: StorageOption = None,
 ) -> None:
-    """Write what studies found as one HTML file that needs no network."""
+    """Write the results of studies as one HTML file that needs no network."""
     typer.echo(write_page(settings_for(storage), studies, out))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.creation import create_shown
+from tuner.cli.creation import create_shown, open_check
 from tuner.cli.endings import exit_if_incomplete
 from tuner.cli.options import (
     CountOption,
@@ -19,6 +19,7 @@ from tuner.cli.options import (
 from tuner.cli.report import write_page
 
 if TYPE_CHECKING:
+    from tuner.jobs.preflight.process import PreflightProcess
     from tuner.settings import Settings
     from tuner.studies.definition import StudyDefinition
 
@@ -27,38 +28,39 @@ def run(
     definition: Annotated[Path, typer.Argument(help="A study definition in TOML, such as studies/digits.toml.")],
     *,
     name: Annotated[
-        str | None, typer.Option(help="Name of the study; the definition's own without.", metavar="NAME")
+        str | None, typer.Option(help="Name of the study. Default: the definition's.", metavar="NAME")
     ] = None,
     count: CountOption = "auto",
     device: DeviceOption = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html; .tuner/reports/NAME without.", metavar="DIR")
+        Path | None, typer.Option(help="Folder for report.html. Default: .tuner/reports/NAME.", metavar="DIR")
     ] = None,
     overrides: SetOption = None,
     no_check: NoCheckOption = False,
     storage: StorageOption = None,
 ) -> None:
-    """Create a study, search, make its finals, write its report.
+    """Create a study, run its search and its finals, and write its report.
 
-    Started again after an interruption it goes on where it was. Exit status 1 when the study ends without what was
-    asked for: without a score, without finals, or with a part of the finals failed.
+    Start it again after an interruption to continue. Exit status 1 when the study ends without what was asked for:
+    without a score, without finals, or with a part of the finals failed.
     """
-    from tuner.cli.progress import follow
-    from tuner.studies.definition import read_definition
-
     n_workers = parse_count(count)
-    wanted = read_definition(definition, overrides or (), changes={} if name is None else {"name": name})
     settings = settings_for(storage)
-    _create_or_find(wanted, settings, check=not no_check)
-    from tuner.workers.pool import run_pool
+    with open_check(no_check=no_check) as process:
+        # The process of the check imports Keras while this one imports the rest.
+        from tuner.cli.progress import follow
+        from tuner.studies.definition import read_definition
+        from tuner.workers.pool import run_pool
 
+        wanted = read_definition(definition, overrides or (), changes={} if name is None else {"name": name})
+        _create_or_find(wanted, settings, process)
     status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
 
 
-def _create_or_find(wanted: "StudyDefinition", settings: "Settings", *, check: bool) -> None:
+def _create_or_find(wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None") -> None:
     """Create the study, unless an earlier start has."""
     from tuner.jobs.creation import find_equal_study
     from tuner.studies.finals_plan import describe_plan
@@ -66,7 +68,7 @@ def _create_or_find(wanted: "StudyDefinition", settings: "Settings", *, check: b
 
     with open_storage(settings.storage) as opened:
         if find_equal_study(opened, wanted) is None:
-            create_shown(opened, wanted, settings, check=check)
+            create_shown(opened, wanted, settings, process=process)
             typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
 
 

@@ -1,10 +1,11 @@
-"""`tuner space`: the architecture families, and what each asks."""
+"""`tuner space`: the architecture families and their hyperparameters."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli.options import JsonOption
 from tuner.cli.output import open_console, print_json
 from tuner.spaces.registry import SPACE_NAMES, SPACES
 
@@ -12,13 +13,11 @@ if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
     from tuner.spaces.description import SpaceDescription
 
-app = typer.Typer(help="Architecture families: which there are, and what each tunes.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+app = typer.Typer(help="Architecture families: list them, show the hyperparameters of one.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_spaces(*, as_json: AsJson = False) -> None:
+def list_spaces(*, as_json: JsonOption = False) -> None:
     """List the families that `--space` knows."""
     from rich.table import Table
 
@@ -38,9 +37,9 @@ def list_spaces(*, as_json: AsJson = False) -> None:
 def show_space(
     name: Annotated[str, typer.Argument(help=f"{SPACE_NAMES}.")],
     *,
-    dataset_shape: Annotated[str, typer.Option(help="Images: height x width x channels.")] = "28x28x1",
+    dataset_shape: Annotated[str, typer.Option(help="Shape of the images: height x width x channels.")] = "28x28x1",
     classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show every hyperparameter of a space: range, default, and what it is for."""
     images = _parse_format(dataset_shape, classes)
@@ -65,11 +64,13 @@ def _parse_format(dataset_shape: str, classes: int) -> "ImageFormat":
         height, width, channels = (int(part) for part in dataset_shape.lower().split("x"))
     except ValueError as error:
         raise typer.BadParameter(
-            f"{dataset_shape!r} is no shape; expected height x width x channels, such as 28x28x1.",
+            f"Received {dataset_shape!r}. Expected height x width x channels, such as 28x28x1.",
             param_hint="--dataset-shape",
         ) from error
     if min(height, width, channels) < 1:
-        raise typer.BadParameter(f"{dataset_shape!r} has a side below 1.", param_hint="--dataset-shape")
+        raise typer.BadParameter(
+            f"Received {dataset_shape!r}. Expected sides of at least 1.", param_hint="--dataset-shape"
+        )
     class_names = tuple(str(number) for number in range(classes))
     return ImageFormat(height=height, width=width, channels=channels, class_names=class_names)
 

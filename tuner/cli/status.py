@@ -1,4 +1,4 @@
-"""`tuner status`: what the workers do."""
+"""`tuner status`: what the workers are doing."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def status(
     *,
     as_json: JsonOption = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update the display every two seconds, until Ctrl-C.")] = False,
     storage: StorageOption = None,
 ) -> None:
-    """Show workers, their devices and trials, trials an hour and the time left."""
+    """Show the workers with their devices and trials, the trials per hour and the time left."""
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:

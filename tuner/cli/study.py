@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.check import check
-from tuner.cli.creation import create_shown
+from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import takes_definition
 from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, settings_for
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
@@ -22,12 +22,13 @@ app = typer.Typer(help="Studies: create them, look at them, change their budget.
 @takes_definition
 def create(wanted: "StudyDefinition", *, no_check: NoCheckOption = False, storage: StorageOption = None) -> None:
     """Create a study from a file, from options, or from both; workers then find it by themselves."""
-    from tuner.studies.finals_plan import describe_plan
-    from tuner.studies.storage import open_storage
-
     settings = settings_for(storage)
-    with open_storage(settings.storage) as opened:
-        study = create_shown(opened, wanted, settings, check=not no_check)
+    with open_check(no_check=no_check) as process:
+        from tuner.studies.finals_plan import describe_plan
+        from tuner.studies.storage import open_storage
+
+        with open_storage(settings.storage) as opened:
+            study = create_shown(opened, wanted, settings, process=process)
     typer.echo(f"Created study {study.name} with a budget of {study.budget} trials.")
     typer.echo(f"It will train {describe_plan(study.definition)}")
     typer.echo(f"Run it with `tuner workers {study.name} --until-done`.")
@@ -74,9 +75,9 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
 
 @app.command()
 def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOption = None) -> None:
-    """Show a study: how many trials ended how, what failed and why, its finals, the best of both.
+    """Show a study: its trials by state, its failures with their reasons, its finals, and the best of both.
 
-    `tuner trial show NAME N` shows one trial. With --json the study's definition is among what is printed.
+    `tuner trial show NAME N` shows one trial. With --json the study's definition is printed too.
     """
     from tuner.artifacts import ArtifactStore
 
@@ -96,7 +97,7 @@ def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOp
 def extend(
     name: StudyArgument,
     *,
-    trials: Annotated[int, typer.Option(min=1, help="Trials to add to the budget.")],
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials to add to the budget.")],
     storage: StorageOption = None,
 ) -> None:
     """Add trials to a study's budget."""
@@ -112,7 +113,7 @@ def extend(
 
 @app.command()
 def stop(name: StudyArgument, *, storage: StorageOption = None) -> None:
-    """Give out no more trials of a study; those in training end with their epoch and keep their checkpoint."""
+    """Stop a study: no more trials are begun, and those in training end with their epoch and keep their checkpoint."""
     from tuner.studies.lifecycle import find_study, stop_study
     from tuner.studies.storage import open_storage
 
@@ -126,7 +127,7 @@ def stop(name: StudyArgument, *, storage: StorageOption = None) -> None:
 
 @app.command()
 def resume(name: StudyArgument, *, storage: StorageOption = None) -> None:
-    """Let a stopped study go on."""
+    """Resume a stopped study."""
     from tuner.studies.lifecycle import resume_study
     from tuner.studies.storage import open_storage
 
@@ -139,7 +140,7 @@ def resume(name: StudyArgument, *, storage: StorageOption = None) -> None:
 def delete(
     name: StudyArgument,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     storage: StorageOption = None,
 ) -> None:
     """Delete a study with its trials, checkpoints and bundles."""
@@ -161,7 +162,7 @@ def delete(
 def export(
     name: StudyArgument,
     *,
-    to: Annotated[Path, typer.Option("--to", help="File to write, ending in .csv or .json.", metavar="FILE")],
+    to: Annotated[Path, typer.Option("--to", help="File to write; its name ends in .csv or .json.", metavar="FILE")],
     storage: StorageOption = None,
 ) -> None:
     """Write every trial with its curve to a file."""

@@ -1,6 +1,6 @@
 """A study as people read it in a terminal."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,10 +13,12 @@ from tuner.report.wording import setting
 from tuner.studies.shortfall import find_shortfall
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tuner.artifacts import ArtifactStore
     from tuner.studies.records import StudyRecord
 
-#: A study of thousands of trials may have as many failures or remarks; the report and `trial show` have all of them.
+#: A study may have thousands of failures or notes; the report and `tuner trial show` list all of them.
 _MOST_LISTED = 20
 
 
@@ -50,7 +52,7 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
 
 
 def _print_hyperparameters(record: "StudyRecord", console: Console) -> None:
-    """Print the values of the search's best and of the winner side by side, or of the one that there is."""
+    """Print the values of the search's best trial and of the winner side by side, or of the only one of them."""
     best, winner = record.best, record.winner
     columns = {}
     if best and not (winner and winner.trial == best.number):
@@ -59,10 +61,15 @@ def _print_hyperparameters(record: "StudyRecord", console: Console) -> None:
         columns[f"winner (trial {winner.trial})"] = winner.hyperparameters
     if not columns:
         return
+    console.print(draw_hyperparameters(columns))
+
+
+def draw_hyperparameters(columns: "Mapping[str, Mapping[str, Any]]") -> Table:
+    """Return a table with a row for each hyperparameter and a column, by its heading, for each set of values."""
     table = Table("hyperparameter", *columns, box=None)
     for name in dict.fromkeys(name for values in columns.values() for name in values):
         table.add_row(escape(name), *(escape(setting(v[name])) if name in v else "-" for v in columns.values()))
-    console.print(table)
+    return table
 
 
 def _print_failures(record: "StudyRecord", console: Console) -> None:
@@ -74,9 +81,9 @@ def _print_failures(record: "StudyRecord", console: Console) -> None:
             soft_wrap=True,
         )
     if len(failures) > _MOST_LISTED:
-        more = f"and {len(failures) - _MOST_LISTED:,} failures more: `tuner study show {record.name} --json`"
+        more = f"and {len(failures) - _MOST_LISTED:,} more failures: `tuner study show {record.name} --json`"
         console.print(f"[red]… {more}[/]", highlight=False)
-    # The same remark on every trial is one remark.
+    # A note that many trials share is printed once.
     remarks: dict[str, list[str]] = {}
     for part, note in record.notes:
         remarks.setdefault(note, []).append(str(part))
@@ -101,7 +108,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )
     console.print(table)
-    # In lines of their own: a path that a table cuts or wraps cannot be copied.
+    # Not in the table: a path that is cut or wrapped cannot be copied.
     for final in record.finals:
         if final.bundle:
             where = artifacts.location(final.bundle)

@@ -13,9 +13,9 @@ def submit(
     bundle: BundleArgument,
     csv: Annotated[Path, typer.Argument(help="Kaggle's test.csv.", metavar="CSV")],
     *,
-    out: Annotated[Path, typer.Option(help="Where the answers go.")] = Path("submission.csv"),
+    out: Annotated[Path, typer.Option(help="File to write the answers to.")] = Path("submission.csv"),
 ) -> None:
-    """Write the class of every image of a CSV as ImageId,Label."""
+    """Predict the class of every image of a CSV, and write ImageId,Label."""
     from rich.progress import Progress
 
     console = open_progress_console()

@@ -1,4 +1,4 @@
-"""`tuner trial`: look at one trial, or run it again."""
+"""`tuner trial`: show one trial, or train it again."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ from tuner.cli.output import format_duration, format_percent, open_console, open
 if TYPE_CHECKING:
     from tuner.studies.records import TrialRecord
 
-app = typer.Typer(help="Trials: what one drew and how it learned.", no_args_is_help=True)
+app = typer.Typer(help="Trials: show the hyperparameters and the curve of one, train it again.", no_args_is_help=True)
 NumberArgument = Annotated[int, typer.Argument(help="Number of the trial.", metavar="N", min=0)]
 
 
@@ -70,7 +70,7 @@ def _print_trial(trial: "TrialRecord") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from tuner.report.wording import setting
+    from tuner.cli.study_text import draw_hyperparameters
 
     console = open_console()
     console.print(
@@ -78,10 +78,7 @@ def _print_trial(trial: "TrialRecord") -> None:
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )
-    values = Table("hyperparameter", "value", box=None)
-    for key, value in trial.hyperparameters.items():
-        values.add_row(escape(key), escape(setting(value)))
-    console.print(values)
+    console.print(draw_hyperparameters({"value": trial.hyperparameters}))
     curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", box=None)
     for epoch in trial.curve:
         numbers = [epoch.loss, epoch.accuracy, epoch.val_loss, epoch.val_accuracy]

@@ -1,7 +1,7 @@
-"""Check that this machine has what a worker needs: packages, devices, database, data and a place for artifacts.
+"""Check that this machine has what a worker needs: packages, devices, database, data and space for artifacts.
 
-A check is a function that returns a `Finding`, listed in `examine`. It imports what it tests by itself: a package that
-is missing or broken is a finding here, not a crash.
+A check is a function that returns a `Finding`, listed in `examine`. Each check imports what it tests: a package that is
+missing or broken is a finding, not a crash.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tuner.settings import Settings
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings one by one; nothing is left behind but up-to-date tables in a database that is there."""
+    """Yield the findings one by one; the only lasting effect is that the tables of an existing database are updated."""
     yield check_versions()
     yield check_devices()
     yield check_epoch_caps()

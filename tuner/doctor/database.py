@@ -1,4 +1,4 @@
-"""The database: does it answer, how fast, and are its tables up to date."""
+"""The database: whether it answers, how fast, and whether its tables are up to date."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ from tuner.doctor.files import nearest_existing
 from tuner.doctor.finding import Finding
 from tuner.errors import TunerError
 
-#: A peer that takes bytes and never answers blocks psycopg2 whatever its timeouts say.
+#: A server that accepts bytes and never answers blocks psycopg2 for ever, whatever its timeouts.
 _PATIENCE_S = 20.0
 
 
@@ -28,7 +28,7 @@ def check_database(url: str) -> Finding:
     except (TunerError, ImportError) as error:
         message = str(error)
     except TimeoutError:
-        message = f"no answer within {_PATIENCE_S:.0f} s: the server accepts connections and does not speak"
+        message = f"no answer within {_PATIENCE_S:.0f} s: the server accepts connections and does not answer"
     return Finding(check="database", ok=False, message=message, fix=fix)
 
 
@@ -66,13 +66,13 @@ def _measure_database(url: str) -> str:
 
 
 def _with_patience(measure: Callable[[], str]) -> str:
-    """Return what `measure` returns, or raise TimeoutError and leave it behind in its thread."""
+    """Return the result of `measure`, or raise TimeoutError and leave its thread running."""
     outcome: Future[str] = Future()
 
     def run() -> None:
         try:
             outcome.set_result(measure())
-        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
             outcome.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

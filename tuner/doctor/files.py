@@ -1,4 +1,4 @@
-"""Datasets on this machine, and room for artifacts."""
+"""Datasets on this machine, and space for artifacts."""
 
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ _MIN_FREE_BYTES = 1024**3
 
 
 def check_data(data_dir: Path) -> Finding:
-    """Tell which datasets are in the data folder, and whether they are whole."""
+    """Report which datasets are in the data folder, and whether they are complete."""
     from tuner.datasets.catalogue import CATALOGUE
 
     here = [name for name, entry in CATALOGUE.items() if entry.is_in_place(data_dir / name)]
@@ -37,7 +37,7 @@ def check_data(data_dir: Path) -> Finding:
 
 
 def check_artifacts(url: str) -> Finding:
-    """Write to the artifact store and look at the space left."""
+    """Write to the artifact store and measure the space left."""
     if "://" in url and not url.startswith("file://"):
         return _check_remote_artifacts(ArtifactStore(url))
     folder = nearest_existing(Path(url.removeprefix("file://")).absolute())
@@ -56,7 +56,7 @@ def check_artifacts(url: str) -> Finding:
 
 
 def _find_damage(entry: "CatalogueEntry", folder: Path) -> list[str]:
-    """Return what is wrong with a downloaded dataset; nothing is wrong with one that is not here at all."""
+    """Return what is wrong with a downloaded dataset; a dataset without any file here is not damaged."""
     from tuner.datasets.checksum import file_matches
 
     files = entry.publication.files if entry.publication else ()
@@ -81,5 +81,5 @@ def _check_remote_artifacts(store: ArtifactStore) -> Finding:
 
 
 def nearest_existing(path: Path) -> Path:
-    """Return the path itself or, where it is not there yet, the folder that it would be made in."""
+    """Return the path, or its nearest parent folder that exists."""
     return next(folder for folder in (path, *path.parents) if folder.exists())

@@ -10,5 +10,5 @@ class Finding:
     check: str
     ok: bool
     message: str
-    #: The command that mends it, or would make it better; empty when there is nothing to do.
+    #: The command that repairs or improves it; empty when there is nothing to do.
     fix: str = ""

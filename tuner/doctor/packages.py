@@ -1,4 +1,4 @@
-"""Installed packages, the devices that they see, and the settings that would spoil training."""
+"""Installed packages, the devices that they see, and environment variables that would spoil training."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ _DEFAULT_BACKEND = BACKENDS[0].name
 
 
 def check_versions() -> Finding:
-    """Compare the installed packages with what this version of tuner asks for."""
+    """Compare the installed packages with the requirements of this version of tuner."""
     from packaging.requirements import Requirement
 
     problems, wanted = [], []
@@ -36,19 +36,19 @@ def check_versions() -> Finding:
             continue
         wanted.append(f"'{requirement.name}{requirement.specifier}'")
     if problems:
-        # By their own names: the package index has none of this project's.
+        # The packages by name: this project itself is not published.
         return Finding(check="versions", ok=False, message="; ".join(problems), fix=f"pip install {' '.join(wanted)}")
     shown = [f"{name} {version}" for name in ("tuner", *_SHOWN_PACKAGES) if (version := _installed_version(name))]
     return Finding(check="versions", ok=True, message=f"Python {platform.python_version()}, {', '.join(shown)}")
 
 
 def check_devices() -> Finding:
-    """Ask the backend that workers would train on which devices it sees, and which precision it has."""
+    """Report the devices and the precision of the backend on which workers would train."""
     from tuner.training.backend import NoBackendError, load_backend, preferred_backend
 
     try:
         os.environ.setdefault("KERAS_BACKEND", preferred_backend(on_gpu=_has_nvidia_gpu()))
-        # Without what the frameworks log of devices that are not there: that is what this check tells.
+        # This hides what the frameworks log about missing devices, which this check reports itself.
         load_backend()
         import keras
 
@@ -75,7 +75,7 @@ def check_devices() -> Finding:
 
 
 def check_epoch_caps() -> Finding:
-    """Refuse the two environment variables that silently shorten every training run."""
+    """Report the two environment variables that silently shorten every training run."""
     try:
         from tuner.training.session import FIT_CAPS, read_fit_caps
 

@@ -1,9 +1,10 @@
-"""Creating a study: everything that could be wrong is found out before the first trial."""
+"""Creating a study: everything that could be wrong is found before the first trial."""
 
 import hashlib
 import logging
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from tuner.backends import BACKENDS
 from tuner.errors import TunerError
 from tuner.jobs.preflight.checking import OnReport, check_definition, check_hyperparameters
+from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import StageReport
 from tuner.spaces.registry import refuse_unknown_space
 from tuner.studies.definition import StudyDefinition
@@ -25,18 +27,20 @@ _RECORDED = ("tuner", "keras", *(backend.name for backend in BACKENDS), "optuna"
 
 _log = logging.getLogger(__name__)
 
-#: Changed settings that an error names.
-_TOLD = 8
+#: How many changed settings an error names.
+_MOST_NAMED = 8
 
 
 class DefinitionChangedError(TunerError):
-    """A study of that name was created with other settings, which stay as they are."""
+    """A study of that name has another definition, which stays as it is."""
 
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
         before, now = (_dotted(one.model_dump(mode="json")) for one in (study.definition, wanted))
         changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        told = ", ".join(f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_TOLD])
-        told += f" and {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
+        told = ", ".join(
+            f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_MOST_NAMED]
+        )
+        told += f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         more = wanted.search.trials - study.budget
         extend = (
             f"add the trials with `tuner study extend {study.name} --trials {more}`, "
@@ -71,6 +75,7 @@ def create_study(
     *,
     data_dir: Path,
     check: bool = True,
+    process: PreflightProcess | None = None,
     on_report: OnReport = log_warnings,
 ) -> Study:
     """Try on a few images what search and finals will need, then store the study.
@@ -79,8 +84,9 @@ def create_study(
         storage: Where.
         definition: The study's.
         data_dir: Holds one folder for each dataset of the catalogue.
-        check: False leaves out all that trains: the model is built with its defaults alone, in this process.
-        on_report: Told of each stage of the check as it ends.
+        check: False leaves out everything that trains: the model is only built with its defaults, in this process.
+        process: The process of the check, if the caller has opened it early; None starts one.
+        on_report: Called with each stage of the check as it ends.
 
     Raises:
         TunerError: The name is taken, the sampler or pruner cannot work so, the dataset cannot be read or split, the
@@ -89,7 +95,7 @@ def create_study(
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
     _refuse_unknown_names(definition)
-    examine = check_definition if check else check_hyperparameters
+    examine = partial(check_definition, process=process) if check else check_hyperparameters
     found = examine(
         definition,
         data_dir=data_dir,
@@ -107,9 +113,14 @@ def create_study(
 
 
 def try_study(
-    definition: StudyDefinition, *, storage_url: str, data_dir: Path, on_report: OnReport = log_warnings
+    definition: StudyDefinition,
+    *,
+    storage_url: str,
+    data_dir: Path,
+    process: PreflightProcess | None = None,
+    on_report: OnReport = log_warnings,
 ) -> None:
-    """Try what `create_study` tries, and store nothing; the database is opened only to start from a study in it.
+    """Try what `create_study` tries, and store nothing; the database is opened for a warm start alone.
 
     Raises:
         TunerError: As `create_study`, but for the name.
@@ -119,7 +130,7 @@ def try_study(
     if definition.search.warm_start is not None:
         with open_storage(storage_url) as storage:
             earlier = best_of_earlier(storage, definition.search)
-    check_definition(definition, data_dir=data_dir, earlier_trials=earlier, on_report=on_report)
+    check_definition(definition, data_dir=data_dir, earlier_trials=earlier, on_report=on_report, process=process)
 
 
 def find_equal_study(storage: Storage, definition: StudyDefinition) -> Study | None:

@@ -1,4 +1,4 @@
-"""What a study is: everything that decides its results, written by a person and stored whole with the study."""
+"""The definition of a study: everything that determines its results, written by a person and stored with the study."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ _SHIPPED = Path(__file__).parents[2] / "studies"
 
 
 class DefinitionError(TunerError):
-    """A study definition cannot be read, or says what no study can do."""
+    """A study definition cannot be read, or has settings that are not possible."""
 
 
 class StudyDefinition(Section):
@@ -35,17 +35,17 @@ class StudyDefinition(Section):
     name: Annotated[str, AfterValidator(check_study_name)] = Field(
         description="what the study is called in commands, folders and URLs"
     )
-    space: str = Field(
-        min_length=1, description="architecture family, or `package.module:Object` of a builder of your own"
-    )
+    space: str = Field(min_length=1, description="architecture family, or `package.module:Object` of your own builder")
     dataset: str = Field(min_length=1, description=f"name in the catalogue, or path of {list_file_formats()}")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="every random number of the study follows from it")
-    data: DataSection = Field(default_factory=DataSection, description="what becomes of the images")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="determines every random number of the study")
+    data: DataSection = Field(default_factory=DataSection, description="how images are read and divided")
     search: SearchSection = Field(default_factory=SearchSection, description="the trials")
     fixed: Mapping[str, Scalar] = Field(
         default_factory=dict, description="hyperparameters that are not searched, each with its value"
     )
-    finals: FinalsSection = Field(default_factory=FinalsSection, description="what becomes of the best trials")
+    finals: FinalsSection = Field(
+        default_factory=FinalsSection, description="how the best trials are retrained and tested"
+    )
 
     @model_validator(mode="after")
     def _know_sampler_and_pruner(self) -> Self:
@@ -68,7 +68,7 @@ class StudyDefinition(Section):
         """Read what `to_json` wrote.
 
         Raises:
-            DefinitionError: Another version of this package wrote it, with settings that this one does not know.
+            DefinitionError: A different version of this package wrote it, with settings unknown to this one.
         """
         try:
             return cls.model_validate_json(text)
@@ -187,7 +187,7 @@ def _as_text(dataset: Any) -> str:
     if isinstance(dataset, str):
         return dataset
     if isinstance(dataset, Path):
-        # A relative path of one word is no catalogue's name.
+        # A relative path of one word is not a name in the catalogue.
         return str(dataset.absolute())
     raise DefinitionError(
         f"make_definition received {_describe_object(dataset)} for dataset. Expected a name such as 'digits' or the "
@@ -233,10 +233,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
             f"Could not read {path}: {error.strerror}; expected a study definition in TOML."
         ) from error
     except UnicodeDecodeError as error:
-        raise DefinitionError(f"{path} is no text in UTF-8; expected a study definition in TOML.") from error
+        raise DefinitionError(f"{path} is not UTF-8 text; expected a study definition in TOML.") from error
     except TomlError as error:
         # Python's message ends with "(at line 3, column 5)".
-        raise DefinitionError(f"{path} is no valid TOML: {error}.") from error
+        raise DefinitionError(f"{path} is not valid TOML: {error}.") from error
 
 
 def _describe_missing(path: Path) -> str:
@@ -248,12 +248,12 @@ def _describe_missing(path: Path) -> str:
 
 
 def _absolute(dataset: str, *, folder: Path) -> str:
-    """Return a path as workers in other folders can open it; a word without slash and dot is a catalogue's name."""
+    """Return an absolute path, for workers in other folders; a word without slash and dot is a catalogue's name."""
     if "/" not in dataset and "." not in dataset:
         return dataset
     try:
         path = Path(dataset).expanduser()
     except RuntimeError:
-        # `~name` of nobody on this machine: a path that leads nowhere, as the dataset's reader will say.
+        # `~name` of an unknown user: the dataset's reader will report that there is no such path.
         path = Path(dataset)
     return str((folder / path).resolve())

@@ -1,4 +1,4 @@
-"""What a study may be called, and what it is called when nobody says."""
+"""Names of studies: which are allowed, and the default."""
 
 import re
 
@@ -12,7 +12,7 @@ _FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{8}}")
 
 
 def check_study_name(name: str) -> str:
-    """Return the name when folders, URLs and shells take it as it is.
+    """Return the name if folders, URLs and shells take it unchanged.
 
     Raises:
         ValueError: It has other characters, begins with a dot or dash, or is too long.
@@ -25,7 +25,7 @@ def check_study_name(name: str) -> str:
 
 
 def default_study_name(*, dataset: str, space: str) -> str:
-    """Return `<dataset>-<space>`; of a path or import path only the last part counts."""
+    """Return `<dataset>-<space>`; only the last part of a path or import path is used."""
     last_part = dataset.rstrip("/").rpartition("/")[2]
     dataset_word = next((last_part[: -len(end)] for end in SUFFIXES if last_part.lower().endswith(end)), last_part)
     space_word = space.rpartition(":")[2]
@@ -34,10 +34,10 @@ def default_study_name(*, dataset: str, space: str) -> str:
 
 
 def study_folder(name: str, uid: str) -> str:
-    """Return where a new study's files are in the artifact store: under its name, for people, and its identity."""
+    """Return the folder of a new study in the artifact store: its name, for people, and its identity."""
     return f"{name}-{uid[:8]}"
 
 
 def is_study_folder(folder: str) -> bool:
-    """Say whether the folder is named as one of a study, of this or another database."""
+    """Return whether the folder is named like a study's, of this or another database."""
     return _FOLDER.fullmatch(folder) is not None

@@ -8,7 +8,7 @@ from tuner.errors import TunerError, shorten
 from tuner.studies.texts import can_be_stored
 from tuner.studies.toml import TomlError, parse_toml
 
-#: Tables whose keys are hyperparameters: the rest of a dotted key is one name, whatever dots it has.
+#: Tables whose keys are hyperparameters: the rest of a dotted key is one name, even if it has dots.
 _OPEN_TABLES = ("fixed", "search.grid")
 
 
@@ -17,21 +17,21 @@ class OverrideError(TunerError):
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the value for each dotted key; the last of equal keys wins.
+    """Return the value of each dotted key; of equal keys the last one is used.
 
-    A value is read as TOML; what is no TOML is a string, so that words need no quotes.
+    A value is parsed as TOML; what is not TOML is a string, so that words need no quotes.
 
     Raises:
-        OverrideError: There is no `=`, no key, or a value that begins as a list, table or string and does not end so.
+        OverrideError: There is no `=`, no key, or a list, table or string that begins and does not end.
     """
     return dict(_parse(override) for override in overrides)
 
 
 def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the settings with each value put in the place of its dotted key.
+    """Return a copy of the settings with each value in the place of its dotted key.
 
     Raises:
-        OverrideError: A key leads through something that is no table.
+        OverrideError: A key leads through a value that is not a table.
     """
     changed = copy.deepcopy(dict(settings))
     for key, value in changes.items():
@@ -42,7 +42,7 @@ def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> 
             if not isinstance(table, dict):
                 shown = shorten(key)
                 raise OverrideError(
-                    f"--set {shown}=…: {shorten(name)!r} is no table in the definition, so {shown!r} is no setting."
+                    f"--set {shown}=…: {shorten(name)!r} is not a table in the definition, so {shown!r} is no setting."
                 )
         table[last] = value
     return changed
@@ -51,7 +51,7 @@ def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> 
 def _parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     if not can_be_stored(override):
-        raise OverrideError(f"--set {shorten(override)}: received characters that are no text; expected UTF-8.")
+        raise OverrideError(f"--set {shorten(override)}: received bytes that are not text; expected UTF-8.")
     key, text = key.strip(), text.strip()
     if not equals or not all(_split_key(key)):
         raise OverrideError(
@@ -61,9 +61,9 @@ def _parse(override: str) -> tuple[str, Any]:
         parsed = parse_toml(f"value = {text}")
     except TomlError as error:
         if text.startswith(("[", "{", '"', "'")):
-            raise OverrideError(f"--set {shorten(override)}: {shorten(text)} is no value in TOML: {error}.") from error
+            raise OverrideError(f"--set {shorten(override)}: {shorten(text)} is not a TOML value: {error}.") from error
         return key, text
-    # A line break in the text could bring a second key with it.
+    # A line break in the text could add a second key.
     return key, parsed["value"] if len(parsed) == 1 else text
 
 

@@ -29,76 +29,86 @@ _Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 class DataSection(Section):
-    """`[data]`: what becomes of the images before any model sees them."""
+    """`[data]`: how images are read and divided before a model sees them."""
 
     validation_fraction: float = Field(
-        default=0.1, gt=0, lt=1, description="share of each class of the training set that scores the trials"
+        default=0.1, gt=0, lt=1, description="fraction of each class of the training set that scores the trials"
     )
     labels: Literal["auto", "indices", "one-hot"] = Field(
         default="auto",
-        description="what a space's loss and fit are given: class indices or one-hot rows; auto: what the loss takes",
+        description="labels for the loss and for fit: class indices or one-hot rows; auto: what the loss takes",
     )
     # A JSON or TOML list becomes the pair.
     resize: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = Field(
-        default=None, description="height and width in pixels that images are brought to; without it their own"
+        default=None,
+        description="height and width in pixels to which images are scaled; by default they keep their size",
     )
     range: Annotated[Literal["auto"] | Range, BeforeValidator(parse_range)] = Field(
         default="auto",
-        description="stored pixel values that are black and white, such as [0, 255]; auto has the images show them",
+        description="stored pixel values of black and white, such as [0, 255]; auto finds them in the images",
     )
     background: Literal["auto", "white", "black"] = Field(
-        default="auto", description="what transparent pictures are put on; auto takes one that their figures show on"
+        default="auto",
+        description="background of transparent images; auto takes the one on which their content can be seen",
     )
     invert: Annotated[Literal["auto"] | bool, BeforeValidator(_check_auto_or_bool)] = Field(
         default="auto",
-        description="whether all images are inverted; auto does so to small grey ones that are mostly dark on light",
+        description="whether all images are inverted; auto inverts small grey images that are mostly dark on light",
     )
 
     @property
     def pixels(self) -> PixelSettings:
-        """What the settings say of the images' pixels."""
+        """The settings that say what the images' pixels mean."""
         return PixelSettings(range=self.range, background=self.background, invert=self.invert)
 
 
 class PruningSettings(Section):
-    """`[search.pruning]`: each pruner reads its own settings and leaves the others."""
+    """`[search.pruning]`: each pruner reads its own settings and ignores the others."""
 
     min_resource: int = Field(default=1, ge=1, description="asha, hyperband: epochs before the first decision")
-    reduction_factor: int = Field(default=3, ge=2, description="asha, hyperband: one of this many trials goes on")
+    reduction_factor: int = Field(default=3, ge=2, description="asha, hyperband: one in this many trials goes on")
     startup_trials: int = Field(
-        default=5, ge=0, description="median, percentile, patient: complete trials before any is pruned"
+        default=5, ge=0, description="median, percentile, patient: number of complete trials before any trial is pruned"
     )
     warmup_epochs: int = Field(
-        default=0, ge=0, description="median, percentile, patient: epochs of each trial that are never its last"
+        default=0, ge=0, description="median, percentile, patient: epochs at the start of a trial without pruning"
     )
-    percentile: float = Field(default=25.0, ge=0, le=100, description="percentile: the best part that goes on, in %")
+    percentile: float = Field(
+        default=25.0,
+        ge=0,
+        le=100,
+        description="percentile: how many of the complete trials a trial must be among, the best ones, in %",
+    )
     patience: int = Field(default=3, ge=0, description="patient: epochs without a better score before pruning")
 
 
 class SearchSection(Section):
     """`[search]`: the trials."""
 
-    trials: int = Field(default=20, ge=1, le=1_000_000, description="the budget: trials finished at the end")
-    epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of a trial that is not pruned")
+    trials: int = Field(default=20, ge=1, le=1_000_000, description="the budget: number of trials to finish")
+    epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of each trial that is not pruned")
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
     pruner: str = Field(default="asha", description="which trials are stopped early")
     start_with_defaults: bool = Field(
-        default=True, description="the first trial takes the space's defaults; the sampler grid begins with its own"
+        default=True,
+        description="whether the first trial takes the space's defaults; the sampler grid begins with its own values",
     )
     baselines: tuple[Annotated[Mapping[str, Scalar], Field(min_length=1)], ...] = Field(
-        default=(), strict=False, description="hyperparameters of the next trials, such as a recipe; the rest is drawn"
+        default=(),
+        strict=False,
+        description="hyperparameters of the next trials, such as a recipe; those left out are drawn",
     )
     warm_start: str | None = Field(
         default=None, min_length=1, description="a study in the same database whose best trials are tried next"
     )
-    warm_start_trials: int = Field(default=5, ge=1, description="so many of them")
+    warm_start_trials: int = Field(default=5, ge=1, description="how many of its trials are tried")
     startup_trials: int = Field(
-        default=10, ge=0, description="trials drawn at random before a sampler that learns begins to"
+        default=10, ge=0, description="trials drawn at random before the sampler begins to learn"
     )
     train_images: int | None = Field(
         default=None,
         ge=1,
-        description="search on so many training images, the same share of every class; finals take all; without it all",
+        description="training images for the search, the same fraction of every class; finals use all; default: all",
     )
     batch_size: int = Field(
         default=64, ge=1, description="images per step, for spaces without a hyperparameter batch_size"
@@ -106,7 +116,7 @@ class SearchSection(Section):
     trial_timeout_s: float | None = Field(
         default=None,
         gt=0,
-        description="seconds of training after which a trial ends with the epochs that it has; without it never",
+        description="seconds of training after which a trial ends with its finished epochs; default: no limit",
     )
     pruning: PruningSettings = Field(default_factory=PruningSettings, description="settings of the pruner")
     grid: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
@@ -123,7 +133,7 @@ class SearchSection(Section):
         if self.sampler == "grid" and (self.baselines or self.warm_start):
             raise contradiction(
                 "baselines" if self.baselines else "warm_start",
-                "a grid tries its own combinations alone; expected another search.sampler, or none of these",
+                "a grid tries only its own combinations; expected another search.sampler, or none of these",
             )
         if self.grid and self.sampler != "grid":
             raise contradiction(
@@ -139,27 +149,31 @@ class FinalsSection(Section):
     top: int = Field(
         default=3,
         ge=0,
-        description="configurations that are retrained, fewer when the search has fewer; 0 ends with it",
+        description="number of configurations to retrain, at most those that the search has; 0: no finals",
     )
     candidates: int = Field(
         default_factory=lambda found: max(found["top"], 5),
         ge=1,
-        description="best trials that are confirmed to choose the top; 5 or top, whichever is more",
+        description="number of best trials that are confirmed to choose the top; default: 5, or top if it is larger",
     )
-    confirm_repeats: int = Field(default=2, ge=1, description="trainings of each candidate with new seeds")
-    confirm_epochs: int | None = Field(default=None, ge=1, description="their epochs; without it those of the search")
+    confirm_repeats: int = Field(
+        default=2, ge=1, description="how often each candidate is trained, each time with a new seed"
+    )
+    confirm_epochs: int | None = Field(
+        default=None, ge=1, description="epochs of a confirmation; default: those of the search"
+    )
     repeats: int = Field(
-        default=3, ge=1, description="retrained and tested models of each final; 3 give an honest spread"
+        default=3, ge=1, description="number of models retrained and tested for each final; 3 or more show the spread"
     )
     epochs: int = Field(default=20, ge=1, le=100_000, description="epochs of a retrained model")
     train_on: Literal["train", "train+validation"] = Field(
         default="train+validation",
-        description="what a retrained model learns from; a fit of your own always from train, and it validates",
+        description="images that a retrained model learns from; your own fit always learns from train, and validates",
     )
     augmentation: Augmentation = Field(default_factory=Augmentation, description="distorted images")
     annealing: Annealing = Field(default_factory=Annealing, description="the falling learning rate")
     compare_augmentation: bool = Field(
-        default=True, description="retrain the best configuration without augmentation too, for the report"
+        default=True, description="whether the best configuration is retrained without augmentation too, for the report"
     )
 
     @model_validator(mode="before")

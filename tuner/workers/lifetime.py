@@ -1,14 +1,14 @@
-"""How many slots one process works on: frameworks and builders free less than they take."""
+"""When to replace a worker process: TensorFlow and people's own code leak memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Slots after which a worker process makes room for a fresh one.
+#: Number of slots after which a fresh process replaces a worker process.
 MAX_SLOTS = 30
-#: It does so earlier when it holds so many times what it held after its first slot, such as programs by XLA, of which
-#: TensorFlow frees none: about 9 MB each.
+#: It is replaced earlier when its memory exceeds this multiple of its size after the first slot. XLA's programs, of
+#: which TensorFlow frees none, take about 9 MB each.
 _LARGEST_GROWTH = 1.15
-#: A start takes as long as a short trial: memory alone ends no process before so many slots.
+#: A start takes as long as a short trial: before this number of slots no process is replaced because of its memory.
 _FEWEST_SLOTS = 10
 
 
@@ -21,16 +21,16 @@ def _resident_bytes() -> int:
 
 @dataclass(kw_only=True)
 class Lifetime:
-    """Counts a process' slots; call `end_slot` when a slot's memory has been released."""
+    """Counts the slots of a process; call `end_slot` when a slot's memory has been released."""
 
-    #: None never ends, however much memory it takes.
+    #: None: the process is never replaced, whatever its memory.
     max_slots: int | None
     measure: Callable[[], int] = _resident_bytes
     _n_slots: int = 0
     _first_bytes: int = 0
 
     def end_slot(self) -> None:
-        """Count one more."""
+        """Count one more slot."""
         self._n_slots += 1
         self._first_bytes = self._first_bytes or self.measure()
 

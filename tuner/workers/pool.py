@@ -1,4 +1,4 @@
-"""A pool: the workers of this machine, their shares of it, and what people see of them; imports no Keras."""
+"""A pool: the worker processes of this machine, each on its share, and their display; imports no Keras."""
 
 import logging
 import sys
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Follow(Protocol):
-    """Opens what is called about twice a second while workers run."""
+    """Opens a function that is called about twice a second while workers run."""
 
     def __call__(
         self, storage: Storage, studies: Sequence[str], *, n_workers: int
@@ -50,8 +50,8 @@ def run_pool(
 ) -> int:
     """Run workers for these studies, or for all; return the exit status.
 
-    Without `per_gpu`, and without `n_workers`, measurement tells how many workers share a GPU. `follow` shows people
-    what the workers do.
+    If both `per_gpu` and `n_workers` are None, the number of workers on a GPU is chosen by measurement. `follow` shows
+    people what the workers are doing.
 
     Raises:
         TunerError: A study is unknown or the machine has no such share.
@@ -85,7 +85,7 @@ def run_pool(
 
 
 class _Keeper:
-    """Frees what vanished workers held, also while every worker of this machine trains."""
+    """Frees the slots of vanished workers, even while every worker of this machine trains."""
 
     def __init__(self, storage: Storage, lease_s: float) -> None:
         self._storage = storage
@@ -93,7 +93,7 @@ class _Keeper:
         self._next_look = 0.0
 
     def free_slots_of(self, worker_id: str, status: int) -> bool:
-        """Let the slot of a worker that has died wait for the next one; return whether it had any."""
+        """Release the slot of a worker that has died; return whether it had one."""
         if status < 0:
             # Before the slot is free: the worker that claims it next counts the kills.
             _ask(lambda: note_kill(self._storage, worker_id, signal=-status))
@@ -109,7 +109,7 @@ class _Keeper:
 
 
 def _ask(call: Callable[[], T]) -> T | None:
-    """Call, and leave it when the database does not serve: the pool looks after its processes meanwhile."""
+    """Call, and skip it while the database does not answer: the pool must look after its processes."""
     try:
         return call()
     except (*STORAGE_ERRORS, DatabaseUnusableError) as error:

@@ -1,6 +1,6 @@
-"""How this machine is divided among workers: which device, how many threads, which environment each gets.
+"""How this machine is divided among workers: the device, the threads and the environment of each.
 
-A share is settled before its process starts, for the frameworks read their environment once, when imported.
+A share is chosen before its process imports a framework, because frameworks read their environment once, when imported.
 """
 
 import os
@@ -13,23 +13,23 @@ from tuner.backends import BACKENDS
 from tuner.errors import TunerError
 from tuner.training.gpus import Gpu, list_gpus
 
-#: Memory that a worker is given where the machine decides how many there are: the frameworks alone take 0.9 GB.
+#: Memory for each worker where the number of workers follows from the machine: the frameworks alone take 0.9 GB.
 _BYTES_PER_WORKER = 2 * 2**30
 
 
 class NoSuchShareError(TunerError):
-    """This machine has no such device, or not so many."""
+    """This machine has no such device."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceShare:
-    """What one worker process has to itself."""
+    """The part of this machine that one worker process uses."""
 
     #: `cpu` or `gpu:N`, for people.
     device: str
     #: Set in the worker's environment before it starts.
     environment: Mapping[str, str]
-    #: CPU cores that the process is bound to; none means all.
+    #: CPU cores to which the process is bound; empty means all.
     cores: Sequence[int] = ()
 
 
@@ -37,8 +37,8 @@ def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "au
     """Return one share for each worker.
 
     Args:
-        n_workers: How many; None lets the machine decide: `per_gpu` for each GPU, and without a GPU one for each core,
-            as memory allows. Two workers of one thread train 1.4 to 2.2 times as many images as one of two threads,
+        n_workers: Number of shares. None: `per_gpu` for each GPU or, without a GPU, one for each core, as memory
+            allows. Two workers with one thread train 1.4 to 2.2 times as many images as one worker with two threads,
             see `docs/benchmarks.md`.
         per_gpu: Workers that share a GPU.
         device: `cpu`, `gpu:N` or `auto`, which takes the GPUs if there are any.
@@ -66,7 +66,7 @@ def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "au
 
 
 def take_share(share: DeviceShare) -> None:
-    """Make this process the owner of the share; before Keras is imported."""
+    """Let this process use the share; call it before Keras is imported."""
     os.environ.update(share.environment)
 
 

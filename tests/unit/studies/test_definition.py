@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import TunerError
-from tuner.studies.definition import DefinitionError, StudyDefinition, make_definition, read_definition
+from tuner.studies.definition import (
+    DefinitionError,
+    StudyDefinition,
+    compose_definition,
+    make_definition,
+    read_definition,
+)
 
 MINIMAL = """\
 name = "first"
@@ -97,7 +103,7 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("search.trials=abc", '--set: search.trials: received "abc", expected a whole number.'),
         ("search.trials=0", "search.trials: received 0, expected a number of at least 1."),
         ("search.trials=true", "search.trials: received true, expected a whole number."),
-        ("search.trials.x=1", "'trials' is no table in the definition"),
+        ("search.trials.x=1", "'trials' is not a table in the definition"),
         ("search.trials=1\nseed=2", "search.trials: received"),
         ("search=3", "search: received 3, expected a table."),
         ("search.sampler=tpee", "search.sampler: received 'tpee', expected one of tpe, random, "),
@@ -115,12 +121,12 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("name=..", "name: received"),
         ("trials", "--set trials: expected key=value"),
         ("=3", "expected key=value"),
-        ("search.trials=[1", "[1 is no value in TOML: "),
+        ("search.trials=[1", "[1 is not a TOML value: "),
         ("fixed.units=" + "[" * 5_000 + "]" * 5_000, "nested too deeply"),
         ("fixed.units=[" + "9" * 5_000 + "]", "a number has too many digits"),
-        ("fixed.name=\ud800", "received characters that are no text; expected UTF-8"),
+        ("fixed.name=\ud800", "received bytes that are not text; expected UTF-8"),
         ("search." + "x" * 100_000 + "=1", "no setting has this name."),
-        ("dataset=~nobody-of-this-name/x\x00", "received characters that are no text"),
+        ("dataset=~nobody-of-this-name/x\x00", "received bytes that are not text"),
     ],
 )
 def test_a_wrong_setting_is_explained_in_one_line(path: Path, override: str, message: str) -> None:
@@ -191,14 +197,14 @@ def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
 def test_broken_toml_names_the_file_and_the_line(path: Path) -> None:
     path.write_text(MINIMAL + "epochs 3\n")
 
-    with pytest.raises(TunerError, match=r"first\.toml is no valid TOML: .*line 7"):
+    with pytest.raises(TunerError, match=r"first\.toml is not valid TOML: .*line 7"):
         read_definition(path)
 
 
 def test_a_file_that_is_no_text_is_named(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
 
-    with pytest.raises(TunerError, match=r"first\.toml is no text in UTF-8"):
+    with pytest.raises(TunerError, match=r"first\.toml is not UTF-8 text"):
         read_definition(path)
 
 
@@ -270,3 +276,21 @@ def test_a_definition_cannot_be_changed(path: Path) -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         definition.seed = 3  # type: ignore[misc]
+
+
+def test_options_replace_the_values_of_a_file_as_they_are(path: Path) -> None:
+    changes = {"name": "007", "dataset": "./letters", "search.trials": 7, "search.warm_start": 'a "quoted" study'}
+
+    definition = read_definition(path, ["search.trials=8"], changes=changes)
+
+    assert definition.name == "007"
+    assert definition.dataset == str(Path("letters").resolve())
+    assert definition.search.trials == 8
+    assert definition.search.warm_start == 'a "quoted" study'
+
+
+def test_options_alone_make_the_definition_that_python_makes() -> None:
+    composed = compose_definition({"space": "cnn", "search.trials": 3}, ["seed=2"], source="the command line")
+
+    assert composed == make_definition(space="cnn", trials=3, overrides=["seed=2"])
+    assert composed.name == "mnist-cnn"

@@ -17,8 +17,8 @@ from tuner.datasets.images import LabelledImages
 from tuner.datasets.source import TrainingPart
 from tuner.datasets.splits import Split, split_stratified, take_stratified
 from tuner.errors import TunerError
-from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess
-from tuner.jobs.preflight.report import PreflightError, StageReport
+from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_folder
+from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
 from tuner.jobs.test_part import check_test_set
@@ -63,6 +63,7 @@ def check_definition(
     earlier_trials: Sequence[Mapping[str, Any]] = (),
     on_report: OnReport = lambda _: None,
     stage_limit_s: float = LIMIT_S,
+    process: PreflightProcess | None = None,
 ) -> CheckedDefinition:
     """Try all that search and finals will need.
 
@@ -72,18 +73,18 @@ def check_definition(
         earlier_trials: See `studies.warm_start`.
         on_report: Told of each stage, also of that which fails.
         stage_limit_s: Seconds that each stage in the other process may take.
+        process: The other process, where the caller has opened it early, and closes it; None starts one here.
 
     Raises:
         PreflightError: A stage failed; its message names the stage.
         TunerError: The images cannot be read or divided.
     """
-    # Before a process is started: a typing error is told at once.
+    # Before a process is started: a mistyped name is reported at once.
     _open(definition, data_dir)
     with ExitStack() as stack:
-        with _writable_folder():
-            process = stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
+        process = process or stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
         images = _read_images(definition, data_dir, on_report)
-        with _writable_folder():
+        with writable_folder():
             sample = write_sample(process.folder, take_sample(images.split))
         process.send({"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials})
         class_names = images.train.class_names
@@ -179,22 +180,6 @@ def _reported(stage: str, on_report: OnReport) -> Iterator[None]:
         report(str(error))
         raise
     report(None)
-
-
-@contextmanager
-def _writable_folder() -> Iterator[None]:
-    """Say in one line that there is no room for the files of a check.
-
-    Raises:
-        PreflightError: The block could not write to the temporary folder.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise PreflightError(
-            f"The check needs some megabytes in the temporary folder: {error.strerror or error}. Make room there, name "
-            "another one with TMPDIR, or leave the check out with --no-check."
-        ) from error
 
 
 def _words_of(error: BaseException) -> str:

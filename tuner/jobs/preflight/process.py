@@ -13,12 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tuner.jobs.preflight.report import StageReport
+from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
 from tuner.training.gpus import list_gpus
@@ -30,8 +30,30 @@ _GRACE_S = 1.0
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 
 
+@contextmanager
+def writable_folder() -> Iterator[None]:
+    """Translate a failure to write to the temporary folder into one line.
+
+    Raises:
+        PreflightError: The block could not write there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise PreflightError(
+            f"The check needs some megabytes in the temporary folder: {error.strerror or error}. Make room there, name "
+            "another one with TMPDIR, or leave the check out with --no-check."
+        ) from error
+
+
 class PreflightProcess:
-    """A context manager: the process has ended, and left nothing, when it closes."""
+    """A context manager: the process has ended, and left nothing, when it closes.
+
+    Importing Keras takes it seconds; opened early, it does so while its parent reads the definition and the images.
+
+    Raises:
+        PreflightError: The temporary folder cannot be written.
+    """
 
     def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
         self.folder = Path()
@@ -41,6 +63,11 @@ class PreflightProcess:
         self._begin("starting", limit_s=LIMIT_S)
 
     def __enter__(self) -> Self:
+        with writable_folder():
+            self._start()
+        return self
+
+    def _start(self) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="tuner-preflight-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
         self._stderr = self.folder / "stderr"
@@ -54,7 +81,6 @@ class PreflightProcess:
                 # A group of its own, so that what a person's code has started ends with it.
                 start_new_session=True,
             )
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -1,0 +1,45 @@
+"""`tuner run`, started again: it finds its study, or says what has changed."""
+
+from collections.abc import Iterator
+
+import pytest
+from running_studies import create_study
+
+from tuner.jobs.creation import DefinitionChangedError, find_equal_study
+from tuner.studies.definition import make_definition
+from tuner.studies.storage import Storage, open_storage
+
+
+@pytest.fixture
+def storage(sqlite_url: str) -> Iterator[Storage]:
+    with open_storage(sqlite_url) as opened:
+        yield opened
+
+
+def test_a_name_that_is_free_finds_no_study(storage: Storage) -> None:
+    assert find_equal_study(storage, make_definition(space="mlp", dataset="digits", name="s")) is None
+
+
+def test_the_same_definition_finds_its_study(storage: Storage) -> None:
+    study = create_study(storage, "s", trials=6, epochs=4)
+
+    found = find_equal_study(storage, make_definition(space="mlp", dataset="digits", name="s", trials=6, epochs=4))
+
+    assert found is not None
+    assert found.uid == study.uid
+
+
+def test_another_definition_under_the_same_name_is_refused_with_each_change(storage: Storage) -> None:
+    create_study(storage, "s", trials=6, epochs=4)
+    wanted = make_definition(space="cnn", dataset="digits", name="s", trials=6, epochs=9)
+
+    with pytest.raises(DefinitionChangedError, match=r"space: mlp -> cnn, search\.epochs: 4 -> 9\. To change it,"):
+        find_equal_study(storage, wanted)
+
+
+def test_more_trials_alone_are_added_with_extend(storage: Storage) -> None:
+    create_study(storage, "s", trials=6, epochs=4)
+    wanted = make_definition(space="mlp", dataset="digits", name="s", trials=8, epochs=4)
+
+    with pytest.raises(DefinitionChangedError, match="`tuner study extend s --trials 2`"):
+        find_equal_study(storage, wanted)
