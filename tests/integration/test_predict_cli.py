@@ -165,7 +165,7 @@ def test_one_unreadable_picture_is_named_and_so_are_those_that_are_fine(
 
     message = str(caught.value)
     assert message.startswith(f"2 of 3 files could not be read: {text} is no PNG or JPEG picture; {missing} No such")
-    assert f"Fine: {fine}." in message
+    assert f"Readable: {fine}." in message
     assert "\n" not in message
 
 

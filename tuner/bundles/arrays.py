@@ -1,4 +1,4 @@
-"""Numpy arrays as the bytes of an `.npz`, with no pickle and nothing that could grow on reading."""
+"""NumPy arrays as the bytes of an `.npz`, without pickle and without compression, so that reading cannot inflate it."""
 
 import io
 import zipfile
@@ -13,7 +13,7 @@ from tuner.errors import TunerError, shorten
 
 
 class ArraysUnreadableError(TunerError):
-    """The bytes are not an `.npz` with exactly the arrays that belong there."""
+    """The bytes are not an `.npz` with exactly the expected arrays."""
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -43,7 +43,7 @@ def unpack_arrays(content: bytes, names: Iterable[str]) -> dict[str, NDArray[Any
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Return an array whose header declares what the member holds, so that nothing larger is allocated."""
+    """Return an array after checking that its header declares the size of the member."""
     content = archive.read(name)
     file = io.BytesIO(content)
     shape, is_fortran, dtype = read_npy_header(file)
@@ -52,7 +52,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     if len(content) - file.tell() != declared_bytes(shape, dtype):
         raise ValueError(f"{name} holds other bytes than its header declares")
     flat = np.frombuffer(content, dtype, offset=file.tell())
-    # A copy: arrays from bytes cannot be written to.
+    # Copied, because arrays over bytes are read-only.
     return flat.reshape(shape, order="F" if is_fortran else "C").copy(order="K")
 
 

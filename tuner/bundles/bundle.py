@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: Raised when an older tuner could not read a new bundle.
 FORMAT_VERSION: Final = 2
 
-#: What the pixels of a file go through before the model sees them.
+#: How the pixels of a file are prepared for the model.
 PREPROCESSING = (
     "decoded as grey or RGB as the format's channels ask; transparent parts on the background that `pixels` says",
     "the range that `pixels` says scaled to 0 to 255, and inverted where it says so, as the training images were",
@@ -46,7 +46,7 @@ _MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
 
 
 class BundleDamagedError(TunerError):
-    """The file was a bundle and has changed since."""
+    """The file was a bundle and has been changed."""
 
     def __init__(self, origin: str, reason: str) -> None:
         super().__init__(f"{origin} is damaged, its hash is wrong: {reason}. Copy it again from where it was made.")
@@ -73,7 +73,7 @@ class Provenance(BaseModel):
 
     study: str
     trial: int
-    #: Place among the finals when the bundle was written, 1 is the best; a study that was extended may have others now.
+    #: Rank among the finals when the bundle was written, from 1; a study that was extended may rank otherwise since.
     rank: int
     seed: int
     #: In [0, 1]; None when it was not tested.
@@ -84,22 +84,22 @@ class Provenance(BaseModel):
 
 
 class BundleDescription(BaseModel):
-    """What a person or a program must know to use the model."""
+    """What is needed to use the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     space: str
-    #: The values that `Space.build` asks for, all of them.
+    #: All values that `Space.build` asks for.
     hyperparameters: dict[str, bool | int | float | str | None]
     images: ImageFormat
-    #: What training decided of the pixels; None in bundles of format 1.
+    #: What the pixels mean, as decided for training; None in bundles of format 1.
     pixels: PixelMeaning | None = None
     preprocessing: tuple[str, ...] = PREPROCESSING
     provenance: Provenance
 
 
 class _WeightEntry(BaseModel):
-    """One array of `weights.npz`; the path is for people, as Keras counts layers anew in every process."""
+    """One array of `weights.npz`; the path only informs, because Keras numbers layers anew in every process."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,7 +125,7 @@ class Manifest(BaseModel):
 
 
 class _Versioned(BaseModel):
-    """What every version of `bundle.json` has."""
+    """The part that is common to all versions of `bundle.json`."""
 
     format_version: int
 
@@ -200,7 +200,7 @@ def parse_bundle(content: bytes, *, origin: str) -> Bundle:
         raise NotABundleError(origin, f"{_WEIGHTS}: {error}") from error
     expected = [(entry.shape, entry.dtype) for entry in manifest.weights]
     if [(array.shape, str(array.dtype)) for array in arrays.values()] != expected:
-        raise NotABundleError(origin, f"{_WEIGHTS} does not hold what {_MANIFEST} announces")
+        raise NotABundleError(origin, f"{_WEIGHTS} does not hold the arrays that {_MANIFEST} lists")
     return Bundle(
         description=manifest.description,
         weights=tuple(arrays.values()),

@@ -1,4 +1,4 @@
-"""Where a bundle may be: a file here, a URL, or a path in the artifact store, as studies record it."""
+"""Where a bundle may be: a local file, a URL, or a path in the artifact store as studies record it."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError
 
-#: No bundle is larger; what is larger is not read into memory.
+#: No bundle is larger; larger files are not read into memory.
 MAX_BUNDLE_BYTES = 5 * 1024**3
-#: Seconds that a store behind a network is asked again; a person waits.
+#: Seconds during which a remote store is retried, while a person waits.
 _PATIENCE_S = 20.0
 
 
 class NotABundleError(TunerError):
-    """No such file, or one that is something else."""
+    """No such file, or not a bundle."""
 
     def __init__(self, origin: str, reason: str) -> None:
         super().__init__(
@@ -30,8 +30,8 @@ def read_bundle_file(place: str | Path, *, artifacts: str | None) -> bytes:
         artifacts: Folder or URL of the artifact store; None where `place` is no path in one.
 
     Raises:
-        NotABundleError: None of these is a file that can be read.
-        ArtifactStoreAwayError: The store does not answer.
+        NotABundleError: None of these can be read.
+        ArtifactStoreAwayError: The store cannot be reached.
     """
     text = str(place)
     if "://" in text:
@@ -58,5 +58,5 @@ def _read(url: str, path: str, *, place: str, otherwise: str = "No such file") -
     except ArtifactNotFoundError as error:
         raise NotABundleError(place, otherwise) from error
     except (OSError, ValueError, ImportError) as error:
-        # A refusal of the store, or a URL of a kind that fsspec does not know or has no package for.
+        # Refused by the store, or a URL whose scheme fsspec does not know or lacks a package for.
         raise NotABundleError(place, str(error).rstrip(".") or type(error).__name__) from error

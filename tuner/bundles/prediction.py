@@ -14,17 +14,17 @@ from tuner.datasets.sample_sheet import write_image_sheet
 from tuner.errors import TunerError
 from tuner.training.predictions import predict_probabilities
 
-#: Files named one by one in an error.
+#: Files that an error names.
 _MAX_NAMED = 5
 
 
 class ImagesUnreadableError(TunerError):
-    """Some of the files are no pictures; nothing was predicted."""
+    """Some of the files are not pictures; nothing was predicted."""
 
     def __init__(self, problems: Mapping[Path, str], readable: Sequence[Path]) -> None:
         n_files = len(problems) + len(readable)
         reasons = "; ".join(f"{path} {reason}" for path, reason in list(problems.items())[:_MAX_NAMED])
-        fine = f" Fine: {_list_names(readable)}." if readable else ""
+        fine = f" Readable: {_list_names(readable)}." if readable else ""
         super().__init__(
             f"{len(problems)} of {n_files} files could not be read: {reasons}"
             f"{_count_rest(len(problems))}.{fine} Expected PNG or JPEG pictures; leave the others out."
@@ -33,7 +33,7 @@ class ImagesUnreadableError(TunerError):
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the model says about one file."""
+    """The model's prediction for one file."""
 
     file: Path
     #: The most probable class.
@@ -45,7 +45,7 @@ class Prediction:
 
 
 def predict_files(bundle: Bundle, paths: Sequence[Path], *, show: Path | None = None) -> list[Prediction]:
-    """Classify pictures of any size; all are read before the first is predicted.
+    """Classify pictures of any size; all are read before the first is classified.
 
     Args:
         bundle: The model.
@@ -53,7 +53,7 @@ def predict_files(bundle: Bundle, paths: Sequence[Path], *, show: Path | None = 
         show: A PNG to write with every picture as the model sees it.
 
     Raises:
-        ImagesUnreadableError: At least one file is missing or no picture.
+        ImagesUnreadableError: At least one file is missing or not a picture.
         BundleMismatchError: The bundle's model cannot be rebuilt with this code.
         SheetNotWrittenError: The PNG cannot be written.
     """

@@ -1,4 +1,4 @@
-"""What a model or the ensemble answered on the test set, kept as an artifact. Knows neither Keras nor Optuna."""
+"""Predictions of a model or an ensemble on the test set, stored as an artifact. Knows neither Keras nor Optuna."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.bundles.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
 from tuner.errors import TunerError
 
-#: Misclassified images kept for the report: six rows of ten.
+#: Misclassified images stored for the report: six rows of ten.
 MAX_ERROR_IMAGES = 60
 
 _NAMES = ("labels", "probabilities", "error_indices", "error_images")
@@ -21,7 +21,7 @@ class PredictionsUnreadableError(TunerError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """The answers on the test set, in its order, and the worst errors."""
+    """The predictions on the test set, in its order, and the worst errors."""
 
     #: int64, shape (n,), the true classes.
     labels: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers, in [0, 1]."""
+        """Share of correct predictions, in [0, 1]."""
         return self.n_correct / len(self.labels)
 
 
@@ -62,20 +62,20 @@ def write_predictions(
     """Write the artifact that `RetrainRecord.predictions` describes, and return what was written.
 
     Args:
-        store: Where it goes.
-        path: Its path there, ending in `.npz`; an older file is replaced.
+        store: Where it is written.
+        path: Its path there, ending in `.npz`; an existing file is replaced.
         labels: int64, shape (n,), the true classes.
         probabilities: float32, shape (n, classes).
         images: uint8, shape (n, height, width, channels): the test images, of which the worst errors are kept.
 
     Raises:
-        ValueError: The three do not belong together.
+        ValueError: The three differ in length.
         TunerError: The store refuses the file.
     """
     if not len(labels) == len(probabilities) == len(images):
         raise ValueError(
-            f"Received {len(labels)} labels, {len(probabilities)} answers and {len(images)} images. "
-            "Expected as many of each."
+            f"Received {len(labels)} labels, {len(probabilities)} predictions and {len(images)} images. "
+            "Expected equal numbers."
         )
     errors = find_worst_errors(labels, probabilities)
     predictions = Predictions(
@@ -104,14 +104,14 @@ def read_predictions(store: ArtifactStore, path: str) -> Predictions:
     predictions = Predictions(**arrays)
     if not _belong_together(predictions):
         raise PredictionsUnreadableError(
-            f"The predictions in {store.location(path)} are damaged: their arrays do not belong together. "
+            f"The predictions in {store.location(path)} are damaged: their arrays do not fit each other. "
             "Run the study's finals again."
         )
     return predictions
 
 
 def _belong_together(predictions: Predictions) -> bool:
-    """Say whether types and shapes are those of the fields, and labels and indices within range."""
+    """Say whether types and shapes fit the fields, and labels and indices are in range."""
     labels, probabilities = predictions.labels, predictions.probabilities
     indices, images = predictions.error_indices, predictions.error_images
     types = [array.dtype for array in (labels, probabilities, indices, images)]

@@ -1,7 +1,7 @@
-"""A zip that carries the hashes of its members, so that damage is found before anything is decoded.
+"""A zip that holds the hashes of its members, so that damage is found before anything is decoded.
 
-Members are uncompressed: none is larger in memory than the file on disk. `SHA256SUMS` among them has the format of
-`sha256sum`, so that `sha256sum -c SHA256SUMS` checks an unpacked one.
+Members are uncompressed: none is larger in memory than the file on disk. The member `SHA256SUMS` has the format of
+`sha256sum`: in an unpacked folder, `sha256sum -c SHA256SUMS` checks the others.
 """
 
 import io
@@ -14,16 +14,16 @@ _SUMS = "SHA256SUMS"
 #: Of a member for which no other limit is given, such as a builder's source file.
 _MAX_BYTES = 4 * 1024**2
 
-#: What `zipfile` raises for bytes that are no zip, or no longer the zip they were.
+#: Errors that `zipfile` raises for bytes that are no zip, or a damaged one.
 _ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError)
 
 
 class NotSealedError(Exception):
-    """The file is no zip with hashes; the message says what it is instead."""
+    """The file is not a zip with hashes; the message says what was found."""
 
 
 class SealBrokenError(Exception):
-    """A member is not what it was when the zip was made; the message says which."""
+    """A member has changed since the zip was made; the message says which."""
 
 
 def seal(members: Mapping[str, bytes]) -> bytes:
@@ -32,7 +32,7 @@ def seal(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in {**members, _SUMS: sums.encode()}.items():
-            # A ZipInfo of its own carries no clock.
+            # A ZipInfo made here holds no time, so that equal members give equal bytes.
             archive.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
 
@@ -41,8 +41,8 @@ def unseal(file: IO[bytes], *, max_bytes: Mapping[str, int]) -> dict[str, bytes]
     """Return the members of a sealed zip by name, their sizes and hashes checked.
 
     Args:
-        file: Open for reading at any place; stays open.
-        max_bytes: The largest size of members by name; of any other 4 MiB.
+        file: Open for reading, at any position; it stays open.
+        max_bytes: The size limits of members by name; 4 MiB for all others.
 
     Raises:
         NotSealedError: No zip, no hashes in it, or a member that is compressed or too large.

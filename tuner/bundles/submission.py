@@ -1,4 +1,4 @@
-"""Answer Kaggle's digit competition with a bundle."""
+"""Submissions to Kaggle's digit competition, made with a bundle."""
 
 import csv
 import io
@@ -16,10 +16,12 @@ _N_STEP_IMAGES = 2_000
 
 
 class SubmissionNotWrittenError(TunerError):
-    """The answers cannot be written where they were wanted."""
+    """The submission cannot be written to the requested file."""
 
     def __init__(self, path: Path, cause: BaseException) -> None:
-        super().__init__(f"Could not write {path}: {cause}. Name a file in a folder with room with --out.")
+        super().__init__(
+            f"Could not write {path}: {cause}. Name another file with --out, in a folder that exists and has space."
+        )
 
 
 def write_submission(
@@ -34,8 +36,8 @@ def write_submission(
     Args:
         bundle: The model.
         csv_path: Kaggle's `test.csv`, one row of pixels an image.
-        out_path: Written whole or not at all; an older file is replaced.
-        on_progress: Told how many images are done, and of how many.
+        out_path: Written as a whole or not at all; an existing file is replaced.
+        on_progress: Called with the number of images done and their total.
 
     Raises:
         TunerError: The CSV is unreadable or of another format than the model's, the bundle's model cannot be rebuilt,

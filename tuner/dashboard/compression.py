@@ -1,4 +1,4 @@
-"""Answers made small on their way out: 10,000 trials are tens of megabytes of JSON, and compress tenfold."""
+"""Compression of responses: 10,000 trials are tens of megabytes of JSON, which gzip makes ten times smaller."""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _TYPES = ("text/html", "text/csv", "application/json")
-#: Below it headers weigh more.
+#: Smaller responses are not worth compressing.
 _SMALLEST_BYTES = 1024
-#: The fastest level halves the time of the default one and is a tenth larger.
+#: The fastest level takes half the time of the default level; its output is a tenth larger.
 _LEVEL = 1
-#: What zlib calls gzip, with its largest window.
+#: zlib's number for the gzip format with its largest window.
 _GZIP_FORMAT = 31
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compression:
-    """WSGI middleware that compresses text for whoever reads gzip."""
+    """WSGI middleware that compresses text for clients that accept gzip."""
 
     application: "WSGIApplication"
 
@@ -48,7 +48,7 @@ class Compression:
 
 
 def _compressed(body: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress piece by piece: a large answer is never whole in memory."""
+    """Compress piece by piece: a large response is never in memory as a whole."""
     packer = zlib.compressobj(_LEVEL, wbits=_GZIP_FORMAT)
     try:
         for piece in body:
@@ -60,4 +60,4 @@ def _compressed(body: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _refuse_to_write(_data: bytes) -> None:
-    raise RuntimeError("Expected an application that returns its answer; received one that calls write().")
+    raise RuntimeError("Expected an application that returns its response; received one that calls write().")

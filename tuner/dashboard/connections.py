@@ -1,9 +1,9 @@
-"""How many connections stay open, and for how long without a whole request: slow ones must not keep others out.
+"""Limits on connections, so that slow clients cannot keep others out.
 
-The server's own limits do not serve: at its limit of connections it accepts no more, and one byte now and then keeps a
-connection open for ever. Here a request has to be whole in time, and where there are too many connections the one that
-has waited for longest makes room for the next, taken from the address that holds the most. No address has a limit of
-its own: behind a proxy all visitors have one address.
+The server's own limits do not suffice: at its limit of connections it accepts no more, and a client that sends a byte
+now and then keeps its connection open for ever. Here a request must be complete within a time limit, and a new
+connection above the limit closes the idle one that has waited longest, of the address that holds the most connections.
+There is no limit per address: behind a proxy all visitors share one.
 """
 
 import resource
@@ -18,13 +18,13 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 
-#: Connections at a time; each is a file descriptor, of which many systems allow a process 1,024.
+#: Simultaneous connections; each needs a file descriptor, and many systems allow a process 1,024 of them.
 MOST_CONNECTIONS = 400
-#: Seconds from the connection, or from the last answer, until the next request is whole.
+#: Seconds from the connection or the last response until the next request must be complete.
 REQUEST_S = 20.0
-#: Seconds after which an answer ends that nobody reads any more.
+#: Seconds after which a response is dropped when its client no longer reads.
 _STALLED_S = 60
-#: Connections above the limit, while those that have to make room close.
+#: Connections accepted above the limit while others are being closed.
 _MARGIN = 100
 
 
@@ -33,12 +33,12 @@ class _RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress has no
         try:
             super().parse_header(header_plus)
         except ValueError as error:
-            # Of `http://[/`, for one; the server would close the connection without a word.
+            # For example `http://[/`; the server would close the connection without a response.
             raise ParsingError("The address is malformed.") from error
 
 
 class Connection(HTTPChannel):  # type: ignore[misc] # waitress has no types
-    """One connection, which waits for a request or is being answered."""
+    """One connection, which waits for a request or for its response."""
 
     parser_class = _RequestParser
 
@@ -51,11 +51,11 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress has no types
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is no whole request to be answered; an answer may still be on its way out."""
+        """Whether no complete request waits for a response; an earlier response may still be on its way."""
         return not self.requests and not self.will_close
 
     def readable(self) -> bool:
-        """Say whether a request is wanted; the server asks about once a second."""
+        """Say whether to read from the connection; the server asks about once a second."""
         now = time.monotonic()
         if self.requests or self.total_outbufs_len:
             self.waits_since = now
@@ -64,18 +64,18 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress has no types
         return bool(super().readable())
 
     def close_idle_connections(self) -> None:
-        """Let the server's loop close the connection, also while its visitor reads nothing."""
+        """Let the server's loop close the connection, even while its client reads nothing."""
         self.will_close = True
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def listen(application: Any, *, host: str, port: int, **options: Any) -> Any:
-    """Return a server of this application that outlasts slow connections.
+    """Return a server of this application that slow connections cannot block.
 
     Raises:
-        OSError: Nobody can listen there.
-        ValueError: This is no address.
+        OSError: The address is taken or not this machine's.
+        ValueError: The address is malformed.
     """
     server = create_server(
         application,
@@ -87,7 +87,7 @@ def listen(application: Any, *, host: str, port: int, **options: Any) -> Any:
         asyncore_use_poll=True,
         **options,
     )
-    # A host name with several addresses gives a server that listens on each.
+    # For a host name with several addresses the server listens on each.
     sockets = getattr(server, "map", None) or {0: server}
     for listening in sockets.values():
         if hasattr(listening, "channel_class"):
@@ -96,7 +96,7 @@ def listen(application: Any, *, host: str, port: int, **options: Any) -> Any:
 
 
 def make_room(connections: Iterable[Connection]) -> None:
-    """Close the idle connection that has waited for longest, of the address that has the most of them."""
+    """Close the idle connection that has waited longest, of the address that has the most idle ones."""
     idle = [connection for connection in connections if connection.is_idle]
     held = Counter(connection.addr[0] for connection in idle)
     if idle:

@@ -1,4 +1,4 @@
-"""The fleet page's values: what every worker and every study does now."""
+"""The values of the fleet page: what every worker and every study is doing."""
 
 import threading
 import time
@@ -14,8 +14,8 @@ from tuner.studies.lifecycle import Study, find_studies
 from tuner.studies.progress import StudyProgress, count_failures
 from tuner.studies.storage import Storage
 
-#: Seconds for which everybody is shown the same values, so that many open pages cost no more than one, and how many
-#: times as long as reading took it is at least: counting a study of thousands of trials is work for a database.
+#: Seconds for which all visitors get the same values, so that many open pages cost no more than one; and the least
+#: multiple of the reading time, because counting thousands of trials is work for the database.
 _KEPT_S, _REST = 1.5, 4
 
 
@@ -60,7 +60,7 @@ def describe_fleet(storage: Storage) -> dict[str, Any]:
         "studies": [
             _describe_study(progress, studies[progress.name], failures.get(progress.name, {}))
             for progress in fleet.studies
-            # One that was deleted in between is gone.
+            # A study may have been deleted in between.
             if progress.name in studies
         ],
     }

@@ -1,7 +1,7 @@
-"""The door: every request passes here before any page sees it.
+"""Access control: every request passes here before any page sees it.
 
-In this order: the Host header (a stranger's name that leads to this address is DNS rebinding), who asks, where a form
-was sent from, whether anything would be written. Then the answer gets the headers of `policies.py`.
+It checks the Host header (an unknown name that leads to this address is DNS rebinding), the origin of a form, the
+visitor's session, and whether the request would write. The response gets the headers of `policies.py`.
 """
 
 import ipaddress
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-#: What `--allow-writes` allows. All else would leave tuner's own tables and Optuna's at odds: a trial told, a study
-#: renamed or made by Optuna alone.
+#: What `--allow-writes` allows. Other writes, such as a study renamed or a trial ended by Optuna alone, would make
+#: tuner's tables and Optuna's contradict each other.
 _WRITES = (
     ("PUT", re.compile(r"/api/studies/\d+/note")),
     ("PUT", re.compile(r"/api/studies/\d+/\d+/note")),
@@ -43,12 +43,12 @@ class Guard:
     """WSGI middleware around the whole site."""
 
     application: "WSGIApplication"
-    #: Names by which visitors may ask for this site, without port.
+    #: Host names under which this site may be requested, without port.
     hosts: frozenset[str]
-    #: None when nobody needs to sign in.
+    #: None when no sign-in is needed.
     visitors: Visitors | None
     allow_writes: bool
-    #: Differs between dashboards on one machine: cookies do not know ports.
+    #: Differs between dashboards on one machine, because cookies are shared between ports.
     cookie: str = "tuner_session"
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -62,20 +62,20 @@ class Guard:
         refused = self._refuse(environ, path)
         if refused is not None:
             return refused.send(environ, start_guarded)
-        # Optuna Dashboard fails without it, and with bytes that are no UTF-8.
+        # Optuna Dashboard fails when the header is missing or is not UTF-8.
         takes_gzip = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
         environ["HTTP_ACCEPT_ENCODING"] = "gzip" if takes_gzip else "identity"
         return self.application(environ, start_guarded)
 
     def _refuse(self, environ: "WSGIEnvironment", path: str) -> Response | None:
-        """Return the answer for a request that goes no further."""
+        """Return the response to a refused request; None for an allowed one."""
         header = environ.get("HTTP_HOST", "")
         host = host_of(header)
         if not host or host not in self.hosts:
             return refusal(
                 HTTPStatus.FORBIDDEN,
                 f"This dashboard does not answer to the name {shorten(host or header)!r}. "
-                "Start it with --allowed-host NAME to let visitors call it so.",
+                "Start it with --allowed-host NAME to allow this name.",
             )
         method = environ["REQUEST_METHOD"]
         if method not in _READING and not _sent_from_here(environ):

@@ -1,4 +1,4 @@
-"""Optuna's view of our artifact store: the files that `tuner.studies.dashboard_content` names, to read only."""
+"""tuner's artifact store as Optuna sees it: read-only, with the files that `tuner.studies.dashboard_content` names."""
 
 import io
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tuner.studies.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class OptunaFiles:
-    """What `optuna_dashboard.wsgi` takes for an artifact store."""
+    """The artifact store that `optuna_dashboard.wsgi` is given."""
 
     storage: Storage
     artifacts: ArtifactStore
@@ -33,7 +33,7 @@ class OptunaFiles:
             raise ArtifactNotFound(str(error)) from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:  # noqa: ARG002 - Optuna's protocol
-        """Refuse: what is uploaded here would belong to no study and stay for ever."""
+        """Refuse: an uploaded file would belong to no study and would never be deleted."""
         raise io.UnsupportedOperation("Files are not uploaded through the dashboard.")
 
     def remove(self, artifact_id: str) -> None:  # noqa: ARG002 - Optuna's protocol

@@ -1,4 +1,4 @@
-"""What may be asked of Optuna Dashboard: it answers what it does not expect with an internal error."""
+"""Which requests reach Optuna Dashboard: it responds with an internal error to those that it does not expect."""
 
 import io
 import json
@@ -23,7 +23,7 @@ _OF_TRIAL = re.compile(r"/api/trials/(?P<trial>\d+)(?:/.*)?")
 _NUMBER = re.compile(r"\d{1,10}")
 _DRAWS = re.compile(r"/api/studies/\d+/(?:plot/.*|param_importances)")
 _NOTE, _ATTRIBUTES = re.compile(r"/api/studies/\d+(?:/\d+)?/note"), re.compile(r"/api/trials/\d+/user-attrs")
-#: Deeper JSON is nobody's note.
+#: No note or attribute is longer.
 _LONGEST_BODY = 256 * 1024
 
 
@@ -34,9 +34,9 @@ def read_id(text: str) -> int | None:
 
 
 def refuse_unanswerable(storage: Storage, environ: "WSGIEnvironment", path: str) -> Response | None:
-    """Return the answer to a request that Optuna Dashboard would fail on; None when it can have it.
+    """Return the response to a request that Optuna Dashboard would fail on; None when it can handle the request.
 
-    The body of a request that writes is read, and put back.
+    The body of a request that writes is read and put back.
     """
     after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
     if read_id(after) is None:
@@ -61,7 +61,7 @@ def refuse_unanswerable(storage: Storage, environ: "WSGIEnvironment", path: str)
 
 
 def with_clear_failures(path: str, start_response: "StartResponse") -> "StartResponse":
-    """Return a `start_response` for which a figure that Optuna cannot draw of a study is no fault of the server's."""
+    """Return a `start_response` that turns status 500 into 422 where Optuna cannot draw a figure of a study."""
     if not _DRAWS.fullmatch(path):
         return start_response
 
@@ -109,7 +109,7 @@ def _take_json(environ: "WSGIEnvironment") -> Any:
     length = read_id(environ.get("CONTENT_LENGTH") or "0") or 0
     body = environ["wsgi.input"].read(min(length, _LONGEST_BODY))
     environ["wsgi.input"] = io.BytesIO(body)
-    # Optuna Dashboard reads no body that is not said to be JSON.
+    # Optuna Dashboard ignores a body of another content type.
     environ["CONTENT_TYPE"] = "application/json"
     try:
         return json.loads(body, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""Our own pages: the frame that they share, the start page, signing in, and what went wrong."""
+"""tuner's own pages: their common frame, the start page, the fleet page, the sign-in form and error messages."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from tuner.studies.progress import StudyProgress
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A page with the policy that lets its own script run and no other."""
+    """A page with the content security policy that allows its own script and no other."""
 
     html: str
     headers: Mapping[str, str]
@@ -31,12 +31,12 @@ class ListedStudy:
     progress: StudyProgress
     space: str
     dataset: str
-    #: Under which Optuna Dashboard shows it.
+    #: Optuna's id of the study.
     optuna_study_id: int
 
 
 def start_page(studies: Sequence[ListedStudy], *, signed_in: bool) -> Page:
-    """List the studies with the ways to see each."""
+    """List the studies with links to the report and to Optuna Dashboard."""
     if not studies:
         body = element("p", "No studies yet. Create one: ", element("code", "tuner study create --space cnn"))
         return _page("Studies", element("section", body), signed_in=signed_in)
@@ -53,7 +53,7 @@ def start_page(studies: Sequence[ListedStudy], *, signed_in: bool) -> Page:
 
 
 def fleet_page(fleet: Mapping[str, Any], *, signed_in: bool) -> Page:
-    """Show the workers and what they do; its script fetches the same values anew and draws them."""
+    """Show the workers and their progress; the page's script draws these values and fetches new ones."""
     main = join(
         [
             element("p", id="summary", class_="lead", role="status"),
@@ -93,12 +93,12 @@ def login_page(*, next_path: str, problem: str | None) -> Page:
 
 
 def message_page(title: str, text: str, *, signed_in: bool) -> Page:
-    """Say one thing, such as that a study does not exist."""
+    """Show one message, such as that a study does not exist."""
     return _page(title, element("p", text), signed_in=signed_in)
 
 
 def report_path(*names: str) -> str:
-    """Return where the report of these studies is."""
+    """Return the path of the report of these studies."""
     if len(names) == 1:
         return f"/report/{quote(names[0], safe='')}"
     return "/report?" + "&".join(f"study={quote(name, safe='')}" for name in names)
@@ -159,12 +159,12 @@ def _page(
     script: str | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Page:
-    """Build a page of ours.
+    """Build one of tuner's pages.
 
     Args:
         title: Of the page and its window.
         main: What it shows.
-        signed_in: Whether the visitor may sign out; None where it has not come in yet.
+        signed_in: Whether the visitor can sign out; None before signing in.
         script: Name of its script among the assets.
         data: Values for the script.
     """

@@ -1,17 +1,17 @@
-"""What a browser may do with an answer, by what it is."""
+"""Security headers: what a browser may do with a response of each kind."""
 
 from collections.abc import Iterable, Mapping
 
-#: Optuna Dashboard's own pages and what they load; their code needs `unsafe-eval` for a plot that uses WebGL.
+#: Paths of Optuna Dashboard; its code needs `unsafe-eval` for a plot that uses WebGL.
 _OPTUNA_PREFIXES = ("/dashboard", "/static/", "/api/", "/csv/", "/favicon.ico", "/incompatible-rdb-schema")
 _OPTUNA_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-#: For files that anybody may have put there: no script, no form, no origin.
+#: For files of unknown origin: no script, no form, no origin.
 _FILE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-#: Files of these types are shown; every other one is offered for saving, as bytes.
+#: Files of these types are shown; all others are downloaded as bytes.
 _SHOWN_TYPES = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "application/json", "text/csv", "text/plain"}
 )
@@ -19,20 +19,20 @@ _SHOWN_TYPES = frozenset(
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # Not `no-referrer`: with that, browsers send forms without the origin that the guard looks at.
+    # Not `no-referrer`: browsers would then send forms without the origin that the guard checks.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-#: Set by us alone, whatever the application said.
+#: Headers of the application that are replaced.
 _REPLACED = frozenset(
     {"content-security-policy", "access-control-allow-origin", "server", *(name.lower() for name in _ALWAYS)}
 )
 
 
 def page_policy(*, scripts: str, styles: str) -> str:
-    """Return the policy of a page of ours that runs these scripts and styles (sources) and nothing else."""
+    """Return the policy of a page that may use these sources of scripts and styles and nothing else."""
     return (
         f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -40,12 +40,12 @@ def page_policy(*, scripts: str, styles: str) -> str:
 
 
 def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return an answer's headers with those that protect its reader.
+    """Return the headers of a response with the security headers added.
 
     Args:
-        path: What was asked for.
-        headers: What the application wants to say. A page of ours brings its own `Content-Security-Policy`; whatever
-            is neither such a page nor Optuna Dashboard's is treated as a file from a stranger.
+        path: The requested path.
+        headers: The application's headers. tuner's pages bring a `Content-Security-Policy`; a response without one
+            that is not Optuna Dashboard's is treated as a file of unknown origin.
     """
     given = {name.lower(): value for name, value in headers}
     kept = [(name, value) for name, value in headers if name.lower() not in _REPLACED]
@@ -58,7 +58,7 @@ def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[s
     else:
         protection = {"Content-Security-Policy": given["content-security-policy"]}
     if "cache-control" not in given:
-        # The bundle is 2 MB and asked for anew only when it has changed; all else is nobody's to keep.
+        # Optuna Dashboard's script of 2 MB may be cached if the browser asks whether it has changed; nothing else may.
         caching = "private, no-cache" if path.startswith("/static/") else "no-store"
         protection = {**protection, "Cache-Control": caching}
     return [*kept, *_ALWAYS.items(), *protection.items()]

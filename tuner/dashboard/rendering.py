@@ -1,6 +1,6 @@
-"""`python -m tuner.dashboard.rendering`: one report, rendered by a process that then ends.
+"""`python -m tuner.dashboard.rendering`: render one report in a process that then ends.
 
-So Plotly and a study of 10,000 trials take no memory from the server, and no time from its other visitors.
+The server thus needs no memory for Plotly and a study of 10,000 trials, and its other visitors do not wait.
 """
 
 import json
@@ -9,14 +9,14 @@ import sys
 
 from tuner.errors import TunerError
 
-#: Politeness towards workers on the same machine.
+#: Workers on the same machine have priority.
 _NICENESS = 10
 
 
 def main() -> None:
     """Read `{storage, artifacts, studies}` from standard input and write the page to standard output.
 
-    Standard input, because everybody on the machine can read a process' arguments and the URL holds a password.
+    Not as arguments: all users of a machine can read those, and the URL may hold a password.
     """
     os.nice(_NICENESS)
     wanted = json.load(sys.stdin)

@@ -1,4 +1,4 @@
-"""Reports on demand: rendered beside the server, kept until their studies change."""
+"""Reports on demand: rendered in a separate process and kept until their studies change."""
 
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 #: Compressed pages kept, of 1.5 to 4 MB each.
 _KEPT = 6
-#: Visitors who may wait for reports at a time; the server's other threads go on with other pages.
+#: Visitors that may wait for reports at a time; the other threads of the server stay free for other pages.
 _WAITING = 3
 _TIMEOUT_S = 180.0
 
@@ -45,7 +45,7 @@ class RenderedReport:
 
 @dataclass(kw_only=True)
 class Reports:
-    """Renders reports, one at a time, and remembers the last few; used by several threads."""
+    """Renders reports, one at a time, and keeps the last few; used by several threads."""
 
     storage: Storage
     storage_url: str
@@ -78,10 +78,10 @@ class Reports:
             raise RendererBusyError("Other reports are being rendered. Try again in a few seconds.")
         try:
             with self._rendering:
-                # Whoever waited may find that somebody else wanted the same.
+                # Another visitor may have requested the same report meanwhile.
                 if (kept := self._kept.get(version)) is not None:
                     return kept
-                # The study may go on meanwhile; the page is then newer than its version says, and soon rendered anew.
+                # The study may change meanwhile: the page is then newer than its version and will be rendered again.
                 report = RenderedReport(version=version, compressed=gzip.compress(self._run(names), 3, mtime=0))
                 self._kept[version] = report
                 while len(self._kept) > _KEPT:
@@ -106,7 +106,7 @@ class Reports:
             ) from error
         if done.returncode == 0:
             return done.stdout
-        # Not for visitors: it may hold paths, or the address of the database.
+        # Not shown to visitors: it may hold paths or the address of the database.
         printed = done.stderr.decode(errors="replace").strip()
         _log.warning("The report of %s could not be rendered (status %d): %s", names, done.returncode, printed)
         raise ReportNotRenderedError(

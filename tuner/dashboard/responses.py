@@ -1,4 +1,4 @@
-"""Answers of our own pages, as values."""
+"""HTTP responses of tuner's own pages, as values."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """Everything that one answer says."""
+    """One HTTP response."""
 
     status: HTTPStatus = HTTPStatus.OK
     content_type: str
@@ -23,7 +23,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
     def send(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a WSGI request; a HEAD request gets the headers alone."""
+        """Respond to a WSGI request; a HEAD request gets the headers only."""
         start_response(
             f"{self.status.value} {self.status.phrase}",
             [("Content-Type", self.content_type), ("Content-Length", str(len(self.body))), *self.headers],
@@ -34,11 +34,11 @@ class Response:
 def html_response(
     page: str, *, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Answer with a page."""
+    """Return a response that holds a page."""
     return Response(
         status=status,
         content_type="text/html; charset=utf-8",
-        # Names from a database may hold what UTF-8 cannot write.
+        # Names from a database may hold characters that UTF-8 cannot encode.
         body=page.encode("utf-8", errors="replace"),
         headers=tuple((headers or {}).items()),
     )
@@ -47,13 +47,13 @@ def html_response(
 def json_response(
     value: Any, *, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Answer with JSON."""
+    """Return a response that holds JSON."""
     body = json.dumps(value, allow_nan=False).encode() + b"\n"
     return Response(status=status, content_type="application/json", body=body, headers=tuple((headers or {}).items()))
 
 
 def refusal(status: HTTPStatus, reason: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Say no in one line of JSON, as Optuna Dashboard's own page reads it."""
+    """Refuse with a reason in JSON, in the form that Optuna Dashboard's page reads."""
     return json_response({"reason": reason}, status=status, headers=headers)
 
 

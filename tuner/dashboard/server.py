@@ -1,4 +1,4 @@
-"""The dashboard as a process: what it listens on, who may come in, signals in, exit status out."""
+"""The dashboard as a process: its address, its access rules, its signals and its exit status."""
 
 import logging
 import signal
@@ -18,38 +18,38 @@ from tuner.settings import Settings
 from tuner.studies.storage import open_storage, open_storage_to_read
 
 _THREADS = 8
-#: The largest thing anybody sends is a note.
+#: The largest request body is a note.
 _MAX_REQUEST_BYTES = 256 * 1024
-#: Answers of up to this size wait in memory for a slow reader, larger ones in a temporary file.
+#: Responses up to this size wait in memory for a slow client, larger ones in a temporary file.
 _ANSWER_IN_MEMORY_BYTES = 16 * 1024 * 1024
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not chosen
 
 
 class AddressUnusableError(TunerError):
-    """Nobody can listen there: the port is taken, or the address is not this machine's."""
+    """The dashboard cannot listen there: the port is taken, or the address is not this machine's."""
 
 
 class HostNameError(TunerError):
-    """No visitor can call the dashboard by that name."""
+    """A host name is malformed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Where the dashboard listens and what it lets visitors do."""
+    """Where the dashboard listens and what visitors may do."""
 
     host: str
     #: 0 for any free one.
     port: int
     token: str | None
     allow_writes: bool
-    #: Further names by which visitors may call it.
+    #: Further host names under which it may be requested.
     allowed_hosts: Iterable[str]
 
     def visitors(self) -> Visitors | None:
-        """Return who may come in, or None where everybody on this machine may look.
+        """Return the visitors to check, or None where all users of this machine may read.
 
         Raises:
-            TokenError: A token is needed and there is none, or it can be guessed.
+            TokenError: A token is needed and none is given, or it is too short.
         """
         if self.token is not None:
             return Visitors(check_token(self.token))
@@ -63,10 +63,10 @@ class Access:
 
     @property
     def names(self) -> frozenset[str]:
-        """The host names that it answers to.
+        """The host names under which it may be requested.
 
         Raises:
-            HostNameError: One is none.
+            HostNameError: One is malformed.
         """
         bound = [] if self.host in _ANY_ADDRESS else [self.host]
         named = {name: host_of(_bracketed(name)) for name in (*bound, *self.allowed_hosts)}
@@ -79,15 +79,15 @@ class Access:
 
 
 def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], None]) -> int:
-    """Answer requests until a signal comes, and return the exit status: 130 or 143.
+    """Serve requests until a signal arrives, and return the exit status: 130 or 143.
 
     Args:
         settings: Where studies and artifacts are.
         access: Where to listen, and what is allowed.
-        on_listening: Told the address, once it can be opened.
+        on_listening: Called with the address once it accepts connections.
 
     Raises:
-        TunerError: The database, the token, the address or a name will not do.
+        TunerError: The database, the token, the address or a host name cannot be used.
     """
     visitors = access.visitors()
     open_it = open_storage if access.allow_writes else open_storage_to_read
@@ -126,7 +126,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
 
         def leave(number: int, _frame: FrameType | None) -> None:
             received.append(number)
-            # Waitress' loop ends by it, and lets answers that have begun go out.
+            # Ends Waitress' loop after the responses that have begun.
             sys.exit(128 + number)
 
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -140,7 +140,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
 
 
 def _port_of(server: object) -> int:
-    # A host name with several addresses gives a server that listens on each.
+    # For a host name with several addresses the server listens on each.
     listening = getattr(server, "effective_listen", None) or [(None, getattr(server, "effective_port", 0))]
     return int(listening[0][1])
 

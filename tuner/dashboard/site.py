@@ -1,4 +1,4 @@
-"""Which page answers which path: ours, and Optuna Dashboard's for everything else."""
+"""Which page belongs to which path: tuner's own pages, and Optuna Dashboard's for all other paths."""
 
 import gzip
 import logging
@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from tuner.artifacts import ArtifactNotRemovedError, ArtifactStore
+from tuner.artifacts import ArtifactNotRemovedError, ArtifactStore, ArtifactStoreAwayError
 from tuner.dashboard.fleet import FleetWatch
 from tuner.dashboard.optuna_requests import read_id, refuse_unanswerable, with_clear_failures
 from tuner.dashboard.pages import ListedStudy, Page, fleet_page, message_page, start_page
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: The report brings its own policy for scripts in its head; a sandbox without an origin is what it may do at most.
+#: The report's own policy stands in its head; this one adds a sandbox without an origin.
 _REPORT_POLICY = "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
 _OPTUNA_STUDY = "/api/studies/"
 #: Studies in one report.
@@ -58,14 +58,14 @@ class Site:
                 return refused.send(environ, start_response)
             pieces = self._study_detail(environ, path)
         except (TunerError, *STORAGE_ERRORS) as error:
-            return self._apologise(error, environ, path).send(environ, start_response)
+            return self._respond_to_error(error, environ, path).send(environ, start_response)
         if pieces is None:
             return self.optuna_dashboard(environ, with_clear_failures(path, start_response))
         start_response("200 OK", [("Content-Type", "application/json")])
         return pieces
 
     def _find(self, environ: "WSGIEnvironment", path: str) -> Callable[[], Response] | None:
-        """Return what makes the answer, or None for Optuna Dashboard's paths."""
+        """Return the function that makes the response, or None for Optuna Dashboard's paths."""
         ours: Mapping[str, Callable[[], Response]] = {
             "/": self._start,
             "/fleet": lambda: _show(fleet_page(self.fleet.now(), signed_in=self.signed_in)),
@@ -82,16 +82,16 @@ class Site:
         return None
 
     def _study_detail(self, environ: "WSGIEnvironment", path: str) -> Iterable[bytes] | None:
-        """Return what Optuna Dashboard's page asks of one of tuner's studies; None for everything else."""
+        """Return the details of one of tuner's studies for Optuna Dashboard's page; None for other requests."""
         study_id = read_id(path.removeprefix(_OPTUNA_STUDY))
         after = read_id(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
         if environ["REQUEST_METHOD"] != "GET" or study_id is None or after is None:
             return None
         return self.details.write(study_id, after=after)
 
-    def _apologise(self, error: Exception, environ: "WSGIEnvironment", path: str) -> Response:
+    def _respond_to_error(self, error: Exception, environ: "WSGIEnvironment", path: str) -> Response:
         status, text = _explain(error)
-        if not isinstance(error, TunerError):
+        if not isinstance(error, StudyNotFoundError | RendererBusyError | ReportNotRenderedError):
             _log.warning("%s: %s", path, error)
         headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
         if path.endswith(".json") or "text/html" not in environ.get("HTTP_ACCEPT", "text/html"):
@@ -118,7 +118,7 @@ class Site:
         etag = f'"{self.reports.version_of(chosen)}"'
         headers = {
             "Content-Security-Policy": _REPORT_POLICY,
-            # Kept by the browser, but asked about each time: a running study's report changes with every epoch.
+            # The browser may cache it if it asks each time: a running study's report changes with every epoch.
             "Cache-Control": "private, no-cache",
             "Vary": "Accept-Encoding",
         }
@@ -135,12 +135,12 @@ class Site:
         return _with_headers(page, {**headers, "Content-Encoding": "gzip"} if packed else headers)
 
     def _delete(self, optuna_study_id: int) -> Response:
-        """Delete a study as `tuner study delete` does; Optuna Dashboard alone would leave our tables and files."""
+        """Delete a study as `tuner study delete` does; Optuna Dashboard alone would leave tuner's tables and files."""
         for study in find_studies(self.storage, []):
             if study.optuna_study_id == optuna_study_id:
                 remove_study(self.storage, self.artifacts, study)
                 return Response(status=HTTPStatus.NO_CONTENT, content_type="application/json", body=b"")
-        return refusal(HTTPStatus.NOT_FOUND, "No study of tuner's has that number.")
+        return refusal(HTTPStatus.NOT_FOUND, "No study of tuner has that number.")
 
 
 def _show(page: Page, *, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
@@ -156,26 +156,41 @@ def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:
     )
 
 
+#: Errors with their status and the sentence for visitors: None for the error's own. Messages about the database or the
+#: artifact store may name its address or folder; those are for the log.
+_TOLD: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
+    (StudyNotFoundError, HTTPStatus.NOT_FOUND, None),
+    (RendererBusyError, HTTPStatus.SERVICE_UNAVAILABLE, None),
+    (ReportNotRenderedError, HTTPStatus.INTERNAL_SERVER_ERROR, None),
+    (
+        ArtifactNotRemovedError,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The study's files could not be removed, and the study was kept. The dashboard's log says why.",
+    ),
+    (
+        ArtifactStoreAwayError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The artifact store does not answer. Trying again may help.",
+    ),
+    (DatabaseUnusableError, HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."),
+    (TunerError, HTTPStatus.BAD_REQUEST, None),
+    (Exception, HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."),
+)
+
+
 def _explain(error: Exception) -> tuple[HTTPStatus, str]:
-    if isinstance(error, StudyNotFoundError):
-        return HTTPStatus.NOT_FOUND, str(error)
-    if isinstance(error, RendererBusyError):
-        return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
-    if isinstance(error, ReportNotRenderedError | ArtifactNotRemovedError):
-        return HTTPStatus.INTERNAL_SERVER_ERROR, str(error)
-    if isinstance(error, TunerError) and not isinstance(error, DatabaseUnusableError):
-        return HTTPStatus.BAD_REQUEST, str(error)
-    # The driver's words may hold the database's address.
-    return HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."
+    """Return the status and the sentence for visitors."""
+    status, text = next((status, text) for kind, status, text in _TOLD if isinstance(error, kind))
+    return status, str(error) if text is None else text
 
 
 def open_site(storage: Storage, artifacts: ArtifactStore, *, storage_url: str, signed_in: bool) -> Site:
-    """Put the pages together.
+    """Build the WSGI application of all pages.
 
     Args:
-        storage: Stays open as long as the site is used.
-        artifacts: Where reports and Optuna Dashboard find their files.
-        storage_url: The storage's own, for the processes that render reports.
+        storage: Must stay open while the site is used.
+        artifacts: Holds the files of reports and of Optuna Dashboard.
+        storage_url: The storage's URL, for the processes that render reports.
         signed_in: Whether visitors sign in.
     """
     from optuna_dashboard import wsgi

@@ -1,4 +1,4 @@
-"""Who may come in: the token, sessions of those who knew it, and a limit on guesses."""
+"""Authentication: the token, the sessions opened with it, and a limit on guesses."""
 
 import hashlib
 import hmac
@@ -14,20 +14,20 @@ from pathlib import Path
 
 from tuner.errors import TunerError
 
-#: Shorter ones can be guessed.
+#: Shorter tokens can be guessed.
 MIN_TOKEN_LENGTH = 16
 SESSION_S = 12 * 3600
-#: Wrong tokens that one address may give at once, and seconds after which it may give one more.
+#: Wrong tokens that one address may send at once, and seconds after which it may send one more.
 _GUESSES, _SECONDS_PER_GUESS = 5.0, 12.0
-#: The same for everybody together, against guessing from many addresses.
+#: The same for all addresses together, against guessing from many of them.
 _GUESSES_OF_ALL, _SECONDS_PER_GUESS_OF_ALL = 60.0, 1.0
 _MOST_ADDRESSES = 10_000
-#: An IPv6 customer has at least this many bits' worth of addresses.
+#: All IPv6 addresses with the same first bits count as one client: a customer gets such a network or a larger one.
 _IPV6_CUSTOMER_BITS = 64
 
 
 class TokenError(TunerError):
-    """The dashboard needs a token, and has none that will do."""
+    """The dashboard needs a token, and none that can be used is given."""
 
 
 def read_token(file: Path) -> str:
@@ -39,17 +39,17 @@ def read_token(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise TokenError(
             f"Cannot read the token from {file}: {reason}. Write one there: openssl rand -hex 24"
         ) from error
 
 
 def check_token(token: str) -> str:
-    """Return the token when it cannot be guessed and can be sent.
+    """Return the token when it is long enough and can be sent in a header.
 
     Raises:
-        TokenError: It is too short, or has characters that no header carries.
+        TokenError: It is too short, or has characters that a header cannot hold.
     """
     if len(token) < MIN_TOKEN_LENGTH:
         raise TokenError(
@@ -57,7 +57,7 @@ def check_token(token: str) -> str:
             "Make one: openssl rand -hex 24"
         )
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise TokenError("The token holds spaces or other than ASCII characters. Make another: openssl rand -hex 24")
+        raise TokenError("The token holds spaces or characters outside ASCII. Make another: openssl rand -hex 24")
     return token
 
 
@@ -69,7 +69,7 @@ class _Allowance:
 
 @dataclass(kw_only=True)
 class GuessLimit:
-    """How many wrong tokens are listened to: a few at once, then one every few seconds, by address and in all."""
+    """Limits guesses of the token: a few at once, then one every few seconds, per address and in total."""
 
     clock: Callable[[], float] = time.monotonic
     _by_address: OrderedDict[str, _Allowance] = field(default_factory=OrderedDict)
@@ -77,19 +77,17 @@ class GuessLimit:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, address: str) -> float:
-        """Use up one guess; return 0, or the seconds to wait when there is none left, in which case none is used."""
+        """Use up one guess and return 0, or return the seconds until the next guess when none is left."""
         with self._lock:
-            own, everybody = self._allowances(_customer(address))
-            wait_s = max(
-                (1 - own.guesses) * _SECONDS_PER_GUESS, (1 - everybody.guesses) * _SECONDS_PER_GUESS_OF_ALL, 0.0
-            )
+            own, total = self._allowances(_customer(address))
+            wait_s = max((1 - own.guesses) * _SECONDS_PER_GUESS, (1 - total.guesses) * _SECONDS_PER_GUESS_OF_ALL, 0.0)
             if wait_s == 0.0:
                 own.guesses -= 1
-                everybody.guesses -= 1
+                total.guesses -= 1
             return wait_s
 
     def give_back(self, address: str) -> None:
-        """Return a guess that was right."""
+        """Restore the guess of a right token."""
         with self._lock:
             for allowance in self._allowances(_customer(address)):
                 allowance.guesses += 1
@@ -97,26 +95,26 @@ class GuessLimit:
     def _allowances(self, customer: str) -> tuple[_Allowance, _Allowance]:
         now = self.clock()
         own = self._by_address.pop(customer, None) or _Allowance(guesses=_GUESSES, at=now)
-        everybody = self._of_all or _Allowance(guesses=_GUESSES_OF_ALL, at=now)
+        total = self._of_all or _Allowance(guesses=_GUESSES_OF_ALL, at=now)
         own.guesses = min(_GUESSES, own.guesses + (now - own.at) / _SECONDS_PER_GUESS)
-        everybody.guesses = min(_GUESSES_OF_ALL, everybody.guesses + (now - everybody.at) / _SECONDS_PER_GUESS_OF_ALL)
-        own.at = everybody.at = now
-        # The last one seen stands at the end; whoever has not been seen for longest is forgotten first.
+        total.guesses = min(_GUESSES_OF_ALL, total.guesses + (now - total.at) / _SECONDS_PER_GUESS_OF_ALL)
+        own.at = total.at = now
+        # In order of the last guess, so that the oldest address is dropped first.
         self._by_address[customer] = own
         while len(self._by_address) > _MOST_ADDRESSES:
             self._by_address.popitem(last=False)
-        self._of_all = everybody
-        return own, everybody
+        self._of_all = total
+        return own, total
 
 
 class Visitors:
-    """Knows the token and the sessions that were opened with it; used by several threads."""
+    """The token and the sessions opened with it; used by several threads."""
 
     def __init__(self, token: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._token_hash = _hash(token)
         self._clock = clock
         self._limit = GuessLimit(clock=clock)
-        # Of this process alone: after a restart everybody signs in again, and no session outlives its token.
+        # Never stored: a restart ends all sessions, and no session outlives its token.
         self._key = secrets.token_bytes(32)
         self._ended: dict[str, float] = {}
 
@@ -124,32 +122,32 @@ class Visitors:
         """Compare a token with ours.
 
         Returns:
-            0 when it is right, None when it is wrong, else the seconds after which the next one is listened to: then
-            this one was not even looked at, or guessing on would pay.
+            0 when it is right, None when it is wrong; the seconds to wait when too many were wrong: this one was then
+            not compared, otherwise guessing could continue.
         """
         wait_s = self._limit.take(address)
         if wait_s:
             return max(1.0, math.ceil(wait_s))
-        # Of hashes, so that not even the length can be told from the time it takes.
+        # Hashes are compared, so that the time does not even reveal the token's length.
         if not hmac.compare_digest(_hash(given), self._token_hash):
             return None
         self._limit.give_back(address)
         return 0.0
 
     def open_session(self) -> str:
-        """Return what the visitor's cookie shall hold: from it nobody learns the token."""
+        """Return the content of the visitor's cookie; the token cannot be derived from it."""
         content = f"{int(self._clock()) + SESSION_S:x}.{secrets.token_hex(16)}"
         return f"{content}.{self._sign(content)}"
 
     def knows(self, session: str) -> bool:
-        """Say whether a cookie is of an open session; takes no guess, so that guessing shuts nobody out."""
+        """Say whether a cookie belongs to an open session; not limited, so that guessing locks no visitor out."""
         content, _, signature = session.rpartition(".")
         if not hmac.compare_digest(self._sign(content).encode(), signature.encode()):
             return False
         return int(content.partition(".")[0], 16) > self._clock() and content not in self._ended
 
     def end_session(self, session: str) -> None:
-        """Make the cookie worthless."""
+        """Invalidate the session."""
         if self.knows(session):
             now = self._clock()
             self._ended = {ended: until for ended, until in self._ended.items() if until > now}

@@ -1,7 +1,7 @@
 """Studies as one self-contained HTML page: `tuner.report.page.render_report` and `write_report`.
 
-Knows: study records, the artifact store, Plotly, scikit-learn, and of `finals` the Keras-free modules. Must not know:
-Keras, KerasTuner, Optuna, the database, datasets on disk; what it shows stands in a record or in an artifact.
+Knows: study records, bundles, the artifact store, Plotly, scikit-learn. Must not know: Keras, KerasTuner, Optuna, the
+database, datasets on disk; everything shown comes from a record or an artifact.
 
 How the parts work together: `finals_results.py` reads predictions from the artifact store, `headline.py` condenses a
 study to its main numbers; `page.py` passes both to `page_sections/`, the parts of the page in reading order. `plots/`

@@ -1,4 +1,4 @@
-"""What every page has, the report and the dashboard's alike: its style, and scripts known by their hashes."""
+"""The parts common to the report and the dashboard's pages: the style sheet, and hashes of inline scripts."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from string import Template
 
 from tuner.report.palette import COLOURS
 
-#: Rows of a table of trials that are printed on paper; the rest of a long one stays on the screen.
+#: Rows of the table of trials that are printed on paper; a longer table is complete on the screen only.
 PRINTED_ROWS = 40
 
 
@@ -24,7 +24,7 @@ def read_asset(name: str) -> str:
 
 
 def sources_of(*contents: str) -> str:
-    """Return the hashes by which a content security policy allows these very inline scripts or styles."""
+    """Return the hashes by which a content security policy allows exactly these inline scripts or styles."""
     return " ".join(f"'sha256-{_digest(content)}'" for content in contents)
 
 

@@ -1,4 +1,4 @@
-"""A figure with all that makes it readable without seeing it: a title, the finding in words, the numbers as a table."""
+"""Figures that are readable without seeing them: each has a title, its finding in words and its numbers as a table."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ _TOP_LEVEL = 2
 
 @dataclass(frozen=True, kw_only=True)
 class StudyView:
-    """A study, and where on the page it stands."""
+    """A study, and its place on the page."""
 
     study: StudyRecord
-    #: Begins every id of this study; made here, not from its name.
+    #: Prefix of all ids of this study; made by the page, not from the study's name.
     prefix: str
-    #: Level of the headings of its parts: 2 when it has the page for itself.
+    #: Level of the headings of its parts: 2 when the page shows no other study.
     level: int
-    #: Whose this part is, where the page shows the same of several models; ends each label.
+    #: The model that this part is about, where the page shows several models; ends each label.
     of: str = ""
 
     def anchor(self, key: str) -> str:
@@ -47,10 +47,10 @@ class Plot:
     """One drawing."""
 
     figure: go.Figure
-    #: What a screen reader says in its place.
+    #: Text that a screen reader reads instead.
     label: str
     height_px: int = 320
-    #: Below this width it scrolls sideways in its own frame.
+    #: On narrower screens it scrolls sideways in its own frame.
     min_width_px: int = 0
 
 
@@ -61,12 +61,12 @@ class ReportFigure:
     #: A constant, unique within a study.
     key: str
     title: str
-    #: The main thing to see, in words.
+    #: The main result in words.
     finding: str
-    #: Drawn side by side where there is room.
+    #: Drawn side by side where the page is wide enough.
     plots: tuple[Plot, ...]
     table: Table
-    #: Takes the whole width of the page.
+    #: Whether it takes the whole width of the page.
     wide: bool = False
 
 
@@ -95,7 +95,7 @@ def render_figure(figure: ReportFigure, view: StudyView) -> Html:
 
 def render_plot(plot: Plot, *, label: str) -> Html:
     """Write the frame that `page.js` draws in, and the figure as JSON inside it; `label` is unique on the page."""
-    # `<` would end the script element, U+2028 and U+2029 are line ends to old parsers.
+    # `<` could end the script element; U+2028 and U+2029 end lines for old parsers.
     data = str(plot.figure.to_json()).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     frame = element(
         "div",
@@ -104,7 +104,7 @@ def render_plot(plot: Plot, *, label: str) -> Html:
         class_="plot",
         style=f"height:{plot.height_px}px;min-width:{plot.min_width_px}px",
     )
-    # Only a frame that scrolls may be reached by keyboard; each of the others would be a stop without a purpose.
+    # Only frames that scroll can be focused by keyboard; focusing the others would serve nothing.
     scrolls = plot.min_width_px > 0
     return element(
         "div",

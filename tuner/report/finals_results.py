@@ -1,4 +1,4 @@
-"""What the page knows of a study beside its records, read from the artifact store: predictions and parameter counts."""
+"""Results of the finals that are read from the artifact store: predictions on the test set, and parameter counts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,30 +20,28 @@ _IMAGE_DIMENSIONS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPredictions:
-    """What one model or the ensemble answered on the test set."""
+    """The predictions of one model, or of the ensemble, on the test set."""
 
     predictions: Predictions
-    #: Whose they are: "the ensemble of 9 models".
+    #: The model's name in texts, such as "the ensemble of 9 models".
     source: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinalsResults:
-    """The predictions that the page shows for a study."""
+    """What the page shows of a study's tested models."""
 
-    #: Of one of the models that the headline is about, and of the ensemble; each None when there are none yet, or none
-    #: that can be read.
+    #: Of one of the models in the headline, and of the ensemble; None where none exist yet or none can be read.
     single: ModelPredictions | None
     ensemble: ModelPredictions | None
-    #: Why there are none, if they were expected.
+    #: Why predictions that should exist cannot be read.
     problem: str | None
-
     #: Numbers in the weights of the best final.
     n_parameters: int | None
 
     @property
     def n_test(self) -> int | None:
-        """How many images the test set has, where known."""
+        """Number of test images, where known."""
         known = self.single or self.ensemble
         return None if known is None else len(known.predictions.labels)
 

@@ -1,9 +1,9 @@
-"""How much each hyperparameter explains of the score.
+"""How much of the differences in score each hyperparameter explains.
 
 A random forest predicts the score of trials it has not seen; a hyperparameter's importance is how much worse it
 predicts when that hyperparameter's values are shuffled among those trials. Chosen over fANOVA because it needs no
-distributions and copes with hyperparameters that only some trials have. Pruned trials count with their best score:
-leaving them out would hide exactly the hyperparameters that got them pruned.
+distributions and handles hyperparameters that only some trials have. Pruned trials count with their best score: without
+them, exactly the hyperparameters that led to pruning would be hidden.
 Source: L. Breiman, Random forests, Machine Learning 45 (2001), section 10.
 """
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tuner.report.thinning import MOST_DRAWN, evenly
 from tuner.studies.records import TrialRecord
 
-#: With fewer trials than this the forest reads patterns into noise.
+#: With fewer trials the forest fits noise.
 MIN_TRIALS = 20
 _FOLDS, _TREES, _SHUFFLES = 3, 60, 4
 _NOT_ASKED = -1.0
@@ -38,9 +38,9 @@ class Importance:
 
 
 def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
-    """Measure importances over the trials given; None for too few trials, hyperparameters or different scores.
+    """Measure importances; None when there are too few trials, or no hyperparameter or score differs.
 
-    Of a large study over 2,000 of its trials, evenly spaced: a forest of all of them says no more.
+    Of a large study, 2,000 evenly spaced trials are used: more do not change the result noticeably.
 
     Args:
         trials: Trials with a score.
@@ -53,7 +53,7 @@ def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
     features = np.stack(
         [encode_column([trial.hyperparameters.get(name) for trial in trials]) for name in columns], axis=1
     )
-    # Ranks: a few trials that never learned would otherwise be the whole variance.
+    # Ranks, because a few trials that never learned would otherwise make up most of the variance.
     ranks = scores.argsort().argsort() / len(scores)
     error, shuffled = (_measured_apart if is_large else _held_out_errors)(features, ranks)
     gains = np.maximum(shuffled - error, 0)
@@ -67,7 +67,7 @@ def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
 
 
 def varied_hyperparameters(trials: Sequence[TrialRecord]) -> list[str]:
-    """Return the hyperparameters that had more than one value (not being asked is one), in order of appearance."""
+    """Return the hyperparameters that had more than one value, in order of appearance; inactive counts as one."""
     names = dict.fromkeys(name for trial in trials for name in trial.hyperparameters)
     return [name for name in names if len({repr(trial.hyperparameters.get(name)) for trial in trials}) > 1]
 
@@ -86,9 +86,9 @@ def encode_column(values: Sequence[object]) -> NDArray[np.float64]:
 
 
 def _measured_apart(features: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Do the same in a process that then ends: scikit-learn's 90 MB are not needed beside a large study's page.
+    """As `_held_out_errors`, in a process that then ends: scikit-learn's 90 MB would add to a large page's.
 
-    Not by `multiprocessing`, which would run a person's own script once more in that process.
+    `multiprocessing` would run the user's own script again in that process.
     """
     given = io.BytesIO()
     np.savez(given, features=features, target=target)

@@ -23,15 +23,15 @@ class Headline:
     #: Best validation score of the search, and its trial.
     best_score: float | None
     best_trial: int | None
-    #: Of the final that the test numbers belong to, or of the best trial.
+    #: Of the final with the test numbers, else of the best trial.
     hyperparameters: Mapping[str, Any]
-    #: The final that the test numbers belong to: the best in rank that has been tested.
+    #: The final with the test numbers: the tested one of best rank.
     final: FinalRecord | None
     #: Its mean validation accuracy over confirmation repeats.
     validation_mean: float | None
     test_mean: float | None
     test_sd: float | None
-    #: Repeats tested.
+    #: Number of tested repeats.
     n_repeats: int
     n_test: int | None
     #: Hash of the test images' labels; None when no predictions could be read.
@@ -45,7 +45,7 @@ class Headline:
 
     @property
     def test_text(self) -> str:
-        """The test accuracy with its spread, as one writes it in a table."""
+        """The test accuracy with its standard deviation, as text."""
         if self.test_mean is None:
             return NO_VALUE
         if self.test_sd is None:
@@ -85,7 +85,7 @@ def build_headline(study: StudyRecord, results: FinalsResults) -> Headline:
 
 
 def still_to_come(study: StudyRecord) -> str | None:
-    """Say what has yet to happen before the study is done; None when nothing has."""
+    """Say which work remains before the study is done; None when none does."""
     n_waiting = max(0, study.budget - len(study.trials_in("complete", "pruned", "failed")))
     if study.state == "stopped":
         return f"The study has stopped{f': {study.stop_reason}' if study.stop_reason else ''}."

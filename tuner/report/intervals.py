@@ -1,4 +1,4 @@
-"""How sure a measured accuracy is. Knows neither Keras nor Optuna."""
+"""Confidence intervals of measured accuracies. Knows neither Keras nor Optuna."""
 
 from math import sqrt
 
@@ -23,5 +23,5 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     spread = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     middle = share + z * z / (2 * n)
-    # In exact numbers the share lies inside; rounding may leave 0 or 1 a hair outside.
+    # The exact interval contains the share; rounding may leave 0 or 1 slightly outside.
     return max(0.0, min(share, (middle - spread) / scale)), min(1.0, max(share, (middle + spread) / scale))

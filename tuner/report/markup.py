@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from tuner.report.wording import NO_VALUE
 
 _VOID = frozenset({"img", "input", "meta", "br"})
-#: Values of more characters take the width of two.
+#: Longer values take the width of two.
 _LONG = 30
 
 
 class Html(str):
-    """Markup; everything else is text and is escaped on its way in."""
+    """Markup; any other string is text and is escaped."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ def element(tag: str, *children: Child, **attributes: str | float | bool | None)
 
 
 def join(children: Iterable[Child]) -> Html:
-    """Put pieces one after the other."""
+    """Concatenate pieces; text is escaped."""
     return Html("".join(_escaped(child) for child in children if child is not None))
 
 
@@ -53,23 +53,23 @@ def _attribute(name: str, value: str | float | bool | None) -> str:  # noqa: FBT
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A table cell whose text does not sort as it reads."""
+    """A table cell with a sort key that differs from its text."""
 
     content: Child
-    #: What the column is sorted by; None sorts last.
+    #: The sort key; None sorts last.
     key: float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under headers; a first column that names its row is marked up as the row's header."""
+    """Rows under headers; the cell in the first column is the header of its row."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[Child | Cell]]
 
 
 def render_table(table: Table, *, label: str, id_: str | None = None, sortable: bool = False) -> Html:
-    """Write a table in a region that scrolls by itself, so that the page never does, also by keyboard."""
+    """Write a table in its own scrolling region, also usable by keyboard, so that the page does not scroll sideways."""
     headers = [_header(text, index, sortable=sortable) for index, text in enumerate(table.headers)]
     body = [element("tr", *[_cell(cell, index) for index, cell in enumerate(row)]) for row in table.rows]
     return element(
@@ -106,7 +106,7 @@ def _cell(cell: Child | Cell, index: int) -> Html:
 
 
 def definition_list(items: Iterable[tuple[str, Child]], *, class_: str = "facts") -> Html:
-    """Write names with their values."""
+    """Write a list of names and values."""
     pairs = (
         element("div", element("dt", name), element("dd", value), class_="long" if len(value or "") > _LONG else None)
         for name, value in items

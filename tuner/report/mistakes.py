@@ -1,4 +1,4 @@
-"""Mistakes counted: the confusion matrix, and what it says about each class."""
+"""The confusion matrix, and precision, recall and F1 of each class."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], n_
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """How one class fares; None where the division has nothing to divide by."""
+    """Scores of one class; None where the denominator is zero."""
 
     name: str
     #: Test images of this class.
@@ -38,7 +38,7 @@ def class_scores(matrix: NDArray[np.int64], class_names: tuple[str, ...]) -> tup
 
 
 def confused_pairs(matrix: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Return (true class, predicted class, images) of every mistake made, the most frequent first."""
+    """Return (true class, predicted class, images) of all kinds of mistakes, the most frequent first."""
     pairs = [(int(true), int(taken), int(matrix[true, taken])) for true, taken in zip(*np.nonzero(matrix), strict=True)]
     return sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -pair[2])
 

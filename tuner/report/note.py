@@ -5,7 +5,7 @@ from tuner.studies.records import FinalRecord, StudyRecord
 
 
 def write_note(study: StudyRecord) -> str:
-    """Say what the study searches, what it has found so far, and where to read more."""
+    """Describe the search, its results so far, and where more is shown."""
     search = study.definition["search"]
     lines = [
         f"## {_code(study.name)}",
@@ -52,5 +52,5 @@ def _final(final: FinalRecord) -> str:
 
 
 def _code(text: str) -> str:
-    """Mark text from a database so that Markdown finds neither links nor markup in it."""
+    """Quote text from the database as code, so that Markdown interprets none of it."""
     return f"`{' '.join(text.replace('`', chr(39)).split())}`"

@@ -1,4 +1,4 @@
-"""The whole page: one file that needs nothing else, online or off."""
+"""The whole page: one HTML file that needs no other file and no network."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _PARTS = (("search", "Search"), ("finals", "Finals"), ("trials", "Trials"), ("pr
 
 
 class ReportNotWrittenError(TunerError):
-    """The report's file cannot be written where it was asked for."""
+    """The report cannot be written to the requested file."""
 
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(f"Could not write the report to {path}: {reason}. Choose another place with --out.")
@@ -44,7 +44,7 @@ def write_report(records: Sequence[StudyRecord], artifacts: ArtifactStore, path:
     page = render_report(records, artifacts)
     target = path.expanduser().resolve()
     try:
-        # Line ends stay as they are: the policy's hashes are of these very bytes.
+        # As bytes, so that line ends stay unchanged: the policy holds hashes of the scripts.
         ArtifactStore(str(target.parent)).write(target.name, page.encode("utf-8", errors="replace"))
     except ArtifactNotWrittenError as error:
         cause = error.__cause__
@@ -58,7 +58,7 @@ def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> s
 
     Args:
         records: At least one study; several on one dataset are shown side by side first.
-        artifacts: Where the predictions of finals and ensembles lie; missing ones are said to be missing.
+        artifacts: Where the predictions of finals and ensembles lie; the page says which are missing.
 
     Raises:
         ValueError: No study was given.
@@ -136,7 +136,7 @@ def _plotly() -> str:
 
 
 def _content_security_policy(*scripts: str) -> str:
-    """Allow these scripts and nothing from anywhere; Plotly lays its drawings out by inline styles."""
+    """Allow these scripts and no external content; Plotly needs inline styles."""
     return (
         f"default-src 'none'; script-src {sources_of(*scripts)}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"

@@ -1,6 +1,6 @@
 """The colours of every page and figure; imports no Plotly.
 
-They are Okabe and Ito's, readable with any colour vision; no meaning hangs on colour alone.
+They are Okabe and Ito's, distinguishable with any colour vision; colour is never the only sign of a meaning.
 Source: https://jfly.uni-koeln.de/color/
 """
 

@@ -18,16 +18,16 @@ from tuner.report.wording import percent, shortened
 
 _INK, _SOFT, _LINE, _SURFACE, _HEAT = (COLOURS[name][0] for name in ("ink", "soft", "line", "surface", "heat"))
 _CELL_PX, _LABEL_PX, _TEXT_PX = 44, 120, 13
-#: Above so many classes numbers no longer fit into their cells.
+#: With more classes the numbers no longer fit into their cells.
 _LEGIBLE = 20
-#: Cells of a matrix of very many classes are smaller, so that the picture stays one.
+#: Limit of the picture's side; the cells of many classes are smaller.
 _LARGEST_PX = 1200
 _COLUMNS, _SHOWN, _SIDE_PX, _CAPTION_PX = 6, 24, 96, 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFile:
-    """A file that shows a model's mistakes."""
+    """A file about a model's mistakes."""
 
     name: str
     content: bytes
@@ -61,7 +61,7 @@ def _draw_matrix(matrix: NDArray[np.int64], names: tuple[str, ...]) -> Image.Ima
     legible = n_classes <= _LEGIBLE
     mistakes = matrix.copy()
     np.fill_diagonal(mistakes, 0)
-    # The root keeps single mistakes visible beside frequent ones.
+    # The square root keeps single mistakes visible beside frequent ones.
     heat = np.sqrt(mistakes) / max(1.0, float(mistakes.max()) ** 0.5)
     picture = Image.new("RGB", (_LABEL_PX + cell * n_classes + 8, _LABEL_PX + cell * n_classes + 8), _SURFACE)
     pen = ImageDraw.Draw(picture)

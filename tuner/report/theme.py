@@ -1,7 +1,7 @@
-"""How every figure looks.
+"""The common style of all figures.
 
-Figures are drawn in the palette's light colours; `page.js` swaps each for its dark twin, so a colour that is not in
-`COLOURS` must not be used.
+Figures are drawn in the palette's light colours, and `page.js` replaces each by its dark counterpart; therefore only
+colours from `COLOURS` may be used.
 """
 
 import html
@@ -22,23 +22,29 @@ INK, SOFT, LINE, SURFACE, RAISED, BLUE, ORANGE, GREEN, PURPLE, GREY, HEAT, BAND2
 _FLAWLESS = 1e-4
 #: Errors whose accuracies are labelled: 10 % to 99.98 %.
 _TICKED_ERRORS = (0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002)
-#: More labels than this on one axis touch each other.
+#: More labels on one axis would touch each other.
 _CROWDED = 5
-#: Around equal accuracies the axis still spans something.
+#: Smallest distance of two labels as a share of the axis; closer ones overlap in the smallest plot.
+_LEAST_GAP = 0.12
+#: The axis of equal accuracies has at least this length.
 _LEAST_ROOM = 0.02
-#: Over more powers of ten only the powers are labelled.
+#: On a longer logarithmic axis only powers of ten are labelled.
 _MANY_DECADES = 1.7
+#: With fewer labels the scale cannot be read.
+_FEWEST_TICKS = 2
+#: Labels on an axis of whole numbers, and the powers of ten that their steps are taken from.
+_MOST_WHOLE, _POWERS = 8, [10**power for power in range(9)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nines:
     """An accuracy axis that stretches towards 100 %: 90, 99 and 99.9 % lie equally far apart."""
 
-    #: Where the axis puts 100 %, as an error rate; without an end it would lie infinitely far up.
+    #: The error rate at which 100 % is drawn; it would otherwise lie at infinity.
     floor: float
 
     def place(self, accuracy: float | None) -> float | None:
-        """Return where on the axis an accuracy lies."""
+        """Return the position of an accuracy on the axis."""
         return None if accuracy is None else round(-math.log10(max(1 - accuracy, self.floor)), 5)
 
     def axis(self, title: str, accuracies: Sequence[float]) -> dict[str, Any]:
@@ -47,6 +53,7 @@ class Nines:
         ticks = self._ticks(low, high)
         if any(1 - accuracy <= self.floor for accuracy in accuracies):
             ticks.append(1.0)
+        ticks = self._apart(ticks, least=_LEAST_GAP * (high - low))
         return {
             "title": {"text": title},
             "tickvals": [self.place(tick) for tick in ticks],
@@ -56,10 +63,18 @@ class Nines:
         }
 
     def hidden(self, accuracies: Sequence[float], *, shown: Sequence[float]) -> list[float]:
-        """Return those of the accuracies that an axis which shows these others has no room for, the lowest first."""
+        """Return the accuracies that lie below an axis made for `shown`, in ascending order."""
         low, _ = self._range(shown)
         ascending = sorted(accuracies)
         return ascending[: bisect_left(ascending, low, key=lambda accuracy: self.place(accuracy) or 0.0)]
+
+    def _apart(self, ticks: Sequence[float], *, least: float) -> list[float]:
+        """Return those of the ascending ticks that lie apart from each other, the highest always."""
+        kept: list[float] = []
+        for tick in reversed(ticks):
+            if not kept or (self.place(kept[0]) or 0.0) - (self.place(tick) or 0.0) >= least:
+                kept.insert(0, tick)
+        return kept
 
     def _range(self, accuracies: Sequence[float]) -> tuple[float, float]:
         # A higher accuracy never lies lower: the two ends suffice.
@@ -68,29 +83,29 @@ class Nines:
         return low - room, high + room
 
     def _ticks(self, low: float, high: float) -> list[float]:
-        """Return accuracies to label between two places, at least two."""
+        """Return at least two accuracies to label between two positions."""
         round_ones = [1 - error for error in _TICKED_ERRORS if error > self.floor]
         inside = [accuracy for accuracy in round_ones if low <= (self.place(accuracy) or 0.0) <= high]
         if len(inside) > 1:
             return inside
         worst, best = 1 - 10**-low, 1 - 10**-high
-        power = 10 ** math.floor(math.log10(best - worst))
-        step = next(power * part for part in (0.2, 0.5, 1, 2) if (best - worst) / (power * part) <= _CROWDED)
-        return [step * number for number in range(math.ceil(worst / step), math.floor(best / step) + 1)]
+        return _even_ticks(worst, best)
 
 
 def nines(accuracies: Sequence[float]) -> Nines:
-    """Choose the end of the axis: half of the smallest error seen."""
+    """Make an axis for these accuracies; 100 % is drawn at half of the smallest error."""
     return Nines(floor=min((1 - accuracy for accuracy in accuracies if accuracy < 1), default=2 * _FLAWLESS) / 2)
 
 
 def log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
-    """Return Plotly's settings for a logarithmic axis whose ticks are whole numbers written out: 1, 2, 5, 10."""
+    """Return Plotly's settings for a logarithmic axis with round numbers as labels: 1, 2, 5, 10 in a wide range."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = math.log10(min(positive)), math.log10(max(positive))
     factors = (1, 2, 5) if high - low < _MANY_DECADES else (1,)
     ticks = [factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
     room = 0.05 * (high - low) or 0.1
+    if sum(low - room <= math.log10(tick) <= high + room for tick in ticks) < _FEWEST_TICKS:
+        ticks = _even_ticks(10 ** (low - room), 10 ** (high + room))
     return {
         "type": "log",
         "title": {"text": title},
@@ -100,13 +115,26 @@ def log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
     }
 
 
+def whole_axis(title: str, last: int) -> dict[str, Any]:
+    """Return Plotly's settings for an axis of epochs or trials up to this one, labelled at whole numbers."""
+    steps = (factor * power for power in _POWERS for factor in (1, 2, 5))
+    return {"title": {"text": title}, "tick0": 0, "dtick": next(step for step in steps if last / step <= _MOST_WHOLE)}
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers between two positive ones, evenly spaced, about five of them."""
+    power = 10 ** math.floor(math.log10(high - low))
+    step = next(power * part for part in (0.2, 0.5, 1, 2) if (high - low) / (power * part) <= _CROWDED)
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def plain(text: str) -> str:
-    """Neutralise text from records: Plotly reads `<b>`, `<a href>`, entities and `%{x}` in every text it shows."""
+    """Escape text from records: Plotly interprets `<b>`, `<a href>`, entities and `%{x}` in all texts."""
     return html.escape(shortened(text), quote=False).replace("%{", "% {")
 
 
 def figure(*traces: go.Scatter | go.Bar | go.Heatmap, **layout: Any) -> go.Figure:
-    """Lay traces out in the house style."""
+    """Make a figure of these traces in the common style."""
     axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE, "automargin": True, "ticks": ""}
     style = go.layout.Template(
         layout={

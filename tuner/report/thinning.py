@@ -1,4 +1,4 @@
-"""Which trials of a large study are drawn: a figure of more points shows no more, and makes a browser crawl."""
+"""Which trials of a large study are drawn: more points show no more and slow the browser down."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -7,12 +7,12 @@ from tuner.studies.records import TrialRecord
 
 T = TypeVar("T")
 
-#: Points or lines in a figure. Words and tables count all trials.
+#: Points or lines in a figure. Sentences and tables count all trials.
 MOST_DRAWN = 2000
 
 
 def drawn(trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
-    """Return about `MOST_DRAWN` trials in their order: the best, each that set a record, and others evenly."""
+    """Return about `MOST_DRAWN` trials in their order: the best, those that set a record, and evenly spaced others."""
     if len(trials) <= MOST_DRAWN:
         return trials
     scored = [trial for trial in trials if trial.state in {"complete", "pruned"} and trial.score is not None]
@@ -37,5 +37,5 @@ def tell(n_trials: int) -> str | None:
         return None
     return (
         f"Of {n_trials:,} trials each figure draws about {MOST_DRAWN:,}: the best, those that set a record, "
-        "and others evenly. Words and tables count all."
+        "and evenly spaced others. Sentences and tables count all trials."
     )

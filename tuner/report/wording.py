@@ -1,4 +1,4 @@
-"""Numbers as people read them. A no-break space stands before every unit."""
+"""Numbers, times and names as text for people. Every unit follows a no-break space."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from tuner.studies.outcomes import Failure
 from tuner.studies.records import Part
 
-#: Stands where a number would, an en dash.
+#: Shown in place of a missing number: an en dash.
 NO_VALUE = "\u2013"
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -28,7 +28,7 @@ def points(fraction: float, *, digits: int = 2) -> str:
 
 
 def spread(mean: float, sd: float) -> str:
-    """Write a mean with its standard deviation in percent, as one word that does not break."""
+    """Write a mean with its standard deviation in percent, without a place for a line break."""
     return f"{100 * mean:.2f}\u00a0±\u00a0{100 * sd:.2f}\u00a0%"
 
 
@@ -90,7 +90,7 @@ def listing(words: Iterable[str]) -> str:
 
 
 def shortened(text: str, *, width: int = 28) -> str:
-    """Cut the middle out of a long text; its ends tell it apart."""
+    """Replace the middle of a long text by an ellipsis; its ends usually identify it."""
     half = (width - 1) // 2
     return text if len(text) <= width else f"{text[:half]}…{text[-half:]}"
 

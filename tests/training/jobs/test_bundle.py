@@ -319,7 +319,7 @@ def test_announced_shapes_must_be_those_of_the_arrays(content: bytes) -> None:
     weights = json.loads(members_of(content)["bundle.json"])["weights"]
     weights[0]["shape"] = [1, 1]
 
-    with pytest.raises(NotABundleError, match=r"weights.npz does not hold what bundle.json announces"):
+    with pytest.raises(NotABundleError, match=r"weights.npz does not hold the arrays that bundle.json lists"):
         parse_bundle(change_description(content, weights=weights), origin="my model")
 
 

@@ -91,7 +91,7 @@ def test_accuracy_is_the_share_of_right_answers() -> None:
 
 
 def test_answers_and_labels_of_different_images_are_refused(store: ArtifactStore) -> None:
-    with pytest.raises(ValueError, match="Received 3 labels, 2 answers and 3 images"):
+    with pytest.raises(ValueError, match="Received 3 labels, 2 predictions and 3 images"):
         write_predictions(
             store,
             PATH,

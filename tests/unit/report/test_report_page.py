@@ -78,7 +78,7 @@ def test_one_repeat_has_no_standard_deviation(artifacts: ArtifactStore) -> None:
     page = words(render_report([study_with_one_tested_final(artifacts, repeats=1)], artifacts))
 
     assert "test accuracy, one retrained model" in page
-    assert "One repeat: nothing is known about the spread over seeds." in page
+    assert "One repeat: the spread over seeds is unknown." in page
     assert "±" not in page.partition("Search")[0].partition("main")[2]
 
 
@@ -88,7 +88,7 @@ def test_without_finals_the_best_validation_score_says_that_it_is_one(artifacts:
     assert "best validation score so far" in headline(page)
     assert "test" not in headline(page)
     assert "Still to come: 20 trials" in words(page)
-    assert "holds no test numbers" in words(page)
+    assert "has no test results" in words(page)
 
 
 def test_no_finished_trial_is_no_result_yet(artifacts: ArtifactStore) -> None:
@@ -151,7 +151,7 @@ def test_missing_predictions_cost_the_interval_and_are_told(artifacts: ArtifactS
     page = words(render_report([study], artifacts))
 
     assert "99.10 %" in page
-    assert "No interval: how many images the test set has is not known" in page
+    assert "No interval: without the predictions, the number of test images is unknown" in page
     assert "The predictions of final 1, repeat 1 (seed 7010) could not be read: No artifact at" in page
 
 
@@ -280,7 +280,7 @@ def test_studies_on_different_datasets_alone_are_not_compared(artifacts: Artifac
     )
 
     assert "highest" not in page
-    assert "are not compared here" in page
+    assert "cannot be compared" in page
 
 
 def test_untested_studies_are_compared_by_validation_and_say_so(artifacts: ArtifactStore) -> None:
@@ -391,6 +391,20 @@ def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(
     assert "nan %" not in page.partition("The numbers of Training")[0]
 
 
+def test_what_does_not_differ_between_trials_is_told_once(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=4)
+    trials = tuple(
+        dataclasses.replace(trial, hyperparameters={"units": 8 + trial.number, "kernel_size": 3, "head": "flatten"})
+        for trial in study.trials
+    )
+    definition = {**study.definition, "fixed": {"kernel_size": 3}}
+
+    page = words(render_report([dataclasses.replace(study, trials=trials, definition=definition)], artifacts))
+
+    assert "Fixed by the definition: kernel_size 3." in page
+    assert "Equal in all trials: kernel_size 3, head flatten." in page
+
+
 def test_the_best_trial_is_said_to_have_its_own_values_alone(artifacts: ArtifactStore) -> None:
     study = searching_study(n_trials=6)
     values = [{"optimizer": "adam", "units": 16 + n} for n in range(5)] + [{"optimizer": "sgd", "momentum": 0.9}]
@@ -403,7 +417,7 @@ def test_the_best_trial_is_said_to_have_its_own_values_alone(artifacts: Artifact
     page = words(render_report([dataclasses.replace(study, trials=trials)], artifacts))
 
     assert "The best trial had optimizer adam, units 17. Each point is a trial" in page
-    assert "momentumnot asked" in page
+    assert "momentumnot used" in page
 
 
 def test_trials_below_the_plot_of_the_history_are_counted(artifacts: ArtifactStore) -> None:
@@ -476,7 +490,7 @@ def test_failed_confirmations_stand_with_their_reason(artifacts: ArtifactStore) 
     reason = "nets.py:41 in build: ValueError: no such layer"
     assert f"Confirmation of trial 2, repeat 1 failed (builder error): {reason}" in page
     assert "Not all that was asked for: it has no finals" in page
-    assert "No finals: none could be made." in page
+    assert "No finals: none could be trained." in page
 
 
 def test_notes_stand_beside_what_they_are_about(artifacts: ArtifactStore) -> None:

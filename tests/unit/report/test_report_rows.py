@@ -1,5 +1,7 @@
 import dataclasses
+import math
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,10 @@ from tuner.report.plots.confusion import confusion_figure
 from tuner.report.plots.discrimination import corner_size, curves_figure, precision_recall_curves, roc_curves
 from tuner.report.plots.history import best_so_far, records_set
 from tuner.report.plots.intermediate import epoch_summaries
-from tuner.report.plots.parallel import height_on_axis, score_bands
-from tuner.report.plots.slices import slices
-from tuner.report.plots.timeline import stretches, worker_summaries
-from tuner.report.theme import nines
+from tuner.report.plots.parallel import height_on_axis, score_bands, score_heights
+from tuner.report.plots.slices import _labels, slices
+from tuner.report.plots.timeline import _short, stretches, worker_summaries
+from tuner.report.theme import log_axis, nines, whole_axis
 from tuner.studies.records import StudyRecord, TrialRecord
 
 
@@ -307,6 +309,67 @@ def test_a_perfect_score_lies_on_the_axis() -> None:
 
     assert scale.place(1.0) > scale.place(0.9)
     assert "100\u00a0%" in scale.axis("accuracy", [0.9, 1.0])["ticktext"]
+
+
+def test_labels_of_an_accuracy_axis_lie_apart() -> None:
+    scale = nines([0.1, 0.2, 0.5, 0.995])
+
+    axis = scale.axis("accuracy", [0.1, 0.2, 0.5, 0.995])
+
+    low, high = axis["range"]
+    gaps = np.diff(axis["tickvals"]) / (high - low)
+    assert len(gaps) >= 3
+    assert gaps.min() >= 0.12
+
+
+@pytest.mark.parametrize("values", [[0.11, 0.19], [1.1, 1.7], [0.31, 0.32], [0.001, 3.0]])
+def test_a_logarithmic_axis_has_at_least_two_labels_however_narrow_its_range(values: list[float]) -> None:
+    axis = log_axis("loss", values)
+
+    low, high = axis["range"]
+    assert 2 <= sum(low <= math.log10(tick) <= high for tick in axis["tickvals"]) <= 8
+    assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+
+
+@pytest.mark.parametrize(("last", "step"), [(1, 1), (4, 1), (8, 1), (9, 2), (20, 5), (60, 10), (500, 100)])
+def test_epochs_are_labelled_at_whole_numbers(last: int, step: int) -> None:
+    assert whole_axis("epoch", last)["dtick"] == step
+
+
+@pytest.mark.parametrize(
+    ("choices", "labels"),
+    [
+        ([16, 24, 32], ["16", "24", "32"]),
+        ([0.0003046, 0.000873, 0.001, 0.002529], ["0.0003046", "", "", "0.002529"]),
+        (
+            ["categorical_crossentropy", "kl_divergence", "sparse_categorical_crossentropy"],
+            ["catego…", "kl_div…", "sparse…"],
+        ),
+    ],
+)
+def test_labels_below_a_slice_do_not_overlap(choices: list[Any], labels: list[str]) -> None:
+    assert _labels(choices) == labels
+
+
+@pytest.mark.parametrize(
+    ("worker", "shown"),
+    [
+        ("b364c83c784340b2a1de9fa1afe2ee5d", "b364c83c"),
+        ("b364c83c-7843-40b2-a1de-9fa1afe2ee5d", "b364c83c"),
+        ("my-worker-on-the-fourth-machine-here", "my-worker-on-the-fourth-machine-here"),
+    ],
+)
+def test_a_timeline_shows_the_first_block_of_a_workers_id(worker: str, shown: str) -> None:
+    assert _short(worker) == shown
+
+
+def test_the_first_axis_of_parallel_coordinates_is_the_score() -> None:
+    trials = [
+        dataclasses.replace(sample_trial(number), state="complete", score=score)
+        for number, score in ((0, 0.9), (1, 0.99), (2, 0.999))
+    ]
+
+    assert score_heights(trials) == pytest.approx({0: 0.0, 1: 0.5, 2: 1.0})
 
 
 def test_only_studies_of_equal_data_stand_side_by_side() -> None:

@@ -1,4 +1,4 @@
-"""Several studies: those of one dataset side by side, those of different datasets apart."""
+"""Comparison of several studies, grouped by the images that they are about."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ def render_comparison(studies: Sequence[StudyRecord], headlines: Sequence[Headli
     ]
     apart = (
         f"These studies are about {count(len(groups), 'different set', 'different sets')} of images: accuracies on "
-        "different images do not compare, and are not compared here."
+        "different images cannot be compared."
     )
     return element(
         "section",

@@ -14,7 +14,7 @@ from tuner.report.markup import Html, element
 from tuner.report.wording import count, percent
 
 _SHOWN = 24
-#: Larger images are scaled down: nobody sees more on the page, and it stays light.
+#: Larger images are scaled down, because the page shows them small.
 _LONGEST_SIDE_PX = 128
 
 
@@ -41,8 +41,12 @@ def render_worst_errors(view: StudyView, predictions: Predictions, *, source: st
         _error(predictions, position, view.study.class_names)
         for position in range(min(_SHOWN, len(predictions.error_images)))
     ]
-    shown = f"the {len(items)} surest of {n_wrong:,} mistakes" if len(items) < n_wrong else count(n_wrong, "mistake")
-    order = ", the surest first" if len(items) > 1 else ""
+    shown = (
+        f"the {len(items)} most confident of {n_wrong:,} mistakes"
+        if len(items) < n_wrong
+        else count(n_wrong, "mistake")
+    )
+    order = ", the most confident first" if len(items) > 1 else ""
     lead = f"Test set, {source}: {shown}{order}."
     return element("div", heading, element("p", lead), element("ul", *items, class_="errors"), class_="block")
 
@@ -52,7 +56,7 @@ def _error(predictions: Predictions, position: int, class_names: tuple[str, ...]
     true = class_names[int(predictions.labels[index])]
     taken = int(predictions.probabilities[index].argmax())
     probability = percent(float(predictions.probabilities[index, taken]), digits=1)
-    # The text beside it says all of it, so the image itself stays silent to a screen reader.
+    # The text beside the image says the same, so a screen reader skips the image.
     image = element(
         "img", src=png_data_uri(predictions.error_images[position]), alt="", width=72, height=72, loading="lazy"
     )

@@ -1,4 +1,4 @@
-"""What retraining the best gave, and where the winner errs."""
+"""The finals: retrained models, their test results, and their mistakes."""
 
 import dataclasses
 
@@ -47,16 +47,16 @@ def _none_yet(study: StudyRecord) -> Html:
         return element("p", "This study asks for no finals (finals.top = 0): nothing is tested.")
     if study.state == "done":
         return element(
-            "p", "No finals: none could be made. This report holds no test numbers of this study.", class_="warning"
+            "p", "No finals: none could be trained. This report has no test results of this study.", class_="warning"
         )
     stopped = "The study stopped before its finals." if study.state == "stopped" else "No finals yet."
-    return element("p", f"{stopped} Nothing has been tested: this report holds no test numbers of this study.")
+    return element("p", f"{stopped} Nothing has been tested: this report has no test results of this study.")
 
 
 def _finals_table(view: StudyView) -> Html:
     lead = (
-        "Ranked by validation accuracy over confirmation repeats, then retrained; each retrained model met the test "
-        "set once, after its last epoch."
+        "Ranked by validation accuracy over confirmation repeats, then retrained; each retrained model was tested "
+        "once, after its last epoch."
     )
     rows = [_final_row(final) for final in sorted(view.study.finals, key=lambda one: one.rank)]
     headers = (
@@ -131,12 +131,12 @@ def _failures_and_notes(study: StudyRecord) -> list[Html]:
 
 
 def _all_mistakes(view: StudyView, results: FinalsResults) -> list[Html]:
-    """Show where one of the headline's models errs and, below it, in a part that folds, where the ensemble does."""
+    """Show the mistakes of one of the headline's models and, in a part that can be folded, those of the ensemble."""
     single, ensemble = results.single, results.ensemble
     parts: list[Html] = []
     if single is not None:
         lead = f"Confusion, mistakes and curves of one of the models that the headline is about: {single.source}."
-        also = " Those of the ensemble stand below." if ensemble is not None else ""
+        also = " Those of the ensemble follow below." if ensemble is not None else ""
         parts += [element("p", lead + also, class_="note"), *_mistakes(view, single.predictions, single.source)]
     if ensemble is not None:
         own = dataclasses.replace(view, prefix=view.anchor("ensemble"), of="the ensemble")

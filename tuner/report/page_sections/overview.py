@@ -1,12 +1,13 @@
 """The top of the page: one large number with its meaning and uncertainty, and the configuration that reached it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tuner.report.figures import StudyView
 from tuner.report.headline import Headline, still_to_come
 from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.plots.budget import epoch_budget, epochs_of
-from tuner.report.wording import count, duration, interval, percent, points, setting
+from tuner.report.wording import count, duration, interval, percent, points, setting, settings
 from tuner.studies.records import StudyRecord
 from tuner.studies.shortfall import find_shortfall
 
@@ -32,7 +33,7 @@ def render_overview(view: StudyView, headline: Headline) -> Html:
         element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))
         if headline.hyperparameters
         else None,
-        _configuration(headline),
+        _configuration(headline, fixed=study.definition.get("fixed") or {}),
         element(f"h{view.level}", "Budget used", id=view.anchor("budget")),
         _budget(study, headline),
         class_="overview",
@@ -48,7 +49,7 @@ def _headline(study: StudyRecord, headline: Headline) -> Html:
         return _big(
             percent(headline.best_score),
             f"best validation score{'' if is_over else ' so far'}, trial {headline.best_trial}",
-            [f"{untested}. The maximum of many validation scores flatters: expect less on new images."],
+            [f"{untested}. The maximum of many validation scores is optimistic: expect less on new images."],
             kind="validation",
         )
     failures = study.trials_in("failed")
@@ -87,20 +88,20 @@ def _certainty(headline: Headline) -> list[list[str]]:
             ]
         )
     else:
-        lines.append(["One repeat: nothing is known about the spread over seeds."])
+        lines.append(["One repeat: the spread over seeds is unknown."])
     if headline.test_interval and headline.n_test:
         lines.append(
             [
                 element("b", interval(*headline.test_interval)),
                 (
                     f" Wilson 95\u00a0% interval of {'this' if headline.n_repeats == 1 else 'the mean'} accuracy on "
-                    f"{headline.n_test:,} test images: it covers which images happened to be in the test set, not the "
-                    "seeds (repeats saw the same images and do not count as more)"
+                    f"{headline.n_test:,} test images: covers the choice of test images; the spread over seeds is the "
+                    "\u00b1 above. Repeats share the images and do not narrow it."
                 ),
             ]
         )
     else:
-        lines.append(["No interval: how many images the test set has is not known without the predictions."])
+        lines.append(["No interval: without the predictions, the number of test images is unknown."])
     return lines
 
 
@@ -117,7 +118,7 @@ def _ensemble(headline: Headline) -> Html | None:
 
 
 def _shortfall(study: StudyRecord) -> Html | None:
-    # Why a study stopped by itself stands in what is still to come.
+    # The reason why a study stopped by itself is told by `still_to_come`.
     shortfall = find_shortfall(study) if study.state == "done" else None
     return element("p", f"Not all that was asked for: {shortfall}", class_="warning") if shortfall else None
 
@@ -143,10 +144,15 @@ def _commonest(study: StudyRecord) -> str:
     return f"Most often {kind.replace('_', ' ')} ({kinds.count(kind)} of {len(kinds)}): {example.message}"
 
 
-def _configuration(headline: Headline) -> Html | None:
+def _configuration(headline: Headline, *, fixed: Mapping[str, Any]) -> Html | None:
+    """Write the searched values as a list, and those that the definition fixes in one line."""
     if not headline.hyperparameters:
         return None
-    pairs: list[tuple[str, Child]] = [(name, setting(value)) for name, value in headline.hyperparameters.items()]
+    pairs: list[tuple[str, Child]] = [
+        (name, setting(value)) for name, value in headline.hyperparameters.items() if name not in fixed
+    ]
+    held = {name: value for name, value in headline.hyperparameters.items() if name in fixed}
+    notes = [element("p", f"Fixed by the definition: {settings(held)}.", class_="detail")] if held else []
     if headline.validation_mean is not None:
         validation = (
             f"Validation accuracy {percent(headline.validation_mean)}, mean of confirmation repeats with new seeds"
@@ -154,9 +160,8 @@ def _configuration(headline: Headline) -> Html | None:
         found = (
             f"; best score in the search {percent(headline.best_score)}." if headline.best_score is not None else "."
         )
-        note = element("p", validation + found, class_="detail")
-        return element("div", definition_list(pairs, class_="settings"), note)
-    return definition_list(pairs, class_="settings")
+        notes.append(element("p", validation + found, class_="detail"))
+    return element("div", definition_list(pairs, class_="settings") if pairs else None, *notes)
 
 
 def _budget(study: StudyRecord, headline: Headline) -> Html:
@@ -169,11 +174,14 @@ def _budget(study: StudyRecord, headline: Headline) -> Html:
     by_state = ", ".join(f"{number:,} {state}" for state, number in states if number)
     facts: list[tuple[str, Child]] = [
         ("Trials", join([f"{finished:,} of {study.budget:,}", element("small", by_state)])),
-        ("Epochs trained", f"{epochs.trained:,}"),
+        ("Epochs in the search", f"{epochs.trained:,}"),
         ("Saved by pruning", percent(epochs.saved_share, digits=0)),
         ("Search, wall clock", duration(wall_s)),
         ("Search, all workers", duration(sum(trial.duration_s or 0.0 for trial in study.trials))),
     ]
+    retrained = [*study.finals, *([study.without_augmentation] if study.without_augmentation else [])]
+    if n_retraining := sum(len(run.curve) for final in retrained for run in final.runs):
+        facts.append(("Epochs of retraining", f"{n_retraining:,}"))
     if headline.n_parameters is not None:
         facts.append(("Model parameters", f"{headline.n_parameters:,}"))
     return definition_list(facts)

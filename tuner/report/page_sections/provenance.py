@@ -1,4 +1,4 @@
-"""What made these numbers: versions, data, seeds, the definition."""
+"""The origin of the numbers: versions, data, seeds, the definition."""
 
 import json
 

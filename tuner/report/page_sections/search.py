@@ -1,4 +1,4 @@
-"""What the search did."""
+"""The search: all figures about its trials."""
 
 from tuner.report.figures import StudyView, render_figure
 from tuner.report.markup import Html, element

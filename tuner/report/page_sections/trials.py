@@ -5,8 +5,9 @@ from typing import Any, overload
 
 from tuner.report.document import PRINTED_ROWS
 from tuner.report.figures import StudyView
+from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Cell, Html, Table, element, render_table
-from tuner.report.wording import count, duration, moment, percent, setting
+from tuner.report.wording import count, duration, moment, percent, setting, settings
 from tuner.studies.records import TrialRecord
 
 _MESSAGE_LIMIT = 400
@@ -15,13 +16,15 @@ _MESSAGE_LIMIT = 400
 def render_trials(view: StudyView) -> Html:
     """Write the section of the trials."""
     trials = view.study.trials
-    lead = f"{count(len(trials), 'trial')}. A click on a column's name sorts by it, a second one the other way round."
+    lead = f"{count(len(trials), 'trial')}. Click a column's name to sort by it, and again to reverse the order."
     printed = f"On paper: the first {PRINTED_ROWS} rows of {len(trials)}."
+    varied, equal = _split_hyperparameters(trials)
     body = [
         element("p", lead, class_="lead"),
+        element("p", f"Equal in all trials: {settings(equal)}.", class_="note") if equal else None,
         element("p", printed, class_="print-only") if len(trials) > PRINTED_ROWS else None,
         render_table(
-            _table(trials), label=f"Trials of {view.study.name}", id_=view.anchor("trials-table"), sortable=True
+            _table(trials, varied), label=f"Trials of {view.study.name}", id_=view.anchor("trials-table"), sortable=True
         ),
     ]
     return element(
@@ -34,8 +37,19 @@ def render_trials(view: StudyView) -> Html:
     )
 
 
-def _table(trials: Sequence[TrialRecord]) -> Table:
-    names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
+def _split_hyperparameters(trials: Sequence[TrialRecord]) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of those that differ between trials, and the values of the others.
+
+    Trials that have drawn nothing, because they wait or failed before it, do not count.
+    """
+    drawn = [trial.hyperparameters for trial in trials if trial.hyperparameters]
+    if len(drawn) <= 1:
+        return list(drawn[0]) if drawn else [], {}
+    varied = varied_hyperparameters([trial for trial in trials if trial.hyperparameters])
+    return varied, {name: value for name, value in drawn[0].items() if name not in varied}
+
+
+def _table(trials: Sequence[TrialRecord], names: Sequence[str]) -> Table:
     extra = {"Failure": any(trial.failure for trial in trials), "Notes": any(trial.notes for trial in trials)}
     wanted = [name for name, is_there in extra.items() if is_there]
     headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Attempts", "Duration", "Finished"]
@@ -46,7 +60,7 @@ def _table(trials: Sequence[TrialRecord]) -> Table:
 
 
 class _Rows(Sequence[list[Cell]]):
-    """The table's rows, made when they are asked for: those of a large study take more memory than the page."""
+    """The table's rows, made one at a time: all rows of a large study would take more memory than the page."""
 
     def __init__(self, trials: Sequence[TrialRecord], names: Sequence[str], *, extra: Sequence[str]) -> None:
         self._trials, self._names, self._extra = trials, names, extra

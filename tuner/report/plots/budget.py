@@ -1,4 +1,4 @@
-"""Where the epochs went, and how many pruning saved."""
+"""How many epochs the search trained, by the state of their trials, and how many pruning saved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,13 +50,13 @@ def epoch_budget(trials: Sequence[TrialRecord], *, epochs: int) -> EpochBudget:
 
 
 def epochs_of(study: StudyRecord) -> int:
-    """Return the epochs of a full trial: as defined or, in a definition without them, the most that any trained."""
+    """Return the epochs of a full trial: as defined, or the most that any trial trained."""
     defined = study.definition.get("search", {}).get("epochs")
     return int(defined) if defined else max((len(trial.curve) for trial in study.trials), default=0)
 
 
 def budget_figure(budget: EpochBudget) -> go.Figure:
-    """Plot one bar, divided by what became of the epochs."""
+    """Plot one bar, divided by the state of the trials."""
     parts = [
         ("in complete trials", budget.complete, BLUE, ""),
         ("in pruned trials", budget.pruned, GREY, ""),

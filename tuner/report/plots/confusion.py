@@ -1,4 +1,4 @@
-"""The confusion matrix on the test set, coloured by mistakes: at 99 % right the diagonal would drown them."""
+"""The confusion matrix on the test set, coloured by mistakes only: at 99 % accuracy the diagonal would hide them."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from tuner.report.mistakes import confused_pairs, confusion_matrix
 from tuner.report.theme import HEAT, INK, LINE, SURFACE, figure, plain
 from tuner.report.wording import count, percent
 
-#: Up to so many classes the counts fit into their cells.
+#: With more classes the counts no longer fit into their cells.
 _LEGIBLE = 20
 _PAIRS_LISTED = 60
 
@@ -27,7 +27,7 @@ def confusion_figure(matrix: NDArray[np.int64], class_names: Sequence[str]) -> g
     np.fill_diagonal(mistakes, 0)
     legible = n_classes <= _LEGIBLE
     heatmap = go.Heatmap(
-        # The root keeps single mistakes visible beside frequent ones.
+        # The square root keeps single mistakes visible beside frequent ones.
         z=np.sqrt(mistakes, dtype=np.float32),
         customdata=matrix,
         text=np.where(matrix > 0, matrix.astype(str), "").tolist() if legible else None,
@@ -49,14 +49,14 @@ def confusion_figure(matrix: NDArray[np.int64], class_names: Sequence[str]) -> g
         heatmap,
         xaxis=ticks | {"title": {"text": "predicted class"}},
         yaxis=ticks | {"title": {"text": "true class"}, "autorange": "reversed"},
-        # Shows through the gaps between the cells.
+        # Visible in the gaps between the cells.
         plot_bgcolor=LINE if legible else SURFACE,
         margin={"l": 8, "r": 12, "t": 8, "b": 8},
     )
 
 
 def report_figure(predictions: Predictions, class_names: Sequence[str], *, source: str) -> ReportFigure:
-    """Show which classes are taken for which."""
+    """Show which classes are confused."""
     matrix = confusion_matrix(predictions.labels, predicted_classes(predictions), len(class_names))
     pairs = confused_pairs(matrix)
     n_images, n_wrong = int(matrix.sum()), sum(images for _, _, images in pairs)
@@ -67,7 +67,7 @@ def report_figure(predictions: Predictions, class_names: Sequence[str], *, sourc
     most = f" Most often: {often}." if often else ""
     finding = (
         f"Test set, {source}: {count(n_wrong, 'mistake')} on {count(n_images, 'image')} "
-        f"({percent(n_wrong / n_images)}).{most} Darker means more mistakes; the diagonal is right."
+        f"({percent(n_wrong / n_images)}).{most} Darker means more mistakes; the diagonal counts correct predictions."
     )
     listed = pairs[:_PAIRS_LISTED]
     rows = [(class_names[true], class_names[taken], f"{images:,}") for true, taken, images in listed]

@@ -1,6 +1,6 @@
-"""ROC and precision-recall curves, one class against the rest, whole and zoomed into the corner that matters.
+"""ROC and precision-recall curves, one class against the rest, in full and enlarged in the best corner.
 
-However many classes there are, the few hardest are coloured and named; the others form a grey background.
+With many classes, only the hardest ones are coloured and named; the others form a grey background.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, figure, plain
 from tuner.report.wording import count, listing
 
 _HARDEST = ((ORANGE, "solid"), (BLUE, "dash"), (PURPLE, "dot"), (GREEN, "dashdot"))
-#: Points drawn over all classes; more cannot be told apart and only make the page heavy.
+#: Points drawn over all classes; more cannot be distinguished and enlarge the page.
 _POINTS = 12_000
-#: The corners tried, as distances from perfect; the first in which the hardest class shows its bend is taken.
+#: Sides of possible corners; the smallest in which the hardest class has its bend is shown.
 _CORNERS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """What tells the two figures apart."""
+    """The differences between the two figures."""
 
     key: str
     title: str
     axes: tuple[str, str]
     area: str
-    #: Where on the x axis perfection lies.
+    #: Position of a perfect classifier on the x axis.
     ideal_x: float
 
 
@@ -54,7 +54,7 @@ _PRECISION_RECALL = _Kind(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """One class's curve; `area` is what the class is ranked by."""
+    """One class's curve; classes are ranked by `area`."""
 
     class_name: str
     #: float32, both in [0, 1]: false and true positive rate, or recall and precision.
@@ -64,8 +64,8 @@ class Curve:
 
 
 def roc_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Curve]:
-    """Return the ROC curve of each class that the test set holds, the smallest area first."""
-    # 90 MB of memory, which a study without finals does not need.
+    """Return the ROC curve of each class in the test set, the smallest area first."""
+    # Imported here: it takes 90 MB, which a study without finals does not need.
     from sklearn.metrics import auc, roc_curve
 
     def one(name: str, positive: NDArray[np.bool_], score: NDArray[np.float32]) -> Curve:
@@ -76,7 +76,7 @@ def roc_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Cur
 
 
 def precision_recall_curves(predictions: Predictions, class_names: Sequence[str]) -> list[Curve]:
-    """Return the precision-recall curve of each class that the test set holds, the lowest average precision first."""
+    """Return the precision-recall curve of each class in the test set, the lowest average precision first."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     def one(name: str, positive: NDArray[np.bool_], score: NDArray[np.float32]) -> Curve:
@@ -160,7 +160,7 @@ def _line(curve: Curve, line: dict[str, object], area_name: str, **look: object)
 
 def zoomed(whole: go.Figure, size: float, *, ideal_x: float) -> go.Figure:
     """Return the same curves in their best corner, of side `size`."""
-    # Just outside the corner too, so that a curve along the edge is not cut in half.
+    # With a margin, so that a curve along the edge is drawn in full width.
     room = 0.03 * size
     low, high = (-room, size) if ideal_x == 0 else (1 - size, 1 + room)
     corner = go.Figure(whole)
@@ -170,7 +170,7 @@ def zoomed(whole: go.Figure, size: float, *, ideal_x: float) -> go.Figure:
 
 
 def roc_report_figure(predictions: Predictions, class_names: Sequence[str], *, source: str) -> ReportFigure | None:
-    """Show how well each class is told from the rest; None when the test set holds one class only."""
+    """Show how well each class is separated from the rest; None when the test set holds one class only."""
     return _report_figure(roc_curves(predictions, class_names), _ROC, source)
 
 

@@ -80,7 +80,7 @@ def _interval_bars(headlines: Sequence[Headline], axis: Nines) -> dict[str, Any]
 
 
 def _roomy(axis: dict[str, Any]) -> dict[str, Any]:
-    # The numbers beside the dots need room at both ends.
+    # The labels beside the dots need space at both ends.
     low, high = axis["range"]
     return axis | {"range": [low - 0.1 * (high - low), high + 0.1 * (high - low)], "tickangle": 0}
 
@@ -96,7 +96,7 @@ def _names(headlines: Sequence[Headline]) -> dict[str, object]:
 
 
 def report_figure(headlines: Sequence[Headline], *, key: str) -> ReportFigure:
-    """Show the studies of one dataset; the caller makes sure that it is one."""
+    """Compare the studies, all of one dataset."""
     height_px = 140 + 62 * len(headlines)
     plots = []
     if any(headline.best_score is not None for headline in headlines):
@@ -162,5 +162,5 @@ def _overlap(first: Headline, second: Headline) -> str:
     if first.test_interval is None or second.test_interval is None:
         return ""
     if first.test_interval[0] <= second.test_interval[1]:
-        return "Their 95 % intervals overlap: this test set does not clearly tell them apart."
+        return "Their 95 % intervals overlap: on this test set the difference is not clear."
     return "Their 95 % intervals do not overlap."

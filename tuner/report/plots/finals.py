@@ -1,4 +1,4 @@
-"""Test accuracy of each retrained model, by rank, with the ensemble's: for Optuna Dashboard, which has no finals."""
+"""Test accuracy of each retrained model, by rank, and of the ensemble, for Optuna Dashboard, which has no finals."""
 
 from collections.abc import Sequence
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREY, INK, figure, nines
+from tuner.report.theme import BLUE, GREY, INK, figure, nines, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import count, percent, settings
 from tuner.studies.records import StudyRecord, TrialRecord
@@ -28,7 +28,7 @@ def scored(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def records_set(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the trials that were the best when they came, by number."""
+    """Return the trials that set a new best score, by number."""
     steps: list[TrialRecord] = []
     for trial in sorted(scored(trials), key=lambda trial: trial.number):
         if not steps or (trial.score or 0.0) > (steps[-1].score or 0.0):
@@ -76,13 +76,13 @@ def history_figure(trials: Sequence[TrialRecord]) -> go.Figure:
         *traces,
         line,
         annotations=[below] if hidden_scores(trials) else [],
-        xaxis={"title": {"text": "trial"}},
+        xaxis=whole_axis("trial", max(numbers)),
         yaxis=axis.axis("validation score", _scores_shown(trials)),
     )
 
 
 def hidden_scores(trials: Sequence[TrialRecord]) -> list[float]:
-    """Return the scores that lie below the plot, the lowest first."""
+    """Return the scores that lie below the plot, in ascending order."""
     scores = [trial.score or 0.0 for trial in scored(trials)]
     return nines(scores).hidden(scores, shown=_scores_shown(trials))
 
@@ -109,9 +109,10 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
         return None
     last = steps[-1]
     n_later = len([trial for trial in scored(study.trials) if trial.number > last.number])
+    later = f"{count(n_later, 'later trial')} did not exceed it" if n_later else "no later trial has a score"
     finding = (
-        f"The best validation score, {percent(last.score)}, came with trial {last.number}; "
-        f"{count(n_later, 'later trial')} did not beat it. The axis stretches towards 100\u00a0%."
+        f"The best validation score, {percent(last.score)}, came with trial {last.number}; {later}. "
+        "The axis stretches towards 100\u00a0%."
         + (f" {_tell_hidden(study.trials)}." if hidden_scores(study.trials) else "")
     )
     rows = [(str(trial.number), percent(trial.score), settings(trial.hyperparameters)) for trial in steps]

@@ -38,7 +38,7 @@ def importance_figure(shares: Sequence[tuple[str, float]]) -> go.Figure:
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
-    """Show which hyperparameters matter; None where the trials cannot tell."""
+    """Show which hyperparameters matter; None where it cannot be measured."""
     trials = scored(study.trials)
     importance = measure_importance(trials)
     if importance is None or not importance.shares:
@@ -83,4 +83,4 @@ def missing_reason(study: StudyRecord) -> str:
     n_trials = len(scored(study.trials))
     if n_trials < MIN_TRIALS:
         return f"Parameter importance needs at least {MIN_TRIALS} trials with a score; there are {n_trials}."
-    return "Parameter importance cannot be told: no hyperparameter or no score varied."
+    return "Parameter importance cannot be measured: all trials have equal hyperparameters or equal scores."

@@ -1,4 +1,4 @@
-"""Intermediate values: each trial's validation accuracy, epoch by epoch, pruned trials apart."""
+"""Intermediate values: validation accuracy of each trial by epoch, with pruned trials marked."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREY, INK, Nines, figure, nines
+from tuner.report.theme import BLUE, GREY, INK, Nines, figure, nines, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import count, percent
 from tuner.studies.records import StudyRecord, TrialRecord
@@ -18,7 +18,7 @@ from tuner.studies.records import StudyRecord, TrialRecord
 
 @dataclass(frozen=True, kw_only=True)
 class EpochSummary:
-    """What the pruner saw at one epoch."""
+    """The validation accuracies at one epoch."""
 
     epoch: int
     #: Trials that reported at this epoch, and those of them that were pruned after it.
@@ -51,7 +51,7 @@ def epoch_summaries(trials: Sequence[TrialRecord]) -> list[EpochSummary]:
 
 
 def validation_points(trial: TrialRecord) -> list[tuple[int, float]]:
-    """Return (epoch, validation accuracy) of the epochs of a complete or pruned trial; nothing of others."""
+    """Return (epoch, validation accuracy) of the epochs of a complete or pruned trial; of others, nothing."""
     if trial.state not in ("complete", "pruned"):
         return []
     return [
@@ -63,7 +63,8 @@ def validation_points(trial: TrialRecord) -> list[tuple[int, float]]:
 
 def intermediate_figure(trials: Sequence[TrialRecord], best: TrialRecord | None) -> go.Figure:
     """Plot validation accuracy against the epoch: one line a trial."""
-    shown = [accuracy for trial in trials for _, accuracy in validation_points(trial)]
+    points = [point for trial in trials for point in validation_points(trial)]
+    shown = [accuracy for _, accuracy in points]
     axis = nines(shown)
     looks = {"pruned": ("pruned", GREY, "dot"), "complete": ("complete", BLUE, "solid")}
     traces = []
@@ -76,12 +77,14 @@ def intermediate_figure(trials: Sequence[TrialRecord], best: TrialRecord | None)
         name = f"best: trial {best.number}"
         traces.append(_lines([best], axis, name=name, line={"color": INK, "width": 2.5}, opacity=1))
     return figure(
-        *traces, xaxis={"title": {"text": "epoch"}}, yaxis=axis.axis("validation accuracy", _without_outliers(shown))
+        *traces,
+        xaxis=whole_axis("epoch", max(epoch for epoch, _ in points)),
+        yaxis=axis.axis("validation accuracy", _without_outliers(shown)),
     )
 
 
 def _lines(trials: Sequence[TrialRecord], axis: Nines, *, opacity: float, **style: object) -> go.Scatter:
-    # One trace for all lines, with gaps between them: a trace a trial makes a thousand trials crawl.
+    # One trace for all lines, with gaps between them: a trace for each of 1,000 trials is slow.
     epochs: list[float] = []
     places: list[float] = []
     numbers: list[int] = []
@@ -121,14 +124,14 @@ def _without_outliers(shown: Sequence[float]) -> list[float]:
 
 
 def _tell_hidden(trials: Sequence[TrialRecord]) -> str:
-    """Say how many values of how many the plot's axis leaves out."""
+    """Say how many values lie below the plot's axis."""
     values = [accuracy for trial in trials for _, accuracy in validation_points(trial)]
     hidden = nines(values).hidden(values, shown=_without_outliers(values))
     return f" {len(hidden):,} of {count(len(values), 'value')} lie below the plot." if hidden else ""
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
-    """Show the learning curves the pruner judged; None before the first epoch."""
+    """Show the learning curves that the pruner used; None before the first epoch."""
     summaries = epoch_summaries(study.trials)
     if not summaries:
         return None
@@ -136,7 +139,8 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     first, last = summaries[0], summaries[-1]
     finding = (
         f"{count(first.n_trials, 'trial')} reported epoch {first.epoch}, {last.n_trials:,} reached epoch {last.epoch}; "
-        f"{n_pruned:,} were pruned on the way (dotted, ending in a cross).{_tell_hidden(study.trials)}"
+        f"{f'{n_pruned:,} were pruned (dotted lines that end in a cross)' if n_pruned else 'none was pruned'}."
+        f"{_tell_hidden(study.trials)}"
     )
     rows = [
         (str(row.epoch), f"{row.n_trials:,}", f"{row.n_pruned:,}", percent(row.median), percent(row.best))

@@ -1,11 +1,11 @@
-"""Parallel coordinates: one line a trial through all its hyperparameters, banded by score.
+"""Parallel coordinates: one line a trial from its score through all its hyperparameters, coloured by its rank.
 
 Drawn from plain lines: Plotly's own trace needs WebGL and run-time compiled code, which the page's content security
 policy forbids, and prints as a bitmap.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,15 @@ from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.plots.slices import Slice, slices
-from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain
+from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, nines, plain
 from tuner.report.thinning import drawn
-from tuner.report.wording import count, setting
+from tuner.report.wording import count, percent, setting, shortened
 from tuner.studies.records import StudyRecord, TrialRecord
 
 _SHOWN = 10
-#: Where a trial's line runs when its space did not ask for the hyperparameter.
+#: Characters of a choice's label that fit between two axes.
+_MARK_WIDTH = 13
+#: Where the line of a trial runs in which the hyperparameter was inactive.
 _NOT_ASKED = -0.12
 #: (share of the trials down to its end, colour, width), the best first.
 _BANDS = ((0.1, BLUE, 2.0), (0.25, BAND2, 1.2), (0.5, BAND3, 1), (1.0, BAND4, 1))
@@ -63,9 +65,13 @@ def height_on_axis(trial: TrialRecord, one: Slice) -> float:
 
 
 def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice]) -> go.Figure:
-    """Plot one line a trial, the worst band first so that the best lies on top."""
-    bands = score_bands(trials)
-    lines = [_band_lines(band, axes) for band in reversed(bands)]
+    """Plot one line a trial, the worst band first so that the best lies on top; the first axis is the score."""
+    scores = [trial.score or 0.0 for trial in scored(trials)]
+    heights = score_heights(trials)
+    lines = [_band_lines(band, axes, heights) for band in reversed(score_bands(trials))]
+    names = ["score", *(plain(one.name) for one in axes)]
+    labels = [label for x, one in enumerate(axes, start=1) for label in _axis_labels(x, _marks(one, scored(trials)))]
+    ends = [(0.0, percent(min(scores))), (1.0, percent(max(scores)))]
     uprights = [
         {
             "type": "line",
@@ -76,16 +82,18 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice]) -> go.
             "line": {"color": LINE, "width": 1},
             "layer": "below",
         }
-        for x in range(len(axes))
+        for x in range(len(names))
     ]
     return figure(
         *lines,
         shapes=uprights,
-        annotations=[label for x, one in enumerate(axes) for label in _axis_labels(x, one, scored(trials))],
+        annotations=_axis_labels(0, ends) + labels,
         xaxis={
-            "tickvals": list(range(len(axes))),
-            "ticktext": [plain(one.name) for one in axes],
-            "range": [-0.25, len(axes) - 0.6],
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            # Plotly leaves out a name that reaches beyond the plot.
+            "ticklabeloverflow": "allow",
+            "range": [-0.4, len(names) - 0.3],
             "showline": False,
         },
         yaxis={"visible": False, "range": [_NOT_ASKED - 0.06, 1.06]},
@@ -93,14 +101,27 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice]) -> go.
     )
 
 
-def _band_lines(band: Band, axes: Sequence[Slice]) -> go.Scatter:
+def score_heights(trials: Sequence[TrialRecord]) -> dict[int, float]:
+    """Return by trial number where its line crosses the axis of the scores: 0 is the lowest, 1 the highest.
+
+    The axis stretches towards 100 % as all axes of accuracy do.
+    """
+    ranked = scored(trials)
+    axis = nines([trial.score or 0.0 for trial in ranked])
+    places = {trial.number: axis.place(trial.score) or 0.0 for trial in ranked}
+    low, high = min(places.values()), max(places.values())
+    return {number: (place - low) / (high - low) if high > low else 1.0 for number, place in places.items()}
+
+
+def _band_lines(band: Band, axes: Sequence[Slice], heights: Mapping[int, float]) -> go.Scatter:
     places: list[float | None] = []
     numbers: list[int] = []
     for trial in band.trials:
-        places += [round(height_on_axis(trial, one), 3) for one in axes] + [None]
-        numbers += [trial.number] * (len(axes) + 1)
+        crossings = [heights[trial.number], *(height_on_axis(trial, one) for one in axes)]
+        places += [*(round(height, 3) for height in crossings), None]
+        numbers += [trial.number] * (len(axes) + 2)
     return go.Scatter(
-        x=[*range(len(axes)), None] * len(band.trials),
+        x=[*range(len(axes) + 1), None] * len(band.trials),
         y=places,
         customdata=np.array(numbers, dtype=np.int32),
         mode="lines",
@@ -111,13 +132,20 @@ def _band_lines(band: Band, axes: Sequence[Slice]) -> go.Scatter:
     )
 
 
-def _axis_labels(x: int, one: Slice, trials: Sequence[TrialRecord]) -> list[dict[str, object]]:
+def _marks(one: Slice, trials: Sequence[TrialRecord]) -> list[tuple[float, str]]:
     if (choices := one.choices) is not None:
-        marks = [((index + 0.5) / len(choices), plain(setting(choice))) for index, choice in enumerate(choices)]
+        marks = [
+            ((index + 0.5) / len(choices), plain(shortened(setting(choice), width=_MARK_WIDTH)))
+            for index, choice in enumerate(choices)
+        ]
     else:
         marks = [(0.0, setting(one.low)), (1.0, setting(one.high))]
     if any(trial.hyperparameters.get(one.name) is None for trial in trials):
-        marks.append((_NOT_ASKED, "not asked"))
+        marks.append((_NOT_ASKED, "not used"))
+    return marks
+
+
+def _axis_labels(x: int, marks: Sequence[tuple[float, str]]) -> list[dict[str, object]]:
     look = {"showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 11, "color": SOFT}, "bgcolor": SURFACE}
     return [{"x": x, "y": y, "text": text, **look} for y, text in marks]
 
@@ -133,15 +161,15 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     who = f"The best {len(top.trials)} of" if len(top.trials) > 1 else "The best of"
     left_out = f" The first {_SHOWN} of {len(axes)} hyperparameters are drawn." if len(axes) > _SHOWN else ""
     finding = (
-        f"{who} {count(n_scored, 'trial')} had {_common_ground(top, shown)}. Colours are places by score. "
-        f"A line below an axis belongs to a trial whose space did not ask for that hyperparameter.{left_out}"
+        f"{who} {count(n_scored, 'trial')} had {_common_ground(top, shown)}. Colours are places by score, "
+        f'and the first axis is the score. "Not used" marks trials in which the hyperparameter was inactive.{left_out}'
     )
     rows = [(one.name, _spread(top.trials, one), _spread(one.trials, one)) for one in axes]
     plot = Plot(
         figure=parallel_figure(drawn(study.trials), shown),
         label=f"Parallel coordinates of {count(n_scored, 'trial')}. {finding}",
         height_px=380,
-        min_width_px=110 * len(shown),
+        min_width_px=95 * (len(shown) + 1),
     )
     return ReportFigure(
         key="parallel",
@@ -162,7 +190,7 @@ def _common_ground(band: Band, axes: Sequence[Slice]) -> str:
 def _spread(trials: Sequence[TrialRecord], one: Slice) -> str:
     values = [value for trial in trials if (value := trial.hyperparameters.get(one.name)) is not None]
     if not values:
-        return "not asked"
+        return "not used"
     if one.choices is None:
         return f"{setting(min(values))} to {setting(max(values))}"
     return " or ".join(sorted({setting(value) for value in values}, key=lambda text: (len(text), text)))

@@ -18,9 +18,11 @@ from tuner.report.wording import count, percent, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
 _SHOWN = 12
-#: Numbers that span this factor are laid out by their logarithm, when their median lies so near the low end.
+#: Characters that fit below one plot.
+_LABELS_WIDTH = 26
+#: Numbers that span this factor get a logarithmic axis when their median lies this near the low end.
 _LOG_SPAN, _LOG_CROWDING = 50, 0.15
-#: Values taken from lists (batch sizes, layers) are as few as this.
+#: Up to this many distinct numbers (batch sizes, layers) count as choices.
 _FEW = 6
 
 
@@ -55,7 +57,7 @@ class Slice:
 
     @cached_property
     def is_logarithmic(self) -> bool:
-        """True for positive numbers that scaler at the low end of their range, as log-uniform draws do."""
+        """True for positive numbers that crowd at the low end of their range, as log-uniform draws do."""
         if self.choices is not None or self.low <= 0 or self.high / self.low < _LOG_SPAN:
             return False
         return bool((median(self.values) - self.low) / (self.high - self.low) < _LOG_CROWDING)
@@ -66,12 +68,12 @@ class Slice:
 
     @cached_property
     def scores_shown(self) -> list[float]:
-        """Those that the axis must have room for: all but the lowest fifth."""
+        """The scores that the axis covers: all but the lowest fifth."""
         return sorted(self.scores)[len(self.scores) // 5 :]
 
 
 def slices(trials: Sequence[TrialRecord]) -> list[Slice]:
-    """Return one slice for each hyperparameter that varied, over the trials that have a score and asked for it."""
+    """Return one slice for each hyperparameter that varied, over the trials that have it and a score."""
     chosen = scored(trials)
     return [
         Slice(name=name, trials=tuple(trial for trial in chosen if trial.hyperparameters.get(name) is not None))
@@ -88,7 +90,7 @@ def slice_figure(one: Slice) -> go.Figure:
     axis = nines(one.scores)
     choices = one.choices
     traces = []
-    for state, colour, symbol in (("pruned", GREY, "x-thin-open"), ("complete", BLUE, "circle")):
+    for state, colour, symbol, size in (("pruned", GREY, "x-thin-open", 7), ("complete", BLUE, "circle", 5)):
         chosen = [trial for trial in one.trials if trial.state == state]
         traces.append(
             go.Scatter(
@@ -97,7 +99,7 @@ def slice_figure(one: Slice) -> go.Figure:
                 customdata=[_hover(trial, one.name) for trial in chosen],
                 mode="markers",
                 showlegend=False,
-                marker={"color": colour, "symbol": symbol, "size": 5, "opacity": 0.6, "line": {"color": colour}},
+                marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.7, "line": {"color": colour}},
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
@@ -114,7 +116,7 @@ def _place(trial: TrialRecord, name: str, choices: list[Any] | None) -> float:
     value = trial.hyperparameters[name]
     if choices is None:
         return float(value)
-    # Spread by the trial's number: trials with one value do not hide each other, and a page rendered twice is equal.
+    # Spread by trial number, so that points of equal value do not overlap and the page is reproducible.
     return choices.index(value) + 0.5 * ((trial.number * 0.618034) % 1 - 0.5)
 
 
@@ -124,11 +126,26 @@ def _hover(trial: TrialRecord, name: str) -> str:
 
 def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
     if choices is not None:
-        names = [plain(setting(choice)) for choice in choices]
-        return {"tickvals": list(range(len(choices))), "ticktext": names, "range": [-0.6, len(choices) - 0.4]}
+        return {
+            "tickvals": list(range(len(choices))),
+            "ticktext": _labels(choices),
+            "tickangle": 0,
+            "range": [-0.6, len(choices) - 0.4],
+        }
     if one.is_logarithmic:
         return log_axis("", one.values)
     return {"nticks": 5}
+
+
+def _labels(choices: Sequence[Any]) -> list[str]:
+    """Return labels that fit below one plot without overlap; the points' hover texts have the whole values."""
+    names = [setting(choice) for choice in choices]
+    if sum(map(len, names)) + 2 * len(names) > _LABELS_WIDTH:
+        if is_numeric(choices):
+            return [names[0], *[""] * (len(names) - 2), names[-1]]
+        width = max(5, _LABELS_WIDTH // len(names) - 1)
+        names = [name if len(name) <= width else f"{name[: width - 1]}…" for name in names]
+    return [plain(name) for name in names]
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
@@ -162,7 +179,7 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
 
 
 def _value_of(values: Mapping[str, Any], name: str) -> str:
-    return "not asked" if values.get(name) is None else setting(values[name])
+    return "not used" if values.get(name) is None else setting(values[name])
 
 
 def _tell_hidden(shown: Sequence[Slice]) -> str:

@@ -1,5 +1,6 @@
 """Timeline: which worker ran which trial when."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from tuner.studies.records import StudyRecord, TrialRecord
 
 #: State → colour and pattern.
 _LOOKS = {"complete": (BLUE, ""), "pruned": (GREY, ""), "failed": (ORANGE, "x"), "running": (GREEN, "/")}
+#: Workers are named by UUIDs, written with dashes or without; their first block tells them apart.
+_UUID, _BLOCK = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}"), 8
 _ROW_PX, _TALLEST_PX = 26, 560
 
 
@@ -26,9 +29,9 @@ class Stretch:
     trial: int
     state: str
     started_at: datetime
-    #: Of a running trial: the latest time anything is known of.
+    #: Of a running trial: the latest known time of the study.
     finished_at: datetime
-    #: The trial had other workers before this one; when it changed hands is not recorded.
+    #: Whether other workers had the trial before; the time of the change is not recorded.
     moved: bool
 
     @property
@@ -56,7 +59,7 @@ def stretches(trials: Sequence[TrialRecord]) -> list[Stretch]:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSummary:
-    """What one worker did."""
+    """The work of one worker."""
 
     worker: str
     trials: int
@@ -85,7 +88,7 @@ def worker_summaries(rows: Sequence[Stretch]) -> list[WorkerSummary]:
 def _covered_s(rows: Sequence[Stretch]) -> float:
     """Return the seconds in which any of them ran; rows are in order of their start.
 
-    A trial that changed hands is drawn from its first worker's start, and so overlaps what its last worker did then.
+    A trial that changed workers is drawn from its first start and overlaps the earlier trials of its last worker.
     """
     seconds, until = 0.0, rows[0].started_at
     for row in rows:
@@ -127,13 +130,11 @@ def timeline_figure(rows: Sequence[Stretch]) -> go.Figure:
 
 
 def _short(worker: str) -> str:
-    # Workers are named by UUIDs, whose first block tells them apart.
-    head, dash, rest = worker.partition("-")
-    return head if dash and len(worker) == 36 and rest.count("-") == 3 else worker  # noqa: PLR2004 - a UUID's form
+    return worker[:_BLOCK] if _UUID.fullmatch(worker) else worker
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
-    """Show the workers at work; None before the first trial began."""
+    """Show the workers' trials over time; None before the first trial has begun."""
     rows = stretches(study.trials)
     if not rows:
         return None
@@ -155,6 +156,8 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
         figure=timeline_figure(evenly(rows)),
         label=f"Trials of each worker over time. {finding}",
         height_px=min(_TALLEST_PX, 130 + _ROW_PX * len(summaries)),
+        # On a narrower plot the times on the axis overlap.
+        min_width_px=520,
     )
     return ReportFigure(
         key="timeline",

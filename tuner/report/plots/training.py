@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from tuner.epochs import Epoch
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines
+from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines, whole_axis
 from tuner.report.wording import count, percent, setting
 from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
 
@@ -17,7 +17,7 @@ Measure = Callable[[Epoch], float | None]
 
 
 def measured(run: RetrainRecord, measure: Measure) -> list[tuple[int, float]]:
-    """Return (epoch, value) where the value was measured and is finite; a run that diverged has others."""
+    """Return (epoch, value) where the value was measured and is finite; a diverged run has values that are not."""
     values = ((epoch.epoch, measure(epoch)) for epoch in run.curve)
     return [(epoch, value) for epoch, value in values if value is not None and math.isfinite(value)]
 
@@ -29,7 +29,7 @@ def loss_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
     shown = [value for run in runs for measure in (training, validation) for _, value in measured(run, measure)]
     traces = _lines(runs, training, "training", BLUE, "solid")
     traces += _lines(runs, validation, "validation", ORANGE, "dash")
-    return figure(*traces, xaxis=_epochs(), yaxis=log_axis("loss", shown))
+    return figure(*traces, xaxis=_epochs(runs), yaxis=log_axis("loss", shown))
 
 
 def accuracy_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
@@ -40,19 +40,20 @@ def accuracy_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
     axis = nines(shown)
     traces = _lines(runs, training, "training", BLUE, "solid", place=axis.place, text=percent)
     traces += _lines(runs, validation, "validation", ORANGE, "dash", place=axis.place, text=percent)
-    return figure(*traces, xaxis=_epochs(), yaxis=axis.axis("accuracy", shown))
+    return figure(*traces, xaxis=_epochs(runs), yaxis=axis.axis("accuracy", shown))
 
 
 def learning_rate_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
     """Plot the learning rate, on a logarithmic axis."""
     rate: Measure = lambda epoch: epoch.learning_rate or None  # noqa: E731 - used twice; a logarithm has no zero
     shown = [value for run in runs for _, value in measured(run, rate)]
-    traces = _lines(runs, rate, "learning rate", GREEN, "solid", shape="hv")
-    return figure(*traces, xaxis=_epochs(), yaxis=log_axis("learning rate", shown))
+    # An epoch is marked at its end; its rate applies to the time before.
+    traces = _lines(runs, rate, "learning rate", GREEN, "solid", shape="vh")
+    return figure(*traces, xaxis=_epochs(runs), yaxis=log_axis("learning rate", shown))
 
 
-def _epochs() -> dict[str, Any]:
-    return {"title": {"text": "epoch"}}
+def _epochs(runs: Sequence[RetrainRecord]) -> dict[str, Any]:
+    return whole_axis("epoch", max(run.curve[-1].epoch for run in runs))
 
 
 def _lines(

@@ -1,11 +1,13 @@
-"""Reports that the dashboard renders on demand."""
+"""What visitors are told of errors, and what only the log holds."""
 
 import logging
 from pathlib import Path
 
 import pytest
 
+from tuner.artifacts import ArtifactNotRemovedError, ArtifactStoreAwayError
 from tuner.dashboard.reports import ReportNotRenderedError, Reports
+from tuner.dashboard.site import _explain
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import insert_study
 from tuner.studies.storage import open_storage
@@ -28,3 +30,11 @@ def test_why_a_report_cannot_be_rendered_is_logged_and_not_told_to_visitors(
         "The report could not be rendered. The dashboard's log says why; so does: tuner report s"
     )
     assert "secret.db" in caplog.text
+
+
+@pytest.mark.parametrize("error", [ArtifactNotRemovedError, ArtifactStoreAwayError])
+def test_visitors_are_not_told_where_the_artifact_store_is(error: type[Exception]) -> None:
+    _, text = _explain(error("Could not reach s3://bucket/secret: refused."))
+
+    assert "secret" not in text
+    assert text.endswith(("The dashboard's log says why.", "Trying again may help."))
