@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -237,8 +238,14 @@ def _by_trial(
 
 def _parameter(row: Any) -> StoredParameter:
     return StoredParameter(
-        name=row.param_name, internal=row.param_value, distribution=json_to_distribution(row.distribution_json)
+        name=row.param_name, internal=row.param_value, distribution=_parse_distribution(row.distribution_json)
     )
+
+
+@lru_cache(maxsize=1024)
+def _parse_distribution(text: str) -> BaseDistribution:
+    """Parse a distribution; thousands of trials share a few texts."""
+    return json_to_distribution(text)
 
 
 def _attributes(rows: Iterable[Any]) -> dict[str, Any]:
