@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Any, cast
 
 import sqlalchemy as sa
 from optuna.storages._rdb.models import (
@@ -17,7 +18,6 @@ from optuna.storages._rdb.models import (
 )
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
-from sqlalchemy.dialects import postgresql, sqlite
 
 _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
@@ -65,14 +65,25 @@ def close_in_optuna(
     )
     if not connection.execute(closing).rowcount:
         return
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     if value is not None:
         stored, kind = TrialValueModel.value_to_stored_repr(value)
         final = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
-        connection.execute(insert(_values).values(final).on_conflict_do_nothing())
+        connection.execute(insert_into(connection, _values).values(final).on_conflict_do_nothing())
     if failure is not None:
         why = {"trial_id": trial_id, "key": "failure", "value_json": json.dumps(failure)}
-        connection.execute(insert(_attributes).values(why).on_conflict_do_nothing())
+        connection.execute(insert_into(connection, _attributes).values(why).on_conflict_do_nothing())
+
+
+def insert_into(connection: sa.Connection, table: sa.FromClause) -> Any:
+    """Return an INSERT that can say ON CONFLICT, for which each database has a class of its own."""
+    # One of them: importing PostgreSQL's takes longer than counting a study of thousands of trials.
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(cast("sa.Table", table))
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(cast("sa.Table", table))
 
 
 def delete_from_optuna(connection: sa.Connection, optuna_study_id: int) -> None:

@@ -329,10 +329,7 @@ _SLOTS: Mapping[Stage, type[Slot]] = {
 
 
 def read_slot(row: Any, curve: Curve = ()) -> Slot:
-    """Return the slot of a row of `tuner_slots`, with its curve unless that was not read.
-
-    Where its job was not read, it is that of a trial which draws all its values.
-    """
+    """Return the slot of a row of `tuner_slots`, with its curve unless that was not read."""
     stage: Stage = row.stage
     return _SLOTS[stage](
         id=row.id,
@@ -340,7 +337,7 @@ def read_slot(row: Any, curve: Curve = ()) -> Slot:
         stage=stage,
         position=row.position,
         state=row.state,
-        job=read_job(stage, row.job or {}),
+        job=read_job(stage, row.job),
         owner=row.owner,
         token=row.token,
         expires_at=row.expires_at,

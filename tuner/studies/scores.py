@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialModel
 from optuna.trial import TrialState
-from sqlalchemy.dialects import postgresql, sqlite
 
+from tuner.studies.optuna_tables import insert_into
 from tuner.studies.outages import retried
 from tuner.studies.pruners import Peer
 from tuner.studies.storage import Storage
@@ -30,7 +30,7 @@ def store_scores(
         scores: By epoch, at least one.
         begun_anew: Remove those of later epochs too: they are of weights that are gone.
     """
-    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(_values)
+    insert = insert_into(connection, _values)
     rows = []
     for epoch, score in scores.items():
         value, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(score)

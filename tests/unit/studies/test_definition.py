@@ -50,7 +50,7 @@ def test_a_definition_survives_its_json_whole(path: Path) -> None:
     definition = read_definition(path, [*overrides, "fixed.batch_normalization=true"])
 
     assert StudyDefinition.from_json(definition.to_json()) == definition
-    assert StudyDefinition.model_validate(json.loads(definition.to_json())) == definition
+    assert StudyDefinition.from_stored(json.loads(definition.to_json())) == definition
     assert repr(StudyDefinition.from_json(definition.to_json()).fixed["dropout"]) == "0.0"
 
 
@@ -59,6 +59,8 @@ def test_a_stored_definition_with_settings_of_another_version_is_named(path: Pat
 
     with pytest.raises(TunerError, match="stored definition: objectives: no setting has this name"):
         StudyDefinition.from_json(json.dumps(newer))
+    with pytest.raises(TunerError, match="stored definition: objectives: no setting has this name"):
+        StudyDefinition.from_stored(newer)
 
 
 @pytest.mark.parametrize(
