@@ -1,7 +1,7 @@
 """Seconds until the dashboard's pages show something, and the server's memory, with a large study on Postgres.
 
-    python bench/dashboard.py --quick       1,000 trials
-    python bench/dashboard.py --out bench/results/dashboard.json
+    PYTHONPATH=tests python bench/dashboard.py --quick       1,000 trials
+    PYTHONPATH=tests python bench/dashboard.py --out bench/results/dashboard.json
 
 The study has 10,000 trials of 20 epochs and 6 hyperparameters, five of them running. Each page is opened by a fresh
 headless Chromium; the first row is of a server that has just started and has read nothing. Memory
@@ -10,7 +10,6 @@ is the server process' largest resident set (`VmHWM`).
 
 import argparse
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, sync_playwright
+from support.browsers import launch_browser
 from support.dashboard_process import running_dashboard
 from support.large_studies import store_large_study
 from support.postgres import running_server
@@ -120,14 +120,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the rows there as JSON")
     arguments = parser.parse_args()
     trials = 1000 if arguments.quick else 10_000
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with running_server() as server, sync_playwright() as playwright:
         url = server.url(server.create_database())
         with open_storage(url) as storage:
             study = fill(storage, trials=trials)
             definition = make_definition(space="mlp", dataset="digits", name="small", trials=1, epochs=EPOCHS)
             small = insert_study(storage, definition, class_names=["0", "1"], provenance={"data_sha256": "0" * 64})
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = launch_browser(playwright)
         rows = measure(url, study, small, browser, n_trials=trials)
         browser.close()
     print(f"{trials:,} trials of {EPOCHS} epochs")

@@ -1,6 +1,6 @@
 """What many workers and bad days cost: throughput, outages, deaths and starts, with real processes on a real Postgres.
 
-    python bench/fleet.py [--only throughput outage death starts connections] [--quick]
+    PYTHONPATH=tests python bench/fleet.py [--only throughput outage death starts connections] [--quick]
 
 Prints a line for each and writes `bench/results/fleet.json`. Training is the chaos harness' synthetic one: an epoch
 sleeps; run, checkpoints, reports, leases and storage are the product's. `--quick` takes small numbers.

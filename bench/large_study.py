@@ -1,7 +1,7 @@
 """Seconds and memory of the commands that show a study of 10,000 trials, 20 epochs each, on SQLite and Postgres.
 
-    python bench/large_study.py --quick       1,000 trials
-    python bench/large_study.py
+    PYTHONPATH=tests python bench/large_study.py --quick       1,000 trials
+    PYTHONPATH=tests python bench/large_study.py
 
 Each command is a process of its own. `cpu` is its user and system time, which other work on the machine lengthens
 less than the wall's; memory is its largest resident set.

@@ -1,6 +1,6 @@
 """What the database costs: claims, suggestions and epochs, as studies grow and workers join; on a Postgres of its own.
 
-    python bench/storage.py [--quick]
+    PYTHONPATH=tests python bench/storage.py [--quick]
 
 Prints tables and writes `bench/results/storage.json`. Nothing is trained: trials only draw, report and end, beside the
 loop that people write with Optuna alone (ask, suggest, report, should_prune, tell on RDBStorage) on the same server.

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=1, help="draws the faults and the study")
     parser.add_argument("--rounds", type=int, default=1, help="seeds in a row")
     parser.add_argument("--workers", type=int, default=None, help="4, or 2 on SQLite")
