@@ -2,8 +2,8 @@
 
 A slot is one unit of work: a trial of the search's budget, or a job of the finals. A worker claims a slot and holds a
 lease on it: until an expiry by the database's clock, under a token that grows with each claim. Every write names study,
-owner and token, so that a worker whose lease went to somebody else changes nothing, and one whose study was deleted
-nothing of a study that has got the same name and ids.
+owner and token. A worker that has lost its lease therefore changes nothing, and one whose study was deleted changes
+nothing of another study that has the same name and ids.
 """
 
 import json
@@ -381,7 +381,7 @@ def _update_leased(storage: Storage, lease: Lease, **values: Any) -> None:
 
 
 def _lease_lost(lease: Lease) -> LeaseLostError:
-    return LeaseLostError(f"Slot {lease.slot_id} of study {lease.study_name!r} is another worker's by now.")
+    return LeaseLostError(f"Another worker has taken over slot {lease.slot_id} of study {lease.study_name!r}.")
 
 
 def _held(lease: Lease) -> sa.ColumnElement[bool]:
