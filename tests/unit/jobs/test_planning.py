@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from made_slots import make_slot
+from support.made_slots import make_slot
 
 from tuner.jobs.planning import plan_next_jobs
 from tuner.studies.definition import StudyDefinition, make_definition

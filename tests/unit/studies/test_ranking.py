@@ -1,6 +1,6 @@
 """One rule says which configurations are best."""
 
-from made_slots import make_slot
+from support.made_slots import make_slot
 
 from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome, Failure, RetrainJob, SearchJob, SearchOutcome, Slot
 from tuner.studies.ranking import best_trials, confirmed_accuracies, mean_accuracies, rank_finals
