@@ -8,9 +8,10 @@ The way down, each package importing only what stands below it:
     report       what a study found, as one HTML page
     jobs         the work of one slot: trial, confirmation, retraining, ensemble; preflight; planning
     bundles      what leaves: weights with their description; predict, submit
-    training     one training run        spaces   model builders        studies   database, slots, records
-    datasets     readers, what pixels mean, downloads, splits, the door to the test set
-    settings, artifacts, logs, errors
+    training     one training run        spaces   model builders        studies   database, slots, outcomes, records
+    datasets     readers, what pixels mean, downloads, splits, the test set
+    settings, artifacts, logs, training_settings, epochs, backends
+    errors
 
 From Python:
 
