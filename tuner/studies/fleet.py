@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb.models import TrialIntermediateValueModel
 from sqlalchemy.exc import IntegrityError
 
+from tuner.studies.optuna_tables import CURVES
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Stage, read_job
 from tuner.studies.progress import StudyProgress, read_all_progress
@@ -184,11 +184,11 @@ def _worker_record(row: Any) -> WorkerRecord:
 @retried
 def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
     """Return epoch and validation accuracy of each epoch reported so far of what is being searched, by worker's id."""
-    reported = TrialIntermediateValueModel
+    reported = CURVES.c
     query = (
         sa.select(workers.c.id, reported.step, reported.intermediate_value)
         .select_from(workers.join(slots, workers.c.slot_id == slots.c.id))
-        .join(reported, reported.trial_id == slots.c.trial_id)
+        .join(CURVES, reported.trial_id == slots.c.trial_id)
         .where(workers.c.state == "training", slots.c.stage == "search", slots.c.state == "leased")
         .where(reported.intermediate_value.is_not(None))
         .order_by(workers.c.id, reported.step)

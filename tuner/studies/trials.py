@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import optuna
 import sqlalchemy as sa
 from optuna.storages import BaseStorage
-from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
-from tuner.studies.optuna_tables import close_in_optuna
+from tuner.studies.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Failure, Outcome, SearchJob, failed_outcome, read_outcome, score_of
 from tuner.studies.pruners import make_pruner
@@ -26,21 +25,20 @@ from tuner.studies.storage import Storage
 _log = logging.getLogger(__name__)
 
 _ORPHANED = Failure(kind="orphaned", message="It ran without a slot, so that nobody worked on it.")
-_trials, _attributes = TrialModel.__table__, TrialUserAttributeModel.__table__
 _ORPHANS = (
-    sa.select(_trials.c.trial_id, _trials.c.number, studies.c.name)
-    .join(studies, studies.c.optuna_study_id == _trials.c.study_id)
+    sa.select(TRIALS.c.trial_id, TRIALS.c.number, studies.c.name)
+    .join(studies, studies.c.optuna_study_id == TRIALS.c.study_id)
     .where(
-        _trials.c.state == TrialState.RUNNING,
-        ~sa.exists().where(slots.c.study_id == studies.c.id, slots.c.trial_id == _trials.c.trial_id),
+        TRIALS.c.state == TrialState.RUNNING,
+        ~sa.exists().where(slots.c.study_id == studies.c.id, slots.c.trial_id == TRIALS.c.trial_id),
         # A trial names its slot before the slot knows it.
         ~sa.exists().where(
             slots.c.study_id == studies.c.id,
             slots.c.stage == "search",
             slots.c.trial_id.is_(None),
-            _attributes.c.trial_id == _trials.c.trial_id,
-            _attributes.c.key == SLOT_ATTRIBUTE,
-            _attributes.c.value_json == sa.cast(slots.c.position, sa.String),
+            USER_ATTRIBUTES.c.trial_id == TRIALS.c.trial_id,
+            USER_ATTRIBUTES.c.key == SLOT_ATTRIBUTE,
+            USER_ATTRIBUTES.c.value_json == sa.cast(slots.c.position, sa.String),
         ),
     )
 )
@@ -177,7 +175,7 @@ def end_orphans(storage: Storage) -> int:
     for orphan in orphans:
         with storage.engine.begin() as connection:
             # Its id may have gone to the trial of another study meanwhile.
-            if connection.execute(_ORPHANS.where(_trials.c.trial_id == orphan.trial_id)).one_or_none() is None:
+            if connection.execute(_ORPHANS.where(TRIALS.c.trial_id == orphan.trial_id)).one_or_none() is None:
                 continue
             _log.warning("Trial %d of study %r belongs to no slot; ended as failed.", orphan.number, orphan.name)
             _close(connection, orphan.trial_id, failed_outcome("search", _ORPHANED))
@@ -231,7 +229,7 @@ def _read_number(storage: Storage, lease: Lease, trial_id: int) -> int:
     @retried
     def read(storage: Storage) -> int | None:
         with storage.reader.connect() as connection:
-            number: int | None = connection.scalar(sa.select(_trials.c.number).where(_trials.c.trial_id == trial_id))
+            number: int | None = connection.scalar(sa.select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id))
         return number
 
     number = read(storage)
