@@ -16,6 +16,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
+from tuner.studies.database_errors import DRIVER_ERRORS, DatabaseAwayError, DatabaseUnusableError, words_of
 from tuner.studies.database_url import (
     StorageUnreachableError,
     only_reads,
@@ -24,13 +25,7 @@ from tuner.studies.database_url import (
     sqlite_file,
     without_secrets,
 )
-from tuner.studies.outages import (
-    STORAGE_ERRORS,
-    DatabaseConnection,
-    DatabaseUnusableError,
-    give_up_on_silence,
-    words_of,
-)
+from tuner.studies.outages import DatabaseConnection, give_up_on_silence
 from tuner.studies.retrying_storage import RetryingStorage
 from tuner.studies.schema import SCHEMA_REVISION
 from tuner.studies.single_creation import SingleCreationStorage
@@ -103,6 +98,19 @@ class Storage:
     def forget(self) -> None:
         """Empty the cache of Optuna's storage."""
         self.optuna.inner = optuna.storages.get_storage(self._rdb)
+
+    def ping(self) -> None:
+        """Run a statement that reads nothing.
+
+        Raises:
+            DatabaseAwayError: The database does not answer.
+        """
+
+        def run() -> None:
+            with self.reader.connect() as connection:
+                connection.execute(sa.text("SELECT 1"))
+
+        self.database.once(run)
 
     def close_idle_connections(self) -> None:
         """Close the connections to a server that nobody uses just now; the next call opens one.
@@ -203,9 +211,7 @@ def _connect(
     try:
         database.retry(check)
         return Storage(database.retry(lambda: _open_optuna(url, target, engine_kwargs)), database)
-    except DatabaseUnusableError as error:
-        reason = without_secrets(error.reason, url)
-    except (*STORAGE_ERRORS, OSError) as error:
+    except (DatabaseAwayError, DatabaseUnusableError, *DRIVER_ERRORS, OSError) as error:
         reason = without_secrets(f"{words_of(error)}.", url)
     # Not in the handler: the driver's exception may quote the URL, and a traceback would show it.
     raise StorageUnreachableError(url, reason)

@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from tuner.settings import Settings
+from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.fleet import note_kill
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_answers_soon
+from tuner.studies.outages import expect_answers_soon
 from tuner.studies.slots import DEFAULT_LEASE_S, reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
@@ -109,10 +110,10 @@ class _Keeper:
 
 
 def _ask(call: Callable[[], T]) -> T | None:
-    """Call, and skip it while the database does not answer: the pool must look after its processes."""
+    """Return what the call returns; None while the database fails: the pool must go on looking after its processes."""
     try:
         return call()
-    except (*STORAGE_ERRORS, DatabaseUnusableError) as error:
+    except (DatabaseAwayError, DatabaseUnusableError) as error:
         _log.debug("left for later: %s", error)
         return None
 

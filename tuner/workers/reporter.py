@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from tuner.epochs import Epoch
+from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import update_worker
-from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import PrunedError, TrialScores
@@ -97,7 +97,7 @@ class Reporter:
 
         Raises:
             LeaseLostError: Another worker has the slot.
-            DBAPIError: The database was away for longer than patience allows.
+            DatabaseAwayError: The database was away for longer than patience allows.
         """
         with self._changed:
             self._is_urgent = True
@@ -177,7 +177,7 @@ class Reporter:
             if lease is not None and self._lease is lease and not isinstance(self._verdict, LeaseLostError):
                 self._verdict = verdict
             self._changed.notify_all()
-        if isinstance(verdict, STORAGE_ERRORS):
+        if isinstance(verdict, DatabaseAwayError):
             _log.warning("The database did not come back in time.")
 
     def _drop_reported(self, lease: Lease | None, results: Sequence[Epoch]) -> None:
