@@ -1,4 +1,4 @@
-"""A pool: the worker processes of this machine, each on its share, and their display; imports no Keras."""
+"""A pool: the worker processes of this machine, each on its share; imports no Keras."""
 
 import logging
 import sys
@@ -86,7 +86,7 @@ def run_pool(
 
 
 class _Keeper:
-    """Frees the slots of vanished workers, even while every worker of this machine trains."""
+    """Releases the slots of vanished workers, also while every worker of this machine trains."""
 
     def __init__(self, storage: Storage, lease_s: float) -> None:
         self._storage = storage
@@ -96,12 +96,12 @@ class _Keeper:
     def free_slots_of(self, worker_id: str, status: int) -> bool:
         """Release the slot of a worker that has died; return whether it had one."""
         if status < 0:
-            # Before the slot is free: the worker that claims it next counts the kills.
+            # Before the slot is released: the worker that claims it next counts the kills.
             _ask(lambda: note_kill(self._storage, worker_id, signal=-status))
         return bool(_ask(lambda: release_owned(self._storage, worker_id)))
 
     def tidy_up(self) -> None:
-        """Reap expired leases, close ended trials and end orphans, a few times in a lease's life."""
+        """Reap expired leases, close ended trials and end orphans, six times within `lease_s` seconds."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + self._lease_s / 6
             _ask(lambda: reap_expired_leases(self._storage, lease_s=self._lease_s))
@@ -114,7 +114,7 @@ def _ask(call: Callable[[], T]) -> T | None:
     try:
         return call()
     except (DatabaseAwayError, DatabaseUnusableError) as error:
-        _log.debug("left for later: %s", error)
+        _log.debug("The database failed, and the pool goes on: %s", error)
         return None
 
 

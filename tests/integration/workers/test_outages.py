@@ -105,5 +105,5 @@ def test_a_worker_whose_database_is_away_for_too_long_asks_to_be_started_again(
 
     assert status == 75
     assert "The database did not come back in time." in worker.log
-    assert "the database is away: connection to server" in worker.log
+    assert "ERROR the database is away: " in worker.log
     assert "Traceback" not in worker.log
