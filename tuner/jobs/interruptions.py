@@ -1,8 +1,8 @@
-"""What ends a worker's slot without an outcome: the slot goes on later, here or elsewhere."""
+"""What ends the work on a slot without an outcome: a worker goes on with the slot later."""
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.jobs.study_data import DataUnavailableError
-from tuner.studies.outages import DatabaseUnusableError, is_outage
+from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.slots import LeaseLostError, StudyStoppedError
 from tuner.training.devices import DeviceLostError
 
@@ -18,11 +18,12 @@ _INTERRUPTIONS = (
     DataUnavailableError,
     ArtifactNotWrittenError,
     ArtifactStoreAwayError,
+    DatabaseAwayError,
     DatabaseUnusableError,
     DeviceLostError,
 )
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Say whether the slot that the error ended has no outcome by it."""
-    return isinstance(error, _INTERRUPTIONS) or is_outage(error)
+    """Say whether the error ends the work on a slot without an outcome."""
+    return isinstance(error, _INTERRUPTIONS)

@@ -3,8 +3,8 @@
 All of it is kept in attributes of Optuna's *study*, because those of a finished trial can no longer be set, and in
 files below the study's own folder, so that deleting the study removes them. Keys and formats are Optuna Dashboard's.
 
-Writing is level-triggered: the study remembers which stage is shown, and whoever finds another one writes everything
-again. Keys and ids depend on the content's place alone, so that a second writing leaves no second copy.
+Writing is level-triggered: an attribute says which stage is shown, and a worker that finds the study in another stage
+writes everything again. Keys and ids depend only on the place of the content: writing twice leaves no second copy.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ def shown_stage(storage: Storage, study: Study) -> str | None:
 
 
 def publish_content(storage: Storage, artifacts: ArtifactStore, study: Study, content: DashboardContent) -> None:
-    """Store what Optuna Dashboard shall show; may be repeated, and by several workers at once.
+    """Store what Optuna Dashboard shows; may be repeated, and called by several workers at once.
 
     A note that a person has written or changed is left alone.
 

@@ -8,7 +8,8 @@ from tuner.studies.storage import Storage
 def remove_study(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
     """Delete the study with all its files; may be repeated after a failure.
 
-    The files go first: without its rows nobody would find them again. Then those that workers have written meanwhile.
+    The files go first: without the study's rows they could not be found again. Files that workers write meanwhile go
+    last.
 
     Raises:
         ArtifactNotRemovedError: The files are still there, all or some of them, and the study too.

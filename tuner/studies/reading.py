@@ -10,17 +10,18 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
-from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialParamModel
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
+from tuner.studies.optuna_tables import CURVES, PARAMS
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import (
     ConfirmSlot,
     Curve,
     EnsembleOutcome,
     EnsembleSlot,
+    RetrainOutcome,
     RetrainSlot,
     Slot,
     read_curve,
@@ -106,11 +107,11 @@ def _read_record(
 
     Args:
         storage: The database.
-        study: Which.
+        study: The one to read.
         curve: What is read of each slot as its curve.
         read_trial_curve: Makes epochs of what was read of a trial of the search.
     """
-    # A trial's job says nothing that its outcome or Optuna does not: thousands of them are not read.
+    # Jobs of trials are not read: there are thousands, and outcomes and Optuna say the same.
     job = sa.case((slots.c.stage != "search", slots.c.job)).label("job")
     columns = [column for column in slots.c if column not in {slots.c.curve, slots.c.job}]
     query = sa.select(*columns, job, curve.label("curve")).where(slots.c.study_id == study.id).order_by(slots.c.id)
@@ -118,7 +119,7 @@ def _read_record(
     trials, unbegun = [], []
     with storage.reader.connect() as connection:
         reported = _read_reported(connection, study)
-        # A curve as Python's objects is many times as large as its record: never all of them at once.
+        # In a few rows at a time: a curve of Python objects takes many times the memory of its record.
         for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)):
             if row.stage != "search":
                 of_finals.append(read_slot(row, read_curve(row.curve)))
@@ -129,7 +130,7 @@ def _read_record(
                 trials.append(_trial(row.trial_number, row, epochs, reported.get(row.trial_id), study))
     taken = {trial.number for trial in trials}
     for row in unbegun:
-        # Slots that nobody began take their position, unless somebody's own trial in Optuna has that number.
+        # Slots that no worker has begun get their position, unless a person's own trial in Optuna has that number.
         number = next(free for free in itertools.count(row.position) if free not in taken)
         taken.add(number)
         trials.append(_trial(number, row, (), None, study))
@@ -176,14 +177,11 @@ def _read_reported(connection: sa.Connection, study: Study) -> Mapping[int, _Rep
     """Return what the study's trials without an outcome have reported, by the ids of Optuna's trials."""
     unfinished = sa.select(slots.c.trial_id).where(slots.c.study_id == study.id, slots.c.outcome.is_(None))
     reported: dict[int, _Reported] = {}
-    scores = sa.select(TrialIntermediateValueModel.__table__).where(
-        TrialIntermediateValueModel.trial_id.in_(unfinished)
-    )
-    for row in connection.execute(scores):
+    for row in connection.execute(sa.select(CURVES).where(CURVES.c.trial_id.in_(unfinished))):
         if row.intermediate_value is not None:
             reported.setdefault(row.trial_id, _Reported()).scores[row.step] = row.intermediate_value
-    drawn = sa.select(TrialParamModel.__table__).where(TrialParamModel.trial_id.in_(unfinished))
-    for row in connection.execute(drawn.order_by(TrialParamModel.param_id)):
+    drawn = sa.select(PARAMS).where(PARAMS.c.trial_id.in_(unfinished))
+    for row in connection.execute(drawn.order_by(PARAMS.c.param_id)):
         distribution = optuna.distributions.json_to_distribution(row.distribution_json)
         value = distribution.to_external_repr(row.param_value)
         reported.setdefault(row.trial_id, _Reported()).hyperparameters[row.param_name] = value
@@ -222,6 +220,14 @@ def read_slots(storage: Storage, study_id: int) -> list[Slot]:
     query = sa.select(slots).where(slots.c.study_id == study_id).order_by(slots.c.id)
     with storage.reader.connect() as connection:
         return [read_slot(row, read_curve(row.curve)) for row in connection.execute(query)]
+
+
+@retried
+def read_retrainings(storage: Storage, slot_ids: Sequence[int]) -> list[RetrainOutcome]:
+    """Return the outcomes of those of these slots, all of retrainings, that have one."""
+    ended = sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
+    with storage.reader.connect() as connection:
+        return [read_outcome("retrain", stored) for stored in connection.scalars(ended)]
 
 
 def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, study: Study) -> TrialRecord:

@@ -1,6 +1,6 @@
-"""How many workers share a GPU where measurement shall tell: one more on each for as long as that pays.
+"""Choose the number of workers for each GPU by measurement: add one to each GPU while the throughput rises.
 
-One small net leaves most of a GPU idle; several processes fill it, until it or its memory is full.
+One small net leaves most of a GPU idle. Several processes use it better, until the GPU or its memory is full.
 """
 
 import os
@@ -14,21 +14,21 @@ from tuner.training.gpus import read_memory
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
 
-#: Seconds over which a throughput is measured; trials differ, so that short windows mislead.
+#: Seconds over which throughput is measured: trials differ, and a short window would mislead.
 WINDOW_S = 120.0
-#: Another worker on each GPU must raise the throughput by this fraction.
+#: Another worker on each GPU must raise throughput by this fraction.
 MIN_GAIN = 0.1
-#: Seconds between two looks at the database.
+#: Seconds between two measurements.
 _INTERVAL_S = 5.0
-#: Of a GPU's memory; what is left is for trials larger than those seen so far.
+#: The largest part of a GPU's memory to use; the rest is for trials larger than those seen so far.
 MAX_MEMORY = 0.85
 
 
 @dataclass(kw_only=True)
 class ScalingDecision:
-    """Decides how many workers each GPU gets, from what it is told every few seconds."""
+    """Decides how many workers each GPU gets, from measurements every few seconds."""
 
-    #: More than the cores can feed are not tried.
+    #: The limit: as many as the CPU cores can feed.
     max_per_gpu: int
     per_gpu: int = 1
     settled: bool = False
@@ -40,8 +40,8 @@ class ScalingDecision:
 
         Args:
             now_s: The time, by any clock that only goes forward.
-            epochs: What all of them have finished together so far.
-            all_train: Whether each of them is at work; a window in which one was not says nothing.
+            epochs: The number of epochs that all workers together have finished so far.
+            all_train: Whether each worker is training; a window in which one was not is discarded.
             memory: The used fraction of the fullest GPU's memory, in [0, 1].
         """
         if self.settled:
@@ -66,10 +66,10 @@ class ScalingDecision:
 
 
 class GpuScaler:
-    """The workers on this machine's GPUs: measured, and made more or fewer as `ScalingDecision` decides."""
+    """Measures the workers on this machine's GPUs, and adds or retires some as `ScalingDecision` decides."""
 
     def __init__(self, storage: Storage, shares: Sequence[DeviceShare]) -> None:
-        """Take one share of each GPU, with which the pool begins."""
+        """Take the shares that the pool begins with: one on each GPU."""
         self._storage = storage
         self._shares = shares
         self._decision = ScalingDecision(max_per_gpu=max(1, len(os.sched_getaffinity(0)) // len(shares)))
@@ -103,5 +103,5 @@ class GpuScaler:
 
 def _used_fraction(share: DeviceShare) -> float:
     memory = read_memory(share.environment["CUDA_VISIBLE_DEVICES"])
-    # A GPU that does not tell gets no second worker.
+    # A GPU that does not report its memory gets no second worker.
     return 1.0 if memory is None else memory.used_bytes / memory.total_bytes

@@ -1,4 +1,4 @@
-"""When Optuna Dashboard's note, figure and files of a study are written: whenever somebody finds them out of date."""
+"""Writes what Optuna Dashboard shows of a study, note, figure and files, when a worker finds it out of date."""
 
 import logging
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.studies.dashboard_content import DashboardContent, ShownFile, publish_content, shown_stage, stage_of
+from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_study
 from tuner.studies.reading import load_outline
 from tuner.studies.records import StudyRecord
@@ -27,7 +28,7 @@ class DashboardPublisher:
         self._known: dict[str, str] = {}
 
     def publish(self, study: Study) -> None:
-        """Show the study's present stage when another one is shown; nothing happens when it was deleted."""
+        """Show the study's present stage if another one is shown; nothing happens when it was deleted."""
         if self._known.get(study.uid) == stage_of(study):
             return
         try:
@@ -35,8 +36,10 @@ class DashboardPublisher:
         except (KeyError, StudyNotFoundError):
             # Optuna's and ours, for a study that was deleted meanwhile.
             _log.debug("study %r is gone", study.name)
+        except DatabaseAwayError:
+            raise
         except TunerError as error:
-            # All results are stored; only their display is missing, and `tuner report` needs none of it.
+            # All results are stored; only their display is missing, which `tuner report` does not need.
             _log.warning("Optuna Dashboard does not show study %r as it is now: %s", study.name, error)
             self._known[study.uid] = stage_of(study)
 
@@ -45,7 +48,7 @@ class DashboardPublisher:
         while True:
             study = find_study(self._storage, name)
             stage = stage_of(study)
-            # Asked again after each writing: an older stage may have been written over a newer one.
+            # Checked again after each write: another worker may have written an older stage over a newer one.
             if shown_stage(self._storage, study) == stage:
                 return stage
             record = load_outline(self._storage, name)
@@ -58,7 +61,7 @@ def make_dashboard_content(record: StudyRecord, artifacts: ArtifactStore) -> Das
 
     if record.state not in {"done", "stopped"} or not record.finals:
         return DashboardContent(note=write_note(record), figure=None, files=())
-    # Plotly takes a second and 60 MB, which no worker needs before.
+    # Plotly takes a second and 60 MB, and no worker needs it earlier.
     from tuner.report.plots.finals import finals_figure
 
     return DashboardContent(

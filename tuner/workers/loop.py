@@ -1,4 +1,4 @@
-"""A worker: claim a slot, do its work, store the outcome, take the next one."""
+"""A worker's main thread: claim a slot, run its job, store the outcome, claim the next one."""
 
 import logging
 import os
@@ -54,35 +54,35 @@ from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between looks for work: the first, and the longest after looking in vain for a while.
+#: Seconds between two searches for work: at first, and at most once several have found none.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.5, 4.5
-#: Looks in vain between two searches for what vanished workers left unfinished, once looks are that far apart.
+#: Of the searches at the longest interval, one of this many also completes what vanished workers left unfinished.
 _LOOKS_PER_TIDYING = 4
-#: A slot whose workers died so often in a row without finishing an epoch fails.
+#: A slot fails after this many of its workers have died in a row without finishing an epoch.
 MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What a worker works for, and where."""
+    """Which studies a worker works for, and what it works with."""
 
-    #: A fresh UUID: host and pid are no identity.
+    #: A fresh UUID: later workers may have the same host and process id.
     worker_id: str
-    #: Names of studies; none means every study there is or will be.
+    #: Names of studies; when it is empty, all studies, also later ones.
     studies: Sequence[str]
     device: str
     places: DataPlaces
     artifacts: ArtifactStore
     #: End when all studies are done or stopped, instead of waiting for more.
     until_done: bool
-    #: Seconds that a lease lives without being renewed.
+    #: Seconds after which a lease expires unless it is renewed.
     lease_s: float
-    #: End after at most so many slots, for a fresh process to go on, see `Lifetime`; None never.
+    #: The most slots for this process, after which a fresh one goes on, see `Lifetime`; None for no limit.
     max_slots: int | None = None
 
 
 class Worker:
-    """One process' loop. `drain` and `abandon` may be called by other threads."""
+    """The loop of one process. Other threads may call `drain` and `abandon`."""
 
     def __init__(self, storage: Storage, settings: WorkerSettings) -> None:
         self.id = settings.worker_id
@@ -95,11 +95,11 @@ class Worker:
         self._lease: Lease | None = None
 
     def drain(self) -> None:
-        """Ask the worker to finish its epoch, give its slot back and end."""
+        """Ask the worker to finish its epoch, release its slot and end."""
         self._draining.set()
 
     def abandon(self) -> None:
-        """Give the slot back at once; the epoch that is being trained is lost, those before it are not."""
+        """Release the slot at once; of its epochs only the unfinished one is lost."""
         self._storage.database.patience_s = 0.0
         if self._lease is not None:
             release_slot(self._storage, self._lease)
@@ -111,8 +111,8 @@ class Worker:
             Whether a fresh process should go on.
 
         Raises:
-            TunerError: The artifacts cannot be written here, or there is nothing left to do but for studies whose data
-                cannot be read here; the slot is given back.
+            TunerError: The artifacts cannot be written here, or the data of all studies that are left cannot be read
+                here; the slot is released.
         """
         register_worker(
             self._storage, worker_id=self.id, host=socket.gethostname(), device=self._settings.device, pid=os.getpid()
@@ -150,10 +150,10 @@ class Worker:
         return False
 
     def _find_studies(self) -> list[Study]:
-        """Return the worker's studies; of those that it was told by name some may be gone, but not all.
+        """Return the worker's studies; of those that were named to it some may be gone, but not all.
 
         Raises:
-            StudyNotFoundError: All are.
+            StudyNotFoundError: All are gone.
         """
         names = self._settings.studies
         studies = find_present(self._storage, names)
@@ -165,7 +165,7 @@ class Worker:
         """Say whether the worker should end.
 
         Raises:
-            DataUnavailableError: It should, because the data of all that is left cannot be read here.
+            DataUnavailableError: It should, because the data of all studies that are left cannot be read here.
         """
         left = [study for study in studies if study.state not in {"done", "stopped"}]
         if self._settings.until_done:
@@ -192,7 +192,7 @@ class Worker:
     def _work_on(self, lease: Lease) -> None:
         study = find_study_by_uid(self._storage, lease.study_uid)
         if study is None:
-            _log.warning("Study %r was deleted. Dropped.", lease.study_name)
+            _log.warning("Study %r was deleted: its slot is dropped.", lease.study_name)
             return
         self._lease = lease
         self._reporter.hold(lease)
@@ -207,26 +207,26 @@ class Worker:
         )
         try:
             outcome = self._run(context)
-            # Optuna takes no results of a trial that has ended.
+            # Optuna accepts no results for a trial that has ended.
             self._reporter.flush()
             self._reporter.let_go()
             end_slot(self._storage, lease, outcome)
         except LeaseLostError as error:
-            _log.warning("%s Dropped.", error)
+            _log.warning("%s This worker drops it.", error)
             self._reporter.let_go()
             self._clear_away(context)
         except (StudyStoppedError, DrainedError):
-            self._give_back(lease)
+            self._release(lease)
         except DataUnavailableError as error:
-            self._give_back(lease)
+            self._release(lease)
             self._note_unserved(study, error)
         except DeviceLostError:
-            # It may have died of this very slot: the attempt counts.
-            self._give_back(lease, is_attempt=True)
+            # This slot may have caused it: the attempt counts.
+            self._release(lease, is_attempt=True)
             raise
         except Exception as error:
             if is_interruption(error):
-                self._give_back(lease)
+                self._release(lease)
             raise
         else:
             close_ended_trials(self._storage)
@@ -240,12 +240,12 @@ class Worker:
             release_memory()
 
     def _clear_away(self, context: JobContext) -> None:
-        """Remove what this worker has stored of a slot that it lost, where nobody needs it any more."""
+        """Remove the files that this worker has stored for a slot that it lost, unless another worker needs them."""
         if find_study_by_uid(self._storage, context.study.uid) is None:
-            # Deleted, before this worker wrote what the deletion could not know of.
+            # It was deleted before this worker wrote its last files.
             _remove(context.artifacts, context.study.folder)
         elif is_over(self._storage, context.lease):
-            # Until it is over, the next worker goes on from there.
+            # Before it is over, the next worker goes on from the checkpoint.
             _remove(context.artifacts, context.checkpoint_folder)
 
     def _note_unserved(self, study: Study, error: DataUnavailableError) -> None:
@@ -262,7 +262,7 @@ class Worker:
         if self._draining.is_set():
             raise DrainedError
 
-    def _give_back(self, lease: Lease, *, is_attempt: bool = False) -> None:
+    def _release(self, lease: Lease, *, is_attempt: bool = False) -> None:
         if not self._storage.database.is_lost:
             with suppress(LeaseLostError):
                 self._reporter.flush()
@@ -270,7 +270,7 @@ class Worker:
         release_slot(self._storage, lease, is_attempt=is_attempt)
 
     def _tidy_up(self, studies: Sequence[Study]) -> bool:
-        """Finish what vanished workers left and plan what comes next; return whether there may be work now."""
+        """Complete what vanished workers left, and plan the next jobs; return whether there may be work now."""
         close_ended_trials(self._storage)
         end_orphans(self._storage)
         planned = [advance_study(self._storage, study) for study in studies if study.state != "done"]
@@ -279,7 +279,7 @@ class Worker:
         return any(planned)
 
     def _sweep(self, studies: Sequence[Study]) -> None:
-        """Remove what a worker which died between storing an outcome and tidying up left behind."""
+        """Remove the checkpoints of workers that died after storing an outcome and before removing them."""
         for study in studies:
             if study.state == "done":
                 _remove(self._settings.artifacts, checkpoints_folder(study))
@@ -306,20 +306,20 @@ class Worker:
         return outcome
 
     def _give_up(self, context: JobContext) -> Outcome:
-        """Return the outcome of a slot whose workers died again and again."""
+        """Return the outcome of a slot whose workers died too often."""
         lease = context.lease
         n_deaths = lease.attempts - 1
         n_kills = count_kills(self._storage, lease.slot_id, signal=signal.SIGKILL, among_last=n_deaths)
         failure = describe_deaths(n_deaths, n_kills=n_kills)
         if failure.kind == "out_of_memory":
-            # Infeasible, not merely failed: samplers then keep away from the region.
+            # Infeasible, not only failed: samplers then avoid these values.
             mark_infeasible(self._storage, context.study, lease, "out_of_memory")
         return failed_outcome(lease.stage, failure)
 
 
 def _remove(artifacts: ArtifactStore, folder: str) -> None:
-    """Remove what is needed no more; where that cannot be done it is left to `tuner gc`."""
+    """Remove files that are no longer needed; `tuner gc` removes what cannot be removed now."""
     try:
         artifacts.delete(folder)
     except OSError as error:
-        _log.warning("Left %s behind, which `tuner gc` removes: %s", artifacts.location(folder), error)
+        _log.warning("Could not remove %s, which `tuner gc` will do: %s", artifacts.location(folder), error)

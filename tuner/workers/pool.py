@@ -1,4 +1,4 @@
-"""A pool: the worker processes of this machine, each on its share, and their display; imports no Keras."""
+"""A pool: the worker processes of this machine, each on its share; imports no Keras."""
 
 import logging
 import sys
@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from tuner.settings import Settings
+from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.fleet import note_kill
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_answers_soon
+from tuner.studies.outages import expect_answers_soon
 from tuner.studies.slots import DEFAULT_LEASE_S, reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
@@ -85,7 +86,7 @@ def run_pool(
 
 
 class _Keeper:
-    """Frees the slots of vanished workers, even while every worker of this machine trains."""
+    """Releases the slots of vanished workers, also while every worker of this machine trains."""
 
     def __init__(self, storage: Storage, lease_s: float) -> None:
         self._storage = storage
@@ -95,12 +96,12 @@ class _Keeper:
     def free_slots_of(self, worker_id: str, status: int) -> bool:
         """Release the slot of a worker that has died; return whether it had one."""
         if status < 0:
-            # Before the slot is free: the worker that claims it next counts the kills.
+            # Before the slot is released: the worker that claims it next counts the kills.
             _ask(lambda: note_kill(self._storage, worker_id, signal=-status))
         return bool(_ask(lambda: release_owned(self._storage, worker_id)))
 
     def tidy_up(self) -> None:
-        """Reap expired leases, close ended trials and end orphans, a few times in a lease's life."""
+        """Reap expired leases, close ended trials and end orphans, six times within `lease_s` seconds."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + self._lease_s / 6
             _ask(lambda: reap_expired_leases(self._storage, lease_s=self._lease_s))
@@ -109,11 +110,11 @@ class _Keeper:
 
 
 def _ask(call: Callable[[], T]) -> T | None:
-    """Call, and skip it while the database does not answer: the pool must look after its processes."""
+    """Return what the call returns; None while the database fails: the pool must go on looking after its processes."""
     try:
         return call()
-    except (*STORAGE_ERRORS, DatabaseUnusableError) as error:
-        _log.debug("left for later: %s", error)
+    except (DatabaseAwayError, DatabaseUnusableError) as error:
+        _log.debug("The database failed, and the pool goes on: %s", error)
         return None
 
 

@@ -1,6 +1,6 @@
-"""One worker as a process: its share of the machine, signals in, exit status out, a fresh process in its place.
+"""One worker as a process: its share of the machine, its signals, its exit status, and the fresh process after it.
 
-Imports no Keras by itself: a process takes its share of the machine first.
+It imports no Keras before the process has taken its share of the machine.
 """
 
 import logging
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
 from tuner.settings import Settings
+from tuner.studies.database_errors import DatabaseAwayError, words_of
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon, is_outage, words_of
+from tuner.studies.outages import expect_answers_soon
 from tuner.studies.slots import DEFAULT_LEASE_S
 from tuner.studies.storage import open_storage
 from tuner.training.backend import load_backend
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that SIGTERM lets an epoch take to finish; Docker kills a container after 10.
+#: Seconds after SIGTERM in which the epoch may finish; Docker kills a container after 10.
 _GRACE_S = 8.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: "Start me again": the database was away for too long, or the process has worked on its number of slots.
@@ -62,14 +63,14 @@ def run_worker(
     worker_id: str | None = None,
     max_slots: int | None = None,
 ) -> int | None:
-    """Work until the studies are done or this process is told to end.
+    """Work until the studies are done or a signal tells this process to end.
 
     Args:
         settings: Where database, data and artifacts are.
-        studies: Names of studies that exist; all studies without.
-        device: What this process was bound to, for people.
+        studies: Names of studies that exist; all studies when it is empty.
+        device: The device that this process is bound to, for people.
         until_done: End when the studies are done or stopped.
-        worker_id: Given by a pool, with which the worker ends.
+        worker_id: Given by a pool; the worker then ends with it.
         max_slots: See `Lifetime`.
 
     Returns:
@@ -104,9 +105,7 @@ def _run(worker: "Worker", *, ends_with_pool: bool) -> int | None:
         threading.Thread(target=_end_with_pool, name="pool-watch", daemon=True).start()
     try:
         wants_successor = worker.run()
-    except STORAGE_ERRORS as error:
-        if not is_outage(error):
-            raise
+    except DatabaseAwayError as error:
         _log.error("the database is away: %s", words_of(error))
         return RESTART_STATUS
     if signals.first is not None:
@@ -115,18 +114,18 @@ def _run(worker: "Worker", *, ends_with_pool: bool) -> int | None:
 
 
 def restart_process(options: Sequence[str] = ()) -> None:
-    """Put a fresh process of this very command, with these options added, in the place of this one.
+    """Replace this process by a fresh one of the same command, with these options added.
 
-    The frameworks free little of what they take for a trial; a fresh process frees all of it.
+    Frameworks free little of the memory that a trial takes; a fresh process frees all of it.
     """
     command = [sys.executable, "-m", "tuner", *sys.argv[1:], *options]
-    os.execv(sys.executable, command)  # noqa: S606 - this very command
+    os.execv(sys.executable, command)  # noqa: S606 - the same command
 
 
 class _Signals:
-    """Makes a worker drain at SIGINT and SIGTERM from now on, however long its main thread trains in one call.
+    """Makes a worker drain at SIGINT and SIGTERM, also while its main thread trains in one long call.
 
-    Python runs a handler only once such a call has returned; a wakeup descriptor is written to at once.
+    Python runs a handler after that call has returned, but writes to a wakeup descriptor at once.
     """
 
     def __init__(self, worker: "Worker") -> None:
@@ -136,9 +135,9 @@ class _Signals:
         self._wakeup.setblocking(False)
         signal.set_wakeup_fd(self._wakeup.fileno())
         for number in _SIGNALS:
-            # Only signals that have a handler of Python's are written.
+            # Python writes only signals that have a handler.
             signal.signal(number, lambda _number, _frame: None)
-        # What is sent to a process that this one forks, for a loader say, is not meant for the worker.
+        # Signals to processes that this one forks, such as a data loader's, are not for the worker.
         os.register_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_leave_signals_alone)
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
@@ -150,7 +149,7 @@ class _Signals:
 
     def _receive(self, number: int) -> None:
         if self.first is not None and number == signal.SIGINT:
-            # The second Ctrl-C: at once. The lease expires by itself.
+            # The second Ctrl-C ends the process at once; the lease will expire.
             os._exit(128 + number)
         self.first = self.first or number
         self._worker.drain()
@@ -178,7 +177,7 @@ def _leave_signals_alone() -> None:
 
 
 def _end_with_pool() -> None:
-    """Drain when standard input ends: the pool, which holds its other end, is gone and could not stop this process."""
+    """Drain when standard input ends: the pool holds its other end, and has ended without stopping this process."""
     # Not through `sys.stdin`, whose lock a blocked thread would hold at exit.
     while os.read(0, 1):
         pass

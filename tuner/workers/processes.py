@@ -21,20 +21,20 @@ _log = logging.getLogger(__name__)
 
 #: Statuses with which a worker ends for good: done, drained by SIGINT, drained by SIGTERM.
 _FINAL_STATUSES = {0, 130, 143}
-#: A fresh process should go on at once.
+#: Status of a worker that asks for a fresh process at once.
 RESTART_STATUS = RestartNeededError.exit_status
 #: Seconds that a worker waits for a database that is away; training goes on meanwhile.
 PATIENCE_S = 3600.0
 #: A worker that lived for less long failed at its start.
 _SHORT_LIFE_S = 30.0
-#: Starts in a row that may fail, before the pool gives the share up.
+#: After this many failed starts in a row the pool starts no more workers on the share.
 _MAX_FAILED_STARTS = 3
 _TICK_S = 0.5
 
 
 @dataclass(kw_only=True)
 class _WorkerProcess:
-    """One share and the process that has it."""
+    """One share and the process that uses it."""
 
     share: DeviceShare
     log: WorkerLog
@@ -43,9 +43,9 @@ class _WorkerProcess:
     started: float = 0.0
     failed_starts: int = 0
     restart_at: float = 0.0
-    #: Told to end, with nobody in its place.
+    #: Told to end, and not to be replaced.
     retired: bool = False
-    #: Set when the share is given up or its worker is done.
+    #: Exit status, once no worker is started on the share again.
     status: int | None = None
 
 
@@ -59,10 +59,10 @@ class WorkerProcesses:
     environment: Mapping[str, str]
     #: Workers write their logs here, one file a share, and a few older ones beside each.
     log_dir: Path
-    #: Told the id of each worker that died and its status, below zero the number of the signal that killed it, so that
-    #: its slot waits for no expiry; returns whether it had one.
+    #: Called with the id of each worker that died and its status, negative where a signal killed it; releases its slot,
+    #: which then need not wait until the lease expires, and returns whether it had one.
     on_death: Callable[[str, int], bool]
-    #: Called by each signal, in the middle of whatever the pool does.
+    #: Called at each signal, whatever the pool does at that moment.
     on_signal: Callable[[], object] = lambda: None
     _workers: list[_WorkerProcess] = field(default_factory=list)
     _signal: signal.Signals | None = None
@@ -70,7 +70,7 @@ class WorkerProcesses:
     def run(self, on_tick: Callable[[], None]) -> int:
         """Start the workers and wait for them, calling `on_tick` about twice a second.
 
-        SIGINT and SIGTERM are handed on: the first lets workers finish their epochs, a second SIGINT ends them.
+        SIGINT and SIGTERM are passed on: the first lets workers finish their epochs, a second SIGINT ends them.
 
         Returns:
             The exit status: 0 when all workers ended well, 130 or 143 after a signal, else the worst worker's.
@@ -101,7 +101,7 @@ class WorkerProcesses:
         self._start(self._workers[-1])
 
     def retire(self, count: int) -> None:
-        """Let the newest workers finish their epoch and put nobody in their place; `on_tick` may call this."""
+        """Let the newest workers finish their epoch and do not replace them; `on_tick` may call this."""
         serving = [worker for worker in self._workers if worker.status is None and not worker.retired]
         for worker in serving[-count:]:
             worker.retired = True
@@ -112,7 +112,7 @@ class WorkerProcesses:
 
     @property
     def worker_ids(self) -> list[str]:
-        """The ids of the workers that run and shall go on."""
+        """The ids of the workers that run and are not retired."""
         return [worker.worker_id for worker in self._workers if worker.process is not None and not worker.retired]
 
     def last_log_line(self) -> str:
@@ -127,7 +127,7 @@ class WorkerProcesses:
         worker.process = subprocess.Popen(  # noqa: S603 - our own command
             [*self.command, "--device", worker.share.device, "--id", worker.worker_id],
             env={**os.environ, **self.environment, **worker.share.environment},
-            # Never written to: it closes when the pool is gone, however it went, and the worker then drains.
+            # Never written to: it closes when the pool ends, in whatever way, and the worker then drains.
             stdin=subprocess.PIPE,
             stdout=worker.log.file,
             stderr=worker.log.file,
@@ -158,11 +158,11 @@ class WorkerProcesses:
             worker.status = 0
             return
         is_failed_start = time.monotonic() - worker.started < _SHORT_LIFE_S and not (
-            # A slot's own limit ends what kills at work; and a kill from outside says nothing of the next start.
+            # Slots that kill their workers have a limit of their own; a kill from outside says nothing of later starts.
             died_at_work or status == -signal.SIGKILL
         )
         worker.failed_starts = worker.failed_starts + 1 if is_failed_start else 0
-        # 1: an error that a person must act on; a restart would meet it again.
+        # 1 is an error that a person must act on, which a restart would meet again.
         is_hopeless = (status == 1 and not died_at_work) or worker.failed_starts >= _MAX_FAILED_STARTS
         if status in _FINAL_STATUSES or is_hopeless or self._signal:
             worker.status = status if status >= 0 else 128 - status

@@ -1,8 +1,9 @@
-"""The thread that speaks to the database while a worker trains: it renews the lease, passes on results, and reaps.
+"""The thread that calls the database while a worker trains: it renews the lease, stores results and reaps leases.
 
-Training never waits for the database. A result is handed over, and where a pruner decides on it, the decision awaited
-for a moment; other results are passed on together, at most once a second. While the database is away results queue up,
-to be passed on in their order when it is back. Only a lost lease, a stopped study or a decision to prune ends a trial.
+Training never waits for the database, with one exception: for at most `_DECISION_S` seconds it waits for a pruner's
+decision on an epoch. Other results are stored together, at most once a second. While the database is away results wait
+in a queue and are stored in their order when it is back. Only a lost lease, a stopped study or a decision to prune ends
+a trial.
 """
 
 import logging
@@ -14,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from tuner.epochs import Epoch
+from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import update_worker
-from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import PrunedError, TrialScores
@@ -24,11 +25,11 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that training waits for the decision on an epoch, while the database answers.
 _DECISION_S = 2.0
-#: Seconds between results on which nobody decides.
+#: Seconds between two reports of results on which no pruner decides.
 _INTERVAL_S = 1.0
 
 
-#: With these, or without any, results that wait are still passed on.
+#: After these verdicts, or before any, waiting results are still stored.
 _NOT_FINAL = (PrunedError, StudyStoppedError, type(None))
 
 
@@ -38,13 +39,13 @@ class Reporter:
     def __init__(self, storage: Storage, worker_id: str, *, lease_s: float) -> None:
         self._storage = storage
         self._worker_id = worker_id
-        self._ttl_s = lease_s
+        self._lease_s = lease_s
         self._lease: Lease | None = None
         self._scores: TrialScores | None = None
         self._results: deque[Epoch] = deque()
         self._epoch = 0
         self._verdict: Exception | None = None
-        #: Somebody waits for the results that are queued.
+        #: Whether the training thread waits until the queued results are stored.
         self._is_urgent = False
         self._ended = False
         #: Guards all of the above; notified whenever one of them changes.
@@ -60,7 +61,7 @@ class Reporter:
             self._changed.notify_all()
 
     def let_go(self) -> None:
-        """Renew nothing any more."""
+        """Stop renewing the lease."""
         with self._changed:
             self._lease = None
 
@@ -70,12 +71,12 @@ class Reporter:
             self._scores = scores
 
     def finish_epoch(self, result: Epoch) -> None:
-        """Hand over a result; if a pruner decides on it, wait a moment for that, unless the database is away.
+        """Queue a result; if a pruner decides on it, wait a short time for that, unless the database is away.
 
         Raises:
             LeaseLostError: Another worker has the slot.
-            StudyStoppedError: The study gives out no more work.
-            PrunedError: The pruner gave the trial up, for this epoch or an earlier one.
+            StudyStoppedError: The study was stopped.
+            PrunedError: The pruner ended the trial, after this epoch or an earlier one.
         """
         with self._changed:
             self._results.append(result)
@@ -84,7 +85,7 @@ class Reporter:
                 self._changed.notify_all()
                 deadline = time.monotonic() + _DECISION_S
                 while self._results and self._verdict is None and not self._storage.database.is_lost:
-                    # Short, as losing contact notifies nobody.
+                    # For a short time: losing the database does not notify.
                     if not self._changed.wait(0.1) and time.monotonic() > deadline:
                         break
             else:
@@ -93,11 +94,11 @@ class Reporter:
                 raise self._verdict
 
     def flush(self) -> None:
-        """Wait until every result has been passed on, however long the database is away.
+        """Wait until every result is stored, also while the database is away.
 
         Raises:
             LeaseLostError: Another worker has the slot.
-            DBAPIError: The database was away for longer than patience allows.
+            DatabaseAwayError: The database was away for longer than patience allows.
         """
         with self._changed:
             self._is_urgent = True
@@ -125,20 +126,20 @@ class Reporter:
                 if lease is not None and (is_due or results):
                     self._report(lease, results, scores)
                 if is_due:
-                    # Also while nobody asks for work: a vanished worker's trial must not wait for the end of a queue.
-                    reap_expired_leases(self._storage, lease_s=self._ttl_s)
+                    # Also while no worker looks for work: a vanished worker's trial must not wait until one does.
+                    reap_expired_leases(self._storage, lease_s=self._lease_s)
             except Exception as verdict:  # noqa: BLE001 - the training thread raises it
                 self._record_verdict(lease, verdict)
             if results:
                 self._drop_reported(lease, results)
                 next_report = time.monotonic() + _INTERVAL_S
             if is_due:
-                next_heartbeat = time.monotonic() + self._ttl_s / 3
+                next_heartbeat = time.monotonic() + self._lease_s / 3
             if is_due or results:
                 self._storage.close_idle_connections()
 
     def _await_work(self, next_heartbeat: float, next_report: float) -> list[Epoch]:
-        """Wait until something is due or changes; return the results that are to be passed on now."""
+        """Wait until something is due or changes; return the results that are to be stored now."""
         now = time.monotonic()
         if not self._results or not (self._is_urgent or now >= next_report):
             self._changed.wait(max(0.0, (min(next_heartbeat, next_report) if self._results else next_heartbeat) - now))
@@ -156,14 +157,14 @@ class Reporter:
             self._epoch = results[-1].epoch
         measured = {result.epoch: result.val_accuracy for result in results if result.val_accuracy is not None}
         if scores is None:
-            renew_lease(self._storage, lease, epoch=self._epoch, lease_s=self._ttl_s)
+            renew_lease(self._storage, lease, epoch=self._epoch, lease_s=self._lease_s)
             return
         fresh = scores.unstored(measured)
         renew_lease(
             self._storage,
             lease,
             epoch=self._epoch,
-            lease_s=self._ttl_s,
+            lease_s=self._lease_s,
             trial_id=scores.trial_id,
             scores=fresh,
             begun_anew=scores.replaces(fresh),
@@ -177,7 +178,7 @@ class Reporter:
             if lease is not None and self._lease is lease and not isinstance(self._verdict, LeaseLostError):
                 self._verdict = verdict
             self._changed.notify_all()
-        if isinstance(verdict, STORAGE_ERRORS):
+        if isinstance(verdict, DatabaseAwayError):
             _log.warning("The database did not come back in time.")
 
     def _drop_reported(self, lease: Lease | None, results: Sequence[Epoch]) -> None:

@@ -1,4 +1,4 @@
-"""Studies for which a worker cannot work, because their data cannot be read on its machine: it works for the others."""
+"""Studies that a worker leaves to others for a while, because their data cannot be read on its machine."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tuner.jobs.study_data import DataUnavailableError
 from tuner.studies.lifecycle import Study
 
-#: Seconds after which the data is looked for again.
+#: Seconds after which the worker tries to read the data again.
 RETRY_S = 60.0
 
 
@@ -34,18 +34,18 @@ class Unserved:
         return self._problems.pop(study.uid, None) is not None
 
     def uids(self) -> list[str]:
-        """Return the identities of the studies that are not to be tried now."""
+        """Return the identities of the studies whose data is not to be tried now."""
         return [uid for uid, problem in self._problems.items() if self.clock() < problem.retry_at]
 
     def describe(self) -> str | None:
-        """Return what `tuner status` says of it; None when nothing is wrong."""
+        """Return the sentence for `tuner status`; None when no study is left to others."""
         return "; ".join(f"study {problem.study}: {problem.error}" for problem in self._problems.values()) or None
 
     def raise_if_all(self, studies: Sequence[Study]) -> None:
-        """Raise the first study's error when there are studies, and all of them are left to others.
+        """Refuse to go on when all of these studies, at least one, are left to others.
 
         Raises:
-            DataUnavailableError: As above.
+            DataUnavailableError: The first study's error.
         """
         if studies and all(study.uid in self._problems for study in studies):
             raise self._problems[studies[0].uid].error

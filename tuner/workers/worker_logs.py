@@ -1,4 +1,4 @@
-"""The log files of a pool's workers, which stay small however long and however much is written."""
+"""The log files of a pool's workers, which stay small however much is written."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuner.errors import TunerError
 
-#: A file is put aside when it is larger; one that grows by more between two looks is cut to its last part.
+#: A larger file is moved aside; of one that grows by more between two checks only the last part is kept.
 LARGEST_BYTES = 10 * 1024 * 1024
 #: Older files kept: `worker-0.log.1` is the newest of them.
 KEPT = 3
@@ -57,21 +57,22 @@ class WorkerLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            # Appending: what a process writes goes to the end of the file also after it was made shorter.
+            # Appending: a process then writes to the end of the file also after the file was made shorter.
             self.file = path.open("ab")
         except OSError as error:
             raise LogsNotWrittenError(path, error) from error
         self.keep_short()
 
     def keep_short(self) -> None:
-        """Put the content aside when it is large, in a file beside it, and go on with an empty one.
+        """Move the content to a file beside this one when it is large, and go on with an empty file.
 
-        All that write keep their file: Python, a C library, a child process. A line that comes in between may be lost.
+        The file itself stays, as Python, C libraries and child processes have it open. A line that is written meanwhile
+        may be lost.
         """
         size = os.fstat(self.file.fileno()).st_size
         if size <= LARGEST_BYTES:
             return
-        # Another pool of the same folder may do the same; a full disk must not end the pool.
+        # Another pool with the same folder may do the same; a full disk must not end the pool.
         with suppress(OSError):
             for number in range(KEPT, 1, -1):
                 with suppress(FileNotFoundError):
@@ -82,11 +83,11 @@ class WorkerLog:
         os.ftruncate(self.file.fileno(), 0)
 
     def last_line(self) -> str:
-        """Return the last line that was written, or an empty one; it may have been put aside already."""
+        """Return the last line that was written, also one that was moved aside, or an empty text."""
         return _last_line(self._path) or _last_line(self._older(1))
 
     def close(self) -> None:
-        """Close this process' end; a worker's own stays open."""
+        """Close the file in this process; it stays open in the worker."""
         self.file.close()
 
     def _older(self, number: int) -> Path:
