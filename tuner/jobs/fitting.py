@@ -9,6 +9,7 @@ import keras_tuner
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
@@ -24,13 +25,13 @@ _log = logging.getLogger(__name__)
 
 
 class NoScoreError(TunerError):
-    """A training run with validation images ended without a validation accuracy."""
+    """A training run with validation images ended without a score."""
 
-    def __init__(self, measured: Sequence[str]) -> None:
+    def __init__(self, objective: Objective, measured: Sequence[str]) -> None:
         super().__init__(
-            f"No epoch had a validation accuracy, so that the trial has no score: its logs held "
-            f"{', '.join(measured) or 'nothing'}. Compile the model with metrics=['accuracy'], or let your own loop "
-            "report `val_accuracy` to its callbacks' on_epoch_end."
+            f"No epoch had a {objective.label}, so that the trial has no score: its logs held "
+            f"{', '.join(measured) or 'nothing'}. {objective.advice}, or let your own loop "
+            f"report `{objective.name}` to its callbacks' on_epoch_end."
         )
 
 
@@ -51,6 +52,7 @@ def fit(
     data: TrainingData,
     plan: TrainingPlan,
     *,
+    objective: Objective,
     on_epoch: OnEpoch,
     on_note: OnNote,
     checkpoint: Checkpoint | None = None,
@@ -67,6 +69,7 @@ def fit(
         hyperparameters: What they ask.
         data: What to train and to measure on.
         plan: How; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
+        objective: The study's.
         on_epoch: As `train` takes it.
         on_note: As `train` takes it; told each sentence once.
         checkpoint: As `train` takes it.
@@ -77,7 +80,7 @@ def fit(
         BuilderError: `build` raised.
         BatchSizeError: The space's hyperparameter `batch_size` is no number of images.
         NanLossError: The loss is no number any more.
-        NoScoreError: There are validation images, and nothing measured the accuracy on them.
+        NoScoreError: There are validation images, and no epoch has a score.
     """
     note = _once(on_note)
     failed: OtherLabelsError | None = None
@@ -107,7 +110,7 @@ def fit(
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
-            _refuse_no_score(data, history)
+            _refuse_no_score(data, history, objective)
             return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
 
 
@@ -140,12 +143,12 @@ def _build(
     return model
 
 
-def _refuse_no_score(data: TrainingData, history: TrainingHistory) -> None:
-    if data.validation is not None and all(epoch.val_accuracy is None for epoch in history.epochs):
-        raise NoScoreError(history.measured)
+def _refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
+    if data.validation is not None and all(objective.of(epoch) is None for epoch in history.epochs):
+        raise NoScoreError(objective, history.measured)
 
 
-def find_best(epochs: Sequence[Epoch]) -> Epoch | None:
-    """Return the epoch of highest validation accuracy, the earlier of equals; None where none was measured."""
-    scored = [epoch for epoch in epochs if epoch.val_accuracy is not None]
-    return max(scored, key=lambda epoch: (epoch.val_accuracy, -epoch.epoch), default=None)
+def find_best(epochs: Sequence[Epoch], objective: Objective) -> Epoch | None:
+    """Return the epoch of best score, the earlier of equals; None where none was measured."""
+    scored = [epoch for epoch in epochs if objective.of(epoch) is not None]
+    return max(scored, key=lambda epoch: (objective.utility(objective.of(epoch)), -epoch.epoch), default=None)

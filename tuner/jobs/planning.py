@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tuner.errors import TunerError
 from tuner.jobs.ensemble import choose_members
+from tuner.objectives import Objective
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.outcomes import (
@@ -24,7 +25,7 @@ from tuner.studies.outcomes import (
     Slot,
     Stage,
 )
-from tuner.studies.ranking import best_trials, confirmed_accuracies, mean_accuracies
+from tuner.studies.ranking import best_trials, confirmed_scores, mean_scores
 from tuner.studies.seeds import final_seed
 from tuner.studies.stages import begin_next_stage, has_next_stage, has_scored_trial
 from tuner.studies.storage import Storage
@@ -44,7 +45,8 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
     """
     if not has_scored_trial(storage, study):
         raise NoFinalsError(
-            f"Study {study.name!r} can have no finals: none of its trials has a validation accuracy. "
+            f"Study {study.name!r} can have no finals: none of its trials has a "
+            f"{study.definition.objective.label}. "
             f"`tuner study show {study.name}` says why."
         )
     if not (top or study.definition.finals.top):
@@ -82,7 +84,7 @@ def plan_next_jobs(definition: StudyDefinition, of_study: Sequence[Slot]) -> tup
     retrainings = _missing(_retrainings(definition, of_study), of_study)
     if retrainings:
         return "retrain", [*retrainings]
-    vote = _vote(of_study)
+    vote = _vote(of_study, definition.objective)
     if vote.slots and not any(isinstance(slot, EnsembleSlot) and slot.job.slots == vote.slots for slot in of_study):
         return "ensemble", [vote]
     return None
@@ -106,7 +108,7 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
             repeat=repeat,
             seed=final_seed(definition.seed, "confirm", trial, repeat),
         )
-        for slot in best_trials(of_study)[: finals.candidates]
+        for slot in best_trials(of_study, definition.objective)[: finals.candidates]
         if slot.outcome and (trial := slot.trial_number) is not None
         for repeat in range(finals.confirm_repeats)
     ]
@@ -114,7 +116,8 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
 
 def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[RetrainJob]:
     finals = definition.finals
-    ranked = confirmed_accuracies(of_study) or _search_scores(of_study)
+    objective = definition.objective
+    ranked = confirmed_scores(of_study, objective) or _search_scores(of_study, objective)
     best = list(ranked)[: finals.top]
     wanted = [(trial, True) for trial in best]
     if finals.compare_augmentation and best and _is_augmented(definition, of_study, best[0]):
@@ -135,11 +138,11 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
     ]
 
 
-def _search_scores(of_study: Sequence[Slot]) -> dict[int, float]:
+def _search_scores(of_study: Sequence[Slot], objective: Objective) -> dict[int, float]:
     """Return the search's scores by trial number, the best first."""
     return {
         slot.trial_number: slot.outcome.score
-        for slot in best_trials(of_study)
+        for slot in best_trials(of_study, objective)
         if slot.trial_number is not None and slot.outcome and slot.outcome.score is not None
     }
 
@@ -173,14 +176,17 @@ def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: 
     return bool(complete) and all(outcome.augmented is not False for outcome in complete)
 
 
-def _vote(of_study: Sequence[Slot]) -> EnsembleJob:
-    """Return the vote of all tested models that are good enough by what is known of them without the test set."""
-    accuracies = mean_accuracies(of_study)
+def _vote(of_study: Sequence[Slot], objective: Objective) -> EnsembleJob:
+    """Return the vote of all tested models that are good enough by what is known of them without the test set.
+
+    Where a model has no held-out accuracy, its configuration's score stands for it, if that is an accuracy.
+    """
+    accuracies = mean_scores(of_study, objective) if objective.is_accuracy else {}
     tested = []
     for slot in of_study:
         if isinstance(slot, RetrainSlot) and slot.job.augmented and slot.outcome:
             held_out = slot.outcome.val_accuracy
             if slot.outcome.test_accuracy is not None:
-                tested.append((slot.id, accuracies[slot.job.trial] if held_out is None else held_out))
+                tested.append((slot.id, accuracies.get(slot.job.trial) if held_out is None else held_out))
     members = choose_members([accuracy for _, accuracy in tested])
     return EnsembleJob(slots=tuple(tested[position][0] for position in members), left_out=len(tested) - len(members))

@@ -128,7 +128,7 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "rank": final.rank,
         "trial": final.trial,
         "hyperparameters": final.hyperparameters,
-        "val_accuracy_mean": final.val_accuracy_mean,
+        "val_accuracy_mean": final.mean_score,
         "test_accuracy_mean": final.test_accuracy_mean,
         "test_accuracy_sd": final.test_accuracy_sd,
         # How many tests the mean is of; a repeat that is still running or failed is not among them.

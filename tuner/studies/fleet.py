@@ -183,7 +183,7 @@ def _worker_record(row: Any) -> WorkerRecord:
 
 @retried
 def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
-    """Return epoch and validation accuracy of each epoch reported so far of what is being searched, by worker's id."""
+    """Return number and score of each epoch reported so far of what is being searched, by worker's id."""
     reported = CURVES.c
     query = (
         sa.select(workers.c.id, reported.step, reported.intermediate_value)
@@ -195,8 +195,8 @@ def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
     )
     curves: dict[str, list[tuple[int, float]]] = {}
     with storage.reader.connect() as connection:
-        for worker_id, epoch, accuracy in connection.execute(query):
-            curves.setdefault(worker_id, []).append((epoch, accuracy))
+        for worker_id, epoch, score in connection.execute(query):
+            curves.setdefault(worker_id, []).append((epoch, score))
     return curves
 
 

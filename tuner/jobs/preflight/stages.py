@@ -98,7 +98,7 @@ def find_hyperparameters(rehearsal: Rehearsal) -> None:
 
 def train_with_defaults(rehearsal: Rehearsal) -> None:
     """Train and validate an epoch."""
-    if rehearsal.interrupt_trial().val_accuracy is None:
+    if rehearsal.definition.objective.of(rehearsal.interrupt_trial()) is None:
         # To the end, where the reason is known.
         rehearsal.train_trial(0)
 
