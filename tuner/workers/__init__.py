@@ -1,11 +1,15 @@
 """Workers: processes that claim slots, run their jobs and store the outcomes.
 
-process, loop          one worker: claim a slot, run its job, store the outcome, claim the next
-reporter               its thread for the database: heartbeats, results, pruning
-lifetime               when a fresh process goes on
-pool, processes        one worker for each share of this machine; imports no Keras
-shares, autoscaling    how the machine is divided
-showing                what the dashboard shows of a study
+    process               one worker process: its device share, signals, exit status
+    loop                  its main loop: claim a slot, run its job, store the outcome, claim the next slot
+    reporter              its thread for the database: heartbeats, results, pruning
+    unserved              the studies whose data this worker cannot read
+    lifetime              decides when a new process replaces a worker process
+    dashboard_publisher   writes what Optuna Dashboard shows of a study
+    pool, processes       start and watch one worker process for each share of this machine; import no Keras
+    worker_logs           the log files of a pool's workers
+    shares, autoscaling   divide the machine among workers
 
-Training never waits for the database: `reporter` speaks to it meanwhile.
+`tuner workers` runs a pool, and the pool starts each worker as a `tuner worker` process. In a worker process, the main
+thread trains and the reporter's thread sends results to the database, so that training never waits for the database.
 """

@@ -1,4 +1,4 @@
-"""A worker: claim a slot, do its work, store the outcome, take the next one."""
+"""A worker's main loop: claim a slot, run its job, store the outcome, claim the next slot."""
 
 import logging
 import os
@@ -54,35 +54,35 @@ from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between looks for work: the first, and the longest after looking in vain for a while.
+#: Seconds between two looks for work: at first, and at most after a while without work.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.5, 4.5
-#: Looks in vain between two searches for what vanished workers left unfinished, once looks are that far apart.
+#: Looks without work between two searches for the remains of vanished workers, when the wait is the longest.
 _LOOKS_PER_TIDYING = 4
-#: A slot whose workers died so often in a row without finishing an epoch fails.
+#: A slot fails after this many deaths of its workers in a row without a finished epoch.
 MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What a worker works for, and where."""
+    """The studies that a worker works for, and the locations of its data."""
 
-    #: A fresh UUID: host and pid are no identity.
+    #: A new UUID, because host and pid do not identify a worker.
     worker_id: str
-    #: Names of studies; none means every study there is or will be.
+    #: Names of studies; empty means all studies, also later ones.
     studies: Sequence[str]
     device: str
     places: DataPlaces
     artifacts: ArtifactStore
-    #: End when all studies are done or stopped, instead of waiting for more.
+    #: End when all studies are done or stopped, instead of waiting for more work.
     until_done: bool
     #: Seconds that a lease lives without being renewed.
     lease_s: float
-    #: End after at most so many slots, for a fresh process to go on, see `Lifetime`; None never.
+    #: End after at most this number of slots, so that a new process continues, see `Lifetime`; None: never.
     max_slots: int | None = None
 
 
 class Worker:
-    """One process' loop. `drain` and `abandon` may be called by other threads."""
+    """The main loop of one process. Other threads may call `drain` and `abandon`."""
 
     def __init__(self, storage: Storage, settings: WorkerSettings) -> None:
         self.id = settings.worker_id
@@ -95,11 +95,11 @@ class Worker:
         self._lease: Lease | None = None
 
     def drain(self) -> None:
-        """Ask the worker to finish its epoch, give its slot back and end."""
+        """Ask the worker to finish its epoch, release its slot and end."""
         self._draining.set()
 
     def abandon(self) -> None:
-        """Give the slot back at once; the epoch that is being trained is lost, those before it are not."""
+        """Release the slot at once; the current epoch is lost, earlier ones are not."""
         self._storage.database.patience_s = 0.0
         if self._lease is not None:
             release_slot(self._storage, self._lease)
@@ -108,11 +108,11 @@ class Worker:
         """Work until there is nothing left to do, until drained, or until its `Lifetime` is over.
 
         Returns:
-            Whether a fresh process should go on.
+            Whether a new process should continue.
 
         Raises:
-            TunerError: The artifacts cannot be written here, or there is nothing left to do but for studies whose data
-                cannot be read here; the slot is given back.
+            TunerError: The artifacts cannot be written, or the only unfinished studies are those whose data cannot be
+                read on this machine; the slot has been released.
         """
         register_worker(
             self._storage, worker_id=self.id, host=socket.gethostname(), device=self._settings.device, pid=os.getpid()
@@ -142,7 +142,7 @@ class Worker:
             if is_time and self._tidy_up(studies):
                 continue
             if self._has_nothing_left(studies):
-                self._sweep(studies)
+                self._remove_checkpoints(studies)
                 return False
             self._storage.close_idle_connections()
             self._draining.wait(wait_s)
@@ -150,10 +150,10 @@ class Worker:
         return False
 
     def _find_studies(self) -> list[Study]:
-        """Return the worker's studies; of those that it was told by name some may be gone, but not all.
+        """Return the worker's studies; some of those that it was started for may be deleted, but not all.
 
         Raises:
-            StudyNotFoundError: All are.
+            StudyNotFoundError: All of them are deleted.
         """
         names = self._settings.studies
         studies = find_present(self._storage, names)
@@ -162,10 +162,10 @@ class Worker:
         return studies
 
     def _has_nothing_left(self, studies: Sequence[Study]) -> bool:
-        """Say whether the worker should end.
+        """Return whether the worker should end.
 
         Raises:
-            DataUnavailableError: It should, because the data of all that is left cannot be read here.
+            DataUnavailableError: The worker should end, because it cannot read the data of any remaining study.
         """
         left = [study for study in studies if study.state not in {"done", "stopped"}]
         if self._settings.until_done:
@@ -214,14 +214,14 @@ class Worker:
         except LeaseLostError as error:
             _log.warning("%s Dropped.", error)
             self._reporter.let_go()
-            self._clear_away(context)
+            self._remove_files_of_lost(context)
         except (StudyStoppedError, DrainedError):
             self._give_back(lease)
         except DataUnavailableError as error:
             self._give_back(lease)
             self._note_unserved(study, error)
         except DeviceLostError:
-            # It may have died of this very slot: the attempt counts.
+            # This slot may have caused the device's failure: the attempt counts.
             self._give_back(lease, is_attempt=True)
             raise
         except Exception as error:
@@ -239,13 +239,13 @@ class Worker:
             self._reporter.let_go()
             release_memory()
 
-    def _clear_away(self, context: JobContext) -> None:
-        """Remove what this worker has stored of a slot that it lost, where nobody needs it any more."""
+    def _remove_files_of_lost(self, context: JobContext) -> None:
+        """Remove this worker's files of a slot that it has lost, if no other worker needs them."""
         if find_study_by_uid(self._storage, context.study.uid) is None:
-            # Deleted, before this worker wrote what the deletion could not know of.
+            # The study was deleted before this worker wrote its last files.
             _remove(context.artifacts, context.study.folder)
         elif is_over(self._storage, context.lease):
-            # Until it is over, the next worker goes on from there.
+            # Before it is over, the next worker resumes from the checkpoint.
             _remove(context.artifacts, context.checkpoint_folder)
 
     def _note_unserved(self, study: Study, error: DataUnavailableError) -> None:
@@ -270,7 +270,7 @@ class Worker:
         release_slot(self._storage, lease, is_attempt=is_attempt)
 
     def _tidy_up(self, studies: Sequence[Study]) -> bool:
-        """Finish what vanished workers left and plan what comes next; return whether there may be work now."""
+        """Finish the work of vanished workers and plan the next stage; return whether there may be new slots."""
         close_ended_trials(self._storage)
         end_orphans(self._storage)
         planned = [advance_study(self._storage, study) for study in studies if study.state != "done"]
@@ -278,8 +278,8 @@ class Worker:
             self._publisher.publish(study)
         return any(planned)
 
-    def _sweep(self, studies: Sequence[Study]) -> None:
-        """Remove what a worker which died between storing an outcome and tidying up left behind."""
+    def _remove_checkpoints(self, studies: Sequence[Study]) -> None:
+        """Remove the checkpoints of finished studies, left by workers that died after storing an outcome."""
         for study in studies:
             if study.state == "done":
                 _remove(self._settings.artifacts, checkpoints_folder(study))
@@ -306,20 +306,20 @@ class Worker:
         return outcome
 
     def _give_up(self, context: JobContext) -> Outcome:
-        """Return the outcome of a slot whose workers died again and again."""
+        """Return the outcome of a slot whose workers died repeatedly."""
         lease = context.lease
         n_deaths = lease.attempts - 1
         n_kills = count_kills(self._storage, lease.slot_id, signal=signal.SIGKILL, among_last=n_deaths)
         failure = describe_deaths(n_deaths, n_kills=n_kills)
         if failure.kind == "out_of_memory":
-            # Infeasible, not merely failed: samplers then keep away from the region.
+            # Infeasible, not only failed, so that samplers avoid this region.
             mark_infeasible(self._storage, context.study, lease, "out_of_memory")
         return failed_outcome(lease.stage, failure)
 
 
 def _remove(artifacts: ArtifactStore, folder: str) -> None:
-    """Remove what is needed no more; where that cannot be done it is left to `tuner gc`."""
+    """Remove a folder that is no longer needed; if this fails, `tuner gc` removes it later."""
     try:
         artifacts.delete(folder)
     except OSError as error:
-        _log.warning("Left %s behind, which `tuner gc` removes: %s", artifacts.location(folder), error)
+        _log.warning("Could not remove %s, which `tuner gc` removes later: %s", artifacts.location(folder), error)
