@@ -78,7 +78,9 @@ def _files(record: StudyRecord, artifacts: ArtifactStore) -> Iterator[ShownFile]
             predictions = read_fitting_predictions(record, artifacts, path)
         except TunerError as error:
             # The report shows this warning too.
-            _log.warning("trial %d of study %r is shown without its misclassified images: %s", final.trial, record.name, error)
+            _log.warning(
+                "trial %d of study %r is shown without its misclassified images: %s", final.trial, record.name, error
+            )
             continue
         for picture in picture_files(predictions, record.class_names):
             yield ShownFile(trial=final.trial, name=picture.name, content=picture.content)

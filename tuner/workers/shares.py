@@ -51,9 +51,7 @@ def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "au
         index = device.removeprefix("gpu:")
         if not index.isdigit() or int(index) >= len(gpus):
             known = ", ".join(["cpu", "auto", *(f"gpu:{number}" for number in range(len(gpus)))])
-            raise NoSuchShareError(
-                f"Received device {device!r}; expected {known}. `tuner doctor` lists the devices."
-            )
+            raise NoSuchShareError(f"Received device {device!r}; expected {known}. `tuner doctor` lists the devices.")
         chosen = [int(index)]
     elif device in {"auto", "cpu"}:
         chosen = list(range(len(gpus)))
