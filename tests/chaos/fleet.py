@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from chaos.journal import Entry, read_journal
+from tuner.workers.processes import PATIENCE_S
 
 #: Where `chaos` is imported from.
 _TESTS = Path(__file__).parents[1]
@@ -41,6 +42,8 @@ class Surroundings:
     file_limit_bytes: int = 0
     #: Folders from which the space is imported.
     import_from: Sequence[str] = ()
+    #: For how long it waits for a database that is away.
+    patience_s: float = PATIENCE_S
 
     @property
     def artifacts(self) -> Path:
@@ -124,6 +127,7 @@ class Fleet:
             "clock_offset_s": surroundings.clock_offset_s,
             "file_limit_bytes": surroundings.file_limit_bytes,
             "import_from": list(surroundings.import_from),
+            "patience_s": surroundings.patience_s,
         }
         assert self._process.stdin
         self._process.stdin.write(json.dumps(order).encode() + b"\n")

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import tuner.jobs.trial
 import tuner.training.checkpoint
+import tuner.workers.process
 from chaos import synthetic
 from chaos.journal import Journal
 from chaos.points import Doom, wrap_product
@@ -121,6 +122,7 @@ def _enter_surroundings(order: dict[str, Any]) -> None:
     os.environ.update(order["environment"])
     time.tzset()
     sys.path[:0] = order["import_from"]
+    tuner.workers.process.PATIENCE_S = order["patience_s"]
     if order["file_limit_bytes"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit_bytes"],) * 2)
     offset_s = order["clock_offset_s"]

@@ -16,7 +16,7 @@ from chaos.journal import HARNESS, Journal, count_events, read_journals
 from chaos.proxy import FaultyProxy
 from chaos.studies import insert_chaos_study, small_net, undisturbed_curves
 from chaos.watch import Watch
-from tuner.studies.outages import STORAGE_ERRORS
+from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.slots import release_owned
 from tuner.studies.storage import Storage, open_storage
 
@@ -179,7 +179,7 @@ class _Round:
         if worker.status == -signal.SIGKILL and self._random.random() < _KNOWN_DEAD and not is_locked:
             try:
                 release_owned(self.storage, worker.id)
-            except STORAGE_ERRORS:
+            except DatabaseAwayError:
                 return
 
     def _bring_due(self, faults: list[Fault], bringer: FaultBringer, seats: Sequence[_Seat], progress: float) -> None:

@@ -70,19 +70,5 @@ def main() -> None:
     except TunerError as error:
         sys.stderr.write(f"tuner: {error}\n")
         sys.exit(error.exit_status)
-    except Exception as error:
-        # Only a command that has opened a database has loaded this module; `tuner --help` stays fast without it.
-        outages = sys.modules.get("tuner.studies.outages")
-        unusable = None if outages is None else outages.explain_unusable(error)
-        if unusable is not None:
-            sys.stderr.write(f"tuner: {unusable}\n")
-            sys.exit(unusable.exit_status)
-        if outages is None or not outages.is_outage(error):
-            raise
-        sys.stderr.write(
-            f"tuner: The database failed: {outages.words_of(error)}. Nothing is lost: see that it is reachable and "
-            "has room, then type the command again. `tuner doctor` tells more.\n"
-        )
-        sys.exit(1)
     finally:
         close_answer()

@@ -16,9 +16,9 @@ from tuner.dashboard.reports import RendererBusyError, ReportNotRenderedError, R
 from tuner.dashboard.responses import Response, html_response, json_response, refusal
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.errors import TunerError
+from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.deletion import remove_study
 from tuner.studies.lifecycle import StudyNotFoundError, find_studies
-from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError
 from tuner.studies.progress import read_all_progress
 from tuner.studies.storage import Storage
 
@@ -57,7 +57,7 @@ class Site:
             if refused is not None:
                 return refused.send(environ, start_response)
             pieces = self._study_detail(environ, path)
-        except (TunerError, *STORAGE_ERRORS) as error:
+        except TunerError as error:
             return self._respond_to_error(error, environ, path).send(environ, start_response)
         if pieces is None:
             return self.optuna_dashboard(environ, with_clear_failures(path, start_response))
@@ -89,7 +89,7 @@ class Site:
             return None
         return self.details.write(study_id, after=after)
 
-    def _respond_to_error(self, error: Exception, environ: "WSGIEnvironment", path: str) -> Response:
+    def _respond_to_error(self, error: TunerError, environ: "WSGIEnvironment", path: str) -> Response:
         status, text = _explain(error)
         if not isinstance(error, StudyNotFoundError | RendererBusyError | ReportNotRenderedError):
             _log.warning("%s: %s", path, error)
@@ -158,7 +158,7 @@ def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:
 
 #: Errors with their status and the sentence for visitors: None for the error's own. Messages about the database or the
 #: artifact store may name its address or folder; those are for the log.
-_TOLD: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
+_TOLD: tuple[tuple[type[TunerError], HTTPStatus, str | None], ...] = (
     (StudyNotFoundError, HTTPStatus.NOT_FOUND, None),
     (RendererBusyError, HTTPStatus.SERVICE_UNAVAILABLE, None),
     (ReportNotRenderedError, HTTPStatus.INTERNAL_SERVER_ERROR, None),
@@ -172,13 +172,13 @@ _TOLD: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The artifact store does not answer. Trying again may help.",
     ),
+    (DatabaseAwayError, HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."),
     (DatabaseUnusableError, HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."),
     (TunerError, HTTPStatus.BAD_REQUEST, None),
-    (Exception, HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Trying again may help."),
 )
 
 
-def _explain(error: Exception) -> tuple[HTTPStatus, str]:
+def _explain(error: TunerError) -> tuple[HTTPStatus, str]:
     """Return the status and the sentence for visitors."""
     status, text = next((status, text) for kind, status, text in _TOLD if isinstance(error, kind))
     return status, str(error) if text is None else text

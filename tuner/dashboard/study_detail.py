@@ -55,7 +55,7 @@ class StudyDetails:
             after: Number of finished trials that the page has; it asks for those that follow.
 
         Raises:
-            DBAPIError: The database is away.
+            DatabaseAwayError: The database is away.
         """
         head = read_study_head(self.storage, study_id)
         if head is None:

@@ -23,7 +23,7 @@ from tuner.datasets.picture_file import picture_layout, read_picture
 from tuner.datasets.picture_stack import PictureStack
 from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class MixedSizesError(UnreadableDataError):
@@ -86,10 +86,10 @@ class ImageFolderReader:
         tested = _read_layout(test, pictures, self.resize)
         if tested.n_in_colour and trained.channels == 1:
             text = "%s: %s of its %s pictures are stored in colour and read as grey, as those of the training part are"
-            _logger.warning(text, test, f"{tested.n_in_colour:,}", f"{len(pictures):,}")
+            _log.warning(text, test, f"{tested.n_in_colour:,}", f"{len(pictures):,}")
         if not tested.n_in_colour and trained.channels > 1:
             text = "%s: %s of its %s pictures are grey, those of the training part have colours"
-            _logger.warning(text, test, f"{len(pictures):,}", f"{len(pictures):,}")
+            _log.warning(text, test, f"{len(pictures):,}", f"{len(pictures):,}")
         return self._decode(pictures, tested.size, trained.channels)
 
     @property

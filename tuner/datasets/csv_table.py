@@ -20,7 +20,7 @@ from tuner.datasets.csv_columns import LONGEST_CELL, Columns, find_columns, is_n
 from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
 from tuner.errors import shorten
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _LINES_AT_ONCE = 4096
 _LONGEST_HEADER = 2**24
@@ -78,7 +78,7 @@ def read_table(path: Path, *, label_column: str | None, n_pixels: int | None = N
     if columns.index is not None:
         _check_row_numbers(table, path)
         name = names[columns.index] or "without a name"
-        _logger.warning("%s: the column %s holds row numbers and is not read as a pixel", path, name)
+        _log.warning("%s: the column %s holds row numbers and is not read as a pixel", path, name)
     return table
 
 

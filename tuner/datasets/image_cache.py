@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 #: One or more sets of images that are read together, such as training and validation images.
 Parts = Mapping[str, LabelledImages]
@@ -41,14 +41,14 @@ class ImageCache:
             try:
                 return _map_parts(entry)
             except (OSError, ValueError, KeyError) as error:
-                _logger.warning("%s is damaged and is made again: %s", entry, error)
+                _log.warning("%s is damaged and is made again: %s", entry, error)
                 shutil.rmtree(entry, ignore_errors=True)
         parts = make()
         try:
             _write_parts(entry, parts)
             return _map_parts(entry)
         except OSError as error:
-            _logger.info("%s cannot be written, so that each process holds its own images: %s", entry, error)
+            _log.info("%s cannot be written, so that each process holds its own images: %s", entry, error)
             return parts
 
     def list_keys(self) -> list[str]:

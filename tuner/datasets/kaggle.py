@@ -20,7 +20,7 @@ from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.reading import Reader, StoredImages, UnreadableDataError
 from tuner.datasets.scaling import resize_images
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _HOW_TO_GET = (
     "Kaggle gives it to members only: download train.csv, and test.csv for a submission, from "
@@ -74,7 +74,7 @@ def read_unlabelled_csv(
         stored = replace(stored, bits=np.full(len(images), 8, np.uint8), limits=limits)
     levels = pixels.to_levels(stored, where=path)
     for warning in check_range_and_polarity(levels, pixels, where=path):
-        _logger.warning("%s: %s", path, warning)
+        _log.warning("%s: %s", path, warning)
     return pixels.invert(resize_images(levels, (height, width), where=path))
 
 

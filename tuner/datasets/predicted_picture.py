@@ -16,7 +16,7 @@ from tuner.datasets.polarity import are_dark_on_light, shows_strokes
 from tuner.datasets.scaling import scale_image, scale_picture
 from tuner.datasets.stored_range import BYTES
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 #: MNIST scales a digit into 20 of its 28 pixels and centres its mass. Source: http://yann.lecun.com/exdb/mnist/
 _MNIST_SHARE = 20 / 28
@@ -44,10 +44,10 @@ def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | 
     """
     picture = read_picture(path, channels=image_format.channels)
     if picture.is_faint:
-        _logger.warning("%s has colours of 16 bits and uses few of the upper 8, which are all that is read.", path)
+        _log.warning("%s has colours of 16 bits and uses few of the upper 8, which are all that is read.", path)
     image = _read(picture, path, image_format, pixels)
     if image.min() == image.max():
-        _logger.warning("%s is of a single colour as the model sees it.", path)
+        _log.warning("%s is of a single colour as the model sees it.", path)
     return image
 
 
@@ -109,7 +109,7 @@ def _before_meanings(image_format: ImageFormat) -> PixelMeaning:
 
 def _read_without_meaning(levels: NDArray[np.uint8], path: Path, image_format: ImageFormat) -> NDArray[np.uint8]:
     if not _is_of_characters(image_format):
-        _logger.warning(
+        _log.warning(
             "The bundle is of version 0.1.0 and does not say whether training inverted its pictures: %s is taken as "
             "light on dark. Retrain to be sure.",
             path,
@@ -120,7 +120,7 @@ def _read_without_meaning(levels: NDArray[np.uint8], path: Path, image_format: I
 def _warn_of_another_polarity(levels: NDArray[np.uint8], path: Path, pixels: PixelMeaning) -> None:
     is_dark_on_light = bool(are_dark_on_light(levels[np.newaxis])[0])
     if is_dark_on_light != (pixels.polarity == "dark on light"):
-        _logger.warning(
+        _log.warning(
             "%s is %s and the training pictures are %s: if it is a character, invert it.",
             path,
             "dark on light" if is_dark_on_light else "light on dark",

@@ -21,7 +21,7 @@ from tuner.datasets.reading import RawExamples, Reader, Size, StoredImages, Unre
 from tuner.datasets.scaling import resize_images
 from tuner.datasets.stored_range import BYTES, Range
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _MOST_NAMED = 5
 _ONE_SIZE = "Give all images one size, or set `data.resize`."
@@ -113,7 +113,7 @@ class Source:
         if missing:
             warnings.append(f"it has no images of the classes {', '.join(sorted(missing)[:_MOST_NAMED])}.")
         for warning in warnings:
-            _logger.warning("%s: %s", where, warning)
+            _log.warning("%s: %s", where, warning)
         return images
 
     def _label_own_test(self, raw: RawExamples, where: str) -> tuple[LabelledImages, list[str]]:

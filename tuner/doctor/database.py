@@ -49,8 +49,6 @@ def _missing_sqlite_file(url: str) -> Path | None:
 
 
 def _measure_database(url: str) -> str:
-    from sqlalchemy import text
-
     from tuner.studies.database_url import printable_url
     from tuner.studies.schema import SCHEMA_REVISION
     from tuner.studies.storage import open_storage
@@ -59,8 +57,7 @@ def _measure_database(url: str) -> str:
         durations_ms = []
         for _ in range(5):
             start = time.perf_counter()
-            with storage.reader.connect() as connection:
-                connection.execute(text("SELECT 1"))
+            storage.ping()
             durations_ms.append(1000 * (time.perf_counter() - start))
     return f"{printable_url(url)}, tables of revision {SCHEMA_REVISION}, {median(durations_ms):.1f} ms a statement"
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 
 import keras
-import sqlalchemy as sa
 
 from tuner.bundles.bundle import BundleDescription, Provenance
 from tuner.bundles.model import write_bundle
@@ -27,7 +26,6 @@ from tuner.jobs.test_part import open_test_set
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.outages import retried
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
@@ -35,11 +33,9 @@ from tuner.studies.outcomes import (
     EnsembleOutcome,
     RetrainJob,
     RetrainOutcome,
-    read_outcome,
 )
 from tuner.studies.ranking import read_rank
-from tuner.studies.schema import slots
-from tuner.studies.storage import Storage
+from tuner.studies.reading import read_retrainings
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
 
@@ -160,13 +156,6 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
     return EnsembleOutcome(
         state="complete", members=len(votes), test_accuracy=predictions.accuracy, predictions=path, notes=notes
     )
-
-
-@retried
-def _read_outcomes(storage: Storage, slot_ids: Sequence[int]) -> list[RetrainOutcome]:
-    ended = sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
-    with storage.reader.connect() as connection:
-        return [read_outcome("retrain", stored) for stored in connection.scalars(ended)]
 
 
 def _load(context: JobContext, load: Callable[..., TrainingData]) -> TrainingData:

@@ -2,7 +2,7 @@
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.jobs.study_data import DataUnavailableError
-from tuner.studies.outages import DatabaseUnusableError, is_outage
+from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.slots import LeaseLostError, StudyStoppedError
 from tuner.training.devices import DeviceLostError
 
@@ -18,6 +18,7 @@ _INTERRUPTIONS = (
     DataUnavailableError,
     ArtifactNotWrittenError,
     ArtifactStoreAwayError,
+    DatabaseAwayError,
     DatabaseUnusableError,
     DeviceLostError,
 )

@@ -7,13 +7,10 @@ repeat it at any time, and it continues by itself after a study was extended or 
 from collections.abc import Sequence
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from tuner.errors import TunerError
 from tuner.jobs.ensemble import choose_members
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
-from tuner.studies.outages import retried
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmSlot,
@@ -27,10 +24,9 @@ from tuner.studies.outcomes import (
     Slot,
     Stage,
 )
-from tuner.studies.ranking import best_trials, confirmed_accuracies, mean_accuracies, read_ranked_slots
-from tuner.studies.schema import slots, studies
+from tuner.studies.ranking import best_trials, confirmed_accuracies, mean_accuracies
 from tuner.studies.seeds import final_seed
-from tuner.studies.slots import create_slots
+from tuner.studies.stages import begin_next_stage, has_next_stage, has_scored_trial
 from tuner.studies.storage import Storage
 
 FinalJob = TypeVar("FinalJob", ConfirmJob, RetrainJob)
@@ -46,12 +42,7 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
     Raises:
         NoFinalsError: No trial has a score, or the study asks for no finals.
     """
-    scored = sa.select(slots.c.id).where(
-        slots.c.study_id == study.id, slots.c.stage == "search", slots.c.score.is_not(None)
-    )
-    with storage.reader.connect() as connection:
-        has_score = connection.scalar(scored.limit(1)) is not None
-    if not has_score:
+    if not has_scored_trial(storage, study):
         raise NoFinalsError(
             f"Study {study.name!r} can have no finals: none of its trials has a validation accuracy. "
             f"`tuner study show {study.name}` says why."
@@ -62,7 +53,6 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
         )
 
 
-@retried
 def lacks_finals(storage: Storage, study: Study) -> bool:
     """Return whether finals that the study asks for are still missing."""
     with storage.reader.connect() as connection:
@@ -70,39 +60,15 @@ def lacks_finals(storage: Storage, study: Study) -> bool:
     return plan_next_jobs(study.definition, found) is not None
 
 
-@retried
 def advance_study(storage: Storage, study: Study) -> bool:
     """Create the slots of the next stage when the present stage is over, or mark the study as done.
 
     Nothing happens while slots are waiting or leased, or if another worker has already done it.
 
     Returns:
-        Whether slots were created.
+        Whether slots were created, see `begin_next_stage`.
     """
-    unfinished = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.state != "done").limit(1)
-    with storage.reader.connect() as connection:
-        if connection.scalar(unfinished) is not None:
-            return False
-    with storage.engine.begin() as connection:
-        row = connection.execute(sa.select(studies).where(studies.c.id == study.id).with_for_update()).one_or_none()
-        if row is None or row.state not in {"searching", "finals"}:
-            return False
-        if connection.scalar(unfinished) is not None:
-            return False
-        definition = StudyDefinition.from_stored(row.definition)
-        planned = plan_next_jobs(definition, _read_slots(connection, study.id, definition))
-        if planned:
-            stage, jobs = planned
-            create_slots(connection, study.id, stage, jobs)
-        connection.execute(
-            sa.update(studies).where(studies.c.id == study.id).values(state="finals" if planned else "done")
-        )
-    return planned is not None
-
-
-def _read_slots(connection: sa.Connection, study_id: int, definition: StudyDefinition) -> list[Slot]:
-    finals = definition.finals
-    return read_ranked_slots(connection, study_id, n_trials=max(finals.candidates, finals.top))
+    return begin_next_stage(storage, study, plan_next_jobs)
 
 
 def plan_next_jobs(definition: StudyDefinition, of_study: Sequence[Slot]) -> tuple[Stage, list[Job]] | None:

@@ -1,13 +1,13 @@
-"""Workers as the database knows them, and the whole fleet of workers and studies that `tuner status` shows."""
+"""Workers as the database records them, and the fleet of all workers and studies that `tuner status` shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb.models import TrialIntermediateValueModel
 from sqlalchemy.exc import IntegrityError
 
+from tuner.studies.optuna_tables import CURVES
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Stage, read_job
 from tuner.studies.progress import StudyProgress, read_all_progress
@@ -15,9 +15,9 @@ from tuner.studies.records import part_of
 from tuner.studies.schema import database_time, slots, studies, workers
 from tuner.studies.storage import Storage
 
-#: Seconds after which a worker that gave no sign of life is shown as lost.
+#: Seconds after its last heartbeat from which a worker is shown as lost.
 WORKER_LOST_AFTER_S = 60.0
-#: Begins the state of a worker that a signal killed, whose number follows.
+#: Begins the state of a worker that was killed by a signal; the signal's number follows.
 _KILLED = "killed by signal "
 
 
@@ -58,7 +58,7 @@ class Fleet:
 
     @property
     def time_left_s(self) -> float | None:
-        """Until the last search that runs is over or, where none does, the last finals; None while unknown."""
+        """Seconds until all running searches are over, or all finals when no search runs; None while unknown."""
         searches = [study.time_left_s for study in self._searching]
         finals = [study.finals_time_left_s for study in self.studies if study.state == "finals"]
         return max((left for left in searches or finals if left is not None), default=None)
@@ -75,7 +75,7 @@ def read_fleet(storage: Storage) -> Fleet:
 
 @retried
 def register_worker(storage: Storage, *, worker_id: str, host: str, device: str, pid: int) -> None:
-    """Make the worker known, and forget those that ended or vanished a day ago."""
+    """Add the worker, and remove those that were last seen a day ago."""
     with storage.engine.begin() as connection:
         forgotten = sa.or_(workers.c.last_seen_at < database_time() - 86_400, workers.c.id == worker_id)
         connection.execute(sa.delete(workers).where(forgotten))
@@ -95,7 +95,7 @@ def register_worker(storage: Storage, *, worker_id: str, host: str, device: str,
 
 @retried
 def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None) -> None:
-    """Note what the worker does, and that it lives; a slot that is gone with its study is left out."""
+    """Store what the worker does, and its heartbeat; a slot that was deleted with its study is left out."""
     sign = (
         sa.update(workers)
         .where(workers.c.id == worker_id)
@@ -123,7 +123,7 @@ def note_problem(storage: Storage, worker_id: str, problem: str | None) -> None:
 
 @retried
 def note_kill(storage: Storage, worker_id: str, *, signal: int) -> None:
-    """Remember by which signal a worker was killed; its pool alone sees that."""
+    """Store by which signal a worker was killed; only its pool sees that."""
     with storage.engine.begin() as connection:
         connection.execute(
             sa.update(workers).where(workers.c.id == worker_id).values(state=f"{_KILLED}{signal}", slot_id=None)
@@ -132,7 +132,7 @@ def note_kill(storage: Storage, worker_id: str, *, signal: int) -> None:
 
 @retried
 def count_kills(storage: Storage, slot_id: int, *, signal: int, among_last: int) -> int:
-    """Return how many of the workers that claimed the slot last, the present one left out, this signal has killed."""
+    """Count the workers killed by this signal among the last that claimed the slot before the present one."""
     with storage.reader.connect() as connection:
         claimed: Sequence[str] = connection.scalar(sa.select(slots.c.workers).where(slots.c.id == slot_id)) or ()
         query = sa.select(sa.func.count()).where(
@@ -184,11 +184,11 @@ def _worker_record(row: Any) -> WorkerRecord:
 @retried
 def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
     """Return epoch and validation accuracy of each epoch reported so far of what is being searched, by worker's id."""
-    reported = TrialIntermediateValueModel
+    reported = CURVES.c
     query = (
         sa.select(workers.c.id, reported.step, reported.intermediate_value)
         .select_from(workers.join(slots, workers.c.slot_id == slots.c.id))
-        .join(reported, reported.trial_id == slots.c.trial_id)
+        .join(CURVES, reported.trial_id == slots.c.trial_id)
         .where(workers.c.state == "training", slots.c.stage == "search", slots.c.state == "leased")
         .where(reported.intermediate_value.is_not(None))
         .order_by(workers.c.id, reported.step)
@@ -202,7 +202,7 @@ def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
 
 @retried
 def read_epochs(storage: Storage, worker_ids: Sequence[str], *, finished_within_s: float) -> dict[int, int]:
-    """Return the last reported epoch of each slot that these workers hold, or finished so lately."""
+    """Return the last reported epoch of each slot that these workers hold, or finished within these seconds."""
     query = sa.select(slots.c.id, slots.c.epoch, slots.c.workers).where(
         sa.or_(slots.c.state == "leased", slots.c.finished_at > database_time() - finished_within_s)
     )

@@ -1,7 +1,8 @@
 """Find artifacts that no study refers to, left by killed workers or by studies that were deleted elsewhere."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,7 +11,8 @@ from tuner.datasets.image_cache import ImageCache
 from tuner.studies.dashboard_content import shown_paths
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.naming import is_study_folder
-from tuner.studies.outcomes import list_files, read_outcome
+from tuner.studies.outages import retried
+from tuner.studies.outcomes import Outcome, list_files, read_outcome
 from tuner.studies.schema import deleted_folders, slots, studies
 from tuner.studies.storage import Storage
 
@@ -25,14 +27,7 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
     Files are listed before the rows are read, so that a file that a worker writes meanwhile is not garbage.
     """
     paths = artifacts.list("")
-    with storage.reader.connect() as connection:
-        rows = connection.execute(
-            sa.select(studies.c.folder, slots.c.id, slots.c.state).join_from(slots, studies)
-        ).all()
-        of_finals = sa.select(slots.c.stage, slots.c.outcome).where(
-            slots.c.stage.in_(["retrain", "ensemble"]), slots.c.finished_at.is_not(None)
-        )
-        outcomes = [read_outcome(row.stage, row.outcome) for row in connection.execute(of_finals)]
+    rows, outcomes = _read_slots(storage)
     unfinished = {(row.folder, row.id) for row in rows if row.state in {"waiting", "leased"}}
     kept = set(list_files(outcomes))
     kept |= {path for study in find_studies(storage, []) for path in shown_paths(storage, study)}
@@ -57,12 +52,31 @@ def find_foreign_folders(storage: Storage, artifacts: ArtifactStore) -> list[str
     return sorted(_foreign(storage, artifacts.list("")))
 
 
-def _foreign(storage: Storage, paths: Iterable[str]) -> set[str]:
+@retried
+def _read_slots(storage: Storage) -> tuple[Sequence[Any], list[Outcome]]:
+    """Return the study's folder, the id and the state of each slot, and the outcomes of finals."""
+    of_finals = sa.select(slots.c.stage, slots.c.outcome).where(
+        slots.c.stage.in_(["retrain", "ensemble"]), slots.c.finished_at.is_not(None)
+    )
     with storage.reader.connect() as connection:
-        ours = {
+        rows = connection.execute(
+            sa.select(studies.c.folder, slots.c.id, slots.c.state).join_from(slots, studies)
+        ).all()
+        return rows, [read_outcome(row.stage, row.outcome) for row in connection.execute(of_finals)]
+
+
+@retried
+def _read_folders(storage: Storage) -> set[str]:
+    """Return the folders of all studies that this database has or had."""
+    with storage.reader.connect() as connection:
+        return {
             *connection.scalars(sa.select(studies.c.folder)),
             *connection.scalars(sa.select(deleted_folders.c.folder)),
         }
+
+
+def _foreign(storage: Storage, paths: Iterable[str]) -> set[str]:
+    ours = _read_folders(storage)
     return {folder for folder in map(_top, paths) if is_study_folder(folder) and folder not in ours}
 
 

@@ -53,7 +53,7 @@ class Study:
     name: str
     #: The study's identity, in hexadecimal; a study that is deleted and made again has another one.
     uid: str
-    #: Where all its files are in the artifact store; nobody derives it from the name.
+    #: Folder of all its files in the artifact store; it does not follow from the name.
     folder: str
     optuna_study_id: int
     definition: StudyDefinition
@@ -63,7 +63,7 @@ class Study:
     pixels: Mapping[str, Any] | None
     state: StudyState
     stop_reason: str | None
-    #: Trials that the search will have finished at its end.
+    #: Number of trials that the search finishes.
     budget: int
     #: Seconds since 1970 by the database's clock.
     created_at: float
@@ -86,8 +86,8 @@ def insert_study(
         class_names: Of its dataset, in the order of the labels.
         provenance: Versions and hashes to record.
         pixels: What the dataset's pixels mean, as JSON.
-        first_trials: Values for the first trials to take instead of drawing them, by Optuna's names; what a trial's
-            values lack is drawn, and what the budget does not hold is left out.
+        first_trials: Values that the first trials take instead of drawing them, by Optuna's names. Values that are
+            missing are drawn; trials beyond the budget are left out.
 
     Raises:
         StudyExistsError: The name is taken.
@@ -124,13 +124,13 @@ def insert_study(
     try:
         insert(storage)
     except IntegrityError as error:
-        # Somebody else creates it at this moment.
+        # Another process creates it at this moment.
         raise StudyExistsError(definition.name) from error
     return find_study(storage, definition.name)
 
 
 def _open_in_optuna(connection: sa.Connection, name: str) -> int:
-    """Return the id of a new study of Optuna's, or of one that has no trials."""
+    """Return the id of a study in Optuna without trials: a new one, or one that is there."""
     known = find_in_optuna(connection, name)
     if known is None:
         return create_in_optuna(connection, name)
@@ -160,14 +160,14 @@ def find_study(storage: Storage, name: str) -> Study:
 
 @retried
 def find_study_by_uid(storage: Storage, uid: str) -> Study | None:
-    """Return the study of that identity, or None when it was deleted, whatever has its name by now."""
+    """Return the study of that identity; None when it was deleted, even if another study has its name now."""
     with storage.reader.connect() as connection:
         row = connection.execute(sa.select(studies).where(studies.c.uid == uid)).one_or_none()
     return None if row is None else _read_study(storage, row)
 
 
 def find_present(storage: Storage, names: Iterable[str]) -> list[Study]:
-    """Return those of the studies of these names that there are, or all when no name is given, oldest first."""
+    """Return the studies of these names that exist, or all studies when no name is given, oldest first."""
     return list(_read_studies(storage, tuple(names)).values())
 
 
@@ -190,7 +190,7 @@ def _read_studies(storage: Storage, names: Sequence[str]) -> dict[str, Study]:
     """Return the studies of these names, or all when no name is given, by their names, oldest first."""
     query = sa.select(studies).order_by(studies.c.id)
     if names:
-        # No study has a name that a database cannot keep, nor may it be asked for one.
+        # No study has a name that a database cannot store, and Postgres refuses to look for one.
         query = query.where(studies.c.name.in_([name for name in names if can_be_stored(name)]))
     with storage.reader.connect() as connection:
         rows = connection.execute(query).all()
@@ -222,7 +222,7 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
-    # What these slots were added by, so that they are not added again when only the answer to the COMMIT was lost.
+    # Marks these slots, so that they are not added again when only the answer to the COMMIT was lost.
     mark = uuid.uuid4().hex
 
     def extend(connection: sa.Connection, row: Any) -> None:
@@ -237,7 +237,7 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
 
 
 def stop_study(storage: Storage, study: Study, *, reason: str | None = None) -> None:
-    """Give out no more slots of the study; what is being trained ends with its present epoch.
+    """Let no more slots of the study be claimed; trials that are running end with their present epoch.
 
     Nothing happens to a study that is done, stopped already, or deleted.
     """
@@ -268,14 +268,14 @@ def resume_study(storage: Storage, name: str) -> Study:
             state = row.resume_state or "searching"
             _update(connection, row, {"state": state, "resume_state": None, "stop_reason": None})
         elif attempts == 1:
-            # Later the answer to the COMMIT of the first attempt was lost.
+            # In a later attempt, the first has resumed it and only the answer to its COMMIT was lost.
             raise StudyStateError(f"Study {name!r} is {row.state}, not stopped; there is nothing to resume.")
 
     return _change(storage, find_study(storage, name), resume)
 
 
 def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: int | None) -> Study:
-    """Ask for other finals than the definition did, or again for what failed, and let a finished study make them.
+    """Change the number of finals or repeats, plan failed ones again, and let a finished study make them.
 
     Raises:
         StudyNotFoundError: The study was deleted.
@@ -288,7 +288,7 @@ def change_finals(storage: Storage, study: Study, *, top: int | None, repeats: i
 
     def change(connection: sa.Connection, row: Any) -> None:
         left = connection.scalar(n_left, {"study_id": row.id})
-        # In finals there are slots of the search left only where it was ended before its budget.
+        # In a later stage, slots of the search are left only where it was ended before its budget.
         if left and row.state == "searching":
             raise StudyStateError(
                 f"Study {study.name!r} is still searching ({left} trials left). Finals begin by themselves at its "
@@ -318,14 +318,14 @@ def _changed_finals(definition: StudyDefinition, *, top: int | None, repeats: in
 
 
 def _drop_unbegun(connection: sa.Connection, study_id: int) -> None:
-    """Remove the slots of a search that was stopped in the middle: what was never begun will not be."""
+    """Remove the slots of a stopped search that no worker has begun."""
     connection.execute(
         sa.delete(slots).where(slots.c.study_id == study_id, slots.c.state == "waiting", slots.c.trial_id.is_(None))
     )
 
 
 def _drop_failed_finals(connection: sa.Connection, study_id: int) -> None:
-    """Remove the slots of finals that failed, so that they are planned anew, as what is missing is."""
+    """Remove the slots of finals that failed, so that they are planned again like missing ones."""
     connection.execute(
         sa.delete(slots).where(
             slots.c.study_id == study_id,
@@ -339,30 +339,30 @@ def _drop_failed_finals(connection: sa.Connection, study_id: int) -> None:
 def delete_study(storage: Storage, study: Study) -> None:
     """Remove the study from tuner's tables and Optuna's, in one transaction; its workers lose their leases.
 
-    Nothing happens when it was deleted before, whatever has its name by now.
+    Nothing happens when it was deleted before, even if another study has its name now.
     """
     with storage.engine.begin() as connection:
         row = _lock(connection, study)
         if row is None:
             return
-        # In the order in which workers lock what they write: the study, its slots, their trials.
+        # In the order in which workers lock rows: the study, its slots, their trials.
         lock_in_optuna(connection, row.optuna_study_id)
         connection.execute(sa.delete(slots).where(slots.c.study_id == row.id))
         connection.execute(sa.delete(studies).where(studies.c.id == row.id))
         delete_from_optuna(connection, row.optuna_study_id)
-        # A plain name may be the folder of a study of 0.1.0 that was deleted before.
+        # The folder of a study of 0.1.0 is its name: one that was deleted may have had the same.
         connection.execute(sa.delete(deleted_folders).where(deleted_folders.c.folder == row.folder))
         connection.execute(sa.insert(deleted_folders).values(folder=row.folder))
     storage.forget()
 
 
 def _change(storage: Storage, study: Study, change: Callable[[sa.Connection, Any], None]) -> Study:
-    """Change the study while nobody else does, and return it as it is then.
+    """Change the study while no other process can, and return it as it is afterwards.
 
     Args:
         storage: The database.
-        study: Which.
-        change: Given the study's row, locked; may be repeated when the database is away.
+        study: The one to change.
+        change: Called with the study's locked row; called again when the database was away.
 
     Raises:
         StudyNotFoundError: It was deleted.
@@ -383,9 +383,9 @@ def _change(storage: Storage, study: Study, change: Callable[[sa.Connection, Any
 
 
 def _lock(connection: sa.Connection, study: Study) -> Any:
-    """Return the study's row, which nobody else changes before the transaction ends; None when it is gone.
+    """Return the study's row, which no other process can change before the transaction ends; None when it is gone.
 
-    On SQLite the transaction itself keeps all others from writing.
+    On SQLite the transaction itself keeps other processes from writing.
     """
     mine = sa.select(studies).where(studies.c.uid == study.uid).with_for_update()
     return connection.execute(mine).one_or_none()

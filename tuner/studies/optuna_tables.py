@@ -1,4 +1,8 @@
-"""What is done in Optuna's own tables by one statement or in one transaction with tuner's, past Optuna's interface."""
+"""Optuna's own tables: what is read or written in one statement, or in one transaction with tuner's tables.
+
+Optuna keeps them to itself (`optuna.storages._rdb`). Only this module and `single_creation`, which extends Optuna's
+class of storages, import them: at the next upgrade of Optuna these two are to be read.
+"""
 
 import json
 from datetime import datetime
@@ -22,14 +26,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
 
-#: Optuna's tables, for statements that only read.
+#: Optuna's tables, for statements in other modules.
 OPTUNA_STUDIES, TRIALS, VALUES = _studies, _trials, _values
 PARAMS, CURVES = TrialParamModel.__table__, TrialIntermediateValueModel.__table__
 USER_ATTRIBUTES, SYSTEM_ATTRIBUTES = _attributes, TrialSystemAttributeModel.__table__
 
+#: Returns a score as `CURVES` holds it, value and type: NaN and the infinities are types without a value.
+stored_score = TrialIntermediateValueModel.intermediate_value_to_stored_repr
+
 
 def find_in_optuna(connection: sa.Connection, name: str) -> tuple[int, int] | None:
-    """Return the id of the study of that name and how many trials it has; nobody begins one meanwhile."""
+    """Return the id of the study of that name and how many trials it has; none begins before the transaction ends."""
     named = sa.select(_studies.c.study_id).where(_studies.c.study_name == name).with_for_update()
     study_id: int | None = connection.scalar(named)
     if study_id is None:
@@ -48,7 +55,7 @@ def create_in_optuna(connection: sa.Connection, name: str) -> int:
 
 
 def lock_in_optuna(connection: sa.Connection, optuna_study_id: int) -> None:
-    """Let nobody begin a trial of the study before the transaction ends."""
+    """Keep others from beginning a trial of the study before the transaction ends."""
     study = sa.select(_studies.c.study_id).where(_studies.c.study_id == optuna_study_id)
     connection.execute(study.with_for_update())
 
@@ -78,7 +85,7 @@ def close_in_optuna(
 def delete_from_optuna(connection: sa.Connection, optuna_study_id: int) -> None:
     """Remove a study with all its trials, as `BaseStorage.delete_study` does in a transaction of its own."""
     of_study = sa.select(_trials.c.trial_id).where(_trials.c.study_id == optuna_study_id)
-    # Those that refer to others come first.
+    # Tables that refer to others come first.
     for table in reversed(BaseModel.metadata.sorted_tables):
         if "study_id" in table.c:
             connection.execute(sa.delete(table).where(table.c.study_id == optuna_study_id))

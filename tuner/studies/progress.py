@@ -1,4 +1,4 @@
-"""How far studies are: what is counted of their slots, and what finished last."""
+"""The progress of studies: counts of their slots, rates, and what finished last."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -29,7 +29,7 @@ _RATE_TRIALS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class StudyProgress:
-    """How far one study is."""
+    """The progress of one study."""
 
     name: str
     state: StudyState
@@ -40,7 +40,7 @@ class StudyProgress:
     running: int
     waiting: int
     best_score: float | None
-    #: Finished jobs of the finals, and all that there will be.
+    #: Finished jobs of the finals, and their number when the study is done.
     finals_done: int
     finals_planned: int
     #: From the last finished trials; None before the second one.
@@ -57,7 +57,7 @@ class StudyProgress:
 
 
 def read_all_progress(storage: Storage, names: Sequence[str] = ()) -> list[tuple[Study, StudyProgress]]:
-    """Return how far the studies of these names are, or all; those that are not there, or no more, are left out."""
+    """Return the progress of the studies of these names, or of all studies; missing ones are left out."""
     found = []
     for study in find_present(storage, names):
         with suppress(StudyNotFoundError):
@@ -98,7 +98,7 @@ def read_last_failures(storage: Storage, study: Study, *, n_slots: int) -> list[
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedSlot:
-    """A slot that has its outcome, in short."""
+    """A summary of a slot that has an outcome."""
 
     id: int
     part: Part
@@ -111,7 +111,7 @@ class FinishedSlot:
 
 @retried
 def list_finished(storage: Storage, study: Study) -> list[int]:
-    """Return the ids of the slots that have their outcome, in the order in which they finished."""
+    """Return the ids of the slots that have an outcome, in the order in which they finished."""
     query = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.finished_at.is_not(None))
     with storage.reader.connect() as connection:
         return list(connection.scalars(query.order_by(slots.c.finished_at)))
@@ -119,7 +119,7 @@ def list_finished(storage: Storage, study: Study) -> list[int]:
 
 @retried
 def read_finished(storage: Storage, slot_ids: Collection[int]) -> list[FinishedSlot]:
-    """Return the slots of these ids that have their outcome, in the order in which they finished."""
+    """Return those of these slots that have an outcome, in the order in which they finished."""
     columns = ("id", "stage", "epoch", "trial_number", "job", "outcome")
     query = (
         sa.select(*(slots.c[name] for name in columns))
@@ -243,7 +243,7 @@ def _sum(rows: Sequence[Any], **wanted: str) -> int:
 
 
 def _trials_per_hour(finished_at: Sequence[float], first_start: float | None, now: float | None) -> float | None:
-    """Return the rate over the last finished trials, newest first; `now` is None when none is left to wait for."""
+    """Return the rate over the last finished trials, newest first; `now` is None when no trial is left."""
     if not finished_at or first_start is None:
         return None
     since = first_start if len(finished_at) < _RATE_TRIALS else finished_at[-1]

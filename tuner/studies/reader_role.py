@@ -6,6 +6,7 @@ from psycopg2.extensions import encrypt_password
 from psycopg2.sql import SQL, Identifier, Literal
 
 from tuner.errors import TunerError
+from tuner.studies.outages import retried
 from tuner.studies.storage import Storage
 
 #: Any constant does; this one is `reader` in ASCII. Two processes that alter one role at once fail.
@@ -24,6 +25,7 @@ class NoRolesError(TunerError):
     """The database is one without roles."""
 
 
+@retried
 def create_reader(storage: Storage, *, role: str, password: str) -> None:
     """Create the role, or give it this password; may be repeated, and by several processes at once.
 
@@ -33,7 +35,7 @@ def create_reader(storage: Storage, *, role: str, password: str) -> None:
         NoRolesError: The database is SQLite.
     """
     if storage.engine.dialect.name != "postgresql":
-        raise NoRolesError("SQLite has no roles: whoever reads its file can write it. Use Postgres with --storage.")
+        raise NoRolesError("SQLite has no roles: anyone who reads its file can write it. Use Postgres with --storage.")
     with storage.engine.begin() as connection:
         driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor:

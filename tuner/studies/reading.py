@@ -10,21 +10,23 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
-from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialParamModel
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
+from tuner.studies.optuna_tables import CURVES, PARAMS
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import (
     ConfirmSlot,
     Curve,
     EnsembleOutcome,
     EnsembleSlot,
+    RetrainOutcome,
     RetrainSlot,
     SearchSlot,
     Slot,
     read_curve,
+    read_outcome,
     read_scores,
     read_slot,
 )
@@ -176,14 +178,11 @@ def _read_reported(connection: sa.Connection, study: Study) -> Mapping[int, _Rep
     """Return what the study's trials without an outcome have reported, by the ids of Optuna's trials."""
     unfinished = sa.select(slots.c.trial_id).where(slots.c.study_id == study.id, slots.c.outcome.is_(None))
     reported: dict[int, _Reported] = {}
-    scores = sa.select(TrialIntermediateValueModel.__table__).where(
-        TrialIntermediateValueModel.trial_id.in_(unfinished)
-    )
-    for row in connection.execute(scores):
+    for row in connection.execute(sa.select(CURVES).where(CURVES.c.trial_id.in_(unfinished))):
         if row.intermediate_value is not None:
             reported.setdefault(row.trial_id, _Reported()).scores[row.step] = row.intermediate_value
-    drawn = sa.select(TrialParamModel.__table__).where(TrialParamModel.trial_id.in_(unfinished))
-    for row in connection.execute(drawn.order_by(TrialParamModel.param_id)):
+    drawn = sa.select(PARAMS).where(PARAMS.c.trial_id.in_(unfinished))
+    for row in connection.execute(drawn.order_by(PARAMS.c.param_id)):
         distribution = optuna.distributions.json_to_distribution(row.distribution_json)
         value = distribution.to_external_repr(row.param_value)
         reported.setdefault(row.trial_id, _Reported()).hyperparameters[row.param_name] = value
@@ -222,6 +221,14 @@ def read_slots(storage: Storage, study_id: int) -> list[Slot]:
     query = sa.select(slots).where(slots.c.study_id == study_id).order_by(slots.c.id)
     with storage.reader.connect() as connection:
         return [read_slot(row, read_curve(row.curve)) for row in connection.execute(query)]
+
+
+@retried
+def read_retrainings(storage: Storage, slot_ids: Sequence[int]) -> list[RetrainOutcome]:
+    """Return the outcomes of those of these slots, all of retrainings, that have one."""
+    ended = sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
+    with storage.reader.connect() as connection:
+        return [read_outcome("retrain", stored) for stored in connection.scalars(ended)]
 
 
 def _trial(number: int, slot: SearchSlot, reported: _Reported | None, study: Study) -> TrialRecord:

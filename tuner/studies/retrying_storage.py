@@ -1,4 +1,8 @@
-"""Optuna's storage with every call repeated during outages of the database; and the same for one holder of a lease."""
+"""Optuna's storage with its calls repeated during outages of the database, and the same for the holder of a lease.
+
+Optuna calls it within `Study.tell`, `Trial.suggest_*`, samplers and its dashboard; there too a driver's error becomes
+one of `database_errors`, as everywhere else.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,12 +27,13 @@ def _retrying(name: str) -> Any:
 class RetryingStorage(BaseStorage):
     """Repeats each call until the database answers.
 
-    That is safe, as calls set what they are given, but for two: a trial's final state may have been set by the attempt
-    whose answer was lost, and a new trial is asked for once; `tuner.studies.trials` looks for it by its slot.
+    That is safe because calls set values that they are given, with two exceptions. A trial's final state may have been
+    set by an attempt whose answer was lost. A new trial is created in one attempt; `tuner.studies.trials` repeats it,
+    and first looks for a trial that names the slot.
     """
 
     def __init__(self, inner: BaseStorage, database: DatabaseConnection) -> None:
-        #: May be replaced at any time by another with nothing in its cache.
+        #: May be replaced at any time by one with an empty cache.
         self.inner = inner
         self.database = database
 
@@ -36,12 +41,12 @@ class RetryingStorage(BaseStorage):
         """Create the trial, in one attempt.
 
         Raises:
-            StorageInternalError: The database was away; the trial may have been created.
+            DatabaseAwayError: The database was away; the trial may have been created.
         """
-        return self.inner.create_new_trial(study_id, template_trial)
+        return self.database.once(lambda: self.inner.create_new_trial(study_id, template_trial))
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Set the state; a finished trial that has this very state and value already is no error."""
+        """Set the state; that an attempt whose answer was lost has set it already is no error."""
         attempts = 0
 
         def set_state() -> bool:
@@ -58,7 +63,7 @@ class RetryingStorage(BaseStorage):
             raise
 
     def remove_session(self) -> None:
-        """Give this thread's connection back."""
+        """Return this thread's connection to the pool."""
         self.inner.remove_session()
 
     create_new_study = _retrying("create_new_study")
@@ -94,7 +99,7 @@ def _fenced(name: str) -> Any:
             with fenced(self.fence):
                 return method(*args, **kwargs)
         except (KeyError, UpdateFinishedTrialError):
-            # The trial or its study may be gone, or ended by the next holder.
+            # The next holder may have ended the trial, or its study may have been deleted.
             self.check_holder()
             raise
 
@@ -103,12 +108,12 @@ def _fenced(name: str) -> Any:
 
 
 class FencedStorage(RetryingStorage):
-    """The storage for one trial and one holder of its slot: each write looks in its own transaction for the lease.
+    """The storage for the trial of one slot: each write checks, within its transaction, that the lease is still held.
 
     Args:
-        storage: What it passes calls on to.
-        fence: Raises within a transaction when the lease is lost.
-        check_holder: Raises, asked by itself, when the lease is lost.
+        storage: Carries out the calls.
+        fence: Called within a transaction; raises when the lease is lost.
+        check_holder: Called outside of one; raises when the lease is lost.
     """
 
     def __init__(self, storage: RetryingStorage, *, fence: Fence, check_holder: Callable[[], None]) -> None:

@@ -7,16 +7,13 @@ more time than in a small net's epoch.
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialModel
 from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tuner.studies.optuna_tables import CURVES, TRIALS, stored_score
 from tuner.studies.outages import retried
 from tuner.studies.pruners import Peer
 from tuner.studies.storage import Storage
-
-_values = TrialIntermediateValueModel.__table__
-_trials = TrialModel.__table__
 
 
 def store_scores(
@@ -30,28 +27,28 @@ def store_scores(
         scores: By epoch, at least one.
         begun_anew: Remove those of later epochs too: they are of weights that are gone.
     """
-    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(_values)
+    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(CURVES)
     rows = []
     for epoch, score in scores.items():
-        value, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(score)
+        value, kind = stored_score(score)
         rows.append({"trial_id": trial_id, "step": epoch, "intermediate_value": value, "intermediate_value_type": kind})
     inserted = insert.values(rows)
     changed = {name: inserted.excluded[name] for name in ("intermediate_value", "intermediate_value_type")}
     connection.execute(inserted.on_conflict_do_update(index_elements=["trial_id", "step"], set_=changed))
     if begun_anew:
-        later = sa.and_(_values.c.trial_id == trial_id, _values.c.step > max(scores))
-        connection.execute(sa.delete(_values).where(later))
+        later = sa.and_(CURVES.c.trial_id == trial_id, CURVES.c.step > max(scores))
+        connection.execute(sa.delete(CURVES).where(later))
 
 
 @retried
 def read_peers(storage: Storage, optuna_study_id: int, *, trial_id: int, epoch: int) -> list[Peer]:
     """Return all other trials of the study that have a score after this epoch."""
     peers = (
-        sa.select(_trials.c.number, _values.c.intermediate_value, _trials.c.state)
-        .join(_trials, _trials.c.trial_id == _values.c.trial_id)
-        .where(_trials.c.study_id == optuna_study_id, _values.c.step == epoch, _values.c.trial_id != trial_id)
+        sa.select(TRIALS.c.number, CURVES.c.intermediate_value, TRIALS.c.state)
+        .join(TRIALS, TRIALS.c.trial_id == CURVES.c.trial_id)
+        .where(TRIALS.c.study_id == optuna_study_id, CURVES.c.step == epoch, CURVES.c.trial_id != trial_id)
         # NULL stands for what is no finite number.
-        .where(_values.c.intermediate_value.is_not(None))
+        .where(CURVES.c.intermediate_value.is_not(None))
     )
     with storage.reader.connect() as connection:
         return [

@@ -1,9 +1,9 @@
-"""Slots and leases: who does which part of a study, and that each part is done exactly once.
+"""Slots and leases: which worker does which part of a study, and that each part is done exactly once.
 
 A slot is one unit of work: a trial of the search's budget, or a job of the finals. A worker claims a slot and holds a
-lease on it: until an expiry by the database's clock, under a token that grows with each claim. Every write names study,
-owner and token, so that a worker whose lease went to somebody else changes nothing, and one whose study was deleted
-nothing of a study that has got the same name and ids.
+lease on it, which expires by the database's clock and has a token that grows with each claim. Every write names study,
+owner and token. A worker that has lost its lease therefore changes nothing, and one whose study was deleted changes
+nothing of a later study with the same name and ids.
 """
 
 import json
@@ -33,7 +33,7 @@ class LeaseLostError(TunerError):
 
 
 class StudyStoppedError(TunerError):
-    """The study was stopped: give the slot back, so that it goes on when the study is resumed."""
+    """The study was stopped: release the slot, so that a worker goes on with it when the study is resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +43,23 @@ class Lease:
     slot_id: int
     study_id: int
     study_name: str
-    #: The study's identity: name and ids may be another one's after it was deleted.
+    #: The study's identity: after it is deleted, another study may have its name and ids.
     study_uid: str
     stage: Stage
     position: int
-    #: What to do, of the stage's class in `tuner.studies.outcomes`.
+    #: What to do: an instance of the stage's class in `tuner.studies.outcomes`.
     job: Job
     owner: str
     token: int
     #: How often the slot was claimed since its last finished epoch, this time included.
     attempts: int
-    #: The trial of Optuna's, once there is one.
+    #: The trial in Optuna, once there is one.
     trial_id: int | None
     trial_number: int | None
 
 
 def create_slots(connection: sa.Connection, study_id: int, stage: Stage, jobs: Sequence[Job]) -> None:
-    """Append one waiting slot for each job to those that the stage has."""
+    """Append one waiting slot for each job to the stage's slots."""
     first: int = connection.scalar(
         sa.select(sa.func.coalesce(sa.func.max(slots.c.position) + 1, 0)).where(
             slots.c.study_id == study_id, slots.c.stage == stage
@@ -93,12 +93,12 @@ def claim_slot(
 ) -> Lease | None:
     """Take the oldest waiting slot of the running studies of these names, or of all.
 
-    One locked row, whatever the size of the study; two workers never get the same slot.
+    It locks one row, however large the study is; two workers never get the same slot.
 
     Args:
         storage: The database.
         owner: The worker.
-        study_names: None: all studies.
+        study_names: Studies to work for; all studies when it is empty.
         except_for: Identities of studies for which the worker cannot work.
         lease_s: Seconds from now until the lease expires.
 
@@ -115,7 +115,7 @@ def claim_slot(
         attempts += 1
         with storage.engine.begin() as connection:
             if attempts > 1:
-                # The answer to the last attempt's COMMIT was lost: whatever it claimed is nobody's work.
+                # The answer to the last attempt's COMMIT was lost: no worker knows of a slot that it claimed.
                 connection.execute(_release(slots.c.owner == owner, attempts=slots.c.attempts - 1))
             return _claim(connection, owner=owner, running=running, lease_s=lease_s)
 
@@ -165,7 +165,7 @@ def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], le
 
 @retried
 def bind_trial(storage: Storage, lease: Lease, *, trial_id: int, trial_number: int) -> None:
-    """Remember which trial of Optuna's the slot is.
+    """Store which trial in Optuna belongs to the slot.
 
     Raises:
         LeaseLostError: Another worker has the slot.
@@ -199,7 +199,7 @@ def renew_lease(
         LeaseLostError: Another worker has the slot.
         StudyStoppedError: The study gives out no more work.
     """
-    # A finished epoch proves that the slot kills no worker: attempts count anew.
+    # A finished epoch proves that the slot does not kill its worker: the count of attempts starts again.
     attempts = sa.case((slots.c.epoch < epoch, 1), else_=slots.c.attempts)
     renewal = (
         sa.update(slots)
@@ -223,7 +223,7 @@ def renew_lease(
 
 @retried
 def end_slot(storage: Storage, lease: Lease, outcome: Outcome) -> None:
-    """Store the outcome: from now on it stands, whatever happens to this worker.
+    """Store the outcome, which then stays whatever happens to this worker.
 
     A search slot is `ended` until its trial is closed in Optuna too, see `tuner.studies.trials`; others are `done`.
 
@@ -247,7 +247,7 @@ def end_slot(storage: Storage, lease: Lease, outcome: Outcome) -> None:
     with storage.engine.begin() as connection:
         if connection.execute(ending).rowcount:
             return
-        # The answer to this very COMMIT may have been lost: then the slot has our token and our outcome.
+        # An earlier attempt may have stored it, and its answer was lost: then the slot has our token and our outcome.
         ended = sa.select(slots.c.outcome, slots.c.curve).where(_claimed(lease), slots.c.state.in_(["ended", "done"]))
         found = connection.execute(ended).one_or_none()
     if found is None or tuple(found) != tuple(json.loads(json.dumps([stored, curve]))):
@@ -256,7 +256,7 @@ def end_slot(storage: Storage, lease: Lease, outcome: Outcome) -> None:
 
 @retried
 def is_over(storage: Storage, lease: Lease) -> bool:
-    """Say whether nobody will work on the slot any more, its outcome being stored or its study deleted."""
+    """Say whether no worker will work on the slot again: its outcome is stored, or its study was deleted."""
     of_study = sa.select(studies.c.id).where(studies.c.uid == lease.study_uid).scalar_subquery()
     with storage.reader.connect() as connection:
         state = connection.scalar(
@@ -275,11 +275,11 @@ def check_lease(storage: Storage, lease: Lease) -> None:
 
 
 def fence_of(lease: Lease) -> Fence:
-    """Return what lets a transaction write for this lease alone: nobody can take the slot before the transaction ends.
+    """Return a check for transactions that write for this lease: no worker can take the slot before they end.
 
     It raises `LeaseLostError` when the lease is lost.
     """
-    # Not `FOR UPDATE`: noting that a worker is at the slot need not wait.
+    # Not `FOR UPDATE`: storing which slot a worker trains need not wait for it.
     held = sa.select(slots.c.id).where(_held(lease)).with_for_update(key_share=True)
 
     def pass_holder(session: Session) -> None:
@@ -291,7 +291,7 @@ def fence_of(lease: Lease) -> Fence:
 
 @retried
 def release_slot(storage: Storage, lease: Lease, *, is_attempt: bool = False) -> None:
-    """Give an unfinished slot back, for the next worker to go on with; nothing happens when the lease was lost.
+    """Let another worker go on with an unfinished slot; nothing happens when the lease was lost.
 
     Args:
         storage: The database.
@@ -304,27 +304,27 @@ def release_slot(storage: Storage, lease: Lease, *, is_attempt: bool = False) ->
 
 @retried
 def release_owned(storage: Storage, owner: str) -> int:
-    """Make all slots of a worker wait again that is known to have died; return how many."""
+    """Make all slots of a worker that has died wait again; return their number."""
     with storage.engine.begin() as connection:
         return connection.execute(_release(slots.c.owner == owner)).rowcount
 
 
 @retried
 def reap_expired_leases(storage: Storage, *, lease_s: float = DEFAULT_LEASE_S) -> int:
-    """Make the slots of vanished workers wait again; return how many.
+    """Make the slots of vanished workers wait again; return their number.
 
-    Looks at the state, not at events: any worker may call it at any time. After an outage nobody reaps for as long as a
-    lease lives, so that workers which trained on can renew theirs: not for `lease_s` after the database came up, nor
-    before somebody has been in contact for so long, see `_in_touch_for`.
+    It looks at the state, not at events: any worker may call it at any time. After an outage no lease is reaped for
+    `lease_s` seconds, so that workers that went on training can renew theirs: first the database must have been up for
+    that long, and a worker must have been in contact with it for that long, see `_in_touch_for`.
 
-    A clock that was set back makes no lease longer than `lease_s` from now on. All workers of a database have one
-    length.
+    No lease ends later than `lease_s` seconds from now, also where the clock was set back. All workers of a database
+    use the same `lease_s`.
     """
     _shorten_leases(storage, lease_s)
     own_s = storage.database.uninterrupted_s
     if own_s < lease_s and (own_s < lease_s / 6 or _in_touch_for(storage, own_s, gap_s=lease_s / 2) < lease_s):
         return 0
-    # A server that came up in the future did so before its clock was set back.
+    # A start time in the future is from before the server's clock was set back.
     is_settled = sa.or_(database_start() + lease_s < database_time(), database_start() > database_time())
     expired = sa.and_(slots.c.expires_at < database_time(), is_settled)
     with storage.engine.begin() as connection:
@@ -354,8 +354,8 @@ def _in_touch_for(storage: Storage, own_s: float, *, gap_s: float) -> float:
 
 
 def _shorten_leases(storage: Storage, lease_s: float) -> None:
-    """Let leases that end later than any could since the database's clock is as it is end in `lease_s` seconds."""
-    # Renewed after this statement began, by a clock that is read at each row.
+    """Where the database's clock was set back, let leases that would expire too late expire in `lease_s` seconds."""
+    # For leases that are renewed after this statement began: Postgres reads its clock for each row.
     margin_s = 1.0
     too_long = sa.and_(slots.c.state == "leased", slots.c.expires_at > database_time() + lease_s + margin_s)
     with storage.reader.connect() as connection:
@@ -381,7 +381,7 @@ def _update_leased(storage: Storage, lease: Lease, **values: Any) -> None:
 
 
 def _lease_lost(lease: Lease) -> LeaseLostError:
-    return LeaseLostError(f"Slot {lease.slot_id} of study {lease.study_name!r} is another worker's by now.")
+    return LeaseLostError(f"Another worker has taken over slot {lease.slot_id} of study {lease.study_name!r}.")
 
 
 def _held(lease: Lease) -> sa.ColumnElement[bool]:
@@ -389,6 +389,6 @@ def _held(lease: Lease) -> sa.ColumnElement[bool]:
 
 
 def _claimed(lease: Lease) -> sa.ColumnElement[bool]:
-    """Say of a slot that nobody has claimed it since."""
+    """Select the lease's slot if no worker has claimed it since."""
     of_study = sa.select(studies.c.id).where(studies.c.uid == lease.study_uid).scalar_subquery()
     return sa.and_(slots.c.id == lease.slot_id, slots.c.token == lease.token, slots.c.study_id == of_study)

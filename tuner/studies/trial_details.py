@@ -24,6 +24,7 @@ from tuner.studies.optuna_tables import (
     USER_ATTRIBUTES,
     VALUES,
 )
+from tuner.studies.outages import retried
 from tuner.studies.schema import studies
 from tuner.studies.storage import Storage
 
@@ -102,6 +103,7 @@ class Addressed:
     trial_state: TrialState | None
 
 
+@retried
 def read_study_head(storage: Storage, optuna_study_id: int) -> StudyHead | None:
     """Find a study by Optuna's id of it; None when it is not one of tuner's."""
     best = (
@@ -126,6 +128,7 @@ def read_study_head(storage: Storage, optuna_study_id: int) -> StudyHead | None:
         )
 
 
+@retried
 def summarize_trials(storage: Storage, optuna_study_id: int) -> TrialsSummary:
     """Return the hyperparameters, curves and attributes that a study's trials have."""
     unfailed = (TRIALS.c.study_id == optuna_study_id, TRIALS.c.state != TrialState.FAIL)
@@ -176,6 +179,7 @@ def read_one_trial(storage: Storage, optuna_study_id: int, trial_id: int) -> lis
     )
 
 
+@retried
 def find_addressed(storage: Storage, optuna_study_id: int | None, trial_id: int | None) -> Addressed:
     """Look up a study and a trial by Optuna's ids; what is not asked for is not found."""
     study = (
@@ -192,6 +196,7 @@ def find_addressed(storage: Storage, optuna_study_id: int | None, trial_id: int 
     return Addressed(study_exists=found is not None, uid=found.uid if found else None, trial_state=state)
 
 
+@retried
 def _read_trials(storage: Storage, query: sa.Select[Any]) -> list[TrialDetails]:
     with storage.reader.connect() as connection:
         trials = connection.execute(query).all()

@@ -1,4 +1,4 @@
-"""A search slot and its trial in Optuna: opened once, found again after a crash, closed with the slot's outcome."""
+"""The trial in Optuna of a search slot: created once, found again after a crash, closed with the slot's outcome."""
 
 import logging
 import math
@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import optuna
 import sqlalchemy as sa
 from optuna.storages import BaseStorage
-from optuna.storages._rdb.models import TrialModel, TrialUserAttributeModel
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
-from tuner.studies.optuna_tables import close_in_optuna
+from tuner.studies.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Failure, Outcome, SearchJob, failed_outcome, read_outcome, score_of
 from tuner.studies.pruners import make_pruner
@@ -25,22 +24,21 @@ from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
 
-_ORPHANED = Failure(kind="orphaned", message="It ran without a slot, so that nobody worked on it.")
-_trials, _attributes = TrialModel.__table__, TrialUserAttributeModel.__table__
+_ORPHANED = Failure(kind="orphaned", message="It ran without a slot: no worker trained it.")
 _ORPHANS = (
-    sa.select(_trials.c.trial_id, _trials.c.number, studies.c.name)
-    .join(studies, studies.c.optuna_study_id == _trials.c.study_id)
+    sa.select(TRIALS.c.trial_id, TRIALS.c.number, studies.c.name)
+    .join(studies, studies.c.optuna_study_id == TRIALS.c.study_id)
     .where(
-        _trials.c.state == TrialState.RUNNING,
-        ~sa.exists().where(slots.c.study_id == studies.c.id, slots.c.trial_id == _trials.c.trial_id),
+        TRIALS.c.state == TrialState.RUNNING,
+        ~sa.exists().where(slots.c.study_id == studies.c.id, slots.c.trial_id == TRIALS.c.trial_id),
         # A trial names its slot before the slot knows it.
         ~sa.exists().where(
             slots.c.study_id == studies.c.id,
             slots.c.stage == "search",
             slots.c.trial_id.is_(None),
-            _attributes.c.trial_id == _trials.c.trial_id,
-            _attributes.c.key == SLOT_ATTRIBUTE,
-            _attributes.c.value_json == sa.cast(slots.c.position, sa.String),
+            USER_ATTRIBUTES.c.trial_id == TRIALS.c.trial_id,
+            USER_ATTRIBUTES.c.key == SLOT_ATTRIBUTE,
+            USER_ATTRIBUTES.c.value_json == sa.cast(slots.c.position, sa.String),
         ),
     )
 )
@@ -48,7 +46,7 @@ _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed
 
 
 class PrunedError(Exception):
-    """The pruner gave the trial up."""
+    """The pruner ended the trial."""
 
 
 class TrialScores:
@@ -60,7 +58,7 @@ class TrialScores:
         self.trial_id = trial_id
         self._storage, self._study = storage, study
         self._scores = dict(stored)
-        #: On earlier epochs a worker before this one has decided.
+        #: An earlier worker has decided on the epochs before this one.
         self._first_undecided = max(stored, default=1)
         self._pruner = make_pruner(study.definition.search, study_name=study.name, trial_number=trial_number)
 
@@ -70,11 +68,11 @@ class TrialScores:
         return is_open and self._pruner.decides_after(epoch)
 
     def unstored(self, scores: Mapping[int, float]) -> dict[int, float]:
-        """Return those of these scores that are not stored yet."""
+        """Return the scores among these that are not stored yet."""
         return {epoch: score for epoch, score in scores.items() if self._scores.get(epoch) != score}
 
     def replaces(self, scores: Mapping[int, float]) -> bool:
-        """Say whether another score was stored for one of these epochs: then the trial has begun anew."""
+        """Say whether scores are stored for any of these epochs: then the trial has begun again."""
         return any(epoch in self._scores for epoch in scores)
 
     def remember(self, stored: Mapping[int, float]) -> None:
@@ -84,7 +82,7 @@ class TrialScores:
         self._scores |= stored
 
     def should_prune(self, epoch: int) -> bool:
-        """Decide on an epoch whose score was stored, by the scores that all other trials have after it."""
+        """Decide on an epoch whose score is stored, by the scores of all other trials after the same epoch."""
         if not math.isfinite(self._scores[epoch]):
             return True
         peers = read_peers(self._storage, self._study.optuna_study_id, trial_id=self.trial_id, epoch=epoch)
@@ -93,10 +91,10 @@ class TrialScores:
 
 
 def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Trial, TrialScores]:
-    """Return the slot's trial in Optuna, created at the first claim, and the scores that it has.
+    """Return the slot's trial in Optuna, created at the first claim, and its scores.
 
-    Not by `Study.ask`: a worker that died after it and before noting the number would leave a trial that belongs to
-    no slot. Here the new trial names its slot from the first moment.
+    `Study.ask` is not used: a worker that died after it, and before it stored the trial's number, would leave a trial
+    without a slot. Here the transaction that creates the trial also stores its slot in it.
 
     Raises:
         LeaseLostError: Another worker has the slot.
@@ -122,31 +120,31 @@ def open_trial(storage: Storage, study: Study, lease: Lease) -> tuple[optuna.Tri
 
 
 def _fence(storage: Storage, lease: Lease) -> FencedStorage:
-    """Return Optuna's storage as the lease's holder may write to it."""
+    """Return Optuna's storage for the holder of the lease."""
     return FencedStorage(storage.optuna, fence=fence_of(lease), check_holder=lambda: check_lease(storage, lease))
 
 
 def _open_optuna_study(storage: FencedStorage, study: Study, lease: Lease) -> optuna.Study:
     """Return Optuna's study with the sampler for one trial.
 
-    The sampler's seed comes from the study's seed and the slot's position, so that any worker draws the same values
-    from the same history.
+    The sampler's seed follows from the study's seed and the slot's position, so that every worker draws the same values
+    after the same history.
     """
     search = study.definition.search
     return optuna.load_study(
         study_name=study.name,
         storage=storage,
         sampler=make_sampler(search, study_seed=study.definition.seed, trial_number=lease.position),
-        # Decisions are ours, see `TrialScores`; Optuna would take the median pruner.
+        # `TrialScores` decides; by default Optuna would use the median pruner.
         pruner=optuna.pruners.NopPruner(),
     )
 
 
 @retried
 def close_ended_trials(storage: Storage) -> int:
-    """Close in Optuna every trial whose slot has its outcome, and return how many.
+    """Close in Optuna every trial whose slot has an outcome, and return their number.
 
-    Looks at the state, not at events: whoever finds an ended slot finishes the work of a worker that died in between.
+    It looks at the state, not at events: any worker that finds an ended slot completes what a dead worker left.
     """
     with storage.reader.connect() as connection:
         ended = list(connection.scalars(sa.select(slots.c.id).where(slots.c.state == "ended")))
@@ -167,25 +165,25 @@ def close_ended_trials(storage: Storage) -> int:
 
 @retried
 def end_orphans(storage: Storage) -> int:
-    """End every trial of our studies that runs in Optuna and belongs to no slot, and return how many.
+    """End every trial of our studies that runs in Optuna and belongs to no slot, and return their number.
 
-    Somebody's own `study.ask()` leaves such trials, or a backup restored in parts; samplers keep away from what seems
-    to run.
+    A person's call of `study.ask()` leaves such trials, and so does a backup that was restored in parts. Samplers avoid
+    the values of trials that seem to run.
     """
     with storage.reader.connect() as connection:
         orphans = connection.execute(_ORPHANS).all()
     for orphan in orphans:
         with storage.engine.begin() as connection:
-            # Its id may have gone to the trial of another study meanwhile.
-            if connection.execute(_ORPHANS.where(_trials.c.trial_id == orphan.trial_id)).one_or_none() is None:
+            # A trial of another study may have its id meanwhile.
+            if connection.execute(_ORPHANS.where(TRIALS.c.trial_id == orphan.trial_id)).one_or_none() is None:
                 continue
-            _log.warning("Trial %d of study %r belongs to no slot; ended as failed.", orphan.number, orphan.name)
+            _log.warning("Trial %d of study %r belongs to no slot; it was ended as failed.", orphan.number, orphan.name)
             _close(connection, orphan.trial_id, failed_outcome("search", _ORPHANED))
     return len(orphans)
 
 
 def _close(connection: sa.Connection, trial_id: int, outcome: Outcome) -> None:
-    """Give the trial its final state and value; one that is closed already stays as it is."""
+    """Store the trial's final state and value; a trial that is closed already is not changed."""
     failure = outcome.failure
     close_in_optuna(
         connection,
@@ -197,7 +195,7 @@ def _close(connection: sa.Connection, trial_id: int, outcome: Outcome) -> None:
 
 
 def mark_infeasible(storage: Storage, study: Study, lease: Lease, constraint: str) -> None:
-    """Tell the samplers to keep away from the values of the slot's trial, if it has one: they violate this."""
+    """Tell samplers that the values of the slot's trial, if it has one, violate this constraint."""
     if lease.trial_id is None or lease.trial_number is None:
         return
     optuna_study = _open_optuna_study(_fence(storage, lease), study, lease)
@@ -210,7 +208,7 @@ def _create(storage: FencedStorage, study: Study, lease: Lease) -> int:
     def create() -> int:
         nonlocal attempts
         attempts += 1
-        # Where the answer to an attempt was lost, its trial may be there.
+        # An earlier attempt whose answer was lost may have created the trial.
         found = _find_running(storage, study, lease) if attempts > 1 else None
         if found is not None:
             return found
@@ -218,7 +216,7 @@ def _create(storage: FencedStorage, study: Study, lease: Lease) -> int:
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             user_attrs={SLOT_ATTRIBUTE: lease.position},
-            # As `Study.enqueue_trial` does: values that are taken instead of drawn.
+            # As `Study.enqueue_trial` does: these values are taken instead of drawn ones.
             system_attrs={"fixed_params": dict(values)} if values else {},
         )
         trial_id: int = storage.create_new_trial(study.optuna_study_id, template)
@@ -231,7 +229,7 @@ def _read_number(storage: Storage, lease: Lease, trial_id: int) -> int:
     @retried
     def read(storage: Storage) -> int | None:
         with storage.reader.connect() as connection:
-            number: int | None = connection.scalar(sa.select(_trials.c.number).where(_trials.c.trial_id == trial_id))
+            number: int | None = connection.scalar(sa.select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id))
         return number
 
     number = read(storage)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.studies.dashboard_content import DashboardContent, ShownFile, publish_content, shown_stage, stage_of
+from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_study
 from tuner.studies.reading import load_outline
 from tuner.studies.records import StudyRecord
@@ -35,6 +36,8 @@ class DashboardPublisher:
         except (KeyError, StudyNotFoundError):
             # Optuna's error and ours for a study that was deleted meanwhile.
             _log.debug("study %r is gone", study.name)
+        except DatabaseAwayError:
+            raise
         except TunerError as error:
             # All results are stored; only their display is missing, and `tuner report` does not need it.
             _log.warning("Optuna Dashboard does not show the present state of study %r: %s", study.name, error)

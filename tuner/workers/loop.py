@@ -75,7 +75,7 @@ class WorkerSettings:
     artifacts: ArtifactStore
     #: End when all studies are done or stopped, instead of waiting for more work.
     until_done: bool
-    #: Seconds that a lease lives without being renewed.
+    #: Seconds after which a lease expires unless it is renewed.
     lease_s: float
     #: End after at most this number of slots, so that a new process continues, see `Lifetime`; None: never.
     max_slots: int | None = None
@@ -192,7 +192,7 @@ class Worker:
     def _work_on(self, lease: Lease) -> None:
         study = find_study_by_uid(self._storage, lease.study_uid)
         if study is None:
-            _log.warning("Study %r was deleted. Dropped.", lease.study_name)
+            _log.warning("Study %r was deleted: its slot is dropped.", lease.study_name)
             return
         self._lease = lease
         self._reporter.hold(lease)
@@ -207,18 +207,18 @@ class Worker:
         )
         try:
             outcome = self._run(context)
-            # Optuna takes no results of a trial that has ended.
+            # Optuna accepts no results for a trial that has ended.
             self._reporter.flush()
             self._reporter.let_go()
             end_slot(self._storage, lease, outcome)
         except LeaseLostError as error:
-            _log.warning("%s Dropped.", error)
+            _log.warning("%s This worker drops it.", error)
             self._reporter.let_go()
             self._remove_files_of_lost(context)
         except (StudyStoppedError, DrainedError):
-            self._give_back(lease)
+            self._release(lease)
         except DataUnavailableError as error:
-            self._give_back(lease)
+            self._release(lease)
             self._note_unserved(study, error)
         except DeviceLostError:
             # This slot may have caused the device's failure: the attempt counts.
@@ -226,7 +226,7 @@ class Worker:
             raise
         except Exception as error:
             if is_interruption(error):
-                self._give_back(lease)
+                self._release(lease)
             raise
         else:
             close_ended_trials(self._storage)
@@ -262,7 +262,7 @@ class Worker:
         if self._draining.is_set():
             raise DrainedError
 
-    def _give_back(self, lease: Lease, *, is_attempt: bool = False) -> None:
+    def _release(self, lease: Lease, *, is_attempt: bool = False) -> None:
         if not self._storage.database.is_lost:
             with suppress(LeaseLostError):
                 self._reporter.flush()

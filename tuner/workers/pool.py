@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from tuner.settings import Settings
+from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.fleet import note_kill
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS, DatabaseUnusableError, expect_answers_soon
+from tuner.studies.outages import expect_answers_soon
 from tuner.studies.slots import DEFAULT_LEASE_S, reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
@@ -85,7 +86,7 @@ def run_pool(
 
 
 class _Keeper:
-    """Frees the slots of vanished workers, even while every worker of this machine trains."""
+    """Releases the slots of vanished workers, also while every worker of this machine trains."""
 
     def __init__(self, storage: Storage, lease_s: float) -> None:
         self._storage = storage

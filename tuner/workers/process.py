@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
 from tuner.settings import Settings
+from tuner.studies.database_errors import DatabaseAwayError, words_of
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import STORAGE_ERRORS, expect_answers_soon, is_outage, words_of
+from tuner.studies.outages import expect_answers_soon
 from tuner.studies.slots import DEFAULT_LEASE_S
 from tuner.studies.storage import open_storage
 from tuner.training.backend import load_backend
@@ -104,9 +105,7 @@ def _run(worker: "Worker", *, ends_with_pool: bool) -> int | None:
         threading.Thread(target=_end_with_pool, name="pool-watch", daemon=True).start()
     try:
         wants_successor = worker.run()
-    except STORAGE_ERRORS as error:
-        if not is_outage(error):
-            raise
+    except DatabaseAwayError as error:
         _log.error("the database is away: %s", words_of(error))
         return RESTART_STATUS
     if signals.first is not None:

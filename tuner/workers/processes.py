@@ -34,7 +34,7 @@ _TICK_S = 0.5
 
 @dataclass(kw_only=True)
 class _WorkerProcess:
-    """One share and the process that has it."""
+    """One share and the process that uses it."""
 
     share: DeviceShare
     log: WorkerLog

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from tuner.epochs import Epoch
+from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import update_worker
-from tuner.studies.outages import STORAGE_ERRORS
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import PrunedError, TrialScores
@@ -39,7 +39,7 @@ class Reporter:
     def __init__(self, storage: Storage, worker_id: str, *, lease_s: float) -> None:
         self._storage = storage
         self._worker_id = worker_id
-        self._ttl_s = lease_s
+        self._lease_s = lease_s
         self._lease: Lease | None = None
         self._scores: TrialScores | None = None
         self._results: deque[Epoch] = deque()
@@ -134,7 +134,7 @@ class Reporter:
                 self._drop_reported(lease, results)
                 next_report = time.monotonic() + _INTERVAL_S
             if is_due:
-                next_heartbeat = time.monotonic() + self._ttl_s / 3
+                next_heartbeat = time.monotonic() + self._lease_s / 3
             if is_due or results:
                 self._storage.close_idle_connections()
 
@@ -157,14 +157,14 @@ class Reporter:
             self._epoch = results[-1].epoch
         measured = {result.epoch: result.val_accuracy for result in results if result.val_accuracy is not None}
         if scores is None:
-            renew_lease(self._storage, lease, epoch=self._epoch, lease_s=self._ttl_s)
+            renew_lease(self._storage, lease, epoch=self._epoch, lease_s=self._lease_s)
             return
         fresh = scores.unstored(measured)
         renew_lease(
             self._storage,
             lease,
             epoch=self._epoch,
-            lease_s=self._ttl_s,
+            lease_s=self._lease_s,
             trial_id=scores.trial_id,
             scores=fresh,
             begun_anew=scores.replaces(fresh),
@@ -178,7 +178,7 @@ class Reporter:
             if lease is not None and self._lease is lease and not isinstance(self._verdict, LeaseLostError):
                 self._verdict = verdict
             self._changed.notify_all()
-        if isinstance(verdict, STORAGE_ERRORS):
+        if isinstance(verdict, DatabaseAwayError):
             _log.warning("The database did not come back in time.")
 
     def _drop_reported(self, lease: Lease | None, results: Sequence[Epoch]) -> None:

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from support.running_studies import begin_trial, create_study, end_trial
 
+from tuner.studies.database_errors import DatabaseUnusableError
 from tuner.studies.database_url import StorageUnreachableError
 from tuner.studies.fleet import read_fleet, read_live_curves
 from tuner.studies.lifecycle import find_study
-from tuner.studies.outages import DatabaseUnusableError
 from tuner.studies.progress import count_failures
 from tuner.studies.reading import load_study, read_version
 from tuner.studies.storage import (

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
+from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError, translate
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import find_studies, insert_study
-from tuner.studies.outages import DatabaseUnusableError, explain_unusable, is_outage
 from tuner.studies.slots import LeaseLostError, claim_slot, renew_lease
 from tuner.studies.storage import Storage, StorageUnreachableError, open_storage
 
@@ -52,8 +52,8 @@ def test_a_wrong_statement_or_a_broken_constraint_is_no_outage(patient: Storage)
     with pytest.raises(IntegrityError) as broken:
         patient.database.retry(lambda: run(f"{worker} VALUES ('w', 'box', 'cpu', 1, 'training', 0, 0, 4711)"))
 
-    assert not is_outage(wrong.value)
-    assert not is_outage(broken.value)
+    assert translate(wrong.value) is None
+    assert translate(broken.value) is None
     assert not patient.database.is_lost
 
 
@@ -130,7 +130,7 @@ def test_a_locked_sqlite_file_is_an_outage(tmp_path: Path) -> None:
     holder.close()
     engine.dispose()
 
-    assert is_outage(locked.value)
+    assert isinstance(translate(locked.value), DatabaseAwayError)
 
 
 def test_a_folder_that_is_away_is_an_outage(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_folder_that_is_away_is_an_outage(tmp_path: Path) -> None:
     with pytest.raises(OperationalError) as away:
         engine.connect()
 
-    assert is_outage(away.value)
+    assert isinstance(translate(away.value), DatabaseAwayError)
 
 
 def test_a_server_that_is_not_there_or_ends_a_connection_is_an_outage(postgres_url: str) -> None:
@@ -151,9 +151,9 @@ def test_a_server_that_is_not_there_or_ends_a_connection_is_an_outage(postgres_u
         connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
     engine.dispose()
 
-    assert is_outage(refused.value)
-    assert is_outage(ended.value)
-    assert is_outage(psycopg2.OperationalError("could not receive data from server: no answer in 25 s"))
+    silence = psycopg2.OperationalError("could not receive data from server: no answer in 25 s")
+    for error in (refused.value, ended.value, silence):
+        assert isinstance(translate(error), DatabaseAwayError)
 
 
 def test_an_sqlite_file_that_can_only_be_read_is_no_outage_and_can_be_mended(tmp_path: Path) -> None:
@@ -164,5 +164,6 @@ def test_an_sqlite_file_that_can_only_be_read_is_no_outage_and_can_be_mended(tmp
         connection.execute(sa.text("INSERT INTO t VALUES (1)"))
     engine.dispose()
 
-    assert not is_outage(refused.value)
-    assert "Make it writable" in str(explain_unusable(refused.value))
+    translated = translate(refused.value)
+    assert isinstance(translated, DatabaseUnusableError)
+    assert "Make it writable" in str(translated)

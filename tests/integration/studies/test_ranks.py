@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from running_studies import create_study, finish_study
+from support.running_studies import create_study, finish_study
 
 from tuner.artifacts import ArtifactStore
 from tuner.studies.lifecycle import Study, extend_study, find_study

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from support.running_studies import create_study
 
 from tuner.studies import migrations
+from tuner.studies.database_errors import DatabaseUnusableError
 from tuner.studies.database_url import StorageUnreachableError
-from tuner.studies.outages import DatabaseUnusableError
 from tuner.studies.schema import SCHEMA_REVISION, database_time, metadata
 from tuner.studies.storage import Storage, open_storage, open_storage_to_read
 

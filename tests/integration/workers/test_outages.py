@@ -88,3 +88,22 @@ def test_a_worker_told_to_end_does_not_wait_for_a_server_that_has_gone_silent(
     assert status == 143
     # 8 s for its epoch and the report of it, 2 s for each of the few connections that it may try.
     assert duration_s < 13
+
+
+def test_a_worker_whose_database_is_away_for_too_long_asks_to_be_started_again(
+    fleet: Fleet, own_postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = own_postgres_server.url(own_postgres_server.create_database())
+    with open_storage(url) as storage:
+        insert_chaos_study(storage, trials=1, epochs=1000)
+    surroundings = Surroundings(storage=url, folder=tmp_path, studies=["chaos"], lease_s=LEASE_S, patience_s=1.0)
+    worker = fleet.start(surroundings)
+    wait_for_epochs(fleet, [worker], 3)
+
+    own_postgres_server.kill()
+    status = fleet.wait(worker, 60)
+
+    assert status == 75
+    assert "The database did not come back in time." in worker.log
+    assert "ERROR the database is away: " in worker.log
+    assert "Traceback" not in worker.log

@@ -1,0 +1,73 @@
+"""From one stage of a study to the next: whether all its slots are done, and the transaction that adds the next ones.
+
+Which jobs come next, `tuner.jobs.planning` decides.
+"""
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.lifecycle import Study
+from tuner.studies.outages import retried
+from tuner.studies.outcomes import Job, Slot, Stage
+from tuner.studies.ranking import read_ranked_slots
+from tuner.studies.schema import slots, studies
+from tuner.studies.slots import create_slots
+from tuner.studies.storage import Storage
+
+#: Returns the next stage with its jobs, or None when a study has all that it asked for; curves are not read for it.
+Plan = Callable[[StudyDefinition, Sequence[Slot]], tuple[Stage, list[Job]] | None]
+
+
+@retried
+def has_scored_trial(storage: Storage, study: Study) -> bool:
+    """Say whether a trial of the search has a score."""
+    scored = sa.select(slots.c.id).where(
+        slots.c.study_id == study.id, slots.c.stage == "search", slots.c.score.is_not(None)
+    )
+    with storage.reader.connect() as connection:
+        return connection.scalar(scored.limit(1)) is not None
+
+
+@retried
+def has_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
+    """Say whether jobs are still to be added by this plan."""
+    with storage.reader.connect() as connection:
+        found = _read_slots(connection, study.id, study.definition)
+    return plan(study.definition, found) is not None
+
+
+@retried
+def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
+    """Create the next stage's slots once the present stage is over, or mark the study done.
+
+    Nothing happens while slots wait or are worked on, or when another worker did it before.
+
+    Returns:
+        Whether slots were created.
+    """
+    unfinished = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.state != "done").limit(1)
+    with storage.reader.connect() as connection:
+        if connection.scalar(unfinished) is not None:
+            return False
+    with storage.engine.begin() as connection:
+        row = connection.execute(sa.select(studies).where(studies.c.id == study.id).with_for_update()).one_or_none()
+        if row is None or row.state not in {"searching", "finals"}:
+            return False
+        if connection.scalar(unfinished) is not None:
+            return False
+        definition = StudyDefinition.from_stored(row.definition)
+        planned = plan(definition, _read_slots(connection, study.id, definition))
+        if planned:
+            stage, jobs = planned
+            create_slots(connection, study.id, stage, jobs)
+        connection.execute(
+            sa.update(studies).where(studies.c.id == study.id).values(state="finals" if planned else "done")
+        )
+    return planned is not None
+
+
+def _read_slots(connection: sa.Connection, study_id: int, definition: StudyDefinition) -> list[Slot]:
+    finals = definition.finals
+    return read_ranked_slots(connection, study_id, n_trials=max(finals.candidates, finals.top))
