@@ -139,7 +139,7 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
     notes: tuple[str, ...] = ()
     if job.left_out:
         notes = (f"Left out because validation shows them far worse than the best: {job.left_out} retrained models.",)
-    outcomes = _read_outcomes(context.storage, job.slots)
+    outcomes = read_retrainings(context.storage, job.slots)
     if is_worse := _compare_on_validation(context, outcomes):
         return EnsembleOutcome(state="complete", members=len(outcomes), notes=(*notes, is_worse))
     votes = [

@@ -26,4 +26,4 @@ _INTERRUPTIONS = (
 
 def is_interruption(error: BaseException) -> bool:
     """Return whether the error leaves its slot without an outcome."""
-    return isinstance(error, _INTERRUPTIONS) or is_outage(error)
+    return isinstance(error, _INTERRUPTIONS)

@@ -55,9 +55,7 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
 
 def lacks_finals(storage: Storage, study: Study) -> bool:
     """Return whether finals that the study asks for are still missing."""
-    with storage.reader.connect() as connection:
-        found = _read_slots(connection, study.id, study.definition)
-    return plan_next_jobs(study.definition, found) is not None
+    return has_next_stage(storage, study, plan_next_jobs)
 
 
 def advance_study(storage: Storage, study: Study) -> bool:

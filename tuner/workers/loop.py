@@ -222,7 +222,7 @@ class Worker:
             self._note_unserved(study, error)
         except DeviceLostError:
             # This slot may have caused the device's failure: the attempt counts.
-            self._give_back(lease, is_attempt=True)
+            self._release(lease, is_attempt=True)
             raise
         except Exception as error:
             if is_interruption(error):

@@ -113,8 +113,8 @@ def _ask(call: Callable[[], T]) -> T | None:
     """Call; return None if the database does not answer, because the pool must continue to watch its processes."""
     try:
         return call()
-    except (*STORAGE_ERRORS, DatabaseUnusableError) as error:
-        _log.debug("postponed: %s", error)
+    except (DatabaseAwayError, DatabaseUnusableError) as error:
+        _log.debug("The database failed; the pool continues: %s", error)
         return None
 
 

@@ -98,7 +98,7 @@ class Reporter:
 
         Raises:
             LeaseLostError: Another worker has the slot.
-            DBAPIError: The database was away for longer than the limit of patience.
+            DatabaseAwayError: The database was away for longer than the limit of patience.
         """
         with self._changed:
             self._is_urgent = True
@@ -127,7 +127,7 @@ class Reporter:
                     self._report(lease, results, scores)
                 if is_due:
                     # Here too, not only when a worker looks for work: otherwise a vanished worker's trial would wait.
-                    reap_expired_leases(self._storage, lease_s=self._ttl_s)
+                    reap_expired_leases(self._storage, lease_s=self._lease_s)
             except Exception as verdict:  # noqa: BLE001 - the training thread raises it
                 self._record_verdict(lease, verdict)
             if results:
