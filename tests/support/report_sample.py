@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from support.objectives import ACCURACY
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import BundleDescription, Provenance, pack_bundle
 from tuner.bundles.predictions import Predictions, write_predictions
@@ -186,7 +187,7 @@ def sample_final(
         rank=rank,
         trial=trial.number,
         hyperparameters=trial.hyperparameters,
-        val_accuracy_mean=(trial.score or 0.99) - 0.0012,
+        mean_score=(trial.score or 0.99) - 0.0012,
         augmented=augmented,
         runs=runs,
         test_accuracy_mean=float(np.mean(test)),
@@ -214,6 +215,7 @@ def searching_study(
         seed=seed,
         state="searching",
         budget=budget or n_trials + 20,
+        objective=ACCURACY,
         definition={
             "name": name,
             "space": space,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras_tuner
 import pytest
+from support.objectives import ACCURACY
 from support.own_builders import raising
 
 from tuner.datasets.catalogue import open_dataset
@@ -57,6 +58,7 @@ def test_the_message_is_the_innermost_line_of_the_persons_code(
             keras_tuner.HyperParameters(),
             digits,
             TrainingPlan(epochs=1, seed=0, batch_size=64),
+            objective=ACCURACY,
             on_epoch=lambda _: None,
             on_note=lambda _: None,
         )

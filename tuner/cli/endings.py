@@ -10,6 +10,7 @@ from tuner.settings import Settings
 
 if TYPE_CHECKING:
     from tuner.artifacts import ArtifactStore
+    from tuner.objectives import Objective
     from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
 
 _ENDED = {"done", "stopped"}
@@ -64,7 +65,7 @@ def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterat
     if early_end := describe_early_end(record):
         yield early_end
     if record.best is not None:
-        yield f"Best of the search: {describe_best(record.best)}."
+        yield f"Best of the search: {describe_best(record.best, record.objective)}."
     if record.winner is not None:
         yield f"Winner: {describe_winner(record.winner)}."
         if record.winner.bundle:
@@ -101,9 +102,10 @@ def describe_early_end(record: "StudyRecord") -> str | None:
     )
 
 
-def describe_best(best: "TrialRecord") -> str:
+def describe_best(best: "TrialRecord", objective: "Objective") -> str:
     """Return the search's best trial and its score."""
-    return f"trial {best.number}, validation accuracy {plain(percent(best.score))} at epoch {best.best_epoch}"
+    score = plain(objective.format(best.score))
+    return f"trial {best.number}, {objective.label} {score} at epoch {best.best_epoch}"
 
 
 def describe_winner(winner: "FinalRecord") -> str:

@@ -10,6 +10,8 @@ from tuner.report.wording import duration, percent, plain
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tuner.objectives import Objective
+
 
 def open_console() -> "Console":
     """Return a console on stdout, for tables that are the command's answer."""
@@ -40,6 +42,11 @@ def print_warnings(warnings: Iterable[str]) -> None:
 def format_percent(fraction: float | None, *, digits: int = 2) -> str:
     """Write a fraction in [0, 1] as the report does, with plain spaces; nothing measured is `-`."""
     return plain(percent(fraction, digits=digits))
+
+
+def format_score(score: float | None, objective: "Objective", *, digits: int | None = None) -> str:
+    """Write a score as `Objective.format` does, with plain spaces; nothing measured is `-`."""
+    return plain(objective.format(score, digits=digits))
 
 
 def format_duration(duration_s: float | None) -> str:

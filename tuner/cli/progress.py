@@ -13,9 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli.output import format_duration, format_percent
+from tuner.cli.output import format_duration, format_percent, format_score
+from tuner.objectives import Objective
 from tuner.studies.fleet import WorkerRecord, read_workers
-from tuner.studies.lifecycle import StudyNotFoundError, find_present, find_studies
+from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, find_studies
 from tuner.studies.progress import (
     FinishedSlot,
     StudyProgress,
@@ -80,16 +81,13 @@ class Display:
         if workers:
             self._n_workers = 0
         shown = _draw_workers(workers) if workers else Text(_announce(self._n_workers)) if self._n_workers else ""
-        self._live.update(Group(_draw_studies(self._read_progress()), "", shown), refresh=True)
+        self._live.update(Group(_draw_studies(read_all_progress(self._storage, self._names)), "", shown), refresh=True)
 
     def _print_problems(self) -> None:
         for worker in read_workers(self._storage):
             if worker.problem and worker.problem not in self._printed:
                 self._printed.add(worker.problem)
                 sys.stderr.write(f"{_describe_problem(worker)}\n")
-
-    def _read_progress(self) -> list[StudyProgress]:
-        return [progress for _, progress in read_all_progress(self._storage, self._names)]
 
     def _print_finished(self) -> None:
         for study in find_present(self._storage, self._names):
@@ -102,8 +100,9 @@ class Display:
             except StudyNotFoundError:
                 continue
             self._seen.update((study.uid, slot_id) for slot_id in fresh)
+            objective = study.definition.objective
             for slot in read_finished(self._storage, fresh):
-                sys.stderr.write(f"{study.name}: {_describe(slot)} · {_summarise(progress)}\n")
+                sys.stderr.write(f"{study.name}: {_describe(slot, objective)} · {_summarise(progress, objective)}\n")
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -127,22 +126,22 @@ def _announce(n_workers: int) -> str:
 
 def draw_fleet(storage: Storage, names: Sequence[str] = ()) -> RenderableType:
     """Draw studies with their progress, and workers with what each is doing."""
-    progress = [progress for _, progress in read_all_progress(storage, names)]
+    progress = read_all_progress(storage, names)
     workers = read_workers(storage)
     if not progress and not workers:
         return Text("No studies and no workers. Begin with `tuner study create --space cnn`.")
     return Group(_draw_studies(progress), "", _draw_workers(workers))
 
 
-def _draw_studies(studies: Sequence[StudyProgress]) -> Table:
+def _draw_studies(studies: Sequence[tuple[Study, StudyProgress]]) -> Table:
     table = Table("study", "state", "trials", "best", "left", box=None)
-    for now in studies:
+    for study, now in studies:
         # Names fold at 80 columns; numbers do not, because a number that is cut looks like another number.
         table.add_row(
             Text(now.name, overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
-            format_percent(now.best_score),
+            format_score(now.best_score, study.definition.objective),
             _time_left(now) or "-",
         )
     for column in table.columns[1:]:
@@ -194,11 +193,12 @@ def _describe_work(worker: WorkerRecord) -> str:
     return f"{worker.study} {_name(part)}{epoch}"
 
 
-def _describe(slot: FinishedSlot) -> str:
-    is_tested = slot.part.stage in {"retrain", "ensemble"}
-    accuracy = slot.test_accuracy if is_tested else slot.score
-    kind = "test" if is_tested else "validation"
-    measured = "" if accuracy is None else f", {kind} accuracy {format_percent(accuracy)}"
+def _describe(slot: FinishedSlot, objective: Objective) -> str:
+    measured = ""
+    if slot.test_accuracy is not None:
+        measured = f", test accuracy {format_percent(slot.test_accuracy)}"
+    elif slot.score is not None:
+        measured = f", {objective.label} {format_score(slot.score, objective)}"
     failure = f": {slot.failure.kind.replace('_', ' ')}: {slot.failure.message}" if slot.failure else ""
     separator = "" if slot.part.stage == "search" else ":"
     return f"{_name(slot.part)}{separator} {slot.result}{_after(slot.epochs)}{measured}{failure}"
@@ -216,11 +216,12 @@ def _name(part: Part) -> str:
     return "trial" if part.stage == "search" and part.trial is None else str(part)
 
 
-def _summarise(now: StudyProgress) -> str:
+def _summarise(now: StudyProgress, objective: Objective) -> str:
     left = f", {time_left} left" if (time_left := _time_left(now)) else ""
     if now.finals_planned:
         return f"finals {now.finals_done}/{now.finals_planned}{left}"
-    return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {format_percent(now.best_score)}{left}"
+    best = format_score(now.best_score, objective)
+    return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {best}{left}"
 
 
 def _time_left(now: StudyProgress) -> str:

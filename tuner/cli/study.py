@@ -9,7 +9,7 @@ from tuner.cli.check import check
 from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import takes_definition
 from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, settings_for
-from tuner.cli.output import format_percent, open_console, open_progress_console, print_json
+from tuner.cli.output import format_score, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
@@ -68,7 +68,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
             Path(study.definition.dataset).name,
             now.state,
             f"{now.finished}/{now.budget}",
-            format_percent(now.best_score),
+            format_score(now.best_score, study.definition.objective),
         )
     open_console().print(table)
 

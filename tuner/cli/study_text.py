@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tuner.cli.endings import count_parts, describe_best, describe_early_end, describe_winner
-from tuner.cli.output import format_percent, open_console
+from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.wording import setting
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
@@ -40,7 +40,7 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     _print_failures(record, console)
     console.print(f"Its definition: `tuner study show {record.name} --json`, under `definition`.", highlight=False)
     if record.best:
-        console.print(f"[bold]Best of the search[/]: {describe_best(record.best)}", highlight=False)
+        console.print(f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}", highlight=False)
     if record.winner:
         console.print(f"[bold]Winner[/]: {describe_winner(record.winner)}", highlight=False)
     _print_hyperparameters(record, console)
@@ -103,7 +103,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
         table.add_row(
             str(final.rank),
             str(final.trial),
-            format_percent(final.val_accuracy_mean),
+            format_score(final.mean_score, record.objective),
             format_percent(final.test_accuracy_mean) + sd,
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.options import JsonOption, StorageOption, StudyArgument, settings_for
-from tuner.cli.output import format_duration, format_percent, open_console, open_progress_console, print_json
+from tuner.cli.output import format_duration, format_score, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
+    from tuner.objectives import Objective
     from tuner.studies.records import TrialRecord
 
 app = typer.Typer(help="Trials: show the hyperparameters and the curve of one, train it again.", no_args_is_help=True)
@@ -24,11 +25,11 @@ def show(
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        _, trial = load_trial(opened, name, number)
+        record, trial = load_trial(opened, name, number)
     if as_json:
         print_json(trial_as_json(trial))
     else:
-        _print_trial(trial)
+        _print_trial(trial, record.objective)
 
 
 @app.command()
@@ -51,13 +52,13 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
 
     places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
     console = open_progress_console()
-    differing = 0
+    objective, differing = record.objective, 0
     for before, now in replay_trial(record, trial, places=places):
-        equal = before.val_accuracy == now.val_accuracy and before.loss == now.loss
+        equal = objective.of(before) == objective.of(now) and before.loss == now.loss
         differing += not equal
         console.print(
-            f"epoch {now.epoch}: validation accuracy {format_percent(now.val_accuracy, digits=4)}, "
-            + ("as before" if equal else f"before {format_percent(before.val_accuracy, digits=4)}"),
+            f"epoch {now.epoch}: {objective.label} {format_score(objective.of(now), objective, digits=4)}, "
+            + ("as before" if equal else f"before {format_score(objective.of(before), objective, digits=4)}"),
             highlight=False,
         )
     if differing:
@@ -66,7 +67,7 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     console.print("The curve is the same.")
 
 
-def _print_trial(trial: "TrialRecord") -> None:
+def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -74,7 +75,7 @@ def _print_trial(trial: "TrialRecord") -> None:
 
     console = open_console()
     console.print(
-        f"Trial {trial.number}: {trial.state}, validation accuracy {format_percent(trial.score)}, "
+        f"Trial {trial.number}: {trial.state}, {objective.label} {format_score(trial.score, objective)}, "
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )

@@ -53,6 +53,7 @@ def describe_fleet(storage: Storage) -> dict[str, Any]:
             {
                 **asdict(worker),
                 "epochs": _planned_epochs(worker, studies),
+                "objective": _describe_objective(studies.get(worker.study or "")),
                 "curve": curves.get(worker.id, []) if worker.state == "training" else [],
             }
             for worker in fleet.workers
@@ -70,9 +71,15 @@ def _describe_study(progress: StudyProgress, study: Study, failures: Mapping[str
     return {
         **asdict(progress),
         "failures": failures,
+        "objective": _describe_objective(study),
         "report_path": report_path(progress.name),
         "optuna_path": f"/dashboard/studies/{study.optuna_study_id}",
     }
+
+
+def _describe_objective(study: Study | None) -> dict[str, Any] | None:
+    """Return how the page writes the study's scores."""
+    return None if study is None else asdict(study.definition.objective)
 
 
 def _planned_epochs(worker: WorkerRecord, studies: Mapping[str, Study]) -> int | None:

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tuner.dashboard.policies import page_policy
+from tuner.objectives import Objective
 from tuner.report.document import page_style, sources_of
 from tuner.report.markup import Cell, Html, Table, element, join, render_table
-from tuner.report.wording import percent
 from tuner.studies.progress import StudyProgress
 
 
@@ -33,6 +33,7 @@ class ListedStudy:
     dataset: str
     #: Optuna's id of the study.
     optuna_study_id: int
+    objective: Objective
 
 
 def start_page(studies: Sequence[ListedStudy], *, signed_in: bool) -> Page:
@@ -135,7 +136,7 @@ def _study_row(study: ListedStudy) -> list[str | Cell | None]:
         study.dataset,
         progress.state if progress.stop_reason is None else f"{progress.state}: {progress.stop_reason}",
         f"{progress.finished:,} of {progress.budget:,}",
-        percent(progress.best_score),
+        study.objective.format(progress.best_score),
         finals,
         ways,
     ]

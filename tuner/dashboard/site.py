@@ -105,6 +105,7 @@ class Site:
                 space=study.definition.space,
                 dataset=study.definition.dataset,
                 optuna_study_id=study.optuna_study_id,
+                objective=study.definition.objective,
             )
             for study, progress in read_all_progress(self.storage)
         ]

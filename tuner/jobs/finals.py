@@ -63,14 +63,15 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
             batch_size=definition.search.batch_size,
             labels=definition.data.labels,
         ),
+        objective=definition.objective,
         on_epoch=context.on_epoch,
         on_note=notes.append,
         checkpoint=context.checkpoint,
     )
-    best = find_best(fitted.epochs)
+    best = find_best(fitted.epochs, definition.objective)
     return ConfirmOutcome(
         state="complete",
-        score=best.val_accuracy if best else None,
+        score=definition.objective.of(best) if best else None,
         best_epoch=best.epoch if best else None,
         hyperparameters=job.hyperparameters,
         curve=fitted.epochs,
@@ -97,6 +98,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         fixed_hyperparameters(job.hyperparameters),
         data,
         retraining_plan(definition, seed=job.seed, augmented=job.augmented),
+        objective=definition.objective,
         on_epoch=context.on_epoch,
         on_note=notes.append,
         checkpoint=context.checkpoint,
@@ -236,7 +238,7 @@ def _store_bundle(
             provenance=Provenance(
                 study=context.study.name,
                 trial=job.trial,
-                rank=read_rank(context.storage, context.study.id, trial=job.trial),
+                rank=read_rank(context.storage, context.study, trial=job.trial),
                 seed=job.seed,
                 test_accuracy=test_accuracy,
                 data_sha256=provenance.pop("data_sha256"),

@@ -9,6 +9,7 @@ import keras_tuner
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
@@ -24,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 
 class NoScoreError(TunerError):
-    """A training run with validation images ended without a validation accuracy."""
+    """A training run with validation images ended without a score."""
 
-    def __init__(self, measured: Sequence[str]) -> None:
+    def __init__(self, objective: Objective, measured: Sequence[str]) -> None:
         super().__init__(
             f"No epoch measured a validation accuracy, so the trial has no score: its logs held "
             f"{', '.join(measured) or 'nothing'}. Compile the model with metrics=['accuracy'], or let your own loop "
@@ -51,6 +52,7 @@ def fit(
     data: TrainingData,
     plan: TrainingPlan,
     *,
+    objective: Objective,
     on_epoch: OnEpoch,
     on_note: OnNote,
     checkpoint: Checkpoint | None = None,
@@ -107,7 +109,7 @@ def fit(
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
-            _refuse_no_score(data, history)
+            _refuse_no_score(data, history, objective)
             return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
 
 
@@ -140,9 +142,9 @@ def _build(
     return model
 
 
-def _refuse_no_score(data: TrainingData, history: TrainingHistory) -> None:
-    if data.validation is not None and all(epoch.val_accuracy is None for epoch in history.epochs):
-        raise NoScoreError(history.measured)
+def _refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
+    if data.validation is not None and all(objective.of(epoch) is None for epoch in history.epochs):
+        raise NoScoreError(objective, history.measured)
 
 
 def find_best(epochs: Sequence[Epoch]) -> Epoch | None:

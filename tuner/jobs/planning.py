@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tuner.errors import TunerError
 from tuner.jobs.ensemble import choose_members
+from tuner.objectives import Objective
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.outcomes import (
@@ -44,7 +45,8 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
     """
     if not has_scored_trial(storage, study):
         raise NoFinalsError(
-            f"Study {study.name!r} can have no finals: none of its trials has a validation accuracy. "
+            f"Study {study.name!r} can have no finals: none of its trials has a "
+            f"{study.definition.objective.label}. "
             f"`tuner study show {study.name}` says why."
         )
     if not (top or study.definition.finals.top):
@@ -84,7 +86,7 @@ def plan_next_jobs(definition: StudyDefinition, of_study: Sequence[Slot]) -> tup
     retrainings = _missing(_retrainings(definition, of_study), of_study)
     if retrainings:
         return "retrain", [*retrainings]
-    vote = _vote(of_study)
+    vote = _vote(of_study, definition.objective)
     if vote.slots and not any(isinstance(slot, EnsembleSlot) and slot.job.slots == vote.slots for slot in of_study):
         return "ensemble", [vote]
     return None
@@ -108,7 +110,7 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
             repeat=repeat,
             seed=final_seed(definition.seed, "confirm", trial, repeat),
         )
-        for slot in best_trials(of_study)[: finals.candidates]
+        for slot in best_trials(of_study, definition.objective)[: finals.candidates]
         if slot.outcome and (trial := slot.trial_number) is not None
         for repeat in range(finals.confirm_repeats)
     ]
@@ -116,7 +118,8 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
 
 def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[RetrainJob]:
     finals = definition.finals
-    ranked = confirmed_accuracies(of_study) or _search_scores(of_study)
+    objective = definition.objective
+    ranked = confirmed_scores(of_study, objective) or _search_scores(of_study, objective)
     best = list(ranked)[: finals.top]
     wanted = [(trial, True) for trial in best]
     if finals.compare_augmentation and best and _is_augmented(definition, of_study, best[0]):
@@ -141,7 +144,7 @@ def _search_scores(of_study: Sequence[Slot]) -> dict[int, float]:
     """Return the scores of the search by trial number, the best first."""
     return {
         slot.trial_number: slot.outcome.score
-        for slot in best_trials(of_study)
+        for slot in best_trials(of_study, objective)
         if slot.trial_number is not None and slot.outcome and slot.outcome.score is not None
     }
 
@@ -183,6 +186,6 @@ def _vote(of_study: Sequence[Slot]) -> EnsembleJob:
         if isinstance(slot, RetrainSlot) and slot.job.augmented and slot.outcome:
             held_out = slot.outcome.val_accuracy
             if slot.outcome.test_accuracy is not None:
-                tested.append((slot.id, accuracies[slot.job.trial] if held_out is None else held_out))
+                tested.append((slot.id, accuracies.get(slot.job.trial) if held_out is None else held_out))
     members = choose_members([accuracy for _, accuracy in tested])
     return EnsembleJob(slots=tuple(tested[position][0] for position in members), left_out=len(tested) - len(members))

@@ -55,6 +55,7 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
                 batch_size=definition.search.batch_size,
                 labels=definition.data.labels,
             ),
+            objective=definition.objective,
             on_epoch=on_epoch,
             on_note=lambda _: None,
         )

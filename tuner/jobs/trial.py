@@ -14,6 +14,7 @@ from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
+from tuner.objectives import Objective
 from tuner.studies.outcomes import Result, SearchOutcome
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
@@ -38,7 +39,9 @@ def run_trial(context: JobContext) -> SearchOutcome:
     )
     trial, scores = open_trial(context.storage, context.study, context.lease)
     progress = _Progress(
-        trial=trial, hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
+        objective=definition.objective,
+        trial=trial,
+        hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid),
     )
 
     def on_epoch(result: Epoch) -> None:
@@ -65,6 +68,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
                     batch_size=definition.search.batch_size,
                     labels=definition.data.labels,
                 ),
+                objective=definition.objective,
                 on_epoch=on_epoch,
                 on_note=progress.notes.append,
                 checkpoint=context.checkpoint,
@@ -86,6 +90,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
 class _Progress:
     """The state of a trial so far, and the outcomes that follow from it."""
 
+    objective: Objective
     trial: optuna.Trial
     hyperparameters: OptunaHyperParameters
     epochs: list[Epoch] = field(default_factory=list)
@@ -97,10 +102,10 @@ class _Progress:
         self.epochs[result.epoch - 1 :] = [result]
 
     def end(self, state: Result) -> SearchOutcome:
-        best = find_best(self.epochs)
+        best = find_best(self.epochs, self.objective)
         return SearchOutcome(
             state=state,
-            score=best.val_accuracy if best else None,
+            score=self.objective.of(best) if best else None,
             best_epoch=best.epoch if best else None,
             hyperparameters=dict(self.hyperparameters.values),
             curve=tuple(self.epochs),

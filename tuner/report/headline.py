@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.objectives import NO_VALUE, Objective
 from tuner.report.finals_results import FinalsResults, tested_runs
 from tuner.report.intervals import wilson_interval
-from tuner.report.wording import NO_VALUE, count, percent, spread
+from tuner.report.wording import count, percent, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 
@@ -20,15 +21,16 @@ class Headline:
     budget: int
     #: Complete, pruned and failed trials.
     n_finished: int
-    #: Best validation score of the search, and its trial.
+    objective: Objective
+    #: Best score of the search, and its trial.
     best_score: float | None
     best_trial: int | None
     #: Of the final with the test numbers, else of the best trial.
     hyperparameters: Mapping[str, Any]
     #: The final with the test numbers: the tested one of best rank.
     final: FinalRecord | None
-    #: Its mean validation accuracy over confirmation repeats.
-    validation_mean: float | None
+    #: Its mean score over confirmation repeats.
+    confirmed_score: float | None
     test_mean: float | None
     test_sd: float | None
     #: Number of tested repeats.
@@ -67,11 +69,12 @@ def build_headline(study: StudyRecord, results: FinalsResults) -> Headline:
         dataset=study.dataset,
         budget=study.budget,
         n_finished=len(study.trials_in("complete", "pruned", "failed")),
+        objective=study.objective,
         best_score=best.score if best else None,
         best_trial=best.number if best else None,
         hyperparameters=chosen.hyperparameters if chosen else {},
         final=final,
-        validation_mean=shown.val_accuracy_mean if shown else None,
+        confirmed_score=shown.mean_score if shown else None,
         test_mean=mean,
         test_sd=final.test_accuracy_sd if final else None,
         n_repeats=len(tested_runs(final)) if final else 0,

@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tuner.report.wording import NO_VALUE
+from tuner.objectives import NO_VALUE
 
 _VOID = frozenset({"img", "input", "meta", "br"})
 #: Longer values take the width of two.

@@ -1,5 +1,6 @@
 """A study in a few lines of Markdown, for Optuna Dashboard's note; imports no Plotly."""
 
+from tuner.objectives import Objective
 from tuner.report.wording import count, percent, setting, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
@@ -15,7 +16,7 @@ def write_note(study: StudyRecord) -> str:
             f"pruner {_code(search['pruner'])}. Stage: {study.state}."
         ),
         _best(study),
-        *(_final(final) for final in sorted(study.finals, key=lambda one: one.rank)),
+        *(_final(final, study.objective) for final in sorted(study.finals, key=lambda one: one.rank)),
     ]
     if study.ensemble:
         models = count(study.ensemble.members, "model")
@@ -33,14 +34,15 @@ def _best(study: StudyRecord) -> str:
     if study.best is None:
         return "No trial has a score yet."
     names = ", ".join(f"{_code(name)} {_code(setting(value))}" for name, value in study.best.hyperparameters.items())
+    score = study.objective.format(study.best.score)
     return (
-        f"Best of the search when this stage began: trial {study.best.number}, **{percent(study.best.score)}** "
-        f"validation accuracy after epoch {study.best.best_epoch}. {names}"
+        f"Best of the search when this stage began: trial {study.best.number}, **{score}** {study.objective.label} "
+        f"after epoch {study.best.best_epoch}. {names}"
     )
 
 
-def _final(final: FinalRecord) -> str:
-    confirmed = f"{percent(final.val_accuracy_mean)} validation accuracy over confirmations"
+def _final(final: FinalRecord, objective: Objective) -> str:
+    confirmed = f"{objective.format(final.mean_score)} {objective.label} over confirmations"
     if final.test_accuracy_mean is None:
         return f"- Rank {final.rank}, trial {final.trial}: {confirmed}, not tested yet"
     tested = (

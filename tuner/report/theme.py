@@ -13,6 +13,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from tuner.objectives import Objective
 from tuner.report.palette import COLOURS
 from tuner.report.wording import shortened
 
@@ -42,6 +43,9 @@ class Nines:
 
     #: The error rate at which 100 % is drawn; it would otherwise lie at infinity.
     floor: float
+
+    #: For the text below a figure.
+    note = "The axis stretches towards 100\u00a0%."
 
     def place(self, accuracy: float | None) -> float | None:
         """Return the position of an accuracy on the axis."""
@@ -92,6 +96,37 @@ class Nines:
         return _even_ticks(worst, best)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """An axis of scores of any kind."""
+
+    objective: Objective
+
+    #: It needs no text.
+    note = ""
+
+    def place(self, score: float | None) -> float | None:
+        """Return the position of a score on the axis."""
+        return score
+
+    def axis(self, title: str, scores: Sequence[float]) -> dict[str, Any]:
+        """Return Plotly's settings for an axis that shows these scores."""
+        low, high = _with_room(min(scores, default=0.0), max(scores, default=1.0))
+        return {"title": {"text": title}, "range": [low, high], "zeroline": False}
+
+    def hidden(self, scores: Sequence[float], *, shown: Sequence[float]) -> list[float]:
+        """Return the scores that lie beyond the worse end of an axis made for `shown`, the worst first."""
+        worst = min((self.objective.utility(end) for end in _with_room(min(shown), max(shown))), default=0.0)
+        return sorted((score for score in scores if self.objective.utility(score) < worst), key=self.objective.utility)
+
+
+def score_axis(objective: Objective, scores: Sequence[float]) -> Nines | Linear:
+    """Make an axis for these scores of an objective."""
+    if objective.written_as == "percent" and objective.direction == "maximize":
+        return nines(scores)
+    return Linear(objective=objective)
+
+
 def nines(accuracies: Sequence[float]) -> Nines:
     """Make an axis for these accuracies; 100 % is drawn at half of the smallest error."""
     return Nines(floor=min((1 - accuracy for accuracy in accuracies if accuracy < 1), default=2 * _FLAWLESS) / 2)
@@ -119,6 +154,11 @@ def whole_axis(title: str, last: int) -> dict[str, Any]:
     """Return Plotly's settings for an axis of epochs or trials up to this one, labelled at whole numbers."""
     steps = (factor * power for power in _POWERS for factor in (1, 2, 5))
     return {"title": {"text": title}, "tick0": 0, "dtick": next(step for step in steps if last / step <= _MOST_WHOLE)}
+
+
+def _with_room(low: float, high: float) -> tuple[float, float]:
+    room = 0.06 * (high - low) or abs(high) * _LEAST_ROOM or _LEAST_ROOM
+    return low - room, high + room
 
 
 def _even_ticks(low: float, high: float) -> list[float]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from tuner.objectives import Objective
 from tuner.studies.records import TrialRecord
 
 T = TypeVar("T")
@@ -11,17 +12,17 @@ T = TypeVar("T")
 MOST_DRAWN = 2000
 
 
-def drawn(trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+def drawn(trials: Sequence[TrialRecord], objective: Objective) -> Sequence[TrialRecord]:
     """Return about `MOST_DRAWN` trials in their order: the best, those that set a record, and evenly spaced others."""
     if len(trials) <= MOST_DRAWN:
         return trials
     scored = [trial for trial in trials if trial.state in {"complete", "pruned"} and trial.score is not None]
     kept = {trial.number for trial in evenly(trials, MOST_DRAWN // 2)}
-    kept |= {trial.number for trial in sorted(scored, key=lambda one: -(one.score or 0.0))[: MOST_DRAWN // 2]}
-    highest = float("-inf")
+    kept |= {trial.number for trial in sorted(scored, key=lambda one: -objective.utility(one.score))[: MOST_DRAWN // 2]}
+    best: float | None = None
     for trial in scored:
-        if (trial.score or 0.0) > highest:
-            highest = trial.score or 0.0
+        if objective.is_better(trial.score, best):
+            best = trial.score
             kept.add(trial.number)
     return [trial for trial in trials if trial.number in kept]
 

@@ -1,14 +1,13 @@
 """Numbers, times and names as text for people. Every unit follows a no-break space."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tuner.objectives import NO_VALUE, write_percent
 from tuner.studies.outcomes import Failure
 from tuner.studies.records import Part
-
-#: Shown in place of a missing number: an en dash.
-NO_VALUE = "\u2013"
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 #: From here on one decimal would show 10.0.
@@ -17,9 +16,30 @@ _ROUNDED_TO_10_S = 9.95
 _PLAIN = str.maketrans({"\u00a0": " ", "\u2013": "-", "\u2212": "-"})
 
 
+@dataclass(frozen=True, kw_only=True)
+class DirectionWords:
+    """How sentences on a plot tell better from worse scores."""
+
+    #: Where better ones lie, and worse ones.
+    better: str
+    worse: str
+    #: Where those lie that are too bad for the plot.
+    beyond: str
+    worst: str
+    #: What a better score does to the best one so far.
+    surpass: str
+
+
+#: By an objective's direction.
+DIRECTION_WORDS = {
+    "maximize": DirectionWords(better="up", worse="down", beyond="below", worst="lowest", surpass="exceed"),
+    "minimize": DirectionWords(better="down", worse="up", beyond="above", worst="highest", surpass="go below"),
+}
+
+
 def percent(fraction: float | None, *, digits: int = 2) -> str:
     """Write a fraction in [0, 1] as a percentage, a dash for None."""
-    return NO_VALUE if fraction is None else f"{100 * fraction:.{digits}f}\u00a0%"
+    return NO_VALUE if fraction is None else write_percent(fraction, digits=digits)
 
 
 def points(fraction: float, *, digits: int = 2) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from tuner.datasets.file_formats import list_file_formats
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean
+from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.studies.explanation import explain
 from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
@@ -58,6 +59,11 @@ class StudyDefinition(Section):
                     key, f"received {name!r}, expected one of {', '.join(known)}.{did_you_mean(name, known)}"
                 )
         return self
+
+    @property
+    def objective(self) -> Objective:
+        """What the search optimizes: everything that reads, compares or writes a score of this study takes it here."""
+        return OBJECTIVES[DEFAULT_OBJECTIVE]
 
     def to_json(self) -> str:
         """Return the whole definition, defaults included, as JSON that `from_json` reads back."""

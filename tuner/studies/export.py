@@ -129,7 +129,7 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "rank": final.rank,
         "trial": final.trial,
         "hyperparameters": final.hyperparameters,
-        "val_accuracy_mean": final.val_accuracy_mean,
+        "val_accuracy_mean": final.mean_score,
         "test_accuracy_mean": final.test_accuracy_mean,
         "test_accuracy_sd": final.test_accuracy_sd,
         # The number of tests in the mean; repeats that are still running or failed are not counted.

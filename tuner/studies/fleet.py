@@ -195,8 +195,8 @@ def read_live_curves(storage: Storage) -> dict[str, list[tuple[int, float]]]:
     )
     curves: dict[str, list[tuple[int, float]]] = {}
     with storage.reader.connect() as connection:
-        for worker_id, epoch, accuracy in connection.execute(query):
-            curves.setdefault(worker_id, []).append((epoch, accuracy))
+        for worker_id, epoch, score in connection.execute(query):
+            curves.setdefault(worker_id, []).append((epoch, score))
     return curves
 
 

@@ -11,7 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.naming import study_folder
-from tuner.studies.optuna_tables import create_in_optuna, delete_from_optuna, find_in_optuna, lock_in_optuna
+from tuner.studies.optuna_tables import (
+    create_in_optuna,
+    delete_from_optuna,
+    find_in_optuna,
+    lock_in_optuna,
+    set_direction,
+)
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import SearchJob
 from tuner.studies.records import StudyState
@@ -117,6 +123,8 @@ def insert_study(
             if taken is not None:
                 raise StudyExistsError(definition.name)
             optuna_study_id = _open_in_optuna(connection, definition.name)
+            # Also where somebody's own study of Optuna is taken, which minimizes unless it was told otherwise.
+            set_direction(connection, optuna_study_id, definition.objective.direction)
             row = sa.insert(studies).values(**values, optuna_study_id=optuna_study_id).returning(studies.c.id)
             study_id = connection.execute(row).scalar_one()
             create_slots(connection, study_id, "search", jobs[: definition.search.trials])

@@ -6,6 +6,7 @@ class of storages, import them: at the next upgrade of Optuna these two are to b
 
 import json
 from datetime import datetime
+from typing import Literal
 
 import sqlalchemy as sa
 from optuna.storages._rdb.models import (
@@ -46,12 +47,17 @@ def find_in_optuna(connection: sa.Connection, name: str) -> tuple[int, int] | No
 
 
 def create_in_optuna(connection: sa.Connection, name: str) -> int:
-    """Create a study that is to be maximized, as `BaseStorage.create_new_study` does in a transaction of its own."""
+    """Create a study that has no direction yet, as `BaseStorage.create_new_study` does in a transaction of its own."""
     new = sa.insert(_studies).values(study_name=name).returning(_studies.c.study_id)
     study_id: int = connection.execute(new).scalar_one()
-    direction = {"study_id": study_id, "objective": 0, "direction": StudyDirection.MAXIMIZE}
-    connection.execute(sa.insert(_directions).values(direction))
     return study_id
+
+
+def set_direction(connection: sa.Connection, optuna_study_id: int, direction: Literal["maximize", "minimize"]) -> None:
+    """Give the study, which has no trials, this direction in place of any that it has."""
+    connection.execute(sa.delete(_directions).where(_directions.c.study_id == optuna_study_id))
+    values = {"study_id": optuna_study_id, "objective": 0, "direction": StudyDirection[direction.upper()]}
+    connection.execute(sa.insert(_directions).values(values))
 
 
 def lock_in_optuna(connection: sa.Connection, optuna_study_id: int) -> None:

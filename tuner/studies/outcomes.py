@@ -10,6 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal, overload
 
 from tuner.epochs import Epoch
+from tuner.objectives import Objective
 from tuner.studies.texts import make_storable
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
@@ -52,7 +53,8 @@ class RetrainJob:
     seed: int
     #: Whether its images are augmented; False for the comparison.
     augmented: bool
-    #: The configuration's score when the job was planned; see `tuner.studies.ranking` for the one that counts.
+    #: The configuration's score when the job was planned, whatever the objective: the name is that of the stored key.
+    #: See `tuner.studies.ranking` for the one that counts.
     val_accuracy_mean: float
 
 
@@ -85,7 +87,7 @@ class SearchOutcome:
     """What came of a trial of the search."""
 
     state: Result
-    #: Best validation accuracy, and its epoch; None when nothing was measured.
+    #: Best score, and its epoch; None when nothing was measured.
     score: float | None = None
     best_epoch: int | None = None
     hyperparameters: Hyperparameters = field(default_factory=dict)
@@ -206,12 +208,9 @@ def read_curve(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
     return tuple(Epoch(**epoch) for epoch in stored or ())
 
 
-def read_scores(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
-    """Return the epochs of a stored curve with their validation accuracies alone, which take a third of the memory."""
-    return tuple(
-        Epoch(epoch=one["epoch"], loss=None, accuracy=None, val_loss=None, val_accuracy=one["val_accuracy"])
-        for one in stored or ()
-    )
+def read_scores(stored: Sequence[Mapping[str, Any]] | None, objective: Objective) -> Curve:
+    """Return the epochs of a stored curve with their scores alone, which take a third of the memory."""
+    return tuple(objective.only_score(one["epoch"], one[objective.name]) for one in stored or ())
 
 
 def failed_outcome(stage: Stage, failure: Failure) -> Outcome:
@@ -245,7 +244,7 @@ def curve_to_json(outcome: Outcome) -> list[dict[str, Any]] | None:
 
 
 def score_of(outcome: Outcome) -> float | None:
-    """Return the validation accuracy by which configurations are compared; None where the stage compares none."""
+    """Return the score by which configurations are compared; None where the stage compares none."""
     return outcome.score if isinstance(outcome, SearchOutcome | ConfirmOutcome) else None
 
 

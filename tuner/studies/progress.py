@@ -192,7 +192,7 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         failed=_sum(trials, result="failed"),
         running=_sum(trials, state="leased"),
         waiting=_sum(trials, state="waiting"),
-        best_score=max((row.best for row in trials if row.best is not None), default=None),
+        best_score=study.definition.objective.best_of(row.best for row in trials if row.best is not None),
         finals_done=sum(job.state == "done" for job in jobs),
         finals_planned=max(len(jobs), plan.n_jobs) if jobs and state == "finals" else len(jobs),
         trials_per_hour=rate,
@@ -217,13 +217,14 @@ def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, now: float) -> floa
 
 
 def _counts(study: Study) -> sa.Select[Any]:
+    best = sa.func.max if study.definition.objective.direction == "maximize" else sa.func.min
     return (
         sa.select(
             slots.c.stage,
             slots.c.state,
             slots.c.result,
             sa.func.count().label("n"),
-            sa.func.max(slots.c.score).label("best"),
+            best(slots.c.score).label("best"),
         )
         .where(slots.c.study_id == study.id)
         .group_by(slots.c.stage, slots.c.state, slots.c.result)

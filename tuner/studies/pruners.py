@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 
 from tuner.errors import TunerError, did_you_mean
+from tuner.objectives import Objective
 
 if TYPE_CHECKING:
     from tuner.studies.sections import SearchSection
@@ -31,7 +32,7 @@ class Peer:
 
 
 class Pruner(Protocol):
-    """Decides whether one trial goes on. Epochs count from 1; a score is in [0, 1]."""
+    """Decides whether one trial goes on. Epochs count from 1; the rules take more of a score for better."""
 
     def decides_after(self, epoch: int) -> bool:
         """Return whether a trial may end after this epoch; at other epochs no peers are read."""
@@ -47,14 +48,15 @@ class UnknownPrunerError(TunerError):
         super().__init__(f"No pruner named {name!r}.{did_you_mean(name, PRUNERS)} Known pruners: {', '.join(PRUNERS)}.")
 
 
-def make_pruner(search: "SearchSection", *, study_name: str, trial_number: int) -> Pruner:
-    """Return the pruner that a definition's search names, for one trial.
+def make_pruner(search: "SearchSection", objective: Objective, *, study_name: str, trial_number: int) -> Pruner:
+    """Return the pruner that a definition's search names, for one trial and for scores of this objective.
 
     Raises:
         UnknownPrunerError: No pruner has that name.
     """
     refuse_unknown_pruner(search.pruner)
-    return PRUNERS[search.pruner](search, study_name, trial_number)
+    rule = PRUNERS[search.pruner](search, study_name, trial_number)
+    return rule if objective.direction == "maximize" else Minimizing(rule=rule)
 
 
 def refuse_unknown_pruner(name: str) -> None:
@@ -149,6 +151,19 @@ class Patient:
     def prunes(self, scores: Sequence[float], peers: Sequence[Peer]) -> bool:
         before, after = scores[: -self.patience - 1], scores[-self.patience - 1 :]
         return bool(before) and max(before) > max(after) and self.pruner.prunes(scores, peers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minimizing:
+    """Asks a pruner, which takes more for better, about scores of which less is better."""
+
+    rule: Pruner
+
+    def decides_after(self, epoch: int) -> bool:
+        return self.rule.decides_after(epoch)
+
+    def prunes(self, scores: Sequence[float], peers: Sequence[Peer]) -> bool:
+        return self.rule.prunes([-score for score in scores], [replace(peer, score=-peer.score) for peer in peers])
 
 
 class Never:

@@ -1,16 +1,19 @@
 """Which configurations of a study are best: the one rule by which candidates are chosen and finals are ranked.
 
-Candidates are chosen by the search's scores, see `best_trials`. What counts from then on is the mean validation
-accuracy over a configuration's confirmations, which were trained with new seeds, see `mean_accuracies`. Ranks follow
-from it alone, are computed whenever they are asked for and are stored nowhere but in bundles: when a study was extended
-and a better trial came, the earlier finals move down.
+Candidates are chosen by the search's scores, see `best_trials`. What counts from then on is the mean score over a
+configuration's confirmations, which were trained with new seeds, see `mean_scores`. Ranks follow from it alone, are
+computed whenever they are asked for and are stored nowhere but in bundles: when a study was extended and a better trial
+came, the earlier finals move down.
 """
 
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from tuner.objectives import Objective
+from tuner.studies.lifecycle import Study
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import ConfirmSlot, RetrainSlot, SearchSlot, Slot, read_slot
 from tuner.studies.schema import slots
@@ -19,18 +22,23 @@ from tuner.studies.storage import Storage
 _WITHOUT_CURVE = tuple(column for column in slots.c if column is not slots.c.curve)
 
 
-def best_trials(of_study: Iterable[Slot]) -> list[SearchSlot]:
+def best_first(column: sa.ColumnElement[Any], objective: Objective) -> sa.ColumnElement[Any]:
+    """Return the order in which a query has the best scores first."""
+    return column.desc() if objective.direction == "maximize" else column.asc()
+
+
+def best_trials(of_study: Iterable[Slot], objective: Objective) -> list[SearchSlot]:
     """Return the search's slots that have a score: complete ones before pruned ones, the best first."""
     scored = [
-        (slot.outcome.state != "complete", -slot.outcome.score, slot.trial_number or 0, slot)
+        (slot.outcome.state != "complete", -objective.utility(slot.outcome.score), slot.trial_number or 0, slot)
         for slot in of_study
         if isinstance(slot, SearchSlot) and slot.outcome and slot.outcome.score is not None
     ]
     return [slot for *_, slot in sorted(scored, key=lambda one: one[:3])]
 
 
-def confirmed_accuracies(of_study: Iterable[Slot]) -> dict[int, float]:
-    """Return the mean validation accuracy over confirmation repeats, by trial number, the best first.
+def confirmed_scores(of_study: Iterable[Slot], objective: Objective) -> dict[int, float]:
+    """Return the mean score over confirmation repeats, by trial number, the best first.
 
     Configurations of which no repeat succeeded are left out. Of equals the earlier trial comes first.
     """
@@ -39,49 +47,51 @@ def confirmed_accuracies(of_study: Iterable[Slot]) -> dict[int, float]:
         if isinstance(slot, ConfirmSlot) and slot.outcome and slot.outcome.score is not None:
             scores.setdefault(slot.job.trial, []).append(slot.outcome.score)
     means = {trial: statistics.fmean(values) for trial, values in scores.items()}
-    return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(means.items(), key=lambda item: (-objective.utility(item[1]), item[0])))
 
 
-def mean_accuracies(of_study: Sequence[Slot]) -> dict[int, float]:
-    """Return the accuracy that finals are ranked by, for each configuration that is retrained, the best first.
+def mean_scores(of_study: Sequence[Slot], objective: Objective) -> dict[int, float]:
+    """Return the score that finals are ranked by, for each configuration that is retrained, the best first.
 
     It is the mean over the configuration's confirmations. One whose confirmations all failed comes after those that
-    have a mean, with the accuracy for which it was chosen.
+    have a mean, with the score for which it was chosen.
     """
-    confirmed = confirmed_accuracies(of_study)
+    confirmed = confirmed_scores(of_study, objective)
     chosen_for = {slot.job.trial: slot.job.val_accuracy_mean for slot in of_study if isinstance(slot, RetrainSlot)}
-    accuracies = {trial: confirmed.get(trial, chosen) for trial, chosen in chosen_for.items()}
-    return dict(sorted(accuracies.items(), key=lambda item: (item[0] not in confirmed, -item[1], item[0])))
+    scores = {trial: confirmed.get(trial, chosen) for trial, chosen in chosen_for.items()}
+    order = sorted(scores, key=lambda trial: (trial not in confirmed, -objective.utility(scores[trial]), trial))
+    return {trial: scores[trial] for trial in order}
 
 
-def rank_finals(of_study: Sequence[Slot]) -> dict[int, int]:
+def rank_finals(of_study: Sequence[Slot], objective: Objective) -> dict[int, int]:
     """Return the rank of each configuration that is retrained with augmentation, from 1, by its trial's number."""
     augmented = {slot.job.trial for slot in of_study if isinstance(slot, RetrainSlot) and slot.job.augmented}
-    ranked = [trial for trial in mean_accuracies(of_study) if trial in augmented]
+    ranked = [trial for trial in mean_scores(of_study, objective) if trial in augmented]
     return {trial: rank for rank, trial in enumerate(ranked, start=1)}
 
 
 @retried
-def read_rank(storage: Storage, study_id: int, *, trial: int) -> int:
+def read_rank(storage: Storage, study: Study, *, trial: int) -> int:
     """Return the rank that the configuration of a retraining has now, as `rank_finals` does.
 
     A bundle's provenance keeps the number as it was when the bundle was written. It does not change afterwards, though
     the final's rank does when the study is extended and a better trial comes: the study's record has the present one.
     A configuration that is retrained for comparison alone was the best when that was planned, and has rank 1.
     """
-    of_finals = sa.select(*_WITHOUT_CURVE).where(slots.c.study_id == study_id, slots.c.stage != "search")
+    of_finals = sa.select(*_WITHOUT_CURVE).where(slots.c.study_id == study.id, slots.c.stage != "search")
     with storage.reader.connect() as connection:
         found = [read_slot(row) for row in connection.execute(of_finals)]
-    return rank_finals(found).get(trial, 1)
+    return rank_finals(found, study.definition.objective).get(trial, 1)
 
 
-def read_ranked_slots(connection: sa.Connection, study_id: int, *, n_trials: int) -> list[Slot]:
+def read_ranked_slots(connection: sa.Connection, study_id: int, *, n_trials: int, objective: Objective) -> list[Slot]:
     """Return what ranking needs, in the order in which it was made: the finals' slots, and the search's best.
 
     Args:
         connection: To the database.
         study_id: The study's.
         n_trials: Of the search's slots so many are read, in the order of `best_trials`.
+        objective: The study's.
 
     Returns:
         Slots with no curves, which would be nearly all that is read.
@@ -89,7 +99,7 @@ def read_ranked_slots(connection: sa.Connection, study_id: int, *, n_trials: int
     of_study = sa.select(*_WITHOUT_CURVE).where(slots.c.study_id == study_id)
     best = (
         of_study.where(slots.c.stage == "search", slots.c.result != "failed", slots.c.score.is_not(None))
-        .order_by(slots.c.result != "complete", slots.c.score.desc(), slots.c.trial_number)
+        .order_by(slots.c.result != "complete", best_first(slots.c.score, objective), slots.c.trial_number)
         .limit(n_trials)
     )
     rows = [

@@ -5,14 +5,15 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
 
-from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.objectives import Objective
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.optuna_tables import CURVES, PARAMS
 from tuner.studies.outages import retried
@@ -30,7 +31,7 @@ from tuner.studies.outcomes import (
     read_scores,
     read_slot,
 )
-from tuner.studies.ranking import mean_accuracies, rank_finals
+from tuner.studies.ranking import mean_scores, rank_finals
 from tuner.studies.records import (
     ConfirmationRecord,
     EnsembleRecord,
@@ -61,14 +62,16 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
 
 
 def load_scores(storage: Storage, name: str) -> StudyRecord:
-    """Read what a study has done so far; of the trials' epochs the validation accuracies alone, as reports draw them.
+    """Read what a study has done so far; of the trials' epochs the scores alone, as reports draw them.
 
     The curves of finals are whole.
 
     Raises:
         StudyNotFoundError: No study has that name.
     """
-    return _read_record(storage, find_study(storage, name), slots.c.curve, read_trial_curve=read_scores)
+    study = find_study(storage, name)
+    read_trial_curve = partial(read_scores, objective=study.definition.objective)
+    return _read_record(storage, study, slots.c.curve, read_trial_curve=read_trial_curve)
 
 
 def load_outline(storage: Storage, name: str) -> StudyRecord:
@@ -140,7 +143,8 @@ def _read_record(
 
 def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecord]) -> StudyRecord:
     """Put a study together from the slots of its confirmations and finals, and from its trials."""
-    plain = _finals(of_finals, augmented=False)
+    objective = study.definition.objective
+    plain = _finals(of_finals, objective, augmented=False)
     ensembles = [slot.outcome for slot in of_finals if isinstance(slot, EnsembleSlot) and slot.outcome]
     return StudyRecord(
         name=study.name,
@@ -149,13 +153,14 @@ def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecor
         seed=study.definition.seed,
         state=study.state,
         budget=study.budget,
+        objective=objective,
         definition=study.definition.model_dump(mode="json"),
         class_names=study.class_names,
         provenance=study.provenance,
         pixels=study.pixels,
         created_at=_time(study.created_at),
         trials=tuple(trials),
-        finals=tuple(_finals(of_finals, augmented=True)),
+        finals=tuple(_finals(of_finals, objective, augmented=True)),
         without_augmentation=plain[0] if plain else None,
         ensemble=_ensemble(ensembles),
         stop_reason=study.stop_reason,
@@ -169,7 +174,7 @@ def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecor
 class _Reported:
     """What a trial without an outcome has told Optuna so far."""
 
-    #: Validation accuracy by epoch.
+    #: By epoch.
     scores: dict[int, float] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
@@ -239,12 +244,10 @@ def _trial(number: int, slot: SearchSlot, reported: _Reported | None, study: Stu
         hyperparameters = outcome.hyperparameters
         state: TrialState = outcome.state
     else:
+        objective = study.definition.objective
         scores = reported.scores if reported else {}
-        curve = tuple(
-            Epoch(epoch=epoch, loss=None, accuracy=None, val_loss=None, val_accuracy=value)
-            for epoch, value in sorted(scores.items())
-        )
-        best_epoch = max(scores, key=lambda epoch: (scores[epoch], -epoch), default=None)
+        curve = tuple(objective.only_score(epoch, score) for epoch, score in sorted(scores.items()))
+        best_epoch = max(scores, key=lambda epoch: (objective.utility(scores[epoch]), -epoch), default=None)
         score = None if best_epoch is None else scores[best_epoch]
         hyperparameters = reported.hyperparameters if reported else {}
         state = "running" if slot.state == "leased" else "waiting"
@@ -267,22 +270,22 @@ def _trial(number: int, slot: SearchSlot, reported: _Reported | None, study: Stu
     )
 
 
-def _finals(of_finals: Sequence[Slot], *, augmented: bool) -> list[FinalRecord]:
+def _finals(of_finals: Sequence[Slot], objective: Objective, *, augmented: bool) -> list[FinalRecord]:
     """Return the retrained configurations, the best first."""
     groups: dict[int, list[RetrainSlot]] = {}
     for slot in of_finals:
         if isinstance(slot, RetrainSlot) and slot.job.augmented is augmented:
             groups.setdefault(slot.job.trial, []).append(slot)
-    ranks = rank_finals(of_finals)
+    ranks = rank_finals(of_finals, objective)
     return [
         # What is retrained for comparison alone is the best.
-        _final(groups[trial], rank=ranks.get(trial, 1), mean=mean)
-        for trial, mean in mean_accuracies(of_finals).items()
+        _final(groups[trial], rank=ranks.get(trial, 1), mean_score=mean)
+        for trial, mean in mean_scores(of_finals, objective).items()
         if trial in groups
     ]
 
 
-def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean: float) -> FinalRecord:
+def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float) -> FinalRecord:
     # One that failed and was asked for again has a later slot.
     in_order = sorted(of_trial, key=lambda slot: slot.job.repeat)
     runs = tuple(_retrain(slot) for slot in in_order)
@@ -292,7 +295,7 @@ def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean: float) -> FinalR
         rank=rank,
         trial=job.trial,
         hyperparameters=job.hyperparameters,
-        val_accuracy_mean=mean,
+        mean_score=mean_score,
         augmented=job.augmented,
         runs=runs,
         test_accuracy_mean=statistics.fmean(tested) if tested else None,

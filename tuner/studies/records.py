@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tuner.epochs import Epoch
+from tuner.objectives import Objective
 from tuner.studies.outcomes import EnsembleJob, Failure, Job, RetrainJob, SearchJob, Stage
 
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
@@ -22,7 +23,7 @@ class TrialRecord:
 
     number: int
     state: TrialState
-    #: Best validation accuracy so far, and its epoch.
+    #: Best so far, see the study's objective, and its epoch.
     score: float | None
     best_epoch: int | None
     hyperparameters: Mapping[str, Any]
@@ -48,7 +49,7 @@ class ConfirmationRecord:
     repeat: int
     seed: int
     state: JobState
-    #: Best validation accuracy; None until it is complete, and when it failed.
+    #: Best of its epochs; None until it is complete, and when it failed.
     score: float | None
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
@@ -79,12 +80,12 @@ class RetrainRecord:
 class FinalRecord:
     """One of the best configurations, confirmed with new seeds, retrained and tested."""
 
-    #: 1 is the best by mean validation accuracy over confirmation repeats, see `tuner.studies.ranking`.
+    #: 1 is the best by mean score over confirmation repeats, see `tuner.studies.ranking`.
     rank: int
     trial: int
     hyperparameters: Mapping[str, Any]
     #: Mean over confirmation repeats: what finals are ranked by.
-    val_accuracy_mean: float
+    mean_score: float
     #: False for the comparison runs that train the best configuration without augmentation.
     augmented: bool
     runs: tuple[RetrainRecord, ...]
@@ -153,6 +154,8 @@ class StudyRecord:
     state: StudyState
     #: Trials that the search will have finished at its end.
     budget: int
+    #: What its scores are.
+    objective: Objective
     #: The validated definition as JSON values: sections `data`, `search`, `fixed`, `finals`.
     definition: Mapping[str, Any]
     class_names: tuple[str, ...]
@@ -180,9 +183,9 @@ class StudyRecord:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The complete or pruned trial of highest score; the earlier one of equals."""
+        """The complete or pruned trial of best score; the earlier one of equals."""
         scored = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
-        return max(scored, key=lambda trial: (trial.score, -trial.number), default=None)
+        return max(scored, key=lambda trial: (self.objective.utility(trial.score), -trial.number), default=None)
 
     @property
     def asks_for_finals(self) -> bool:

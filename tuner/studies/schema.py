@@ -71,7 +71,7 @@ slots = Table(
     Column("finished_at", Float),
     #: `complete`, `pruned` or `failed`.
     Column("result", Text),
-    #: Of a trial or a confirmation: its best validation accuracy.
+    #: Of a trial or a confirmation: its best score, see `StudyDefinition.objective`.
     Column("score", Float),
     #: Its epochs, which are nine tenths of what a study stores; the last column, as databases pass over it then.
     Column("curve", JSON(none_as_null=True)),

@@ -192,7 +192,7 @@ def renew_lease(
         epoch: The last finished epoch, from 1; 0 before it.
         lease_s: Seconds from now until it expires.
         trial_id: The trial that the scores belong to.
-        scores: Validation accuracies by epoch, not stored before.
+        scores: By epoch, not stored before.
         begun_anew: Some of them replace what was stored, see `store_scores`.
 
     Raises:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import TrialState
 
+from tuner.studies.definition import StudyDefinition
 from tuner.studies.optuna_tables import (
     CURVES,
     OPTUNA_STUDIES,
@@ -106,19 +107,23 @@ class Addressed:
 @retried
 def read_study_head(storage: Storage, optuna_study_id: int) -> StudyHead | None:
     """Find a study by Optuna's id of it; None when it is not one of tuner's."""
-    best = (
+    in_order = (
         sa.select(TRIALS.c.trial_id)
         .join(VALUES, VALUES.c.trial_id == TRIALS.c.trial_id)
         .where(TRIALS.c.study_id == optuna_study_id, TRIALS.c.state == TrialState.COMPLETE)
-        .order_by(VALUES.c.value.desc(), TRIALS.c.number)
-        .limit(1)
+        # NULL stands for what is no finite number.
+        .where(VALUES.c.value.is_not(None))
     )
     n_trials = sa.select(sa.func.count()).select_from(TRIALS).where(TRIALS.c.study_id == optuna_study_id)
     with storage.reader.connect() as connection:
-        ours = sa.select(studies.c.name, studies.c.uid).where(studies.c.optuna_study_id == optuna_study_id)
+        ours = sa.select(studies.c.name, studies.c.uid, studies.c.definition).where(
+            studies.c.optuna_study_id == optuna_study_id
+        )
         study = connection.execute(ours).one_or_none()
         if study is None:
             return None
+        objective = StudyDefinition.from_stored(study.definition).objective
+        best = in_order.order_by(best_first(VALUES.c.value, objective), TRIALS.c.number).limit(1)
         return StudyHead(
             name=study.name,
             uid=study.uid,

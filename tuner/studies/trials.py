@@ -2,13 +2,14 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import optuna
 import sqlalchemy as sa
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from tuner.epochs import Epoch
 from tuner.studies.lifecycle import Study
 from tuner.studies.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna
 from tuner.studies.outages import retried
@@ -60,7 +61,15 @@ class TrialScores:
         self._scores = dict(stored)
         #: An earlier worker has decided on the epochs before this one.
         self._first_undecided = max(stored, default=1)
-        self._pruner = make_pruner(study.definition.search, study_name=study.name, trial_number=trial_number)
+        self._objective = study.definition.objective
+        self._pruner = make_pruner(
+            study.definition.search, self._objective, study_name=study.name, trial_number=trial_number
+        )
+
+    def read(self, results: Iterable[Epoch]) -> dict[int, float]:
+        """Return the scores of those of these epochs that have one."""
+        scores = {result.epoch: self._objective.of(result) for result in results}
+        return {epoch: score for epoch, score in scores.items() if score is not None}
 
     def decides_after(self, epoch: int) -> bool:
         """Say whether the trial may be pruned after this epoch."""

@@ -21,8 +21,8 @@ def best_of_earlier(storage: Storage, search: SearchSection) -> list[Mapping[str
     """
     if search.warm_start is None:
         return []
-    complete = storage.optuna.get_all_trials(
-        find_study(storage, search.warm_start).optuna_study_id, deepcopy=False, states=(TrialState.COMPLETE,)
-    )
-    best = sorted(complete, key=lambda trial: -(trial.value or 0.0))[: search.warm_start_trials]
+    earlier = find_study(storage, search.warm_start)
+    complete = storage.optuna.get_all_trials(earlier.optuna_study_id, deepcopy=False, states=(TrialState.COMPLETE,))
+    utility = earlier.definition.objective.utility
+    best = sorted(complete, key=lambda trial: -utility(trial.value))[: search.warm_start_trials]
     return [trial.params for trial in best]

@@ -109,7 +109,7 @@ class Reporter:
                 raise self._verdict
 
     def _decides_on(self, result: Epoch) -> bool:
-        return self._scores is not None and result.val_accuracy is not None and self._scores.decides_after(result.epoch)
+        return self._scores is not None and any(map(self._scores.decides_after, self._scores.read([result])))
 
     def _run(self) -> None:
         next_heartbeat = next_report = 0.0
@@ -155,10 +155,10 @@ class Reporter:
     def _report(self, lease: Lease, results: Sequence[Epoch], scores: TrialScores | None) -> None:
         if results:
             self._epoch = results[-1].epoch
-        measured = {result.epoch: result.val_accuracy for result in results if result.val_accuracy is not None}
         if scores is None:
             renew_lease(self._storage, lease, epoch=self._epoch, lease_s=self._lease_s)
             return
+        measured = scores.read(results)
         fresh = scores.unstored(measured)
         renew_lease(
             self._storage,

@@ -124,7 +124,7 @@ def test_candidates_are_the_best_of_all_trials_though_few_are_read(large: Storag
 
     found = read_slots(large, study.id)
     confirmed = [slot.job.trial for slot in found if isinstance(slot, ConfirmSlot)]
-    best = best_trials(found)[: study.definition.finals.candidates]
+    best = best_trials(found, study.definition.objective)[: study.definition.finals.candidates]
     assert list(dict.fromkeys(confirmed)) == [slot.trial_number for slot in best]
 
 

@@ -25,7 +25,7 @@ def finished(storage: Storage, tmp_path: Path) -> Study:
 def test_a_better_trial_after_an_extension_has_rank_1_and_the_earlier_final_moves_down(
     storage: Storage, finished: Study, tmp_path: Path
 ) -> None:
-    before = read_rank(storage, finished.id, trial=0)
+    before = read_rank(storage, finished, trial=0)
 
     extend_study(storage, "s", n_trials=1)
     finish_study(storage, ArtifactStore(str(tmp_path)), find_study(storage, "s"))
@@ -35,8 +35,8 @@ def test_a_better_trial_after_an_extension_has_rank_1_and_the_earlier_final_move
     assert before == 1
     # Trial 1 has the better confirmation.
     assert {final.trial: final.rank for final in record.finals} == {1: 1, 0: 2}
-    assert rank_finals(slots) == {1: 1, 0: 2}
-    assert [read_rank(storage, finished.id, trial=trial) for trial in (0, 1)] == [2, 1]
+    assert rank_finals(slots, finished.definition.objective) == {1: 1, 0: 2}
+    assert [read_rank(storage, finished, trial=trial) for trial in (0, 1)] == [2, 1]
     assert record.winner is not None
     assert record.winner.trial == 1
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 from sklearn.datasets import load_digits
+from support.objectives import ACCURACY
 
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
@@ -102,6 +103,7 @@ def run(
         keras_tuner.HyperParameters(),
         data,
         TrainingPlan(**{"epochs": EPOCHS, "seed": 3, "batch_size": 32} | schedule),
+        objective=ACCURACY,
         on_epoch=on_epoch,
         on_note=notes.append,
         checkpoint=checkpoint,

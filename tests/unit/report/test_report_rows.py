@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.objectives import ACCURACY
 from support.report_sample import START, sample_answers, sample_trial, searching_study
 
 from tuner.bundles.predictions import Predictions
@@ -54,26 +55,26 @@ def curve(*val_accuracies: float) -> tuple[Epoch, ...]:
 def test_the_best_so_far_counts_pruned_trials_and_passes_over_failed_ones() -> None:
     trials = [trial(0, 0.8), trial(1, None, state="failed"), trial(2, 0.9, state="pruned"), trial(3, 0.85)]
 
-    numbers, best = best_so_far(trials)
+    numbers, best = best_so_far(trials, ACCURACY)
 
     assert numbers == [0, 2, 3]
     assert best == [0.8, 0.9, 0.9]
 
 
 def test_the_best_so_far_follows_trial_numbers_whatever_the_order_given() -> None:
-    numbers, best = best_so_far([trial(1, 0.7), trial(0, 0.8)])
+    numbers, best = best_so_far([trial(1, 0.7), trial(0, 0.8)], ACCURACY)
 
     assert (numbers, best) == ([0, 1], [0.8, 0.8])
 
 
 def test_an_equal_score_sets_no_new_record() -> None:
-    assert [one.number for one in records_set([trial(0, 0.8), trial(1, 0.8), trial(2, 0.81)])] == [0, 2]
+    assert [one.number for one in records_set([trial(0, 0.8), trial(1, 0.8), trial(2, 0.81)], ACCURACY)] == [0, 2]
 
 
 def test_epoch_summaries_count_who_reached_an_epoch_and_who_was_pruned_after_it() -> None:
     trials = [trial(0, curve=curve(0.5, 0.9)), trial(1, state="pruned", curve=curve(0.3)), trial(2, state="failed")]
 
-    first, second = epoch_summaries(trials)
+    first, second = epoch_summaries(trials, ACCURACY)
 
     assert (first.n_trials, first.n_pruned, first.median, first.best) == (2, 1, 0.4, 0.5)
     assert (second.n_trials, second.n_pruned) == (1, 0)
@@ -130,13 +131,13 @@ def test_a_worker_that_took_over_a_trial_is_not_busy_twice() -> None:
 def test_a_hyperparameter_that_never_varied_has_no_slice() -> None:
     trials = [trial(number, hyperparameters={"units": number, "fixed": 3}) for number in range(3)]
 
-    assert [one.name for one in slices(trials)] == ["units"]
+    assert [one.name for one in slices(trials, ACCURACY)] == ["units"]
 
 
 def test_a_slice_leaves_out_trials_that_were_not_asked() -> None:
     trials = [trial(0, hyperparameters={"a": 1, "b": True}), trial(1, hyperparameters={"a": 2})]
 
-    by_name = {one.name: one for one in slices(trials)}
+    by_name = {one.name: one for one in slices(trials, ACCURACY)}
 
     assert [one.number for one in by_name["b"].trials] == [0]
 
@@ -147,7 +148,7 @@ def test_log_uniform_draws_get_a_logarithmic_axis_and_uniform_ones_do_not() -> N
         for step in range(41)
     ]
 
-    found = slices([trial(number, hyperparameters=values) for number, values in enumerate(draws)])
+    found = slices([trial(number, hyperparameters=values) for number, values in enumerate(draws)], ACCURACY)
 
     assert {one.name: one.is_logarithmic for one in found} == {
         "learning_rate": True,
@@ -159,7 +160,7 @@ def test_log_uniform_draws_get_a_logarithmic_axis_and_uniform_ones_do_not() -> N
 def test_every_scored_trial_is_in_one_band_the_best_first() -> None:
     trials = [trial(number, number / 100) for number in range(100)]
 
-    bands = score_bands(trials)
+    bands = score_bands(trials, ACCURACY)
 
     assert [len(band.trials) for band in bands] == [10, 15, 25, 50]
     assert bands[0].trials[0].number == 99
@@ -168,7 +169,7 @@ def test_every_scored_trial_is_in_one_band_the_best_first() -> None:
 def test_a_line_runs_below_the_axis_of_a_hyperparameter_the_trial_was_not_asked_for() -> None:
     trials = [trial(0, hyperparameters={"a": 1}), trial(1, hyperparameters={"a": 2}), trial(2, hyperparameters={})]
 
-    (axis,) = slices(trials)
+    (axis,) = slices(trials, ACCURACY)
 
     assert [height_on_axis(one, axis) for one in trials] == [0.25, 0.75, -0.12]
 
@@ -369,7 +370,7 @@ def test_the_first_axis_of_parallel_coordinates_is_the_score() -> None:
         for number, score in ((0, 0.9), (1, 0.99), (2, 0.999))
     ]
 
-    assert score_heights(trials) == pytest.approx({0: 0.0, 1: 0.5, 2: 1.0})
+    assert score_heights(trials, ACCURACY) == pytest.approx({0: 0.0, 1: 0.5, 2: 1.0})
 
 
 def test_only_studies_of_equal_data_stand_side_by_side() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from support.objectives import ACCURACY
 from support.report_sample import sample_trial
 
 from tuner.report.forest_importance import measure_importance
@@ -34,11 +35,11 @@ def test_a_large_study_is_drawn_in_part_with_its_best_and_every_record() -> None
     scores = np.random.default_rng(0).random(10_000)
     trials = [trial(number, float(score)) for number, score in enumerate(scores)]
 
-    shown = drawn(trials)
+    shown = drawn(trials, ACCURACY)
 
     assert len(shown) <= MOST_DRAWN * 1.05
     assert {one.number for one in shown} >= set(np.argsort(-scores)[:900].tolist())
-    assert best_so_far(shown)[1][-1] == best_so_far(trials)[1][-1] == scores.max()
+    assert best_so_far(shown, ACCURACY)[1][-1] == best_so_far(trials, ACCURACY)[1][-1] == scores.max()
     assert [one.number for one in shown] == sorted(one.number for one in shown)
     assert str(MOST_DRAWN // 1000) in (tell(len(trials)) or "")
 
@@ -46,11 +47,11 @@ def test_a_large_study_is_drawn_in_part_with_its_best_and_every_record() -> None
 def test_a_study_that_a_figure_can_show_is_drawn_whole() -> None:
     trials = [trial(number, 0.5) for number in range(MOST_DRAWN)]
 
-    assert list(drawn(trials)) == trials
+    assert list(drawn(trials, ACCURACY)) == trials
     assert list(evenly(trials)) == trials
     assert [len(evenly(range(n))) for n in (MOST_DRAWN + 1, 5 * MOST_DRAWN)] == [MOST_DRAWN] * 2
     assert tell(len(trials)) is None
-    assert len(drawn([sample_trial(number) for number in range(9)])) == 9
+    assert len(drawn([sample_trial(number) for number in range(9)], ACCURACY)) == 9
 
 
 def test_importances_of_a_large_study_are_those_of_a_part_of_it() -> None:

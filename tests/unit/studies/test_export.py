@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.objectives import ACCURACY
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
@@ -92,7 +93,7 @@ FINAL = FinalRecord(
     rank=1,
     trial=0,
     hyperparameters={"units": 64},
-    val_accuracy_mean=0.968,
+    mean_score=0.968,
     augmented=True,
     runs=(
         retrained("complete", 0.99),
@@ -109,6 +110,7 @@ STUDY = StudyRecord(
     seed=0,
     state="finals",
     budget=3,
+    objective=ACCURACY,
     definition={"finals": {"top": 1}},
     class_names=("0", "1"),
     provenance={},

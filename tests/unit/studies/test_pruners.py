@@ -7,8 +7,10 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from support.objectives import ACCURACY, LOSS
 
 from tuner.errors import TunerError
+from tuner.objectives import Objective
 from tuner.studies.pruners import PRUNERS, Peer, make_pruner
 from tuner.studies.sections import SearchSection
 
@@ -38,8 +40,14 @@ def run(search: SearchSection, *, trials: int = 24) -> list[Trial]:
     return ended
 
 
-def train(search: SearchSection, number: int, curve: Sequence[float], others: Sequence[Trial]) -> Trial:
-    pruner = make_pruner(search, study_name="curves", trial_number=number)
+def train(
+    search: SearchSection,
+    number: int,
+    curve: Sequence[float],
+    others: Sequence[Trial],
+    objective: Objective = ACCURACY,
+) -> Trial:
+    pruner = make_pruner(search, objective, study_name="curves", trial_number=number)
     for epoch in range(1, EPOCHS + 1):
         peers = [
             Peer(number=other.number, score=other.scores[epoch - 1], is_complete=not other.is_pruned)
@@ -70,21 +78,24 @@ def optunas(search: SearchSection) -> optuna.pruners.BasePruner:
         }[search.pruner]()
 
 
+@pytest.mark.parametrize("objective", [ACCURACY, LOSS], ids=lambda objective: objective.direction)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     "settings", [{}, {"min_resource": 2, "reduction_factor": 2, "warmup_epochs": 2, "percentile": 60.0}]
 )
 @pytest.mark.parametrize("name", PRUNERS)
-def test_every_pruner_ends_the_trials_that_optunas_ends(name: str, settings: dict[str, Any], seed: int) -> None:
+def test_every_pruner_ends_the_trials_that_optunas_ends(
+    name: str, settings: dict[str, Any], seed: int, objective: Objective
+) -> None:
     search = search_section(name, **settings)
     # Rounded, so that there are ties.
     curves = np.sort(np.random.default_rng(seed).uniform(0.5, 1, (60, EPOCHS)), axis=1).round(2)
     curves[::2] = curves[::2, ::-1]
-    study = optuna.create_study(direction="maximize", study_name="curves", pruner=optunas(search))
+    study = optuna.create_study(direction=objective.direction, study_name="curves", pruner=optunas(search))
     ours: list[Trial] = []
 
     for number, curve in enumerate(curves.tolist()):
-        ours.append(train(search, number, curve, ours))
+        ours.append(train(search, number, curve, ours, objective))
         trial = study.ask()
         is_pruned = False
         for epoch, score in enumerate(curve, start=1):
@@ -145,7 +156,7 @@ def n_complete(trials: list[Trial]) -> int:
 
 def test_an_unknown_pruner_is_refused_with_the_known_ones() -> None:
     with pytest.raises(TunerError, match=r"No pruner named 'asah'. Did you mean 'asha'\? Known pruners: asha, hyper"):
-        make_pruner(search_section("asah"), study_name="s", trial_number=0)
+        make_pruner(search_section("asah"), ACCURACY, study_name="s", trial_number=0)
 
 
 def test_every_pruner_says_in_a_line_what_it_is_for() -> None:

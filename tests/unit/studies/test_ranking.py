@@ -1,9 +1,10 @@
 """One rule says which configurations are best."""
 
 from made_slots import make_slot
+from support.objectives import ACCURACY
 
 from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome, Failure, RetrainJob, SearchJob, SearchOutcome, Slot
-from tuner.studies.ranking import best_trials, confirmed_accuracies, mean_accuracies, rank_finals
+from tuner.studies.ranking import best_trials, confirmed_scores, mean_scores, rank_finals
 
 
 def confirmation(trial: int, score: float | None, *, slot_id: int = 0) -> Slot:
@@ -26,33 +27,33 @@ def test_the_search_puts_complete_trials_first_and_the_earlier_of_equals() -> No
         )
     ]
 
-    assert [slot.trial_number for slot in best_trials(searched)] == [3, 4, 1, 0]
+    assert [slot.trial_number for slot in best_trials(searched, ACCURACY)] == [3, 4, 1, 0]
 
 
 def test_a_configuration_has_the_mean_of_its_confirmations_that_did_not_fail() -> None:
     slots = [confirmation(1, 0.5), confirmation(1, 0.75), confirmation(2, 0.7), confirmation(2, None)]
     slots += [confirmation(3, None)]
 
-    assert confirmed_accuracies(slots) == {2: 0.7, 1: 0.625}
-    assert list(confirmed_accuracies(slots)) == [2, 1]
+    assert confirmed_scores(slots, ACCURACY) == {2: 0.7, 1: 0.625}
+    assert list(confirmed_scores(slots, ACCURACY)) == [2, 1]
 
 
 def test_ranks_follow_the_confirmations_there_are_now_whatever_a_job_was_planned_by() -> None:
     planned = [retraining(1, 0.9), retraining(2, 0.8), retraining(1, 0.9, augmented=False)]
     slots = [*planned, confirmation(1, 0.6), confirmation(2, 0.8)]
 
-    assert mean_accuracies(slots) == {2: 0.8, 1: 0.6}
-    assert rank_finals(slots) == {2: 1, 1: 2}
+    assert mean_scores(slots, ACCURACY) == {2: 0.8, 1: 0.6}
+    assert rank_finals(slots, ACCURACY) == {2: 1, 1: 2}
 
 
 def test_a_configuration_without_a_confirmation_comes_last_with_what_it_was_chosen_for() -> None:
     slots = [retraining(1, 0.99), retraining(2, 0.8), confirmation(1, None), confirmation(2, 0.7)]
 
-    assert mean_accuracies(slots) == {2: 0.7, 1: 0.99}
-    assert rank_finals(slots) == {2: 1, 1: 2}
+    assert mean_scores(slots, ACCURACY) == {2: 0.7, 1: 0.99}
+    assert rank_finals(slots, ACCURACY) == {2: 1, 1: 2}
 
 
 def test_a_confirmed_configuration_that_is_not_retrained_has_no_rank() -> None:
     slots = [retraining(1, 0.9), retraining(3, 0.7), *(confirmation(trial, 1 - trial / 10) for trial in (1, 2, 3))]
 
-    assert rank_finals(slots) == {1: 1, 3: 2}
+    assert rank_finals(slots, ACCURACY) == {1: 1, 3: 2}

@@ -20,7 +20,11 @@
     return node;
   };
 
-  const percent = (share, digits = 2) => (share === null ? none : `${(100 * share).toFixed(digits)}\u00a0%`);
+  // As `Objective.format` does.
+  const scoreOf = (score, objective) => {
+    if (score === null) return none;
+    return objective.written_as === "percent" ? `${(100 * score).toFixed(2)}\u00a0%` : String(Number(score.toPrecision(4)));
+  };
   const count = (number, noun, plural) => `${number.toLocaleString("en")}\u00a0${number === 1 ? noun : plural ?? `${noun}s`}`;
   const rateOf = (trials) => trials.toFixed(trials < 10 ? 1 : 0);
   const duration = (seconds) => {
@@ -34,23 +38,26 @@
 
   const curveOf = (worker) => {
     const [width, height, room] = [240, 60, 4];
-    const accuracies = worker.curve.map(([, accuracy]) => accuracy);
-    const [low, high] = [Math.min(...accuracies), Math.max(...accuracies)];
+    const scores = worker.curve.map(([, score]) => score);
+    const [low, high] = [Math.min(...scores), Math.max(...scores)];
+    const write = (score) => scoreOf(score, worker.objective);
+    const best = write(worker.objective.direction === "maximize" ? high : low);
     const last = Math.max(worker.epochs ?? 0, worker.curve.at(-1)[0], 2);
     const across = (epoch) => (width * (epoch - 1)) / (last - 1);
-    const up = (accuracy) => height - room - ((height - 2 * room) * (accuracy - low)) / (high - low || 1);
-    const points = worker.curve.map(([epoch, accuracy]) => `${across(epoch).toFixed(1)},${up(accuracy).toFixed(1)}`);
+    const up = (score) => height - room - ((height - 2 * room) * (score - low)) / (high - low || 1);
+    const points = worker.curve.map(([epoch, score]) => `${across(epoch).toFixed(1)},${up(score).toFixed(1)}`);
     // A line of one point would not be seen.
-    if (points.length === 1) points.push(`${across(worker.curve[0][0]) + 3},${up(accuracies[0]).toFixed(1)}`);
-    const label = `Validation accuracy of trial ${worker.trial} by epoch: ${percent(accuracies[0])} after the first, ` +
-      `${percent(high)} at best, ${percent(accuracies.at(-1))} after epoch ${worker.curve.at(-1)[0]}.`;
+    if (points.length === 1) points.push(`${across(worker.curve[0][0]) + 3},${up(scores[0]).toFixed(1)}`);
+    const measured = worker.objective.label[0].toUpperCase() + worker.objective.label.slice(1);
+    const label = `${measured} of trial ${worker.trial} by epoch: ${write(scores[0])} after the first, ` +
+      `${best} at best, ${write(scores.at(-1))} after epoch ${worker.curve.at(-1)[0]}.`;
     const picture = draw("svg", { class: "curve", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label });
     picture.append(
       draw("line", { x1: 0, x2: width, y1: height, y2: height }),
       draw("polyline", { points: points.join(" ") }),
     );
     const ends = make("p", { class: "ends", "aria-hidden": "true" },
-      make("span", {}, `epoch 1: ${percent(accuracies[0])}`), make("span", {}, `best ${percent(high)}`));
+      make("span", {}, `epoch 1: ${write(scores[0])}`), make("span", {}, `best ${best}`));
     return [picture, ends];
   };
 
@@ -68,7 +75,7 @@
       make("p", {}, make("span", { class: `state ${worker.state}` }, worker.state), ` · ${worker.device} · pid ${worker.pid}`),
       make("p", { class: "what" }, workOf(worker)),
       make("p", { class: "detail" }, `${epoch}seen ${duration(worker.last_seen_s)} ago`));
-    if (worker.curve.length > 0) card.append(...curveOf(worker));
+    if (worker.curve.length > 0 && worker.objective !== null) card.append(...curveOf(worker));
     return card;
   };
 
@@ -88,7 +95,7 @@
     const cells = [
       study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
-      study.complete, study.pruned, study.failed, study.running, percent(study.best_score),
+      study.complete, study.pruned, study.failed, study.running, scoreOf(study.best_score, study.objective),
       study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),
       study.state === "searching" ? duration(study.time_left_s) : none,
       study.finals_planned ? `${study.finals_done} of ${study.finals_planned}` : none,

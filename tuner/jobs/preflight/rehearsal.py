@@ -162,6 +162,7 @@ class Rehearsal:
             fixed_hyperparameters(self._default_values),
             given if finals.train_on == "train" else replace(given, validation=None),
             replace(schedule, epochs=finals.annealing.warmup_epochs + 1),
+            objective=self.definition.objective,
             on_epoch=lambda _: None,
             on_note=ignore_note,
             data_for_own_fit=open_data_for_own_fit,
@@ -209,6 +210,7 @@ class Rehearsal:
             hyperparameters,
             TrainingData(train=self._train, validation=self._validation),
             schedule,
+            objective=definition.objective,
             on_epoch=on_epoch,
             # Notes are also logged.
             on_note=ignore_note,
@@ -240,7 +242,7 @@ class Rehearsal:
 
     def _open_optuna_study(self) -> optuna.Study:
         """Return a study in memory whose first trial takes the defaults."""
-        study = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
+        study = optuna.create_study(direction=self.definition.objective.direction, pruner=optuna.pruners.NopPruner())
         study.enqueue_trial(dict(self.defaults))
         for values in self.first_trials:
             if values != self.defaults:

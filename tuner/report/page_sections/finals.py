@@ -3,6 +3,7 @@
 import dataclasses
 
 from tuner.bundles.predictions import Predictions
+from tuner.objectives import Objective
 from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
 from tuner.report.headline import Headline
@@ -54,11 +55,12 @@ def _none_yet(study: StudyRecord) -> Html:
 
 
 def _finals_table(view: StudyView) -> Html:
+    objective = view.study.objective
     lead = (
-        "Ranked by validation accuracy over confirmation repeats, then retrained; each retrained model was tested "
+        f"Ranked by {objective.label} over confirmation repeats, then retrained; each retrained model was tested "
         "once, after its last epoch."
     )
-    rows = [_final_row(final) for final in sorted(view.study.finals, key=lambda one: one.rank)]
+    rows = [_final_row(final, objective) for final in sorted(view.study.finals, key=lambda one: one.rank)]
     headers = (
         "Rank",
         "Trial",
@@ -71,12 +73,12 @@ def _finals_table(view: StudyView) -> Html:
     return element("div", element("p", lead, class_="lead"), table)
 
 
-def _final_row(final: FinalRecord) -> tuple[str | Cell, ...]:
+def _final_row(final: FinalRecord, objective: Objective) -> tuple[str | Cell, ...]:
     n_tested = len(tested_runs(final))
     return (
         str(final.rank),
         str(final.trial),
-        percent(final.val_accuracy_mean),
+        objective.format(final.mean_score),
         _test_text(final),
         f"{n_tested} of {len(final.runs)}",
         element("span", settings(final.hyperparameters), class_="message"),

@@ -11,6 +11,10 @@ from tuner.report.wording import count, duration, interval, percent, points, set
 from tuner.studies.records import StudyRecord
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
+_OPTIMISM = {
+    "maximize": "The maximum of many validation scores is optimistic: expect less on new images.",
+    "minimize": "The minimum of many validation scores is optimistic: expect more on new images.",
+}
 _STATES = {"searching": "searching", "finals": "retraining the best", "done": "done", "stopped": "stopped"}
 
 
@@ -47,9 +51,9 @@ def _headline(study: StudyRecord, headline: Headline) -> Html:
         is_over = study.state == "done"
         untested = "No test accuracy" if is_over or not study.asks_for_finals else "No test accuracy yet"
         return _big(
-            percent(headline.best_score),
+            headline.objective.format(headline.best_score),
             f"best validation score{'' if is_over else ' so far'}, trial {headline.best_trial}",
-            [f"{untested}. The maximum of many validation scores is optimistic: expect less on new images."],
+            [f"{untested}. {_OPTIMISM[headline.objective.direction]}"],
             kind="validation",
         )
     failures = study.trials_in("failed")
@@ -57,8 +61,8 @@ def _headline(study: StudyRecord, headline: Headline) -> Html:
         return _big("No result", f"all {count(len(failures), 'trial')} failed", [_commonest(study)], kind="nothing")
     n_unscored = len(study.trials_in("complete", "pruned"))
     if n_unscored:
-        label = f"{count(n_unscored, 'trial')} finished without a validation accuracy"
-        return _big("No result", label, ["Compile the model with metrics=['accuracy']."], kind="nothing")
+        label = f"{count(n_unscored, 'trial')} finished without a {study.objective.label}"
+        return _big("No result", label, [f"{study.objective.advice}."], kind="nothing")
     return _big("No result yet", "no trial has finished", [f"0 of {count(study.budget, 'trial')}."], kind="nothing")
 
 
@@ -153,14 +157,12 @@ def _configuration(headline: Headline, *, fixed: Mapping[str, Any]) -> Html | No
     ]
     held = {name: value for name, value in headline.hyperparameters.items() if name in fixed}
     notes = [element("p", f"Fixed by the definition: {settings(held)}.", class_="detail")] if held else []
-    if headline.validation_mean is not None:
-        validation = (
-            f"Validation accuracy {percent(headline.validation_mean)}, mean of confirmation repeats with new seeds"
-        )
-        found = (
-            f"; best score in the search {percent(headline.best_score)}." if headline.best_score is not None else "."
-        )
-        notes.append(element("p", validation + found, class_="detail"))
+    if headline.confirmed_score is not None:
+        objective = headline.objective
+        mean, best = objective.format(headline.confirmed_score), objective.format(headline.best_score)
+        found = f"; best score in the search {best}." if headline.best_score is not None else "."
+        confirmed = f"{objective.title} {mean}, mean of confirmation repeats with new seeds"
+        notes.append(element("p", confirmed + found, class_="detail"))
     return element("div", definition_list(pairs, class_="settings") if pairs else None, *notes)
 
 

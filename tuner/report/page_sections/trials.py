@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, overload
 
+from tuner.objectives import Objective
 from tuner.report.document import PRINTED_ROWS
 from tuner.report.figures import StudyView
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Cell, Html, Table, element, render_table
-from tuner.report.wording import count, duration, moment, percent, setting, settings
+from tuner.report.wording import count, duration, moment, setting, settings
 from tuner.studies.records import TrialRecord
 
 _MESSAGE_LIMIT = 400
@@ -24,7 +25,10 @@ def render_trials(view: StudyView) -> Html:
         element("p", f"Equal in all trials: {settings(equal)}.", class_="note") if equal else None,
         element("p", printed, class_="print-only") if len(trials) > PRINTED_ROWS else None,
         render_table(
-            _table(trials, varied), label=f"Trials of {view.study.name}", id_=view.anchor("trials-table"), sortable=True
+            _table(trials, varied, view.study.objective),
+            label=f"Trials of {view.study.name}",
+            id_=view.anchor("trials-table"),
+            sortable=True,
         ),
     ]
     return element(
@@ -49,21 +53,23 @@ def _split_hyperparameters(trials: Sequence[TrialRecord]) -> tuple[list[str], di
     return varied, {name: value for name, value in drawn[0].items() if name not in varied}
 
 
-def _table(trials: Sequence[TrialRecord], names: Sequence[str]) -> Table:
+def _table(trials: Sequence[TrialRecord], names: Sequence[str], objective: Objective) -> Table:
     extra = {"Failure": any(trial.failure for trial in trials), "Notes": any(trial.notes for trial in trials)}
     wanted = [name for name, is_there in extra.items() if is_there]
     headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Attempts", "Duration", "Finished"]
     return Table(
         headers=[*headers, *wanted],
-        rows=_Rows(trials, names, extra=wanted),
+        rows=_Rows(trials, names, objective, extra=wanted),
     )
 
 
 class _Rows(Sequence[list[Cell]]):
     """The table's rows, made one at a time: all rows of a large study would take more memory than the page."""
 
-    def __init__(self, trials: Sequence[TrialRecord], names: Sequence[str], *, extra: Sequence[str]) -> None:
-        self._trials, self._names, self._extra = trials, names, extra
+    def __init__(
+        self, trials: Sequence[TrialRecord], names: Sequence[str], objective: Objective, *, extra: Sequence[str]
+    ) -> None:
+        self._trials, self._names, self._objective, self._extra = trials, names, objective, extra
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -76,15 +82,15 @@ class _Rows(Sequence[list[Cell]]):
 
     def __getitem__(self, place: int | slice) -> list[Cell] | Sequence[list[Cell]]:
         if isinstance(place, slice):
-            return _Rows(self._trials[place], self._names, extra=self._extra)
-        return _row(self._trials[place], self._names, extra=self._extra)
+            return _Rows(self._trials[place], self._names, self._objective, extra=self._extra)
+        return _row(self._trials[place], self._names, self._objective, extra=self._extra)
 
 
-def _row(trial: TrialRecord, names: Sequence[str], *, extra: Sequence[str]) -> list[Cell]:
+def _row(trial: TrialRecord, names: Sequence[str], objective: Objective, *, extra: Sequence[str]) -> list[Cell]:
     cells = [
         Cell(content=str(trial.number), key=trial.number),
         Cell(content=element("span", trial.state, class_=f"state {trial.state}"), key=trial.state),
-        Cell(content=percent(trial.score), key=trial.score),
+        Cell(content=objective.format(trial.score), key=trial.score),
         Cell(content=_number(trial.best_epoch), key=trial.best_epoch),
         Cell(content=str(len(trial.curve)), key=len(trial.curve)),
         *(_setting_cell(trial, name) for name in names),

@@ -5,21 +5,22 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.headline import Headline
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREEN, ORANGE, Nines, figure, nines, plain
+from tuner.report.theme import BLUE, GREEN, ORANGE, Nines, figure, nines, plain, score_axis
 from tuner.report.wording import count, interval, listing, percent
 
 
-def validation_figure(headlines: Sequence[Headline]) -> go.Figure:
-    """Plot each study's best validation score."""
+def validation_figure(headlines: Sequence[Headline], objective: Objective) -> go.Figure:
+    """Plot each study's best validation score; all are of this objective."""
     shown = [headline for headline in headlines if headline.best_score is not None]
-    axis = nines([headline.best_score or 0.0 for headline in shown])
+    axis = score_axis(objective, [headline.best_score or 0.0 for headline in shown])
     dots = go.Scatter(
         x=[axis.place(headline.best_score) for headline in shown],
         y=[plain(headline.study) for headline in shown],
-        text=[percent(headline.best_score) for headline in shown],
+        text=[objective.format(headline.best_score) for headline in shown],
         textposition="top center",
         mode="markers+text",
         cliponaxis=False,
@@ -99,9 +100,11 @@ def report_figure(headlines: Sequence[Headline], *, key: str) -> ReportFigure:
     """Compare the studies, all of one dataset."""
     height_px = 140 + 62 * len(headlines)
     plots = []
-    if any(headline.best_score is not None for headline in headlines):
-        label = f"Best validation score of {count(len(headlines), 'study', 'studies')}."
-        plots.append(Plot(figure=validation_figure(headlines), label=label, height_px=height_px))
+    # Scores of different objectives have no axis in common.
+    for objective in dict.fromkeys(headline.objective for headline in headlines if headline.best_score is not None):
+        alike = [headline for headline in headlines if headline.objective == objective]
+        label = f"Best validation score of {count(len(alike), 'study', 'studies')}."
+        plots.append(Plot(figure=validation_figure(alike, objective), label=label, height_px=height_px))
     tested = [headline for headline in headlines if headline.test_mean is not None]
     if tested:
         label = f"Test accuracy of {count(len(tested), 'study', 'studies')}. {_finding(headlines)}"
@@ -132,8 +135,8 @@ def _row(headline: Headline) -> tuple[str | None, ...]:
     return (
         headline.study,
         headline.space,
-        percent(headline.best_score),
-        percent(headline.validation_mean),
+        headline.objective.format(headline.best_score),
+        headline.objective.format(headline.confirmed_score),
         headline.test_text,
         interval(*headline.test_interval) if headline.test_interval else None,
         percent(headline.ensemble_accuracy),

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.plots.slices import Slice, slices
-from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, nines, plain
+from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain, score_axis
 from tuner.report.thinning import drawn
-from tuner.report.wording import count, percent, setting, shortened
+from tuner.report.wording import count, setting, shortened
 from tuner.studies.records import StudyRecord, TrialRecord
 
 _SHOWN = 10
@@ -39,9 +40,9 @@ class Band:
     width: float
 
 
-def score_bands(trials: Sequence[TrialRecord]) -> list[Band]:
+def score_bands(trials: Sequence[TrialRecord], objective: Objective) -> list[Band]:
     """Divide the trials with a score into bands, the best first; each trial is in one."""
-    ranked = sorted(scored(trials), key=lambda trial: -(trial.score or 0.0))
+    ranked = sorted(scored(trials), key=lambda trial: -objective.utility(trial.score))
     bands = []
     start = 0
     for share, colour, width in _BANDS:
@@ -64,14 +65,14 @@ def height_on_axis(trial: TrialRecord, one: Slice) -> float:
     return float((value - one.low) / (one.high - one.low))
 
 
-def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice]) -> go.Figure:
+def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice], objective: Objective) -> go.Figure:
     """Plot one line a trial, the worst band first so that the best lies on top; the first axis is the score."""
     scores = [trial.score or 0.0 for trial in scored(trials)]
-    heights = score_heights(trials)
-    lines = [_band_lines(band, axes, heights) for band in reversed(score_bands(trials))]
+    heights = score_heights(trials, objective)
+    lines = [_band_lines(band, axes, heights) for band in reversed(score_bands(trials, objective))]
     names = ["score", *(plain(one.name) for one in axes)]
     labels = [label for x, one in enumerate(axes, start=1) for label in _axis_labels(x, _marks(one, scored(trials)))]
-    ends = [(0.0, percent(min(scores))), (1.0, percent(max(scores)))]
+    ends = [(0.0, objective.format(min(scores))), (1.0, objective.format(max(scores)))]
     uprights = [
         {
             "type": "line",
@@ -101,13 +102,13 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice]) -> go.
     )
 
 
-def score_heights(trials: Sequence[TrialRecord]) -> dict[int, float]:
+def score_heights(trials: Sequence[TrialRecord], objective: Objective) -> dict[int, float]:
     """Return by trial number where its line crosses the axis of the scores: 0 is the lowest, 1 the highest.
 
-    The axis stretches towards 100 % as all axes of accuracy do.
+    The axis of accuracies stretches towards 100 %, as all of them do.
     """
     ranked = scored(trials)
-    axis = nines([trial.score or 0.0 for trial in ranked])
+    axis = score_axis(objective, [trial.score or 0.0 for trial in ranked])
     places = {trial.number: axis.place(trial.score) or 0.0 for trial in ranked}
     low, high = min(places.values()), max(places.values())
     return {number: (place - low) / (high - low) if high > low else 1.0 for number, place in places.items()}
@@ -152,11 +153,12 @@ def _axis_labels(x: int, marks: Sequence[tuple[float, str]]) -> list[dict[str, o
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show which combinations score well; None with fewer than two hyperparameters that varied."""
-    axes = slices(study.trials)
+    objective = study.objective
+    axes = slices(study.trials, objective)
     if len(axes) < 2:  # noqa: PLR2004 - one axis is a slice
         return None
     shown = axes[:_SHOWN]
-    top = score_bands(study.trials)[0]
+    top = score_bands(study.trials, objective)[0]
     n_scored = len(scored(study.trials))
     who = f"The best {len(top.trials)} of" if len(top.trials) > 1 else "The best of"
     left_out = f" The first {_SHOWN} of {len(axes)} hyperparameters are drawn." if len(axes) > _SHOWN else ""
@@ -166,7 +168,7 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     )
     rows = [(one.name, _spread(top.trials, one), _spread(one.trials, one)) for one in axes]
     plot = Plot(
-        figure=parallel_figure(drawn(study.trials), shown),
+        figure=parallel_figure(drawn(study.trials, objective), shown, objective),
         label=f"Parallel coordinates of {count(n_scored, 'trial')}. {finding}",
         height_px=380,
         min_width_px=95 * (len(shown) + 1),

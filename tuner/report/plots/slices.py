@@ -1,20 +1,21 @@
 """Slices: the score against one hyperparameter at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
 
+from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import is_numeric, varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
-from tuner.report.theme import BLUE, GREY, figure, log_axis, nines, plain
+from tuner.report.theme import BLUE, GREY, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
-from tuner.report.wording import count, percent, setting
+from tuner.report.wording import DIRECTION_WORDS, count, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
 _SHOWN = 12
@@ -32,6 +33,7 @@ class Slice:
 
     name: str
     trials: tuple[TrialRecord, ...]
+    objective: Objective
 
     @cached_property
     def values(self) -> list[Any]:
@@ -68,26 +70,30 @@ class Slice:
 
     @cached_property
     def scores_shown(self) -> list[float]:
-        """The scores that the axis covers: all but the lowest fifth."""
-        return sorted(self.scores)[len(self.scores) // 5 :]
+        """The scores that the axis covers: all but the worst fifth."""
+        return sorted(self.scores, key=self.objective.utility)[len(self.scores) // 5 :]
 
 
-def slices(trials: Sequence[TrialRecord]) -> list[Slice]:
+def slices(trials: Sequence[TrialRecord], objective: Objective) -> list[Slice]:
     """Return one slice for each hyperparameter that varied, over the trials that have it and a score."""
     chosen = scored(trials)
     return [
-        Slice(name=name, trials=tuple(trial for trial in chosen if trial.hyperparameters.get(name) is not None))
+        Slice(
+            name=name,
+            trials=tuple(trial for trial in chosen if trial.hyperparameters.get(name) is not None),
+            objective=objective,
+        )
         for name in varied_hyperparameters(chosen)
     ]
 
 
 def _thinned(one: Slice) -> Slice:
-    return Slice(name=one.name, trials=tuple(drawn(one.trials)))
+    return replace(one, trials=tuple(drawn(one.trials, one.objective)))
 
 
 def slice_figure(one: Slice) -> go.Figure:
     """Plot the score against the values: choices side by side, ranges along an axis."""
-    axis = nines(one.scores)
+    axis = score_axis(one.objective, one.scores)
     choices = one.choices
     traces = []
     for state, colour, symbol, size in (("pruned", GREY, "x-thin-open", 7), ("complete", BLUE, "circle", 5)):
@@ -96,7 +102,7 @@ def slice_figure(one: Slice) -> go.Figure:
             go.Scatter(
                 x=[_place(trial, one.name, choices) for trial in chosen],
                 y=[axis.place(trial.score) for trial in chosen],
-                customdata=[_hover(trial, one.name) for trial in chosen],
+                customdata=[_hover(trial, one) for trial in chosen],
                 mode="markers",
                 showlegend=False,
                 marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.7, "line": {"color": colour}},
@@ -120,8 +126,9 @@ def _place(trial: TrialRecord, name: str, choices: list[Any] | None) -> float:
     return choices.index(value) + 0.5 * ((trial.number * 0.618034) % 1 - 0.5)
 
 
-def _hover(trial: TrialRecord, name: str) -> str:
-    return f"trial {trial.number}: {plain(setting(trial.hyperparameters[name]))}, {percent(trial.score)}"
+def _hover(trial: TrialRecord, one: Slice) -> str:
+    value = plain(setting(trial.hyperparameters[one.name]))
+    return f"trial {trial.number}: {value}, {one.objective.format(trial.score)}"
 
 
 def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
@@ -150,17 +157,21 @@ def _labels(choices: Sequence[Any]) -> list[str]:
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show the score against each hyperparameter; None when none varied."""
-    found = slices(study.trials)
+    objective = study.objective
+    found = slices(study.trials, objective)
     if not found:
         return None
     shown = found[:_SHOWN]
     left_out = f" The first {_SHOWN} of {len(found)} are drawn." if len(found) > _SHOWN else ""
     values = study.best.hyperparameters if study.best else {}
     had = ", ".join(f"{one.name} {setting(values[one.name])}" for one in shown if values.get(one.name) is not None)
-    finding = f"The best trial had {had or 'none of these'}. Each point is a trial, a cross a pruned one; up is better."
-    finding += left_out + _tell_hidden(shown)
+    better = DIRECTION_WORDS[objective.direction].better
+    finding = (
+        f"The best trial had {had or 'none of these'}. Each point is a trial, a cross a pruned one; {better} is better."
+        f"{left_out}{_tell_hidden(shown, objective)}"
+    )
     rows = [
-        (one.name, _value_of(values, one.name), percent(_median(one)), str(len(one.trials)), _range(one))
+        (one.name, _value_of(values, one.name), objective.format(_median(one)), str(len(one.trials)), _range(one))
         for one in found
     ]
     headers = ("Hyperparameter", "Value of the best trial", "Median validation score", "Trials", "Values tried")
@@ -182,9 +193,12 @@ def _value_of(values: Mapping[str, Any], name: str) -> str:
     return "not used" if values.get(name) is None else setting(values[name])
 
 
-def _tell_hidden(shown: Sequence[Slice]) -> str:
-    most = max(len(nines(one.scores).hidden(one.scores, shown=one.scores_shown)) for one in shown)
-    return f" The lowest scores, up to {count(most, 'trial')} in each plot, lie below it." if most else ""
+def _tell_hidden(shown: Sequence[Slice], objective: Objective) -> str:
+    most = max(len(score_axis(objective, one.scores).hidden(one.scores, shown=one.scores_shown)) for one in shown)
+    words = DIRECTION_WORDS[objective.direction]
+    return (
+        f" The {words.worst} scores, up to {count(most, 'trial')} in each plot, lie {words.beyond} it." if most else ""
+    )
 
 
 def _median(one: Slice) -> float:
