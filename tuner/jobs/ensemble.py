@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 _MOST_TIMES, _GRACE = 2.0, 0.02
 
 
-def choose_members(known_accuracies: Sequence[float]) -> list[int]:
+def choose_members(known_accuracies: Sequence[float | None]) -> list[int]:
     """Return the positions of the ensemble's members.
 
     Args:
         known_accuracies: The accuracy of each model, in [0, 1], measured on images that it was not trained on, never on
-            the test set.
+            the test set. A model whose accuracy is not known (None) becomes a member.
     """
-    errors = [1 - accuracy for accuracy in known_accuracies]
-    worst = max(_MOST_TIMES * min(errors, default=0), min(errors, default=0) + _GRACE)
+    least = min((1 - accuracy for accuracy in known_accuracies if accuracy is not None), default=0.0)
     # The small term allows for rounding errors.
-    return [position for position, error in enumerate(errors) if error <= worst + 1e-9]
+    worst = max(_MOST_TIMES * least, least + _GRACE) + 1e-9
+    return [position for position, accuracy in enumerate(known_accuracies) if accuracy is None or 1 - accuracy <= worst]
 
 
 def soft_vote(probabilities: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:

@@ -29,9 +29,9 @@ class NoScoreError(TunerError):
 
     def __init__(self, objective: Objective, measured: Sequence[str]) -> None:
         super().__init__(
-            f"No epoch measured a validation accuracy, so the trial has no score: its logs held "
-            f"{', '.join(measured) or 'nothing'}. Compile the model with metrics=['accuracy'], or let your own loop "
-            "report `val_accuracy` to its callbacks' on_epoch_end."
+            f"No epoch measured a {objective.label}, so the trial has no score: its logs held "
+            f"{', '.join(measured) or 'nothing'}. {objective.advice}, or let your own loop report "
+            f"`{objective.name}` to its callbacks' on_epoch_end."
         )
 
 
@@ -69,6 +69,7 @@ def fit(
         hyperparameters: Answer the questions of `build` and `fit`.
         data: The images to train on and to validate on.
         plan: The training plan; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
+        objective: The study's objective.
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
         checkpoint: As in `train`.
@@ -79,7 +80,7 @@ def fit(
         BuilderError: `build` raised.
         BatchSizeError: The space's hyperparameter `batch_size` is not a number of images.
         NanLossError: The loss became NaN.
-        NoScoreError: There are validation images, and nothing measured the accuracy on them.
+        NoScoreError: There are validation images, and no epoch has a score.
     """
     note = _once(on_note)
     failed: OtherLabelsError | None = None
@@ -147,7 +148,7 @@ def _refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Ob
         raise NoScoreError(objective, history.measured)
 
 
-def find_best(epochs: Sequence[Epoch]) -> Epoch | None:
-    """Return the epoch with the highest validation accuracy, the earliest of equals; None if none was measured."""
-    scored = [epoch for epoch in epochs if epoch.val_accuracy is not None]
-    return max(scored, key=lambda epoch: (epoch.val_accuracy, -epoch.epoch), default=None)
+def find_best(epochs: Sequence[Epoch], objective: Objective) -> Epoch | None:
+    """Return the epoch with the best score, the earliest of equals; None if no score was measured."""
+    scored = [epoch for epoch in epochs if objective.of(epoch) is not None]
+    return max(scored, key=lambda epoch: (objective.utility(objective.of(epoch)), -epoch.epoch), default=None)

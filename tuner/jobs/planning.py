@@ -25,7 +25,7 @@ from tuner.studies.outcomes import (
     Slot,
     Stage,
 )
-from tuner.studies.ranking import best_trials, confirmed_accuracies, mean_accuracies
+from tuner.studies.ranking import best_trials, confirmed_scores, mean_scores
 from tuner.studies.seeds import final_seed
 from tuner.studies.stages import begin_next_stage, has_next_stage, has_scored_trial
 from tuner.studies.storage import Storage
@@ -140,7 +140,7 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
     ]
 
 
-def _search_scores(of_study: Sequence[Slot]) -> dict[int, float]:
+def _search_scores(of_study: Sequence[Slot], objective: Objective) -> dict[int, float]:
     """Return the scores of the search by trial number, the best first."""
     return {
         slot.trial_number: slot.outcome.score
@@ -178,9 +178,12 @@ def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: 
     return bool(complete) and all(outcome.augmented is not False for outcome in complete)
 
 
-def _vote(of_study: Sequence[Slot]) -> EnsembleJob:
-    """Return the ensemble of all tested models that are good enough, as measured without the test set."""
-    accuracies = mean_accuracies(of_study)
+def _vote(of_study: Sequence[Slot], objective: Objective) -> EnsembleJob:
+    """Return the ensemble of all tested models that are good enough, as measured without the test set.
+
+    If a model has no held-out accuracy, its configuration's score is used instead, if the score is an accuracy.
+    """
+    accuracies = mean_scores(of_study, objective) if objective.is_accuracy else {}
     tested = []
     for slot in of_study:
         if isinstance(slot, RetrainSlot) and slot.job.augmented and slot.outcome:

@@ -47,8 +47,8 @@ def _no_score(record: StudyRecord) -> str:
         why = f"all {len(finished)} trials failed, the last: {failures[-1].message.rstrip('.')}"
         advice = "Fix the cause"
     else:
-        why = f"none of its {len(finished)} trials has a validation accuracy"
-        advice = "Compile the model with metrics=['accuracy']"
+        why = f"none of its {len(finished)} trials has a {record.objective.label}"
+        advice = record.objective.advice
     return f"{why}. {advice}, then search again under another name: `--name {record.name}-2`."
 
 

@@ -26,6 +26,7 @@ from tuner.studies.optuna_tables import (
     VALUES,
 )
 from tuner.studies.outages import retried
+from tuner.studies.ranking import best_first
 from tuner.studies.schema import studies
 from tuner.studies.storage import Storage
 

@@ -10,10 +10,10 @@
     worker_logs           the log files of a pool's workers
     shares, autoscaling   divide the machine among workers
 
-`tuner workers` runs a pool, and the pool starts each worker as a `tuner worker` process. A worker has three threads. The
-main thread trains; it never waits for the database, except for a pruner's decision. The reporter's thread renews the
-lease and stores results; if the lease is lost or the study stopped, the main thread ends its trial after the epoch. The
-third thread listens for SIGTERM and Ctrl-C and makes the worker drain: it finishes the epoch, releases the slot and ends.
-A worker may die at any point. Then its pool releases the slot or, if there is no pool, another worker reaps the lease
-when it has expired; the next worker that claims the slot resumes from the last checkpoint.
+`tuner workers` runs a pool, and the pool starts each worker as a `tuner worker` process. A worker has three threads.
+The main thread trains; it never waits for the database, except for a pruner's decision. The reporter's thread renews
+the lease and stores results; if the lease is lost or the study stopped, the main thread ends its trial after the epoch.
+The third thread listens for SIGTERM and Ctrl-C and makes the worker drain: it finishes the epoch, releases the slot and
+ends. A worker may die at any point. Then its pool releases the slot or, if there is no pool, another worker reaps the
+lease when it has expired; the next worker that claims the slot resumes from the last checkpoint.
 """

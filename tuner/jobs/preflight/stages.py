@@ -98,7 +98,7 @@ def find_hyperparameters(rehearsal: Rehearsal) -> None:
 
 def train_with_defaults(rehearsal: Rehearsal) -> None:
     """Train and validate an epoch."""
-    if rehearsal.interrupt_trial().val_accuracy is None:
+    if rehearsal.definition.objective.of(rehearsal.interrupt_trial()) is None:
         # Train it to its end, where the reason is raised.
         rehearsal.train_trial(0)
 
