@@ -1,6 +1,6 @@
 """Files that outlive a process (checkpoints, bundles, predictions), in a local folder or any fsspec store.
 
-Paths are relative to the store and use `/`. A file is there whole or not at all.
+Paths are relative to the store and use `/`. Files are written atomically: a file is complete or does not exist.
 """
 
 import errno
@@ -18,11 +18,11 @@ from tenacity import Retrying, retry_if_not_exception_type, stop_after_delay, wa
 
 from tuner.errors import RestartNeededError, TunerError
 
-#: Ending of files that are being written.
+#: Suffix of files that are being written.
 _PARTIAL = ".partial"
-#: A file that is being written for longer has no writer any more.
+#: After this time, an unfinished file is abandoned: its writer has died.
 _LONGEST_WRITING_S = 3600.0
-#: Seconds that a store behind a network is waited for.
+#: Seconds for which calls to a remote store are repeated.
 _PATIENCE_S = 300.0
 
 
@@ -35,36 +35,35 @@ class ArtifactNotWrittenError(TunerError):
 
 
 class ArtifactNotRemovedError(TunerError):
-    """The disk or the store lets nobody remove the file."""
+    """The disk or the store does not allow the file to be removed."""
 
 
 class ArtifactStoreAwayError(RestartNeededError):
-    """The store does not answer, or not as it should."""
+    """The store does not answer, or answers with unexpected errors."""
 
 
 class ArtifactStore:
     """Bytes by path below one folder or URL.
 
-    A store behind a network that does not answer is asked again for five minutes.
+    If a remote store does not answer, the call is repeated for five minutes.
 
     Args:
-        url: An absolute or relative folder, or whatever fsspec knows, as in `s3://bucket/folder`.
-        patience_s: How long a store behind a network is asked again.
+        url: An absolute or relative folder, or any URL that fsspec knows, such as `s3://bucket/folder`.
+        patience_s: Seconds for which a call to a remote store is repeated.
 
     Raises:
-        ArtifactStoreAwayError: By every method: it did not answer in all that time.
+        ArtifactStoreAwayError: By every method: the store did not answer in that time.
     """
 
     def __init__(self, url: str, *, patience_s: float = _PATIENCE_S) -> None:
         self.url = url
         self._patience_s = patience_s
-        # Other workers write and delete there: a remembered listing would be wrong, and so would be the file system of
-        # a store of the same URL that this process had opened with other credentials.
+        # No caches: other workers write and delete here, and fsspec would reuse an instance with old credentials.
         self._fs, self._root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
         self._local = isinstance(self._fs, fsspec.implementations.local.LocalFileSystem)
 
     def write(self, path: str, content: bytes) -> None:
-        """Write the file whole or not at all; an older one of that path is replaced.
+        """Write the file atomically; an older file at that path is replaced.
 
         Raises:
             ArtifactNotWrittenError: The disk is full or the store refuses the file.
@@ -78,7 +77,7 @@ class ArtifactStore:
         except OSError as error:
             raise ArtifactNotWrittenError(
                 f"Could not write {self.location(path)}: {error.strerror or error}. "
-                "Make room there, or choose another place with TUNER_ARTIFACTS."
+                "Free some space there, or choose another folder with TUNER_ARTIFACTS."
             ) from error
 
     def read(self, path: str) -> bytes:
@@ -94,7 +93,7 @@ class ArtifactStore:
         return bytes(content)
 
     def list(self, folder: str) -> list[str]:
-        """Return the paths of all files below the folder, in order; none when it is not there."""
+        """Return the sorted paths of all files below the folder; none if the folder does not exist."""
         root = f"{self._root}/{folder}"
         if not self._ask(self._fs.exists, root):
             return []
@@ -102,20 +101,23 @@ class ArtifactStore:
         return sorted(path for path in paths if not path.endswith(_PARTIAL))
 
     def list_abandoned(self) -> Sequence[str]:
-        """Return the paths of files whose writers died over an hour ago in the middle of writing, in order."""
+        """Return the sorted paths of unfinished files that nothing has written to for an hour."""
         if not self._local:
-            # Other stores keep what was sent to them only when it is whole.
+            # Other stores keep a file only when it is complete.
             return []
         abandoned = []
         for path in Path(self._root).rglob(f".*{_PARTIAL}"):
-            # One that is whole by now has another name.
+            # A file that was completed meanwhile has another name.
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _LONGEST_WRITING_S:
                     abandoned.append(str(path.relative_to(self._root)))
         return sorted(abandoned)
 
     def refuse_if_away(self, error: OSError) -> None:
-        """Tell a file that could not be read from a store that is away, such as a network's folder.
+        """Raise an error if the whole store is away, such as a network folder, and not only one file.
+
+        Args:
+            error: The error of the file that could not be read.
 
         Raises:
             ArtifactStoreAwayError: The folder of the whole store cannot be read either.
@@ -127,38 +129,38 @@ class ArtifactStore:
         except FileNotFoundError:
             return
         except OSError:
-            raise ArtifactStoreAwayError(f"{self.url} does not answer as it should: {error}") from error
+            raise ArtifactStoreAwayError(f"{self.url} does not answer as expected: {error}") from error
 
     def exists(self, path: str) -> bool:
-        """Say whether a file or folder has that path."""
+        """Return whether a file or folder has that path."""
         return bool(self._ask(self._fs.exists, f"{self._root}/{path}"))
 
     def delete(self, path: str) -> None:
-        """Remove a file or a folder with all it holds; nothing happens when it is not there.
+        """Remove a file, or a folder with its content; do nothing if it does not exist.
 
         Raises:
-            ArtifactNotRemovedError: It may not be removed.
+            ArtifactNotRemovedError: This user may not remove it.
         """
         target = f"{self._root}/{path}"
         while self._ask(self._fs.exists, target):
             try:
                 self._ask(self._fs.rm, target, recursive=True)
             except OSError as error:
-                # Another process removes the same folder, or writes into it.
+                # Another process may remove the same folder, or write into it; then try again.
                 if not isinstance(error, FileNotFoundError) and error.errno != errno.ENOTEMPTY:
                     raise ArtifactNotRemovedError(
                         f"Could not remove {self.location(path)}: {error.strerror or error}. "
-                        "Make it writable for this user, then type the command again."
+                        "Make it writable for this user, then repeat the command."
                     ) from error
 
     def location(self, path: str) -> str:
-        """Return where people find the file: an absolute local path, or a URL."""
+        """Return the file's location for people: an absolute local path, or a URL."""
         return f"{self._root}/{path}" if self._local else str(self._fs.unstrip_protocol(f"{self._root}/{path}"))
 
     def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         if self._local:
             return call(*arguments, **options)
-        # Each library raises errors of its own; only of these is it known that asking again is of no use.
+        # Each library raises its own errors; only for these is it certain that repeating the call cannot help.
         refusals = (FileNotFoundError, PermissionError)
         attempts = Retrying(
             retry=retry_if_not_exception_type(refusals),
@@ -171,14 +173,14 @@ class ArtifactStore:
         except refusals:
             raise
         except Exception as error:
-            raise ArtifactStoreAwayError(f"{self.url} does not answer as it should: {error}") from error
+            raise ArtifactStoreAwayError(f"{self.url} does not answer as expected: {error}") from error
 
 
 def _write_durably(target: Path, content: bytes) -> None:
     try:
         _write_once(target, content)
     except FileNotFoundError:
-        # The folder was removed meanwhile: a worker that lost its slot writes where its successor has tidied up.
+        # The folder was removed meanwhile: the worker that took over this slot has finished it and removed its files.
         _write_once(target, content)
 
 
@@ -193,7 +195,7 @@ def _write_once(target: Path, content: bytes) -> None:
         temporary.replace(target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:
-            # Without this a power cut may forget the rename although the file's bytes are on disk.
+            # Without this, a power cut could undo the rename although the file's bytes are on disk.
             os.fsync(folder)
         finally:
             os.close(folder)

@@ -1,6 +1,6 @@
-"""The backends of Keras that this package trains on, and what must be known of each before it is imported.
+"""The Keras backends that this package supports, and the facts about each that are needed before its import.
 
-A further backend is one entry in `BACKENDS` and one module of its name in `training/programs`.
+Another backend needs one entry in `BACKENDS` and one module with its name in `training/programs`.
 """
 
 import importlib.util
@@ -12,27 +12,28 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class BackendFacts:
-    """What holds of a backend whether it is imported or not."""
+    """Facts about a backend that do not depend on its import."""
 
-    #: Its name in Keras, which is its package's and its module's in `training/programs`.
+    #: Its name in Keras, which is also the name of its package and of its module in `training/programs`.
     name: str
-    #: It trains on an NVIDIA GPU where one of these packages is installed; none: its own package decides.
+    #: It trains on an NVIDIA GPU if one of these packages is installed; empty: its own package decides.
     gpu_plugins: tuple[str, ...] = ()
-    #: What `pip install` takes to train on NVIDIA GPUs.
+    #: The requirement for `pip install` to train on NVIDIA GPUs.
     gpu_requirement: str
-    #: Set before its import, where the variable is not set.
+    #: Variables that are set before its import, unless they are set already.
     environment: Mapping[str, str]
-    #: Variables that let processes share a GPU, of whose memory this process takes a share in (0, 1] at most.
+    #: Variables that let processes share a GPU; the argument is the largest share of its memory for this process, in
+    #: (0, 1].
     gpu_environment: Callable[[float], Mapping[str, str]]
-    #: Variables that keep it to a number of CPU threads.
+    #: Variables that limit it to a number of CPU threads.
     cpu_environment: Callable[[int], Mapping[str, str]]
-    #: Variables that let it keep compiled programs in a folder for later processes.
+    #: Variables that let it store compiled programs in a folder for later processes.
     cache_environment: Callable[[Path], Mapping[str, str]]
-    #: Names of the exceptions that it raises for a device with too little memory, whatever they say.
+    #: Names of the exceptions that always mean that a device has too little memory.
     memory_errors: frozenset[str] = frozenset()
-    #: Names of the exceptions whose text holds the status of the device.
+    #: Names of the exceptions whose text contains the status of the device.
     device_errors: frozenset[str]
-    #: Why another backend is the better choice on a CPU; empty where none is.
+    #: Why another backend is a better choice on a CPU; empty if none is.
     cpu_drawback: str = ""
 
     @property
@@ -44,7 +45,7 @@ class BackendFacts:
         return any(map(importlib.util.find_spec, self.gpu_plugins))
 
 
-#: Compiled programs of JAX that stay on disk; those used longest ago go first.
+#: Limit on the size of JAX's compiled programs on disk; those used longest ago are removed first.
 _MAX_PROGRAM_CACHE_BYTES = 2 * 2**30
 
 
@@ -74,7 +75,7 @@ BACKENDS = (
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
             "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{share:.3f}",
         },
-        # It takes its threads from the processors on which the process may run.
+        # JAX uses as many threads as there are CPU cores on which the process may run.
         cpu_environment=_nothing,
         cache_environment=lambda folder: {
             "JAX_COMPILATION_CACHE_DIR": str(folder),
@@ -88,7 +89,7 @@ BACKENDS = (
 
 _MEMORY_ERRORS = frozenset[str]().union(*(backend.memory_errors for backend in BACKENDS))
 _DEVICE_ERRORS = frozenset[str]().union(*(backend.device_errors for backend in BACKENDS))
-#: Statuses of CUDA after which no call succeeds.
+#: CUDA statuses after which no call succeeds.
 _LOST = re.compile(
     r"CUDA_ERROR_(ILLEGAL_ADDRESS|LAUNCH_FAILED|LAUNCH_TIMEOUT|ECC_UNCORRECTABLE|NO_DEVICE|DEVICE_UNAVAILABLE"
     r"|CONTEXT_IS_DESTROYED|HARDWARE_STACK_ERROR|SYSTEM_DRIVER_MISMATCH|UNKNOWN)|device is lost|GPU is lost"
@@ -96,22 +97,22 @@ _LOST = re.compile(
 
 
 def is_of_device(error: BaseException) -> bool:
-    """Say whether a backend raises errors of this class for a device that has too little memory or has failed."""
+    """Return whether a backend raises errors of this class for a device that has failed or has too little memory."""
     return _is_named(error, _MEMORY_ERRORS | _DEVICE_ERRORS)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether a device had too little memory."""
-    # XLA gives the status in the text of errors that have other causes too.
+    """Return whether a device had too little memory."""
+    # XLA raises the same class for other causes; the status is in the text.
     return _is_named(error, _MEMORY_ERRORS) or (_is_named(error, _DEVICE_ERRORS) and "RESOURCE_EXHAUSTED" in str(error))
 
 
 def lost_status(error: BaseException) -> str | None:
-    """Return the status with which a device failed for good; None where none did."""
+    """Return the status with which a device failed permanently; None if none did."""
     found = _LOST.search(str(error)) if _is_named(error, _DEVICE_ERRORS) else None
     return found[0] if found else None
 
 
 def _is_named(error: BaseException, names: frozenset[str]) -> bool:
-    # By name, so that no backend is imported for it.
+    # By name, so that no backend has to be imported.
     return any(cls.__name__ in names for cls in type(error).__mro__)

@@ -1,4 +1,4 @@
-"""Logging for people: one line an event on stderr, never on stdout."""
+"""Logging for people: one line per event on stderr, never on stdout."""
 
 import contextlib
 import ctypes
@@ -12,11 +12,11 @@ _STDOUT, _STDERR = 1, 2
 
 
 def configure_logging(*, verbose: bool = False, worker: str = "") -> None:
-    """Send this package's log lines to stderr; may be repeated.
+    """Send this package's log lines to stderr; may be called again.
 
     Args:
-        verbose: Show debug lines too.
-        worker: Shown before each line, so that lines of a pool can be told apart.
+        verbose: Whether to show debug lines.
+        worker: A prefix of each line, which distinguishes the workers of a pool.
     """
     prefix = f"{worker} " if worker else ""
     handler = logging.StreamHandler(sys.stderr)
@@ -29,26 +29,26 @@ def configure_logging(*, verbose: bool = False, worker: str = "") -> None:
 
 @contextlib.contextmanager
 def stdout_as_stderr() -> Iterator[None]:
-    """Send to stderr what the block writes to stdout, for code of people's own: stdout belongs to the answer.
+    """Send to stderr what the user's code in this block writes to stdout, because stdout is for the command's answer.
 
-    This holds for `print`, for libraries in C, and for the programs that the block starts. For one thread at a time.
+    This covers `print`, C libraries, and the programs that the block starts. Use it in one thread at a time.
     """
     stdout = sys.stdout
     with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
-        # Without an open stdout or stderr there is nothing to keep apart.
+        # If stdout or stderr is closed, there is nothing to redirect.
         with contextlib.suppress(OSError):
             kept = os.dup(_STDOUT)
             stack.callback(os.close, kept)
             _flush(stdout)
             os.dup2(_STDERR, _STDOUT)
             stack.callback(os.dup2, kept, _STDOUT)
-            # What the block has left in a buffer is its own.
+            # Output that the block left in a buffer goes to stderr too.
             stack.callback(_flush, stdout)
         yield
 
 
 def close_answer() -> None:
-    """Send to stderr what people's code still prints while the process ends: the answer is complete."""
+    """Send later output of the user's code to stderr, because the answer on stdout is complete."""
     if sys.stdout is not sys.__stdout__:
         return
     _flush(sys.stdout)
@@ -58,7 +58,7 @@ def close_answer() -> None:
 
 
 def _flush(stdout: TextIO | None) -> None:
-    """Write out what Python and the C library hold back."""
+    """Flush the buffers of Python and of the C library."""
     if stdout is not None and not stdout.closed:
         stdout.flush()
     ctypes.CDLL(None).fflush(None)

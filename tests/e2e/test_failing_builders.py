@@ -80,9 +80,7 @@ def test_finals_that_fail_end_every_command_with_status_1_and_the_line_of_code(
     shown = json.loads(run_here("study", "show", "named", "--json"))
     printed = run_here("study", "show", "named")
     for ended in (ran, again):
-        assert ended.stderr.splitlines()[-1].startswith(
-            "tuner: Study named is not what was asked for: 1 of 1 retraining"
-        )
+        assert ended.stderr.splitlines()[-1].startswith("tuner: Incomplete result of study named: 1 of 1 retraining")
         assert reason in ended.stderr.splitlines()[-1]
     assert "1 trial of up to 2 epochs, then finals: 1 confirmation of 2 epochs, 1 retraining of 3 epochs" in ran.stderr
     assert ran.stdout.splitlines()[-1].endswith("report.html")

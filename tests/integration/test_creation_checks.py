@@ -175,7 +175,7 @@ def test_a_study_knows_the_source_of_its_builder(create: Create) -> None:
     own = create(space="own_builders.nets:build")
 
     assert open_study_space(own.definition.space, own.provenance).source_sha256 == own.provenance["space_sha256"]
-    with pytest.raises(SpaceChangedError, match=r"own_builders.nets:build' \(own_builders/__init__.py, .*is not the"):
+    with pytest.raises(SpaceChangedError, match=r"own_builders.nets:build' \(own_builders/__init__.py, .*has changed"):
         open_study_space(own.definition.space, {**own.provenance, "space_sha256": "0" * 64})
 
 

@@ -49,7 +49,7 @@ def test_finals_of_which_none_are_wanted_are_refused(storage: Storage) -> None:
     none_wanted = find_study(storage, "s").definition.finals.model_copy(update={"top": 0})
     _change_finals(storage, none_wanted)
 
-    with pytest.raises(TunerError, match=r"asks for no finals \(finals.top is 0\). Say how many to make, as in `--top"):
+    with pytest.raises(TunerError, match=r"asks for no finals \(finals.top is 0\). Say how many you want, as in `"):
         run("finals", "s")
 
 

@@ -47,12 +47,12 @@ def print_endings(settings: Settings, names: Sequence[str], *, patience_s: float
 
 
 def exit_if_incomplete(records: Sequence["StudyRecord"]) -> None:
-    """Print what each of these studies was asked for and lacks; exit with status 1 when one lacks anything."""
-    from tuner.studies.shortfall import find_shortfall
+    """Print what is missing from the result of each study; exit with status 1 if anything is."""
+    from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
     shortfalls = [(record.name, found) for record in records if (found := find_shortfall(record))]
     for name, shortfall in shortfalls:
-        typer.echo(f"tuner: Study {name} is not what was asked for: {shortfall}", err=True)
+        typer.echo(f"tuner: {INCOMPLETE_LABEL} of study {name}: {shortfall}", err=True)
     if shortfalls:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ from tuner.cli.endings import count_parts, describe_best, describe_early_end, de
 from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.wording import setting
-from tuner.studies.shortfall import find_shortfall
+from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
         where = escape(artifacts.location(record.winner.bundle))
         console.print(f"Bundle of the winner: {where}", highlight=False, soft_wrap=True)
     if shortfall := find_shortfall(record):
-        console.print(f"[red]Not all that was asked for[/]: {escape(shortfall)}", highlight=False, soft_wrap=True)
+        console.print(f"[red]{INCOMPLETE_LABEL}[/]: {escape(shortfall)}", highlight=False, soft_wrap=True)
 
 
 def _print_hyperparameters(record: "StudyRecord", console: Console) -> None:

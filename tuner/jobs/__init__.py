@@ -1,13 +1,18 @@
-"""Jobs: the work of one slot, the same for the search and the finals.
+"""Jobs: the work of one slot, organized in the same way for the search and the finals.
 
-    planning      which slots come next: confirmations, retrainings, the ensemble
-    table         what to run for a slot of each stage: `trial` for the search, `finals` for the rest
-    context       what a job is given
-    fitting       one training run for either: `hyperparameters` from Optuna or fixed, the space, `training`
-    study_data    the images of a study, compared with what it was created with
-    failures, interruptions, time_limit     how a job ends otherwise
-    creation      a study from its definition, tried before by `preflight`
-    replay        a trial again
+    creation        creates a study from its definition; `preflight` tries the definition first
+    planning        creates the slots of the next stage: confirmations, retrainings, the ensemble
+    table           selects the job of a slot by its stage: `trial` for the search, `finals` for the rest
+    context         what every job receives: study, lease, data folders, artifact store
+    fitting         one training run, used by all jobs: it builds the space's model and calls `training`
+    hyperparameters KerasTuner's `hp`, answered by an Optuna trial
+    study_data      the images of a study, after a check that they are those it was created with
+    failures, interruptions, time_limit     the other ways in which a job ends
+    replay          trains a finished trial again
 
-Here Keras and Optuna meet, and here alone. Only `finals`, and `test_part` for the preflight, open a test set.
+A worker passes a `JobContext` to `run_job`, which returns the outcome that the slot stores. An interruption is raised
+instead of returned: the slot then has no outcome, and a worker resumes it later.
+
+This is the only package that uses both Keras and Optuna. Only `finals`, and `test_part` for the preflight, open a test
+set.
 """

@@ -1,4 +1,4 @@
-"""What a job is given: its slot, its study, where its data are and where its files go."""
+"""What every job receives: its slot, its study, the location of its data and of its files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ JobT = TypeVar("JobT", bound=Job)
 
 @dataclass(frozen=True, kw_only=True)
 class JobContext:
-    """Where a job finds its data and leaves its files."""
+    """The slot and study of a job, where it reads its data, and where it writes its files."""
 
     storage: Storage
     artifacts: ArtifactStore
@@ -28,11 +28,11 @@ class JobContext:
     lease: Lease
     #: Called after each epoch; may raise to end the job.
     on_epoch: OnEpoch
-    #: Called by a trial of the search before its first epoch, with where its scores are stored.
+    #: Called by a trial of the search before its first epoch, with the object that stores its scores.
     on_scores: Callable[[TrialScores], None] = lambda _: None
 
     def job_as(self, kind: type[JobT]) -> JobT:
-        """Return the slot's job, of the class that its stage has.
+        """Return the slot's job as an instance of its stage's class.
 
         Raises:
             TypeError: The slot is of another stage.
@@ -43,16 +43,16 @@ class JobContext:
 
     @property
     def checkpoint_folder(self) -> str:
-        """Where the slot's training is kept until its outcome is stored."""
+        """The folder of the slot's checkpoints, which are kept until its outcome is stored."""
         return f"{checkpoints_folder(self.study)}/slot-{self.lease.slot_id}"
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """What the slot's training goes on from; none of another study, slot or dataset is ever taken for it."""
+        """The checkpoint that the slot's training resumes from; those of other studies, slots or data are refused."""
         run = [self.study.uid, self.lease.stage, self.lease.position, self.study.provenance["data_sha256"]]
         return Checkpoint(self.artifacts, self.checkpoint_folder, writer=self.lease.token, run=run)
 
 
 def checkpoints_folder(study: Study) -> str:
-    """Return where the checkpoints of a study's unfinished slots are."""
+    """Return the folder of the checkpoints of a study's unfinished slots."""
     return f"{study.folder}/checkpoints"

@@ -1,4 +1,4 @@
-"""Creating a study: everything that could be wrong is found before the first trial."""
+"""Create a study, and find everything that is wrong with its definition before the first trial."""
 
 import hashlib
 import logging
@@ -22,7 +22,7 @@ from tuner.studies.samplers import make_sampler
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.warm_start import best_of_earlier
 
-#: Packages whose versions shape a result.
+#: Packages whose versions influence a result.
 _RECORDED = ("tuner", "keras", *(backend.name for backend in BACKENDS), "optuna", "keras-tuner", "numpy")
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _MOST_NAMED = 8
 
 
 class DefinitionChangedError(TunerError):
-    """A study of that name has another definition, which stays as it is."""
+    """A study of that name exists with another definition."""
 
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
         before, now = (_dotted(one.model_dump(mode="json")) for one in (study.definition, wanted))
@@ -50,8 +50,8 @@ class DefinitionChangedError(TunerError):
         super().__init__(
             f"A study named {study.name!r} exists already, with another definition: {told}. To change it, {extend}"
             f"search under another name with `--name {study.name}-2` (or `--set name={study.name}-2`), or remove it "
-            f"with `tuner study delete {study.name}`; `tuner workers {study.name} --until-done` goes on with it as "
-            "it was."
+            f"with `tuner study delete {study.name}`. To continue it unchanged, type `tuner workers {study.name} "
+            "--until-done`."
         )
 
 
@@ -64,7 +64,7 @@ def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def log_warnings(report: StageReport) -> None:
-    """Log what a stage warns of."""
+    """Log the warnings of a stage."""
     for warning in report.warnings:
         _log.warning("%s: %s", report.stage, warning)
 
@@ -78,19 +78,19 @@ def create_study(
     process: PreflightProcess | None = None,
     on_report: OnReport = log_warnings,
 ) -> Study:
-    """Try on a few images what search and finals will need, then store the study.
+    """Try on a few images everything that search and finals will need, then store the study.
 
     Args:
-        storage: Where.
-        definition: The study's.
+        storage: Where the study is stored.
+        definition: The study's definition.
         data_dir: Holds one folder for each dataset of the catalogue.
-        check: False leaves out everything that trains: the model is only built with its defaults, in this process.
-        process: The process of the check, if the caller has opened it early; None starts one.
+        check: False skips all training: the model is only built with its defaults, in this process.
+        process: The process of the check, if the caller has started it early; None starts one.
         on_report: Called with each stage of the check as it ends.
 
     Raises:
-        TunerError: The name is taken, the sampler or pruner cannot work so, the dataset cannot be read or split, the
-            space does not build, a fixed value is not one of the space's, or a later stage would fail.
+        TunerError: The name is taken, the settings of sampler or pruner are wrong, the dataset cannot be read or split,
+            the space does not build, it does not accept a fixed value, or a later stage would fail.
     """
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
@@ -120,10 +120,10 @@ def try_study(
     process: PreflightProcess | None = None,
     on_report: OnReport = log_warnings,
 ) -> None:
-    """Try what `create_study` tries, and store nothing; the database is opened for a warm start alone.
+    """Try what `create_study` tries, and store nothing; the database is opened only for a warm start.
 
     Raises:
-        TunerError: As `create_study`, but for the name.
+        TunerError: As in `create_study`, except that the name may be taken.
     """
     _refuse_unknown_names(definition)
     earlier: Sequence[Mapping[str, Any]] = ()
@@ -134,7 +134,7 @@ def try_study(
 
 
 def find_equal_study(storage: Storage, definition: StudyDefinition) -> Study | None:
-    """Return the study that an earlier start made of this very definition; None when the name is free.
+    """Return the study that an earlier command created from this definition; None if the name is free.
 
     Raises:
         DefinitionChangedError: A study of that name has another definition.
@@ -154,13 +154,13 @@ def _refuse_unknown_names(definition: StudyDefinition) -> None:
 
 
 def recorded_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that shape a result, and the hash of this package's code."""
+    """Return the versions of Python and of packages that influence a result, and the hash of this package's code."""
     versions = {"python": platform.python_version(), "code_sha256": _code_hash()}
     for name in _RECORDED:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
-            # One backend is enough.
+            # Not every backend is installed.
             continue
     return versions
 

@@ -1,9 +1,9 @@
-"""Several models answering as one. Knows neither Keras nor Optuna.
+"""Combine several models by averaging their probabilities. Imports neither Keras nor Optuna.
 
-Who votes is decided by what is known before anything is tested: a model's accuracy on validation images that it was not
-trained on or, where it was trained on all images, the accuracy that its configuration had in the confirmations. A model
-that is known to be far worse than the best one drags the vote down and is left out. Where every member has answered
-held-out validation images, the vote itself is known too: one that is worse than its best member is not built.
+The members are chosen by what is known before any test: a model's accuracy on validation images that it was not
+trained on or, if it was trained on all images, the accuracy of its configuration in the confirmations. A model that is
+far worse than the best one would lower the ensemble's accuracy and is left out. If every member has predictions for
+held-out validation images, the ensemble's accuracy is known too: one that is worse than its best member is not built.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-#: A member may have this many times the best one's known error, or this much more where errors are tiny.
+#: A member's error may be this multiple of the best model's error, or larger by this amount if errors are tiny.
 _MOST_TIMES, _GRACE = 2.0, 0.02
 
 
 def choose_members(known_accuracies: Sequence[float | None]) -> list[int]:
-    """Return the positions of the models that vote.
+    """Return the positions of the ensemble's members.
 
     Args:
-        known_accuracies: Of each model, in [0, 1], measured on images that it was not trained on, never on the test
-            set. One of which nothing is known, None, votes.
+        known_accuracies: The accuracy of each model, in [0, 1], measured on images that it was not trained on, never on
+            the test set. A model whose accuracy is not known (None) becomes a member.
     """
     least = min((1 - accuracy for accuracy in known_accuracies if accuracy is not None), default=0.0)
-    # A hair more, so that rounding decides nothing.
+    # The small term allows for rounding errors.
     worst = max(_MOST_TIMES * least, least + _GRACE) + 1e-9
     return [position for position, accuracy in enumerate(known_accuracies) if accuracy is None or 1 - accuracy <= worst]
 
@@ -32,13 +32,13 @@ def soft_vote(probabilities: Sequence[NDArray[np.floating]]) -> NDArray[np.float
     """Return the mean of the members' probabilities.
 
     Args:
-        probabilities: For each member an array of shape (n, classes), rows in the same order of images.
+        probabilities: For each member an array of shape (n, classes), with the images in the same order.
 
     Returns:
-        float32, shape (n, classes); its largest entry in a row is the ensemble's answer.
+        float32, shape (n, classes); the largest entry of a row is the ensemble's prediction.
 
     Raises:
-        ValueError: No member, or members of different shapes.
+        ValueError: There is no member, or the shapes differ.
     """
     shapes = {member.shape for member in probabilities}
     if len(shapes) != 1:

@@ -1,7 +1,8 @@
-"""An exception in one line: where in the person's own code it came from, and what it says.
+"""Describe an exception in one line: where the user's own code raised it, its type and its message.
 
-TensorFlow and Keras wrap what a person's layer, loss or step raises: "in user code:", "Graph execution error:",
-"Exception encountered when calling Layer.call()." stand in the first line, the message and often the frames below it.
+TensorFlow and Keras wrap the exceptions of a user's layer, loss or training step: the first line is "in user code:",
+"Graph execution error:" or "Exception encountered when calling Layer.call().", and the message, often with frames,
+follows below it.
 """
 
 import re
@@ -9,10 +10,10 @@ from pathlib import Path
 
 from tuner.spaces.own_code import FRAME, find_own_line, text_of
 
-#: A longer line is cut; the traceback has all of it.
+#: A longer line is cut; the traceback holds all of it.
 _MAX_LENGTH = 500
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-#: Headings and ornaments, which say nothing of the error.
+#: Headings and decorations, which say nothing about the error.
 _NOISE = re.compile(
     r"^(Graph execution error|in user code):|^Detected at node |^\[\[\{\{node |^\d+ root error\(s\) found|"
     r"^Traceback \(most recent call last\)|^[\s^~]*$"
@@ -26,9 +27,9 @@ _INFERENCE = "Error encountered:"
 
 
 def explain_exception(error: BaseException) -> str:
-    """Return the innermost place in the person's own code, the exception's type and its message, in one line.
+    """Return the innermost place in the user's own code, the exception's type and its message, in one line.
 
-    As in `nets.py:41 in build: ValueError: no such layer`; without the place when none of that code was running.
+    For example `nets.py:41 in build: ValueError: no such layer`; without the place if none of that code was running.
     """
     text = _ANSI.sub("", text_of(error))
     own = find_own_line(error, text)
@@ -53,20 +54,20 @@ def _type_and_words(error: BaseException, text: str) -> tuple[str, str]:
     telling = [line for line in lines if not _NOISE.search(line)]
     if not telling:
         return kind, ""
-    # A line that announces says nothing without what it announces.
+    # A line that ends in a colon means nothing without the line after it.
     words = " ".join(telling[:2]) if telling[0].endswith(":") else telling[0]
     if found := _TYPE.match(words):
-        # What a function called from within a graph raised.
+        # The exception of a function that was called from within a graph.
         return found["type"], words[found.end() :]
     return kind, words
 
 
 def _below_the_frames(text: str) -> str:
-    """Return what stands below the last frame that the text quotes, and below that frame's line of code."""
+    """Return the text after the last quoted frame and its line of code."""
     frames = list(FRAME.finditer(text))
     if not frames:
         return text.strip()
-    # Code follows its frame at once, a message after an empty line.
+    # Code follows its frame directly; a message follows after an empty line.
     paragraphs = text[frames[-1].end() :].split("\n\n")
     below = "\n\n".join(paragraphs[1:])
     return "\n".join(line.strip() for line in below.splitlines()).strip()

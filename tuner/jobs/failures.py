@@ -1,4 +1,4 @@
-"""What kind of failure an exception is, and whether the study should go on."""
+"""The kind of failure that an exception is, and whether it counts towards stopping the study."""
 
 import traceback
 
@@ -11,15 +11,15 @@ from tuner.studies.outcomes import Failure
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
 
-#: Kinds that say nothing of the builder: they do not count towards stopping the study.
+#: Kinds that are not the builder's fault: they do not count towards stopping the study.
 _OF_THE_CONFIGURATION = frozenset({"out_of_memory", "nan_loss", "timeout"})
-#: After this many failures of other kinds in a row a study stops by itself.
+#: A study stops by itself after this many failures of other kinds in a row.
 MAX_FAILURES_IN_A_ROW = 5
 _MAX_TRACEBACK = 20_000
 
 
 def describe_failure(error: Exception) -> Failure:
-    """Return the failure as a slot stores it: its kind, one line, and the traceback of the person's own code."""
+    """Return the failure as a slot stores it: its kind, one line, and the traceback of the user's own code."""
     cause = error.__cause__ if isinstance(error, BuilderError) and error.__cause__ else error
     is_ours = isinstance(cause, TunerError)
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
@@ -31,11 +31,11 @@ def describe_failure(error: Exception) -> Failure:
 
 
 def describe_deaths(n_deaths: int, *, n_kills: int) -> Failure:
-    """Return the failure of a slot whose workers died this often in a row without finishing an epoch.
+    """Return the failure of a slot whose workers died several times in a row without finishing an epoch.
 
     Args:
-        n_deaths: All of them.
-        n_kills: Those that SIGKILL ended, as far as their pools have seen it. The kernel sends it when memory is out.
+        n_deaths: Number of deaths.
+        n_kills: How many of them were by SIGKILL, as far as pools saw it. The kernel sends it when memory is full.
     """
     if 2 * n_kills <= n_deaths:
         message = f"Its worker died {n_deaths} times in a row without finishing an epoch."

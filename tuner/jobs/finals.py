@@ -1,4 +1,4 @@
-"""The jobs after the search: a confirmation, a retraining with its one test, the ensemble."""
+"""The jobs after the search: confirmation, retraining with a single test, ensemble."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -41,15 +41,15 @@ from tuner.training.predictions import predict_probabilities
 
 _log = logging.getLogger(__name__)
 
-#: Said of each retraining whose data are others than `finals.train_on` asks.
+#: A note of each retraining whose data differ from what `finals.train_on` asks for.
 RETRAINED_ON_TRAIN = (
-    "Retrained on the training images without the validation images: the fit is the space's own, and is given those to "
+    "Retrained on the training images only: the space has its own `fit`, which receives the validation images to "
     "validate on."
 )
 
 
 def run_confirmation(context: JobContext) -> ConfirmOutcome:
-    """Train a configuration again as the search did, with another seed."""
+    """Train a configuration again as in the search, with another seed."""
     definition = context.study.definition
     job = context.job_as(ConfirmJob)
     notes: list[str] = []
@@ -80,7 +80,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
 
 
 def run_retraining(context: JobContext) -> RetrainOutcome:
-    """Retrain a configuration with augmentation and annealing, then test it: once, at the last epoch."""
+    """Retrain a configuration with augmentation and annealing, then test it once, after the last epoch."""
     definition = context.study.definition
     job = context.job_as(RetrainJob)
     data = _load(context, load_final_data)
@@ -120,7 +120,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
 
 
 def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) -> TrainingPlan:
-    """Return how a study retrains a configuration."""
+    """Return the plan by which a study retrains a configuration."""
     finals = definition.finals
     return TrainingPlan(
         epochs=finals.epochs,
@@ -133,14 +133,14 @@ def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) 
 
 
 def run_ensemble(context: JobContext) -> EnsembleOutcome:
-    """Let the tested models vote: the mean of their probabilities on the test set.
+    """Average the probabilities of the tested models on the test set.
 
-    A vote that is worse than its best member on held-out validation images is not tested at all.
+    An ensemble that is worse than its best member on held-out validation images is not tested.
     """
     job = context.job_as(EnsembleJob)
     notes: tuple[str, ...] = ()
     if job.left_out:
-        notes = (f"Left out as far worse by validation than the best: {job.left_out} retrained models.",)
+        notes = (f"Left out because validation shows them far worse than the best: {job.left_out} retrained models.",)
     outcomes = read_retrainings(context.storage, job.slots)
     if is_worse := _compare_on_validation(context, outcomes):
         return EnsembleOutcome(state="complete", members=len(outcomes), notes=(*notes, is_worse))
@@ -150,7 +150,7 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
         if outcome.predictions
     ]
     test = _load_test(context)
-    # With the slot's position: a second ensemble, of other members, may have as many.
+    # With the slot's position, because a later ensemble may have the same number of other members.
     path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}-slot-{context.lease.position}.npz"
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
@@ -161,7 +161,7 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
 
 
 def _load(context: JobContext, load: Callable[..., TrainingData]) -> TrainingData:
-    """Return what one of the functions of `study_data` loads for the job's study."""
+    """Load the data of the job's study with one of the functions of `study_data`."""
     study = context.study
     return load(
         study.definition, data_sha256=study.provenance["data_sha256"], pixels=study.pixels, places=context.places
@@ -180,7 +180,7 @@ def _test(context: JobContext, model: keras.Model) -> Predictions:
 
 
 def _predict_validation(context: JobContext, model: keras.Model, held_out: LabelledImages | None) -> str | None:
-    """Store what the model answers on validation images that it was not trained on; None where it was."""
+    """Store the predictions for the held-out validation images and return their path; None if nothing was held out."""
     if held_out is None:
         return None
     path = f"{_final_path(context)}-validation.npz"
@@ -192,7 +192,7 @@ def _predict_validation(context: JobContext, model: keras.Model, held_out: Label
 
 
 def _compare_on_validation(context: JobContext, outcomes: Sequence[RetrainOutcome]) -> str | None:
-    """Say in a sentence that the vote is worse than its best member on validation images; None where it is not."""
+    """Return a sentence if the ensemble is worse on validation images than its best member, else None."""
     paths = [outcome.validation_predictions for outcome in outcomes]
     answers = [read_predictions(context.artifacts, path) for path in paths if path]
     if len(answers) < max(len(paths), 2):

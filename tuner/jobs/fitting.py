@@ -1,4 +1,4 @@
-"""One configuration, built and trained: what search trials, confirmations and retrainings have in common."""
+"""Build and train one configuration: the common part of search trials, confirmations and retrainings."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -29,9 +29,9 @@ class NoScoreError(TunerError):
 
     def __init__(self, objective: Objective, measured: Sequence[str]) -> None:
         super().__init__(
-            f"No epoch had a {objective.label}, so that the trial has no score: its logs held "
-            f"{', '.join(measured) or 'nothing'}. {objective.advice}, or let your own loop "
-            f"report `{objective.name}` to its callbacks' on_epoch_end."
+            f"No epoch measured a {objective.label}, so the trial has no score: its logs held "
+            f"{', '.join(measured) or 'nothing'}. {objective.advice}, or let your own loop report "
+            f"`{objective.name}` to its callbacks' on_epoch_end."
         )
 
 
@@ -40,9 +40,9 @@ class Fitted:
     """A trained model, and how it was trained."""
 
     model: keras.Model
-    #: Every epoch's result, those before a resumption included.
+    #: The results of all epochs, also of those before the training was resumed.
     epochs: tuple[Epoch, ...]
-    #: Whether every epoch saw the images augmented as the plan asks; False where it asks for nothing.
+    #: Whether every epoch saw the images augmented as the plan asks; False if it asks for no augmentation.
     augmented: bool
 
 
@@ -60,26 +60,26 @@ def fit(
 ) -> Fitted:
     """Build the model from the hyperparameters and train it; equal seeds give equal results.
 
-    Where the space's own `fit` turns out not to go on from the checkpoint, the model is built anew and trained from its
-    first epoch: `on_epoch` is then told of epoch 1 once more. Where it fails in its first epoch with the labels that
-    the loss takes, it is called once more with the others.
+    If the space's own `fit` does not resume from the checkpoint, the model is rebuilt and trained from its first epoch:
+    `on_epoch` then receives epoch 1 again. If it fails in its first epoch with the labels that the loss takes, it is
+    called once more with the other kind of labels.
 
     Args:
-        space: Whose `build` and `fit` are called.
-        hyperparameters: What they ask.
-        data: What to train and to measure on.
-        plan: How; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
-        objective: The study's.
-        on_epoch: As `train` takes it.
-        on_note: As `train` takes it; told each sentence once.
-        checkpoint: As `train` takes it.
-        data_for_own_fit: Opens what a `fit` that a person wrote is given in place of `data`: images of the same format,
-            and some to validate on.
+        space: The space, whose `build` and `fit` are called.
+        hyperparameters: Answer the questions of `build` and `fit`.
+        data: The images to train on and to validate on.
+        plan: The training plan; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
+        objective: The study's objective.
+        on_epoch: As in `train`.
+        on_note: As in `train`; called once for each sentence.
+        checkpoint: As in `train`.
+        data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
+            format, with validation images.
 
     Raises:
         BuilderError: `build` raised.
-        BatchSizeError: The space's hyperparameter `batch_size` is no number of images.
-        NanLossError: The loss is no number any more.
+        BatchSizeError: The space's hyperparameter `batch_size` is not a number of images.
+        NanLossError: The loss became NaN.
         NoScoreError: There are validation images, and no epoch has a score.
     """
     note = _once(on_note)
@@ -106,7 +106,7 @@ def fit(
                 checkpoint.delete()
         except OtherLabelsError as error:
             if failed is not None:
-                # What it said of the labels that belong to its loss.
+                # The first error is about the labels that the loss takes.
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
@@ -115,7 +115,7 @@ def fit(
 
 
 def _once(on_note: OnNote) -> OnNote:
-    """Pass each sentence on once."""
+    """Return a function that passes each sentence on once."""
     notes: set[str] = set()
 
     def note(sentence: str) -> None:
@@ -134,7 +134,7 @@ def _build(
     seed: int,
     checkpoint: Checkpoint | None,
 ) -> keras.Model:
-    """Build the model; the hyperparameters that it asks for tell its checkpoint from others."""
+    """Build the model, and make its checkpoint specific to the hyperparameters that it asked for."""
     seed_everything(seed)
     with translate_device_errors():
         model = space.build(hyperparameters, data.train.image_format)
@@ -149,6 +149,6 @@ def _refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Ob
 
 
 def find_best(epochs: Sequence[Epoch], objective: Objective) -> Epoch | None:
-    """Return the epoch of best score, the earlier of equals; None where none was measured."""
+    """Return the epoch with the best score, the earliest of equals; None if no score was measured."""
     scored = [epoch for epoch in epochs if objective.of(epoch) is not None]
     return max(scored, key=lambda epoch: (objective.utility(objective.of(epoch)), -epoch.epoch), default=None)

@@ -1,4 +1,4 @@
-"""The grid of a definition, checked against the space before the first trial."""
+"""Check the grid of a definition against the space before the first trial."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from tuner.studies.sections import SearchSection
 
 
 def check_grid(search: SearchSection, declared: Sequence[DeclaredParameter]) -> None:
-    """Check that a grid search has values for all that is continuous, and none that a trial would refuse.
+    """Check that a grid search has values for every continuous hyperparameter, and none that a trial would refuse.
 
     Raises:
-        GridValuesError: A name or value is not one of the space's, a value is given twice, or values are missing.
+        GridValuesError: A name or value does not belong to the space, a value is given twice, or values are missing.
     """
     if search.sampler != "grid":
         return
@@ -54,7 +54,7 @@ def _refuse_twice(name: str, values: Sequence[Any]) -> None:
 
 
 def _may_be_entered(parameter: DeclaredParameter, search: SearchSection) -> bool:
-    """Say whether the grid's own values of the parents lead to this branch."""
+    """Return whether the grid's own values of the parents lead to this branch."""
     return all(
         any(condition.is_active({condition.name: value}) for value in search.grid[condition.name])
         for condition in parameter.declared.conditions
@@ -68,6 +68,6 @@ def _refuse_wrong_values(name: str, values: Sequence[Any], parameter: DeclaredPa
     wrong = [value for value in values if parameter.optuna_answer(value) is None]
     if wrong:
         raise GridValuesError(
-            f"search.grid.{name}: received {wrong[0]!r}, expected {expected}, as the space says. Other values can be "
-            f"fixed: `--set fixed.{name}=…`."
+            f"search.grid.{name}: received {wrong[0]!r}, expected {expected}, as the space says. To use another value, "
+            f"fix it: `--set fixed.{name}=…`."
         )

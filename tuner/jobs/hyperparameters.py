@@ -1,23 +1,24 @@
-"""KerasTuner's `hp`, answered by an Optuna trial: any KerasTuner builder can be searched by any Optuna sampler.
+"""KerasTuner's `hp`, answered by an Optuna trial, so that any Optuna sampler can search any KerasTuner builder.
 
 | KerasTuner | Optuna is asked for |
 |---|---|
 | `Int`, `Float`, linear or log | an int or float of the same range and step |
-| log or reverse log with a step | `name (index)`: the value's place, as Optuna has no logarithmic steps |
+| log or reverse log with a step | `name (index)`: the index of the value, because Optuna has no logarithmic steps |
 | reverse log | `name (mirrored)`: lowest plus highest minus the value, on a log scale |
 | `Choice`, `Boolean` | a category |
 | `Fixed` | nothing |
 
-In a grid, values given for a place or a mirrored value are asked as a category of these values.
+If a grid has values for a hyperparameter that is asked by index or mirrored, Optuna is asked for a category of these
+values.
 
-KerasTuner tells hyperparameters apart by name and conditions, Optuna by name alone, and there a name may not change
-its choices between trials: a conditional hyperparameter's name in Optuna ends in its conditions, as in
-`momentum [optimizer=sgd]`. One whose kind or choices depend on other values in a plain `if` is asked under its name as
-long as Optuna's study has it in that form; any other form gets a name that tells it, as in `kernel [choice 3, 5]`. A
-name longer than Postgres keeps ends in a hash in place of its rest.
+KerasTuner identifies hyperparameters by name and conditions, Optuna only by name, and in Optuna a name may not change
+its choices between trials. Therefore a conditional hyperparameter's name in Optuna ends in its conditions, as in
+`momentum [optimizer=sgd]`. If the kind or the choices of a hyperparameter depend on other values in a plain `if`, it is
+asked under its name as long as Optuna's study has it in that form; any other form gets a name that describes it, as in
+`kernel [choice 3, 5]`. A name that is too long for Postgres is cut and ends in a hash.
 
-What a trial drew is therefore read from `values`, under KerasTuner's names and with
-KerasTuner's types, not from Optuna's parameters; JSON holds it, and `fixed_hyperparameters` rebuilds the model from it.
+The values of a trial are therefore read from `values`, under KerasTuner's names and with KerasTuner's types, not from
+Optuna's parameters. JSON can hold them, and `fixed_hyperparameters` rebuilds the model from them.
 """
 
 import hashlib
@@ -44,7 +45,7 @@ from tuner.studies.samplers.grid import GridValuesError
 
 _log = logging.getLogger(__name__)
 
-#: Characters of a name that Optuna's tables keep on Postgres.
+#: Length of the longest name that Optuna's tables can hold on Postgres.
 _MAX_NAME = 512
 
 
@@ -59,9 +60,9 @@ class UnsearchableError(TunerError):
 
 
 class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] # KerasTuner ships no types
-    """Hyperparameters whose values come from a trial, or from the study where it fixes them.
+    """Hyperparameters whose values come from a trial, or from the study if it fixes them.
 
-    A trial that another worker began answers as it answered there, so a resumed trial rebuilds its model.
+    A trial that another worker began gives the same answers again, so a resumed trial rebuilds the same model.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
         fixed: Mapping[str, Any] | None = None,
         grid: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
-        """Begin without values.
+        """Start with no values.
 
         Args:
-            trial: Of which they are asked; None for the space's defaults.
-            fixed: The study's.
+            trial: The trial that draws the values; None for the space's defaults.
+            fixed: The study's fixed values.
             grid: The study's `search.grid`.
         """
         super().__init__()
@@ -86,22 +87,22 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
     def refuse_unknown_fixed(self) -> None:
         """Check that every fixed name was asked for.
 
-        To be called once the model is built; for a space with its own `fit`, which may ask more, once it is trained.
+        Call it when the model is built or, if the space has its own `fit`, which may ask for more, when it is trained.
 
         Raises:
-            UnknownFixedError: It was not.
+            UnknownFixedError: A fixed name was not asked for.
         """
         refuse_unknown(self._fixed, [parameter.name for parameter in self.space])
 
     def Choice(self, name: str, values: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - KerasTuner's name
-        """Ask for a choice; KerasTuner makes 0 and 1 of booleans, here they stay what they are."""
+        """Ask for a choice; booleans stay booleans, which KerasTuner would convert to 0 and 1."""
         value = super().Choice(name, values, *args, **kwargs)
         if value is not None and all(isinstance(choice, bool) for choice in values):
             value = self.values[self._get_name(name)] = bool(value)
         return value
 
     def _retrieve(self, hp: Any) -> Any:
-        # All of KerasTuner's questions end here; it takes a default only for a name without a value.
+        # All of KerasTuner's methods call this one, which uses a default only for a name that has no value.
         if hp.name not in self.values and self.is_active(hp):
             self.values[hp.name] = self._answer(hp)
         return super()._retrieve(hp)
@@ -121,40 +122,40 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
 
 @dataclass(frozen=True, kw_only=True)
 class DeclaredParameter:
-    """One hyperparameter that a study's sampler will be asked for."""
+    """One hyperparameter that a study asks its sampler for."""
 
-    #: In `hp.values`.
+    #: Its name in `hp.values`.
     name: str
     #: KerasTuner's own object, of `keras_tuner.engine.hyperparameters`: range, default, conditions.
     declared: Any
     optuna_name: str
-    #: In `search.grid`, beside the name, for one branch of a conditional scope.
+    #: Its other name in `search.grid`, for one branch of a conditional scope.
     grid_name: str
-    #: All that Optuna can answer, in order; None for a continuum, and for integers on a log scale without steps.
+    #: All values that Optuna can return, in order; None for a continuum and for integers on a log scale without steps.
     optuna_values: tuple[Any, ...] | None
-    #: What Optuna would answer for the space's default.
+    #: Optuna's answer for the space's default.
     optuna_default: Any
-    #: From one of KerasTuner's values to Optuna's answer; None for what is not among the parameter's values.
+    #: Converts one of KerasTuner's values to Optuna's answer; returns None if the parameter does not have the value.
     optuna_answer: Callable[[Any], Any]
-    #: Whether Optuna could give this answer.
+    #: Returns whether Optuna could give this answer.
     optuna_accepts: Callable[[Any], bool]
-    #: Whether Optuna's answer is the value itself, not its place or mirror image.
+    #: Whether Optuna's answer is the value itself, not its index or mirror image.
     is_answered_as_it_is: bool
 
 
 def declared_parameters(
     space: Space, images: ImageFormat, *, fixed: Mapping[str, Any] | None = None
 ) -> tuple[DeclaredParameter, ...]:
-    """Return all that a search of this space asks its sampler for, found by building models with default values.
+    """Return the hyperparameters that a search of this space asks for, found by building models with default values.
 
-    What is fixed, and what the fixed values rule out, is not among them. For a grid:
-    `{parameter.optuna_name: parameter.optuna_values for parameter in …}`. Logs a warning for a fixed value that lies
-    outside of its range in a branch that the search may enter.
+    Fixed hyperparameters, and those that the fixed values rule out, are left out. For a grid:
+    `{parameter.optuna_name: parameter.optuna_values for parameter in …}`. A fixed value outside of its range in a
+    branch that the search may enter is logged as a warning.
 
     Raises:
-        FixedValueError: A fixed value is of another type, or a text that the builder does not offer.
-        UnsearchableError: Optuna has nothing like one of the hyperparameters.
-        UnknownFixedError: A fixed name is not asked for, and the space has no `fit` of its own that could ask for it.
+        FixedValueError: A fixed value has another type, or is a text that the builder does not offer.
+        UnsearchableError: Optuna has no counterpart of one of the hyperparameters.
+        UnknownFixedError: A fixed name is not asked for, and the space has no own `fit` that could ask for it.
     """
     fixed = fixed or {}
     declared = declare_hyperparameters(space, images)
@@ -191,9 +192,9 @@ class _Question:
 
     name: str
     distribution: IntDistribution | FloatDistribution | CategoricalDistribution
-    #: From Optuna's answer to KerasTuner's value.
+    #: Converts Optuna's answer to KerasTuner's value.
     decode: Callable[[Any], Any]
-    #: From KerasTuner's value to Optuna's answer, the nearest where it has none for it.
+    #: Converts KerasTuner's value to Optuna's answer, or the nearest one if there is none.
     encode: Callable[[Any], Any]
 
     @property
@@ -204,7 +205,7 @@ class _Question:
 def _find_answer(question: _Question, value: Any) -> Any:
     if isinstance(question.distribution, CategoricalDistribution):
         choices = question.distribution.choices
-        # 0 and 1 are what KerasTuner makes of booleans; of other numbers true and false are none.
+        # KerasTuner converts booleans to 0 and 1; other numbers are not equal to true or false.
         is_flag = isinstance(value, bool) and not set(choices) <= {0, 1}
         return None if is_flag else next((choice for choice in choices if choice == value), None)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -247,14 +248,14 @@ def _translate(parameter: Any, name: str) -> _Question:
     if isinstance(parameter, kinds.Boolean):
         return _Question(name=name, distribution=CategoricalDistribution([False, True]), decode=bool, encode=bool)
     if isinstance(parameter, kinds.Choice):
-        # A choice that is offered twice is drawn no more often than others.
+        # A choice that the builder offers twice is not drawn more often than the others.
         choices = tuple(dict.fromkeys(parameter.values))
         return _Question(name=name, distribution=CategoricalDistribution(choices), decode=_unchanged, encode=_unchanged)
     return _number_question(parameter, name)
 
 
 def _shorten(name: str) -> str:
-    """Return a name that Postgres keeps, another one for each name."""
+    """Return a name that is short enough for Postgres; different names stay different."""
     if len(name) <= _MAX_NAME:
         return name
     ending = f" … {hashlib.sha256(name.encode()).hexdigest()[:16]}"
@@ -262,7 +263,7 @@ def _shorten(name: str) -> str:
 
 
 def _another_form(parameter: Any, question: _Question) -> _Question:
-    """Return the question under a name that tells its kind and range."""
+    """Return the question under a name that contains its kind and range."""
     kind = type(parameter).__name__.lower()
     values = ", ".join(map(repr, parameter.values)) if kind == "choice" else describe_range(parameter)
     return replace(question, name=_shorten(f"{question.name} [{kind} {values}]"))
@@ -280,10 +281,10 @@ def _number_question(parameter: Any, name: str) -> _Question:
             name=f"{name} (mirrored)",
             distribution=_range(parameter, step=None, log=True),
             decode=lambda answer: number(low + high - answer),
-            # 0.1 + 0.9 - 0.9 is less than 0.1.
+            # Exact at both ends: 0.1 + 0.9 - 0.9 is less than 0.1.
             encode=lambda value: {low: high, high: low}.get(value, low + high - value),
         )
-    # The small term is KerasTuner's, against 2.9999 steps where 3 are meant.
+    # KerasTuner adds the same small term: rounding may give 2.9999 steps instead of 3.
     n_steps = int(math.log(high / low, parameter.step) + 1e-8)
     powers = [low * parameter.step**index for index in range(n_steps + 1)]
     values = [number(power if parameter.sampling == "log" else low + high - power) for power in powers]
@@ -291,13 +292,13 @@ def _number_question(parameter: Any, name: str) -> _Question:
         name=f"{name} (index)",
         distribution=IntDistribution(0, n_steps),
         decode=values.__getitem__,
-        # A default need not be one of the steps.
+        # The nearest step, because a default need not be on a step.
         encode=lambda value: min(range(n_steps + 1), key=lambda index: abs(values[index] - value)),
     )
 
 
 def _among_given(parameter: Any, question: _Question, grid: Mapping[str, Sequence[Any]]) -> _Question:
-    """Return the question as one for a category where the grid has values for it.
+    """Return the question as one for a category if the grid has values for it.
 
     Raises:
         GridValuesError: The grid has a value that the parameter does not have.
@@ -317,7 +318,7 @@ def _among_given(parameter: Any, question: _Question, grid: Mapping[str, Sequenc
     return _Question(
         name=_shorten(name),
         distribution=CategoricalDistribution(tuple(given)),
-        # A step has exactly KerasTuner's value; a mirrored one and back again would be off by a rounding error.
+        # On steps, decoding returns KerasTuner's exact value; mirroring twice would add a rounding error.
         decode=number if parameter.step is None else lambda value: question.decode(answers[value]),
         encode=_unchanged,
     )
@@ -326,7 +327,7 @@ def _among_given(parameter: Any, question: _Question, grid: Mapping[str, Sequenc
 def _range(parameter: Any, *, step: float | None, log: bool) -> IntDistribution | FloatDistribution:
     low, high = parameter.min_value, parameter.max_value
     if step is not None:
-        # Optuna warns of a last step that is cut short.
+        # Otherwise Optuna warns that the range does not end on a step.
         high = _steps(low, high, step)[-1]
     if isinstance(parameter, kinds.Int):
         return IntDistribution(low, int(high), step=int(step or 1), log=log)
@@ -346,12 +347,12 @@ def _steps(low: float, high: float, step: float) -> list[Decimal]:
 def _suggest(trial: optuna.trial.BaseTrial, parameter: Any, question: _Question) -> Any:
     another = _another_form(parameter, question)
     if another.name in trial.params:
-        # As the worker before this one had to ask.
+        # The previous worker of this trial asked in this form.
         return _ask(trial, another)
     try:
         return _ask(trial, question)
     except ValueError:
-        # Optuna's study, or the values that this trial is to begin with, have it in another form.
+        # Optuna's study, or the enqueued values of this trial, have it in another form.
         return _ask(trial, another)
 
 

@@ -1,4 +1,4 @@
-"""The trials that a search begins with instead of drawing them: defaults, baselines, another study's best."""
+"""The trials that a search begins with before it draws any: defaults, baselines, the best of another study."""
 
 import itertools
 import logging
@@ -13,7 +13,7 @@ from tuner.studies.sections import SearchSection
 
 _log = logging.getLogger(__name__)
 
-#: Combinations of values that a baseline left out, beyond which it must say them.
+#: A baseline that leaves more combinations of values open than this must give the missing values.
 _MAX_TRIED = 10_000
 
 
@@ -22,7 +22,7 @@ class BaselineError(TunerError):
 
 
 class NothingToStartFromError(TunerError):
-    """The study to start from has nothing that this one could use."""
+    """The study to start from has no trial that this one can use."""
 
 
 def first_trials(
@@ -32,17 +32,17 @@ def first_trials(
     fixed: Mapping[str, Any] | None = None,
     earlier_trials: Sequence[Mapping[str, Any]] = (),
 ) -> list[Mapping[str, Any]]:
-    """Return the values of the first trials by Optuna's names, in their order and each once.
+    """Return the values of the first trials under Optuna's names, in order and each once.
 
     Args:
-        search: The study's section.
-        declared: What the space asks for.
-        fixed: The study's fixed values, which select branches as a baseline's own do.
+        search: The study's section `[search]`.
+        declared: The hyperparameters that the space asks for.
+        fixed: The study's fixed values, which select branches as a baseline's own values do.
         earlier_trials: What `studies.warm_start.best_of_earlier` returns.
 
     Raises:
         BaselineError: A baseline does not fit the space.
-        NothingToStartFromError: The study to start from has no complete trial, or searched something else.
+        NothingToStartFromError: The study to start from has no complete trial, or searched another space.
     """
     trials: list[Mapping[str, Any]] = []
     # A grid has its own first combination.
@@ -55,11 +55,12 @@ def first_trials(
 
 
 def default_answers(declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
-    """Return the space's defaults; one that the search would not draw is left to be drawn."""
+    """Return the space's defaults, except those that the search could not draw."""
     for parameter in declared:
         if not parameter.optuna_accepts(parameter.optuna_default):
             _log.warning(
-                "The default %r of %s lies outside of what the space searches, %s; the first trial draws it instead.",
+                "The default %r of %s is outside of the range that the space searches, %s; the first trial draws a "
+                "value instead.",
                 parameter.declared.default,
                 parameter.name,
                 _range_with_condition(parameter),
@@ -102,7 +103,7 @@ def _branches_of(
     """Return the branches in which a trial that begins with `given` may ask for the hyperparameter.
 
     Raises:
-        BaselineError: There is none, one of them does not have the value, or what was left out decides whether the
+        BaselineError: There is no branch, a branch does not have the value, or missing values decide whether the
             hyperparameter is asked for.
     """
     received = f"search.baselines has {name} = {value!r}"
@@ -144,7 +145,7 @@ def _is_always_asked(
     declared: Sequence[DeclaredParameter],
     given: Mapping[str, Any],
 ) -> bool:
-    """Say whether every value of what was left out leads into one of the branches."""
+    """Return whether every combination of the missing values leads into one of the branches."""
     choices = [_values_of(parent, declared) for parent in parents]
     if any(values is None for values in choices) or math.prod(len(values or ()) for values in choices) > _MAX_TRIED:
         return False
@@ -159,7 +160,7 @@ def _is_always_asked(
 
 
 def _values_of(name: str, declared: Sequence[DeclaredParameter]) -> tuple[Any, ...] | None:
-    """Return all values of an unconditional hyperparameter; None when there are too many, or conditions."""
+    """Return all values of a hyperparameter; None if it is conditional or continuous."""
     for parameter in declared:
         if parameter.name == name and not parameter.declared.conditions and parameter.is_answered_as_it_is:
             return parameter.optuna_values
@@ -177,13 +178,13 @@ def _usable(
     accepts = {parameter.optuna_name: parameter.optuna_accepts for parameter in declared}
     trials: list[Mapping[str, Any]] = []
     for params in earlier:
-        # A name that was not found by building models may be asked all the same, behind a plain `if`.
+        # The space may ask for a name behind a plain `if`, even if building models did not find it.
         values = {name: value for name, value in params.items() if name not in accepts or accepts[name](value)}
         if values.keys() & accepts.keys():
             trials.append(values)
     if not trials:
         raise NothingToStartFromError(
-            f"Received search.warm_start = {name!r}, of whose best {len(earlier)} complete trials none has a "
+            f"Received search.warm_start = {name!r}: none of its best {len(earlier)} complete trials has a "
             "hyperparameter of this space. Expected a study of the same space with complete trials."
         )
     return trials

@@ -1,4 +1,4 @@
-"""What ends the work on a slot without an outcome: a worker goes on with the slot later."""
+"""The errors that end the work on a slot without an outcome; a worker resumes the slot later, here or elsewhere."""
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.jobs.study_data import DataUnavailableError
@@ -8,7 +8,7 @@ from tuner.training.devices import DeviceLostError
 
 
 class DrainedError(Exception):
-    """The worker was asked to end, by SIGINT or SIGTERM."""
+    """SIGINT or SIGTERM asked the worker to end."""
 
 
 _INTERRUPTIONS = (
@@ -25,5 +25,5 @@ _INTERRUPTIONS = (
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Say whether the error ends the work on a slot without an outcome."""
+    """Return whether the error leaves its slot without an outcome."""
     return isinstance(error, _INTERRUPTIONS)

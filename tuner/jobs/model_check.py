@@ -1,4 +1,4 @@
-"""What can be known of a freshly built model before it is trained: does it measure accuracy, what does it answer."""
+"""Examine a newly built model before it is trained: does it measure accuracy, and what kind of outputs has it?"""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from tuner.training.batches import scale
 from tuner.training.predictions import OutputKind, noise_images, output_kind
 from tuner.training.targets import LabelsChoice, choose_labels
 
-#: Images that a look at the first layers takes at most.
+#: The largest number of images that are shown to the model.
 _N_LOOKED_AT = 32
 
 
@@ -25,19 +25,19 @@ class NoAccuracyMetricError(TunerError):
 
     def __init__(self, space: str, measured: tuple[str, ...]) -> None:
         super().__init__(
-            f"Space {space!r} compiles its model without a metric that measures accuracy, the share of right answers, "
-            f"by which trials are scored: it measures {', '.join(measured) or 'nothing'}. Compile it with "
+            f"Space {space!r} compiles its model without a metric that measures accuracy, the share of correct "
+            f"answers, which is a trial's score: it measures {', '.join(measured) or 'nothing'}. Compile it with "
             "model.compile(…, metrics=['accuracy']), beside any others."
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What a built model is."""
+    """Facts about a built model."""
 
-    #: Weights, trained or not.
+    #: Number of weights, trainable or not.
     n_weights: int
-    #: What its outputs are, see `training.predictions`.
+    #: The kind of its outputs, see `training.predictions`.
     output_kind: OutputKind
     #: Name of the accuracy in Keras' logs.
     accuracy_name: str
@@ -53,21 +53,21 @@ def check_model(
     examples: NDArray[np.uint8] | None = None,
     labels: LabelsChoice = "auto",
 ) -> ModelFacts:
-    """Look at a model that the space built; its weights stay as they are.
+    """Examine a model that the space built; its weights do not change.
 
-    Shapes of input and output were checked when it was built, see `spaces.model_shapes`.
+    The shapes of input and output were checked when it was built, see `spaces.model_shapes`.
 
     Args:
-        space: That built it.
-        model: Compiled and with weights.
-        images: What it is for.
-        examples: A handful of the dataset's training images, uint8, shape (n, height, width, channels); noise without.
-        labels: As the study says.
+        space: The space that built the model.
+        model: A compiled model with weights.
+        images: The format of its images.
+        examples: Some of the dataset's training images, uint8, shape (n, height, width, channels); None: noise.
+        labels: The kind of labels that the study sets.
 
     Raises:
-        MetricLabelsError: A metric cannot take the labels that the loss takes.
-        ColumnLabelsError: The loss takes class indices of another shape.
-        NoAccuracyMetricError: Nothing in it measures accuracy, and the space has no `fit` of its own that could.
+        MetricLabelsError: A metric does not take the labels that the loss takes.
+        ColumnLabelsError: The loss takes class indices only as a column.
+        NoAccuracyMetricError: No metric measures accuracy, and the space has no own `fit` that could.
     """
     taken, guess = choose_labels(model, images.n_classes, labels)
     if space.fit is None and lacks_accuracy(model, images.n_classes, taken):
@@ -82,16 +82,16 @@ def check_model(
 
 
 def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> NDArray[np.float32]:
-    # Called as it is: to trace a prediction takes longer than a few images.
+    # Called directly: tracing a prediction takes longer than computing a few images.
     with stdout_as_stderr():
         return np.asarray(keras.ops.convert_to_numpy(model(scale(examples))), np.float32)
 
 
 def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Return what a person should know of a model that works, one line each.
+    """Return warnings about a model that works, one line each.
 
     Args:
-        model: With weights.
+        model: A model with weights.
         examples: uint8, shape (n, height, width, channels).
     """
     pictures = keras.ops.convert_to_numpy(scale(examples))
@@ -100,7 +100,7 @@ def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str
         return ()
     warning = (
         f"The model's layer {found.layer!r} turns images, which arrive in [0, 1], into values from {found.low:.3g} to "
-        f"{found.high:.3g}: they are scaled twice, and little is learned from so small differences. Remove the layer "
-        "(as Rescaling(1/255) or a preprocess_input) from the builder."
+        f"{found.high:.3g}: they are scaled twice, and a model learns little from such small differences. Remove this "
+        "layer (such as Rescaling(1/255) or a preprocess_input) from the builder."
     )
     return (warning,)

@@ -1,7 +1,7 @@
-"""Which jobs a study needs next: confirmation, retraining, the ensemble.
+"""Plan the jobs that a study needs next: confirmations, retrainings, the ensemble.
 
-Planning looks at what is there and adds what is missing, so that it may be repeated by any worker at any time, and
-goes on by itself after a study was extended or asked for more finals.
+Planning compares the slots that exist with those that the study needs and creates the missing ones. So any worker may
+repeat it at any time, and it continues by itself after a study was extended or asked for more finals.
 """
 
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ FinalJob = TypeVar("FinalJob", ConfirmJob, RetrainJob)
 
 
 class NoFinalsError(TunerError):
-    """There is nothing to make finals of."""
+    """The study can have no finals."""
 
 
 def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None) -> None:
-    """Refuse to ask for finals that could never be made.
+    """Refuse a request for finals that could never run.
 
     Raises:
-        NoFinalsError: No trial has a score, or none are wanted.
+        NoFinalsError: No trial has a score, or the study asks for no finals.
     """
     if not has_scored_trial(storage, study):
         raise NoFinalsError(
@@ -51,17 +51,19 @@ def refuse_impossible_finals(storage: Storage, study: Study, *, top: int | None)
         )
     if not (top or study.definition.finals.top):
         raise NoFinalsError(
-            f"Study {study.name!r} asks for no finals (finals.top is 0). Say how many to make, as in `--top 3`."
+            f"Study {study.name!r} asks for no finals (finals.top is 0). Say how many you want, as in `--top 3`."
         )
 
 
 def lacks_finals(storage: Storage, study: Study) -> bool:
-    """Say whether finals that the study asks for are still to be made."""
+    """Return whether finals that the study asks for are still missing."""
     return has_next_stage(storage, study, plan_next_jobs)
 
 
 def advance_study(storage: Storage, study: Study) -> bool:
-    """Create the next stage's slots once the present stage is over, or mark the study done.
+    """Create the slots of the next stage when the present stage is over, or mark the study as done.
+
+    Nothing happens while slots are waiting or leased, or if another worker has already done it.
 
     Returns:
         Whether slots were created, see `begin_next_stage`.
@@ -70,11 +72,11 @@ def advance_study(storage: Storage, study: Study) -> bool:
 
 
 def plan_next_jobs(definition: StudyDefinition, of_study: Sequence[Slot]) -> tuple[Stage, list[Job]] | None:
-    """Return the next stage's missing jobs, or None when the study has all that it asked for.
+    """Return the missing jobs of the next stage, or None if the study has everything that it asks for.
 
     Args:
-        definition: The study's.
-        of_study: The study's slots, of the search the best are enough; curves are not needed.
+        definition: The study's definition.
+        of_study: The study's slots. Of the search, the best ones are enough; curves are not needed.
     """
     if definition.finals.top == 0:
         return None
@@ -128,7 +130,7 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
             trial=trial,
             hyperparameters=hyperparameters[trial],
             repeat=repeat,
-            # The same seed with and without augmentation: the comparison then differs in nothing else.
+            # The same seed with and without augmentation, so that the comparison differs in nothing else.
             seed=final_seed(definition.seed, "retrain", trial, repeat),
             augmented=augmented,
             val_accuracy_mean=ranked[trial],
@@ -139,7 +141,7 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
 
 
 def _search_scores(of_study: Sequence[Slot], objective: Objective) -> dict[int, float]:
-    """Return the search's scores by trial number, the best first."""
+    """Return the scores of the search by trial number, the best first."""
     return {
         slot.trial_number: slot.outcome.score
         for slot in best_trials(of_study, objective)
@@ -148,20 +150,20 @@ def _search_scores(of_study: Sequence[Slot], objective: Objective) -> dict[int, 
 
 
 def _hyperparameters(of_study: Sequence[Slot]) -> dict[int, Hyperparameters]:
-    """Return the values of each configuration that finals may be made of, by trial number."""
+    """Return the values of each configuration that may become a final, by trial number."""
     searched = {
         slot.trial_number: slot.outcome.hyperparameters
         for slot in of_study
         if isinstance(slot, SearchSlot) and slot.outcome and slot.trial_number is not None
     }
-    # After an extension a confirmed one may be none of the search's best any more.
+    # After an extension, a confirmed configuration may no longer be among the best of the search.
     return searched | {slot.job.trial: slot.job.hyperparameters for slot in of_study if isinstance(slot, ConfirmSlot)}
 
 
 def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: int) -> bool:
-    """Say whether retraining this trial augments its images; a `fit` of a person's own may take no augmentation.
+    """Return whether retraining this trial augments its images; the user's own `fit` may not support augmentation.
 
-    Of a builder of a person's own it is known once it was retrained.
+    For a user's own builder this is known after a retraining.
     """
     if ":" not in definition.space:
         return True
@@ -177,9 +179,9 @@ def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: 
 
 
 def _vote(of_study: Sequence[Slot], objective: Objective) -> EnsembleJob:
-    """Return the vote of all tested models that are good enough by what is known of them without the test set.
+    """Return the ensemble of all tested models that are good enough, as measured without the test set.
 
-    Where a model has no held-out accuracy, its configuration's score stands for it, if that is an accuracy.
+    If a model has no held-out accuracy, its configuration's score is used instead, if the score is an accuracy.
     """
     accuracies = mean_scores(of_study, objective) if objective.is_accuracy else {}
     tested = []

@@ -1,4 +1,4 @@
-"""A finished trial trained again from its values and seed, to see whether it comes out the same."""
+"""Train a finished trial again from its values and seed, to see whether the result is the same."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ class NotReplayableError(TunerError):
     """The trial has no curve to compare with."""
 
 
-class _AsFarAsBefore(Exception):  # noqa: N818 - no error: the pruned trial went no further
+class _ReplayFinished(Exception):  # noqa: N818 - not an error: the trial ended here
     pass
 
 
 def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces) -> Iterator[tuple[Epoch, Epoch]]:
-    """Train the trial again, as many epochs as it had, and yield each epoch as it was and as it is now.
+    """Train the trial again for the same number of epochs, and yield each stored epoch with its repetition.
 
     Raises:
-        NotReplayableError: The trial is not over, or failed before its first epoch.
-        TunerError: The data cannot be read or are others than then.
+        NotReplayableError: The trial is not finished, or failed before its first epoch.
+        TunerError: The data cannot be read, or have changed.
     """
     if not trial.curve or trial.seed is None or trial.state not in {"complete", "pruned"}:
         raise NotReplayableError(
@@ -39,16 +39,16 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
     def on_epoch(result: Epoch) -> None:
         epochs.append(result)
         if len(epochs) == len(trial.curve):
-            raise _AsFarAsBefore
+            raise _ReplayFinished
 
-    with contextlib.suppress(_AsFarAsBefore):
+    with contextlib.suppress(_ReplayFinished):
         fit(
             open_study_space(record.space, record.provenance),
             fixed_hyperparameters(trial.hyperparameters),
             load_search_data(
                 definition, data_sha256=record.provenance["data_sha256"], pixels=record.pixels, places=places
             ),
-            # All epochs of the plan, though the last ones are not trained: they shape a schedule of the model's own.
+            # All epochs of the plan, even if the last ones are not trained: a schedule of the model may depend on them.
             TrainingPlan(
                 epochs=definition.search.epochs,
                 seed=trial.seed,

@@ -1,4 +1,4 @@
-"""A definition's space, looked at with its defaults before a study is stored; trains nothing."""
+"""Check a definition's space with its defaults before a study is stored; nothing is trained."""
 
 from collections.abc import Sequence
 
@@ -9,20 +9,20 @@ from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
 from tuner.training.devices import translate_device_errors
 
-#: Images that the model is shown.
+#: Number of images that are shown to the model.
 _N_EXAMPLES = 32
 
 
 def check_space(
     space: Space, images: LabelledImages, declared: Sequence[DeclaredParameter], definition: StudyDefinition
 ) -> tuple[str, ...]:
-    """Build the model with the space's defaults and the study's fixed values, and return what a person should know.
+    """Build the model with the space's defaults and the study's fixed values, and return warnings for people.
 
     Args:
-        space: The definition's.
-        images: Of the training part.
-        declared: What the space asks for.
-        definition: The study's.
+        space: The definition's space.
+        images: Images of the training part.
+        declared: The hyperparameters that the space asks for.
+        definition: The study's definition.
 
     Raises:
         TunerError: The model cannot be built, does not take the images, or does not measure accuracy.
@@ -41,6 +41,6 @@ def check_space(
     if not declared and space.fit is None and definition.search.trials > 1:
         warnings.append(
             f"The space {space.name!r} asks for no hyperparameter: all {definition.search.trials} trials train the "
-            "same model with other seeds. Ask for some, as in hp.Int('units', 32, 256), or set search.trials = 1."
+            "same model with different seeds. Ask for some, as in hp.Int('units', 32, 256), or set search.trials = 1."
         )
     return tuple(warnings)

@@ -1,4 +1,4 @@
-"""The images that a study's jobs train on: read and divided once a machine, mapped once a process."""
+"""The images that a study's jobs train on, read and divided once per machine, and mapped once per process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,38 +17,38 @@ from tuner.training.plan import TrainingData
 
 
 class DataUnavailableError(TunerError):
-    """This machine cannot read a study's dataset; another one may, so that no slot fails for it."""
+    """This machine cannot read a study's dataset; slots do not fail for this, because another machine may read it."""
 
 
 class DataChangedError(DataUnavailableError):
-    """The dataset is not the one that the study was created with."""
+    """The study was created with other data."""
 
     def __init__(self, dataset: str, *, is_pixels_known: bool) -> None:
         reading = (
             ""
             if is_pixels_known
-            else ", or this version reads its pixels otherwise than the version 0.1.0 that created the study: see what "
-            f"`tuner dataset show {dataset}` says of them"
+            else ", or this version reads its pixels differently from version 0.1.0, which created the study: see "
+            f"`tuner dataset show {dataset}`"
         )
         super().__init__(
-            f"The dataset {dataset!r} has other content than when the study was created{reading}. "
+            f"The content of dataset {dataset!r} has changed since the study was created{reading}. "
             "Put the old files back, or create a new study."
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataPlaces:
-    """Where this machine has its images."""
+    """The folders in which this machine has its images."""
 
     #: One folder for each dataset of the catalogue.
     data_dir: Path
-    #: What was read of them, divided for studies.
+    #: Cache of the images that were read and divided for studies.
     cache_dir: Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Division:
-    """Which images of which dataset; equal divisions give equal images."""
+class _SplitKey:
+    """Identifies the images of a training run; equal keys give equal images."""
 
     dataset: str
     resize: tuple[int, int] | None
@@ -56,14 +56,14 @@ class _Division:
     #: Content hash of the whole training part.
     data_sha256: str
     seed: int
-    #: None: nothing is held out.
+    #: None: no image is held out.
     validation_fraction: float | None
-    #: None: all that are not held out.
+    #: None: all images that are not held out.
     train_images: int | None
 
     @property
-    def key(self) -> str:
-        """The division's name in the cache; it begins with the content hash."""
+    def cache_name(self) -> str:
+        """The key's text in the cache, which begins with the content hash."""
         held_out = f"seed-{self.seed}-validation-{self.validation_fraction}-train-{self.train_images or 'rest'}"
         return f"{self.data_sha256}-{'all' if self.validation_fraction is None else held_out}"
 
@@ -85,10 +85,10 @@ class _Division:
 
 
 def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettings:
-    """Return what a study has stored of its pixels.
+    """Return the meaning of its pixels that a study has stored.
 
-    Studies of version 0.1.0 have stored nothing, nor have they settings: their images are looked at again, and the
-    study's content hash tells where they are read otherwise now.
+    Studies of version 0.1.0 have stored neither a meaning nor settings: their images are examined again, and the
+    study's content hash shows if they are read differently now.
     """
     return PixelSettings(unclear_as_before=True) if pixels is None else PixelMeaning.from_json(pixels)
 
@@ -96,24 +96,24 @@ def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettin
 def load_search_data(
     definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
 ) -> TrainingData:
-    """Return what the search and the confirmation train on and score with.
+    """Return the images that search and confirmations train on and score with.
 
     Args:
-        definition: The study's.
+        definition: The study's definition.
         data_sha256: Content hash of the images that the study was created with.
-        pixels: What the study has stored of them.
-        places: Where this machine has its images.
+        pixels: The stored meaning of their pixels.
+        places: The folders in which this machine has its images.
 
     Raises:
-        DataUnavailableError: The files are missing, broken or not those that the study was created with.
+        DataUnavailableError: The files are missing, broken, or have changed since the study was created.
     """
-    return _load(_divide(definition, data_sha256, pixels), places)
+    return _load(_search_key(definition, data_sha256, pixels), places)
 
 
 def load_final_data(
     definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
 ) -> TrainingData:
-    """Return what finals are retrained on: all of train, with validation or as part of it.
+    """Return the images for retraining: all training images, with a separate validation set or including it.
 
     Args:
         definition: As in `load_search_data`.
@@ -122,30 +122,30 @@ def load_final_data(
         places: As in `load_search_data`.
 
     Raises:
-        DataUnavailableError: The files are missing, broken or not those that the study was created with.
+        DataUnavailableError: The files are missing, broken, or have changed since the study was created.
     """
-    division = replace(_divide(definition, data_sha256, pixels), train_images=None)
+    key = replace(_search_key(definition, data_sha256, pixels), train_images=None)
     if definition.finals.train_on == "train+validation":
-        division = replace(division, validation_fraction=None)
-    return _load(division, places)
+        key = replace(key, validation_fraction=None)
+    return _load(key, places)
 
 
 def load_data_for_own_fit(
     definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
 ) -> TrainingData:
-    """Return what finals give a `fit` that a person wrote: all of train, and the validation set to measure on.
+    """Return the images for retraining with the user's own `fit`: all training images, and the validation set.
 
-    Such a `fit` reads its validation data as it likes, so it has them here as in the search.
+    Such a `fit` may use validation data in any way, so it receives them as in the search.
 
     Raises:
-        DataUnavailableError: The files are missing, broken or not those that the study was created with.
+        DataUnavailableError: The files are missing, broken, or have changed since the study was created.
     """
-    return _load(replace(_divide(definition, data_sha256, pixels), train_images=None), places)
+    return _load(replace(_search_key(definition, data_sha256, pixels), train_images=None), places)
 
 
-def _divide(definition: StudyDefinition, data_sha256: str, pixels: Mapping[str, Any] | None) -> _Division:
-    """Return how the search divides the images."""
-    return _Division(
+def _search_key(definition: StudyDefinition, data_sha256: str, pixels: Mapping[str, Any] | None) -> _SplitKey:
+    """Return the key of the search's images."""
+    return _SplitKey(
         dataset=definition.dataset,
         resize=definition.data.resize,
         pixels=study_pixels(pixels),
@@ -157,6 +157,6 @@ def _divide(definition: StudyDefinition, data_sha256: str, pixels: Mapping[str, 
 
 
 @lru_cache(maxsize=2)
-def _load(division: _Division, places: DataPlaces) -> TrainingData:
-    parts = ImageCache(places.cache_dir).load(division.key, lambda: division.read(places.data_dir))
+def _load(key: _SplitKey, places: DataPlaces) -> TrainingData:
+    parts = ImageCache(places.cache_dir).load(key.cache_name, lambda: key.read(places.data_dir))
     return TrainingData(train=parts["train"], validation=parts.get("validation"))

@@ -1,4 +1,4 @@
-"""A study's space, opened as it was when the study was created."""
+"""Open a study's space, and refuse one that has changed since the study was created."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,13 @@ from tuner.spaces.space import Space
 
 
 class SpaceChangedError(DataUnavailableError):
-    """The builder that this process has imported is another one than the study was created with."""
+    """The builder's source has changed since the study was created."""
 
     def __init__(self, space: Space) -> None:
         files = ", ".join(space.sources) or "no source file"
         super().__init__(
-            f"The builder {space.name!r} ({files}) is not the one that the study was created with. Put the old source "
-            "back and start the worker again, or create a new study."
+            f"The builder {space.name!r} ({files}) has changed since the study was created. Put the old source back "
+            "and start the worker again, or create a new study."
         )
 
 
@@ -23,11 +23,12 @@ def open_study_space(name: str, provenance: Mapping[str, str]) -> Space:
 
     Args:
         name: The definition's space.
-        provenance: The study's; without `space_sha256`, as studies of an older version have it, anything passes.
+        provenance: The study's provenance. If it has no `space_sha256`, as in studies of an older version, every source
+            is accepted.
 
     Raises:
-        SpaceChangedError: Its source is another one than at the study's creation.
-        TunerError: It cannot be opened here.
+        SpaceChangedError: Its source has changed since the study was created.
+        TunerError: The space cannot be opened on this machine.
     """
     space = open_space(name)
     if "space_sha256" in provenance and provenance["space_sha256"] != space.source_sha256:

@@ -1,4 +1,4 @@
-"""What to run for a slot of each stage."""
+"""The job of each stage."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from tuner.studies.outcomes import Outcome, Stage, failed_outcome
 
 _log = logging.getLogger(__name__)
 
-#: By stage: what does the work and returns what the slot stores of it.
+#: By stage: the function that does the work of a slot and returns its outcome.
 JOBS: Mapping[Stage, Callable[[JobContext], Outcome]] = {
     "search": run_trial,
     "confirm": run_confirmation,
@@ -22,13 +22,13 @@ JOBS: Mapping[Stage, Callable[[JobContext], Outcome]] = {
 
 
 def run_job(context: JobContext) -> Outcome:
-    """Do the work of a slot and return its outcome; a failure is an outcome too, and an interruption is raised."""
+    """Do the work of a slot and return its outcome. A failure is an outcome too; an interruption is raised."""
     lease = context.lease
     try:
         return JOBS[lease.stage](context)
     except Exception as error:
         if is_interruption(error):
             raise
-        # A failed job must not keep the others from being done.
+        # A failed job must not stop the others.
         _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
         return failed_outcome(lease.stage, describe_failure(error))

@@ -1,4 +1,4 @@
-"""The test images of a study, checked against its training images; no model is near. Imports no Keras."""
+"""Open a study's test images and compare their classes with those of training. Imports no Keras."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError, shorten
 from tuner.studies.definition import StudyDefinition
 
-#: Characters of the classes' names in an error.
+#: Longest list of class names in an error, in characters.
 _LONGEST_LIST = 300
 
 
 class OtherClassesError(TunerError):
-    """The test images are of other classes than the training images."""
+    """The test images have other classes than the training images."""
 
     def __init__(self, dataset: str, *, received: Sequence[str], expected: Sequence[str]) -> None:
         tested, trained = (shorten(", ".join(names), width=_LONGEST_LIST) for names in (received, expected))
@@ -29,10 +29,10 @@ def open_test_set(
     data_dir: Path,
     pixels: PixelMeaning | PixelSettings,
 ) -> LabelledImages:
-    """Return the test images of a study, read as its training images were.
+    """Return the test images of a study, read in the same way as its training images.
 
     Raises:
-        TunerError: They cannot be read, or are of another format or of other classes than the training images.
+        TunerError: They cannot be read, or have another format or other classes than the training images.
     """
     test = load_test_set(definition.dataset, data_dir=data_dir, resize=definition.data.resize, pixels=pixels)
     if test.class_names != tuple(class_names):
@@ -47,9 +47,9 @@ def check_test_set(
     data_dir: Path,
     pixels: PixelMeaning | PixelSettings,
 ) -> None:
-    """Read the test images once, so that finals will be able to, and keep nothing of them.
+    """Read the test images once, to find out whether finals will be able to, and keep nothing of them.
 
     Raises:
-        TunerError: As `open_test_set`.
+        TunerError: As in `open_test_set`.
     """
     open_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels)

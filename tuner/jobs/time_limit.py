@@ -1,4 +1,4 @@
-"""A limit on the time that one attempt at a trial may train."""
+"""Limit the time for which one attempt at a trial may train."""
 
 import logging
 import os
@@ -11,9 +11,9 @@ from tuner.errors import RestartNeededError, TunerError
 
 _log = logging.getLogger(__name__)
 
-#: Seconds after the limit in which the epoch may finish by itself.
+#: Seconds after the limit for which the process waits for the epoch to finish.
 _GRACE_S = 5.0
-#: The process is in an unknown state; the pool starts a fresh one.
+#: The state of the process is unknown; the pool starts a new one.
 _RESTART_STATUS = RestartNeededError.exit_status
 
 
@@ -29,10 +29,10 @@ class TrialTimeoutError(TunerError):
 
 
 class TimeLimit:
-    """Ends a training that takes too long; use it as a context manager and call `check` after each epoch.
+    """Ends a training run that takes too long; use it as a context manager and call `check` after each epoch.
 
-    An epoch that never ends cannot be interrupted from within Python: then `on_endless` stores what there is, from
-    another thread, and the process ends.
+    Python cannot interrupt an epoch that never ends: `on_endless` then stores the finished epochs from another thread,
+    and the process exits.
     """
 
     def __init__(self, limit_s: float | None, on_endless: Callable[[TrialTimeoutError], None]) -> None:
@@ -42,10 +42,10 @@ class TimeLimit:
         self._timers: list[threading.Timer] = []
 
     def check(self) -> None:
-        """Raise when the time is over.
+        """Raise an error if the time is over.
 
         Raises:
-            TrialTimeoutError: It is.
+            TrialTimeoutError: The time is over.
         """
         if self._is_over and self._limit_s is not None:
             raise TrialTimeoutError(self._limit_s)
@@ -55,7 +55,7 @@ class TimeLimit:
 
     def _end_process(self) -> None:
         error = TrialTimeoutError(self._limit_s or 0.0)
-        _log.error("The time of search.trial_timeout_s is over and the epoch does not end; this process does.")
+        _log.error("search.trial_timeout_s is over, and the epoch does not end. This process exits.")
         try:
             self._on_endless(error)
         finally:

@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 def run_trial(context: JobContext) -> SearchOutcome:
-    """Run or go on with the trial of a search slot, and return what the slot stores of it.
+    """Start or resume the trial of a search slot, and return its outcome.
 
-    A failure of the configuration or of the person's own code is an outcome too; a lost lease, a stopped study and a
-    drained worker are none: they end the trial by their exception.
+    A failure of the configuration or of the user's own code is an outcome too. A lost lease, a stopped study or a
+    drained worker is not: it ends the trial with its exception.
     """
     definition = context.study.definition
     data = load_search_data(
@@ -47,15 +47,15 @@ def run_trial(context: JobContext) -> SearchOutcome:
     def on_epoch(result: Epoch) -> None:
         progress.add(result)
         context.on_epoch(result)
-        # The planned end is none by time; a fit of a person's own may go on beyond it.
+        # After the planned last epoch the trial ends anyway; the user's own fit may train more epochs.
         if result.epoch != definition.search.epochs:
             limit.check()
 
-    def end_from_aside(error: TrialTimeoutError) -> None:
+    def end_from_another_thread(error: TrialTimeoutError) -> None:
         end_slot(context.storage, context.lease, progress.end_by_time(error))
 
     context.on_scores(scores)
-    limit = TimeLimit(definition.search.trial_timeout_s, end_from_aside)
+    limit = TimeLimit(definition.search.trial_timeout_s, end_from_another_thread)
     try:
         with limit:
             fit(
@@ -79,7 +79,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
     except TrialTimeoutError as error:
         return progress.end_by_time(error)
     except Exception as error:
-        # Whatever else a person's builder raises belongs to its trial.
+        # Any other exception of the user's builder fails its trial.
         if is_interruption(error):
             raise
         return progress.fail(error)
@@ -88,7 +88,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class _Progress:
-    """What there is of a trial so far, and the outcomes made of it."""
+    """The state of a trial so far, and the outcomes that follow from it."""
 
     objective: Objective
     trial: optuna.Trial
@@ -98,7 +98,7 @@ class _Progress:
     notes: list[str] = field(default_factory=list)
 
     def add(self, result: Epoch) -> None:
-        # A run that cannot go on from its checkpoint begins with epoch 1 again.
+        # A run that cannot resume from its checkpoint restarts at epoch 1.
         self.epochs[result.epoch - 1 :] = [result]
 
     def end(self, state: Result) -> SearchOutcome:
@@ -113,7 +113,7 @@ class _Progress:
         )
 
     def end_by_time(self, error: TrialTimeoutError) -> SearchOutcome:
-        """Keep the epochs that were finished in time."""
+        """Return an outcome with the epochs that were finished in time."""
         if not self.epochs:
             return self.fail(error)
         note = f"Ended after epoch {len(self.epochs)} by search.trial_timeout_s = {error.limit_s:g} seconds."
@@ -125,7 +125,7 @@ class _Progress:
         _log.warning("trial %d failed: %s", self.trial.number, error)
         failure = describe_failure(error)
         if failure.kind == "out_of_memory":
-            # Infeasible, not merely failed: samplers then keep away from the region.
+            # Infeasible, not only failed, so that samplers avoid this region.
             self.trial.set_constraint("out_of_memory", 1.0)
         return SearchOutcome(
             state="failed",

@@ -1,10 +1,11 @@
 """What Optuna Dashboard shows of a study beside its trials: a note, a figure of the finals, files of the best trials.
 
-All of it is kept in attributes of Optuna's *study*, because those of a finished trial can no longer be set, and in
-files below the study's own folder, so that deleting the study removes them. Keys and formats are Optuna Dashboard's.
+It is stored in attributes of Optuna's *study*, because attributes of a finished trial can no longer be set, and in
+files below the study's own folder, so that deleting the study removes them. Keys and formats are those of Optuna
+Dashboard.
 
-Writing is level-triggered: an attribute says which stage is shown, and a worker that finds the study in another stage
-writes everything again. Keys and ids depend only on the place of the content: writing twice leaves no second copy.
+The study stores which stage is shown. A worker that finds another stage writes everything again. Keys and ids depend
+only on the position of the content, so that a second write creates no second copy.
 """
 
 import hashlib
@@ -25,19 +26,19 @@ from tuner.studies.outages import retried
 from tuner.studies.schema import slots, studies
 from tuner.studies.storage import Storage
 
-#: Study attribute: which stage is shown, and the hash of the note that was written for it.
+#: Study attribute: the stage that is shown, and the hash of the note that was written for it.
 _SHOWN = "tuner:shown"
-#: Optuna Dashboard's attributes of the study for files of its trials.
+#: Prefix of Optuna Dashboard's study attributes for files of its trials.
 _FILE_PREFIX = "dashboard:artifacts:"
 _FIGURE_ID = "finals"
-#: Below the study's folder.
+#: Folder below the study's folder.
 _FOLDER = "dashboard"
 _FILE_ID = re.compile(r"(?P<study>[0-9a-f]{8})-[0-9a-f-]{36}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownFile:
-    """A file of one trial: PNG, JSON or CSV, by its name's ending."""
+    """A file of one trial; the ending of its name says whether it is PNG, JSON or CSV."""
 
     trial: int
     name: str
@@ -46,9 +47,9 @@ class ShownFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardContent:
-    """Everything that is shown of a study at one stage."""
+    """Everything that is shown of a study in one stage."""
 
-    #: Markdown.
+    #: Markdown text.
     note: str
     #: A Plotly figure; None before the finals.
     figure: Any
@@ -56,59 +57,59 @@ class DashboardContent:
 
 
 def stage_of(study: Study) -> str:
-    """Return a text that changes when the study enters another stage, or is asked for more."""
+    """Return a text that changes when the study enters another stage or its definition is extended."""
     whole = [study.state, study.budget, study.stop_reason, study.definition.finals.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
 def shown_stage(storage: Storage, study: Study) -> str | None:
-    """Return the stage that Optuna Dashboard shows of the study, or None when it shows nothing."""
-    return _remembered(_attributes(storage, study)).get("stage")
+    """Return the stage of the study that Optuna Dashboard shows, or None if it shows nothing."""
+    return _stored_stage(_attributes(storage, study)).get("stage")
 
 
 def publish_content(storage: Storage, artifacts: ArtifactStore, study: Study, content: DashboardContent) -> None:
-    """Store what Optuna Dashboard shows; may be repeated, and called by several workers at once.
+    """Store what Optuna Dashboard shows; may be repeated, also by several workers at once.
 
-    A note that a person has written or changed is left alone.
+    A note that a person has written or changed is not overwritten.
 
     Raises:
         ArtifactNotWrittenError: The artifact store refuses a file.
     """
-    # Optuna Dashboard brings a web framework, which no worker needs before a study has something to show.
+    # Imported here, because Optuna Dashboard imports a web framework, which workers rarely need.
     from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
     attributes = _attributes(storage, study)
     optuna_study = optuna.load_study(study_name=study.name, storage=storage.optuna)
     named = _show_files(storage, artifacts, study, content.files)
-    _forget_files(storage, artifacts, study, attributes, kept=named)
+    _remove_files(storage, artifacts, study, attributes, kept=named)
     if content.figure is not None:
         save_plotly_graph_object(optuna_study, content.figure, graph_object_id=_FIGURE_ID)
     note = get_note(optuna_study)
-    if not note or _hash(note) == _remembered(attributes).get("note_sha256"):
+    if not note or _hash(note) == _stored_stage(attributes).get("note_sha256"):
         note = content.note
         save_note(optuna_study, note)
         written = _hash(note)
     else:
-        written = _remembered(attributes).get("note_sha256", "")
-    # Last: a crash before it leaves the stage to be shown again.
+        written = _stored_stage(attributes).get("note_sha256", "")
+    # Last, so that after a crash the stage is written again.
     storage.optuna.set_study_system_attr(
         study.optuna_study_id, _SHOWN, json.dumps({"stage": stage_of(study), "note_sha256": written})
     )
 
 
 def shown_paths(storage: Storage, study: Study) -> set[str]:
-    """Return the paths of the files that Optuna Dashboard shows of the study; none once the study is gone."""
+    """Return the paths of the files that Optuna Dashboard shows of the study; none if the study was deleted."""
     try:
         named = _named_files(_attributes(storage, study))
     except KeyError:
-        # Optuna's.
+        # Optuna raises it for a deleted study.
         return set()
     return {_file_path(study.folder, file) for file in named.values()}
 
 
 @retried
 def path_of_file(storage: Storage, file: str) -> str | None:
-    """Return where in the artifact store a file is, or None when its id names no study."""
+    """Return the path of a file in the artifact store, or None if its id belongs to no study."""
     known = _FILE_ID.fullmatch(file)
     if known is None:
         return None
@@ -121,7 +122,7 @@ def path_of_file(storage: Storage, file: str) -> str | None:
 def _show_files(
     storage: Storage, artifacts: ArtifactStore, study: Study, files: Sequence[ShownFile]
 ) -> dict[str, ShownFile]:
-    """Write the files and return them by the attributes that name them."""
+    """Write the files and return them by the keys of their attributes."""
     trial_ids = _trial_ids(storage, study)
     named = {}
     for file in files:
@@ -135,26 +136,26 @@ def _show_files(
             "mimetype": mimetypes.guess_type(file.name)[0] or "application/octet-stream",
             "encoding": None,
         }
-        # The name first: a file that no study names is garbage to `tuner gc`.
+        # The attribute first, because `tuner gc` removes files that no study refers to.
         storage.optuna.set_study_system_attr(study.optuna_study_id, key, json.dumps(meta))
         artifacts.write(_file_path(study.folder, file_id), file.content)
         named[key] = file
     return named
 
 
-def _forget_files(
+def _remove_files(
     storage: Storage, artifacts: ArtifactStore, study: Study, attributes: Mapping[str, Any], *, kept: Mapping[str, Any]
 ) -> None:
     """Remove the files of trials that are no longer among the best."""
     for key, file_id in _named_files(attributes).items():
         if key not in kept:
             artifacts.delete(_file_path(study.folder, file_id))
-            # Attributes cannot be removed; this is how Optuna Dashboard itself forgets a file.
+            # Attributes cannot be removed; Optuna Dashboard also writes null when it removes a file.
             storage.optuna.set_study_system_attr(study.optuna_study_id, key, json.dumps(None))
 
 
 def _named_files(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Return the ids of our files by the attributes that name them."""
+    """Return the ids of this package's files by the keys of their attributes."""
     named = {key: key.rpartition(":")[2] for key in attributes if key.startswith(_FILE_PREFIX)}
     return {
         key: file_id
@@ -177,9 +178,9 @@ def _attributes(storage: Storage, study: Study) -> Mapping[str, Any]:
     return attributes
 
 
-def _remembered(attributes: Mapping[str, Any]) -> Mapping[str, str]:
-    remembered: Mapping[str, str] = json.loads(attributes.get(_SHOWN, "{}"))
-    return remembered
+def _stored_stage(attributes: Mapping[str, Any]) -> Mapping[str, str]:
+    stored: Mapping[str, str] = json.loads(attributes.get(_SHOWN, "{}"))
+    return stored
 
 
 def _file_path(study_folder: str, file_id: str) -> str:

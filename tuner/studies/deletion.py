@@ -1,4 +1,4 @@
-"""The end of a study: its files, and its rows in the database."""
+"""Delete a study: its files, and its rows in the database."""
 
 from tuner.artifacts import ArtifactStore
 from tuner.studies.lifecycle import Study, delete_study
@@ -8,11 +8,11 @@ from tuner.studies.storage import Storage
 def remove_study(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
     """Delete the study with all its files; may be repeated after a failure.
 
-    The files go first: without the study's rows they could not be found again. Files that workers write meanwhile go
-    last.
+    The files are deleted first, because without the study's rows they could not be found again. Files that workers
+    write meanwhile are deleted afterwards.
 
     Raises:
-        ArtifactNotRemovedError: The files are still there, all or some of them, and the study too.
+        ArtifactNotRemovedError: Some files still exist, and so does the study.
     """
     artifacts.delete(study.folder)
     delete_study(storage, study)

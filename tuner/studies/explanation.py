@@ -1,4 +1,4 @@
-"""Pydantic's verdict on a definition, as one line for the person who wrote it."""
+"""Turn pydantic's error about a definition into one line for people."""
 
 import json
 from collections.abc import Sequence
@@ -36,12 +36,12 @@ def explain(error: ValidationError, model: type[BaseModel], *, source: str, over
     """Return one line: where the first mistake is, what was received, what was expected, and how many more there are.
 
     Args:
-        error: What pydantic found.
+        error: Pydantic's error.
         model: The model that was validated.
-        source: The file, or the command, that the settings come from.
+        source: The file or the command that the settings come from.
         overridden: Dotted keys that come from `--set` instead.
     """
-    # A default that needs another setting reports that setting's mistake a second time.
+    # A default that depends on another setting would report that setting's mistake a second time.
     found = [item for item in error.errors(include_url=False) if item["type"] != "default_factory_not_called"]
     first = found[0]
     key = _dotted_key(first)
@@ -105,7 +105,7 @@ def _field_description(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
-    """Return the table that the path leads to; None where it leads into a list or a value."""
+    """Return the model of the table at the path; None if the path leads into a list or a value."""
     found: Any = model
     for name in path:
         field = found.model_fields.get(name)

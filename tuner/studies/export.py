@@ -1,6 +1,7 @@
-"""Studies as files and JSON values that scripts rely on: keys stay, new ones may come.
+"""Export studies as files and JSON values for scripts: existing keys stay, new ones may be added.
 
-Accuracies are in [0, 1], times ISO 8601 in UTC, epochs count from 1. What was not measured is null, or empty in CSV.
+Accuracies are in [0, 1], times are ISO 8601 in UTC, epochs count from 1. A value that was not measured is null, or
+empty in CSV.
 """
 
 import csv
@@ -17,7 +18,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
 
-#: Attributes of a trial and of an epoch that are exported as they are.
+#: Attributes of a trial and of an epoch that are exported unchanged.
 _TRIAL_KEYS = (
     "number",
     "state",
@@ -34,7 +35,7 @@ _EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class UnknownFormatError(TunerError):
-    """No export writes files with that ending."""
+    """The file name has no known ending."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -44,10 +45,10 @@ class UnknownFormatError(TunerError):
 
 
 def export_trials(record: StudyRecord, path: str | Path) -> None:
-    """Write the study's trials to a `.csv` or `.json` file, whole or not at all; an older file is replaced.
+    """Write the study's trials to a `.csv` or `.json` file, atomically; an older file is replaced.
 
     Raises:
-        UnknownFormatError: The name ends otherwise.
+        UnknownFormatError: The name has another ending.
         TunerError: The file cannot be written.
     """
     path = Path(path)
@@ -58,10 +59,10 @@ def export_trials(record: StudyRecord, path: str | Path) -> None:
 
 
 def holds_curves(path: str | Path) -> bool:
-    """Say whether a file of that name is written with the trials' curves.
+    """Return whether a file of that name will contain the trials' curves.
 
     Raises:
-        UnknownFormatError: The name ends otherwise than those of exports do.
+        UnknownFormatError: The name has another ending than `.csv` or `.json`.
     """
     path = Path(path)
     if path.suffix not in _WRITERS:
@@ -70,7 +71,7 @@ def holds_curves(path: str | Path) -> bool:
 
 
 def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, Any]:
-    """Return what `tuner study show --json` prints; `best` is the search's best, `winner` that of the finals."""
+    """Return what `tuner study show --json` prints; `best` is the best of the search, `winner` that of the finals."""
     best = record.best
     values = {
         "name": record.name,
@@ -131,22 +132,22 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "val_accuracy_mean": final.mean_score,
         "test_accuracy_mean": final.test_accuracy_mean,
         "test_accuracy_sd": final.test_accuracy_sd,
-        # How many tests the mean is of; a repeat that is still running or failed is not among them.
+        # The number of tests in the mean; repeats that are still running or failed are not counted.
         "repeats": sum(run.state == "complete" for run in final.runs),
         "bundle": final.bundle,
-        # The same file for those who look for it outside of the artifact store.
+        # The same file's location for programs that do not use the artifact store.
         "bundle_location": final.bundle and artifacts.location(final.bundle),
     }
 
 
 def _as_json(value: Any) -> Any:
-    """Return the value in JSON's types: times as text, and null where a number is none."""
+    """Return the value in JSON's types: times as text, and null for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
     if isinstance(value, datetime):
-        # A time without a zone is UTC by the records' agreement.
+        # Records store times without a zone in UTC.
         return (value.replace(tzinfo=UTC) if value.tzinfo is None else value).astimezone(UTC).isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -154,7 +155,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _write_json(trials: Sequence[TrialRecord]) -> str:
-    # A line a trial: with an indent json writes with Python instead of C, which takes ten times as long.
+    # One line per trial: with an indent, json uses Python instead of C code, which takes ten times as long.
     return "[\n" + ",\n".join(_trial_line(trial) for trial in trials) + "\n]\n"
 
 
@@ -164,12 +165,12 @@ def _trial_line(trial: TrialRecord) -> str:
     try:
         return json.dumps(values, allow_nan=False, ensure_ascii=False)
     except ValueError:
-        # A number is none, which few trials have: null in its place.
+        # Few trials have NaN or infinity: it becomes null.
         return json.dumps(trial_as_json(trial), allow_nan=False, ensure_ascii=False)
 
 
 def _write_csv(trials: Sequence[TrialRecord]) -> str:
-    """Write one row a trial: the plain columns, then `hp_<name>` for each hyperparameter that any trial has."""
+    """Write one row per trial: the plain columns, then `hp_<name>` for each hyperparameter that any trial has."""
     names = sorted({name for trial in trials for name in trial.hyperparameters})
     rows = []
     for trial in trials:

@@ -1,4 +1,4 @@
-"""What the finals of a study will train, known before its search has begun."""
+"""The trainings of a study's finals, known before its search begins."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from tuner.studies.definition import StudyDefinition
 
 @dataclass(frozen=True, kw_only=True)
 class FinalsPlan:
-    """Trainings after the search, unless some fail; the ensemble of all retrained models comes last."""
+    """The numbers of trainings after the search, if none fails; the ensemble of the retrained models comes last."""
 
     confirmations: int
-    #: Of each confirmation.
+    #: Epochs of each confirmation.
     confirmation_epochs: int
-    #: With and without augmentation.
+    #: Number of retrainings, with and without augmentation.
     retrainings: int
-    #: Of each retraining.
+    #: Epochs of each retraining.
     retraining_epochs: int
 
     @property
     def n_jobs(self) -> int:
-        """All of them, the ensemble included."""
+        """Number of all jobs, including the ensemble."""
         return self.confirmations + self.retrainings + (1 if self.retrainings else 0)
 
     def __str__(self) -> str:
-        """Return it as people read it."""
+        """Return a description for people."""
         if not self.retrainings:
             return "no finals (finals.top = 0)"
         return (
@@ -33,11 +33,11 @@ class FinalsPlan:
 
 
 def plan_finals(definition: StudyDefinition, *, n_candidates: int) -> FinalsPlan:
-    """Count what the definition asks for.
+    """Count the trainings that the definition asks for.
 
     Args:
-        definition: The study's.
-        n_candidates: Trials that have a score or, before the search, may have one.
+        definition: The study's definition.
+        n_candidates: Number of trials that have a score or, before the search, may have one.
     """
     finals = definition.finals
     n_finals = min(finals.top, n_candidates)
@@ -51,7 +51,7 @@ def plan_finals(definition: StudyDefinition, *, n_candidates: int) -> FinalsPlan
 
 
 def describe_plan(definition: StudyDefinition) -> str:
-    """Say in one sentence what a study will train from its first trial to its ensemble."""
+    """Return one sentence on what a study will train, from its first trial to its ensemble."""
     search = definition.search
     trials = f"{_count(search.trials, 'trial')} of up to {_count(search.epochs, 'epoch')}"
     return f"{trials}, then {plan_finals(definition, n_candidates=search.trials)}."

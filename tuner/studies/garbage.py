@@ -1,4 +1,4 @@
-"""Artifacts that no study refers to any more: left by workers that were killed, or by studies deleted elsewhere."""
+"""Find artifacts that no study refers to, left by killed workers or by studies that were deleted elsewhere."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,18 +20,18 @@ _CHECKPOINT = re.compile(r"(?P<folder>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
 
 
 def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
-    """Yield the paths of files that are neither a final's nor an unfinished slot's checkpoint, or never became whole.
+    """Yield the paths of files that belong neither to a final nor to an unfinished slot, and of incomplete files.
 
-    Those in folders of studies that this database never had are left out: see `find_foreign_folders`.
+    Files in folders of studies that this database never had are left out: see `find_foreign_folders`.
 
-    Files are listed first and rows read afterwards, so that what a worker writes meanwhile is not taken for garbage.
+    Files are listed before the rows are read, so that a file that a worker writes meanwhile is not garbage.
     """
     paths = artifacts.list("")
     rows, outcomes = _read_slots(storage)
     unfinished = {(row.folder, row.id) for row in rows if row.state in {"waiting", "leased"}}
     kept = set(list_files(outcomes))
     kept |= {path for study in find_studies(storage, []) for path in shown_paths(storage, study)}
-    # A final's files are written before its slot names them.
+    # A final's files are written before its slot refers to them.
     in_training = {row.folder for row in rows if row.state == "leased"}
     foreign = _foreign(storage, paths)
     for path in paths:
@@ -48,7 +48,7 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
 
 
 def find_foreign_folders(storage: Storage, artifacts: ArtifactStore) -> list[str]:
-    """Return the folders of studies that this database never had: another one may share the artifact store."""
+    """Return the folders of studies that this database never had; another database may share the artifact store."""
     return sorted(_foreign(storage, artifacts.list("")))
 
 

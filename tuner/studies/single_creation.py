@@ -1,7 +1,7 @@
-"""Optuna's class of storages, extended: a slot's trial is created once, under its number, and writes can be fenced.
+"""An Optuna storage that creates each slot's trial only once, under the slot's number, and can fence writes.
 
-Optuna 5.0 itself repeats a creation that failed, up to five times: a COMMIT whose answer was lost left a second trial.
-The class works with Optuna's own tables, as `optuna_tables` does.
+Optuna 5.0 repeats a failed creation up to five times; after a COMMIT whose answer was lost, this created a second
+trial. The class works with Optuna's own tables, as `optuna_tables` does.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 #: Trial attribute that holds the slot's position, written in the transaction that creates the trial.
 SLOT_ATTRIBUTE = "slot"
 
-#: Checks within a transaction whether its writes are allowed, and raises when they are not.
+#: Called within a transaction; raises an error if its writes are not allowed.
 Fence = Callable[[Session], None]
 
 _fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
@@ -26,7 +26,7 @@ _fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
 
 @contextlib.contextmanager
 def fenced(fence: Fence) -> Iterator[None]:
-    """Check the fence in each transaction that writes to a trial, within the block and in this thread."""
+    """Call the fence in every transaction of this block and thread that writes to a trial, before it writes."""
     before = _fence.set(fence)
     try:
         yield
@@ -35,10 +35,10 @@ def fenced(fence: Fence) -> Iterator[None]:
 
 
 class SingleCreationStorage(optuna.storages.RDBStorage):
-    """Looks for the slot's trial in the transaction that creates it, which has locked the study."""
+    """Looks for the slot's trial in the transaction that would create it, while the study is locked."""
 
     def check_trial_is_updatable(self, trial_id: int, trial_state: TrialState) -> None:
-        """Refuse to write to a finished trial or against the fence; Optuna calls this in each transaction that writes.
+        """Refuse writes to a finished trial and writes that the fence forbids; Optuna calls this before each write.
 
         Raises:
             UpdateFinishedTrialError: The trial is finished.
@@ -76,9 +76,9 @@ class SingleCreationStorage(optuna.storages.RDBStorage):
 
 
 def _number_for(slot: int, trial: TrialModel, session: Session) -> int:
-    """Return the slot's position, so that equal seeds give equal trials equal numbers with any number of workers.
+    """Return the slot's position, so that equal seeds give equal numbers regardless of the number of workers.
 
-    If a trial that a person created in Optuna's study has that number already, return the next free one.
+    If a trial that a person added to Optuna's study already has that number, return the highest number plus one.
     """
     others = (TrialModel.study_id == trial.study_id, TrialModel.trial_id != trial.trial_id)
     is_taken = session.scalar(sa.select(TrialModel.trial_id).where(*others, TrialModel.number == slot).limit(1))

@@ -70,6 +70,5 @@ def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
 
 def _read_slots(connection: sa.Connection, study_id: int, definition: StudyDefinition) -> list[Slot]:
     finals = definition.finals
-    return read_ranked_slots(
-        connection, study_id, n_trials=max(finals.candidates, finals.top), objective=definition.objective
-    )
+    n_trials = max(finals.candidates, finals.top)
+    return read_ranked_slots(connection, study_id, n_trials=n_trials, objective=definition.objective)

@@ -1,17 +1,19 @@
 """Workers: processes that claim slots, run their jobs and store the outcomes.
 
-process, loop          one worker: claim a slot, run its job, store the outcome, claim the next
-reporter               its thread for the database: heartbeats, results, pruning decisions
-unserved               studies whose data cannot be read on this machine, which it leaves to other workers
-lifetime               when a fresh process replaces a worker's
-pool, processes        one worker process for each share of this machine, watched and restarted; imports no Keras
-worker_logs            their log files
-shares, autoscaling    how the machine is divided among them
-dashboard_publisher    what Optuna Dashboard shows of a study
+    process               one worker process: its device share, signals, exit status
+    loop                  its main loop: claim a slot, run its job, store the outcome, claim the next slot
+    reporter              its thread for the database: heartbeats, results, pruning
+    unserved              the studies whose data this worker cannot read
+    lifetime              decides when a new process replaces a worker process
+    dashboard_publisher   writes what Optuna Dashboard shows of a study
+    pool, processes       start and watch one worker process for each share of this machine; import no Keras
+    worker_logs           the log files of a pool's workers
+    shares, autoscaling   divide the machine among workers
 
-A worker has three threads. The main one trains and never waits for the database, except for a pruner's decision. The
-reporter's renews the lease and stores results; when it finds the lease lost or the study stopped, the main thread ends
-its trial after the epoch. The third listens for SIGTERM and Ctrl-C and makes the worker drain: it finishes the epoch,
-releases the slot and ends. A worker may die at any point: the pool that sees it, or any other worker once the lease has
-expired, makes the slot wait again, and the next worker goes on from its last checkpoint.
+`tuner workers` runs a pool, and the pool starts each worker as a `tuner worker` process. A worker has three threads.
+The main thread trains; it never waits for the database, except for a pruner's decision. The reporter's thread renews
+the lease and stores results; if the lease is lost or the study stopped, the main thread ends its trial after the epoch.
+The third thread listens for SIGTERM and Ctrl-C and makes the worker drain: it finishes the epoch, releases the slot and
+ends. A worker may die at any point. Then its pool releases the slot or, if there is no pool, another worker reaps the
+lease when it has expired; the next worker that claims the slot resumes from the last checkpoint.
 """

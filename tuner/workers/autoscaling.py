@@ -1,6 +1,6 @@
-"""Choose the number of workers for each GPU by measurement: add one to each GPU while the throughput rises.
+"""Choose the number of workers per GPU by measurement: add one to each GPU while throughput rises.
 
-One small net leaves most of a GPU idle. Several processes use it better, until the GPU or its memory is full.
+One small net leaves most of a GPU idle; several processes use the rest, until the GPU or its memory is full.
 """
 
 import os
@@ -14,21 +14,21 @@ from tuner.training.gpus import read_memory
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
 
-#: Seconds over which throughput is measured: trials differ, and a short window would mislead.
+#: Seconds over which throughput is measured; trials differ, so short windows are misleading.
 WINDOW_S = 120.0
-#: Another worker on each GPU must raise throughput by this fraction.
+#: Smallest gain in throughput, as a fraction, for which another worker on each GPU is kept.
 MIN_GAIN = 0.1
-#: Seconds between two measurements.
+#: Seconds between two queries.
 _INTERVAL_S = 5.0
-#: The largest part of a GPU's memory to use; the rest is for trials larger than those seen so far.
+#: Fraction of a GPU's memory to use; the rest is reserved for trials larger than those seen so far.
 MAX_MEMORY = 0.85
 
 
 @dataclass(kw_only=True)
 class ScalingDecision:
-    """Decides how many workers each GPU gets, from measurements every few seconds."""
+    """Decides the number of workers per GPU from measurements that arrive every few seconds."""
 
-    #: The limit: as many as the CPU cores can feed.
+    #: Upper limit, given by the number of CPU cores.
     max_per_gpu: int
     per_gpu: int = 1
     settled: bool = False
@@ -39,10 +39,10 @@ class ScalingDecision:
         """Return how many workers each GPU should have.
 
         Args:
-            now_s: The time, by any clock that only goes forward.
-            epochs: The number of epochs that all workers together have finished so far.
-            all_train: Whether each worker is training; a window in which one was not is discarded.
-            memory: The used fraction of the fullest GPU's memory, in [0, 1].
+            now_s: The time in seconds by a monotonic clock.
+            epochs: Number of epochs that all workers together have finished so far.
+            all_train: Whether every worker is training; otherwise the present window is discarded.
+            memory: The used fraction of memory on the fullest GPU, in [0, 1].
         """
         if self.settled:
             return self.per_gpu
@@ -66,10 +66,10 @@ class ScalingDecision:
 
 
 class GpuScaler:
-    """Measures the workers on this machine's GPUs, and adds or retires some as `ScalingDecision` decides."""
+    """Measures the workers on this machine's GPUs, and adds or removes workers as `ScalingDecision` decides."""
 
     def __init__(self, storage: Storage, shares: Sequence[DeviceShare]) -> None:
-        """Take the shares that the pool begins with: one on each GPU."""
+        """Take the shares with which the pool starts: one for each GPU."""
         self._storage = storage
         self._shares = shares
         self._decision = ScalingDecision(max_per_gpu=max(1, len(os.sched_getaffinity(0)) // len(shares)))
@@ -78,7 +78,7 @@ class GpuScaler:
         self._next_look = 0.0
 
     def look(self, processes: WorkerProcesses) -> None:
-        """Measure, and add a worker to each GPU or retire one of each; call it often."""
+        """Measure, then add a worker to each GPU or retire one from each if needed; call it often."""
         if self._decision.settled or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _INTERVAL_S
@@ -103,5 +103,5 @@ class GpuScaler:
 
 def _used_fraction(share: DeviceShare) -> float:
     memory = read_memory(share.environment["CUDA_VISIBLE_DEVICES"])
-    # A GPU that does not report its memory gets no second worker.
+    # A GPU whose memory cannot be read gets no second worker.
     return 1.0 if memory is None else memory.used_bytes / memory.total_bytes

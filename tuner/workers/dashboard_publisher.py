@@ -1,4 +1,4 @@
-"""Writes what Optuna Dashboard shows of a study, note, figure and files, when a worker finds it out of date."""
+"""Write Optuna Dashboard's note, figure and files of a study whenever a worker finds them out of date."""
 
 import logging
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
 
-#: Finals whose mistakes are shown with their trials.
+#: Number of finals whose misclassified images are shown with their trials.
 _BEST = 3
 
 
 class DashboardPublisher:
-    """Keeps what Optuna Dashboard shows up to date; asks the database once for each stage of a study."""
+    """Keeps Optuna Dashboard's content up to date; queries the database once for each stage of a study."""
 
     def __init__(self, storage: Storage, artifacts: ArtifactStore) -> None:
         self._storage = storage
@@ -28,27 +28,27 @@ class DashboardPublisher:
         self._known: dict[str, str] = {}
 
     def publish(self, study: Study) -> None:
-        """Show the study's present stage if another one is shown; nothing happens when it was deleted."""
+        """Publish the study's present stage if another one is shown; do nothing if the study was deleted."""
         if self._known.get(study.uid) == stage_of(study):
             return
         try:
             self._known[study.uid] = self._show(study.name)
         except (KeyError, StudyNotFoundError):
-            # Optuna's and ours, for a study that was deleted meanwhile.
+            # Optuna's error and ours for a study that was deleted meanwhile.
             _log.debug("study %r is gone", study.name)
         except DatabaseAwayError:
             raise
         except TunerError as error:
-            # All results are stored; only their display is missing, which `tuner report` does not need.
-            _log.warning("Optuna Dashboard does not show study %r as it is now: %s", study.name, error)
+            # All results are stored; only their display is missing, and `tuner report` does not need it.
+            _log.warning("Optuna Dashboard does not show the present state of study %r: %s", study.name, error)
             self._known[study.uid] = stage_of(study)
 
     def _show(self, name: str) -> str:
-        """Show the stage that the study is in and return it."""
+        """Publish the study's present stage and return it."""
         while True:
             study = find_study(self._storage, name)
             stage = stage_of(study)
-            # Checked again after each write: another worker may have written an older stage over a newer one.
+            # Read again after each write, because another worker may have overwritten a newer stage with an older one.
             if shown_stage(self._storage, study) == stage:
                 return stage
             record = load_outline(self._storage, name)
@@ -56,12 +56,12 @@ class DashboardPublisher:
 
 
 def make_dashboard_content(record: StudyRecord, artifacts: ArtifactStore) -> DashboardContent:
-    """Draw what is shown of a study as it is now."""
+    """Create what Optuna Dashboard shows of a study in its present state."""
     from tuner.report.note import write_note
 
     if record.state not in {"done", "stopped"} or not record.finals:
         return DashboardContent(note=write_note(record), figure=None, files=())
-    # Plotly takes a second and 60 MB, and no worker needs it earlier.
+    # Imported here, because Plotly takes a second and 60 MB.
     from tuner.report.plots.finals import finals_figure
 
     return DashboardContent(
@@ -80,8 +80,10 @@ def _files(record: StudyRecord, artifacts: ArtifactStore) -> Iterator[ShownFile]
         try:
             predictions = read_fitting_predictions(record, artifacts, path)
         except TunerError as error:
-            # The report says it too.
-            _log.warning("trial %d of study %r is shown without its mistakes: %s", final.trial, record.name, error)
+            # The report shows this warning too.
+            _log.warning(
+                "trial %d of study %r is shown without its misclassified images: %s", final.trial, record.name, error
+            )
             continue
         for picture in picture_files(predictions, record.class_names):
             yield ShownFile(trial=final.trial, name=picture.name, content=picture.content)

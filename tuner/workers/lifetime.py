@@ -1,19 +1,19 @@
-"""When to replace a worker process: TensorFlow and people's own code leak memory."""
+"""Decide when to replace a worker process: TensorFlow and user code leak memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Number of slots after which a fresh process replaces a worker process.
+#: Number of slots after which a new process replaces a worker process.
 MAX_SLOTS = 30
-#: It is replaced earlier when its memory exceeds this multiple of its size after the first slot. XLA's programs, of
-#: which TensorFlow frees none, take about 9 MB each.
+#: It is replaced earlier when its memory exceeds this multiple of its size after the first slot. TensorFlow never frees
+#: XLA's programs, which take about 9 MB each.
 _LARGEST_GROWTH = 1.15
-#: A start takes as long as a short trial: before this number of slots no process is replaced because of its memory.
+#: A process is not replaced because of its memory before this number of slots: a start takes as long as a short trial.
 _FEWEST_SLOTS = 10
 
 
 def _resident_bytes() -> int:
-    # The command line reads `MAX_SLOTS` for its help, and must start fast.
+    # Imported here, because the command line reads `MAX_SLOTS` for its help and must start fast.
     import psutil
 
     return int(psutil.Process().memory_info().rss)
@@ -21,7 +21,7 @@ def _resident_bytes() -> int:
 
 @dataclass(kw_only=True)
 class Lifetime:
-    """Counts the slots of a process; call `end_slot` when a slot's memory has been released."""
+    """Counts the slots of a process; call `end_slot` after a slot's memory has been released."""
 
     #: None: the process is never replaced, whatever its memory.
     max_slots: int | None
@@ -30,12 +30,12 @@ class Lifetime:
     _first_bytes: int = 0
 
     def end_slot(self) -> None:
-        """Count one more slot."""
+        """Count a finished slot."""
         self._n_slots += 1
         self._first_bytes = self._first_bytes or self.measure()
 
     def is_over(self) -> bool:
-        """Return whether a fresh process should go on."""
+        """Return whether a new process should replace this one."""
         if self.max_slots is None:
             return False
         return self._n_slots >= self.max_slots or (

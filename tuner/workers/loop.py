@@ -1,4 +1,4 @@
-"""A worker's main thread: claim a slot, run its job, store the outcome, claim the next one."""
+"""A worker's main loop: claim a slot, run its job, store the outcome, claim the next slot."""
 
 import logging
 import os
@@ -54,35 +54,35 @@ from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two searches for work: at first, and at most once several have found none.
+#: Seconds between two looks for work: at first, and at most after a while without work.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.5, 4.5
-#: Of the searches at the longest interval, one of this many also completes what vanished workers left unfinished.
+#: Looks without work between two searches for the remains of vanished workers, when the wait is the longest.
 _LOOKS_PER_TIDYING = 4
-#: A slot fails after this many of its workers have died in a row without finishing an epoch.
+#: A slot fails after this many deaths of its workers in a row without a finished epoch.
 MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """Which studies a worker works for, and what it works with."""
+    """The studies that a worker works for, and the locations of its data."""
 
-    #: A fresh UUID: later workers may have the same host and process id.
+    #: A new UUID, because host and pid do not identify a worker.
     worker_id: str
-    #: Names of studies; when it is empty, all studies, also later ones.
+    #: Names of studies; empty means all studies, also later ones.
     studies: Sequence[str]
     device: str
     places: DataPlaces
     artifacts: ArtifactStore
-    #: End when all studies are done or stopped, instead of waiting for more.
+    #: End when all studies are done or stopped, instead of waiting for more work.
     until_done: bool
     #: Seconds after which a lease expires unless it is renewed.
     lease_s: float
-    #: The most slots for this process, after which a fresh one goes on, see `Lifetime`; None for no limit.
+    #: End after at most this number of slots, so that a new process continues, see `Lifetime`; None: never.
     max_slots: int | None = None
 
 
 class Worker:
-    """The loop of one process. Other threads may call `drain` and `abandon`."""
+    """The main loop of one process. Other threads may call `drain` and `abandon`."""
 
     def __init__(self, storage: Storage, settings: WorkerSettings) -> None:
         self.id = settings.worker_id
@@ -99,7 +99,7 @@ class Worker:
         self._draining.set()
 
     def abandon(self) -> None:
-        """Release the slot at once; of its epochs only the unfinished one is lost."""
+        """Release the slot at once; the current epoch is lost, earlier ones are not."""
         self._storage.database.patience_s = 0.0
         if self._lease is not None:
             release_slot(self._storage, self._lease)
@@ -108,11 +108,11 @@ class Worker:
         """Work until there is nothing left to do, until drained, or until its `Lifetime` is over.
 
         Returns:
-            Whether a fresh process should go on.
+            Whether a new process should continue.
 
         Raises:
-            TunerError: The artifacts cannot be written here, or the data of all studies that are left cannot be read
-                here; the slot is released.
+            TunerError: The artifacts cannot be written, or the only unfinished studies are those whose data cannot be
+                read on this machine; the slot has been released.
         """
         register_worker(
             self._storage, worker_id=self.id, host=socket.gethostname(), device=self._settings.device, pid=os.getpid()
@@ -142,7 +142,7 @@ class Worker:
             if is_time and self._tidy_up(studies):
                 continue
             if self._has_nothing_left(studies):
-                self._sweep(studies)
+                self._remove_checkpoints(studies)
                 return False
             self._storage.close_idle_connections()
             self._draining.wait(wait_s)
@@ -150,10 +150,10 @@ class Worker:
         return False
 
     def _find_studies(self) -> list[Study]:
-        """Return the worker's studies; of those that were named to it some may be gone, but not all.
+        """Return the worker's studies; some of those that it was started for may be deleted, but not all.
 
         Raises:
-            StudyNotFoundError: All are gone.
+            StudyNotFoundError: All of them are deleted.
         """
         names = self._settings.studies
         studies = find_present(self._storage, names)
@@ -162,10 +162,10 @@ class Worker:
         return studies
 
     def _has_nothing_left(self, studies: Sequence[Study]) -> bool:
-        """Say whether the worker should end.
+        """Return whether the worker should end.
 
         Raises:
-            DataUnavailableError: It should, because the data of all studies that are left cannot be read here.
+            DataUnavailableError: The worker should end, because it cannot read the data of any remaining study.
         """
         left = [study for study in studies if study.state not in {"done", "stopped"}]
         if self._settings.until_done:
@@ -214,14 +214,14 @@ class Worker:
         except LeaseLostError as error:
             _log.warning("%s This worker drops it.", error)
             self._reporter.let_go()
-            self._clear_away(context)
+            self._remove_files_of_lost(context)
         except (StudyStoppedError, DrainedError):
             self._release(lease)
         except DataUnavailableError as error:
             self._release(lease)
             self._note_unserved(study, error)
         except DeviceLostError:
-            # This slot may have caused it: the attempt counts.
+            # This slot may have caused the device's failure: the attempt counts.
             self._release(lease, is_attempt=True)
             raise
         except Exception as error:
@@ -239,13 +239,13 @@ class Worker:
             self._reporter.let_go()
             release_memory()
 
-    def _clear_away(self, context: JobContext) -> None:
-        """Remove the files that this worker has stored for a slot that it lost, unless another worker needs them."""
+    def _remove_files_of_lost(self, context: JobContext) -> None:
+        """Remove this worker's files of a slot that it has lost, if no other worker needs them."""
         if find_study_by_uid(self._storage, context.study.uid) is None:
-            # It was deleted before this worker wrote its last files.
+            # The study was deleted before this worker wrote its last files.
             _remove(context.artifacts, context.study.folder)
         elif is_over(self._storage, context.lease):
-            # Before it is over, the next worker goes on from the checkpoint.
+            # Before it is over, the next worker resumes from the checkpoint.
             _remove(context.artifacts, context.checkpoint_folder)
 
     def _note_unserved(self, study: Study, error: DataUnavailableError) -> None:
@@ -270,7 +270,7 @@ class Worker:
         release_slot(self._storage, lease, is_attempt=is_attempt)
 
     def _tidy_up(self, studies: Sequence[Study]) -> bool:
-        """Complete what vanished workers left, and plan the next jobs; return whether there may be work now."""
+        """Finish the work of vanished workers and plan the next stage; return whether there may be new slots."""
         close_ended_trials(self._storage)
         end_orphans(self._storage)
         planned = [advance_study(self._storage, study) for study in studies if study.state != "done"]
@@ -278,8 +278,8 @@ class Worker:
             self._publisher.publish(study)
         return any(planned)
 
-    def _sweep(self, studies: Sequence[Study]) -> None:
-        """Remove the checkpoints of workers that died after storing an outcome and before removing them."""
+    def _remove_checkpoints(self, studies: Sequence[Study]) -> None:
+        """Remove the checkpoints of finished studies, left by workers that died after storing an outcome."""
         for study in studies:
             if study.state == "done":
                 _remove(self._settings.artifacts, checkpoints_folder(study))
@@ -306,20 +306,20 @@ class Worker:
         return outcome
 
     def _give_up(self, context: JobContext) -> Outcome:
-        """Return the outcome of a slot whose workers died too often."""
+        """Return the outcome of a slot whose workers died repeatedly."""
         lease = context.lease
         n_deaths = lease.attempts - 1
         n_kills = count_kills(self._storage, lease.slot_id, signal=signal.SIGKILL, among_last=n_deaths)
         failure = describe_deaths(n_deaths, n_kills=n_kills)
         if failure.kind == "out_of_memory":
-            # Infeasible, not only failed: samplers then avoid these values.
+            # Infeasible, not only failed, so that samplers avoid this region.
             mark_infeasible(self._storage, context.study, lease, "out_of_memory")
         return failed_outcome(lease.stage, failure)
 
 
 def _remove(artifacts: ArtifactStore, folder: str) -> None:
-    """Remove files that are no longer needed; `tuner gc` removes what cannot be removed now."""
+    """Remove a folder that is no longer needed; if this fails, `tuner gc` removes it later."""
     try:
         artifacts.delete(folder)
     except OSError as error:
-        _log.warning("Could not remove %s, which `tuner gc` will do: %s", artifacts.location(folder), error)
+        _log.warning("Could not remove %s, which `tuner gc` removes later: %s", artifacts.location(folder), error)

@@ -1,4 +1,4 @@
-"""A pool: the worker processes of this machine, each on its share; imports no Keras."""
+"""Run a pool: the worker processes of this machine, each on its share. Imports no Keras."""
 
 import logging
 import sys
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Follow(Protocol):
-    """Opens a function that is called about twice a second while workers run."""
+    """Opens a function that the pool calls about twice a second while workers run."""
 
     def __call__(
         self, storage: Storage, studies: Sequence[str], *, n_workers: int
@@ -49,13 +49,13 @@ def run_pool(
     max_slots: int | None = None,
     follow: Follow = follow_silently,
 ) -> int:
-    """Run workers for these studies, or for all; return the exit status.
+    """Run workers for the named studies, or for all studies; return the exit status.
 
-    If both `per_gpu` and `n_workers` are None, the number of workers on a GPU is chosen by measurement. `follow` shows
+    If both `per_gpu` and `n_workers` are None, the number of workers per GPU is chosen by measurement. `follow` shows
     people what the workers are doing.
 
     Raises:
-        TunerError: A study is unknown or the machine has no such share.
+        TunerError: A study is unknown, or the machine has no such device.
     """
     with open_storage(settings.storage) as storage:
         find_studies(storage, studies)
@@ -66,7 +66,7 @@ def run_pool(
         processes = WorkerProcesses(
             command=_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
             shares=shares,
-            # In the environment, not in the command: a command line shows passwords to every user of the machine.
+            # In the environment, because every user of the machine can see passwords in a command line.
             environment={**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
             log_dir=settings.home / "logs",
             on_death=keeper.free_slots_of,
@@ -96,12 +96,12 @@ class _Keeper:
     def free_slots_of(self, worker_id: str, status: int) -> bool:
         """Release the slot of a worker that has died; return whether it had one."""
         if status < 0:
-            # Before the slot is released: the worker that claims it next counts the kills.
+            # Before the slot is free, because the worker that claims it next counts the kills.
             _ask(lambda: note_kill(self._storage, worker_id, signal=-status))
         return bool(_ask(lambda: release_owned(self._storage, worker_id)))
 
     def tidy_up(self) -> None:
-        """Reap expired leases, close ended trials and end orphans, six times within `lease_s` seconds."""
+        """Reap expired leases, close ended trials and end orphans, six times in the life of a lease."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + self._lease_s / 6
             _ask(lambda: reap_expired_leases(self._storage, lease_s=self._lease_s))
@@ -110,11 +110,11 @@ class _Keeper:
 
 
 def _ask(call: Callable[[], T]) -> T | None:
-    """Return what the call returns; None while the database fails: the pool must go on looking after its processes."""
+    """Call; return None if the database does not answer, because the pool must continue to watch its processes."""
     try:
         return call()
     except (DatabaseAwayError, DatabaseUnusableError) as error:
-        _log.debug("The database failed, and the pool goes on: %s", error)
+        _log.debug("The database failed; the pool continues: %s", error)
         return None
 
 
@@ -126,6 +126,6 @@ def _command(studies: Sequence[str], *, until_done: bool, max_slots: int) -> lis
 def _print_end(names: Sequence[str], processes: WorkerProcesses, status: int) -> None:
     if status in {130, 143}:
         again = f"tuner workers {' '.join(names)}".strip()
-        sys.stderr.write(f"Stopped. Nothing is lost: go on with `{again} --until-done`.\n")
+        sys.stderr.write(f"Stopped. Nothing is lost: continue with `{again} --until-done`.\n")
     elif status:
         sys.stderr.write(f"{processes.last_log_line()}\nA worker failed; its log is in {processes.log_dir}.\n")

@@ -1,6 +1,6 @@
-"""One worker as a process: its share of the machine, its signals, its exit status, and the fresh process after it.
+"""One worker process: its share of the machine, its signals, its exit status, and its replacement by a new process.
 
-It imports no Keras before the process has taken its share of the machine.
+This module itself imports no Keras, because a process must take its share of the machine first.
 """
 
 import logging
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds after SIGTERM in which the epoch may finish; Docker kills a container after 10.
+#: Seconds that an epoch may take to finish after SIGTERM; Docker kills a container after 10.
 _GRACE_S = 8.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: "Start me again": the database was away for too long, or the process has worked on its number of slots.
+#: Safe to restart: the database was away for too long, or the process has worked on its number of slots.
 RESTART_STATUS = RestartNeededError.exit_status
 
 
 def prepare_process(settings: Settings, studies: Sequence[str], *, device: str) -> str:
     """Check the studies' names, bind this process to one share of the machine, and return the share's device.
 
-    For a worker without a pool, which does both for its workers. Call it before Keras is imported: that takes seconds,
-    and a mistyped name is reported at once.
+    For a worker without a pool; a pool does both for its workers. Call it before Keras is imported, which takes
+    seconds, so that a mistyped name is reported at once.
 
     Raises:
         TunerError: A study is unknown, or the machine has no such device.
@@ -63,18 +63,18 @@ def run_worker(
     worker_id: str | None = None,
     max_slots: int | None = None,
 ) -> int | None:
-    """Work until the studies are done or a signal tells this process to end.
+    """Work until the studies are done or a signal asks this process to end.
 
     Args:
-        settings: Where database, data and artifacts are.
-        studies: Names of studies that exist; all studies when it is empty.
-        device: The device that this process is bound to, for people.
+        settings: The locations of database, data and artifacts.
+        studies: Names of existing studies; empty means all studies.
+        device: The device to which this process was bound, for people.
         until_done: End when the studies are done or stopped.
-        worker_id: Given by a pool; the worker then ends with it.
+        worker_id: Given by a pool; the worker then ends when its pool ends.
         max_slots: See `Lifetime`.
 
     Returns:
-        The exit status: 0, 75, 130 or 143; None when a fresh process should go on, see `Lifetime`.
+        The exit status: 0, 75, 130 or 143; None if a new process should continue, see `Lifetime`.
 
     Raises:
         TunerError: This machine cannot read the data or write the artifacts.
@@ -114,18 +114,18 @@ def _run(worker: "Worker", *, ends_with_pool: bool) -> int | None:
 
 
 def restart_process(options: Sequence[str] = ()) -> None:
-    """Replace this process by a fresh one of the same command, with these options added.
+    """Replace this process by a new one that runs the same command, with these options added.
 
-    Frameworks free little of the memory that a trial takes; a fresh process frees all of it.
+    The frameworks free only a part of the memory that they allocate for a trial; a new process frees all of it.
     """
     command = [sys.executable, "-m", "tuner", *sys.argv[1:], *options]
     os.execv(sys.executable, command)  # noqa: S606 - the same command
 
 
 class _Signals:
-    """Makes a worker drain at SIGINT and SIGTERM, also while its main thread trains in one long call.
+    """Makes a worker drain at SIGINT and SIGTERM, even while its main thread trains for a long time in one call.
 
-    Python runs a handler after that call has returned, but writes to a wakeup descriptor at once.
+    Python runs a signal handler only after such a call has returned, but writes to a wakeup descriptor at once.
     """
 
     def __init__(self, worker: "Worker") -> None:
@@ -135,10 +135,10 @@ class _Signals:
         self._wakeup.setblocking(False)
         signal.set_wakeup_fd(self._wakeup.fileno())
         for number in _SIGNALS:
-            # Python writes only signals that have a handler.
+            # Python writes only signals for which a Python handler is set.
             signal.signal(number, lambda _number, _frame: None)
-        # Signals to processes that this one forks, such as a data loader's, are not for the worker.
-        os.register_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_leave_signals_alone)
+        # Signals to forked processes, such as data loaders, are not meant for the worker.
+        os.register_at_fork(before=_block_signals, after_in_parent=_unblock_signals, after_in_child=_restore_signals)
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
     def _listen(self) -> None:
@@ -149,42 +149,42 @@ class _Signals:
 
     def _receive(self, number: int) -> None:
         if self.first is not None and number == signal.SIGINT:
-            # The second Ctrl-C ends the process at once; the lease will expire.
+            # The second Ctrl-C: exit at once. The lease expires by itself.
             os._exit(128 + number)
         self.first = self.first or number
         self._worker.drain()
         expect_answers_soon()
         _log.info("%s: finishing the epoch", signal.Signals(number).name)
         if number == signal.SIGTERM:
-            timer = threading.Timer(_GRACE_S, _leave, [self._worker])
+            timer = threading.Timer(_GRACE_S, _abandon_and_exit, [self._worker])
             timer.daemon = True
             timer.start()
 
 
-def _hold_signals() -> None:
+def _block_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
-def _take_signals() -> None:
+def _unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def _leave_signals_alone() -> None:
+def _restore_signals() -> None:
     signal.set_wakeup_fd(-1)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    _take_signals()
+    _unblock_signals()
 
 
 def _end_with_pool() -> None:
-    """Drain when standard input ends: the pool holds its other end, and has ended without stopping this process."""
-    # Not through `sys.stdin`, whose lock a blocked thread would hold at exit.
+    """Drain when standard input ends: the pool, which holds the other end, has died without stopping this process."""
+    # Not with `sys.stdin`, because a blocked thread would hold its lock at exit.
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _leave(worker: "Worker") -> None:
+def _abandon_and_exit(worker: "Worker") -> None:
     try:
         worker.abandon()
     finally:

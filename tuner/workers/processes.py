@@ -1,4 +1,4 @@
-"""The processes of a pool: one for each share of this machine, watched and restarted."""
+"""Start, watch and restart the processes of a pool: one for each share of this machine."""
 
 import logging
 import os
@@ -19,15 +19,15 @@ from tuner.workers.worker_logs import WorkerLog, make_log_folder
 
 _log = logging.getLogger(__name__)
 
-#: Statuses with which a worker ends for good: done, drained by SIGINT, drained by SIGTERM.
+#: Exit statuses of a worker that is not restarted: done, drained by SIGINT, drained by SIGTERM.
 _FINAL_STATUSES = {0, 130, 143}
-#: Status of a worker that asks for a fresh process at once.
+#: Exit status after which a new process is started at once.
 RESTART_STATUS = RestartNeededError.exit_status
-#: Seconds that a worker waits for a database that is away; training goes on meanwhile.
+#: Seconds that a worker waits for a database that is away; training continues meanwhile.
 PATIENCE_S = 3600.0
-#: A worker that lived for less long failed at its start.
+#: A worker that lives for fewer seconds than this has failed at its start.
 _SHORT_LIFE_S = 30.0
-#: After this many failed starts in a row the pool starts no more workers on the share.
+#: Number of failed starts in a row after which the pool gives the share up.
 _MAX_FAILED_STARTS = 3
 _TICK_S = 0.5
 
@@ -43,9 +43,9 @@ class _WorkerProcess:
     started: float = 0.0
     failed_starts: int = 0
     restart_at: float = 0.0
-    #: Told to end, and not to be replaced.
+    #: Asked to end; no new process replaces it.
     retired: bool = False
-    #: Exit status, once no worker is started on the share again.
+    #: Exit status; set when the share is given up or its worker is done.
     status: int | None = None
 
 
@@ -53,16 +53,16 @@ class _WorkerProcess:
 class WorkerProcesses:
     """Runs `command` once for each share, until every worker has ended."""
 
-    #: What a worker process runs, without the device.
+    #: Command line of a worker process, without the device.
     command: Sequence[str]
     shares: Sequence[DeviceShare]
     environment: Mapping[str, str]
-    #: Workers write their logs here, one file a share, and a few older ones beside each.
+    #: Folder of the workers' logs: one file per share, with a few older files beside it.
     log_dir: Path
-    #: Called with the id of each worker that died and its status, negative where a signal killed it; releases its slot,
-    #: which then need not wait until the lease expires, and returns whether it had one.
+    #: Called with the id of each worker that died and its exit status (negative: the signal that killed it), so that
+    #: its slot is free before the lease expires; returns whether the worker had a slot.
     on_death: Callable[[str, int], bool]
-    #: Called at each signal, whatever the pool does at that moment.
+    #: Called at each signal, at any point of the pool's work.
     on_signal: Callable[[], object] = lambda: None
     _workers: list[_WorkerProcess] = field(default_factory=list)
     _signal: signal.Signals | None = None
@@ -70,10 +70,11 @@ class WorkerProcesses:
     def run(self, on_tick: Callable[[], None]) -> int:
         """Start the workers and wait for them, calling `on_tick` about twice a second.
 
-        SIGINT and SIGTERM are passed on: the first lets workers finish their epochs, a second SIGINT ends them.
+        SIGINT and SIGTERM are passed on to the workers: the first lets them finish their epochs, a second SIGINT ends
+        them.
 
         Returns:
-            The exit status: 0 when all workers ended well, 130 or 143 after a signal, else the worst worker's.
+            The exit status: 0 if all workers succeeded, 130 or 143 after a signal, otherwise the highest status.
         """
         make_log_folder(self.log_dir)
         previous = {number: signal.signal(number, self._forward) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -95,7 +96,7 @@ class WorkerProcesses:
         return max((worker.status or 0 for worker in self._workers), default=0)
 
     def add(self, share: DeviceShare) -> None:
-        """Start one more worker; `on_tick` may call this."""
+        """Start another worker; `on_tick` may call this."""
         log = WorkerLog(self.log_dir / f"worker-{len(self._workers)}.log")
         self._workers.append(_WorkerProcess(share=share, log=log))
         self._start(self._workers[-1])
@@ -112,11 +113,11 @@ class WorkerProcesses:
 
     @property
     def worker_ids(self) -> list[str]:
-        """The ids of the workers that run and are not retired."""
+        """The ids of the running workers that are not asked to end."""
         return [worker.worker_id for worker in self._workers if worker.process is not None and not worker.retired]
 
     def last_log_line(self) -> str:
-        """Return the last line that a worker which failed wrote, for the error message."""
+        """Return the last log line of a failed worker, for the error message."""
         for worker in self._workers:
             if worker.status not in {None, *_FINAL_STATUSES}:
                 return worker.log.last_line()
@@ -127,11 +128,11 @@ class WorkerProcesses:
         worker.process = subprocess.Popen(  # noqa: S603 - our own command
             [*self.command, "--device", worker.share.device, "--id", worker.worker_id],
             env={**os.environ, **self.environment, **worker.share.environment},
-            # Never written to: it closes when the pool ends, in whatever way, and the worker then drains.
+            # Nothing is ever written to it. It closes when the pool ends, in whatever way, and the worker then drains.
             stdin=subprocess.PIPE,
             stdout=worker.log.file,
             stderr=worker.log.file,
-            # A terminal sends Ctrl-C to the whole group; workers get it from the pool, once.
+            # A terminal sends Ctrl-C to the whole process group; this way workers receive it once, from the pool.
             start_new_session=True,
         )
         if worker.share.cores:
@@ -158,11 +159,11 @@ class WorkerProcesses:
             worker.status = 0
             return
         is_failed_start = time.monotonic() - worker.started < _SHORT_LIFE_S and not (
-            # Slots that kill their workers have a limit of their own; a kill from outside says nothing of later starts.
+            # Deaths during work count towards the slot's own limit, and after a kill from outside a start may succeed.
             died_at_work or status == -signal.SIGKILL
         )
         worker.failed_starts = worker.failed_starts + 1 if is_failed_start else 0
-        # 1 is an error that a person must act on, which a restart would meet again.
+        # Status 1 is an error that a person must act on; after a restart it would occur again.
         is_hopeless = (status == 1 and not died_at_work) or worker.failed_starts >= _MAX_FAILED_STARTS
         if status in _FINAL_STATUSES or is_hopeless or self._signal:
             worker.status = status if status >= 0 else 128 - status

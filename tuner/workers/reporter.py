@@ -1,9 +1,9 @@
-"""The thread that calls the database while a worker trains: it renews the lease, stores results and reaps leases.
+"""The thread that calls the database while a worker trains: it renews the lease, stores results, and reaps.
 
-Training never waits for the database, with one exception: for at most `_DECISION_S` seconds it waits for a pruner's
-decision on an epoch. Other results are stored together, at most once a second. While the database is away results wait
-in a queue and are stored in their order when it is back. Only a lost lease, a stopped study or a decision to prune ends
-a trial.
+Training never waits for an outage of the database. The training thread passes each result to this thread. If a pruner
+decides after that epoch, the training thread waits up to two seconds for the decision; other results are stored
+together, at most once a second. While the database is away, results wait in a queue and are stored in order when it is
+back. Only a lost lease, a stopped study or a decision to prune ends a trial.
 """
 
 import logging
@@ -23,13 +23,13 @@ from tuner.studies.trials import PrunedError, TrialScores
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that training waits for the decision on an epoch, while the database answers.
+#: Seconds for which training waits for the pruner's decision on an epoch, while the database answers.
 _DECISION_S = 2.0
-#: Seconds between two reports of results on which no pruner decides.
+#: Seconds between two writes of results on which no pruner decides.
 _INTERVAL_S = 1.0
 
 
-#: After these verdicts, or before any, waiting results are still stored.
+#: Verdicts after which waiting results are still stored; `NoneType` stands for no verdict.
 _NOT_FINAL = (PrunedError, StudyStoppedError, type(None))
 
 
@@ -45,7 +45,7 @@ class Reporter:
         self._results: deque[Epoch] = deque()
         self._epoch = 0
         self._verdict: Exception | None = None
-        #: Whether the training thread waits until the queued results are stored.
+        #: Whether a thread waits until the queued results are stored.
         self._is_urgent = False
         self._ended = False
         #: Guards all of the above; notified whenever one of them changes.
@@ -53,7 +53,7 @@ class Reporter:
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     def hold(self, lease: Lease) -> None:
-        """Renew this lease from now on."""
+        """Start renewing this lease."""
         with self._changed:
             self._lease, self._scores = lease, None
             self._results.clear()
@@ -66,17 +66,17 @@ class Reporter:
             self._lease = None
 
     def pass_scores_to(self, scores: TrialScores) -> None:
-        """Store the scores of the present lease's results as those of this trial, and let its pruner decide."""
+        """Store the present lease's scores in this trial, and let its pruner decide."""
         with self._changed:
             self._scores = scores
 
     def finish_epoch(self, result: Epoch) -> None:
-        """Queue a result; if a pruner decides on it, wait a short time for that, unless the database is away.
+        """Add a result to the queue; if a pruner decides on it, wait for the decision, unless the database is away.
 
         Raises:
             LeaseLostError: Another worker has the slot.
             StudyStoppedError: The study was stopped.
-            PrunedError: The pruner ended the trial, after this epoch or an earlier one.
+            PrunedError: The pruner stopped the trial, after this epoch or an earlier one.
         """
         with self._changed:
             self._results.append(result)
@@ -85,7 +85,7 @@ class Reporter:
                 self._changed.notify_all()
                 deadline = time.monotonic() + _DECISION_S
                 while self._results and self._verdict is None and not self._storage.database.is_lost:
-                    # For a short time: losing the database does not notify.
+                    # A short wait, because a lost connection notifies no thread.
                     if not self._changed.wait(0.1) and time.monotonic() > deadline:
                         break
             else:
@@ -94,11 +94,11 @@ class Reporter:
                 raise self._verdict
 
     def flush(self) -> None:
-        """Wait until every result is stored, also while the database is away.
+        """Wait until every result is stored, for as long as the database is away.
 
         Raises:
             LeaseLostError: Another worker has the slot.
-            DatabaseAwayError: The database was away for longer than patience allows.
+            DatabaseAwayError: The database was away for longer than the limit of patience.
         """
         with self._changed:
             self._is_urgent = True
@@ -113,20 +113,20 @@ class Reporter:
 
     def _run(self) -> None:
         next_heartbeat = next_report = 0.0
-        told: Lease | None = None
+        announced: Lease | None = None
         while not self._ended:
             with self._changed:
                 results = self._await_work(next_heartbeat, next_report)
                 lease, scores = self._lease, self._scores
             is_due = time.monotonic() >= next_heartbeat
             try:
-                if is_due or lease is not told:
+                if is_due or lease is not announced:
                     self._send_heartbeat(lease)
-                    told = lease
+                    announced = lease
                 if lease is not None and (is_due or results):
                     self._report(lease, results, scores)
                 if is_due:
-                    # Also while no worker looks for work: a vanished worker's trial must not wait until one does.
+                    # Here too, not only when a worker looks for work: otherwise a vanished worker's trial would wait.
                     reap_expired_leases(self._storage, lease_s=self._lease_s)
             except Exception as verdict:  # noqa: BLE001 - the training thread raises it
                 self._record_verdict(lease, verdict)
@@ -139,7 +139,7 @@ class Reporter:
                 self._storage.close_idle_connections()
 
     def _await_work(self, next_heartbeat: float, next_report: float) -> list[Epoch]:
-        """Wait until something is due or changes; return the results that are to be stored now."""
+        """Wait until something is due or changes; return the results to store now."""
         now = time.monotonic()
         if not self._results or not (self._is_urgent or now >= next_report):
             self._changed.wait(max(0.0, (min(next_heartbeat, next_report) if self._results else next_heartbeat) - now))

@@ -1,6 +1,6 @@
-"""How this machine is divided among workers: the device, the threads and the environment of each.
+"""Divide this machine among workers: the device, the threads and the environment of each.
 
-A share is chosen before its process imports a framework, because frameworks read their environment once, when imported.
+A share is chosen before its process imports a framework, because a framework reads its environment once, at import.
 """
 
 import os
@@ -13,7 +13,7 @@ from tuner.backends import BACKENDS
 from tuner.errors import TunerError
 from tuner.training.gpus import Gpu, list_gpus
 
-#: Memory for each worker where the number of workers follows from the machine: the frameworks alone take 0.9 GB.
+#: Memory per worker if the machine determines the number of workers: the frameworks alone take 0.9 GB.
 _BYTES_PER_WORKER = 2 * 2**30
 
 
@@ -27,7 +27,7 @@ class DeviceShare:
 
     #: `cpu` or `gpu:N`, for people.
     device: str
-    #: Set in the worker's environment before it starts.
+    #: Variables that are set in the worker's environment before it starts.
     environment: Mapping[str, str]
     #: CPU cores to which the process is bound; empty means all.
     cores: Sequence[int] = ()
@@ -37,23 +37,21 @@ def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "au
     """Return one share for each worker.
 
     Args:
-        n_workers: Number of shares. None: `per_gpu` for each GPU or, without a GPU, one for each core, as memory
-            allows. Two workers with one thread train 1.4 to 2.2 times as many images as one worker with two threads,
-            see `docs/benchmarks.md`.
-        per_gpu: Workers that share a GPU.
+        n_workers: Number of shares. None: `per_gpu` for each GPU or, without a GPU, one for each core, if the memory
+            is sufficient. Two workers with one thread train 1.4 to 2.2 times as many images as one worker with two
+            threads, see `docs/benchmarks.md`.
+        per_gpu: Number of workers per GPU.
         device: `cpu`, `gpu:N` or `auto`, which takes the GPUs if there are any.
 
     Raises:
-        NoSuchShareError: The device is not there.
+        NoSuchShareError: The device does not exist.
     """
     gpus = [] if device == "cpu" else list_gpus()
     if device.startswith("gpu:"):
         index = device.removeprefix("gpu:")
         if not index.isdigit() or int(index) >= len(gpus):
             known = ", ".join(["cpu", "auto", *(f"gpu:{number}" for number in range(len(gpus)))])
-            raise NoSuchShareError(
-                f"Received device {device!r}; expected {known}. See what is there with `tuner doctor`."
-            )
+            raise NoSuchShareError(f"Received device {device!r}; expected {known}. `tuner doctor` lists the devices.")
         chosen = [int(index)]
     elif device in {"auto", "cpu"}:
         chosen = list(range(len(gpus)))
@@ -66,7 +64,7 @@ def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "au
 
 
 def take_share(share: DeviceShare) -> None:
-    """Let this process use the share; call it before Keras is imported."""
+    """Apply the share to this process; call it before Keras is imported."""
     os.environ.update(share.environment)
 
 

@@ -1,4 +1,4 @@
-"""Studies that a worker leaves to others for a while, because their data cannot be read on its machine."""
+"""Studies that a worker leaves to other workers, because it cannot read their data on its machine."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ class _Problem:
 
 @dataclass(kw_only=True)
 class Unserved:
-    """The studies, by their identity."""
+    """The studies that a worker leaves to others, by their identity."""
 
     clock: Callable[[], float] = time.monotonic
     _problems: dict[str, _Problem] = field(default_factory=dict)
@@ -30,22 +30,22 @@ class Unserved:
         self._problems[study.uid] = _Problem(study=study.name, error=error, retry_at=self.clock() + RETRY_S)
 
     def discard(self, study: Study) -> bool:
-        """Work for the study again; return whether it had been left to others."""
+        """Serve the study again; return whether it had been left to others."""
         return self._problems.pop(study.uid, None) is not None
 
     def uids(self) -> list[str]:
-        """Return the identities of the studies whose data is not to be tried now."""
+        """Return the identities of the studies whose slots the worker should not claim now."""
         return [uid for uid, problem in self._problems.items() if self.clock() < problem.retry_at]
 
     def describe(self) -> str | None:
-        """Return the sentence for `tuner status`; None when no study is left to others."""
+        """Return the text for `tuner status`; None if there is no such study."""
         return "; ".join(f"study {problem.study}: {problem.error}" for problem in self._problems.values()) or None
 
     def raise_if_all(self, studies: Sequence[Study]) -> None:
-        """Refuse to go on when all of these studies, at least one, are left to others.
+        """Raise the first study's error if there are studies and all of them are left to others.
 
         Raises:
-            DataUnavailableError: The first study's error.
+            DataUnavailableError: All are left to others.
         """
         if studies and all(study.uid in self._problems for study in studies):
             raise self._problems[studies[0].uid].error

@@ -1,4 +1,4 @@
-"""The log files of a pool's workers, which stay small however much is written."""
+"""The log files of a pool's workers, which are limited in size."""
 
 import os
 import shutil
@@ -7,16 +7,16 @@ from pathlib import Path
 
 from tuner.errors import TunerError
 
-#: A larger file is moved aside; of one that grows by more between two checks only the last part is kept.
+#: A larger file is renamed; if it has grown even larger by then, only its last part is kept.
 LARGEST_BYTES = 10 * 1024 * 1024
-#: Older files kept: `worker-0.log.1` is the newest of them.
+#: Number of older files that are kept: `worker-0.log.1` is the newest of them.
 KEPT = 3
-#: Read for the last line.
+#: Bytes at the end of a file that are read to find its last line.
 _END_BYTES = 64 * 1024
 
 
 class LogsNotWrittenError(TunerError):
-    """The folder of the logs cannot be written."""
+    """The folder of the logs is not writable."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(
@@ -26,10 +26,10 @@ class LogsNotWrittenError(TunerError):
 
 
 def make_log_folder(folder: Path) -> None:
-    """Make the folder where it is not there.
+    """Create the folder if it does not exist.
 
     Raises:
-        LogsNotWrittenError: It cannot be made.
+        LogsNotWrittenError: It cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,22 +57,21 @@ class WorkerLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            # Appending: a process then writes to the end of the file also after the file was made shorter.
+            # In append mode, so that a process writes to the end of the file even after it was truncated.
             self.file = path.open("ab")
         except OSError as error:
             raise LogsNotWrittenError(path, error) from error
         self.keep_short()
 
     def keep_short(self) -> None:
-        """Move the content to a file beside this one when it is large, and go on with an empty file.
+        """If the file is large, copy its content to a file beside it and truncate it.
 
-        The file itself stays, as Python, C libraries and child processes have it open. A line that is written meanwhile
-        may be lost.
+        Every writer keeps the same file: Python, a C library, a child process. A line written meanwhile may be lost.
         """
         size = os.fstat(self.file.fileno()).st_size
         if size <= LARGEST_BYTES:
             return
-        # Another pool with the same folder may do the same; a full disk must not end the pool.
+        # Another pool may do the same in this folder, and a full disk must not end the pool.
         with suppress(OSError):
             for number in range(KEPT, 1, -1):
                 with suppress(FileNotFoundError):
@@ -83,7 +82,7 @@ class WorkerLog:
         os.ftruncate(self.file.fileno(), 0)
 
     def last_line(self) -> str:
-        """Return the last line that was written, also one that was moved aside, or an empty text."""
+        """Return the last line that was written, or an empty one; it may already be in the newest older file."""
         return _last_line(self._path) or _last_line(self._older(1))
 
     def close(self) -> None:

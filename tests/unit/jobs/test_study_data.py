@@ -60,7 +60,7 @@ def test_a_study_of_the_first_version_goes_on_with_dark_images(
 def test_a_study_of_the_first_version_stops_where_its_images_are_read_otherwise_now(
     load: Callable[..., LabelledImages],
 ) -> None:
-    with pytest.raises(DataChangedError, match=r"or this version reads its pixels otherwise than the version 0\.1\.0"):
+    with pytest.raises(DataChangedError, match=r"or this version reads its pixels differently from version 0\.1\.0"):
         load(BYTES // 16, hash_before(BYTES // 16))
 
 

@@ -489,7 +489,7 @@ def test_failed_confirmations_stand_with_their_reason(artifacts: ArtifactStore) 
 
     reason = "nets.py:41 in build: ValueError: no such layer"
     assert f"Confirmation of trial 2, repeat 1 failed (builder error): {reason}" in page
-    assert "Not all that was asked for: it has no finals" in page
+    assert "Incomplete result: it has no finals" in page
     assert "No finals: none could be trained." in page
 
 

@@ -50,7 +50,7 @@ def test_a_study_that_a_person_stopped_lacks_nothing_and_one_that_stopped_by_its
     assert find_shortfall(stopped) is None
     assert told == (
         f"it stopped by itself: 5 failures in a row, the last: {LINE}. "
-        "Mend the cause, then go on with `tuner study resume mnist-cnn`."
+        "Fix the cause, then continue with `tuner study resume mnist-cnn`."
     )
 
 
@@ -71,7 +71,7 @@ def test_trials_that_all_failed_say_why(study: StudyRecord) -> None:
     told = find_shortfall(dataclasses.replace(study, trials=trials, finals=(), ensemble=None))
 
     assert told is not None
-    assert told.startswith(f"all 3 trials failed, the last: {LINE}. Mend the cause")
+    assert told.startswith(f"all 3 trials failed, the last: {LINE}. Fix the cause")
 
 
 def test_failed_confirmations_are_told_where_there_are_no_finals(study: StudyRecord) -> None:
@@ -81,7 +81,7 @@ def test_failed_confirmations_are_told_where_there_are_no_finals(study: StudyRec
     )
 
     assert find_shortfall(lacking) == (
-        f"it has no finals: confirmation of trial 3, repeat 1: {LINE}. Mend the cause, then make again what failed: "
+        f"it has no finals: confirmation of trial 3, repeat 1: {LINE}. Fix the cause, then repeat what failed: "
         "`tuner finals mnist-cnn --until-done`."
     )
 

@@ -1,7 +1,14 @@
-"""Preflight: what search and finals will need is tried on a few of the real images before a study is stored.
+"""Preflight: before a study is stored, try on a few of its images everything that search and finals will need.
 
-`stages` are what is tried, in their order; `child` tries them in a process of its own, so that whatever a person's code
-does there (a crash, an endless loop, a print) is told in one line and leaves nothing behind; `process` starts and
-watches that process; `checking` is the whole of it, with the images read meanwhile. Only `stages`, `rehearsal` and
-`child` import Keras.
+    checking      runs the whole preflight: it reads the images while the other process tries the stages
+    process       starts and watches that process, seen from its parent
+    child         that process: whatever the user's code does in it (a crash, an endless loop, a print) is reported in
+                  one line and leaves nothing behind
+    stages        what is tried, in order
+    rehearsal     one trial and one final on a few images: the state that stages share
+    sample        the few images, and how they reach the other process
+    trying        runs one stage and collects its duration, warnings and failure
+    report        the result of one stage
+
+Only `stages`, `rehearsal` and `child` import Keras.
 """

@@ -1,4 +1,4 @@
-"""The whole preflight: images and test part in this process, everything that needs Keras in another.
+"""Run the whole preflight: images and test part in this process, everything that needs Keras in another one.
 
 Imports no Keras itself.
 """
@@ -27,26 +27,26 @@ from tuner.training.backend import load_backend
 
 _log = logging.getLogger(__name__)
 
-#: Told of each stage as it ends.
+#: Called with the report of each stage as it ends.
 OnReport = Callable[[StageReport], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedDefinition:
-    """What a check has found out that is stored with the study."""
+    """The findings of a check that are stored with the study."""
 
     class_names: tuple[str, ...]
-    #: `data_sha256`, and for a builder of one's own `space_sha256`.
+    #: `data_sha256` and, for a user's own builder, `space_sha256`.
     hashes: Mapping[str, str]
-    #: What the pixels of all parts mean, as a study stores it.
+    #: The meaning of the pixels of all parts, as a study stores it.
     pixels: Mapping[str, Any]
-    #: Values that the first trials take instead of drawing them, by Optuna's names.
+    #: Values that the first trials take instead of drawing them, under Optuna's names.
     first_trials: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Images:
-    """What search and finals train on."""
+    """The images that search and finals train on."""
 
     part: TrainingPart
     split: Split
@@ -65,21 +65,21 @@ def check_definition(
     stage_limit_s: float = LIMIT_S,
     process: PreflightProcess | None = None,
 ) -> CheckedDefinition:
-    """Try all that search and finals will need.
+    """Try everything that search and finals will need.
 
     Args:
-        definition: Of the study to be.
+        definition: The definition of the new study.
         data_dir: Holds one folder for each dataset of the catalogue.
         earlier_trials: See `studies.warm_start`.
-        on_report: Told of each stage, also of that which fails.
+        on_report: Called with the report of each stage, also of a stage that fails.
         stage_limit_s: Seconds that each stage in the other process may take.
-        process: The other process, where the caller has opened it early, and closes it; None starts one here.
+        process: The other process, if the caller has started it early and will close it; None starts one here.
 
     Raises:
         PreflightError: A stage failed; its message names the stage.
         TunerError: The images cannot be read or divided.
     """
-    # Before a process is started: a mistyped name is reported at once.
+    # Before a process is started, so that a mistyped name is reported at once.
     _open(definition, data_dir)
     with ExitStack() as stack:
         process = process or stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
@@ -95,7 +95,7 @@ def check_definition(
                 lambda: check_test_set(
                     definition, class_names=class_names, data_dir=data_dir, pixels=images.part.pixels
                 ),
-                explain=_words_of,
+                explain=_message_of,
             )
             _pass_on(report, on_report)
         data_sha256 = images.train.content_hash()
@@ -116,13 +116,13 @@ def check_hyperparameters(
     earlier_trials: Sequence[Mapping[str, Any]] = (),
     on_report: OnReport = lambda _: None,
 ) -> CheckedDefinition:
-    """Build with default values alone, in this process: what no study can be stored without.
+    """Build the model only with its defaults, in this process: the least that a study needs to be stored.
 
     Raises:
         TunerError: The images cannot be read or divided, the space does not build, or the definition does not fit it.
     """
     images = _read_images(definition, data_dir, on_report)
-    # Last, because importing Keras takes seconds: typing errors are told first.
+    # Last, because importing Keras takes seconds: typing errors are reported first.
     load_backend()
     from tuner.jobs.preflight.rehearsal import Rehearsal
     from tuner.jobs.preflight.stages import find_hyperparameters, open_builder
@@ -165,7 +165,7 @@ def _open(definition: StudyDefinition, data_dir: Path) -> Dataset:
 
 @contextmanager
 def _reported(stage: str, on_report: OnReport) -> Iterator[None]:
-    """Report on a stage in this process; what it raises goes its way as it is."""
+    """Report on a stage in this process; its exceptions pass through unchanged."""
     started = time.perf_counter()
     warnings: list[str] = []
 
@@ -182,8 +182,8 @@ def _reported(stage: str, on_report: OnReport) -> Iterator[None]:
     report(None)
 
 
-def _words_of(error: BaseException) -> str:
-    """Return the message of an error that a person can act on; what else this process raises keeps its traceback."""
+def _message_of(error: BaseException) -> str:
+    """Return the message of an error that a person can act on; other errors of this process keep their traceback."""
     if not isinstance(error, TunerError):
         raise error
     return str(error)

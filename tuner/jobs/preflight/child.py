@@ -1,7 +1,7 @@
-"""The process that tries the stages: a request as one line of JSON in, a line of JSON for each event out.
+"""The process that tries the stages: it reads a request as one line of JSON and writes one line of JSON per event.
 
-`python -m tuner.jobs.preflight.child`, started by `process`. Its standard output is its parent's; what a person's
-code prints goes to standard error. It ends with its parent.
+`process` starts it as `python -m tuner.jobs.preflight.child`. Its standard output is for its parent only; what the
+user's code prints goes to standard error. It ends when its parent ends.
 """
 
 import faulthandler
@@ -22,16 +22,16 @@ from tuner.training.backend import load_backend
 
 
 def main() -> None:
-    """Read the request, try each stage, and tell of each when it begins and how it has ended."""
+    """Read the request, try each stage, and report when it begins and how it ended."""
     requests, events = _take_standard_streams()
-    # Tells where a person's code crashed, and where it stood when its time was over.
+    # Shows where the user's code crashed, or where it was when its time was over.
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     load_backend()
-    _leave_graphs_as_they_are()
-    # A process of some seconds needs no garbage collection.
+    _disable_graph_optimizer()
+    # A process that lives for seconds needs no garbage collection.
     gc.disable()
-    # This takes a second, in which the parent reads the images.
+    # This takes a second; the parent reads the images meanwhile.
     import_module("tuner.jobs.preflight.stages")
     line = requests.readline()
     if line:
@@ -39,10 +39,10 @@ def main() -> None:
         watch = [requests, request["folder"]]
         threading.Thread(target=_end_with_parent, args=watch, name="parent-watch", daemon=True).start()
         for event in _try_stages(request):
-            # Values of a person's hyperparameters may be NumPy's.
+            # The user's hyperparameters may have NumPy values.
             events.write(json.dumps(event, default=lambda value: value.item()) + "\n")
             events.flush()
-    # Not by returning: a person's code may have left threads, or functions for the exit, that never end.
+    # Not by returning: the user's code may have left threads or exit handlers that never end.
     sys.stderr.flush()
     os._exit(0)
 
@@ -73,8 +73,8 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"found": {"first_trials": rehearsal.first_trials, "space_sha256": rehearsal.space.source_sha256}}
 
 
-def _leave_graphs_as_they_are() -> None:
-    """Switch off TensorFlow's graph optimizer, a quarter of a CNN's check, by which a few steps gain nothing."""
+def _disable_graph_optimizer() -> None:
+    """Disable TensorFlow's graph optimizer: it takes a quarter of a CNN's check, and a few steps gain nothing by it."""
     if "tensorflow" in sys.modules:
         import tensorflow as tf
 
@@ -82,7 +82,7 @@ def _leave_graphs_as_they_are() -> None:
 
 
 def _take_standard_streams() -> tuple[IO[str], IO[str]]:
-    """Return standard input and output for this module alone; others read nothing and write to standard error."""
+    """Return standard input and output for this module; other code reads nothing and writes to standard error."""
     requests, events = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -91,9 +91,9 @@ def _take_standard_streams() -> tuple[IO[str], IO[str]]:
 
 
 def _end_with_parent(requests: IO[str], folder: str) -> None:
-    # The parent writes one line alone: what comes next is the end of the stream.
+    # The parent writes only one line: after it comes the end of the stream.
     requests.read()
-    # A parent that was killed has not removed it.
+    # If the parent was killed, it did not remove the folder.
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 

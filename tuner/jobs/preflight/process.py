@@ -1,6 +1,6 @@
-"""The process of a preflight as its parent sees it: started early, given a request, watched, ended.
+"""The process of a preflight, seen from its parent: start it early, send it a request, watch it, end it.
 
-It computes on the CPU, also where there are GPUs: workers may be using these, and a few images need none.
+It computes on the CPU even if there are GPUs: workers may be using the GPUs, and a few images need none.
 """
 
 import json
@@ -25,7 +25,7 @@ from tuner.training.gpus import list_gpus
 
 #: Seconds that each stage may take, and the start before the first one.
 LIMIT_S = 120.0
-#: Seconds in which a process tells where it stands, or ends by itself.
+#: Seconds that a process has to write its stack, or to end by itself.
 _GRACE_S = 1.0
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 
@@ -35,29 +35,30 @@ def writable_folder() -> Iterator[None]:
     """Translate a failure to write to the temporary folder into one line.
 
     Raises:
-        PreflightError: The block could not write there.
+        PreflightError: The block could not write to that folder.
     """
     try:
         yield
     except OSError as error:
         raise PreflightError(
-            f"The check needs some megabytes in the temporary folder: {error.strerror or error}. Make room there, name "
-            "another one with TMPDIR, or leave the check out with --no-check."
+            f"The check needs some megabytes in the temporary folder: {error.strerror or error}. Free some space "
+            "there, name another folder with TMPDIR, or skip the check with --no-check."
         ) from error
 
 
 class PreflightProcess:
-    """A context manager: the process has ended, and left nothing, when it closes.
+    """The process as a context manager, which on closing ends the process and removes its files.
 
-    Importing Keras takes it seconds; opened early, it does so while its parent reads the definition and the images.
+    The process needs seconds to import Keras. If it is started early, its parent reads the definition and the images
+    meanwhile.
 
     Raises:
-        PreflightError: The temporary folder cannot be written.
+        PreflightError: The temporary folder is not writable.
     """
 
     def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
         self.folder = Path()
-        #: Once all stages have passed: `first_trials`, see `Rehearsal`, and `space_sha256`, see `Space`.
+        #: After all stages have passed: `first_trials`, see `Rehearsal`, and `space_sha256`, see `Space`.
         self.findings: Mapping[str, Any] = {}
         self._stage_limit_s = stage_limit_s
         self._begin("starting", limit_s=LIMIT_S)
@@ -78,7 +79,7 @@ class PreflightProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                # A group of its own, so that what a person's code has started ends with it.
+                # A separate process group, so that processes started by the user's code end with it.
                 start_new_session=True,
             )
 
@@ -89,22 +90,22 @@ class PreflightProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
-            # What was written to a process that has died is still in the buffer.
+            # Data for a process that has died may still be in the buffer.
             with suppress(BrokenPipeError):
                 pipe.close()  # type: ignore[union-attr] # both are pipes
         self._temporary.cleanup()
 
     def send(self, request: Mapping[str, Any]) -> None:
-        """Hand over what is to be tried; the time begins to run."""
+        """Send the request and start the time limit."""
         self._begin("starting", limit_s=LIMIT_S)
         assert self._process.stdin is not None  # noqa: S101 - for mypy
-        # A process that has died is told of by `reports`.
+        # `reports` reports a process that has died.
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({**request, "folder": str(self.folder)}).encode() + b"\n")
             self._process.stdin.flush()
 
     def reports(self) -> Iterator[StageReport]:
-        """Yield a report of each stage as it ends; after a problem, such as the death of the process, no more."""
+        """Yield the report of each stage as it ends; stop after a problem, such as the death of the process."""
         for line in self._lines():
             event = json.loads(line)
             if "begun" in event:
@@ -124,7 +125,7 @@ class PreflightProcess:
         self._limit_s = limit_s
 
     def _lines(self) -> Iterator[bytes]:
-        """Yield each line that the process writes, until it ends or its time is over."""
+        """Yield each line that the process writes, until the process ends or its time is over."""
         assert self._process.stdout is not None  # noqa: S101 - for mypy
         stream, unfinished = self._process.stdout.fileno(), b""
         with selectors.DefaultSelector() as selector:
@@ -137,14 +138,14 @@ class PreflightProcess:
                 yield from lines
 
     def _describe_end(self) -> str:
-        """Say in one line how the process ended, or that its time is over."""
+        """Return one line on how the process ended, or that its time is over."""
         try:
             status = self._process.wait(timeout=_GRACE_S)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGUSR1)
             time.sleep(_GRACE_S)
-            return f"not over after {self._limit_s:.0f} s{self._place()}. Expected seconds."
-        said = self._last_words()
+            return f"not over after {self._limit_s:.0f} s{self._place()}. Expected a few seconds."
+        said = self._last_line()
         if status < 0:
             name = signal.Signals(-status).name
             cause = ", most likely because the memory was full" if -status == signal.SIGKILL else ""
@@ -152,14 +153,14 @@ class PreflightProcess:
         return f"the process ended with status {status} in the middle{said}"
 
     def _place(self) -> str:
-        """Return where in a person's code the process stood, as `faulthandler` wrote it."""
+        """Return where in the user's code the process was, according to the output of `faulthandler`."""
         own = next((frame for frame in _FRAME.finditer(self._written()) if is_own_file(frame["file"])), None)
         return f" at {Path(own['file']).name}:{own['line']} in {own['function']}" if own else ""
 
-    def _last_words(self) -> str:
-        """Return the last line that it wrote before what `faulthandler` adds."""
+    def _last_line(self) -> str:
+        """Return the last line that the process wrote before the output of `faulthandler`."""
         lines = self._written().partition("Fatal Python error")[0].strip().splitlines()
-        return f"; the last that it wrote: {lines[-1].strip()}" if lines else ""
+        return f"; its last line of output: {lines[-1].strip()}" if lines else ""
 
     def _written(self) -> str:
         return self._stderr.read_text(errors="replace")

@@ -1,4 +1,4 @@
-"""One trial and one final of a study on a few of its images: what the stages do, and what they hand on."""
+"""One trial and one final of a study on a few of its images: the work of the stages and the state that they share."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -35,22 +35,22 @@ from tuner.training.session import release_memory
 
 _log = logging.getLogger(__name__)
 
-#: Of a trial, so that it has a middle.
+#: Epochs of a trial: two, so that it can be interrupted between them.
 _EPOCHS = 2
 _BUNDLE = "finals/rehearsed.bundle"
 
 
 class RehearsalInterruptedError(Exception):
-    """A trial ends after its first epoch, as that of a drained worker does."""
+    """A trial ends after its first epoch, like the trial of a drained worker."""
 
 
 class Rehearsal:
     """The state of a preflight.
 
     Args:
-        definition: The study's.
+        definition: The study's definition.
         sample: Some of its images.
-        folder: For checkpoints and a bundle; its maker removes it.
+        folder: A folder for checkpoints and a bundle; the caller removes it.
         earlier_trials: See `studies.warm_start`.
     """
 
@@ -67,16 +67,17 @@ class Rehearsal:
     ) -> None:
         self.definition, self.earlier_trials = definition, earlier_trials
         self.image_format = sample.train.image_format
-        #: What the search begins with, by Optuna's names; so are the defaults, which need not be among it.
+        #: The first trials of the search, under Optuna's names.
         self.first_trials: list[Mapping[str, Any]] = []
+        #: The space's defaults, under Optuna's names; they need not be among the first trials.
         self.defaults: Mapping[str, Any] = {}
-        #: What the last model that was built, or not, had for hyperparameters.
+        #: Hyperparameters of the last model that was built or failed to build.
         self.values: dict[str, Any] = {}
         self._sample = sample
         self._train, self._validation = sample.few()
         self._folder = folder
         self._store = ArtifactStore(str(folder))
-        #: In memory; none before the first trial.
+        #: In memory; None before the first trial.
         self._optuna: optuna.Study | None = None
         self._trials: list[optuna.Trial] = []
         self._interrupted: Epoch | None = None
@@ -85,18 +86,18 @@ class Rehearsal:
 
     @property
     def train_images(self) -> LabelledImages:
-        """The training images that the stages are tried with."""
+        """The training images that the stages use."""
         return self._train
 
     def take_more_images(self) -> bool:
-        """Go on with all images of the sample; return whether these are more than before."""
+        """Use all images of the sample from now on; return whether there are more than before."""
         n_images = len(self._train) + len(self._validation)
         self._train, self._validation = self._sample.train, self._sample.validation
         self._interrupted = None
         return len(self._train) + len(self._validation) > n_images
 
     def interrupt_trial(self) -> Epoch:
-        """Train one of two epochs with the defaults, once, and return it."""
+        """Train one of two epochs with the defaults and return it; later calls return the same epoch."""
         if self._interrupted is None:
             self._checkpoint(writer=0).delete()
             epochs: list[Epoch] = []
@@ -111,24 +112,24 @@ class Rehearsal:
         return self._interrupted
 
     def resume_trial(self) -> list[Epoch]:
-        """Go on with the interrupted trial by a fresh model; return the epochs that it has in the end."""
+        """Resume the interrupted trial with a new model; return the epochs that it has at its end."""
         epochs: list[Epoch] = []
 
         def keep(result: Epoch) -> None:
-            # A run that cannot go on begins with epoch 1 again.
+            # A run that cannot resume restarts at epoch 1.
             epochs[result.epoch - 1 :] = [result]
 
         hyperparameters = self._run_trial(0, on_epoch=keep, checkpoint=self._checkpoint(writer=2))
-        # A `fit` of one's own may have asked more than `build`.
+        # The user's own `fit` may have asked for more hyperparameters than `build`.
         hyperparameters.refuse_unknown_fixed()
         self._default_values = dict(self.values)
         return epochs
 
     def try_trial(self, number: int) -> None:
-        """Build the model of the trial of that number; the first ones take `first_trials`, others are drawn.
+        """Build the model of the trial with that number; the first ones take `first_trials`, others are drawn.
 
-        One of a person's own builder is trained for an epoch too: operation by operation, which for a few steps takes
-        half as long as tracing a program. What fails so is trained as a trial is, and so is what brings its own `fit`.
+        A model of the user's own builder is also trained for an epoch, eagerly, because for a few steps this takes half
+        as long as tracing a program. If that fails, or if the space has its own `fit`, it is trained like a real trial.
         """
         if ":" not in self.definition.space:
             release_memory()
@@ -141,11 +142,11 @@ class Rehearsal:
         self.train_trial(number)
 
     def train_trial(self, number: int) -> None:
-        """Train an epoch of the trial of that number, as a trial is trained."""
+        """Train an epoch of the trial with that number, in the same way as a real trial."""
         self._run_trial(number, epochs=1)
 
     def retrain(self) -> None:
-        """Retrain the defaults as finals do; the warm-up of the learning rate takes an epoch less than all."""
+        """Retrain the defaults as in the finals, for one epoch more than the warm-up of the learning rate."""
         finals = self.definition.finals
         schedule = retraining_plan(self.definition, seed=self.definition.seed, augmented=True)
         given = TrainingData(train=self._train, validation=self._validation)
@@ -168,7 +169,7 @@ class Rehearsal:
         ).model
 
     def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
-        """Return a model's probabilities, without one the retrained one's, for the few training images."""
+        """Return a model's probabilities for the few training images; None means the retrained model."""
         model = model or self._final
         return predict_probabilities(model, self._train.images[: self._sample.n_few])
 
@@ -202,7 +203,7 @@ class Rehearsal:
             batch_size=definition.search.batch_size,
             labels=definition.data.labels,
         )
-        # As a worker does between two trials: else layers are numbered on.
+        # As a worker does between two trials; otherwise the numbers in layer names would continue.
         release_memory()
         fit(
             space or self.space,
@@ -211,7 +212,7 @@ class Rehearsal:
             schedule,
             objective=definition.objective,
             on_epoch=on_epoch,
-            # It is logged too.
+            # Notes are also logged.
             on_note=ignore_note,
             checkpoint=checkpoint,
         )
@@ -226,7 +227,7 @@ class Rehearsal:
         definition = self.definition
         trial = self._open_trial(number)
         hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
-        # The very mapping that it fills in: a builder that fails leaves what it has asked.
+        # The same mapping, not a copy: after a failure of the builder it holds the values that were asked for.
         self.values = hyperparameters.values
         return hyperparameters
 

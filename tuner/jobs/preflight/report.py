@@ -1,4 +1,4 @@
-"""What a preflight has found, stage by stage."""
+"""The result of a preflight, stage by stage."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ class PreflightError(TunerError):
 class StageReport:
     """One stage that was tried."""
 
-    #: As people read it: `finals, retraining`.
+    #: Its name for people, such as `finals, retraining`.
     stage: str
     duration_s: float
-    #: One line; None when the stage works.
+    #: One line; None if the stage works.
     problem: str | None = None
     #: One line each.
     warnings: tuple[str, ...] = ()
 
     def refuse_problem(self) -> None:
-        """Raise what would have failed.
+        """Raise an error if the stage has a problem.
 
         Raises:
             PreflightError: The stage has a problem.

@@ -1,4 +1,4 @@
-"""The few images that a preflight is made with, and their way to its process."""
+"""The few images that a preflight uses, and the file in which its process receives them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import Split
 
-#: Images of each class, and at most, that a stage is tried with.
+#: Number of images of each class that a stage is tried with, and of all classes at most.
 _PER_CLASS, _MOST = 2, 64
-#: Those that a stage which failed is tried with again: a person's own `fit` may divide what it is given.
+#: Number of images if a stage failed and is tried again: the user's own `fit` may split its images.
 _MOST_AGAIN = 2048
-#: Pixels and channels of all of them together: a net for large pictures computes long on a CPU.
+#: Limit on the pixel values of all images together, because a net for large pictures is slow on a CPU.
 _MOST_VALUES, _MOST_VALUES_AGAIN = 64 * 64 * 64 * 3, 2**24
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """Training and validation images, of every class in turn."""
+    """Training and validation images, with the classes in turn."""
 
     train: LabelledImages
     validation: LabelledImages
-    #: How many of each make a step; the others are for another try.
+    #: How many of each are used at first; the others are for a second try.
     n_few: int
 
     def few(self) -> tuple[LabelledImages, LabelledImages]:
@@ -34,7 +34,7 @@ class Sample:
 
 
 def take_sample(split: Split) -> Sample:
-    """Return images of a study's own split, each class's first."""
+    """Return the first images of each class of a study's own split."""
     n_values = int(np.prod(split.train.image_format.shape))
     n_most = max(_MOST_VALUES // n_values, _PER_CLASS)
     n_again = max(_MOST_VALUES_AGAIN // n_values, n_most)
@@ -46,7 +46,7 @@ def take_sample(split: Split) -> Sample:
 
 
 def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
-    """Write the images below the folder and return what `read_sample` needs, as JSON."""
+    """Write the images to the folder and return the other facts that `read_sample` needs, for JSON."""
     np.savez(
         folder / "sample.npz",
         train_images=sample.train.images,
@@ -58,7 +58,7 @@ def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
 
 
 def read_sample(folder: Path, described: Mapping[str, Any]) -> Sample:
-    """Read what `write_sample` wrote."""
+    """Read the sample that `write_sample` wrote."""
     with np.load(folder / "sample.npz", allow_pickle=False) as arrays:
         train, validation = (
             LabelledImages(
@@ -72,7 +72,7 @@ def read_sample(folder: Path, described: Mapping[str, Any]) -> Sample:
 
 
 def _in_turn(data: LabelledImages, *, n_images: int) -> LabelledImages:
-    """Return the first images of each class, one class after the other, until there are enough."""
+    """Return the first image of each class, then the second of each, until there are enough."""
     place = np.empty(len(data), np.int64)
     for label in np.unique(data.labels):
         members = np.flatnonzero(data.labels == label)

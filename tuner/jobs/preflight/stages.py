@@ -1,6 +1,6 @@
-"""What is tried, in this order: one trial of the search and one final, from the builder to the bundle.
+"""The stages in their order: one trial of the search and one final, from the builder to the bundle.
 
-A new stage is one function, and one line in `STAGES`.
+A new stage needs one function and one line in `STAGES`.
 """
 
 import logging
@@ -27,34 +27,34 @@ _log = logging.getLogger(__name__)
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
-#: Trials that are tried after that of the defaults: what the search begins with beside them, and what is drawn.
+#: Numbers of trials after the one with the defaults: other first trials of the search, and drawn trials.
 _MOST_BEGINNINGS, N_DRAWN = 2, 3
-#: Of probabilities, between those of a model and those of its bundle's.
+#: Largest difference between the probabilities of a model and of the model rebuilt from its bundle.
 _TOLERANCE = 1e-4
 
 
 class StageError(TunerError):
-    """What a stage saw is not what search or finals need."""
+    """The result of a stage is not what search or finals need."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One thing to try."""
 
-    #: As people read it.
+    #: Its name for people.
     name: str
-    #: Raises what would fail; logs what is to be told.
+    #: Raises the error that the study would raise; logs warnings.
     run: Callable[[Rehearsal], None]
-    #: Left out where there are no finals.
+    #: Skipped if the study has no finals.
     of_finals: bool = False
-    #: Where it fails on a few images it is tried again with more.
+    #: If it fails on a few images, it is tried again with more.
     trains: bool = False
 
 
 def run_stage(stage: Stage, rehearsal: Rehearsal) -> None:
-    """Run a stage, and once more with more images where training fails.
+    """Run a stage; if training fails, run it once more with more images.
 
-    A person's own `fit` may divide what it is given, or make batches of a fixed size, for which a few are too few.
+    The user's own `fit` may split its images, or need batches of a fixed size, for which the sample is too small.
     """
     try:
         with collected_warnings() as warnings:
@@ -71,7 +71,7 @@ def run_stage(stage: Stage, rehearsal: Rehearsal) -> None:
 
 
 def explain(error: BaseException) -> str:
-    """Return one line on what a stage raised."""
+    """Return one line on an exception of a stage."""
     if isinstance(error, Exception):
         # Keras prints parts of its messages in bold.
         return _ANSI.sub("", describe_failure(error).message)
@@ -84,7 +84,7 @@ def open_builder(rehearsal: Rehearsal) -> None:
 
 
 def find_hyperparameters(rehearsal: Rehearsal) -> None:
-    """Build with defaults, and once for each conditional scope; check what the definition says of hyperparameters."""
+    """Build with the defaults and once for each conditional scope; check the definition's hyperparameters."""
     definition, space = rehearsal.definition, rehearsal.space
     declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed)
     check_grid(definition.search, declared)
@@ -99,24 +99,24 @@ def find_hyperparameters(rehearsal: Rehearsal) -> None:
 def train_with_defaults(rehearsal: Rehearsal) -> None:
     """Train and validate an epoch."""
     if rehearsal.definition.objective.of(rehearsal.interrupt_trial()) is None:
-        # To the end, where the reason is known.
+        # Train it to its end, where the reason is raised.
         rehearsal.train_trial(0)
 
 
 def resume_in_the_middle(rehearsal: Rehearsal) -> None:
-    """Let a fresh model go on from the checkpoint."""
+    """Resume with a new model from the checkpoint."""
     interrupted = rehearsal.interrupt_trial()
-    # What it logs tells of the state of a worker's trial.
+    # Its log lines describe a worker's trial, so only their reason is reported.
     with collected_warnings() as reasons:
         epochs = rehearsal.resume_trial()
     if epochs[:1] != [interrupted]:
-        # Of "Begun anew at epoch 1 …: REASON" and of "Passed over the checkpoint …: REASON".
+        # The reason in "Begun anew at epoch 1 …: REASON" and in "Passed over the checkpoint …: REASON".
         reason = next((line.partition(": ")[2] for line in reversed(reasons)), "this fit has no initial_epoch")
-        _log.warning("a killed trial begins anew: %s", reason)
+        _log.warning("a killed trial restarts at epoch 1: %s", reason)
 
 
 def try_what_is_drawn(rehearsal: Rehearsal) -> None:
-    """Build the models of the trials that would come next, and train an epoch where the builder is a person's own."""
+    """Build the models of the next trials; if the builder is the user's own, also train each for an epoch."""
     n_beginnings = sum(values != rehearsal.defaults for values in rehearsal.first_trials)
     n_trials = min(n_beginnings, _MOST_BEGINNINGS) + N_DRAWN
     failures: list[Exception] = []
@@ -124,9 +124,9 @@ def try_what_is_drawn(rehearsal: Rehearsal) -> None:
     for number in range(1, n_trials + 1):
         try:
             rehearsal.try_trial(number)
-        except Exception as error:  # noqa: BLE001 - whatever a person's builder raises
+        except Exception as error:  # noqa: BLE001 - the user's builder may raise anything
             lines.append(f"{explain(error)}, with {_list_values(rehearsal)}")
-            # Of the values alone: a search tells such trials and goes on.
+            # These failures come from the values: a search continues after such trials.
             if not isinstance(error, NanLossError | DeviceMemoryError | MemoryError):
                 failures.append(error)
     if len(failures) == n_trials:
@@ -136,30 +136,30 @@ def try_what_is_drawn(rehearsal: Rehearsal) -> None:
 
 
 def retrain(rehearsal: Rehearsal) -> None:
-    """Retrain as finals do: augmented, annealed, on their images."""
+    """Retrain as in the finals, with augmentation, annealing and their images."""
     rehearsal.retrain()
 
 
 def predict(rehearsal: Rehearsal) -> None:
-    """Ask the retrained model for probabilities, as the test does."""
+    """Predict probabilities with the retrained model, as the test does."""
     probabilities = rehearsal.predict()
     n_classes = rehearsal.image_format.n_classes
     if probabilities.shape[1:] != (n_classes,):
-        raise StageError(f"The model predicts {probabilities.shape[1:]} numbers an image, expected ({n_classes},).")
+        raise StageError(f"The model predicts {probabilities.shape[1:]} numbers per image, expected ({n_classes},).")
     if not np.isfinite(probabilities).all():
         raise StageError("The retrained model predicts NaN or infinity. Expected probabilities.")
 
 
 def keep_bundle(rehearsal: Rehearsal) -> None:
-    """Write the retrained model as a bundle, rebuild it from there, and compare the predictions."""
+    """Write the retrained model as a bundle, rebuild it from the bundle, and compare the predictions."""
     before, again = rehearsal.predict(), rehearsal.predict()
     after = rehearsal.predict(rehearsal.store_bundle().build_model())
     difference = float(np.abs(after - before).max())
-    # What draws at random when it predicts cannot be compared.
+    # A model with random predictions cannot be compared.
     if difference > _TOLERANCE and np.array_equal(before, again):
         raise StageError(
             f"The model rebuilt from its bundle gives probabilities that differ by up to {difference:.2g}. Expected "
-            "the same: all that a model learns must be in its weights, and `build` must depend on nothing but hp."
+            "the same: everything that a model learns must be in its weights, and `build` must depend only on hp."
         )
 
 

@@ -1,4 +1,4 @@
-"""Trying one stage: its time, its warnings, and its failure in one line."""
+"""Run one stage and collect its duration, its warnings, and its failure in one line."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from tuner.jobs.preflight.report import StageReport
 
 
 def try_stage(name: str, run: Callable[[], None], *, explain: Callable[[BaseException], str]) -> StageReport:
-    """Run a stage and report on it; what it raises, `SystemExit` included, becomes its problem."""
+    """Run a stage and report on it; any exception, even `SystemExit`, becomes its problem."""
     started = time.perf_counter()
     problem = None
     with collected_warnings() as warnings:
@@ -17,14 +17,14 @@ def try_stage(name: str, run: Callable[[], None], *, explain: Callable[[BaseExce
             run()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - a person's code may raise anything
+        except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
             problem = explain(error)
     return StageReport(stage=name, duration_s=time.perf_counter() - started, problem=problem, warnings=tuple(warnings))
 
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Collect what this package logs as a warning, a line each and each once, instead of showing it."""
+    """Collect the warnings that this package logs, one line each and without repetitions, instead of showing them."""
     collected: list[str] = []
     logger = logging.getLogger("tuner")
     handlers, propagated = list(logger.handlers), logger.propagate

@@ -9,7 +9,7 @@ from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.wording import count, duration, interval, percent, points, setting, settings
 from tuner.studies.records import StudyRecord
-from tuner.studies.shortfall import find_shortfall
+from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
 _OPTIMISM = {
     "maximize": "The maximum of many validation scores is optimistic: expect less on new images.",
@@ -124,7 +124,7 @@ def _ensemble(headline: Headline) -> Html | None:
 def _shortfall(study: StudyRecord) -> Html | None:
     # The reason why a study stopped by itself is told by `still_to_come`.
     shortfall = find_shortfall(study) if study.state == "done" else None
-    return element("p", f"Not all that was asked for: {shortfall}", class_="warning") if shortfall else None
+    return element("p", f"{INCOMPLETE_LABEL}: {shortfall}", class_="warning") if shortfall else None
 
 
 def _failed_finals(study: StudyRecord) -> Html | None:

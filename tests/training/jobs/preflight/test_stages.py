@@ -81,7 +81,7 @@ def test_a_model_that_cannot_go_on_from_its_checkpoint_is_a_warning(try_all: Try
     reports = {report.stage: report for report in try_all("builds_another_model_each_time")}
 
     assert reports["search, resuming"].problem is None
-    assert any("a killed trial begins anew" in warning for warning in reports["search, resuming"].warnings)
+    assert any("a killed trial restarts at epoch 1" in warning for warning in reports["search, resuming"].warnings)
 
 
 def test_values_that_fail_in_some_of_the_next_trials_are_a_warning_that_names_them(try_all: TryAll) -> None:
