@@ -23,12 +23,12 @@ def render_published(view: StudyView, headline: Headline) -> Html | None:
     )
     rows = [_row(figure, view.study, headline) for figure in figures]
     headers = ("What", "Published", "Corrected", "This study", "How the published number was measured")
-    return element(
-        "div",
-        element(f"h{view.level}", "Published and measured here", id=view.anchor("published")),
-        element("p", lead, class_="lead"),
-        render_table(Table(headers=headers, rows=rows), label=view.unique("Published numbers beside this study's")),
-        class_="block",
+    return join(
+        [
+            element(f"h{view.level}", "Published and measured here", id=view.anchor("published")),
+            element("p", lead, class_="lead"),
+            render_table(Table(headers=headers, rows=rows), label=view.unique("Published numbers beside this study's")),
+        ]
     )
 
 
@@ -42,13 +42,16 @@ def _row(figure: Mapping[str, Any], study: StudyRecord, headline: Headline) -> t
         join([measured[0], element("small", f" {measured[1]}")]),
         element(
             "span",
-            f"{_sentence(figure['protocol'])} {_sentence(figure.get('note', ''))} Source: {figure['source']}",
+            " ".join(filter(None, [_sentence(figure["protocol"]), _sentence(figure["note"])])),
+            element("small", f" Source: {figure['source']}"),
             class_="message",
         ),
     )
 
 
 def _sentence(text: str) -> str:
+    """Write a phrase as a sentence; nothing for none."""
+    text = text[:1].upper() + text[1:]
     return text if not text or text.endswith((".", "?", "!")) else f"{text}."
 
 
@@ -56,8 +59,8 @@ def _test(study: StudyRecord, headline: Headline) -> tuple[str, str]:
     del study
     if headline.test_mean is None:
         return NO_VALUE, "nothing tested yet"
-    models = count(headline.n_repeats, "model")
-    return headline.test_text, f"test set, once, {models}, last epoch"
+    shown = percent(headline.test_mean) if headline.test_sd is None else spread(headline.test_mean, headline.test_sd)
+    return shown, f"test set, once, {count(headline.n_repeats, 'model')}, last epoch"
 
 
 def _test_without_augmentation(study: StudyRecord, headline: Headline) -> tuple[str, str]:
