@@ -1,15 +1,19 @@
 """The definitions in `studies/` against the spaces that they search."""
 
+from math import prod
 from pathlib import Path
 
 import pytest
 
 from tuner.datasets.images import ImageFormat
+from tuner.jobs.grid import check_grid
 from tuner.jobs.hyperparameters import declared_parameters
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import read_definition
 
-SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
+FOLDER = Path(__file__).parents[2] / "studies"
+SHIPPED = sorted(FOLDER.glob("*.toml"))
+MNIST = ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -23,3 +27,33 @@ def test_a_shipped_study_fixes_values_that_its_space_has_and_leaves_some_to_sear
     names = {parameter.name for parameter in searched}
     assert "learning_rate" in names
     assert names.isdisjoint(definition.fixed)
+
+
+# ResNet-34 is left to the test of its counts: it takes seconds to build.
+@pytest.mark.parametrize(
+    ("name", "searched"),
+    [
+        ("kmnist-report-mlp", {"hidden_layers", "units", "batch_size", "optimizer", "learning_rate"}),
+        ("kmnist-report-cnn", {"optimizer", "learning_rate"}),
+        ("digit-recognizer-cnn", {"output"}),
+        ("recognizing-digits-ann", {"hidden_layers", "units", "kernel_initializer", "batch_size", "optimizer"}),
+        ("recognizing-digits-ann-grid", {"hidden_layers", "units", "batch_size", "optimizer"}),
+        ("recognizing-digits-first-cnn", {"kernel_size", "pooling"}),
+        ("mnist-997-cnn", {"optimizer"}),
+    ],
+)
+def test_a_reports_study_searches_what_its_authors_varied(name: str, searched: set[str]) -> None:
+    definition = read_definition(FOLDER / "reports" / f"{name}.toml")
+
+    declared = declared_parameters(open_space(definition.space), MNIST, fixed=definition.fixed)
+
+    assert {parameter.name for parameter in declared} == searched
+
+
+def test_the_ann_grid_is_complete() -> None:
+    definition = read_definition(FOLDER / "reports" / "recognizing-digits-ann-grid.toml")
+
+    declared = declared_parameters(open_space(definition.space), MNIST, fixed=definition.fixed)
+
+    check_grid(definition.search, declared)
+    assert prod(len(parameter.optuna_values or ()) for parameter in declared) == definition.search.trials

@@ -43,3 +43,21 @@ def test_more_trials_alone_are_added_with_extend(storage: Storage) -> None:
 
     with pytest.raises(DefinitionChangedError, match="`tuner study extend s --trials 2`"):
         find_equal_study(storage, wanted)
+
+
+def test_a_note_that_was_corrected_since_changes_no_study(storage: Storage) -> None:
+    study = create_study(storage, "s", trials=6, epochs=4)
+    figure = '[{name = "accuracy", value = 0.9, protocol = "not said", source = "a report"}]'
+    same = make_definition(
+        space="mlp", dataset="digits", name="s", trials=6, epochs=4, overrides=[f"published={figure}"]
+    )
+    other = make_definition(
+        space="mlp", dataset="digits", name="s", trials=6, epochs=9, overrides=[f"published={figure}"]
+    )
+
+    found = find_equal_study(storage, same)
+
+    assert found is not None
+    assert found.uid == study.uid
+    with pytest.raises(DefinitionChangedError, match=r"definition: search\.epochs: 4 -> 9\. To change"):
+        find_equal_study(storage, other)

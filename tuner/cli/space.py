@@ -1,4 +1,4 @@
-"""`tuner space`: the architecture families and their hyperparameters."""
+"""`tuner space`: the architecture families, the recipes, and their hyperparameters."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
     from tuner.spaces.description import SpaceDescription
 
-app = typer.Typer(help="Architecture families: list them, show the hyperparameters of one.", no_args_is_help=True)
+app = typer.Typer(
+    help="Architecture families and recipes: list them, show the hyperparameters of one.", no_args_is_help=True
+)
 
 
 @app.command("list")
 def list_spaces(*, as_json: JsonOption = False) -> None:
-    """List the families that `--space` knows."""
+    """List the families and recipes that `--space` knows."""
     from rich.table import Table
 
     if as_json:

@@ -35,7 +35,9 @@ class DefinitionChangedError(TunerError):
     """A study of that name exists with another definition."""
 
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
-        before, now = (_dotted(one.model_dump(mode="json")) for one in (study.definition, wanted))
+        before, now = (
+            _dotted(one.model_dump(mode="json", exclude={"published"})) for one in (study.definition, wanted)
+        )
         changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         told = ", ".join(
             f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_MOST_NAMED]
@@ -142,7 +144,7 @@ def find_equal_study(storage: Storage, definition: StudyDefinition) -> Study | N
     if definition.name not in list_names(storage):
         return None
     study = find_study(storage, definition.name)
-    if study.definition != definition:
+    if not study.definition.determines_the_same_as(definition):
         raise DefinitionChangedError(study, definition)
     return study
 

@@ -22,7 +22,8 @@ PARAMETERS: Mapping[str, str] = {
     "label_smoothing": "Share of each label's probability that is spread evenly over all classes.",
 }
 
-_OPTIMIZERS: Mapping[str, Any] = {
+#: Name → class, for families and recipes.
+OPTIMIZERS: Mapping[str, Any] = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "nadam": keras.optimizers.Nadam,
@@ -30,6 +31,12 @@ _OPTIMIZERS: Mapping[str, Any] = {
     "sgd": keras.optimizers.SGD,
     "adagrad": keras.optimizers.Adagrad,
     "adadelta": keras.optimizers.Adadelta,
+}
+#: Name → class; `accuracy` goes with each.
+LOSSES: Mapping[str, Any] = {
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "kl_divergence": keras.losses.KLDivergence,
 }
 # One name, two ranges: Adam and its relatives diverge at 0.1, where gradient descent and Adadelta only begin to learn.
 _SMALL_STEPS = ["adam", "adamw", "nadam", "rmsprop"]
@@ -46,7 +53,7 @@ def compile_classifier(model: keras.Model, hp: keras_tuner.HyperParameters) -> k
 
 def choose_optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
     """Ask an optimizer and its settings; the learning rate is a number, no schedule, so that training may change it."""
-    name = hp.Choice("optimizer", list(_OPTIMIZERS), default="adam")
+    name = hp.Choice("optimizer", list(OPTIMIZERS), default="adam")
     with hp.conditional_scope("optimizer", _SMALL_STEPS):
         hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
     with hp.conditional_scope("optimizer", _LARGE_STEPS):
@@ -60,7 +67,7 @@ def choose_optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimi
         weight_decay = hp.Float("weight_decay", 1e-5, 1e-1, sampling="log", default=1e-3)
         if weight_decay is not None:
             settings["weight_decay"] = weight_decay
-    optimizer = _OPTIMIZERS[name](**settings)
+    optimizer = OPTIMIZERS[name](**settings)
     if weight_decay is not None:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
@@ -68,15 +75,7 @@ def choose_optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimi
 
 def choose_loss(hp: keras_tuner.HyperParameters) -> keras.losses.Loss:
     """Ask a loss, and label smoothing for the one loss in Keras that has it, the one-hot cross-entropy."""
-    name = hp.Choice(
-        "loss",
-        ["categorical_crossentropy", "sparse_categorical_crossentropy", "kl_divergence"],
-        default="categorical_crossentropy",
-    )
+    name = hp.Choice("loss", list(LOSSES), default="categorical_crossentropy")
     with hp.conditional_scope("loss", ["categorical_crossentropy"]):
         label_smoothing = hp.Float("label_smoothing", 0.0, 0.2, default=0.0)
-    if name == "sparse_categorical_crossentropy":
-        return keras.losses.SparseCategoricalCrossentropy()
-    if name == "kl_divergence":
-        return keras.losses.KLDivergence()
-    return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+    return LOSSES[name](**({} if label_smoothing is None else {"label_smoothing": label_smoothing}))

@@ -8,6 +8,7 @@ github.com/hysts/pytorch_image_classification.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -44,7 +45,7 @@ def build(hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
     if variant == "preact":
         x = _preact(inputs, blocks=blocks, filters=filters * width, activation=activation)
     else:
-        x = _resnet34(inputs, activation)
+        x = resnet34(inputs, activation)
     x = keras.layers.GlobalAveragePooling2D()(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
@@ -71,26 +72,33 @@ def _preact_block(x: Any, filters: int, *, stride: int, activation: Callable[[],
     return keras.layers.add([shortcut, _convolve(residual, filters)])
 
 
-def _resnet34(x: Any, activation: Callable[[], keras.layers.Layer]) -> Any:
-    x = activation()(keras.layers.BatchNormalization()(_convolve(x, 64, kernel_size=7, stride=2)))
+def resnet34(x: Any, activation: Callable[[], keras.layers.Layer], *, kernel_initializer: str = "he_normal") -> Any:
+    """Apply stem and residual blocks of ResNet-34 to a tensor of shape (batch, height, width, channels)."""
+    convolve = partial(_convolve, kernel_initializer=kernel_initializer)
+    x = activation()(keras.layers.BatchNormalization()(convolve(x, 64, kernel_size=7, stride=2)))
     x = keras.layers.MaxPooling2D(3, strides=2, padding="same")(x)
     for filters, blocks in _RESNET34_STAGES:
         for _ in range(blocks):
             # Where the filters double the picture is halved; the first stage has as many as the stem.
-            x = _basic_block(x, filters, stride=1 if filters == x.shape[-1] else 2, activation=activation)
+            stride = 1 if filters == x.shape[-1] else 2
+            x = _basic_block(x, filters, stride=stride, activation=activation, convolve=convolve)
     return x
 
 
-def _basic_block(x: Any, filters: int, *, stride: int, activation: Callable[[], keras.layers.Layer]) -> Any:
-    residual = keras.layers.BatchNormalization()(_convolve(x, filters, stride=stride))
-    residual = keras.layers.BatchNormalization()(_convolve(activation()(residual), filters))
+def _basic_block(
+    x: Any, filters: int, *, stride: int, activation: Callable[[], keras.layers.Layer], convolve: Callable[..., Any]
+) -> Any:
+    residual = keras.layers.BatchNormalization()(convolve(x, filters, stride=stride))
+    residual = keras.layers.BatchNormalization()(convolve(activation()(residual), filters))
     if stride > 1:
-        x = keras.layers.BatchNormalization()(_convolve(x, filters, kernel_size=1, stride=stride))
+        x = keras.layers.BatchNormalization()(convolve(x, filters, kernel_size=1, stride=stride))
     return activation()(keras.layers.add([x, residual]))
 
 
-def _convolve(x: Any, filters: int, *, kernel_size: int = 3, stride: int = 1) -> Any:
+def _convolve(
+    x: Any, filters: int, *, kernel_size: int = 3, stride: int = 1, kernel_initializer: str = "he_normal"
+) -> Any:
     """Convolve without an offset: batch normalization, before or after it, adds one."""
     return keras.layers.Conv2D(
-        filters, kernel_size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
+        filters, kernel_size, strides=stride, padding="same", use_bias=False, kernel_initializer=kernel_initializer
     )(x)

@@ -16,7 +16,7 @@ from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
-from tuner.studies.sections import DataSection, FinalsSection, Scalar, SearchSection
+from tuner.studies.sections import DataSection, FinalsSection, PublishedFigure, Scalar, SearchSection
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
@@ -36,7 +36,9 @@ class StudyDefinition(Section):
     name: Annotated[str, AfterValidator(check_study_name)] = Field(
         description="what the study is called in commands, folders and URLs"
     )
-    space: str = Field(min_length=1, description="architecture family, or `package.module:Object` of your own builder")
+    space: str = Field(
+        min_length=1, description="architecture family, recipe, or `package.module:Object` of your own builder"
+    )
     dataset: str = Field(min_length=1, description=f"name in the catalogue, or path of {list_file_formats()}")
     seed: int = Field(default=0, ge=0, lt=2**32, description="determines every random number of the study")
     data: DataSection = Field(default_factory=DataSection, description="how images are read and divided")
@@ -46,6 +48,9 @@ class StudyDefinition(Section):
     )
     finals: FinalsSection = Field(
         default_factory=FinalsSection, description="how the best trials are retrained and tested"
+    )
+    published: tuple[PublishedFigure, ...] = Field(
+        default=(), strict=False, description="numbers that others have published, which the report shows beside ours"
     )
 
     @model_validator(mode="after")
@@ -64,6 +69,10 @@ class StudyDefinition(Section):
     def objective(self) -> Objective:
         """What the search optimizes: everything that reads, compares or writes a score of this study takes it here."""
         return OBJECTIVES[DEFAULT_OBJECTIVE]
+
+    def determines_the_same_as(self, other: Self) -> bool:
+        """Say whether the two give the same study: what others have published may differ."""
+        return self.model_copy(update={"published": ()}) == other.model_copy(update={"published": ()})
 
     def to_json(self) -> str:
         """Return the whole definition, defaults included, as JSON that `from_json` reads back."""

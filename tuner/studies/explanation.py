@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -105,14 +105,19 @@ def _field_description(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
-    """Return the model of the table at the path; None if the path leads into a list or a value."""
+    """Return the model of the table at the path, also of one in a list; None if it leads to a list or a value."""
     found: Any = model
     for name in path:
-        field = found.model_fields.get(name)
-        found = field.annotation if field else None
+        if get_origin(found) is tuple:
+            found = get_args(found)[0]
+        else:
+            field = found.model_fields.get(name)
+            found = field.annotation if field else None
+        if get_origin(found) is tuple:
+            continue
         if not (isinstance(found, type) and issubclass(found, BaseModel)):
             return None
-    return cast("type[BaseModel]", found)
+    return None if get_origin(found) is tuple else cast("type[BaseModel]", found)
 
 
 def _shorten(value: Any) -> str:

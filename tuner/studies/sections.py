@@ -195,3 +195,25 @@ class FinalsSection(Section):
                 f"received {self.annealing.warmup_epochs}, expected fewer than finals.epochs ({self.epochs})",
             )
         return self
+
+
+class PublishedFigure(Section):
+    """`[[published]]`: a number that others have published for this work; the report shows it beside the study's own.
+
+    It determines nothing: a study is the same with and without it.
+    """
+
+    name: str = Field(min_length=1, description="what was published, such as accuracy on the test set")
+    value: float = Field(ge=0, le=1, description="the accuracy as it was published, a fraction")
+    corrected: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="the accuracy that the publication's own data support, where it is another",
+    )
+    beside: Literal["test", "test without augmentation", "validation", "train"] = Field(
+        default="test", description="which of the study's own accuracies stands beside it"
+    )
+    protocol: str = Field(min_length=1, description="how it was measured: images, epochs, what was chosen by them")
+    source: str = Field(min_length=1, description="where it was published")
+    note: str = Field(default="", description="what is wrong or unknown of it")

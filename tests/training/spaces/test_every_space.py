@@ -1,4 +1,4 @@
-"""The suite that every listed space passes; a new one is tested by being listed."""
+"""The suite that every family passes; a new one is tested by being listed. Recipes have `test_recipes`."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 from tuner.datasets.images import ImageFormat
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.spaces.declared import declare_hyperparameters
-from tuner.spaces.registry import SPACES, fixed_hyperparameters, open_space
+from tuner.spaces.registry import FAMILIES, fixed_hyperparameters, open_space
 
 # One draw in two would be a ResNet-34 of 21 million weights; it and ResNet-20 are built once in `test_families`.
 SMALL = {"resnet": {"variant": "preact", "blocks": 1}}
@@ -18,7 +18,7 @@ FORMATS = {
 }
 COLOUR = ImageFormat(height=32, width=32, channels=3, class_names=("cat", "dog", "frog"))
 
-every_space = pytest.mark.parametrize("name", SPACES)
+every_space = pytest.mark.parametrize("name", FAMILIES)
 
 
 @every_space
@@ -51,7 +51,7 @@ def test_random_draws_build_and_are_rebuilt_from_what_they_stored(name: str, siz
 @pytest.mark.parametrize(
     ("name", "loss"),
     [
-        *((name, "categorical_crossentropy") for name in SPACES),
+        *((name, "categorical_crossentropy") for name in FAMILIES),
         ("mlp", "sparse_categorical_crossentropy"),
         ("mlp", "kl_divergence"),
     ],

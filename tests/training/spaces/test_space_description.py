@@ -46,12 +46,19 @@ def test_branches_that_defaults_do_not_enter_are_declared_too(digits: ImageForma
     assert [type(parameter).__name__ for parameter in declared if parameter.name == "units"] == ["Choice", "Int"]
 
 
-def test_space_list_names_every_family() -> None:
+def test_space_list_names_every_family_and_recipe() -> None:
     table = CliRunner().invoke(app, ["list"])
     listed = CliRunner().invoke(app, ["list", "--json"])
 
     assert [entry["name"] for entry in json.loads(listed.stdout)] == list(SPACES)
     assert all(name in table.stdout for name in SPACES)
+
+
+def test_space_show_tells_what_a_recipe_leaves_as_it_was_trained() -> None:
+    result = CliRunner().invoke(app, ["show", "kmnist-report-cnn"], env={"COLUMNS": "200"})
+
+    assert "540,298 weights" in result.stdout
+    assert "batch_size: 32 (not searched); default 32" in result.stdout
 
 
 def test_space_show_prints_json_alone() -> None:

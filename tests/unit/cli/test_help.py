@@ -2,7 +2,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tuner.cli import app
-from tuner.spaces.registry import SPACES
+from tuner.spaces.registry import FAMILIES, RECIPES
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 from tuner.workers.lifetime import MAX_SLOTS
@@ -40,10 +40,11 @@ def test_create_and_check_take_the_same_description_of_a_study() -> None:
 
 
 @pytest.mark.parametrize("command", [["study", "create"], ["study", "check"], ["space", "show"]])
-def test_help_names_the_spaces_that_there_are(command: list[str]) -> None:
+def test_help_names_the_families_and_where_the_recipes_are_listed(command: list[str]) -> None:
     shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300"}).stdout
 
-    assert f"{', '.join(SPACES)} or package.module:Object." in shown
+    assert f"{', '.join(FAMILIES)}, a recipe of `tuner space list`, or package.module:Object." in shown
+    assert not any(name in shown for name in RECIPES)
 
 
 def test_run_takes_a_name() -> None:

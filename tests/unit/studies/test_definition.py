@@ -296,3 +296,50 @@ def test_options_alone_make_the_definition_that_python_makes() -> None:
 
     assert composed == make_definition(space="cnn", trials=3, overrides=["seed=2"])
     assert composed.name == "mnist-cnn"
+
+
+PUBLISHED = """
+[[published]]
+name = "accuracy on the test set"
+value = 0.9932
+corrected = 0.9886
+protocol = "8,400 images"
+source = "a report"
+"""
+
+
+def test_published_numbers_are_stored_with_the_study(path: Path) -> None:
+    path.write_text(MINIMAL + PUBLISHED)
+
+    definition = read_definition(path)
+
+    (figure,) = StudyDefinition.from_json(definition.to_json()).published
+    assert (figure.value, figure.corrected, figure.beside, figure.note) == (0.9932, 0.9886, "test", "")
+    assert StudyDefinition.from_stored(definition.model_dump(mode="json")) == definition
+
+
+def test_a_definition_stored_before_there_were_published_numbers_has_none(path: Path) -> None:
+    stored = read_definition(path).model_dump(mode="json")
+    del stored["published"]
+
+    assert StudyDefinition.from_stored(stored).published == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("0.9932", "99.32"), r"published\.0\.value: received 99\.32, expected a number of at most 1\."),
+        (('"8,400 images"', '""'), r"published\.0\.protocol: received \"\", expected some text\."),
+        (("corrected", "correct"), r"published\.0\.correct: no setting has this name\. Did you mean 'corrected'\?"),
+        (('source = "a report"', ""), r"published\.0\.source: missing; expected where it was published\."),
+        (("source", 'beside = "tset"\nsource'), r"published\.0\.beside: received \"tset\", expected one of test, "),
+        (("[[published]]", "[published]"), r"published: received .*, expected a list"),
+    ],
+)
+def test_a_wrong_published_number_is_named_with_what_is_expected(
+    path: Path, change: tuple[str, str], message: str
+) -> None:
+    path.write_text(MINIMAL + PUBLISHED.replace(*change, 1))
+
+    with pytest.raises(DefinitionError, match=message):
+        read_definition(path)

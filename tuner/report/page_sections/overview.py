@@ -6,6 +6,7 @@ from typing import Any
 from tuner.report.figures import StudyView
 from tuner.report.headline import Headline, still_to_come
 from tuner.report.markup import Child, Html, definition_list, element, join
+from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.wording import count, duration, interval, percent, points, setting, settings
 from tuner.studies.records import StudyRecord
@@ -34,6 +35,7 @@ def render_overview(view: StudyView, headline: Headline) -> Html:
         _shortfall(study),
         _failed_finals(study),
         element("p", to_come, class_="to-come") if to_come else None,
+        render_published(view, headline),
         element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))
         if headline.hyperparameters
         else None,
