@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from tuner.objectives import NO_VALUE
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import tested_runs
 from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, Table, element, join, render_table
-from tuner.report.wording import NO_VALUE, count, percent, spread
+from tuner.report.wording import count, percent, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 
@@ -77,9 +78,9 @@ def _validation(study: StudyRecord, headline: Headline) -> tuple[str, str]:
     values = _last(headline.final, "val_accuracy")
     if values:
         return _spread(values), f"validation, {count(len(values), 'retrained model')}, last epoch"
-    if headline.validation_mean is not None:
+    if headline.confirmed_score is not None:
         n_epochs = study.definition["finals"].get("confirm_epochs") or study.definition["search"]["epochs"]
-        return percent(headline.validation_mean), f"validation, confirmation, best of {count(n_epochs, 'epoch')}"
+        return percent(headline.confirmed_score), f"validation, confirmation, best of {count(n_epochs, 'epoch')}"
     if headline.best_score is not None:
         return percent(headline.best_score), f"validation, best epoch of trial {headline.best_trial}"
     return NO_VALUE, "nothing scored yet"
