@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from running_studies import create_study
+from support.running_studies import create_study
 
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
 from tuner.studies.definition import make_definition
