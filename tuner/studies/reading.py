@@ -111,11 +111,11 @@ def _read_record(
 
     Args:
         storage: The database.
-        study: Which.
+        study: The one to read.
         curve: What is read of each slot as its curve.
         read_trial_curve: Makes epochs of what was read of a trial of the search.
     """
-    # A trial's job says nothing that its outcome or Optuna does not: thousands of them are not read.
+    # Jobs of trials are not read: there are thousands, and outcomes and Optuna say the same.
     job = sa.case((slots.c.stage != "search", slots.c.job)).label("job")
     columns = [column for column in slots.c if column not in {slots.c.curve, slots.c.job}]
     query = sa.select(*columns, job, curve.label("curve")).where(slots.c.study_id == study.id).order_by(slots.c.id)
@@ -123,7 +123,7 @@ def _read_record(
     trials, unbegun = [], []
     with storage.reader.connect() as connection:
         reported = _read_reported(connection, study)
-        # A curve as Python's objects is many times as large as its record: never all of them at once.
+        # In a few rows at a time: a curve of Python objects takes many times the memory of its record.
         for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)):
             slot = read_slot(row, (read_trial_curve if row.stage == "search" else read_curve)(row.curve))
             if not isinstance(slot, SearchSlot):
@@ -134,7 +134,7 @@ def _read_record(
                 trials.append(_trial(slot.trial_number, slot, reported.get(row.trial_id), study))
     taken = {trial.number for trial in trials}
     for slot in unbegun:
-        # Slots that nobody began take their position, unless somebody's own trial in Optuna has that number.
+        # Slots that no worker has begun get their position, unless a person's own trial in Optuna has that number.
         number = next(free for free in itertools.count(slot.position) if free not in taken)
         taken.add(number)
         trials.append(_trial(number, slot, None, study))

@@ -1,4 +1,4 @@
-"""What a study has done so far, as plain values: the border between the database and everyone who shows it.
+"""What a study has done so far, as plain values: the border between the database and the code that shows it.
 
 Accuracies are in [0, 1], epochs count from 1, times are UTC.
 """

@@ -19,11 +19,11 @@ studies = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    #: The study's identity: a fresh UUID, as a deleted study's name and ids may be given again.
+    #: The study's identity, a fresh UUID: a later study may get the name and ids of a deleted one.
     Column("uid", Text),
-    #: Where its files are in the artifact store; the plain name in studies of revision 0001.
+    #: Folder of its files in the artifact store; the plain name in studies of revision 0001.
     Column("folder", Text),
-    #: The study of Optuna's that holds the trials.
+    #: The study in Optuna that holds the trials.
     Column("optuna_study_id", Integer, nullable=False),
     Column("definition", JSON, nullable=False),
     Column("class_names", JSON, nullable=False),
@@ -32,7 +32,7 @@ studies = Table(
     Column("pixels", JSON(none_as_null=True)),
     #: `searching`, `finals`, `done` or `stopped`.
     Column("state", Text, nullable=False),
-    #: What a stopped study goes back to when it is resumed.
+    #: The state that a stopped study returns to when it is resumed.
     Column("resume_state", Text),
     Column("stop_reason", Text),
     Column("budget", Integer, nullable=False),
@@ -47,9 +47,9 @@ slots = Table(
     Column("study_id", ForeignKey("tuner_studies.id", ondelete="CASCADE"), nullable=False),
     #: `search`, `confirm`, `retrain` or `ensemble`.
     Column("stage", Text, nullable=False),
-    #: In its stage; of a search slot also the number of its trial, from which the trial's random numbers follow.
+    #: Within its stage. For a search slot it is the number of its trial, from which the trial's random numbers follow.
     Column("position", Integer, nullable=False),
-    #: `waiting` → `leased` → `ended` (outcome stored, Optuna not told yet) → `done`.
+    #: `waiting` → `leased` → `ended` (outcome stored, trial not yet closed in Optuna) → `done`.
     Column("state", Text, nullable=False),
     #: What to do; for the search, the values that a trial takes instead of drawing them.
     Column("job", JSON, nullable=False),
@@ -57,7 +57,7 @@ slots = Table(
     #: Fencing: grows with each claim; a write with an older token is refused.
     Column("token", Integer, nullable=False),
     Column("expires_at", Float),
-    #: Claims since the last finished epoch that did not end in an orderly way.
+    #: Claims since the last finished epoch, without those that released the slot in an orderly way.
     Column("attempts", Integer, nullable=False),
     #: Every worker that claimed it, in order.
     Column("workers", JSON, nullable=False),
@@ -65,7 +65,7 @@ slots = Table(
     Column("trial_number", Integer),
     #: The last epoch whose result was reported.
     Column("epoch", Integer, nullable=False),
-    #: What came of it but for its curve, see `tuner.studies.outcomes`; NULL until it has ended, as what follows.
+    #: The outcome without its curve, see `tuner.studies.outcomes`; NULL until the slot has ended, like what follows.
     Column("outcome", JSON),
     Column("started_at", Float),
     Column("finished_at", Float),
@@ -73,7 +73,7 @@ slots = Table(
     Column("result", Text),
     #: Of a trial or a confirmation: its best score, see `StudyDefinition.objective`.
     Column("score", Float),
-    #: Its epochs, which are nine tenths of what a study stores; the last column, as databases pass over it then.
+    #: Its epochs: nine tenths of what a study stores. It is the last column, which databases skip when it is not read.
     Column("curve", JSON(none_as_null=True)),
     UniqueConstraint("study_id", "stage", "position"),
     Index("ix_tuner_slots_claim", "state", "study_id", "id"),
@@ -83,7 +83,7 @@ slots = Table(
 workers = Table(
     "tuner_workers",
     metadata,
-    #: A fresh UUID for each process: host and pid are no identity.
+    #: A fresh UUID for each process: later ones may have the same host and process id.
     Column("id", Text, primary_key=True),
     Column("host", Text, nullable=False),
     Column("device", Text, nullable=False),
@@ -93,13 +93,13 @@ workers = Table(
     Column("slot_id", ForeignKey("tuner_slots.id", ondelete="SET NULL")),
     Column("started_at", Float, nullable=False),
     Column("last_seen_at", Float, nullable=False),
-    #: Since when the database had answered its every call when it was last seen.
+    #: When the time began in which the database answered all of its calls, up to `last_seen_at`.
     Column("in_touch_since", Float),
-    #: Why it cannot work for studies that it would else work for.
+    #: Why it cannot work for some of its studies; NULL when it can.
     Column("problem", Text),
 )
 
-#: Of deleted studies all that is kept: what is still in their folders is garbage, other unknown folders are not.
+#: Folders of deleted studies: files in them are garbage; files in other unknown folders are not.
 deleted_folders = Table("tuner_deleted_folders", metadata, Column("folder", Text, primary_key=True))
 
 
@@ -121,7 +121,7 @@ def _sqlite_time(_element: Any, _compiler: Any, **_: Any) -> str:
 
 
 class database_start(FunctionElement[float]):  # noqa: N801 - named as the SQL function it stands for
-    """When the server came up, in seconds since 1970; 0 for a database without a server."""
+    """When the server started, in seconds since 1970; 0 for a database without a server."""
 
     type = Float()
     inherit_cache = True

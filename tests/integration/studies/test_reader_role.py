@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from support.postgres import PostgresServer
 
+from tuner.studies.database_errors import DatabaseUnusableError
 from tuner.studies.reader_role import NoRolesError, create_reader
 from tuner.studies.schema import metadata
 from tuner.studies.storage import open_storage
@@ -33,6 +34,14 @@ def test_a_reader_sees_every_table_also_later_ones(postgres_url: str, reader_url
     assert set(metadata.tables) | {"trials", "studies", "later"} <= set(counts)
     owner.dispose()
     reader.dispose()
+
+
+def test_a_user_who_may_not_create_roles_is_told_so(reader_url: str) -> None:
+    with (
+        open_storage(reader_url) as storage,
+        pytest.raises(DatabaseUnusableError, match=r"can only be read|may not do that"),
+    ):
+        create_reader(storage, role="other", password=PASSWORD)
 
 
 @pytest.mark.parametrize(
