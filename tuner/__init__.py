@@ -10,7 +10,8 @@ The way down, each package importing only what stands below it:
     bundles      what leaves: weights with their description; predict, submit
     training     one training run        spaces   model builders        studies   database, slots, records
     datasets     readers, what pixels mean, downloads, splits, the door to the test set
-    settings, artifacts, logs, errors
+    objectives   what a search optimizes: the one table of what a score is
+    settings, artifacts, logs, epochs, errors
 
 From Python:
 
