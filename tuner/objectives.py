@@ -54,6 +54,11 @@ class Objective:
         score: float | None = getattr(epoch, self.name)
         return score
 
+    def best_epoch(self, epochs: Iterable[Epoch]) -> Epoch | None:
+        """Return the epoch of best score, the earlier of equals; None where none has a score."""
+        scored = [epoch for epoch in epochs if self.of(epoch) is not None]
+        return max(scored, key=lambda epoch: (self.utility(self.of(epoch)), -epoch.epoch), default=None)
+
     def only_score(self, epoch: int, score: float | None) -> Epoch:
         """Return an epoch of which nothing but its score is known."""
         return Epoch(epoch=epoch, **{**_UNMEASURED, self.name: score})

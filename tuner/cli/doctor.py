@@ -41,5 +41,5 @@ def _print_finding(console: "Console", finding: "Finding") -> None:
     mark = "[green]ok  [/]" if finding.ok else "[red]FAIL[/]"
     console.print(f"{mark} [bold]{finding.check}[/]: {escape(finding.message)}", highlight=False, soft_wrap=True)
     if finding.fix:
-        verb = "better" if finding.ok else "mend"
+        verb = "better" if finding.ok else "fix"
         console.print(f"     {verb}: [cyan]{escape(finding.fix)}[/]", highlight=False, soft_wrap=True)

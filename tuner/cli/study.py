@@ -113,7 +113,7 @@ def extend(
 
 @app.command()
 def stop(name: StudyArgument, *, storage: StorageOption = None) -> None:
-    """Stop a study: no more trials are begun, and those in training end with their epoch and keep their checkpoint."""
+    """Pause a study. Running trials stop after the current epoch and can be resumed."""
     from tuner.studies.lifecycle import find_study, stop_study
     from tuner.studies.storage import open_storage
 

@@ -27,7 +27,7 @@ def worker(
     watched: Annotated[list[str] | None, typer.Option("--watch", hidden=True)] = None,
     storage: StorageOption = None,
 ) -> None:
-    """Train for these studies, or for all, in this process.
+    """Run one worker in this process for the named studies (default: all).
 
     Ctrl-C finishes the epoch and releases the trial; a second Ctrl-C ends the process at once.
     """

@@ -35,7 +35,7 @@ def workers(
     ] = None,
     storage: StorageOption = None,
 ) -> None:
-    """Train for these studies, or for all, with one process for each share of this machine.
+    """Start worker processes on this machine, one per GPU or CPU core, for the named studies (default: all).
 
     Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once.
     """

@@ -30,9 +30,9 @@ def check_data(data_dir: Path) -> Finding:
         fix = " && ".join(f"tuner dataset fetch {name}" for name in damaged)
         return Finding(check="data", ok=False, message=f"in {data_dir}, {message}", fix=fix)
     missing = [name for name, entry in CATALOGUE.items() if entry.publication and name not in here]
-    message = f"whole: {', '.join(here)}"
+    message = f"{', '.join(here)} ready"
     if missing:
-        message += f"; not in {data_dir}, should you want them: {', '.join(missing)} (tuner dataset fetch NAME)"
+        message += f"; not in {data_dir}: {', '.join(missing)} (`tuner dataset fetch NAME`)"
     return Finding(check="data", ok=True, message=message)
 
 

@@ -13,7 +13,7 @@ from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
 from tuner.jobs.ensemble import soft_vote
-from tuner.jobs.fitting import find_best, fit
+from tuner.jobs.fitting import fit
 from tuner.jobs.study_data import (
     DataUnavailableError,
     load_data_for_own_fit,
@@ -68,7 +68,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         on_note=notes.append,
         checkpoint=context.checkpoint,
     )
-    best = find_best(fitted.epochs, definition.objective)
+    best = definition.objective.best_epoch(fitted.epochs)
     return ConfirmOutcome(
         state="complete",
         score=definition.objective.of(best) if best else None,

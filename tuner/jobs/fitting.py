@@ -146,9 +146,3 @@ def _build(
 def _refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
     if data.validation is not None and all(objective.of(epoch) is None for epoch in history.epochs):
         raise NoScoreError(objective, history.measured)
-
-
-def find_best(epochs: Sequence[Epoch], objective: Objective) -> Epoch | None:
-    """Return the epoch with the best score, the earliest of equals; None if no score was measured."""
-    scored = [epoch for epoch in epochs if objective.of(epoch) is not None]
-    return max(scored, key=lambda epoch: (objective.utility(objective.of(epoch)), -epoch.epoch), default=None)

@@ -8,7 +8,7 @@ import optuna
 from tuner.epochs import Epoch
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.fitting import find_best, fit
+from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.study_data import load_search_data
@@ -102,7 +102,7 @@ class _Progress:
         self.epochs[result.epoch - 1 :] = [result]
 
     def end(self, state: Result) -> SearchOutcome:
-        best = find_best(self.epochs, self.objective)
+        best = self.objective.best_epoch(self.epochs)
         return SearchOutcome(
             state=state,
             score=self.objective.of(best) if best else None,

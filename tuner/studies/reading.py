@@ -246,8 +246,9 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         objective = study.definition.objective
         scores = reported.scores if reported else {}
         curve = tuple(objective.only_score(epoch, score) for epoch, score in sorted(scores.items()))
-        best_epoch = max(scores, key=lambda epoch: (objective.utility(scores[epoch]), -epoch), default=None)
-        score = None if best_epoch is None else scores[best_epoch]
+        best = objective.best_epoch(curve)
+        best_epoch = best.epoch if best else None
+        score = objective.of(best) if best else None
         hyperparameters = reported.hyperparameters if reported else {}
         state = "running" if row.state == "leased" else "waiting"
     started_at, finished_at = row.started_at, row.finished_at

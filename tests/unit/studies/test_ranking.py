@@ -1,7 +1,7 @@
 """One rule says which configurations are best."""
 
 from support.made_slots import make_slot
-from support.objectives import ACCURACY
+from support.objectives import ACCURACY, LOSS
 
 from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome, Failure, RetrainJob, SearchJob, SearchOutcome, Slot
 from tuner.studies.ranking import best_trials, confirmed_scores, mean_scores, rank_finals
@@ -57,3 +57,21 @@ def test_a_confirmed_configuration_that_is_not_retrained_has_no_rank() -> None:
     slots = [retraining(1, 0.9), retraining(3, 0.7), *(confirmation(trial, 1 - trial / 10) for trial in (1, 2, 3))]
 
     assert rank_finals(slots, ACCURACY) == {1: 1, 3: 2}
+
+
+def test_where_less_is_better_the_search_and_the_finals_are_ranked_the_other_way_round() -> None:
+    searched = [
+        make_slot(number, "search", SearchJob(), SearchOutcome(state=state, score=score), number=number)
+        for number, (state, score) in enumerate([("pruned", 0.1), ("complete", 0.5), ("complete", 0.2)])
+    ]
+    slots = [
+        *(retraining(trial, planned) for trial, planned in ((1, 0.1), (2, 0.2), (3, 0.05))),
+        *(confirmation(trial, loss) for trial, loss in ((1, 0.4), (1, 0.6), (2, 0.3), (3, None))),
+    ]
+
+    assert [slot.trial_number for slot in best_trials(searched, LOSS)] == [2, 1, 0]
+    assert list(confirmed_scores(slots, LOSS)) == [2, 1]
+    # Without a confirmation comes last, however good it was in the search.
+    assert mean_scores(slots, LOSS) == {2: 0.3, 1: 0.5, 3: 0.05}
+    assert list(mean_scores(slots, LOSS)) == [2, 1, 3]
+    assert rank_finals(slots, LOSS) == {2: 1, 1: 2, 3: 3}
