@@ -35,7 +35,7 @@ def test_a_worker_stopped_for_three_leases_writes_nothing_when_it_goes_on(
     assert statuses == [0, 0]
     assert written == set()
     assert events(late, "refused")
-    assert row.workers == [late.id, successor.id]
+    assert row.workers == (late.id, successor.id)
     assert [path for path in surroundings.artifacts.rglob("*") if path.is_file()] == []
 
 
@@ -88,7 +88,7 @@ def test_a_worker_that_lost_its_slot_to_nobody_leaves_its_checkpoint_for_whoever
     (row,) = read_slots(storage, study.id)
     resumed = [entry["epoch"] for entry in events(late, "resumed")]
     assert status == 0
-    assert (row.state, row.workers) == ("done", [late.id, late.id])
+    assert (row.state, row.workers) == ("done", (late.id, late.id))
     assert int(str(resumed[1])) >= 5
 
 
