@@ -10,7 +10,7 @@ The way down, each package importing only what stands below it:
     bundles      what leaves: weights with their description; predict, submit
     training     one training run        spaces   model builders        studies   database, slots, records
     datasets     readers, what pixels mean, downloads, splits, the door to the test set
-    objectives   what a search optimizes: the one table of what a score is
+    objectives   what a search optimises: the one table of what a score is
     settings, artifacts, logs, epochs, errors
 
 From Python:
