@@ -1,4 +1,4 @@
-"""What a search optimizes: one `Objective`, by which trials and configurations are compared.
+"""What a search optimises: one `Objective`, by which trials and configurations are compared.
 
 Everything else calls an objective's value the score. To add one: an entry in `OBJECTIVES`, named after the field of
 `Epoch` that holds it.

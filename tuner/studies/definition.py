@@ -67,7 +67,7 @@ class StudyDefinition(Section):
 
     @property
     def objective(self) -> Objective:
-        """What the search optimizes: everything that reads, compares or writes a score of this study takes it here."""
+        """What the search optimises: everything that reads, compares or writes a score of this study takes it here."""
         return OBJECTIVES[DEFAULT_OBJECTIVE]
 
     def determines_the_same_as(self, other: Self) -> bool:
