@@ -44,6 +44,11 @@ def _escaped(child: str) -> str:
     return child if isinstance(child, Html) else html.escape(child, quote=False)
 
 
+def _breakable(text: Child) -> Child:
+    """Let a long name break after its underscores, and not within a word."""
+    return text if text is None or isinstance(text, Html) else Html(_escaped(text).replace("_", "_<wbr>"))
+
+
 def _attribute(name: str, value: str | float | bool | None) -> str:  # noqa: FBT001 - an attribute may be a flag
     if value is None or value is False:
         return ""
@@ -108,7 +113,12 @@ def _cell(cell: Child | Cell, index: int) -> Html:
 def definition_list(items: Iterable[tuple[str, Child]], *, class_: str = "facts") -> Html:
     """Write a list of names and values."""
     pairs = (
-        element("div", element("dt", name), element("dd", value), class_="long" if len(value or "") > _LONG else None)
+        element(
+            "div",
+            element("dt", _breakable(name)),
+            element("dd", _breakable(value)),
+            class_="long" if len(value or "") > _LONG else None,
+        )
         for name, value in items
     )
     return element("dl", *pairs, class_=class_)

@@ -99,7 +99,7 @@ def test_without_a_validation_set_in_the_finals_the_confirmations_are_shown_with
         dataclasses.replace(run, curve=tuple(dataclasses.replace(epoch, val_accuracy=None) for epoch in run.curve))
         for run in final.runs
     ]
-    final = dataclasses.replace(final, val_accuracy_mean=0.9475, runs=tuple(runs))
+    final = dataclasses.replace(final, mean_score=0.9475, runs=tuple(runs))
     study = dataclasses.replace(study, state="done", finals=(final,))
 
     (row,) = table_rows(render_report([study], artifacts))
