@@ -47,7 +47,7 @@ class BeginAnewError(Exception):
 
     def __init__(self, *, resumed_from: int, reason: str) -> None:
         super().__init__(
-            f"Begun anew at epoch 1 with fresh weights instead of going on after epoch {resumed_from}: {reason}."
+            f"Restarted at epoch 1 with fresh weights instead of resuming after epoch {resumed_from}: {reason}."
         )
 
 

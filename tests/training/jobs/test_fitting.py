@@ -224,7 +224,7 @@ def test_a_fit_that_cannot_go_on_begins_anew_and_has_each_epoch_once(
         np.testing.assert_array_equal(mine, expected)
     assert undisturbed.notes == []
     (note,) = again.notes
-    assert note.startswith(f"Begun anew at epoch 1 with fresh weights instead of going on after epoch {die_after}: ")
+    assert note.startswith(f"Restarted at epoch 1 with fresh weights instead of resuming after epoch {die_after}: ")
     assert reason in note
 
 

@@ -110,7 +110,7 @@ def resume_in_the_middle(rehearsal: Rehearsal) -> None:
     with collected_warnings() as reasons:
         epochs = rehearsal.resume_trial()
     if epochs[:1] != [interrupted]:
-        # The reason in "Begun anew at epoch 1 …: REASON" and in "Passed over the checkpoint …: REASON".
+        # The reason in "Restarted at epoch 1 …: REASON" and in "Passed over the checkpoint …: REASON".
         reason = next((line.partition(": ")[2] for line in reversed(reasons)), "this fit has no initial_epoch")
         _log.warning("a killed trial restarts at epoch 1: %s", reason)
 
