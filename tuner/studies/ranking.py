@@ -90,7 +90,7 @@ def read_ranked_slots(connection: sa.Connection, study_id: int, *, n_trials: int
     Args:
         connection: To the database.
         study_id: The study's.
-        n_trials: Of the search's slots so many are read, in the order of `best_trials`.
+        n_trials: Number of search slots that are read, in the order of `best_trials`.
         objective: The study's.
 
     Returns:

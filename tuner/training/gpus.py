@@ -23,7 +23,7 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuMemory:
-    """What a GPU's processes, of whoever, hold of its memory."""
+    """The memory of a GPU that its processes hold, of all users together."""
 
     used_bytes: int
     total_bytes: int
