@@ -143,5 +143,5 @@ def test_a_full_disk_gives_the_slot_back_and_says_what_to_do(
     log = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
     assert statuses == [1]
     assert (row.state, row.attempts) == ("waiting", 0)
-    assert "Make room there" in log
+    assert "Free some space there" in log
     assert [path for path in tmp_path.rglob("*.partial") if path.is_file()] == []
