@@ -31,9 +31,10 @@ def _mark_tests_of_the_whole_mnist(items: list[pytest.Item]) -> None:
         f"needs all 70,000 images of MNIST, which are not in {folder}: `tuner dataset fetch mnist` gets them, "
         "and TUNER_DATA names a folder that holds mnist/*.gz"
     )
+    is_missing = not is_whole_mnist(folder)
     for item in items:
         item.add_marker("full_mnist")
-        if not is_whole_mnist(folder):
+        if is_missing:
             item.add_marker(skip)
 
 

@@ -70,7 +70,7 @@ class DatabaseConnection:
 
         Raises:
             DatabaseAwayError: The database was away for longer than patience allows.
-            DatabaseUnusableError: It answers, and a person must mend it.
+            DatabaseUnusableError: It answers, and a person must fix what it refuses.
         """
         started = time.monotonic()
         retrying = tenacity.Retrying(
@@ -87,7 +87,7 @@ class DatabaseConnection:
 
         Raises:
             DatabaseAwayError: The database is away; what the call writes may be written all the same.
-            DatabaseUnusableError: It answers, and a person must mend it.
+            DatabaseUnusableError: It answers, and a person must fix what it refuses.
         """
         started = time.monotonic()
         try:
