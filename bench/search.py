@@ -154,7 +154,7 @@ def peer_command(side: str, net: str, seed: int, folder: Path) -> list[str]:
 
 def tuner_command(net: str, seed: int, settings: Sequence[str], workers: Sequence[str]) -> list[str]:
     """Return what a person would type: create the study, then run its workers."""
-    tuner = [str(Path(sys.executable).with_name("tuner")), "--storage", "sqlite:///tuner.db"]
+    tuner = [sys.executable, "-m", "tuner", "--storage", "sqlite:///tuner.db"]
     # Peers do not begin with the default either.
     own = ["search.start_with_defaults=false", "finals.top=0", *settings]
     create = [*tuner, "study", "create", "--space", f"nets:{NETS[net]}", "--name", "search"]

@@ -52,9 +52,7 @@ def _members(
         keras.utils.clear_session(free_memory=False)
         seed_everything(index)
         epochs = (told if told is not None else {}).setdefault(index, [])
-        members.append(
-            Member(model=build(0.01 / (index + 1)), plan=replace(plan, seed=index), on_epoch=epochs.append)
-        )
+        members.append(Member(model=build(0.01 / (index + 1)), plan=replace(plan, seed=index), on_epoch=epochs.append))
     return members
 
 
@@ -65,9 +63,7 @@ def _train_alone(member: Member) -> TrainingHistory:
 
 @pytest.mark.parametrize("plan", [PLAN, AUGMENTED], ids=["plain", "augmented"])
 @pytest.mark.parametrize("build", [_mlp_sgd, _mlp_adam, _cnn_adam])
-def test_each_member_comes_to_what_it_comes_to_alone(
-    build: Callable[[float], keras.Model], plan: TrainingPlan
-) -> None:
+def test_each_member_comes_to_what_it_comes_to_alone(build: Callable[[float], keras.Model], plan: TrainingPlan) -> None:
     together = train_population(_members(build, plan, 3), DATA)
 
     for member, history in zip(_members(build, plan, 3), together, strict=True):
@@ -100,7 +96,9 @@ def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> 
     alone = _members(_cnn_adam, replace(PLAN, epochs=4), 2)[0]
     with pytest.raises(InterruptedError):
         train(alone.model, DATA, alone.plan, on_epoch=die_after(3), checkpoint=checkpoint(0))
-    again = [replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_cnn_adam, replace(PLAN, epochs=4), 2))]
+    again = [
+        replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_cnn_adam, replace(PLAN, epochs=4), 2))
+    ]
     resumed = train_population(again, DATA)
 
     for end, expected in zip(resumed, whole, strict=True):
@@ -155,9 +153,7 @@ class _OwnStep(keras.Model):
     ids=["layers", "dropout", "own step"],
 )
 def test_unlike_models_are_refused(models: Callable[[], list[keras.Model]], named: str) -> None:
-    members = []
-    for model in models():
-        members.append(Member(model=model, plan=PLAN, on_epoch=lambda _: None))
+    members = [Member(model=model, plan=PLAN, on_epoch=lambda _: None) for model in models()]
 
     with pytest.raises(UnlikeMembersError, match=named):
         train_population(members, DATA)

@@ -106,8 +106,7 @@ class Population:
     def _logs(self, metrics: Any) -> LogsByMember:
         results = jax.device_get(self._read_metrics(metrics))
         return {
-            member: {name: float(values[row]) for name, values in results.items()}
-            for member, row in self._rows.items()
+            member: {name: float(values[row]) for name, values in results.items()} for member, row in self._rows.items()
         }
 
 
