@@ -43,8 +43,8 @@ class Run:
     epochs: int
     #: Seconds from the start, and the best validation accuracy from then on.
     improvements: list[tuple[float, float]]
-    #: Seconds from the start to the end of the last epoch.
-    last_epoch_s: float
+    #: Seconds from the start to the end of each epoch.
+    epoch_ends_s: list[float]
 
     @property
     def best(self) -> float:
@@ -194,7 +194,7 @@ def read_log(log: Path, *, side: str, seed: int, started: float, seconds: float)
         trials=trials,
         epochs=len(epochs),
         improvements=improvements,
-        last_epoch_s=epochs[-1]["at"] - started if epochs else 0.0,
+        epoch_ends_s=[line["at"] - started for line in epochs],
     )
 
 

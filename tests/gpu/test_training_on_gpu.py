@@ -119,6 +119,8 @@ def test_members_of_a_population_come_to_what_they_come_to_alone() -> None:
     from tuner.training.population import Member, train_population
 
     def member(seed: int) -> Member:
+        # Names of layers count from one again.
+        release_memory()
         seed_everything(seed)
         return Member(model=build_cnn(), plan=replace(PLAN, seed=seed), on_epoch=lambda _: None)
 
