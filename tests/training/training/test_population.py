@@ -40,8 +40,8 @@ def _mlp_adam(rate: float) -> keras.Model:
     return build_mlp(layers.BatchNormalization(), layers.Dropout(0.3), optimizer=keras.optimizers.Adam(rate))
 
 
-def _cnn_adam(rate: float) -> keras.Model:
-    return build_cnn(dropout=0.3, optimizer=keras.optimizers.Adam(rate))
+def _cnn_sgd(rate: float) -> keras.Model:
+    return build_cnn(dropout=0.3, optimizer=keras.optimizers.SGD(rate, momentum=0.9))
 
 
 def _members(
@@ -61,8 +61,9 @@ def _train_alone(member: Member) -> TrainingHistory:
     return train(member.model, DATA, member.plan, on_epoch=lambda _: None)
 
 
-@pytest.mark.parametrize("plan", [PLAN, AUGMENTED], ids=["plain", "augmented"])
-@pytest.mark.parametrize("build", [_mlp_sgd, _mlp_adam, _cnn_adam])
+@pytest.mark.parametrize(
+    ("build", "plan"), [(_mlp_adam, PLAN), (_cnn_sgd, AUGMENTED)], ids=["mlp with adam", "augmented cnn with sgd"]
+)
 def test_each_member_comes_to_what_it_comes_to_alone(build: Callable[[float], keras.Model], plan: TrainingPlan) -> None:
     together = train_population(_members(build, plan, 3), DATA)
 
@@ -77,7 +78,7 @@ def test_each_member_comes_to_what_it_comes_to_alone(build: Callable[[float], ke
 
 
 def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> None:
-    whole = train_population(_members(_cnn_adam, replace(PLAN, epochs=4), 2), DATA)
+    whole = train_population(_members(_mlp_adam, replace(PLAN, epochs=4), 2), DATA)
 
     def checkpoint(index: int) -> Checkpoint:
         return Checkpoint(ArtifactStore(str(tmp_path)), f"run-{index}")
@@ -89,15 +90,15 @@ def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> 
 
         return on_epoch
 
-    members = _members(_cnn_adam, replace(PLAN, epochs=4), 2)
+    members = _members(_mlp_adam, replace(PLAN, epochs=4), 2)
     started = [replace(m, checkpoint=checkpoint(i), on_epoch=die_after(2 - i)) for i, m in enumerate(members)]
     assert [type(end) for end in train_population(started, DATA)] == [InterruptedError, InterruptedError]
     # The first goes on alone for an epoch, the second comes back to it.
-    alone = _members(_cnn_adam, replace(PLAN, epochs=4), 2)[0]
+    alone = _members(_mlp_adam, replace(PLAN, epochs=4), 2)[0]
     with pytest.raises(InterruptedError):
         train(alone.model, DATA, alone.plan, on_epoch=die_after(3), checkpoint=checkpoint(0))
     again = [
-        replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_cnn_adam, replace(PLAN, epochs=4), 2))
+        replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_mlp_adam, replace(PLAN, epochs=4), 2))
     ]
     resumed = train_population(again, DATA)
 

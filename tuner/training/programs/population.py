@@ -52,6 +52,7 @@ class Population:
 
     def train_epoch(self, draws: Mapping[int, EpochDraws]) -> LogsByMember:
         """Train each member one epoch by its own draws; return its logs, such as `loss` and `accuracy`."""
+        self._pack()
         any_draws = next(iter(draws.values()))
         of_rows = [any_draws] * self._n_rows
         for member, row in self._rows.items():
@@ -81,13 +82,13 @@ class Population:
                     variable.assign(values[row])
 
     def leave(self, member: int) -> None:
-        """Train this member no more.
-
-        Once half of the rows are left over, the rest is packed into the next power of two, which compiles anew.
-        """
+        """Train this member no more."""
         del self._rows[member]
-        n_rows = 1 << (len(self._rows) - 1).bit_length() if self._rows else 0
-        if 0 < n_rows <= self._n_rows // 2:
+
+    def _pack(self) -> None:
+        """Once half of the rows are left over, move the rest into the next power of two, which compiles anew."""
+        n_rows = 1 << (len(self._rows) - 1).bit_length()
+        if n_rows <= self._n_rows // 2:
             taken = list(self._rows.values())
             rows = np.array(taken + taken[:1] * (n_rows - len(taken)))
             self._state = jax.tree.map(lambda stacked: stacked[rows], self._state)
