@@ -167,7 +167,7 @@ class Reporter:
             lease_s=self._lease_s,
             trial_id=scores.trial_id,
             scores=fresh,
-            begun_anew=scores.replaces(fresh),
+            restarted=scores.replaces(fresh),
         )
         scores.remember(fresh)
         if any(scores.decides_after(epoch) and scores.should_prune(epoch) for epoch in measured):
