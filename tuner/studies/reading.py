@@ -13,7 +13,6 @@ import optuna
 import sqlalchemy as sa
 
 from tuner.errors import TunerError
-from tuner.objectives import Objective
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.optuna_tables import CURVES, PARAMS
 from tuner.studies.outages import retried

@@ -177,7 +177,8 @@ class StudyRecord:
     #: The best configuration retrained without augmentation, for the comparison; None when it was not asked for.
     without_augmentation: FinalRecord | None
     ensemble: EnsembleRecord | None
-    #: What the dataset's pixels mean, as JSON values with the `warnings` of their creation; None in old studies.
+    #: What the dataset's pixels mean, as JSON values with the `warnings` and `test_warnings` of their creation; None in
+    #: old studies.
     pixels: Mapping[str, Any] | None = None
     #: Why the study stopped by itself, if it did.
     stop_reason: str | None = None
@@ -196,6 +197,12 @@ class StudyRecord:
         """The complete or pruned trial of best score; the earlier one of equals."""
         scored = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
         return max(scored, key=lambda trial: (self.objective.utility(trial.score), -trial.number), default=None)
+
+    @property
+    def data_warnings(self) -> tuple[str, ...]:
+        """The warnings about the training part and the test part from when the study was created."""
+        pixels = self.pixels or {}
+        return (*pixels.get("warnings", ()), *pixels.get("test_warnings", ()))
 
     @property
     def asks_for_finals(self) -> bool:
