@@ -53,6 +53,11 @@ class Augmentation(Section):
         return cls(**off | changes)
 
     @property
+    def is_off(self) -> bool:
+        """Whether no image is changed."""
+        return self == self.only(elastic_smoothness=self.elastic_smoothness)
+
+    @property
     def mixes(self) -> bool:
         """Whether images are mixed with others, and with them their targets."""
         return bool(self.mixup or self.cutmix)

@@ -24,7 +24,7 @@ from tuner.bundles.bundle_places import NotABundleError, read_bundle_file
 from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +41,8 @@ PREPROCESSING = (
 )
 
 _MANIFEST, _WEIGHTS, _SOURCE = "bundle.json", "weights.npz", "source/"
+#: Most characters of what is wrong with the manifest.
+_MAX_WORDS = 300
 #: More than a member needs in any version.
 _MAX_BYTES = {_MANIFEST: 4 * 1024**2, _WEIGHTS: 4 * 1024**3}
 
@@ -235,4 +237,5 @@ def _read_members(file: IO[bytes], origin: str) -> tuple[Manifest, Mapping[str, 
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"])) or "its content"
-        raise NotABundleError(origin, f"in {_MANIFEST}, {place}: {problem['msg']}") from error
+        words = shorten(f"{place}: {problem['msg']}", width=_MAX_WORDS)
+        raise NotABundleError(origin, f"in {_MANIFEST}, {words}") from error

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import IO
 
+from tuner.errors import shorten
+
 _SUMS = "SHA256SUMS"
 #: Of a member for which no other limit is given, such as a builder's source file.
 _MAX_BYTES = 4 * 1024**2
+#: Most characters of a message that quotes the file, such as those of `zipfile`.
+_MAX_WORDS = 200
 
 #: Errors that `zipfile` raises for bytes that are no zip, or a damaged one.
 _ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError)
@@ -51,16 +55,17 @@ def unseal(file: IO[bytes], *, max_bytes: Mapping[str, int]) -> dict[str, bytes]
     try:
         archive = zipfile.ZipFile(file)
     except _ZIP_ERRORS as error:
-        raise NotSealedError(f"no zip file, or one cut short ({error})") from error
+        raise NotSealedError(f"no zip file, or one cut short ({shorten(str(error), width=_MAX_WORDS)})") from error
     with archive:
         _check_sizes(archive, max_bytes, file.seek(0, io.SEEK_END))
         try:
             members = {name: archive.read(name) for name in archive.namelist()}
             lines = members.pop(_SUMS).decode().splitlines()
         except _ZIP_ERRORS as error:
-            raise SealBrokenError(str(error)) from error
+            raise SealBrokenError(shorten(str(error), width=_MAX_WORDS)) from error
     if sorted(lines) != sorted(f"{sha256(content).hexdigest()}  {name}" for name, content in members.items()):
-        raise SealBrokenError(f"{', '.join(members)} and {_SUMS} do not belong together")
+        names = shorten(", ".join(members), width=_MAX_WORDS)
+        raise SealBrokenError(f"{names} and {_SUMS} do not belong together")
     return members
 
 

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from tuner.studies.storage import Storage
 
 
+#: Printed for `--no-check`.
+_NOT_CHECKED = (
+    "Skipped (--no-check): training, resuming, the finals and the test images. A fault in them appears only when the "
+    "study runs."
+)
+
+
 def open_check(*, no_check: bool) -> "AbstractContextManager[PreflightProcess | None]":
     """Start the process of the check before anything slow is imported here: it imports Keras meanwhile."""
     if no_check:
@@ -35,7 +42,7 @@ def create_shown(
     console = open_progress_console()
     doing = "Building the model with its defaults …" if process is None else "Trying what search and finals will need …"
     with console.status(doing):
-        return create_study(
+        study = create_study(
             storage,
             wanted,
             data_dir=settings.data_dir,
@@ -43,6 +50,9 @@ def create_shown(
             process=process,
             on_report=warnings_on(console),
         )
+    if process is None:
+        console.print(_NOT_CHECKED, highlight=False, soft_wrap=True)
+    return study
 
 
 def warnings_on(console: "Console") -> "Callable[[StageReport], None]":

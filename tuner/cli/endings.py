@@ -29,7 +29,7 @@ def names_to_watch(settings: Settings, names: Sequence[str], *, patience_s: floa
 
 
 def print_endings(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> None:
-    """Print on stderr what these studies have found; exit with status 1 when one lacks what was asked for."""
+    """Print on stderr what these studies have found; exit with status 1 when a result is incomplete."""
     from tuner.artifacts import ArtifactStore
     from tuner.studies.lifecycle import list_names
     from tuner.studies.reading import load_outline

@@ -41,8 +41,8 @@ def run(
 ) -> None:
     """Create a study, run its search and its finals, and write its report.
 
-    Start it again after an interruption to continue. Exit status 1 when the study ends without what was asked for:
-    without a score, without finals, or with a part of the finals failed.
+    Start it again after an interruption to continue. Exit status 1 when the study ends without a score or without
+    finals, or when a part of the finals has failed.
     """
     n_workers = parse_count(count)
     settings = settings_for(storage)
@@ -73,7 +73,7 @@ def _create_or_find(wanted: "StudyDefinition", settings: "Settings", process: "P
 
 
 def _show_results(name: str, settings: "Settings", *, out: Path) -> None:
-    """Print the study, write its report, and end with status 1 when it lacks what was asked for."""
+    """Print the study, write its report, and end with status 1 when its result is incomplete."""
     from tuner.artifacts import ArtifactStore
     from tuner.cli.study_text import print_record
     from tuner.studies.reading import load_outline

@@ -31,6 +31,8 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     if record.pixels is not None:
         pixels = PixelMeaning.from_json(record.pixels).describe()
         console.print(f"pixels: {pixels}", highlight=False, soft_wrap=True)
+    for warning in record.data_warnings:
+        console.print(f"[yellow]Warning about the data:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     if record.stop_reason:
         console.print(f"[red]Stopped: {escape(record.stop_reason)}[/]", highlight=False, soft_wrap=True)
     console.print(count_parts(record), highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 
 
 class SplitError(TunerError):
@@ -56,8 +56,8 @@ def divide_stratified(
     for name, n_drawn, n_class in zip(data.class_names, n_per_class, class_counts(data), strict=True):
         if not 0 < n_drawn < n_class:
             raise SplitError(
-                f"{purpose} draws {n_drawn} of the {n_class} images of class {name!r}, expected at least one drawn and "
-                f"one left. {remedy}"
+                f"{purpose} draws {n_drawn} of the {n_class} images of class {shorten(name)!r}, expected at least one "
+                f"drawn and one left. {remedy}"
             )
     is_drawn = np.zeros(len(data), np.bool_)
     is_drawn[_draw_per_class(data, n_per_class, seed=seed)] = True

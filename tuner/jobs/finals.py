@@ -126,7 +126,7 @@ def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) 
         epochs=finals.epochs,
         seed=seed,
         batch_size=definition.search.batch_size,
-        augmentation=finals.augmentation if augmented else None,
+        augmentation=finals.augmentation if augmented and not finals.augmentation.is_off else None,
         annealing=None if finals.annealing.rule == "none" else finals.annealing,
         labels=definition.data.labels,
     )

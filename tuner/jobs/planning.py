@@ -165,6 +165,8 @@ def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: 
 
     For a user's own builder this is known after a retraining.
     """
+    if definition.finals.augmentation.is_off:
+        return False
     if ":" not in definition.space:
         return True
     complete = [

@@ -12,6 +12,7 @@ from tuner.bundles.bundle import BundleDamagedError, BundleTooNewError, parse_ma
 from tuner.bundles.bundle_places import NotABundleError
 from tuner.bundles.predictions import Predictions, PredictionsUnreadableError, read_predictions
 from tuner.errors import TunerError
+from tuner.report.wording import count
 from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
 
 #: Number, height, width, channels.
@@ -57,7 +58,7 @@ def read_finals_results(study: StudyRecord, artifacts: ArtifactStore) -> FinalsR
     single, problem = _read_first(study, artifacts, _single_models(study))
     ensemble = None
     if study.ensemble:
-        name = f"the ensemble of {study.ensemble.members} models"
+        name = f"the ensemble of {count(study.ensemble.members, 'model')}"
         ensemble, lost = _read_first(study, artifacts, [(name, study.ensemble.predictions)])
         problem = problem or lost
     return FinalsResults(

@@ -22,12 +22,15 @@ import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.errors import TunerError, did_you_mean
+from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.logs import stdout_as_stderr
 from tuner.spaces.builder_errors import BuilderError, guarded
 from tuner.spaces.model_shapes import ShapeProblemError, create_weights, refuse_wrong_shapes
 from tuner.spaces.sources import read_sources
 from tuner.spaces.space import Space
+
+#: Most characters of what an import raised.
+_MAX_WORDS = 500
 
 
 class SpaceImportError(TunerError):
@@ -124,7 +127,9 @@ def _import_module(path: str, name: str) -> ModuleType:
         raise SpaceImportError(path, f"{name} itself imports {error.name!r}, which is not installed.") from error
     except (Exception, SystemExit) as error:
         raise SpaceImportError(
-            path, f"importing {name} raised {type(error).__name__}: {error}. Try `python -c 'import {name}'`."
+            path,
+            f"importing {name} raised {type(error).__name__}: {shorten(str(error), width=_MAX_WORDS)}. Try `python -c "
+            f"'import {name}'`.",
         ) from error
 
 

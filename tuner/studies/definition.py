@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.file_formats import list_file_formats
 from tuner.datasets.reading import is_pipe_or_device
-from tuner.errors import TunerError, did_you_mean
+from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.studies.explanation import explain
 from tuner.studies.naming import check_study_name, default_study_name
@@ -61,7 +61,7 @@ class StudyDefinition(Section):
         ):
             if name not in known:
                 raise contradiction(
-                    key, f"received {name!r}, expected one of {', '.join(known)}.{did_you_mean(name, known)}"
+                    key, f"received {shorten(name)!r}, expected one of {', '.join(known)}.{did_you_mean(name, known)}"
                 )
         return self
 

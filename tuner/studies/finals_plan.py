@@ -41,7 +41,7 @@ def plan_finals(definition: StudyDefinition, *, n_candidates: int) -> FinalsPlan
     """
     finals = definition.finals
     n_finals = min(finals.top, n_candidates)
-    compared = 1 if finals.compare_augmentation and n_finals else 0
+    compared = 1 if finals.compare_augmentation and n_finals and not finals.augmentation.is_off else 0
     return FinalsPlan(
         confirmations=min(finals.candidates, n_candidates) * finals.confirm_repeats if n_finals else 0,
         confirmation_epochs=finals.confirm_epochs or definition.search.epochs,

@@ -149,6 +149,7 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
             workers,
             (database_time() - workers.c.last_seen_at).label("last_seen_s"),
             studies.c.name.label("study"),
+            studies.c.definition,
             slots.c.stage,
             slots.c.trial_number,
             slots.c.job,
@@ -163,7 +164,9 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
 
 
 def _worker_record(row: Any) -> WorkerRecord:
-    part = None if row.stage is None else part_of(row.stage, read_job(row.stage, row.job), row.trial_number)
+    part = None
+    if row.stage is not None:
+        part = part_of(row.stage, read_job(row.stage, row.job), row.trial_number, row.definition)
     return WorkerRecord(
         id=row.id,
         host=row.host,

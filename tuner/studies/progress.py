@@ -122,7 +122,8 @@ def read_finished(storage: Storage, slot_ids: Collection[int]) -> list[FinishedS
     """Return those of these slots that have an outcome, in the order in which they finished."""
     columns = ("id", "stage", "epoch", "trial_number", "job", "outcome")
     query = (
-        sa.select(*(slots.c[name] for name in columns))
+        sa.select(*(slots.c[name] for name in columns), studies.c.definition)
+        .select_from(slots.join(studies))
         .where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
         .order_by(slots.c.finished_at)
     )
@@ -131,7 +132,7 @@ def read_finished(storage: Storage, slot_ids: Collection[int]) -> list[FinishedS
 
 
 def _finished_slot(row: Any) -> FinishedSlot:
-    part = part_of(row.stage, read_job(row.stage, row.job), row.trial_number)
+    part = part_of(row.stage, read_job(row.stage, row.job), row.trial_number, row.definition)
     outcome = read_outcome(row.stage, row.outcome)
     test_accuracy = None
     if isinstance(outcome, RetrainOutcome | EnsembleOutcome):

@@ -13,7 +13,6 @@ import optuna
 import sqlalchemy as sa
 
 from tuner.errors import TunerError
-from tuner.objectives import Objective
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.optuna_tables import CURVES, PARAMS
 from tuner.studies.outages import retried
@@ -143,7 +142,7 @@ def _read_record(
 def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecord]) -> StudyRecord:
     """Put a study together from the slots of its confirmations and finals, and from its trials."""
     objective = study.definition.objective
-    plain = _finals(of_finals, objective, augmented=False)
+    plain = _finals(of_finals, study, augmented=False)
     ensembles = [slot.outcome for slot in of_finals if isinstance(slot, EnsembleSlot) and slot.outcome]
     return StudyRecord(
         name=study.name,
@@ -159,7 +158,7 @@ def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecor
         pixels=study.pixels,
         created_at=_time(study.created_at),
         trials=tuple(trials),
-        finals=tuple(_finals(of_finals, objective, augmented=True)),
+        finals=tuple(_finals(of_finals, study, augmented=True)),
         without_augmentation=plain[0] if plain else None,
         ensemble=_ensemble(ensembles),
         stop_reason=study.stop_reason,
@@ -270,8 +269,10 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
     )
 
 
-def _finals(of_finals: Sequence[Slot], objective: Objective, *, augmented: bool) -> list[FinalRecord]:
+def _finals(of_finals: Sequence[Slot], study: Study, *, augmented: bool) -> list[FinalRecord]:
     """Return the retrained configurations, the best first."""
+    objective = study.definition.objective
+    changes_images = augmented and not study.definition.finals.augmentation.is_off
     groups: dict[int, list[RetrainSlot]] = {}
     for slot in of_finals:
         if isinstance(slot, RetrainSlot) and slot.job.augmented is augmented:
@@ -279,13 +280,13 @@ def _finals(of_finals: Sequence[Slot], objective: Objective, *, augmented: bool)
     ranks = rank_finals(of_finals, objective)
     return [
         # What is retrained for comparison alone is the best.
-        _final(groups[trial], rank=ranks.get(trial, 1), mean_score=mean)
+        _final(groups[trial], rank=ranks.get(trial, 1), mean_score=mean, augmented=changes_images)
         for trial, mean in mean_scores(of_finals, objective).items()
         if trial in groups
     ]
 
 
-def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float) -> FinalRecord:
+def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, augmented: bool) -> FinalRecord:
     # One that failed and was asked for again has a later slot.
     in_order = sorted(of_trial, key=lambda slot: slot.job.repeat)
     runs = tuple(_retrain(slot) for slot in in_order)
@@ -296,7 +297,7 @@ def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float) -> 
         trial=job.trial,
         hyperparameters=job.hyperparameters,
         mean_score=mean_score,
-        augmented=job.augmented,
+        augmented=augmented,
         runs=runs,
         test_accuracy_mean=statistics.fmean(tested) if tested else None,
         test_accuracy_sd=statistics.stdev(tested) if len(tested) > 1 else None,

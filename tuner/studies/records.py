@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tuner.epochs import Epoch
 from tuner.objectives import Objective
 from tuner.studies.outcomes import EnsembleJob, Failure, Job, RetrainJob, SearchJob, Stage
+from tuner.training_settings import Augmentation
 
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 StudyState = Literal["searching", "finals", "done", "stopped"]
@@ -86,7 +87,8 @@ class FinalRecord:
     hyperparameters: Mapping[str, Any]
     #: Mean over confirmation repeats: what finals are ranked by.
     mean_score: float
-    #: False for the comparison runs that train the best configuration without augmentation.
+    #: False for the comparison runs that train the best configuration without augmentation, and where the study's
+    #: finals change no image.
     augmented: bool
     runs: tuple[RetrainRecord, ...]
     test_accuracy_mean: float | None
@@ -129,17 +131,25 @@ class Part:
         return f"{what} of trial {self.trial}{how}, repeat {self.repeat}"
 
 
-def part_of(stage: Stage, job: Job, trial_number: int | None) -> Part:
+def augments(definition: Mapping[str, Any]) -> bool:
+    """Return whether a study's finals change images at all, by its stored definition."""
+    changes = definition.get("finals", {}).get("augmentation")
+    # Validated when the study was created.
+    return changes is not None and not Augmentation.model_construct(**changes).is_off
+
+
+def part_of(stage: Stage, job: Job, trial_number: int | None, definition: Mapping[str, Any]) -> Part:
     """Return which piece of work a slot is.
 
     Args:
         stage: The slot's.
         job: The slot's.
         trial_number: Of a slot of the search; None before it was begun.
+        definition: The stored definition of its study.
     """
     if isinstance(job, SearchJob | EnsembleJob):
         return Part(stage=stage, trial=trial_number)
-    augmented = job.augmented if isinstance(job, RetrainJob) else None
+    augmented = job.augmented and augments(definition) if isinstance(job, RetrainJob) else None
     return Part(stage=stage, trial=job.trial, repeat=job.repeat + 1, augmented=augmented)
 
 
@@ -167,7 +177,8 @@ class StudyRecord:
     #: The best configuration retrained without augmentation, for the comparison; None when it was not asked for.
     without_augmentation: FinalRecord | None
     ensemble: EnsembleRecord | None
-    #: What the dataset's pixels mean, as JSON values with the `warnings` of their creation; None in old studies.
+    #: What the dataset's pixels mean, as JSON values with the `warnings` and `test_warnings` of their creation; None in
+    #: old studies.
     pixels: Mapping[str, Any] | None = None
     #: Why the study stopped by itself, if it did.
     stop_reason: str | None = None
@@ -186,6 +197,12 @@ class StudyRecord:
         """The complete or pruned trial of best score; the earlier one of equals."""
         scored = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
         return max(scored, key=lambda trial: (self.objective.utility(trial.score), -trial.number), default=None)
+
+    @property
+    def data_warnings(self) -> tuple[str, ...]:
+        """The warnings about the training part and the test part from when the study was created."""
+        pixels = self.pixels or {}
+        return (*pixels.get("warnings", ()), *pixels.get("test_warnings", ()))
 
     @property
     def asks_for_finals(self) -> bool:

@@ -16,7 +16,7 @@ from tuner.studies.storage import Storage
 
 
 def store_scores(
-    connection: sa.Connection, trial_id: int, scores: Mapping[int, float], *, begun_anew: bool = False
+    connection: sa.Connection, trial_id: int, scores: Mapping[int, float], *, restarted: bool = False
 ) -> None:
     """Store scores by epoch as the trial's intermediate values, in place of those that are there.
 
@@ -24,7 +24,7 @@ def store_scores(
         connection: In a transaction.
         trial_id: Optuna's.
         scores: By epoch, at least one.
-        begun_anew: Remove those of later epochs too: they are of weights that are gone.
+        restarted: Remove those of later epochs too: they are of weights that are gone.
     """
     insert = insert_into(connection, CURVES)
     rows = []
@@ -34,7 +34,7 @@ def store_scores(
     inserted = insert.values(rows)
     changed = {name: inserted.excluded[name] for name in ("intermediate_value", "intermediate_value_type")}
     connection.execute(inserted.on_conflict_do_update(index_elements=["trial_id", "step"], set_=changed))
-    if begun_anew:
+    if restarted:
         later = sa.and_(CURVES.c.trial_id == trial_id, CURVES.c.step > max(scores))
         connection.execute(sa.delete(CURVES).where(later))
 

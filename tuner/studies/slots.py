@@ -182,7 +182,7 @@ def renew_lease(
     lease_s: float = DEFAULT_LEASE_S,
     trial_id: int | None = None,
     scores: Mapping[int, float] | None = None,
-    begun_anew: bool = False,
+    restarted: bool = False,
 ) -> None:
     """Hold the slot for another `lease_s` seconds, note the last finished epoch and store new scores, or none of these.
 
@@ -193,7 +193,7 @@ def renew_lease(
         lease_s: Seconds from now until it expires.
         trial_id: The trial that the scores belong to.
         scores: By epoch, not stored before.
-        begun_anew: Some of them replace what was stored, see `store_scores`.
+        restarted: Some of them replace what was stored, see `store_scores`.
 
     Raises:
         LeaseLostError: Another worker has the slot.
@@ -213,7 +213,7 @@ def renew_lease(
     with storage.engine.begin() as connection:
         if connection.execute(renewal).rowcount:
             if trial_id is not None and scores:
-                store_scores(connection, trial_id, scores, begun_anew=begun_anew)
+                store_scores(connection, trial_id, scores, restarted=restarted)
             return
         held = connection.scalar(sa.select(slots.c.id).where(_held(lease)))
     if held is None:

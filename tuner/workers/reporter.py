@@ -61,9 +61,10 @@ class Reporter:
             self._changed.notify_all()
 
     def let_go(self) -> None:
-        """Stop renewing the lease."""
+        """Stop renewing the lease, and drop the results that are not stored yet."""
         with self._changed:
             self._lease = None
+            self._results.clear()
 
     def pass_scores_to(self, scores: TrialScores) -> None:
         """Store the present lease's scores in this trial, and let its pruner decide."""
@@ -167,7 +168,7 @@ class Reporter:
             lease_s=self._lease_s,
             trial_id=scores.trial_id,
             scores=fresh,
-            begun_anew=scores.replaces(fresh),
+            restarted=scores.replaces(fresh),
         )
         scores.remember(fresh)
         if any(scores.decides_after(epoch) and scores.should_prune(epoch) for epoch in measured):

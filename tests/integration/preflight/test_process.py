@@ -2,15 +2,16 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tuner.jobs.preflight.checking import check_definition
-from tuner.jobs.preflight.process import LIMIT_S
+from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.studies.definition import StudyDefinition, make_definition
 
@@ -103,3 +104,30 @@ def test_the_parent_never_imports_keras() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert shown.stdout.strip() == "[]"
+
+
+def test_warnings_about_the_test_part_are_kept_with_those_about_the_training_part(
+    define: Define, tmp_path: Path
+) -> None:
+    class PassedProcess(PreflightProcess):
+        """Has passed every stage, in no time."""
+
+        def send(self, request: Mapping[str, Any]) -> None:
+            """Send nothing."""
+
+        def reports(self) -> Iterator[StageReport]:
+            """Report nothing."""
+            return iter(())
+
+    process = PassedProcess()
+    process.folder, process.findings = tmp_path, {"first_trials": [], "space_sha256": None}
+    definition = define("mlp")
+    arrays = dict(np.load(tmp_path / "own.npz"))
+    kept = arrays["y_test"] != 7
+    np.savez(tmp_path / "own.npz", **arrays | {"x_test": arrays["x_test"][kept], "y_test": arrays["y_test"][kept]})
+
+    found = check_definition(definition, data_dir=Path(), process=process)
+
+    assert found.pixels["warnings"] == []
+    (warning,) = found.pixels["test_warnings"]
+    assert warning.endswith("own.npz, test part: it has no images of the classes 7.")

@@ -161,7 +161,7 @@ def test_a_worker_without_its_lease_stores_no_hyperparameter_value_or_note(stora
     assert stored.intermediate_values == {}
 
 
-def test_a_trial_has_its_slots_position_as_number_whoever_begins_first(storage: Storage) -> None:
+def test_a_trials_number_is_its_slots_position_even_if_a_later_slot_begins_first(storage: Storage) -> None:
     definition: StudyDefinition = make_definition(
         space="mlp", dataset="digits", name="two", trials=4, epochs=1, seed=3, sampler="random"
     )

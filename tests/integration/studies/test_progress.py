@@ -9,9 +9,11 @@ from support.running_studies import begin_trial, create_study, end_trial
 from tuner.cli import progress
 from tuner.cli.progress import Display
 from tuner.jobs.planning import advance_study
+from tuner.studies.fleet import read_workers, update_worker
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.outcomes import ConfirmOutcome, Failure, RetrainOutcome
 from tuner.studies.progress import list_finished, read_finished, read_progress
+from tuner.studies.reading import load_outline
 from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
 
@@ -82,6 +84,26 @@ def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
     assert "repeat 2: failed after 20 epochs: training error: nets.py:3 in fit: ValueError: no" in lines[2]
     finished = read_finished(storage, list_finished(storage, searched))
     assert [slot.part.augmented for slot in finished if slot.part.stage == "retrain"] == [True, True]
+
+
+def test_nothing_says_with_augmentation_where_finals_change_no_image(storage: Storage) -> None:
+    off = [f"finals.augmentation.{name}=0" for name in ("rotation", "zoom", "shift", "shear")]
+    asked = ["finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=2"]
+    study = create_study(storage, trials=1, overrides=[*asked, *off])
+    end_trial(storage, begin_trial(storage, study, curve=(0.5,)), score=0.7)
+    advance_study(storage, study)
+    confirm(storage, begin_job(storage, epoch=4), 0.7)
+    advance_study(storage, study)
+    failure = Failure(kind="nan_loss", message="The loss became nan in epoch 1.")
+    end_slot(storage, begin_job(storage, epoch=1), RetrainOutcome(state="failed", failure=failure))
+    update_worker(storage, "w1", state="training", slot_id=begin_job(storage, epoch=2).slot_id)
+
+    (working,) = read_workers(storage)
+    ended = read_finished(storage, list_finished(storage, study))[-1]
+    ((failed, _),) = load_outline(storage, "s").failures
+
+    assert (working.repeat, working.augmented) == (2, False)
+    assert str(ended.part) == str(failed) == "retraining of trial 0 without augmentation, repeat 1"
 
 
 def test_a_terminal_never_says_that_there_are_no_workers_while_they_start_or_at_the_end(

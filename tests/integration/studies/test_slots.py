@@ -221,7 +221,7 @@ def test_a_fresh_process_reaps_after_others_were_in_touch_with_the_database_for_
     assert (after_a_pause_of_more_than_a_lease, after_too_short_a_contact, after_a_leases_length) == (0, 0, 1)
 
 
-def test_a_process_reaps_nothing_in_its_first_moments_whoever_was_in_touch_before(
+def test_a_process_reaps_nothing_in_its_first_moments_even_if_others_were_in_touch_before(
     storage_url: str, storage: Storage, study: Study
 ) -> None:
     claim(storage, "a", lease_s=-1)

@@ -127,7 +127,7 @@ def test_a_trial_that_begins_anew_keeps_no_score_of_the_weights_that_are_gone(
 
     for measured in ({1: 0.5, 2: 0.6, 3: 0.7}, {1: 0.5, 2: 0.4}):
         fresh = scores.unstored(measured)
-        renew_lease(storage, lease, epoch=3, trial_id=scores.trial_id, scores=fresh, begun_anew=scores.replaces(fresh))
+        renew_lease(storage, lease, epoch=3, trial_id=scores.trial_id, scores=fresh, restarted=scores.replaces(fresh))
         scores.remember(fresh)
 
     assert storage.optuna.get_trial(trial._trial_id).intermediate_values == {1: 0.5, 2: 0.4}

@@ -70,7 +70,7 @@ def test_sigterm_in_an_epoch_that_is_too_long_frees_the_slot_within_10_s(
     assert (row.state, row.attempts) == ("waiting", 0)
 
 
-def test_a_worker_that_lost_its_slot_to_nobody_leaves_its_checkpoint_for_whoever_comes(
+def test_a_worker_that_lost_its_slot_to_nobody_leaves_its_checkpoint_for_the_next_worker(
     fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surroundings], storage: Storage
 ) -> None:
     study = insert(trials=1, epochs=40)

@@ -38,6 +38,18 @@ def study(storage: Storage) -> Study:
     return insert_study(storage, definition, class_names=["0", "1"], provenance={})
 
 
+def epoch_with(epoch: int, accuracy: float) -> Epoch:
+    return Epoch(
+        epoch=epoch,
+        loss=1.0,
+        accuracy=accuracy,
+        val_loss=1.0,
+        val_accuracy=accuracy,
+        learning_rate=1e-3,
+        duration_s=0.1,
+    )
+
+
 def run_trial(storage: Storage, study: Study, *, level: float, epochs_at_once: bool) -> list[str]:
     """Run one trial without training, and return the statements of its epochs."""
     lease = claim_slot(storage, owner="w")
@@ -53,18 +65,7 @@ def run_trial(storage: Storage, study: Study, *, level: float, epochs_at_once: b
         with counted(storage) as statements:
             try:
                 for epoch in range(1, EPOCHS + 1):
-                    accuracy = level + 0.01 * epoch
-                    reporter.finish_epoch(
-                        Epoch(
-                            epoch=epoch,
-                            loss=1.0,
-                            accuracy=accuracy,
-                            val_loss=1.0,
-                            val_accuracy=accuracy,
-                            learning_rate=1e-3,
-                            duration_s=0.1,
-                        )
-                    )
+                    reporter.finish_epoch(epoch_with(epoch, level + 0.01 * epoch))
                     if not epochs_at_once:
                         reporter.flush()
             except PrunedError:
@@ -89,3 +90,19 @@ def test_an_epoch_takes_three_statements_at_most_however_many_trials_there_are(
 
     assert 0 < len(first) <= MOST
     assert 0 < len(last) <= MOST
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.usefixtures("study")
+def test_a_reporter_keeps_no_result_of_a_slot_that_was_let_go(storage: Storage) -> None:
+    lease = claim_slot(storage, owner="w")
+    assert lease is not None
+    # Its thread is busy: nothing is stored.
+    reporter = Reporter(storage, "w", lease_s=30)
+    reporter.hold(lease)
+    reporter.finish_epoch(epoch_with(1, 0.5))
+
+    reporter.let_go()
+
+    # It would wait for the result to be stored.
+    reporter.flush()

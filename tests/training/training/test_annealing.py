@@ -121,7 +121,7 @@ def test_one_cycle_rises_to_the_models_rate_and_falls_to_almost_nothing() -> Non
     assert (np.diff(rates[30:]) < 0).all()
 
 
-def test_steps_multiply_the_rate_after_so_many_epochs() -> None:
+def test_steps_multiply_the_rate_after_a_fixed_number_of_epochs() -> None:
     rates = rates_of(Annealing(rule="step", factor=0.5, every_epochs=2, min_lr=0.02), epochs=8, steps=2)
 
     np.testing.assert_allclose(rates[::2], [0.1, 0.1, 0.05, 0.05, 0.025, 0.025, 0.02, 0.02], rtol=1e-6)

@@ -83,3 +83,14 @@ def test_a_compressed_member_is_refused_before_it_is_unpacked() -> None:
 def test_a_member_above_its_limit_is_refused(name: str) -> None:
     with pytest.raises(NotSealedError, match="too large"):
         unseal_bytes(seal({name: bytes(4 * 1024**2 + 1)}))
+
+
+def test_a_damaged_directory_is_told_without_the_content_of_the_file() -> None:
+    sealed = seal({"text.json": b"x" * 5_000})
+    # The length of the first name in its own header: the name then reaches over the content.
+    damaged = sealed[:26] + (4_000).to_bytes(2, "little") + sealed[28:]
+
+    with pytest.raises(SealBrokenError, match=r"File name in directory 'text\.json' and header") as caught:
+        unseal_bytes(damaged)
+
+    assert len(str(caught.value)) < 300

@@ -179,3 +179,17 @@ def test_a_retraining_is_compared_with_one_without_augmentation_where_there_was_
 
     jobs = planned[1] if planned else []
     assert any(isinstance(job, RetrainJob) and not job.augmented for job in jobs) is compared
+
+
+def test_no_retraining_is_compared_with_its_twin_where_augmentation_is_off() -> None:
+    off = [f"finals.augmentation.{name}=0" for name in ("rotation", "zoom", "shift", "shear")]
+    definition = make_definition(space="mlp", dataset="digits", overrides=["finals.top=1", "finals.repeats=1", *off])
+    rows = [trial(0, 0.9)]
+    confirmations = plan_next_jobs(definition, rows)
+    assert confirmations is not None
+    rows += done("confirm", confirmations[1], [confirmed(0.9)] * 2)
+
+    planned = plan_next_jobs(definition, rows)
+
+    assert planned is not None
+    assert [(job.repeat, job.augmented) for job in planned[1] if isinstance(job, RetrainJob)] == [(0, True)]

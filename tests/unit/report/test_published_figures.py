@@ -11,6 +11,7 @@ from tuner.report.page import render_report
 from tuner.report.wording import NO_VALUE
 from tuner.studies.records import FinalRecord, StudyRecord
 from tuner.studies.sections import PublishedFigure
+from tuner.training_settings import Augmentation
 
 
 @pytest.fixture
@@ -108,8 +109,9 @@ def test_without_a_validation_set_in_the_finals_the_confirmations_are_shown_with
 
 
 def test_finals_without_augmentation_are_the_ones_beside_such_a_number(artifacts: ArtifactStore) -> None:
-    unaugmented = study_with(figure(beside="test without augmentation"), augmentation={"rotation": 0.0})
-    augmented = study_with(figure(beside="test without augmentation"), augmentation={"rotation": 10.0})
+    off, on = (Augmentation.only(rotation=degrees).model_dump() for degrees in (0.0, 10.0))
+    unaugmented = study_with(figure(beside="test without augmentation"), augmentation=off)
+    augmented = study_with(figure(beside="test without augmentation"), augmentation=on)
     final = final_of(unaugmented, 0.99)
     plain = dataclasses.replace(final_of(unaugmented, 0.98), augmented=False)
 

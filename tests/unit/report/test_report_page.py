@@ -27,6 +27,20 @@ from tuner.studies.outcomes import Failure
 from tuner.studies.records import ConfirmationRecord, StudyRecord
 
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>&amp;\"'"
+#: What a study stores of its pixels.
+PIXELS = {
+    "range": [0, 16],
+    "found": [0, 16],
+    "bits": None,
+    "channels": 1,
+    "background": None,
+    "polarity": "dark on light",
+    "inverted": True,
+    "stored_size": [8, 8],
+    "any_size": False,
+    "warnings": ["The pixel values go from 0 to 16."],
+    "test_warnings": ["d, test part: it has no images of the classes 7."],
+}
 
 
 @pytest.fixture
@@ -239,23 +253,11 @@ def test_markup_in_names_and_messages_is_shown_not_run(artifacts: ArtifactStore)
 
 
 def test_the_provenance_says_what_pixels_mean_and_what_was_guessed(artifacts: ArtifactStore) -> None:
-    pixels = {
-        "range": [0, 16],
-        "found": [0, 16],
-        "bits": None,
-        "channels": 1,
-        "background": None,
-        "polarity": "dark on light",
-        "inverted": True,
-        "stored_size": [8, 8],
-        "any_size": False,
-        "warnings": ["The pixel values go from 0 to 16."],
-    }
-
-    page = words(render_report([dataclasses.replace(searching_study(n_trials=3), pixels=pixels)], artifacts))
+    page = words(render_report([dataclasses.replace(searching_study(n_trials=3), pixels=PIXELS)], artifacts))
 
     assert "Pixels0 is black and 16 white in arrays, grey, dark on light, inverted" in page
-    assert "Guess of the pixelsThe pixel values go from 0 to 16." in page
+    assert "Warning about the dataThe pixel values go from 0 to 16." in page
+    assert "Warning about the datad, test part: it has no images of the classes 7." in page
 
 
 def test_studies_on_one_dataset_are_compared_and_others_left_apart(artifacts: ArtifactStore) -> None:
@@ -389,6 +391,16 @@ def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(
     assert line in capsys.readouterr().out, "`tuner study show` uses the same words"
     assert "1 of 2" in page
     assert "nan %" not in page.partition("The numbers of Training")[0]
+
+
+def test_a_terminal_is_told_what_creation_warned_of(
+    artifacts: ArtifactStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_record(dataclasses.replace(searching_study(n_trials=3), pixels=PIXELS), artifacts)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "Warning about the data: The pixel values go from 0 to 16." in lines
+    assert "Warning about the data: d, test part: it has no images of the classes 7." in lines
 
 
 def test_what_does_not_differ_between_trials_is_told_once(artifacts: ArtifactStore) -> None:

@@ -141,6 +141,13 @@ def test_a_wrong_setting_is_explained_in_one_line(path: Path, override: str, mes
     assert len(str(caught.value)) < 500
 
 
+def test_a_long_name_is_cut_in_the_error() -> None:
+    with pytest.raises(DefinitionError, match=r"search.pruner: received 'a+…', expected one of asha, ") as caught:
+        make_definition(space="mlp", dataset="digits", pruner="a" * 5_000)
+
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -18,6 +18,12 @@ from tuner.studies.finals_plan import describe_plan, plan_finals
             ("6 trials of up to 3 epochs, then finals: 1 confirmation of 1 epoch, 1 retraining of 1 epoch, "
             "their ensemble."),
         ),
+        (
+            ["finals.top=1", "finals.repeats=1", "finals.augmentation.rotation=0", "finals.augmentation.zoom=0",
+             "finals.augmentation.shift=0", "finals.augmentation.shear=0"],
+            ("6 trials of up to 3 epochs, then finals: 10 confirmations of 3 epochs, 1 retraining of 20 epochs, "
+            "their ensemble."),
+        ),
         (["finals.top=0"], "6 trials of up to 3 epochs, then no finals (finals.top = 0)."),
     ],
 )  # fmt: skip

@@ -38,7 +38,7 @@ class CheckedDefinition:
     class_names: tuple[str, ...]
     #: `data_sha256` and, for a user's own builder, `space_sha256`.
     hashes: Mapping[str, str]
-    #: The meaning of the pixels of all parts, as a study stores it.
+    #: The meaning of the pixels of all parts, as a study stores it, and the warnings of both parts.
     pixels: Mapping[str, Any]
     #: Values that the first trials take instead of drawing them, under Optuna's names.
     first_trials: Sequence[Mapping[str, Any]]
@@ -88,6 +88,7 @@ def check_definition(
             sample = write_sample(process.folder, take_sample(images.split))
         process.send({"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials})
         class_names = images.train.class_names
+        test_warnings: tuple[str, ...] = ()
         # While the process works.
         if definition.finals.top:
             report = try_stage(
@@ -98,13 +99,14 @@ def check_definition(
                 explain=_message_of,
             )
             _pass_on(report, on_report)
+            test_warnings = report.warnings
         data_sha256 = images.train.content_hash()
         for report in process.reports():
             _pass_on(report, on_report)
         return CheckedDefinition(
             class_names=class_names,
             hashes=_hashes(data_sha256, process.findings["space_sha256"]),
-            pixels=images.part.pixels_to_json(),
+            pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
             first_trials=process.findings["first_trials"],
         )
 

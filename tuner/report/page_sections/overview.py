@@ -119,7 +119,8 @@ def _ensemble(headline: Headline) -> Html | None:
         if headline.test_mean is not None
         else ""
     )
-    label = f"test accuracy of the ensemble: {headline.ensemble_members} models, mean of their probabilities"
+    models = count(headline.ensemble_members, "model")
+    label = f"test accuracy of the ensemble: {models}, mean of the members' probabilities"
     return _big(percent(headline.ensemble_accuracy), label, [difference], kind="ensemble")
 
 

@@ -20,7 +20,7 @@ def render_provenance(view: StudyView) -> Html:
     facts += [(name.replace("_", " "), value) for name, value in study.provenance.items()]
     if study.pixels is not None:
         facts += [("Pixels", PixelMeaning.from_json(study.pixels).describe())]
-        facts += [("Guess of the pixels", warning) for warning in study.pixels.get("warnings", ())]
+        facts += [("Warning about the data", warning) for warning in study.data_warnings]
     facts += [
         (f"Seeds of final {final.rank}", ", ".join(str(run.seed) for run in final.runs))
         for final in study.finals

@@ -10,7 +10,7 @@ from tuner.report.finals_results import tested_runs
 from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, Table, element, join, render_table
 from tuner.report.wording import count, percent, spread
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records import FinalRecord, StudyRecord, augments
 
 
 def render_published(view: StudyView, headline: Headline) -> Html | None:
@@ -65,7 +65,7 @@ def _test(study: StudyRecord, headline: Headline) -> tuple[str, str]:
 
 
 def _test_without_augmentation(study: StudyRecord, headline: Headline) -> tuple[str, str]:
-    plain = study.without_augmentation if _augments(study) else headline.final
+    plain = study.without_augmentation if augments(study.definition) else headline.final
     if plain is None:
         return NO_VALUE, "not trained without augmentation"
     values = [run.test_accuracy for _, run in tested_runs(plain) if run.test_accuracy is not None]
@@ -90,13 +90,8 @@ def _train(study: StudyRecord, headline: Headline) -> tuple[str, str]:
     values = _last(headline.final, "accuracy")
     if not values:
         return NO_VALUE, "nothing retrained yet"
-    images = "training images as augmented" if _augments(study) else "training images"
+    images = "training images as augmented" if augments(study.definition) else "training images"
     return _spread(values), f"{images}, {count(len(values), 'model')}, last epoch"
-
-
-def _augments(study: StudyRecord) -> bool:
-    changes: Mapping[str, float] = study.definition.get("finals", {}).get("augmentation", {})
-    return any(size for name, size in changes.items() if name != "elastic_smoothness")
 
 
 def _last(final: FinalRecord | None, name: str) -> list[float]:
