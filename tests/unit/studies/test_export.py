@@ -153,6 +153,7 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
         "number": 0,
         "state": "complete",
         "score": 0.97,
+        "score_sd": None,
         "best_epoch": 2,
         "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         "seed": 11,
@@ -165,6 +166,7 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
             {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9},
             {"epoch": 2, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.97},
         ],
+        "folds": [],
         "failure": None,
         "notes": ["It ended by its time limit."],
     }
@@ -233,6 +235,8 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         "best": {
             "number": 0,
             "score": 0.97,
+            "score_sd": None,
+            "folds": [],
             "epoch": 2,
             "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         },
