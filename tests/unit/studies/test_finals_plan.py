@@ -18,6 +18,11 @@ from tuner.studies.finals_plan import describe_plan, plan_finals
             ("6 trials of up to 3 epochs, then finals: 1 confirmation of 1 epoch, 1 retraining of 1 epoch, "
             "their ensemble."),
         ),
+        (
+            ["data.folds=10", "finals.top=1", "finals.compare_augmentation=false"],
+            ("6 trials of up to 10 folds of 3 epochs, then finals: 10 confirmations of 10 folds of 3 epochs, "
+            "3 retrainings of 20 epochs, their ensemble."),
+        ),
         (["finals.top=0"], "6 trials of up to 3 epochs, then no finals (finals.top = 0)."),
     ],
 )  # fmt: skip

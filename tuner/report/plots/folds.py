@@ -114,8 +114,8 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     scores = [fold.score for fold in best.folds]
     finding = (
         f"Trial {best.number} has the best mean, {_write_mean(best, objective)} over {count(len(scores), 'fold')}, "
-        f"from {objective.format(min(scores))} to {objective.format(max(scores))}. All trials have the same folds; a pruned "
-        "one has only the first of them."
+        f"from {objective.format(min(scores))} to {objective.format(max(scores))}. All trials have the "
+        "same folds; a pruned one has only the first of them."
     )
     plots = [Plot(figure=folds_figure(trials, objective), label=f"{objective.title} of each fold. {finding}")]
     if len(best.curve) > 1:
