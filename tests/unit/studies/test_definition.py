@@ -176,8 +176,8 @@ def test_a_study_stored_before_there_were_folds_has_none(path: Path) -> None:
         (
             ["data.folds=5", "search.pruner=patient"],
             (
-                "--set: search.pruner: received 'patient', which waits for a better epoch, but with data.folds trials are "
-                "compared by folds, which have no order; expected another pruner, such as median."
+                "--set: search.pruner: received 'patient', which waits for a better epoch, but with data.folds trials "
+                "are compared by folds, which have no order; expected another pruner, such as median."
             ),
         ),
         (
