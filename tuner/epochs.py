@@ -1,4 +1,7 @@
-"""One epoch of a training run: `training` measures it, `studies` stores it and `report` draws it."""
+"""One epoch of a training run: `training` measures it, `studies` stores it and `report` draws it.
+
+And how far a job is that trains a model for each of several folds.
+"""
 
 from dataclasses import dataclass
 
@@ -23,3 +26,15 @@ class Epoch:
     learning_rate: float | None = None
     #: Time of training and validation, without checkpoint and `on_epoch`.
     duration_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoldProgress:
+    """How far a cross-validation is: told after each epoch and, with a score, when a fold is over."""
+
+    #: The fold that is trained, from 1.
+    fold: int
+    #: Epochs so far, those of all folds together.
+    n_epochs: int
+    #: The mean over the folds so far; None while this one is trained.
+    score: float | None = None

@@ -143,7 +143,7 @@ def _wrap_training(journal: Journal, doom: Doom) -> None:
     def write(original: Callable[..., Any], store: ArtifactStore, path: str, content: bytes) -> None:
         place = _place(doom)
         original(store, path, content)
-        if "/checkpoints/" in path:
+        if "/checkpoints/" in path and path.endswith(".npz"):
             snapshot = tuner.training.checkpoint._decode(content)
             journal.note("stored", **place, epoch=len(snapshot.epochs))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tuner.report.wording import count, percent, plain, spread
+from tuner.report.wording import count, percent, plain, score_spread, spread
 from tuner.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,8 +104,9 @@ def describe_early_end(record: "StudyRecord") -> str | None:
 
 def describe_best(best: "TrialRecord", objective: "Objective") -> str:
     """Return the search's best trial and its score."""
-    score = plain(objective.format(best.score))
-    return f"trial {best.number}, {objective.label} {score} at epoch {best.best_epoch}"
+    score = plain(score_spread(best.score, best.score_sd, objective))
+    where = plain(f"over {count(len(best.folds), 'fold')}") if best.folds else f"at epoch {best.best_epoch}"
+    return f"trial {best.number}, {objective.label} {score} {where}"
 
 
 def describe_winner(winner: "FinalRecord") -> str:

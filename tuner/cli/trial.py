@@ -53,11 +53,13 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
     console = open_progress_console()
     objective, differing = record.objective, 0
-    for before, now in replay_trial(record, trial, places=places):
+    for replayed in replay_trial(record, trial, places=places):
+        before, now = replayed.before, replayed.now
+        fold = "" if replayed.fold is None else f"fold {replayed.fold}, "
         equal = objective.of(before) == objective.of(now) and before.loss == now.loss
         differing += not equal
         console.print(
-            f"epoch {now.epoch}: {objective.label} {format_score(objective.of(now), objective, digits=4)}, "
+            f"{fold}epoch {now.epoch}: {objective.label} {format_score(objective.of(now), objective, digits=4)}, "
             + ("as before" if equal else f"before {format_score(objective.of(before), objective, digits=4)}"),
             highlight=False,
         )
@@ -72,14 +74,27 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
     from rich.table import Table
 
     from tuner.cli.study_text import draw_hyperparameters
+    from tuner.report.wording import plain, score_spread
 
     console = open_console()
+    over = f" over {len(trial.folds)} fold{'s' * (len(trial.folds) > 1)}" if trial.folds else ""
+    score = plain(score_spread(trial.score, trial.score_sd, objective))
     console.print(
-        f"Trial {trial.number}: {trial.state}, {objective.label} {format_score(trial.score, objective)}, "
+        f"Trial {trial.number}: {trial.state}, {objective.label} {score}{over}, "
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )
     console.print(draw_hyperparameters({"value": trial.hyperparameters}))
+    if trial.folds:
+        folds = Table("fold", "score", "best epoch", "epochs", box=None)
+        for fold in trial.folds:
+            best_epoch = "-" if fold.best_epoch is None else str(fold.best_epoch)
+            folds.add_row(
+                str(fold.number), format_score(fold.score, objective), best_epoch, str(len(fold.curve) or "-")
+            )
+        console.print(folds)
+        if trial.curve:
+            console.print("The mean over the folds by epoch:")
     curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", box=None)
     for epoch in trial.curve:
         numbers = [epoch.loss, epoch.accuracy, epoch.val_loss, epoch.val_accuracy]

@@ -88,10 +88,10 @@ def _planned_epochs(worker: WorkerRecord, studies: Mapping[str, Study]) -> int |
 
 
 def _epochs_of_stage(definition: StudyDefinition, stage: str | None) -> int | None:
-    search = definition.search.epochs
+    search, folds = definition.search.epochs, definition.data.folds or 1
     by_stage = {
-        "search": search,
-        "confirm": definition.finals.confirm_epochs or search,
+        "search": search * folds,
+        "confirm": (definition.finals.confirm_epochs or search) * folds,
         "retrain": definition.finals.epochs or search,
     }
     return by_stage.get(stage or "")

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import FoldProgress
 from tuner.jobs.study_data import DataPlaces
 from tuner.studies.lifecycle import Study
 from tuner.studies.outcomes import Job
@@ -28,6 +29,8 @@ class JobContext:
     lease: Lease
     #: Called after each epoch; may raise to end the job.
     on_epoch: OnEpoch
+    #: Called in its place by a job that trains folds, and when a fold is over; may raise to end the job.
+    on_fold: Callable[[FoldProgress], None] = lambda _: None
     #: Called by a trial of the search before its first epoch, with the object that stores its scores.
     on_scores: Callable[[TrialScores], None] = lambda _: None
 
@@ -49,8 +52,17 @@ class JobContext:
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint that the slot's training resumes from; those of other studies, slots or data are refused."""
-        run = [self.study.uid, self.lease.stage, self.lease.position, self.study.provenance["data_sha256"]]
-        return Checkpoint(self.artifacts, self.checkpoint_folder, writer=self.lease.token, run=run)
+        return Checkpoint(self.artifacts, self.checkpoint_folder, writer=self.lease.token, run=self.run_identity)
+
+    def checkpoint_of_fold(self, fold: int) -> Checkpoint:
+        """Return the checkpoint that the training of one fold resumes from; those of other folds are refused too."""
+        folder = f"{self.checkpoint_folder}/fold-{fold}"
+        return Checkpoint(self.artifacts, folder, writer=self.lease.token, run=[*self.run_identity, f"fold {fold}"])
+
+    @property
+    def run_identity(self) -> list[Any]:
+        """What tells the slot's training from every other, as values of JSON."""
+        return [self.study.uid, self.lease.stage, self.lease.position, self.study.provenance["data_sha256"]]
 
 
 def checkpoints_folder(study: Study) -> str:

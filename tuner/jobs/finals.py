@@ -14,6 +14,7 @@ from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
 from tuner.jobs.ensemble import soft_vote
 from tuner.jobs.fitting import fit
+from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.study_data import (
     DataUnavailableError,
     load_data_for_own_fit,
@@ -33,6 +34,7 @@ from tuner.studies.outcomes import (
     EnsembleOutcome,
     RetrainJob,
     RetrainOutcome,
+    mean_over,
 )
 from tuner.studies.ranking import read_rank
 from tuner.studies.reading import read_retrainings
@@ -49,20 +51,33 @@ RETRAINED_ON_TRAIN = (
 
 
 def run_confirmation(context: JobContext) -> ConfirmOutcome:
-    """Train a configuration again as in the search, with another seed."""
+    """Train a configuration again as in the search, with another seed; all folds again in a study that has them."""
     definition = context.study.definition
     job = context.job_as(ConfirmJob)
     notes: list[str] = []
+    hyperparameters = fixed_hyperparameters(job.hyperparameters)
+    plan = TrainingPlan(
+        epochs=definition.finals.confirm_epochs or definition.search.epochs,
+        seed=job.seed,
+        batch_size=definition.search.batch_size,
+        labels=definition.data.labels,
+    )
+    if definition.data.folds:
+        curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
+        train_folds(context, hyperparameters, plan, curves=curves, notes=notes)
+        return ConfirmOutcome(
+            state="complete",
+            score=mean_over(curves.results),
+            hyperparameters=job.hyperparameters,
+            curve=curves.curve,
+            folds=curves.results,
+            notes=tuple(notes),
+        )
     fitted = fit(
         open_study_space(definition.space, context.study.provenance),
-        fixed_hyperparameters(job.hyperparameters),
+        hyperparameters,
         _load(context, load_search_data),
-        TrainingPlan(
-            epochs=definition.finals.confirm_epochs or definition.search.epochs,
-            seed=job.seed,
-            batch_size=definition.search.batch_size,
-            labels=definition.data.labels,
-        ),
+        plan,
         objective=definition.objective,
         on_epoch=context.on_epoch,
         on_note=notes.append,

@@ -1,7 +1,8 @@
 """Train a finished trial again from its values and seed, to see whether the result is the same."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
@@ -11,7 +12,9 @@ from tuner.jobs.study_space import open_study_space
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.seeds import fold_seed
 from tuner.training.plan import TrainingPlan
+from tuner.training.session import release_memory
 
 
 class NotReplayableError(TunerError):
@@ -22,8 +25,18 @@ class _ReplayFinished(Exception):  # noqa: N818 - not an error: the trial ended 
     pass
 
 
-def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces) -> Iterator[tuple[Epoch, Epoch]]:
-    """Train the trial again for the same number of epochs, and yield each stored epoch with its repetition.
+@dataclass(frozen=True, kw_only=True)
+class ReplayedEpoch:
+    """One epoch as the study has stored it, and as it was now."""
+
+    before: Epoch
+    now: Epoch
+    #: From 1; None in a study without folds.
+    fold: int | None
+
+
+def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces) -> Iterator[ReplayedEpoch]:
+    """Train the trial again for the same number of epochs, or folds, and yield each of them with its repetition.
 
     Raises:
         NotReplayableError: The trial is not finished, or failed before its first epoch.
@@ -33,25 +46,44 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
         raise NotReplayableError(
             f"Trial {trial.number} of study {record.name!r} is {trial.state}. Expected a complete or pruned one."
         )
+    if not trial.folds:
+        again = _replay(record, trial, n_epochs=len(trial.curve), seed=trial.seed, places=places)
+        for before, now in zip(trial.curve, again, strict=True):
+            yield ReplayedEpoch(before=before, now=now, fold=None)
+    for fold in trial.folds:
+        seed = fold_seed(trial.seed, fold.number)
+        again = _replay(record, trial, n_epochs=len(fold.curve), seed=seed, places=places, fold=fold.number)
+        for before, now in zip(fold.curve, again, strict=True):
+            yield ReplayedEpoch(before=before, now=now, fold=fold.number)
+
+
+def _replay(
+    record: StudyRecord, trial: TrialRecord, *, n_epochs: int, seed: int, places: DataPlaces, fold: int = 1
+) -> Sequence[Epoch]:
     definition = StudyDefinition.from_stored(record.definition)
     epochs: list[Epoch] = []
 
     def on_epoch(result: Epoch) -> None:
         epochs.append(result)
-        if len(epochs) == len(trial.curve):
+        if len(epochs) == n_epochs:
             raise _ReplayFinished
 
+    release_memory()
     with contextlib.suppress(_ReplayFinished):
         fit(
             open_study_space(record.space, record.provenance),
             fixed_hyperparameters(trial.hyperparameters),
             load_search_data(
-                definition, data_sha256=record.provenance["data_sha256"], pixels=record.pixels, places=places
+                definition,
+                data_sha256=record.provenance["data_sha256"],
+                pixels=record.pixels,
+                places=places,
+                fold=fold,
             ),
             # All epochs of the plan, even if the last ones are not trained: a schedule of the model may depend on them.
             TrainingPlan(
                 epochs=definition.search.epochs,
-                seed=trial.seed,
+                seed=seed,
                 batch_size=definition.search.batch_size,
                 labels=definition.data.labels,
             ),
@@ -59,4 +91,4 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
             on_epoch=on_epoch,
             on_note=lambda _: None,
         )
-    yield from zip(trial.curve, epochs, strict=True)
+    return epochs

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.folds import FoldedImages, divide_into_folds
 from tuner.datasets.image_cache import ImageCache, Parts
+from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.splits import split_stratified, take_stratified
@@ -48,7 +50,7 @@ class DataPlaces:
 
 @dataclass(frozen=True, kw_only=True)
 class _SplitKey:
-    """Identifies the images of a training run; equal keys give equal images."""
+    """Identifies the images of a training run; equal keys and folds give equal images."""
 
     dataset: str
     resize: tuple[int, int] | None
@@ -58,6 +60,8 @@ class _SplitKey:
     seed: int
     #: None: no image is held out.
     validation_fraction: float | None
+    #: None: one validation set instead of folds.
+    folds: int | None
     #: None: all images that are not held out.
     train_images: int | None
 
@@ -65,6 +69,8 @@ class _SplitKey:
     def cache_name(self) -> str:
         """The key's text in the cache, which begins with the content hash."""
         held_out = f"seed-{self.seed}-validation-{self.validation_fraction}-train-{self.train_images or 'rest'}"
+        if self.folds:
+            held_out = f"seed-{self.seed}-folds-{self.folds}"
         return f"{self.data_sha256}-{'all' if self.validation_fraction is None else held_out}"
 
     def read(self, data_dir: Path) -> Parts:
@@ -77,11 +83,23 @@ class _SplitKey:
             raise DataChangedError(self.dataset, is_pixels_known=isinstance(self.pixels, PixelMeaning))
         if self.validation_fraction is None:
             return {"train": images}
+        if self.folds:
+            return {"twice": divide_into_folds(images, n_folds=self.folds, seed=self.seed).twice}
         split = split_stratified(images, validation_fraction=self.validation_fraction, seed=self.seed)
-        train = split.train
-        if self.train_images is not None and self.train_images < len(train):
-            train = take_stratified(train, n_images=self.train_images, seed=self.seed)
-        return {"train": train, "validation": split.validation}
+        return {"train": self._take(split.train), "validation": split.validation}
+
+    def divide(self, parts: Parts, fold: int) -> TrainingData:
+        """Return the images to train and to validate on; folds are views of what was read once."""
+        if self.folds is None or self.validation_fraction is None:
+            return TrainingData(train=parts["train"], validation=parts.get("validation"))
+        split = FoldedImages(twice=parts["twice"], n_folds=self.folds).split(fold)
+        return TrainingData(train=self._take(split.train), validation=split.validation)
+
+    def _take(self, train: LabelledImages) -> LabelledImages:
+        """Return as many training images as the search has."""
+        if self.train_images is None or self.train_images >= len(train):
+            return train
+        return take_stratified(train, n_images=self.train_images, seed=self.seed)
 
 
 def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettings:
@@ -94,7 +112,12 @@ def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettin
 
 
 def load_search_data(
-    definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
+    definition: StudyDefinition,
+    *,
+    data_sha256: str,
+    pixels: Mapping[str, Any] | None,
+    places: DataPlaces,
+    fold: int = 1,
 ) -> TrainingData:
     """Return the images that search and confirmations train on and score with.
 
@@ -103,17 +126,20 @@ def load_search_data(
         data_sha256: Content hash of the images that the study was created with.
         pixels: The stored meaning of their pixels.
         places: The folders in which this machine has its images.
+        fold: Of a study with folds: which one validates, from 1.
 
     Raises:
         DataUnavailableError: The files are missing, broken, or have changed since the study was created.
     """
-    return _load(_search_key(definition, data_sha256, pixels), places)
+    return _load(_search_key(definition, data_sha256, pixels), places, fold)
 
 
 def load_final_data(
     definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
 ) -> TrainingData:
     """Return the images for retraining: all training images, with a separate validation set or including it.
+
+    A study with folds has no validation set of its own; where one is asked for, it is fold 1.
 
     Args:
         definition: As in `load_search_data`.
@@ -135,7 +161,7 @@ def load_data_for_own_fit(
 ) -> TrainingData:
     """Return the images for retraining with the user's own `fit`: all training images, and the validation set.
 
-    Such a `fit` may use validation data in any way, so it receives them as in the search.
+    Such a `fit` may use validation data in any way, so it receives them as in the search; of folds it is the first.
 
     Raises:
         DataUnavailableError: The files are missing, broken, or have changed since the study was created.
@@ -152,11 +178,17 @@ def _search_key(definition: StudyDefinition, data_sha256: str, pixels: Mapping[s
         data_sha256=data_sha256,
         seed=definition.seed,
         validation_fraction=definition.data.validation_fraction,
+        folds=definition.data.folds,
         train_images=definition.search.train_images,
     )
 
 
+# The same object for equal arguments, so that a program that holds its images can be used again.
 @lru_cache(maxsize=2)
-def _load(key: _SplitKey, places: DataPlaces) -> TrainingData:
-    parts = ImageCache(places.cache_dir).load(key.cache_name, lambda: key.read(places.data_dir))
-    return TrainingData(train=parts["train"], validation=parts.get("validation"))
+def _load(key: _SplitKey, places: DataPlaces, fold: int = 1) -> TrainingData:
+    return key.divide(_map(key, places), fold)
+
+
+@lru_cache(maxsize=2)
+def _map(key: _SplitKey, places: DataPlaces) -> Parts:
+    return ImageCache(places.cache_dir).load(key.cache_name, lambda: key.read(places.data_dir))

@@ -5,21 +5,23 @@ from dataclasses import dataclass, field, replace
 
 import optuna
 
-from tuner.epochs import Epoch
+from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.fitting import fit
+from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.objectives import Objective
-from tuner.studies.outcomes import Result, SearchOutcome
+from tuner.studies.outcomes import Result, SearchOutcome, mean_over
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
-from tuner.training.plan import TrainingPlan
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.run import OnEpoch
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +40,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
         places=context.places,
     )
     trial, scores = open_trial(context.storage, context.study, context.lease)
-    progress = _Progress(
-        objective=definition.objective,
-        trial=trial,
-        hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid),
-    )
+    n_folds = definition.data.folds
 
     def on_epoch(result: Epoch) -> None:
         progress.add(result)
@@ -51,28 +49,26 @@ def run_trial(context: JobContext) -> SearchOutcome:
         if result.epoch != definition.search.epochs:
             limit.check()
 
+    def on_fold(now: FoldProgress) -> None:
+        context.on_fold(now)
+        is_over = now.fold == n_folds and (now.score is not None or now.n_epochs == definition.epochs_of_trial)
+        if not is_over:
+            limit.check()
+
     def end_from_another_thread(error: TrialTimeoutError) -> None:
         end_slot(context.storage, context.lease, progress.end_by_time(error))
 
+    progress = _Progress(
+        objective=definition.objective,
+        trial=trial,
+        hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid),
+        folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
+    )
     context.on_scores(scores)
     limit = TimeLimit(definition.search.trial_timeout_s, end_from_another_thread)
     try:
         with limit:
-            fit(
-                open_study_space(definition.space, context.study.provenance),
-                progress.hyperparameters,
-                data,
-                TrainingPlan(
-                    epochs=definition.search.epochs,
-                    seed=trial_seed(definition.seed, context.lease.position),
-                    batch_size=definition.search.batch_size,
-                    labels=definition.data.labels,
-                ),
-                objective=definition.objective,
-                on_epoch=on_epoch,
-                on_note=progress.notes.append,
-                checkpoint=context.checkpoint,
-            )
+            _train(context, progress, data, on_epoch)
         progress.hyperparameters.refuse_unknown_fixed()
     except PrunedError:
         return progress.end("pruned")
@@ -86,6 +82,30 @@ def run_trial(context: JobContext) -> SearchOutcome:
     return progress.end("complete")
 
 
+def _train(context: JobContext, progress: "_Progress", data: TrainingData, on_epoch: OnEpoch) -> None:
+    """Train the trial's model, or those of its folds."""
+    definition = context.study.definition
+    plan = TrainingPlan(
+        epochs=definition.search.epochs,
+        seed=trial_seed(definition.seed, context.lease.position),
+        batch_size=definition.search.batch_size,
+        labels=definition.data.labels,
+    )
+    if progress.folds is not None:
+        train_folds(context, progress.hyperparameters, plan, curves=progress.folds, notes=progress.notes)
+        return
+    fit(
+        open_study_space(definition.space, context.study.provenance),
+        progress.hyperparameters,
+        data,
+        plan,
+        objective=definition.objective,
+        on_epoch=on_epoch,
+        on_note=progress.notes.append,
+        checkpoint=context.checkpoint,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Progress:
     """The state of a trial so far, and the outcomes that follow from it."""
@@ -93,6 +113,8 @@ class _Progress:
     objective: Objective
     trial: optuna.Trial
     hyperparameters: OptunaHyperParameters
+    #: None in a study without folds, whose epochs are `epochs`.
+    folds: FoldCurves | None
     epochs: list[Epoch] = field(default_factory=list)
     #: Sentences for people.
     notes: list[str] = field(default_factory=list)
@@ -102,6 +124,15 @@ class _Progress:
         self.epochs[result.epoch - 1 :] = [result]
 
     def end(self, state: Result) -> SearchOutcome:
+        if self.folds is not None:
+            return SearchOutcome(
+                state=state,
+                score=mean_over(self.folds.results) if self.folds.finished else None,
+                hyperparameters=dict(self.hyperparameters.values),
+                curve=self.folds.curve,
+                folds=self.folds.results,
+                notes=tuple(self.notes),
+            )
         best = self.objective.best_epoch(self.epochs)
         return SearchOutcome(
             state=state,
@@ -113,13 +144,18 @@ class _Progress:
         )
 
     def end_by_time(self, error: TrialTimeoutError) -> SearchOutcome:
-        """Return an outcome with the epochs that were finished in time."""
-        if not self.epochs:
+        """Return an outcome with the epochs that were finished in time or, with folds, the folds.
+
+        A mean over fewer folds is not the score of a complete trial.
+        """
+        n_finished = len(self.epochs) if self.folds is None else len(self.folds.finished)
+        if not n_finished:
             return self.fail(error)
-        note = f"Ended after epoch {len(self.epochs)} by search.trial_timeout_s = {error.limit_s:g} seconds."
+        step = "epoch" if self.folds is None else "fold"
+        note = f"Ended after {step} {n_finished} by search.trial_timeout_s = {error.limit_s:g} seconds."
         _log.warning("trial %d: %s", self.trial.number, note)
         self.notes.append(note)
-        return replace(self.end("complete"), ended="timeout")
+        return replace(self.end("complete" if self.folds is None else "pruned"), ended="timeout")
 
     def fail(self, error: Exception) -> SearchOutcome:
         _log.warning("trial %d failed: %s", self.trial.number, error)

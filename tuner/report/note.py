@@ -1,7 +1,7 @@
 """A study in a few lines of Markdown, for Optuna Dashboard's note; imports no Plotly."""
 
 from tuner.objectives import Objective
-from tuner.report.wording import count, percent, setting, spread
+from tuner.report.wording import count, percent, score_spread, setting, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 
@@ -12,7 +12,7 @@ def write_note(study: StudyRecord) -> str:
         f"## {_code(study.name)}",
         (
             f"Searches {_code(study.space)} on {_code(study.dataset)}: {count(study.budget, 'trial')} of up to "
-            f"{count(search['epochs'], 'epoch')}, sampler {_code(search['sampler'])}, "
+            f"{_steps(study)}, sampler {_code(search['sampler'])}, "
             f"pruner {_code(search['pruner'])}. Stage: {study.state}."
         ),
         _best(study),
@@ -34,10 +34,23 @@ def _best(study: StudyRecord) -> str:
     if study.best is None:
         return "No trial has a score yet."
     names = ", ".join(f"{_code(name)} {_code(setting(value))}" for name, value in study.best.hyperparameters.items())
-    score = study.objective.format(study.best.score)
+    score = score_spread(study.best.score, study.best.score_sd, study.objective)
+    where = (
+        f"over {count(len(study.best.folds), 'fold')}" if study.best.folds else f"after epoch {study.best.best_epoch}"
+    )
     return (
         f"Best of the search when this stage began: trial {study.best.number}, **{score}** {study.objective.label} "
-        f"after epoch {study.best.best_epoch}. {names}"
+        f"{where}. {names}"
+    )
+
+
+def _steps(study: StudyRecord) -> str:
+    """Say what a whole trial trains; the intermediate values of folds are one a fold."""
+    epochs, folds = study.definition["search"]["epochs"], study.definition.get("data", {}).get("folds")
+    if not folds:
+        return count(epochs, "epoch")
+    return (
+        f"{count(folds, 'fold')} of {count(epochs, 'epoch')} (an intermediate value is the mean over the folds so far)"
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tuner.objectives import NO_VALUE, write_percent
+from tuner.objectives import NO_VALUE, Objective, write_percent
 from tuner.studies.outcomes import Failure
 from tuner.studies.records import Part
 
@@ -50,6 +50,15 @@ def points(fraction: float, *, digits: int = 2) -> str:
 def spread(mean: float, sd: float) -> str:
     """Write a mean with its standard deviation in percent, without a place for a line break."""
     return f"{100 * mean:.2f}\u00a0±\u00a0{100 * sd:.2f}\u00a0%"
+
+
+def score_spread(mean: float | None, sd: float | None, objective: Objective) -> str:
+    """Write a mean score with its standard deviation over folds, where there is one."""
+    if mean is None or sd is None:
+        return objective.format(mean)
+    if objective.written_as == "percent":
+        return spread(mean, sd)
+    return f"{objective.format(mean)}\u00a0±\u00a0{objective.format(sd, digits=2)}"
 
 
 def interval(low: float, high: float) -> str:

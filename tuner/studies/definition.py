@@ -65,6 +65,31 @@ class StudyDefinition(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _compare_trials_as_they_train(self) -> Self:
+        if self.data.folds and self.search.pruner == "patient":
+            raise contradiction(
+                "search.pruner",
+                "received 'patient', which waits for a better epoch, but with data.folds trials are compared by folds, "
+                "which have no order; expected another pruner, such as median",
+            )
+        first, limit = self.search.pruning.min_resource, "data.folds" if self.data.folds else "search.epochs"
+        if self.search.pruner in {"asha", "hyperband"} and first > self.n_steps:
+            raise contradiction(
+                "search.pruning.min_resource", f"received {first}, expected at most {limit} ({self.n_steps})"
+            )
+        return self
+
+    @property
+    def n_steps(self) -> int:
+        """Number of a trial's steps, each with a score to compare: its folds if it has any, else its epochs."""
+        return self.data.folds or self.search.epochs
+
+    @property
+    def epochs_of_trial(self) -> int:
+        """Epochs of a trial that is not pruned, those of all its folds together."""
+        return self.search.epochs * (self.data.folds or 1)
+
     @property
     def objective(self) -> Objective:
         """What the search optimises: everything that reads, compares or writes a score of this study takes it here."""

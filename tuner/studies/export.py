@@ -23,6 +23,7 @@ _TRIAL_KEYS = (
     "number",
     "state",
     "score",
+    "score_sd",
     "best_epoch",
     "seed",
     "attempts",
@@ -86,6 +87,9 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
         else {
             "number": best.number,
             "score": best.score,
+            # Over folds; null without them.
+            "score_sd": best.score_sd,
+            "folds": [fold.score for fold in best.folds],
             "epoch": best.best_epoch,
             "hyperparameters": best.hyperparameters,
         },
@@ -115,6 +119,15 @@ def _trial_values(trial: TrialRecord) -> dict[str, Any]:
     return _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": dict(trial.hyperparameters),
         "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
+        "folds": [
+            {
+                "fold": fold.number,
+                "score": fold.score,
+                "best_epoch": fold.best_epoch,
+                "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in fold.curve],
+            }
+            for fold in trial.folds
+        ],
         "failure": {"kind": failure.kind, "message": failure.message} if failure else None,
         "notes": list(trial.notes),
     }
@@ -170,14 +183,22 @@ def _trial_line(trial: TrialRecord) -> str:
 
 
 def _write_csv(trials: Sequence[TrialRecord]) -> str:
-    """Write one row per trial: the plain columns, then `hp_<name>` for each hyperparameter that any trial has."""
+    """Write one row per trial.
+
+    The plain columns, then `fold_<number>` with the score of each fold that any trial has, then `hp_<name>` for each
+    hyperparameter.
+    """
     names = sorted({name for trial in trials for name in trial.hyperparameters})
+    folds = range(1, max((len(trial.folds) for trial in trials), default=0) + 1)
     rows = []
     for trial in trials:
         row = _as_json(_pick(trial, _TRIAL_KEYS)) | {"workers": " ".join(trial.workers)}
+        row |= {f"fold_{fold.number}": fold.score for fold in trial.folds}
         rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*_TRIAL_KEYS, *(f"hp_{name}" for name in names)], lineterminator="\n")
+    writer = csv.DictWriter(
+        text, [*_TRIAL_KEYS, *(f"fold_{n}" for n in folds), *(f"hp_{name}" for name in names)], lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -10,12 +10,14 @@ class FinalsPlan:
     """The numbers of trainings after the search, if none fails; the ensemble of the retrained models comes last."""
 
     confirmations: int
-    #: Epochs of each confirmation.
+    #: Epochs of each confirmation, those of all its folds together.
     confirmation_epochs: int
     #: Number of retrainings, with and without augmentation.
     retrainings: int
     #: Epochs of each retraining.
     retraining_epochs: int
+    #: Folds of each confirmation; None in a study without folds.
+    folds: int | None = None
 
     @property
     def n_jobs(self) -> int:
@@ -27,7 +29,8 @@ class FinalsPlan:
         if not self.retrainings:
             return "no finals (finals.top = 0)"
         return (
-            f"finals: {_count(self.confirmations, 'confirmation')} of {_count(self.confirmation_epochs, 'epoch')}, "
+            f"finals: {_count(self.confirmations, 'confirmation')} of "
+            f"{_count_epochs(self.confirmation_epochs // (self.folds or 1), self.folds)}, "
             f"{_count(self.retrainings, 'retraining')} of {_count(self.retraining_epochs, 'epoch')}, their ensemble"
         )
 
@@ -44,17 +47,23 @@ def plan_finals(definition: StudyDefinition, *, n_candidates: int) -> FinalsPlan
     compared = 1 if finals.compare_augmentation and n_finals and not finals.augmentation.is_off else 0
     return FinalsPlan(
         confirmations=min(finals.candidates, n_candidates) * finals.confirm_repeats if n_finals else 0,
-        confirmation_epochs=finals.confirm_epochs or definition.search.epochs,
+        confirmation_epochs=(finals.confirm_epochs or definition.search.epochs) * (definition.data.folds or 1),
         retrainings=(n_finals + compared) * finals.repeats,
         retraining_epochs=finals.epochs,
+        folds=definition.data.folds,
     )
 
 
 def describe_plan(definition: StudyDefinition) -> str:
     """Return one sentence on what a study will train, from its first trial to its ensemble."""
     search = definition.search
-    trials = f"{_count(search.trials, 'trial')} of up to {_count(search.epochs, 'epoch')}"
+    trials = f"{_count(search.trials, 'trial')} of up to {_count_epochs(search.epochs, definition.data.folds)}"
     return f"{trials}, then {plan_finals(definition, n_candidates=search.trials)}."
+
+
+def _count_epochs(epochs: int, folds: int | None) -> str:
+    of_one = _count(epochs, "epoch")
+    return f"{_count(folds, 'fold')} of {of_one}" if folds else of_one
 
 
 def _count(number: int, noun: str) -> str:

@@ -34,6 +34,7 @@ class WorkerRecord:
     study: str | None
     stage: Stage | None
     trial: int | None
+    #: Epochs that the slot has trained; with folds, those of all folds together.
     epoch: int | None
     last_seen_s: float
     #: Why it cannot work for some of its studies; None when it can.
@@ -41,6 +42,9 @@ class WorkerRecord:
     #: Of a confirmation or retraining: its number from 1, and whether a retraining's images are augmented.
     repeat: int | None = None
     augmented: bool | None = None
+    #: Of a trial or confirmation in a study with folds: the fold that is trained, from 1, and how many there are.
+    fold: int | None = None
+    folds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,9 @@ def register_worker(storage: Storage, *, worker_id: str, host: str, device: str,
 
 
 @retried
-def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None) -> None:
+def update_worker(
+    storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None, fold: int | None = None
+) -> None:
     """Store what the worker does, and its heartbeat; a slot that was deleted with its study is left out."""
     sign = (
         sa.update(workers)
@@ -102,6 +108,7 @@ def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int 
         .values(
             state=state,
             slot_id=slot_id,
+            fold=fold,
             last_seen_at=database_time(),
             in_touch_since=database_time() - storage.database.uninterrupted_s,
         )
@@ -111,7 +118,7 @@ def update_worker(storage: Storage, worker_id: str, *, state: str, slot_id: int 
             connection.execute(sign)
     except IntegrityError:
         with storage.engine.begin() as connection:
-            connection.execute(sign.values(slot_id=None))
+            connection.execute(sign.values(slot_id=None, fold=None))
 
 
 @retried
@@ -154,6 +161,7 @@ def read_workers(storage: Storage) -> list[WorkerRecord]:
             slots.c.trial_number,
             slots.c.job,
             slots.c.epoch,
+            studies.c.definition[("data", "folds")].as_integer().label("folds"),
         )
         .select_from(workers.outerjoin(slots, workers.c.slot_id == slots.c.id).outerjoin(studies))
         .where(workers.c.state != "ended", ~workers.c.state.startswith(_KILLED))
@@ -181,6 +189,8 @@ def _worker_record(row: Any) -> WorkerRecord:
         problem=row.problem,
         repeat=part.repeat if part else None,
         augmented=part.augmented if part else None,
+        fold=row.fold,
+        folds=row.folds if row.stage in {"search", "confirm"} else None,
     )
 
 

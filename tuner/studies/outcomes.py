@@ -5,8 +5,9 @@ its own. Only this module knows that JSON. A field that has its default is left 
 write reads as the default; a key that this version does not know is ignored.
 """
 
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, overload
 
 from tuner.epochs import Epoch
@@ -83,16 +84,30 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldResult:
+    """What came of one fold: of a model trained on the other folds and scored on this one."""
+
+    #: Best score, and its epoch.
+    score: float
+    best_epoch: int
+    #: How many of the outcome's epochs are the fold's.
+    n_epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchOutcome:
     """What came of a trial of the search."""
 
     state: Result
-    #: Best score, and its epoch; None when nothing was measured.
+    #: Best score, and its epoch; None when nothing was measured. With folds: the mean of their scores, and None.
     score: float | None = None
     best_epoch: int | None = None
     hyperparameters: Hyperparameters = field(default_factory=dict)
-    #: Empty where curves were not asked for, see `tuner.studies.reading`; so in the other outcomes.
+    #: Empty where curves were not asked for, see `tuner.studies.reading`; so in the other outcomes. With folds: their
+    #: epochs one fold after another, each counted from 1, see `divide_curve`.
     curve: Curve = ()
+    #: The finished folds in their order, in a study that has them; so in a confirmation.
+    folds: tuple[FoldResult, ...] = ()
     #: What a person should know of how it was trained, in sentences; so in the other outcomes.
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
@@ -109,6 +124,7 @@ class ConfirmOutcome:
     best_epoch: int | None = None
     hyperparameters: Hyperparameters = field(default_factory=dict)
     curve: Curve = ()
+    folds: tuple[FoldResult, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
 
@@ -197,10 +213,26 @@ def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> 
     failure = stored.get("failure")
     values["failure"] = Failure(**_known(Failure, failure)) if failure else None
     values["notes"] = tuple(stored.get("notes") or ())
+    if "folds" in values:
+        values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
     values.setdefault("state", "failed" if failure else "complete")
     if curve:
         values["curve"] = curve
     return kind(**values)
+
+
+def mean_over(folds: Iterable[FoldResult]) -> float:
+    """Return the score that these folds give together; at least one is needed."""
+    return statistics.fmean(fold.score for fold in folds)
+
+
+def divide_curve(folds: Iterable[FoldResult], curve: Curve) -> list[Curve]:
+    """Return each fold's epochs; empty where the outcome's curve was not read."""
+    divided, begin = [], 0
+    for fold in folds:
+        divided.append(curve[begin : begin + fold.n_epochs])
+        begin += fold.n_epochs
+    return divided
 
 
 def read_curve(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
@@ -233,8 +265,10 @@ def to_json(value: Job | Outcome) -> dict[str, Any]:
 
 
 def _to_plain(value: Any) -> Any:
-    if isinstance(value, Failure):
+    if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
+    if isinstance(value, tuple):
+        return [_to_plain(one) for one in value]
     return dict(value) if isinstance(value, Mapping) else value
 
 
@@ -362,5 +396,5 @@ def _defaults_of(kind: type) -> dict[str, Any]:
 
 
 _DEFAULTS: Mapping[type, Mapping[str, Any]] = {
-    kind: _defaults_of(kind) for kind in (*_JOBS.values(), *_OUTCOMES.values(), Failure)
+    kind: _defaults_of(kind) for kind in (*_JOBS.values(), *_OUTCOMES.values(), Failure, FoldResult)
 }

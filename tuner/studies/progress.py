@@ -193,7 +193,7 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         failed=_sum(trials, result="failed"),
         running=_sum(trials, state="leased"),
         waiting=_sum(trials, state="waiting"),
-        best_score=study.definition.objective.best_of(row.best for row in trials if row.best is not None),
+        best_score=_best_score(study, trials),
         finals_done=sum(job.state == "done" for job in jobs),
         finals_planned=max(len(jobs), plan.n_jobs) if jobs and state == "finals" else len(jobs),
         trials_per_hour=rate,
@@ -201,6 +201,14 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         finals_time_left_s=_finals_time_left(jobs, plan, now) if state == "finals" else None,
         stop_reason=stop_reason,
     )
+
+
+def _best_score(study: Study, trials: Sequence[Any]) -> float | None:
+    """Return the best score of the search; with folds that of complete trials, as others have a mean of fewer folds."""
+    scored = [row for row in trials if row.best is not None]
+    if study.definition.data.folds:
+        scored = [row for row in scored if row.result == "complete"] or scored
+    return study.definition.objective.best_of(row.best for row in scored)
 
 
 def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, now: float) -> float | None:

@@ -1,5 +1,8 @@
 """When a trial is stopped before its last epoch: one function a pruner, listed in `PRUNERS`.
 
+In a study with folds a fold takes the place of an epoch: a trial's score after k folds is its mean over them, and is
+compared with the means of other trials over the same k folds.
+
 The rules are Optuna's; tests compare them. Optuna's own objects query the storage six to eight times for each decision;
 these are given the scores, which one statement reads, see `tuner.studies.scores`.
 
@@ -48,14 +51,24 @@ class UnknownPrunerError(TunerError):
         super().__init__(f"No pruner named {name!r}.{did_you_mean(name, PRUNERS)} Known pruners: {', '.join(PRUNERS)}.")
 
 
-def make_pruner(search: "SearchSection", objective: Objective, *, study_name: str, trial_number: int) -> Pruner:
+@dataclass(frozen=True, kw_only=True)
+class DecidedTrial:
+    """The trial that a pruner decides about."""
+
+    study_name: str
+    trial_number: int
+    #: Epochs, or folds, of a trial that is not pruned.
+    n_steps: int
+
+
+def make_pruner(search: "SearchSection", objective: Objective, trial: DecidedTrial) -> Pruner:
     """Return the pruner that a definition's search names, for one trial and for scores of this objective.
 
     Raises:
         UnknownPrunerError: No pruner has that name.
     """
     refuse_unknown_pruner(search.pruner)
-    rule = PRUNERS[search.pruner](search, study_name, trial_number)
+    rule = PRUNERS[search.pruner](search, trial)
     return rule if objective.direction == "maximize" else Minimizing(rule=rule)
 
 
@@ -176,39 +189,39 @@ class Never:
         return False
 
 
-def _asha(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+def _asha(search: "SearchSection", _trial: DecidedTrial) -> Pruner:
     """Halve successively without waiting: the best third goes on at epochs 1, 3, 9 …; the default."""
     return SuccessiveHalving(first_rung=search.pruning.min_resource, reduction_factor=search.pruning.reduction_factor)
 
 
-def _hyperband(search: "SearchSection", study_name: str, trial_number: int) -> Pruner:
+def _hyperband(search: "SearchSection", trial: DecidedTrial) -> Pruner:
     """Divide the trials among several ashas that begin later and later: for slow starters and larger budgets."""
     factor = search.pruning.reduction_factor
-    n_brackets = math.floor(math.log(search.epochs / search.pruning.min_resource, factor)) + 1
+    n_brackets = math.floor(math.log(trial.n_steps / search.pruning.min_resource, factor)) + 1
     return Hyperband(
-        study_name=study_name,
-        trial_number=trial_number,
+        study_name=trial.study_name,
+        trial_number=trial.trial_number,
         halving=SuccessiveHalving(first_rung=search.pruning.min_resource, reduction_factor=factor),
         parts=[math.ceil(n_brackets * factor**left / (left + 1)) for left in reversed(range(n_brackets))],
     )
 
 
-def _median(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+def _median(search: "SearchSection", _trial: DecidedTrial) -> Pruner:
     """Stop a trial that is worse than the median of complete trials at the same epoch."""
     return _percentile_of(search, 50.0)
 
 
-def _percentile(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+def _percentile(search: "SearchSection", _trial: DecidedTrial) -> Pruner:
     """Stop a trial that is not among the best complete trials, 25 % of them by default, at the same epoch."""
     return _percentile_of(search, search.pruning.percentile)
 
 
-def _patient(search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+def _patient(search: "SearchSection", _trial: DecidedTrial) -> Pruner:
     """Prune as median does, but only a trial that has not improved for some epochs, 3 by default."""
     return Patient(pruner=_percentile_of(search, 50.0), patience=search.pruning.patience)
 
 
-def _none(_search: "SearchSection", _study_name: str, _trial_number: int) -> Pruner:
+def _none(_search: "SearchSection", _trial: DecidedTrial) -> Pruner:
     """Train every trial to its last epoch."""
     return Never()
 
@@ -221,8 +234,8 @@ def _percentile_of(search: "SearchSection", percentile: float) -> Percentile:
     )
 
 
-#: Name → function of the search, the study's name and the trial's number; the first line of its docstring is the help.
-PRUNERS: Mapping[str, "Callable[[SearchSection, str, int], Pruner]"] = {
+#: Name → function of the search and the trial; the first line of its docstring is the help.
+PRUNERS: Mapping[str, "Callable[[SearchSection, DecidedTrial], Pruner]"] = {
     "asha": _asha,
     "hyperband": _hyperband,
     "median": _median,

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.optuna_tables import CURVES, PARAMS
@@ -21,9 +22,11 @@ from tuner.studies.outcomes import (
     Curve,
     EnsembleOutcome,
     EnsembleSlot,
+    FoldResult,
     RetrainOutcome,
     RetrainSlot,
     Slot,
+    divide_curve,
     read_curve,
     read_outcome,
     read_scores,
@@ -34,6 +37,7 @@ from tuner.studies.records import (
     ConfirmationRecord,
     EnsembleRecord,
     FinalRecord,
+    FoldRecord,
     JobState,
     RetrainRecord,
     StudyRecord,
@@ -46,6 +50,8 @@ from tuner.studies.storage import Storage
 
 #: Slots whose outcomes are in memory at a time.
 _ROWS_AT_A_TIME = 250
+#: Fields of an epoch that measure it.
+_MEASURED = tuple(one.name for one in fields(Epoch) if one.name != "epoch")
 #: That Postgres keeps.
 _LARGEST_NUMBER = 2**31 - 1
 
@@ -237,10 +243,19 @@ def read_retrainings(storage: Storage, slot_ids: Sequence[int]) -> list[RetrainO
 def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, study: Study) -> TrialRecord:
     """Return the trial of a slot's row: with thousands of trials, a `Slot` of each takes a third of the time."""
     outcome = None if row.outcome is None else read_outcome("search", row.outcome)
+    folds: tuple[FoldRecord, ...] = ()
     if outcome:
         score, best_epoch = outcome.score, outcome.best_epoch
         hyperparameters = outcome.hyperparameters
         state: TrialState = outcome.state
+        if outcome.folds:
+            folds = _folds(outcome.folds, curve)
+            curve = _mean_curve([fold.curve for fold in folds])
+    elif study.definition.data.folds:
+        folds = _reported_folds(reported.scores if reported else {})
+        score, best_epoch, curve = (statistics.fmean(fold.score for fold in folds) if folds else None), None, ()
+        hyperparameters = reported.hyperparameters if reported else {}
+        state = "running" if row.state == "leased" else "waiting"
     else:
         objective = study.definition.objective
         scores = reported.scores if reported else {}
@@ -266,7 +281,38 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         curve=curve,
         failure=outcome.failure if outcome else None,
         notes=outcome.notes if outcome else (),
+        folds=folds,
     )
+
+
+def _folds(results: Sequence[FoldResult], curve: Curve) -> tuple[FoldRecord, ...]:
+    return tuple(
+        FoldRecord(number=number, score=result.score, best_epoch=result.best_epoch, curve=of_fold)
+        for number, (result, of_fold) in enumerate(zip(results, divide_curve(results, curve), strict=True), start=1)
+    )
+
+
+def _reported_folds(means: Mapping[int, float]) -> tuple[FoldRecord, ...]:
+    """Return the folds of a trial that runs, from the means over the first folds that it has reported."""
+    folds: list[FoldRecord] = []
+    for number in itertools.takewhile(means.__contains__, itertools.count(1)):
+        # Rounded to what is left of a float's digits after the difference.
+        score = round(number * means[number] - sum(fold.score for fold in folds), 12)
+        folds.append(FoldRecord(number=number, score=score, best_epoch=None, curve=()))
+    return tuple(folds)
+
+
+def _mean_curve(curves: Sequence[Curve]) -> Curve:
+    """Return the mean by epoch of each value over the folds that have measured it."""
+    return tuple(
+        Epoch(epoch=number, **{name: _mean(getattr(epoch, name) for epoch in epochs if epoch) for name in _MEASURED})
+        for number, epochs in enumerate(itertools.zip_longest(*curves), start=1)
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _finals(of_finals: Sequence[Slot], study: Study, *, augmented: bool) -> list[FinalRecord]:

@@ -3,6 +3,7 @@
 Accuracies are in [0, 1], epochs count from 1, times are UTC.
 """
 
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,12 +20,24 @@ JobState = Literal["waiting", "running", "complete", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FoldRecord:
+    """One finished fold of a trial: a model that was trained on the other folds and scored on this one."""
+
+    #: From 1.
+    number: int
+    #: Best of its epochs, and which one; the epoch is known when the trial has ended.
+    score: float
+    best_epoch: int | None
+    curve: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrialRecord:
     """One trial of the search."""
 
     number: int
     state: TrialState
-    #: Best so far, see the study's objective, and its epoch.
+    #: Best so far, see the study's objective, and its epoch. With folds: the mean over them so far, and None.
     score: float | None
     best_epoch: int | None
     hyperparameters: Mapping[str, Any]
@@ -35,10 +48,30 @@ class TrialRecord:
     started_at: datetime | None
     finished_at: datetime | None
     duration_s: float | None
+    #: With folds: the mean over them by epoch, once the trial has ended.
     curve: tuple[Epoch, ...]
     failure: Failure | None = None
     #: What a person should know of how it was trained, in sentences.
     notes: tuple[str, ...] = ()
+    #: The finished folds; empty in a study without folds.
+    folds: tuple[FoldRecord, ...] = ()
+
+    @property
+    def score_sd(self) -> float | None:
+        """Sample standard deviation of the score over folds; None for fewer than two."""
+        scores = [fold.score for fold in self.folds]
+        return statistics.stdev(scores) if len(scores) > 1 else None
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs in its curve, or in those of its folds together."""
+        return sum(len(fold.curve) for fold in self.folds) if self.folds else len(self.curve)
+
+    @property
+    def fold_means(self) -> tuple[float, ...]:
+        """The mean over the first fold, over the first two, and so on: what trials with folds are compared by."""
+        scores = [fold.score for fold in self.folds]
+        return tuple(statistics.fmean(scores[:n]) for n in range(1, len(scores) + 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,9 +227,16 @@ class StudyRecord:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The complete or pruned trial of best score; the earlier one of equals."""
+        """The complete or pruned trial of best score; the earlier one of equals.
+
+        Means over different numbers of folds do not compare, as some folds are easier: more folds come first.
+        """
         scored = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
-        return max(scored, key=lambda trial: (self.objective.utility(trial.score), -trial.number), default=None)
+        return max(
+            scored,
+            key=lambda trial: (len(trial.folds), self.objective.utility(trial.score), -trial.number),
+            default=None,
+        )
 
     @property
     def data_warnings(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 #: The newest migration; a test holds it against `migrations/versions`.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 metadata = MetaData()
 
@@ -63,7 +63,7 @@ slots = Table(
     Column("workers", JSON, nullable=False),
     Column("trial_id", Integer),
     Column("trial_number", Integer),
-    #: The last epoch whose result was reported.
+    #: The number of epochs whose results were reported; with folds, those of all folds together.
     Column("epoch", Integer, nullable=False),
     #: The outcome without its curve, see `tuner.studies.outcomes`; NULL until the slot has ended, like what follows.
     Column("outcome", JSON),
@@ -91,6 +91,8 @@ workers = Table(
     #: `waiting`, `training` or `ended`.
     Column("state", Text, nullable=False),
     Column("slot_id", ForeignKey("tuner_slots.id", ondelete="SET NULL")),
+    #: The fold that it trains, from 1; NULL where there are none.
+    Column("fold", Integer),
     Column("started_at", Float, nullable=False),
     Column("last_seen_at", Float, nullable=False),
     #: When the time began in which the database answered all of its calls, up to `last_seen_at`.

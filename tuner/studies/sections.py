@@ -25,14 +25,27 @@ def _check_auto_or_bool(value: Any) -> Any:
 #: One value of a hyperparameter.
 Scalar = Annotated[bool | int | float | str, BeforeValidator(_check_scalar)]
 
+#: How far a validation fraction may be from that of a fold, as a fraction of it: 0.33 agrees with three folds.
+_FOLD_TOLERANCE = 0.02
+
 _Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 class DataSection(Section):
     """`[data]`: how images are read and divided before a model sees them."""
 
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=1000,
+        description="cross-validation: a trial's score is the mean over so many folds, each validated once by a model "
+        "that was trained on the others; default: one validation set",
+    )
     validation_fraction: float = Field(
-        default=0.1, gt=0, lt=1, description="fraction of each class of the training set that scores the trials"
+        default_factory=lambda found: 1 / found["folds"] if found["folds"] else 0.1,
+        gt=0,
+        lt=1,
+        description="fraction of each class of the training set that scores the trials; default: 0.1, or one fold",
     )
     labels: Literal["auto", "indices", "one-hot"] = Field(
         default="auto",
@@ -56,6 +69,16 @@ class DataSection(Section):
         description="whether all images are inverted; auto inverts small grey images that are mostly dark on light",
     )
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.folds and abs(self.folds * self.validation_fraction - 1) > _FOLD_TOLERANCE:
+            raise contradiction(
+                "folds",
+                f"received {self.folds}, so that {1 / self.folds:.4g} of the images score, but data.validation_fraction"
+                f" is {self.validation_fraction:g}; expected only one of the two",
+            )
+        return self
+
     @property
     def pixels(self) -> PixelSettings:
         """The settings that say what the images' pixels mean."""
@@ -63,15 +86,22 @@ class DataSection(Section):
 
 
 class PruningSettings(Section):
-    """`[search.pruning]`: each pruner reads its own settings and ignores the others."""
+    """`[search.pruning]`: each pruner reads its own settings and ignores the others.
 
-    min_resource: int = Field(default=1, ge=1, description="asha, hyperband: epochs before the first decision")
+    With `data.folds` a trial is compared with others after each fold instead of each epoch.
+    """
+
+    min_resource: int = Field(
+        default=1, ge=1, description="asha, hyperband: epochs, or folds, before the first decision"
+    )
     reduction_factor: int = Field(default=3, ge=2, description="asha, hyperband: one in this many trials goes on")
     startup_trials: int = Field(
         default=5, ge=0, description="median, percentile, patient: number of complete trials before any trial is pruned"
     )
     warmup_epochs: int = Field(
-        default=0, ge=0, description="median, percentile, patient: epochs at the start of a trial without pruning"
+        default=0,
+        ge=0,
+        description="median, percentile, patient: epochs, or folds, at the start of a trial without pruning",
     )
     percentile: float = Field(
         default=25.0,
@@ -125,11 +155,6 @@ class SearchSection(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.pruner in {"asha", "hyperband"} and self.pruning.min_resource > self.epochs:
-            raise contradiction(
-                "pruning.min_resource",
-                f"received {self.pruning.min_resource}, expected at most search.epochs ({self.epochs})",
-            )
         if self.sampler == "grid" and (self.baselines or self.warm_start):
             raise contradiction(
                 "baselines" if self.baselines else "warm_start",

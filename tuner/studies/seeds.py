@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 # Kept for ever: another number would give a stored study other seeds than it was begun with.
-_TRIAL, _SAMPLER, _FINALS, _WARM_START = 0, 1, {"confirm": 2, "retrain": 3}, 4
+_TRIAL, _SAMPLER, _FINALS, _WARM_START, _FOLD = 0, 1, {"confirm": 2, "retrain": 3}, 4, 5
 
 
 def trial_seed(study_seed: int, number: int) -> int:
@@ -29,6 +29,11 @@ def warm_started_seed(study_seed: int, earlier_study: str) -> int:
 def final_seed(study_seed: int, stage: Literal["confirm", "retrain"], trial: int, repeat: int) -> int:
     """Return the seed of one confirmation or retraining of a trial's configuration, in [0, 2³¹)."""
     return _derive(study_seed, _FINALS[stage], trial, repeat)
+
+
+def fold_seed(seed: int, fold: int) -> int:
+    """Return the seed of one fold's model, in [0, 2³¹), from that of its trial or confirmation; folds count from 1."""
+    return _derive(seed, _FOLD, fold)
 
 
 def _derive(study_seed: int, purpose: int, *indices: int) -> int:

@@ -14,7 +14,7 @@ from tuner.studies.lifecycle import Study
 from tuner.studies.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Failure, Outcome, SearchJob, failed_outcome, read_outcome, score_of
-from tuner.studies.pruners import make_pruner
+from tuner.studies.pruners import DecidedTrial, make_pruner
 from tuner.studies.retrying_storage import FencedStorage
 from tuner.studies.samplers import make_sampler
 from tuner.studies.schema import slots, studies
@@ -51,7 +51,11 @@ class PrunedError(Exception):
 
 
 class TrialScores:
-    """The scores of one running trial, and the decision on each of its epochs. Epochs count from 1."""
+    """The scores of one running trial, and the decision on each of its epochs. Epochs count from 1.
+
+    In a study with folds, what stands here for an epoch is a fold, and the trial's score after it is the mean over the
+    folds so far: the scores of epochs are not stored and not compared.
+    """
 
     def __init__(
         self, storage: Storage, study: Study, *, trial_id: int, trial_number: int, stored: Mapping[int, float]
@@ -62,9 +66,10 @@ class TrialScores:
         #: An earlier worker has decided on the epochs before this one.
         self._first_undecided = max(stored, default=1)
         self._objective = study.definition.objective
-        self._pruner = make_pruner(
-            study.definition.search, self._objective, study_name=study.name, trial_number=trial_number
-        )
+        self._n_steps = study.definition.n_steps
+        self.has_folds = bool(study.definition.data.folds)
+        decided = DecidedTrial(study_name=study.name, trial_number=trial_number, n_steps=self._n_steps)
+        self._pruner = make_pruner(study.definition.search, self._objective, decided)
 
     def read(self, results: Iterable[Epoch]) -> dict[int, float]:
         """Return the scores of those of these epochs that have one."""
@@ -73,7 +78,7 @@ class TrialScores:
 
     def decides_after(self, epoch: int) -> bool:
         """Say whether the trial may be pruned after this epoch."""
-        is_open = self._first_undecided <= epoch < self._study.definition.search.epochs
+        is_open = self._first_undecided <= epoch < self._n_steps
         return is_open and self._pruner.decides_after(epoch)
 
     def unstored(self, scores: Mapping[int, float]) -> dict[int, float]:
@@ -91,11 +96,15 @@ class TrialScores:
         self._scores |= stored
 
     def should_prune(self, epoch: int) -> bool:
-        """Decide on an epoch whose score is stored, by the scores of all other trials after the same epoch."""
+        """Decide on an epoch whose score is stored, by the scores of all other trials after the same epoch.
+
+        A mean over the first folds may exceed a later one because these folds are easy, and says nothing by itself.
+        """
         if not math.isfinite(self._scores[epoch]):
             return True
         peers = read_peers(self._storage, self._study.optuna_study_id, trial_id=self.trial_id, epoch=epoch)
-        own = [self._scores[earlier] for earlier in sorted(self._scores) if earlier <= epoch]
+        counted = [epoch] if self.has_folds else [earlier for earlier in sorted(self._scores) if earlier <= epoch]
+        own = [self._scores[one] for one in counted]
         return self._pruner.prunes(own, peers)
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tuner.artifacts import ArtifactStore
-from tuner.epochs import Epoch
+from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.context import JobContext, checkpoints_folder
 from tuner.jobs.failures import (
     MAX_FAILURES_IN_A_ROW,
@@ -203,6 +203,7 @@ class Worker:
             study=study,
             lease=lease,
             on_epoch=self._on_epoch,
+            on_fold=self._on_fold,
             on_scores=self._reporter.pass_scores_to,
         )
         try:
@@ -259,6 +260,13 @@ class Worker:
 
     def _on_epoch(self, result: Epoch) -> None:
         self._reporter.finish_epoch(result)
+        self._leave_if_draining()
+
+    def _on_fold(self, progress: FoldProgress) -> None:
+        self._reporter.report_fold(progress)
+        self._leave_if_draining()
+
+    def _leave_if_draining(self) -> None:
         if self._draining.is_set():
             raise DrainedError
 

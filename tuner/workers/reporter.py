@@ -10,11 +10,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from tuner.epochs import Epoch
+from tuner.epochs import Epoch, FoldProgress
 from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import update_worker
 from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
@@ -33,6 +34,18 @@ _INTERVAL_S = 1.0
 _NOT_FINAL = (PrunedError, StudyStoppedError, type(None))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Report:
+    """What is stored after an epoch, or when a fold is over."""
+
+    #: Epochs so far, those of all folds together.
+    n_epochs: int
+    #: The fold that is trained, from 1; None in a study without folds.
+    fold: int | None = None
+    #: New scores by epoch, or in a study with folds by fold.
+    scores: Mapping[int, float] = field(default_factory=dict)
+
+
 class Reporter:
     """Holds one lease at a time; use it as a context manager."""
 
@@ -42,8 +55,9 @@ class Reporter:
         self._lease_s = lease_s
         self._lease: Lease | None = None
         self._scores: TrialScores | None = None
-        self._results: deque[Epoch] = deque()
+        self._results: deque[_Report] = deque()
         self._epoch = 0
+        self._fold: int | None = None
         self._verdict: Exception | None = None
         #: Whether a thread waits until the queued results are stored.
         self._is_urgent = False
@@ -57,7 +71,7 @@ class Reporter:
         with self._changed:
             self._lease, self._scores = lease, None
             self._results.clear()
-            self._epoch, self._verdict, self._is_urgent = 0, None, False
+            self._epoch, self._fold, self._verdict, self._is_urgent = 0, None, None, False
             self._changed.notify_all()
 
     def let_go(self) -> None:
@@ -80,19 +94,33 @@ class Reporter:
             PrunedError: The pruner stopped the trial, after this epoch or an earlier one.
         """
         with self._changed:
-            self._results.append(result)
-            if self._decides_on(result):
-                self._is_urgent = True
-                self._changed.notify_all()
-                deadline = time.monotonic() + _DECISION_S
-                while self._results and self._verdict is None and not self._storage.database.is_lost:
-                    # A short wait, because a lost connection notifies no thread.
-                    if not self._changed.wait(0.1) and time.monotonic() > deadline:
-                        break
-            else:
-                self._changed.notify_all()
-            if self._verdict is not None:
-                raise self._verdict
+            self._hand_over(_Report(n_epochs=result.epoch, scores=self._scores.read([result]) if self._scores else {}))
+
+    def report_fold(self, progress: FoldProgress) -> None:
+        """Do the same for an epoch of a fold, or for a fold that is over, which has a score.
+
+        Raises:
+            LeaseLostError: As `finish_epoch`; so the others.
+        """
+        scores = {} if progress.score is None else {progress.fold: progress.score}
+        with self._changed:
+            self._hand_over(_Report(n_epochs=progress.n_epochs, fold=progress.fold, scores=scores))
+
+    def _hand_over(self, report: _Report) -> None:
+        """Queue a report and wait for a decision on it, with the lock held."""
+        self._results.append(report)
+        if self._decides_on(report):
+            self._is_urgent = True
+            self._changed.notify_all()
+            deadline = time.monotonic() + _DECISION_S
+            while self._results and self._verdict is None and not self._storage.database.is_lost:
+                # A short wait, because a lost connection notifies no thread.
+                if not self._changed.wait(0.1) and time.monotonic() > deadline:
+                    break
+        else:
+            self._changed.notify_all()
+        if self._verdict is not None:
+            raise self._verdict
 
     def flush(self) -> None:
         """Wait until every result is stored, for as long as the database is away.
@@ -109,21 +137,24 @@ class Reporter:
             if self._verdict is not None and not isinstance(self._verdict, _NOT_FINAL):
                 raise self._verdict
 
-    def _decides_on(self, result: Epoch) -> bool:
-        return self._scores is not None and any(map(self._scores.decides_after, self._scores.read([result])))
+    def _decides_on(self, report: _Report) -> bool:
+        return self._scores is not None and any(map(self._scores.decides_after, report.scores))
 
     def _run(self) -> None:
         next_heartbeat = next_report = 0.0
-        announced: Lease | None = None
+        announced: tuple[Lease | None, int | None] = (None, None)
         while not self._ended:
             with self._changed:
                 results = self._await_work(next_heartbeat, next_report)
                 lease, scores = self._lease, self._scores
+                if results:
+                    self._epoch, self._fold = results[-1].n_epochs, results[-1].fold
+                doing = (lease, self._fold)
             is_due = time.monotonic() >= next_heartbeat
             try:
-                if is_due or lease is not announced:
-                    self._send_heartbeat(lease)
-                    announced = lease
+                if is_due or doing != announced:
+                    self._send_heartbeat(*doing)
+                    announced = doing
                 if lease is not None and (is_due or results):
                     self._report(lease, results, scores)
                 if is_due:
@@ -139,7 +170,7 @@ class Reporter:
             if is_due or results:
                 self._storage.close_idle_connections()
 
-    def _await_work(self, next_heartbeat: float, next_report: float) -> list[Epoch]:
+    def _await_work(self, next_heartbeat: float, next_report: float) -> list[_Report]:
         """Wait until something is due or changes; return the results to store now."""
         now = time.monotonic()
         if not self._results or not (self._is_urgent or now >= next_report):
@@ -147,19 +178,17 @@ class Reporter:
         is_time = self._is_urgent or time.monotonic() >= next_report
         return list(self._results) if is_time else []
 
-    def _send_heartbeat(self, lease: Lease | None) -> None:
+    def _send_heartbeat(self, lease: Lease | None, fold: int | None) -> None:
         if lease is None:
             update_worker(self._storage, self._worker_id, state="waiting")
         else:
-            update_worker(self._storage, self._worker_id, state="training", slot_id=lease.slot_id)
+            update_worker(self._storage, self._worker_id, state="training", slot_id=lease.slot_id, fold=fold)
 
-    def _report(self, lease: Lease, results: Sequence[Epoch], scores: TrialScores | None) -> None:
-        if results:
-            self._epoch = results[-1].epoch
+    def _report(self, lease: Lease, results: Sequence[_Report], scores: TrialScores | None) -> None:
         if scores is None:
             renew_lease(self._storage, lease, epoch=self._epoch, lease_s=self._lease_s)
             return
-        measured = scores.read(results)
+        measured = {step: score for report in results for step, score in report.scores.items()}
         fresh = scores.unstored(measured)
         renew_lease(
             self._storage,
@@ -182,7 +211,7 @@ class Reporter:
         if isinstance(verdict, DatabaseAwayError):
             _log.warning("The database did not come back in time.")
 
-    def _drop_reported(self, lease: Lease | None, results: Sequence[Epoch]) -> None:
+    def _drop_reported(self, lease: Lease | None, results: Sequence[_Report]) -> None:
         with self._changed:
             if self._lease is lease:
                 for _ in results:

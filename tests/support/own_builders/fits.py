@@ -21,3 +21,11 @@ class OwnLoop(keras_tuner.HyperModel):
         del hp
         x_val, y_val = validation_data
         return model.fit(x + 0.0, y, validation_data=(x_val, y_val), callbacks=callbacks, verbose=0, **kwargs)
+
+
+class ReturnsHistory(OwnLoop):
+    """Leaves the callbacks out: its epochs are known when it has ended."""
+
+    def fit(self, hp: Any, model: Any, x: Any, y: Any, *, validation_data: Any, callbacks: Any, **kwargs: Any) -> Any:
+        del hp, callbacks
+        return model.fit(x, y, validation_data=validation_data, verbose=0, **kwargs)

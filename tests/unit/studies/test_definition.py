@@ -114,6 +114,8 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("search.grid.units=[1]", "search.grid: values are given, but the sampler is 'tpe'"),
         ("search.pruning.min_resource=11", "received 11, expected at most search.epochs (10)."),
         ("data.validation_fraction=1", "data.validation_fraction: received 1, expected a number below 1"),
+        ("data.folds=1", "data.folds: received 1, expected a number of at least 2"),
+        ("data.folds=2.0", "data.folds: received 2.0, expected a whole number."),
         ("data.resize=28", "data.resize: received 28, expected a list."),
         ("fixed.units=[1]", "fixed.units: received [1], expected a number, a string, true or false."),
         ("finals.candidates=2", "finals.candidates: received 2, expected at least finals.top (3)."),
@@ -146,6 +148,62 @@ def test_a_long_name_is_cut_in_the_error() -> None:
         make_definition(space="mlp", dataset="digits", pruner="a" * 5_000)
 
     assert len(str(caught.value)) < 300
+
+
+def test_folds_are_their_own_validation_fraction(path: Path) -> None:
+    definition = read_definition(path, ["data.folds=4"])
+    agreeing = read_definition(path, ["data.folds=3", "data.validation_fraction=0.33"])
+
+    assert (definition.data.folds, definition.data.validation_fraction) == (4, 0.25)
+    assert agreeing.data.folds == 3
+    assert (definition.n_steps, definition.epochs_of_trial) == (4, 40)
+    assert StudyDefinition.from_json(definition.to_json()) == definition
+
+
+def test_a_study_stored_before_there_were_folds_has_none(path: Path) -> None:
+    stored = json.loads(read_definition(path).to_json())
+    del stored["data"]["folds"]
+
+    definition = StudyDefinition.from_stored(stored)
+
+    assert (definition.data.folds, definition.data.validation_fraction) == (None, 0.1)
+    assert (definition.n_steps, definition.epochs_of_trial) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["data.folds=5", "data.validation_fraction=0.1"],
+            (
+                "--set: data.folds: received 5, so that 0.2 of the images score, but data.validation_fraction is 0.1; "
+                "expected only one of the two."
+            ),
+        ),
+        (
+            ["data.folds=5", "search.pruner=patient"],
+            (
+                "--set: search.pruner: received 'patient', which waits for a better epoch, but with data.folds trials "
+                "are compared by folds, which have no order; expected another pruner, such as median."
+            ),
+        ),
+        (
+            ["data.folds=5", "search.pruning.min_resource=6"],
+            "--set: search.pruning.min_resource: received 6, expected at most data.folds (5).",
+        ),
+    ],
+)
+def test_settings_that_contradict_folds_are_named(path: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        read_definition(path, overrides)
+
+    assert str(caught.value) == message
+
+
+def test_pruners_decide_by_folds_where_there_are_more_of_them_than_epochs(path: Path) -> None:
+    overrides = ["data.folds=10", "search.epochs=1", "search.pruning.min_resource=3"]
+
+    assert read_definition(path, overrides).n_steps == 10
 
 
 @pytest.mark.parametrize(

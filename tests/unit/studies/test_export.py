@@ -18,6 +18,7 @@ from tuner.studies.records import (
     EnsembleRecord,
     Failure,
     FinalRecord,
+    FoldRecord,
     RetrainRecord,
     StudyRecord,
     TrialRecord,
@@ -153,6 +154,7 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
         "number": 0,
         "state": "complete",
         "score": 0.97,
+        "score_sd": None,
         "best_epoch": 2,
         "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         "seed": 11,
@@ -165,6 +167,7 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
             {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9},
             {"epoch": 2, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.97},
         ],
+        "folds": [],
         "failure": None,
         "notes": ["It ended by its time limit."],
     }
@@ -195,6 +198,28 @@ def test_csv_has_a_row_for_each_trial_and_a_column_for_each_hyperparameter(tmp_p
         "",
         "",
     )
+
+
+def test_folds_have_a_column_each_in_csv_and_a_curve_each_in_json(tmp_path: Path) -> None:
+    folds = tuple(
+        FoldRecord(number=number, score=score, best_epoch=1, curve=(epoch(1, score),))
+        for number, score in enumerate((0.5, 1.0), start=1)
+    )
+    study = replace(STUDY, trials=(replace(COMPLETE, score=0.75, best_epoch=None, folds=folds), WAITING))
+
+    for name in ("trials.csv", "trials.json"):
+        export_trials(study, tmp_path / name)
+
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        first, waiting = csv.DictReader(file)
+    assert (first["score"], first["fold_1"], first["fold_2"]) == ("0.75", "0.5", "1.0")
+    assert (waiting["score_sd"], waiting["fold_1"]) == ("", "")
+    trial, _ = json.loads((tmp_path / "trials.json").read_text())
+    assert trial["score_sd"] == float(first["score_sd"]) == pytest.approx(0.35355339)
+    assert [(fold["fold"], fold["score"], fold["best_epoch"]) for fold in trial["folds"]] == [(1, 0.5, 1), (2, 1.0, 1)]
+    assert trial["folds"][1]["curve"][0]["val_accuracy"] == 1.0
+    best = study_as_json(study, ArtifactStore("/store"))["best"]
+    assert (best["epoch"], best["folds"]) == (None, [0.5, 1.0])
 
 
 def test_a_study_without_trials_exports_a_header_alone(tmp_path: Path) -> None:
@@ -233,6 +258,8 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         "best": {
             "number": 0,
             "score": 0.97,
+            "score_sd": None,
+            "folds": [],
             "epoch": 2,
             "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         },

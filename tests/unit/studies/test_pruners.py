@@ -11,7 +11,7 @@ from support.objectives import ACCURACY, LOSS
 
 from tuner.errors import TunerError
 from tuner.objectives import Objective
-from tuner.studies.pruners import PRUNERS, Peer, make_pruner
+from tuner.studies.pruners import PRUNERS, DecidedTrial, Peer, make_pruner
 from tuner.studies.sections import SearchSection
 
 EPOCHS = 9
@@ -47,7 +47,9 @@ def train(
     others: Sequence[Trial],
     objective: Objective = ACCURACY,
 ) -> Trial:
-    pruner = make_pruner(search, objective, study_name="curves", trial_number=number)
+    pruner = make_pruner(
+        search, objective, DecidedTrial(study_name="curves", trial_number=number, n_steps=search.epochs)
+    )
     for epoch in range(1, EPOCHS + 1):
         peers = [
             Peer(number=other.number, score=other.scores[epoch - 1], is_complete=not other.is_pruned)
@@ -156,7 +158,7 @@ def n_complete(trials: list[Trial]) -> int:
 
 def test_an_unknown_pruner_is_refused_with_the_known_ones() -> None:
     with pytest.raises(TunerError, match=r"No pruner named 'asah'. Did you mean 'asha'\? Known pruners: asha, hyper"):
-        make_pruner(search_section("asah"), ACCURACY, study_name="s", trial_number=0)
+        make_pruner(search_section("asah"), ACCURACY, DecidedTrial(study_name="s", trial_number=0, n_steps=9))
 
 
 def test_every_pruner_says_in_a_line_what_it_is_for() -> None:

@@ -11,6 +11,7 @@ from tuner.studies.outcomes import (
     EnsembleJob,
     EnsembleOutcome,
     Failure,
+    FoldResult,
     Job,
     Outcome,
     RetrainJob,
@@ -31,6 +32,7 @@ CURVE = (
     Epoch(epoch=1, loss=0.5, accuracy=0.75, val_loss=None, val_accuracy=0.5, learning_rate=0.001, duration_s=2.0),
     Epoch(epoch=2, loss=0.25, accuracy=1.0, val_loss=0.5, val_accuracy=0.75),
 )
+FOLDS = (FoldResult(score=0.5, best_epoch=1, n_epochs=1), FoldResult(score=0.75, best_epoch=2, n_epochs=1))
 FAILURE = Failure(kind="nan_loss", message="The loss is NaN.", traceback="")
 #: Whole numbers that are floats stay what they are, and so do keys in their order.
 VALUES = {"units": 10**16, "rate": 1e16, "act": "relu", "norm": False}
@@ -56,6 +58,8 @@ OUTCOMES: list[tuple[Stage, Outcome]] = [
     ),
     ("search", SearchOutcome(state="complete", score=0.0, best_epoch=1, ended="timeout")),
     ("search", SearchOutcome(state="failed", hyperparameters=VALUES, failure=FAILURE)),
+    ("search", SearchOutcome(state="pruned", score=0.5, curve=CURVE, folds=FOLDS)),
+    ("confirm", ConfirmOutcome(state="complete", score=0.5, curve=CURVE, folds=FOLDS)),
     ("confirm", ConfirmOutcome(state="complete", score=0.75, best_epoch=2, hyperparameters=VALUES, curve=CURVE)),
     (
         "retrain",

@@ -42,22 +42,25 @@
     const [low, high] = [Math.min(...scores), Math.max(...scores)];
     const write = (score) => scoreOf(score, worker.objective);
     const best = write(worker.objective.direction === "maximize" ? high : low);
-    const last = Math.max(worker.epochs ?? 0, worker.curve.at(-1)[0], 2);
+    const step = worker.folds === null ? "epoch" : "fold";
+    const last = Math.max(worker.folds ?? worker.epochs ?? 0, worker.curve.at(-1)[0], 2);
     const across = (epoch) => (width * (epoch - 1)) / (last - 1);
     const up = (score) => height - room - ((height - 2 * room) * (score - low)) / (high - low || 1);
     const points = worker.curve.map(([epoch, score]) => `${across(epoch).toFixed(1)},${up(score).toFixed(1)}`);
     // A line of one point would not be seen.
     if (points.length === 1) points.push(`${across(worker.curve[0][0]) + 3},${up(scores[0]).toFixed(1)}`);
     const measured = worker.objective.label[0].toUpperCase() + worker.objective.label.slice(1);
-    const label = `${measured} of trial ${worker.trial} by epoch: ${write(scores[0])} after the first, ` +
-      `${best} at best, ${write(scores.at(-1))} after epoch ${worker.curve.at(-1)[0]}.`;
+    const label = `${measured} of trial ${worker.trial} by ${step}: ${write(scores[0])} after the first, ` +
+      `${best} at best, ${write(scores.at(-1))} after ${step} ${worker.curve.at(-1)[0]}.`;
     const picture = draw("svg", { class: "curve", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label });
     picture.append(
       draw("line", { x1: 0, x2: width, y1: height, y2: height }),
       draw("polyline", { points: points.join(" ") }),
     );
     const ends = make("p", { class: "ends", "aria-hidden": "true" },
-      make("span", {}, `epoch 1: ${write(scores[0])}`), make("span", {}, `best ${best}`));
+      make("span", {}, `${step} 1: ${write(scores[0])}`),
+      // The mean over the first folds may be higher than over all so far, which alone is compared.
+      make("span", {}, worker.folds === null ? `best ${best}` : `mean of ${scores.length}: ${write(scores.at(-1))}`));
     return [picture, ends];
   };
 
@@ -69,12 +72,13 @@
   };
 
   const cardOf = (worker) => {
+    const fold = worker.state === "training" && worker.fold !== null ? `fold ${worker.fold} of ${worker.folds} · ` : "";
     const epoch = worker.state === "training" && worker.epoch !== null
       ? `epoch ${worker.epoch}${worker.epochs ? ` of ${worker.epochs}` : ""} · ` : "";
     const card = make("li", { class: "card", "data-worker": worker.id },
       make("p", {}, make("span", { class: `state ${worker.state}` }, worker.state), ` · ${worker.device} · pid ${worker.pid}`),
       make("p", { class: "what" }, workOf(worker)),
-      make("p", { class: "detail" }, `${epoch}seen ${duration(worker.last_seen_s)} ago`));
+      make("p", { class: "detail" }, `${fold}${epoch}seen ${duration(worker.last_seen_s)} ago`));
     if (worker.curve.length > 0 && worker.objective !== null) card.append(...curveOf(worker));
     return card;
   };

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.datasets.catalogue import Dataset, open_dataset
+from tuner.datasets.folds import divide_into_folds
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.source import TrainingPart
 from tuner.datasets.splits import Split, split_stratified, take_stratified
@@ -151,13 +152,19 @@ def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnRepor
         part = _open(definition, data_dir).read_training_part()
         for warning in part.warnings:
             _log.warning("%s", warning)
-        split = split_stratified(
-            part.images, validation_fraction=definition.data.validation_fraction, seed=definition.seed
-        )
+        split = _split(part.images, definition)
         n_images = definition.search.train_images
         if n_images is not None and n_images < len(split.train):
             take_stratified(split.train, n_images=n_images, seed=definition.seed)
     return _Images(part=part, split=split)
+
+
+def _split(images: LabelledImages, definition: StudyDefinition) -> Split:
+    """Divide the images as the search does; of folds, a model is tried with the first."""
+    data = definition.data
+    if data.folds:
+        return divide_into_folds(images, n_folds=data.folds, seed=definition.seed).split(1)
+    return split_stratified(images, validation_fraction=data.validation_fraction, seed=definition.seed)
 
 
 def _open(definition: StudyDefinition, data_dir: Path) -> Dataset:

@@ -54,7 +54,7 @@ def _headline(study: StudyRecord, headline: Headline) -> Html:
         untested = "No test accuracy" if is_over or not study.asks_for_finals else "No test accuracy yet"
         return _big(
             headline.objective.format(headline.best_score),
-            f"best validation score{'' if is_over else ' so far'}, trial {headline.best_trial}",
+            f"best validation score{'' if is_over else ' so far'}, trial {headline.best_trial}{_over_folds(study)}",
             [f"{untested}. {_OPTIMISM[headline.objective.direction]}"],
             kind="validation",
         )
@@ -66,6 +66,11 @@ def _headline(study: StudyRecord, headline: Headline) -> Html:
         label = f"{count(n_unscored, 'trial')} finished without a {study.objective.label}"
         return _big("No result", label, [f"{study.objective.advice}."], kind="nothing")
     return _big("No result yet", "no trial has finished", [f"0 of {count(study.budget, 'trial')}."], kind="nothing")
+
+
+def _over_folds(study: StudyRecord) -> str:
+    folds = study.best.folds if study.best else ()
+    return f", mean of {count(len(folds), 'fold')}" if folds else ""
 
 
 def _big(number: str, label: str, *details: Sequence[str], kind: str = "test") -> Html:

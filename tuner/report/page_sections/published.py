@@ -78,11 +78,13 @@ def _validation(study: StudyRecord, headline: Headline) -> tuple[str, str]:
     values = _last(headline.final, "val_accuracy")
     if values:
         return _spread(values), f"validation, {count(len(values), 'retrained model')}, last epoch"
+    n_folds = study.definition.get("data", {}).get("folds")
+    how = f"{n_folds}-fold cross-validation" if n_folds else "validation"
     if headline.confirmed_score is not None:
         n_epochs = study.definition["finals"].get("confirm_epochs") or study.definition["search"]["epochs"]
-        return percent(headline.confirmed_score), f"validation, confirmation, best of {count(n_epochs, 'epoch')}"
+        return percent(headline.confirmed_score), f"{how}, confirmation, best of {count(n_epochs, 'epoch')}"
     if headline.best_score is not None:
-        return percent(headline.best_score), f"validation, best epoch of trial {headline.best_trial}"
+        return percent(headline.best_score), f"{how}, best epoch of trial {headline.best_trial}"
     return NO_VALUE, "nothing scored yet"
 
 

@@ -2,12 +2,13 @@
 
 from tuner.report.figures import StudyView, render_figure
 from tuner.report.markup import Html, element
-from tuner.report.plots import budget, history, importance, intermediate, parallel, slices, timeline
+from tuner.report.plots import budget, folds, history, importance, intermediate, parallel, slices, timeline
 from tuner.report.thinning import tell
 
 #: In the order of the page. A new plot of the search is one line here.
 _FIGURES = (
     history.report_figure,
+    folds.report_figure,
     importance.report_figure,
     intermediate.report_figure,
     budget.report_figure,

@@ -8,7 +8,7 @@ from tuner.report.document import PRINTED_ROWS
 from tuner.report.figures import StudyView
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Cell, Html, Table, element, render_table
-from tuner.report.wording import count, duration, moment, setting, settings
+from tuner.report.wording import count, duration, moment, score_spread, setting, settings
 from tuner.studies.records import TrialRecord
 
 _MESSAGE_LIMIT = 400
@@ -54,7 +54,11 @@ def _split_hyperparameters(trials: Sequence[TrialRecord]) -> tuple[list[str], di
 
 
 def _table(trials: Sequence[TrialRecord], names: Sequence[str], objective: Objective) -> Table:
-    extra = {"Failure": any(trial.failure for trial in trials), "Notes": any(trial.notes for trial in trials)}
+    extra = {
+        "Folds": any(trial.folds for trial in trials),
+        "Failure": any(trial.failure for trial in trials),
+        "Notes": any(trial.notes for trial in trials),
+    }
     wanted = [name for name, is_there in extra.items() if is_there]
     headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Attempts", "Duration", "Finished"]
     return Table(
@@ -90,15 +94,15 @@ def _row(trial: TrialRecord, names: Sequence[str], objective: Objective, *, extr
     cells = [
         Cell(content=str(trial.number), key=trial.number),
         Cell(content=element("span", trial.state, class_=f"state {trial.state}"), key=trial.state),
-        Cell(content=objective.format(trial.score), key=trial.score),
+        Cell(content=score_spread(trial.score, trial.score_sd, objective), key=trial.score),
         Cell(content=_number(trial.best_epoch), key=trial.best_epoch),
-        Cell(content=str(len(trial.curve)), key=len(trial.curve)),
+        Cell(content=str(trial.n_epochs), key=trial.n_epochs),
         *(_setting_cell(trial, name) for name in names),
         Cell(content=str(trial.attempts), key=trial.attempts),
         Cell(content=duration(trial.duration_s), key=trial.duration_s),
         Cell(content=moment(trial.finished_at), key=trial.finished_at.timestamp() if trial.finished_at else None),
     ]
-    makers = {"Failure": _failure_cell, "Notes": _notes_cell}
+    makers = {"Folds": _folds_cell, "Failure": _failure_cell, "Notes": _notes_cell}
     return [*cells, *(makers[name](trial) for name in extra)]
 
 
@@ -107,6 +111,10 @@ def _setting_cell(trial: TrialRecord, name: str) -> Cell:
     if name not in trial.hyperparameters:
         return Cell(content=None, key=None)
     return Cell(content=setting(value), key=value if isinstance(value, int | float) else str(value))
+
+
+def _folds_cell(trial: TrialRecord) -> Cell:
+    return Cell(content=_number(len(trial.folds)), key=len(trial.folds))
 
 
 def _failure_cell(trial: TrialRecord) -> Cell:

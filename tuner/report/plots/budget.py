@@ -43,16 +43,18 @@ def epoch_budget(trials: Sequence[TrialRecord], *, epochs: int) -> EpochBudget:
     saved = 0
     for trial in trials:
         if trial.state in trained:
-            trained[trial.state] += len(trial.curve)
+            trained[trial.state] += trial.n_epochs
         if trial.state == "pruned":
-            saved += max(0, epochs - len(trial.curve))
+            saved += max(0, epochs - trial.n_epochs)
     return EpochBudget(**trained, saved=saved)
 
 
 def epochs_of(study: StudyRecord) -> int:
     """Return the epochs of a full trial: as defined, or the most that any trial trained."""
     defined = study.definition.get("search", {}).get("epochs")
-    return int(defined) if defined else max((len(trial.curve) for trial in study.trials), default=0)
+    if not defined:
+        return max((trial.n_epochs for trial in study.trials), default=0)
+    return int(defined) * int(study.definition.get("data", {}).get("folds") or 1)
 
 
 def budget_figure(budget: EpochBudget) -> go.Figure:

@@ -17,10 +17,13 @@ _ARROWS = {"maximize": "\u2193", "minimize": "\u2191"}
 
 
 def best_so_far(trials: Sequence[TrialRecord], objective: Objective) -> tuple[list[int], list[float]]:
-    """Return the numbers of the complete and pruned trials that have a score, and the best score up to each."""
+    """Return the numbers of the complete and pruned trials that have a score, and the best score up to each.
+
+    With folds: of those that have most folds, see `StudyRecord.best`.
+    """
     numbers: list[int] = []
     best: list[float] = []
-    for trial in sorted(scored(trials), key=lambda trial: trial.number):
+    for trial in sorted(_comparable(trials), key=lambda trial: trial.number):
         numbers.append(trial.number)
         best.append(max([*best[-1:], trial.score or 0.0], key=objective.utility))
     return numbers, best
@@ -31,10 +34,15 @@ def scored(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [trial for trial in trials if trial.state in ("complete", "pruned") and trial.score is not None]
 
 
+def _comparable(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    most = max((len(trial.folds) for trial in scored(trials)), default=0)
+    return [trial for trial in scored(trials) if len(trial.folds) == most]
+
+
 def records_set(trials: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:
     """Return the trials that set a new best score, by number."""
     steps: list[TrialRecord] = []
-    for trial in sorted(scored(trials), key=lambda trial: trial.number):
+    for trial in sorted(_comparable(trials), key=lambda trial: trial.number):
         if not steps or objective.is_better(trial.score, steps[-1].score):
             steps.append(trial)
     return steps

@@ -1,4 +1,7 @@
-"""Intermediate values: the score of each trial by epoch, with pruned trials marked."""
+"""Intermediate values: the score of each trial by epoch, with pruned trials marked.
+
+In a study with folds: the mean over the folds so far, by fold.
+"""
 
 import math
 from collections.abc import Sequence
@@ -60,9 +63,14 @@ def epoch_summaries(trials: Sequence[TrialRecord], objective: Objective) -> list
 
 
 def score_points(trial: TrialRecord, objective: Objective) -> list[tuple[int, float]]:
-    """Return (epoch, score) of the epochs of a complete or pruned trial; of others, nothing."""
+    """Return (epoch, score) of the epochs of a complete or pruned trial; of others, nothing.
+
+    With folds: the number of each, and the mean over the folds so far.
+    """
     if trial.state not in ("complete", "pruned"):
         return []
+    if trial.folds:
+        return list(enumerate(trial.fold_means, start=1))
     return [
         (epoch.epoch, value)
         for epoch in trial.curve
@@ -89,9 +97,13 @@ def intermediate_figure(trials: Sequence[TrialRecord], best: TrialRecord | None,
         traces.append(_lines([curve], axis, name=name, line={"color": INK, "width": 2.5}, opacity=1))
     return figure(
         *traces,
-        xaxis=whole_axis("epoch", max(epoch for epoch, _ in points)),
+        xaxis=whole_axis(_step(trials), max(epoch for epoch, _ in points)),
         yaxis=axis.axis(objective.label, _without_outliers(shown, objective)),
     )
+
+
+def _step(trials: Sequence[TrialRecord]) -> str:
+    return "fold" if any(trial.folds for trial in trials) else "epoch"
 
 
 def _lines(curves: Sequence[_Curve], axis: Nines | Linear, *, opacity: float, **style: object) -> go.Scatter:
@@ -109,7 +121,7 @@ def _lines(curves: Sequence[_Curve], axis: Nines | Linear, *, opacity: float, **
         customdata=np.array(numbers, dtype=np.int32),
         mode="lines",
         opacity=opacity,
-        hovertemplate="trial %{customdata}, epoch %{x}<extra></extra>",
+        hovertemplate="trial %{customdata}, %{xaxis.title.text} %{x}<extra></extra>",
         **style,
     )
 
@@ -148,8 +160,11 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
         return None
     n_pruned = sum(summary.n_pruned for summary in summaries)
     first, last = summaries[0], summaries[-1]
+    step = _step(study.trials)
+    told = "mean over the folds so far" if step == "fold" else objective.label
     finding = (
-        f"{count(first.n_trials, 'trial')} reported epoch {first.epoch}, {last.n_trials:,} reached epoch {last.epoch}; "
+        f"{count(first.n_trials, 'trial')} reported {step} {first.epoch}, {last.n_trials:,} reached {step} "
+        f"{last.epoch}; "
         f"{f'{n_pruned:,} were pruned (dotted lines that end in a cross)' if n_pruned else 'none was pruned'}."
         f"{_tell_hidden(study.trials, objective)}"
     )
@@ -170,11 +185,17 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
         plots=(
             Plot(
                 figure=intermediate_figure(drawn(study.trials, objective), study.best, objective),
-                label=f"{objective.title} by epoch. {finding}",
+                label=f"{told[0].upper()}{told[1:]} by {step}. {finding}",
             ),
         ),
         table=Table(
-            headers=("Epoch", "Trials that reached it", "Pruned after it", "Median validation", "Best validation"),
+            headers=(
+                step.capitalize(),
+                "Trials that reached it",
+                "Pruned after it",
+                "Median validation",
+                "Best validation",
+            ),
             rows=rows,
         ),
     )

@@ -1,0 +1,98 @@
+"""Cross-validation: images divided into folds, of which each is the validation set once.
+
+The protocol is that of scikit-learn's `StratifiedKFold`: each image is in exactly one fold, and fold sizes and each
+class's numbers of images differ by one at most between folds. Which images a fold has follows from the seed alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.splits import Split, SplitError, class_counts
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoldedImages:
+    """Images in the order of their folds, and once more: every fold's training images are one slice of memory.
+
+    So all folds share two copies of the images, mapped from files where they are, instead of one copy each.
+    """
+
+    #: Fold 1, fold 2, …, the last fold, and the same again; each fold in the order of the data.
+    twice: LabelledImages
+    n_folds: int
+
+    def split(self, fold: int) -> Split:
+        """Return views: the fold's images as validation images, all others as training images.
+
+        Args:
+            fold: From 1.
+
+        Raises:
+            ValueError: There is no such fold.
+        """
+        if not 1 <= fold <= self.n_folds:
+            raise ValueError(f"Received fold {fold}. Expected one from 1 to {self.n_folds}.")
+        n_images = len(self.twice) // 2
+        begin, end = (_count_in_first(n, n_images=n_images, n_folds=self.n_folds) for n in (fold - 1, fold))
+        return Split(train=_slice(self.twice, end, begin + n_images), validation=_slice(self.twice, begin, end))
+
+
+def divide_into_folds(data: LabelledImages, *, n_folds: int, seed: int) -> FoldedImages:
+    """Divide the images.
+
+    Args:
+        data: The labelled examples; the test set must not be among them.
+        n_folds: At least 2.
+        seed: Equal seeds give equal folds, so that all trials, workers and machines score on the same images.
+
+    Raises:
+        SplitError: A class has fewer images than there are folds.
+    """
+    fold_of = assign_folds(data, n_folds=n_folds, seed=seed)
+    order = np.argsort(fold_of, kind="stable")
+    return FoldedImages(twice=data.take(np.concatenate([order, order])), n_folds=n_folds)
+
+
+def assign_folds(data: LabelledImages, *, n_folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each image, from 0, shape (n,).
+
+    Raises:
+        SplitError: As `divide_into_folds`.
+    """
+    counts = class_counts(data)
+    _refuse_small_classes(data, counts, n_folds)
+    # Labels in order, dealt out in turn: both the folds and the classes in them are equal within one image.
+    dealt = np.repeat(np.arange(len(counts)), counts)
+    shares = [np.bincount(dealt[fold::n_folds], minlength=len(counts)) for fold in range(n_folds)]
+    # See `splits`: the raw stream is the same with every version of NumPy.
+    keys = np.random.PCG64(seed).random_raw(len(data))
+    fold_of = np.empty(len(data), np.int64)
+    for label in range(len(counts)):
+        members = np.flatnonzero(data.labels == label)
+        shuffled = members[np.argsort(keys[members], kind="stable")]
+        fold_of[shuffled] = np.repeat(np.arange(n_folds), [share[label] for share in shares])
+    return fold_of
+
+
+def _refuse_small_classes(data: LabelledImages, counts: NDArray[np.int64], n_folds: int) -> None:
+    smallest = int(counts.argmin())
+    if counts[smallest] < n_folds:
+        n_images = f"{counts[smallest]} image{'' if counts[smallest] == 1 else 's'}"
+        remedy = f"expected at most {counts[smallest]}, or" if counts[smallest] > 1 else "expected"
+        raise SplitError(
+            f"data.folds = {n_folds}: more folds than the smallest class has images, {data.class_names[smallest]!r} "
+            f"with {n_images}; {remedy} more images of it."
+        )
+
+
+def _count_in_first(n: int, *, n_images: int, n_folds: int) -> int:
+    """Return how many images the first n folds have together: the first ones have one more where it does not divide."""
+    each, more = divmod(n_images, n_folds)
+    return n * each + min(n, more)
+
+
+def _slice(data: LabelledImages, begin: int, end: int) -> LabelledImages:
+    return LabelledImages(images=data.images[begin:end], labels=data.labels[begin:end], class_names=data.class_names)

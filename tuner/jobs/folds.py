@@ -1,0 +1,165 @@
+"""Cross-validation: one configuration is trained once for each fold, on the other folds, and scored on that one.
+
+The score of a trial or confirmation is the mean over its folds, of each fold what the score of a training run is. A
+worker that goes on with a job takes over the finished folds (`finished_folds`), and the unfinished one from its own
+checkpoint.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import keras_tuner
+
+from tuner.datasets.images import ImageFormat
+from tuner.epochs import Epoch, FoldProgress
+from tuner.jobs.context import JobContext
+from tuner.jobs.finished_folds import FinishedFolds, FinishedFoldsStore
+from tuner.jobs.fitting import fit
+from tuner.jobs.study_data import load_search_data
+from tuner.jobs.study_space import open_study_space
+from tuner.objectives import Objective
+from tuner.spaces.space import Space
+from tuner.studies.outcomes import Curve, FoldResult, mean_over
+from tuner.studies.seeds import fold_seed
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.session import release_memory, seed_everything
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class FoldCurves:
+    """The folds of one job so far: the finished ones, and the epochs of the one that is trained."""
+
+    objective: Objective
+    #: Told of each epoch, and of each fold that is over; may raise to end the job.
+    on_progress: Callable[[FoldProgress], None]
+    finished: list[Curve] = field(default_factory=list)
+    _current: list[Epoch] = field(default_factory=list)
+
+    def add(self, epoch: Epoch) -> None:
+        """Take an epoch of the fold that is trained."""
+        # A run that cannot resume from its checkpoint restarts at epoch 1.
+        self._current[epoch.epoch - 1 :] = [epoch]
+        self._tell(fold=len(self.finished) + 1, score=None)
+
+    def finish(self, curve: Curve) -> None:
+        """Take all epochs of a fold that is over; one of them has a score."""
+        self.finished.append(curve)
+        self._current.clear()
+        self._tell(fold=len(self.finished), score=mean_over(self.results))
+
+    def _tell(self, *, fold: int, score: float | None) -> None:
+        n_epochs = sum(map(len, self.finished)) + len(self._current)
+        self.on_progress(FoldProgress(fold=fold, n_epochs=n_epochs, score=score))
+
+    @property
+    def results(self) -> tuple[FoldResult, ...]:
+        """The finished folds, as an outcome stores them beside their epochs."""
+        return tuple(self._result(curve) for curve in self.finished)
+
+    @property
+    def curve(self) -> Curve:
+        """The epochs of the finished folds, one after another."""
+        return tuple(epoch for curve in self.finished for epoch in curve)
+
+    def _result(self, curve: Curve) -> FoldResult:
+        best = self.objective.best_epoch(curve)
+        score = self.objective.of(best) if best else None
+        if best is None or score is None:
+            raise ValueError("Received a fold without a score. Expected one, which `fit` demands.")
+        return FoldResult(score=score, best_epoch=best.epoch, n_epochs=len(curve))
+
+
+def train_folds(
+    context: JobContext,
+    hyperparameters: keras_tuner.HyperParameters,
+    plan: TrainingPlan,
+    *,
+    curves: FoldCurves,
+    notes: list[str],
+) -> None:
+    """Train the configuration on all folds but one, for each fold that is not finished yet.
+
+    Folds depend on nothing of each other: each has its own images, its own seed, and a fresh model.
+
+    Args:
+        context: Of a trial or a confirmation of a study with folds.
+        hyperparameters: Answer the questions of the space's `build` and `fit`, equally for each fold.
+        plan: How each fold is trained; the seeds of folds follow from its seed.
+        curves: Takes all epochs; what its `on_progress` raises ends the job unchanged.
+        notes: Takes sentences for people, each once.
+
+    Raises:
+        TunerError: As in `fit`.
+    """
+    definition, space = (
+        context.study.definition,
+        open_study_space(context.study.definition.space, context.study.provenance),
+    )
+
+    def load(fold: int) -> TrainingData:
+        study = context.study
+        return load_search_data(
+            definition,
+            data_sha256=study.provenance["data_sha256"],
+            pixels=study.pixels,
+            places=context.places,
+            fold=fold,
+        )
+
+    def note(sentence: str) -> None:
+        if sentence not in notes:
+            notes.append(sentence)
+
+    def train_fold(fold: int) -> Curve:
+        # As between two trials.
+        release_memory()
+        return fit(
+            space,
+            hyperparameters,
+            load(fold),
+            replace(plan, seed=fold_seed(plan.seed, fold)),
+            objective=definition.objective,
+            on_epoch=curves.add,
+            on_note=note,
+            checkpoint=context.checkpoint_of_fold(fold),
+        ).epochs
+
+    store = FinishedFoldsStore(
+        context.artifacts, context.checkpoint_folder, writer=context.lease.token, run=context.run_identity
+    )
+    n_folds = definition.data.folds or 0
+    finished = _take_over(store, space, hyperparameters, load(1).train.image_format)
+    for sentence in finished.notes:
+        note(sentence)
+    for curve in finished.curves:
+        curves.finish(curve)
+    for fold in range(len(finished.curves) + 1, n_folds + 1):
+        curve = train_fold(fold)
+        # Not the last one, whose own checkpoint says enough: some fold is trained, or found trained, in each process.
+        if fold < n_folds:
+            kept = (*curves.finished, curve)
+            store.write(FinishedFolds(curves=kept, values=dict(hyperparameters.values), notes=tuple(notes)))
+            context.checkpoint_of_fold(fold).delete()
+        curves.finish(curve)
+
+
+def _take_over(
+    store: FinishedFoldsStore, space: Space, hyperparameters: keras_tuner.HyperParameters, images: ImageFormat
+) -> FinishedFolds:
+    """Return the folds that an earlier worker has finished, of a model with the same hyperparameters."""
+    nothing = FinishedFolds(values={})
+    found = store.read()
+    if found is None:
+        return nothing
+    seed_everything(0)
+    space.build(hyperparameters, images)
+    asked = hyperparameters.values
+    if any(name not in found.values or found.values[name] != value for name, value in asked.items()):
+        # As after a database was restored from a backup, and drew other values for this trial.
+        _log.warning("Passed over %d finished folds: they have other hyperparameters.", len(found.curves))
+        return nothing
+    _log.info("Going on after %d finished folds.", len(found.curves))
+    return found
