@@ -59,6 +59,16 @@ def describe_choices(table: Mapping[str, Callable[..., Any]]) -> str:
     return "\n\n" + "\n\n".join(f"{name}: {line[:1].lower()}{line[1:]}" for name, line in lines.items())
 
 
+def refuse_both(*, as_json: bool, as_toml: bool) -> None:
+    """Refuse --json and --toml together: stdout holds one of them.
+
+    Raises:
+        typer.BadParameter: Both are given.
+    """
+    if as_json and as_toml:
+        raise typer.BadParameter("Expected --json or --toml, not both.", param_hint="--toml")
+
+
 def parse_count(count: str, *, option: str = "--workers") -> int | None:
     """Parse `auto`, which is None, or a number of at least 1.
 

@@ -8,7 +8,7 @@ import typer
 from tuner.cli.check import check
 from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import takes_definition
-from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, settings_for
+from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, refuse_both, settings_for
 from tuner.cli.output import format_score, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
@@ -74,13 +74,31 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
 
 
 @app.command()
-def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOption = None) -> None:
+def show(
+    name: StudyArgument,
+    *,
+    as_json: JsonOption = False,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="Print only a definition that creates the same study again.")
+    ] = False,
+    storage: StorageOption = None,
+) -> None:
     """Show a study: its trials by state, its failures with their reasons, its finals, and the best of both.
 
     `tuner trial show NAME N` shows one trial. With --json the study's definition is printed too.
     """
+    refuse_both(as_json=as_json, as_toml=as_toml)
     from tuner.artifacts import ArtifactStore
 
+    if as_toml:
+        from tuner.studies.lifecycle import find_study
+        from tuner.studies.storage import open_storage
+        from tuner.studies.toml import write_toml
+
+        with open_storage(settings_for(storage).storage) as opened:
+            definition = find_study(opened, name).definition
+        typer.echo(write_toml(definition.to_settings()), nl=False)
+        return
     artifacts = ArtifactStore(settings_for(storage).artifacts)
     record = _load_outline(name, storage)
     if as_json:

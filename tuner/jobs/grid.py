@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tuner.jobs.hyperparameters import DeclaredParameter
-from tuner.spaces.description import describe_conditions, describe_range
+from tuner.spaces.parameter_words import describe_conditions, describe_range
 from tuner.studies.samplers.grid import GridValuesError
 from tuner.studies.sections import SearchSection
 

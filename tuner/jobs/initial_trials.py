@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.errors import TunerError
 from tuner.jobs.hyperparameters import DeclaredParameter
-from tuner.spaces.description import describe_conditions, describe_range
+from tuner.spaces.parameter_words import describe_conditions, describe_range
 from tuner.studies.sections import SearchSection
 
 _log = logging.getLogger(__name__)

@@ -41,7 +41,9 @@ def run_trial(context: JobContext) -> SearchOutcome:
     progress = _Progress(
         objective=definition.objective,
         trial=trial,
-        hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid),
+        hyperparameters=OptunaHyperParameters(
+            trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
+        ),
     )
 
     def on_epoch(result: Epoch) -> None:
@@ -73,7 +75,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
                 on_note=progress.notes.append,
                 checkpoint=context.checkpoint,
             )
-        progress.hyperparameters.refuse_unknown_fixed()
+        progress.hyperparameters.refuse_unknown_names()
     except PrunedError:
         return progress.end("pruned")
     except TrialTimeoutError as error:

@@ -8,8 +8,9 @@ from tuner.errors import TunerError, shorten
 from tuner.studies.texts import can_be_stored
 from tuner.studies.toml import TomlError, parse_toml
 
-#: Tables whose keys are hyperparameters: the rest of a dotted key is one name, even if it has dots.
-_OPEN_TABLES = ("fixed", "search.grid")
+#: Tables whose keys are hyperparameters: the rest of a dotted key is one name, even if it has dots. In `space`, whose
+#: tables are hyperparameters, it is what stands between the first dot and the last.
+_OPEN_TABLES = ("fixed", "search.grid", "search.vary")
 
 
 class OverrideError(TunerError):
@@ -71,4 +72,7 @@ def _split_key(key: str) -> list[str]:
     for table in _OPEN_TABLES:
         if key.startswith(f"{table}."):
             return [*table.split("."), key.removeprefix(f"{table}.")]
+    if key.startswith("space."):
+        name, _, last = key.removeprefix("space.").rpartition(".")
+        return ["space", name, last] if name else ["space", last]
     return key.split(".")

@@ -7,13 +7,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.stored_range import Range, parse_range
+from tuner.space_ranges import Scalar
 from tuner.training_settings import Annealing, Augmentation, Section, contradiction
-
-
-def _check_scalar(value: Any) -> Any:
-    if not isinstance(value, bool | int | float | str):
-        raise ValueError("expected a number, a string, true or false")  # noqa: TRY004 - pydantic reports ValueError alone
-    return value
 
 
 def _check_auto_or_bool(value: Any) -> Any:
@@ -21,9 +16,6 @@ def _check_auto_or_bool(value: Any) -> Any:
         raise ValueError("expected true, false or auto")
     return value
 
-
-#: One value of a hyperparameter.
-Scalar = Annotated[bool | int | float | str, BeforeValidator(_check_scalar)]
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
 

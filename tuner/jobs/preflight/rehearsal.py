@@ -121,7 +121,7 @@ class Rehearsal:
 
         hyperparameters = self._run_trial(0, on_epoch=keep, checkpoint=self._checkpoint(writer=2))
         # The user's own `fit` may have asked for more hyperparameters than `build`.
-        hyperparameters.refuse_unknown_fixed()
+        hyperparameters.refuse_unknown_names()
         self._default_values = dict(self.values)
         return epochs
 
@@ -226,7 +226,9 @@ class Rehearsal:
     def _hyperparameters(self, number: int) -> OptunaHyperParameters:
         definition = self.definition
         trial = self._open_trial(number)
-        hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
+        hyperparameters = OptunaHyperParameters(
+            trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
+        )
         # The same mapping, not a copy: after a failure of the builder it holds the values that were asked for.
         self.values = hyperparameters.values
         return hyperparameters

@@ -86,7 +86,7 @@ def open_builder(rehearsal: Rehearsal) -> None:
 def find_hyperparameters(rehearsal: Rehearsal) -> None:
     """Build with the defaults and once for each conditional scope; check the definition's hyperparameters."""
     definition, space = rehearsal.definition, rehearsal.space
-    declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed)
+    declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed, ranges=definition.ranges)
     check_grid(definition.search, declared)
     rehearsal.defaults = default_answers(declared)
     rehearsal.first_trials = first_trials(
