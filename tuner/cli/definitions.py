@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.options import SetOption, StorageOption, describe_choices, settings_for
+from tuner.cli.options import SetOption, StorageOption, VaryOption, describe_choices, settings_for
 from tuner.spaces.registry import SPACE_NAMES
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
@@ -40,6 +40,7 @@ def read_wanted(
     like: Annotated[
         str | None, typer.Option(help="A study whose settings are taken; --name names the new one.", metavar="STUDY")
     ] = None,
+    vary: VaryOption = None,
     overrides: SetOption = None,
     storage: StorageOption = None,
 ) -> "StudyDefinition":
@@ -56,7 +57,9 @@ def read_wanted(
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start,
     }  # fmt: skip
-    changes = {key: value for key, value in options.items() if value is not None}
+    changes = factors_of(vary) | {key: value for key, value in options.items() if value is not None}
+    if vary and trials is not None:
+        raise typer.BadParameter("The budget follows from --vary; expected no --trials.", param_hint="--trials")
     if file is not None and like is not None:
         raise typer.BadParameter("Give a definition file or --like, not both.", param_hint="--like")
     if file is not None:
@@ -66,6 +69,14 @@ def read_wanted(
     if space is None:
         raise typer.BadParameter("Give a definition file, --space or --like.", param_hint="FILE")
     return compose_definition(changes, overrides or (), source="the command line")
+
+
+def factors_of(vary: list[str] | None) -> dict[str, Any]:
+    """Return the changes by which a definition compares what `--vary` names."""
+    from tuner.studies.definition import vary_factors
+    from tuner.studies.overrides import parse_factors
+
+    return vary_factors(parse_factors(vary or ()))
 
 
 def _read_stored(name: str, storage: str | None) -> "StudyDefinition":

@@ -27,6 +27,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change one setting, as in search.trials=200; may be repeated.", metavar="KEY=VALUE"),
 ]
+VaryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vary",
+        help="Compare these values of one hyperparameter with its default, as in kernel_size=3,5,7; may be repeated.",
+        metavar="NAME=VALUES",
+    ),
+]
 NoCheckOption = Annotated[
     bool,
     typer.Option("--no-check", help="Skip the check, which tries on a few images what search and finals will need."),

@@ -115,15 +115,23 @@ def show(
 def extend(
     name: StudyArgument,
     *,
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials to add to the budget.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials to add to the budget.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Of the sampler one-factor: number of further seeds for every value.")
+    ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Add trials to a study's budget."""
-    from tuner.studies.lifecycle import extend_study
+    if (trials is None) == (repeats is None):
+        raise typer.BadParameter("Give --trials or --repeats.", param_hint="--trials")
+    from tuner.studies.lifecycle import extend_by_repeats, extend_study
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        study = extend_study(opened, name, n_trials=trials)
+        if repeats is not None:
+            study = extend_by_repeats(opened, name, n_repeats=repeats)
+        else:
+            study = extend_study(opened, name, n_trials=trials or 0)
     typer.echo(
         f"Study {name} now has a budget of {study.budget} trials. Go on with `tuner workers {name} --until-done`."
     )

@@ -43,6 +43,7 @@ from tuner.spaces.parameter_words import conditional_name, describe_range
 from tuner.spaces.ranges import Ranges, refuse_unknown_ranges, with_range
 from tuner.spaces.space import Space
 from tuner.studies.samplers.grid import GridValuesError
+from tuner.studies.samplers.one_factor import NotGivenError
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +125,10 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
         question = _question(parameter)
         if not question.is_answered_as_it_is:
             question = _among_given(parameter, question, self._grid)
-        return question.decode(_suggest(self._trial, parameter, question))
+        try:
+            return question.decode(_suggest(self._trial, parameter, question))
+        except NotGivenError:
+            return parameter.default
 
 
 @dataclass(frozen=True, kw_only=True)

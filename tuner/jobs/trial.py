@@ -15,8 +15,7 @@ from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.objectives import Objective
-from tuner.studies.outcomes import Result, SearchOutcome
-from tuner.studies.seeds import trial_seed
+from tuner.studies.outcomes import Result, SearchJob, SearchOutcome
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
 from tuner.training.plan import TrainingPlan
@@ -66,7 +65,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
                 data,
                 TrainingPlan(
                     epochs=definition.search.epochs,
-                    seed=trial_seed(definition.seed, context.lease.position),
+                    seed=context.job_as(SearchJob).training_seed(definition.seed, context.lease.position),
                     batch_size=definition.search.batch_size,
                     labels=definition.data.labels,
                 ),

@@ -7,17 +7,16 @@ from typing import Any
 from keras_tuner.engine import hyperparameters as kinds
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.spaces.parameter_words import describe_conditions, describe_range
+from tuner.spaces.parameter_words import describe_branch
 
 
 class FixedValueError(TunerError):
     """A study fixes a hyperparameter to a value of another kind than the space declares."""
 
     def __init__(self, parameter: Any, value: Any) -> None:
-        condition = describe_conditions(parameter.conditions)
         super().__init__(
-            f"The study fixes {parameter.name} to {value!r}, but the space expects {describe_range(parameter)}"
-            f"{f' when {condition}' if condition else ''}. Change it in the study's `fixed` section."
+            f"The study fixes {parameter.name} to {value!r}, but the space expects {describe_branch(parameter)}. "
+            "Change it in the study's `fixed` section."
         )
 
 
@@ -69,10 +68,9 @@ def why_outside(parameter: Any, value: Any) -> str:
         is_inside = parameter.min_value <= value <= parameter.max_value
     if is_inside:
         return ""
-    condition = describe_conditions(parameter.conditions)
     return (
-        f"fixed.{parameter.name} = {value!r} lies outside of what the space searches, {describe_range(parameter)}"
-        f"{f' when {condition}' if condition else ''}; it is used as given."
+        f"fixed.{parameter.name} = {value!r} lies outside of what the space searches, {describe_branch(parameter)}; it "
+        "is used as given."
     )
 
 

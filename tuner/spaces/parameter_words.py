@@ -31,6 +31,12 @@ def conditional_name(parameter: Any) -> str:
     return f"{parameter.name} [{', '.join(conditions)}]"
 
 
+def describe_branch(parameter: Any) -> str:
+    """Return the values and, where there is one, the condition: `0.001 to 1 (log) when optimizer is sgd`."""
+    condition = describe_conditions(parameter.conditions)
+    return describe_range(parameter) + (f" when {condition}" if condition else "")
+
+
 def describe_conditions(conditions: Sequence[Any]) -> str:
     """Return in words when a conditional hyperparameter is asked; empty for always."""
     return " and ".join(

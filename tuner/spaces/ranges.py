@@ -20,7 +20,7 @@ from keras_tuner.engine import hyperparameters as kinds
 from tuner.errors import TunerError, did_you_mean
 from tuner.space_ranges import SpaceRange
 from tuner.spaces.fixed_values import convert_exactly
-from tuner.spaces.parameter_words import conditional_name, describe_conditions, describe_range
+from tuner.spaces.parameter_words import conditional_name, describe_branch
 
 Ranges = Mapping[str, SpaceRange]
 
@@ -29,10 +29,8 @@ class RangeError(TunerError):
     """A study's range does not fit the hyperparameter that the builder declares."""
 
     def __init__(self, parameter: Any, setting: str, problem: str) -> None:
-        condition = describe_conditions(parameter.conditions)
         super().__init__(
-            f"space.{parameter.name}.{setting}: {problem}. The builder declares {describe_range(parameter)}"
-            f"{f' when {condition}' if condition else ''}."
+            f"space.{parameter.name}.{setting}: {problem}. The builder declares {describe_branch(parameter)}."
         )
 
 

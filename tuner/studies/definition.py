@@ -17,7 +17,7 @@ from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
-from tuner.studies.sections import DataSection, FinalsSection, PublishedFigure, SearchSection
+from tuner.studies.sections import ONE_FACTOR, DataSection, FinalsSection, PublishedFigure, SearchSection
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
@@ -71,6 +71,17 @@ class StudyDefinition(Section):
         others = {key: value for key, value in settings.items() if key != "space"}
         return {**others, **name, "ranges": ranges}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _compare_without_finals(cls, settings: Any) -> Any:
+        """Make no finals after a comparison of one factor at a time, unless they are asked for."""
+        search, finals = (
+            settings.get(name, {}) if isinstance(settings, dict) else None for name in ("search", "finals")
+        )
+        if isinstance(search, dict) and search.get("sampler") == ONE_FACTOR and isinstance(finals, dict):
+            return {**settings, "finals": {"top": 0, **finals}}
+        return settings
+
     @model_validator(mode="after")
     def _know_sampler_and_pruner(self) -> Self:
         for key, name, known in (
@@ -90,12 +101,29 @@ class StudyDefinition(Section):
 
     def determines_the_same_as(self, other: Self) -> bool:
         """Say whether the two give the same study: what others have published may differ."""
-        return self.model_copy(update={"published": ()}) == other.model_copy(update={"published": ()})
+        return self.determining() == other.determining()
+
+    def determining(self) -> dict[str, Any]:
+        """Return the settings that determine a study, as JSON values.
+
+        The budget of one factor at a time follows from the others.
+        """
+        is_one_factor = self.search.sampler == ONE_FACTOR
+        return self.model_dump(
+            mode="json", exclude={"published": True, "search": {"trials"} if is_one_factor else set()}
+        )
+
+    def with_budget(self, trials: int) -> Self:
+        """Return the definition with this number of trials."""
+        return self.model_copy(update={"search": self.search.model_copy(update={"trials": trials})})
 
     def to_settings(self) -> dict[str, Any]:
         """Return the settings as a person writes them, without those that have their defaults anyway."""
         settings = self.model_dump(mode="json", exclude_none=True)
-        _drop_defaults(settings, lambda: type(self).model_validate(settings) == self)
+        same = self.determining()
+        _drop_defaults(settings, lambda: type(self).model_validate(settings).determining() == same)
+        if self.published:
+            settings["published"] = [one.model_dump(mode="json", exclude_none=True) for one in self.published]
         if ranges := settings.pop("ranges", None):
             settings["space"] = {"name": self.space, **ranges}
         return settings
@@ -198,6 +226,7 @@ def make_definition(
     sampler: str | None = None,
     pruner: str | None = None,
     warm_start: str | None = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
     seed: int | None = None,
     overrides: Sequence[str] = (),
 ) -> StudyDefinition:
@@ -212,6 +241,7 @@ def make_definition(
         sampler: A key of `SAMPLERS`.
         pruner: A key of `PRUNERS`.
         warm_start: A study whose best trials are tried first.
+        vary: Values to compare with the default one factor at a time, by hyperparameter.
         seed: The study's seed.
         overrides: As in `read_definition`; they replace the other arguments.
 
@@ -224,8 +254,14 @@ def make_definition(
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start,
     }  # fmt: skip
-    changes = {key: value for key, value in arguments.items() if value is not None}
+    changes = {key: value for key, value in arguments.items() if value is not None} | vary_factors(vary or {})
     return compose_definition(changes, overrides, source="tuner study create")
+
+
+def vary_factors(vary: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the changes by which a study compares these values one factor at a time; none without any."""
+    factors = {f"search.vary.{name}": list(values) for name, values in vary.items()}
+    return {"search.sampler": ONE_FACTOR, **factors} if factors else {}
 
 
 def _as_import_path(space: Any) -> str:

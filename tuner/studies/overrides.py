@@ -28,6 +28,24 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     return dict(_parse(override) for override in overrides)
 
 
+def parse_factors(factors: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values of each `NAME=VALUE,VALUE` by its name, each parsed like that of an override.
+
+    Raises:
+        OverrideError: There is no `=`, no name or no value, or a name is given twice.
+    """
+    parsed: dict[str, list[Any]] = {}
+    for factor in factors:
+        name, _, text = (part.strip() for part in factor.partition("="))
+        values = [value.strip() for value in text.split(",")]
+        if not name or not all(values) or not can_be_stored(factor):
+            raise OverrideError(f"--vary {shorten(factor)}: expected NAME=VALUE,VALUE as in --vary kernel_size=3,5,7.")
+        if name in parsed:
+            raise OverrideError(f"--vary {shorten(name)}: given twice; expected all its values in one.")
+        parsed[name] = [_parse(f"value={value}")[1] for value in values]
+    return parsed
+
+
 def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the settings with each value in the place of its dotted key.
 

@@ -38,6 +38,10 @@ class TrialRecord:
     failure: Failure | None = None
     #: What a person should know of how it was trained, in sentences.
     notes: tuple[str, ...] = ()
+    #: Of a study of one factor at a time, see `tuner.studies.factors`: the one value that is not the default, empty for
+    #: the defaults; and the repeat from 0, in which all values have one seed. None in other studies.
+    varied: Mapping[str, Any] | None = None
+    repeat: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,9 @@ def _check_auto_or_bool(value: Any) -> Any:
     return value
 
 
+#: The sampler that changes one hyperparameter at a time.
+ONE_FACTOR = "one-factor"
+
 _Side = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -77,10 +80,19 @@ class PruningSettings(Section):
 class SearchSection(Section):
     """`[search]`: the trials."""
 
-    trials: int = Field(default=20, ge=1, le=1_000_000, description="the budget: number of trials to finish")
+    trials: int = Field(
+        default=20,
+        ge=1,
+        le=1_000_000,
+        description="the budget: number of trials to finish; of the sampler one-factor it follows from the factors",
+    )
     epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of each trial that is not pruned")
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
-    pruner: str = Field(default="asha", description="which trials are stopped early")
+    pruner: str = Field(
+        # Of a pruned trial it is not known how good its value would have been.
+        default_factory=lambda found: "none" if found["sampler"] == ONE_FACTOR else "asha",
+        description="which trials are stopped early; default: asha, for the sampler one-factor none",
+    )
     start_with_defaults: bool = Field(
         default=True,
         description="whether the first trial takes the space's defaults; the sampler grid begins with its own values",
@@ -114,6 +126,16 @@ class SearchSection(Section):
     grid: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
         default_factory=dict, description="values to try by hyperparameter, for the sampler grid"
     )
+    vary: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="values to compare with the default by hyperparameter, for the sampler one-factor",
+    )
+    repeats: int = Field(
+        default=3,
+        ge=1,
+        le=10_000,
+        description="one-factor: how often each value is trained; each repeat has one seed for all values",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -122,16 +144,25 @@ class SearchSection(Section):
                 "pruning.min_resource",
                 f"received {self.pruning.min_resource}, expected at most search.epochs ({self.epochs})",
             )
-        if self.sampler == "grid" and (self.baselines or self.warm_start):
+        if self.sampler in {"grid", ONE_FACTOR} and (self.baselines or self.warm_start):
             raise contradiction(
                 "baselines" if self.baselines else "warm_start",
-                "a grid tries only its own combinations; expected another search.sampler, or none of these",
+                f"the sampler {self.sampler} tries only its own values; expected another search.sampler, or none of "
+                "these",
             )
         if self.grid and self.sampler != "grid":
             raise contradiction(
                 "grid",
                 f'values are given, but the sampler is {self.sampler!r}; expected search.sampler = "grid", or no grid',
             )
+        if self.vary and self.sampler != ONE_FACTOR:
+            raise contradiction(
+                "vary",
+                f"values are given, but the sampler is {self.sampler!r}; expected search.sampler = {ONE_FACTOR!r}, or "
+                "no vary",
+            )
+        if self.sampler == ONE_FACTOR and not self.vary:
+            raise contradiction("vary", "missing; expected the values of at least one hyperparameter")
         return self
 
 
