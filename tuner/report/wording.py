@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tuner.objectives import NO_VALUE, write_percent
+from tuner.objectives import NO_VALUE, Objective, write_percent
 from tuner.studies.outcomes import Failure
 from tuner.studies.records import Part
 
@@ -45,6 +45,15 @@ def percent(fraction: float | None, *, digits: int = 2) -> str:
 def points(fraction: float, *, digits: int = 2) -> str:
     """Write a difference of two fractions in percentage points, with its sign."""
     return f"{100 * fraction:+.{digits}f}".replace("-", "\u2212")
+
+
+def signed(difference: float | None, objective: Objective) -> str:
+    """Write a difference of two scores with its sign, of percentages in points; a dash for None."""
+    if difference is None:
+        return NO_VALUE
+    if objective.written_as == "percent":
+        return points(difference)
+    return f"{difference:+.3g}".replace("-", "\u2212")
 
 
 def spread(mean: float, sd: float) -> str:

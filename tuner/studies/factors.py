@@ -71,6 +71,12 @@ class Factor:
         """The default."""
         return self.values[0]
 
+    @property
+    def in_order(self) -> list[ComparedValue]:
+        """The values as people expect them: numbers in their order, others after the default."""
+        is_numeric = all(isinstance(one.value, int | float) and not isinstance(one.value, bool) for one in self.values)
+        return sorted(self.values, key=lambda one: float(one.value)) if is_numeric else list(self.values)
+
 
 def compare_factors(study: StudyRecord) -> tuple[Factor, ...]:
     """Return the factors in the order of the definition; none for a study with another sampler."""
