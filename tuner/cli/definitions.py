@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.options import SetOption, describe_choices
+from tuner.cli.options import SetOption, StorageOption, VaryOption, describe_choices, settings_for
 from tuner.spaces.registry import SPACE_NAMES
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
@@ -37,38 +37,69 @@ def read_wanted(
     warm_start: Annotated[
         str | None, typer.Option(help="An earlier study whose best trials are tried first.", metavar="STUDY")
     ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="A study whose settings are taken; --name names the new one.", metavar="STUDY")
+    ] = None,
+    vary: VaryOption = None,
     overrides: SetOption = None,
+    storage: StorageOption = None,
 ) -> "StudyDefinition":
-    """Return the definition of a file with the options in place of its values, or the definition of the options alone.
+    """Return the definition of a file or a study with the options in place of its values, or that of the options alone.
 
     Raises:
         TunerError: A value is wrong.
-        typer.BadParameter: There is neither a file nor a space.
+        typer.BadParameter: There is no file, no study and no space, or both a file and a study.
     """
-    from tuner.studies.definition import compose_definition, read_definition
+    from tuner.studies.definition import change_definition, compose_definition, read_definition
 
     options: dict[str, Any] = {
         "space": space, "dataset": dataset, "name": name, "seed": seed,
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start,
     }  # fmt: skip
-    changes = {key: value for key, value in options.items() if value is not None}
+    changes = factors_of(vary) | {key: value for key, value in options.items() if value is not None}
+    if vary and trials is not None:
+        raise typer.BadParameter("The budget follows from --vary; expected no --trials.", param_hint="--trials")
+    if file is not None and like is not None:
+        raise typer.BadParameter("Give a definition file or --like, not both.", param_hint="--like")
     if file is not None:
         return read_definition(file, overrides or (), changes=changes)
+    if like is not None:
+        return change_definition(_read_stored(like, storage), changes, overrides or (), source="the command line")
     if space is None:
-        raise typer.BadParameter("Give a definition file or --space.", param_hint="FILE")
+        raise typer.BadParameter("Give a definition file, --space or --like.", param_hint="FILE")
     return compose_definition(changes, overrides or (), source="the command line")
 
 
+def factors_of(vary: list[str] | None) -> dict[str, Any]:
+    """Return the changes by which a definition compares what `--vary` names."""
+    from tuner.studies.definition import vary_factors
+    from tuner.studies.overrides import parse_factors
+
+    return vary_factors(parse_factors(vary or ()))
+
+
+def _read_stored(name: str, storage: str | None) -> "StudyDefinition":
+    from tuner.studies.lifecycle import find_study
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        return find_study(opened, name).definition
+
+
 def takes_definition(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the parameters of `read_wanted` before its own, and call it with the definition they describe."""
+    """Give a command the parameters of `read_wanted` before its own, and call it with the definition they describe.
+
+    The storage is the command's own parameter, which both read.
+    """
     described = inspect.signature(read_wanted).parameters
     _, *own = inspect.signature(command).parameters.values()
-    parameters = [*described.values(), *own]
+    parameters = [*(each for each in described.values() if each.name != "storage"), *own]
 
     @wraps(command)
     def read_and_call(**given: Any) -> None:
-        wanted = read_wanted(**{name: given.pop(name) for name in described})
+        of_study = {name: given.pop(name) for name in described if name != "storage"}
+        wanted = read_wanted(**of_study, storage=given["storage"])
         command(wanted, **given)
 
     # Typer makes the options from these two.

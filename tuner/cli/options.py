@@ -27,6 +27,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change one setting, as in search.trials=200; may be repeated.", metavar="KEY=VALUE"),
 ]
+VaryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vary",
+        help="Compare these values of one hyperparameter with its default, as in kernel_size=3,5,7; may be repeated.",
+        metavar="NAME=VALUES",
+    ),
+]
 NoCheckOption = Annotated[
     bool,
     typer.Option("--no-check", help="Skip the check, which tries on a few images what search and finals will need."),
@@ -57,6 +65,16 @@ def describe_choices(table: Mapping[str, Callable[..., Any]]) -> str:
     lines = {name: (function.__doc__ or "").partition("\n")[0] for name, function in table.items()}
     # Typer breaks a line where a paragraph ends.
     return "\n\n" + "\n\n".join(f"{name}: {line[:1].lower()}{line[1:]}" for name, line in lines.items())
+
+
+def refuse_both(*, as_json: bool, as_toml: bool) -> None:
+    """Refuse --json and --toml together: stdout holds one of them.
+
+    Raises:
+        typer.BadParameter: Both are given.
+    """
+    if as_json and as_toml:
+        raise typer.BadParameter("Expected --json or --toml, not both.", param_hint="--toml")
 
 
 def parse_count(count: str, *, option: str = "--workers") -> int | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.creation import create_shown, open_check
+from tuner.cli.definitions import factors_of
 from tuner.cli.endings import exit_if_incomplete
 from tuner.cli.options import (
     CountOption,
@@ -13,6 +14,7 @@ from tuner.cli.options import (
     NoCheckOption,
     SetOption,
     StorageOption,
+    VaryOption,
     parse_count,
     settings_for,
 )
@@ -35,6 +37,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html. Default: .tuner/reports/NAME.", metavar="DIR")
     ] = None,
+    vary: VaryOption = None,
     overrides: SetOption = None,
     no_check: NoCheckOption = False,
     storage: StorageOption = None,
@@ -52,7 +55,8 @@ def run(
         from tuner.studies.definition import read_definition
         from tuner.workers.pool import run_pool
 
-        wanted = read_definition(definition, overrides or (), changes={} if name is None else {"name": name})
+        changes = factors_of(vary) | ({} if name is None else {"name": name})
+        wanted = read_definition(definition, overrides or (), changes=changes)
         _create_or_find(wanted, settings, process)
     status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
     if status:

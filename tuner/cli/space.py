@@ -1,17 +1,18 @@
 """`tuner space`: the architecture families, the recipes, and their hyperparameters."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import JsonOption
+from tuner.cli.options import JsonOption, refuse_both
 from tuner.cli.output import open_console, print_json
 from tuner.spaces.registry import SPACE_NAMES, SPACES
 
 if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
-    from tuner.spaces.description import SpaceDescription
+    from tuner.spaces.description import DeclaredRange, SpaceDescription
 
 app = typer.Typer(
     help="Architecture families and recipes: list them, show the hyperparameters of one.", no_args_is_help=True
@@ -42,17 +43,25 @@ def show_space(
     dataset_shape: Annotated[str, typer.Option(help="Shape of the images: height x width x channels.")] = "28x28x1",
     classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
     as_json: JsonOption = False,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="Print only the tables of a study's definition, to be edited.")
+    ] = False,
 ) -> None:
     """Show every hyperparameter of a space: range, default, and what it is for."""
+    refuse_both(as_json=as_json, as_toml=as_toml)
     images = _parse_format(dataset_shape, classes)
 
     from tuner.training.backend import load_backend
 
     load_backend()
-    from tuner.spaces.description import describe_space
+    from tuner.spaces.description import describe_space, list_ranges
     from tuner.spaces.registry import open_space
 
-    description = describe_space(open_space(name), images)
+    space = open_space(name)
+    if as_toml:
+        _print_toml(name, list_ranges(space, images))
+        return
+    description = describe_space(space, images)
     if as_json:
         print_json(dataclasses.asdict(description))
         return
@@ -95,3 +104,24 @@ def _print_description(description: "SpaceDescription") -> None:
             f"[bold]{escape(parameter.name)}[/]: {escape(parameter.range)}; default {escape(default)}", highlight=False
         )
         console.print(Padding(escape(condition + parameter.help), (0, 0, 0, 4)), highlight=False)
+
+
+def _print_toml(name: str, ranges: "Sequence[DeclaredRange]") -> None:
+    from tuner.studies.toml import write_toml
+
+    typer.echo(
+        "# Part of a study's definition, in place of its line `space = …` and below all other lines of that kind."
+    )
+    typer.echo("# Keep the tables that you change; a hyperparameter without one is searched as the space declares it.")
+    typer.echo(write_toml({"name": name}, ["space"]))
+    for one in ranges:
+        if one.help:
+            typer.echo(f"# {one.help}")
+        if one.range is None:
+            fixed = write_toml({one.name: one.default}).strip()
+            typer.echo(
+                f"# Not searched: {fixed}. A table [space.NAME] with low and high, or with values, changes that.\n"
+            )
+        else:
+            settings = one.range.model_dump(mode="json", exclude_none=True)
+            typer.echo(write_toml(settings, ["space", one.name]))

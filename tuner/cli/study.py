@@ -8,7 +8,7 @@ import typer
 from tuner.cli.check import check
 from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import takes_definition
-from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, settings_for
+from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, refuse_both, settings_for
 from tuner.cli.output import format_score, open_console, open_progress_console, print_json
 
 if TYPE_CHECKING:
@@ -74,13 +74,31 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
 
 
 @app.command()
-def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOption = None) -> None:
+def show(
+    name: StudyArgument,
+    *,
+    as_json: JsonOption = False,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="Print only a definition that creates the same study again.")
+    ] = False,
+    storage: StorageOption = None,
+) -> None:
     """Show a study: its trials by state, its failures with their reasons, its finals, and the best of both.
 
     `tuner trial show NAME N` shows one trial. With --json the study's definition is printed too.
     """
+    refuse_both(as_json=as_json, as_toml=as_toml)
     from tuner.artifacts import ArtifactStore
 
+    if as_toml:
+        from tuner.studies.lifecycle import find_study
+        from tuner.studies.storage import open_storage
+        from tuner.studies.toml import write_toml
+
+        with open_storage(settings_for(storage).storage) as opened:
+            definition = find_study(opened, name).definition
+        typer.echo(write_toml(definition.to_settings()), nl=False)
+        return
     artifacts = ArtifactStore(settings_for(storage).artifacts)
     record = _load_outline(name, storage)
     if as_json:
@@ -97,15 +115,23 @@ def show(name: StudyArgument, *, as_json: JsonOption = False, storage: StorageOp
 def extend(
     name: StudyArgument,
     *,
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials to add to the budget.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials to add to the budget.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Of the sampler one-factor: number of further seeds for every value.")
+    ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Add trials to a study's budget."""
-    from tuner.studies.lifecycle import extend_study
+    if (trials is None) == (repeats is None):
+        raise typer.BadParameter("Give --trials or --repeats.", param_hint="--trials")
+    from tuner.studies.lifecycle import extend_by_repeats, extend_study
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
-        study = extend_study(opened, name, n_trials=trials)
+        if repeats is not None:
+            study = extend_by_repeats(opened, name, n_repeats=repeats)
+        else:
+            study = extend_study(opened, name, n_trials=trials or 0)
     typer.echo(
         f"Study {name} now has a budget of {study.budget} trials. Go on with `tuner workers {name} --until-done`."
     )

@@ -9,7 +9,9 @@ from rich.table import Table
 from tuner.cli.endings import count_parts, describe_best, describe_early_end, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.report.wording import setting
+from tuner.report.factor_words import write_interval, write_spread
+from tuner.report.wording import plain, setting, signed
+from tuner.studies.factors import compare_factors
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
 if TYPE_CHECKING:
@@ -38,9 +40,10 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     console.print(count_parts(record), highlight=False, soft_wrap=True)
     if early_end := describe_early_end(record):
         console.print(early_end, highlight=False, soft_wrap=True)
+    _print_factors(record, console)
     _print_finals(record, artifacts, console)
     _print_failures(record, console)
-    console.print(f"Its definition: `tuner study show {record.name} --json`, under `definition`.", highlight=False)
+    console.print(f"Its definition: `tuner study show {record.name} --toml`.", highlight=False)
     if record.best:
         console.print(f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}", highlight=False)
     if record.winner:
@@ -92,6 +95,39 @@ def _print_failures(record: "StudyRecord", console: Console) -> None:
     for note, parts in list(remarks.items())[:_MOST_LISTED]:
         others = f" and {len(parts) - 1:,} more" if len(parts) > 1 else ""
         console.print(f"Note on {parts[0]}{others}: {escape(note)}", highlight=False, soft_wrap=True)
+
+
+def _print_factors(record: "StudyRecord", console: Console) -> None:
+    """Print what a study of one factor at a time has found."""
+    factors = compare_factors(record)
+    if not factors:
+        return
+    in_points = " (points)" if record.objective.written_as == "percent" else ""
+    headings = (
+        "factor",
+        "value",
+        "seeds",
+        f"{record.objective.label} (mean ± sd)",
+        f"difference{in_points}",
+        "finding",
+    )
+    table = Table(*headings, box=None)
+    for factor in factors:
+        for position, value in enumerate(factor.in_order):
+            interval = write_interval(value, record.objective)
+            told = "" if value.difference is None else signed(value.difference, record.objective)
+            table.add_row(
+                escape(factor.name) if position == 0 else "",
+                escape(setting(value.value)),
+                str(len(value.scores)),
+                plain(write_spread(value, record.objective) or "-"),
+                plain(told + (f" ({interval})" if interval else "")),
+                value.verdict,
+            )
+    console.print(table)
+    console.print(
+        "Differences are from the default with the same seeds, in brackets their 95 % intervals.", highlight=False
+    )
 
 
 def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Console) -> None:

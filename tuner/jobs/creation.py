@@ -19,6 +19,7 @@ from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
 from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
+from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.warm_start import best_of_earlier
 
@@ -35,20 +36,17 @@ class DefinitionChangedError(TunerError):
     """A study of that name exists with another definition."""
 
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
-        before, now = (
-            _dotted(one.model_dump(mode="json", exclude={"published"})) for one in (study.definition, wanted)
-        )
+        before, now = (_dotted(one.determining()) for one in (study.definition, wanted))
         changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         told = ", ".join(
             f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_MOST_NAMED]
         )
         told += f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
-        more = wanted.search.trials - study.budget
-        extend = (
-            f"add the trials with `tuner study extend {study.name} --trials {more}`, "
-            if changed == ["search.trials"] and more > 0
-            else ""
-        )
+        extend = ""
+        if changed == ["search.trials"] and (more := wanted.search.trials - study.budget) > 0:
+            extend = f"add the trials with `tuner study extend {study.name} --trials {more}`, "
+        elif changed == ["search.repeats"] and (more := wanted.search.repeats - study.definition.search.repeats) > 0:
+            extend = f"add the repeats with `tuner study extend {study.name} --repeats {more}`, "
         super().__init__(
             f"A study named {study.name!r} exists already, with another definition: {told}. To change it, {extend}"
             f"search under another name with `--name {study.name}-2` (or `--set name={study.name}-2`), or remove it "
@@ -104,14 +102,25 @@ def create_study(
         earlier_trials=best_of_earlier(storage, definition.search),
         on_report=on_report,
     )
+    if definition.search.sampler == ONE_FACTOR:
+        _tell_unused_budget(definition, n_trials=len(found.first_jobs), on_report=on_report)
+        definition = definition.with_budget(len(found.first_jobs))
     return insert_study(
         storage,
         definition,
         class_names=found.class_names,
         provenance={**recorded_versions(), **found.hashes},
         pixels=found.pixels,
-        first_trials=found.first_trials,
+        first_jobs=found.first_jobs,
     )
+
+
+def _tell_unused_budget(definition: StudyDefinition, *, n_trials: int, on_report: OnReport) -> None:
+    """Warn where a person asks for another budget than the one that follows from the factors."""
+    asked = definition.search.trials
+    if "trials" in definition.search.model_fields_set and asked != n_trials:
+        warning = f"search.trials = {asked} is not used: the values of search.vary make {n_trials} trials."
+        on_report(StageReport(stage="search, budget", duration_s=0.0, problem=None, warnings=(warning,)))
 
 
 def try_study(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tuner.jobs.hyperparameters import DeclaredParameter
-from tuner.spaces.description import describe_conditions, describe_range
+from tuner.spaces.parameter_words import describe_branch
 from tuner.studies.samplers.grid import GridValuesError
 from tuner.studies.sections import SearchSection
 
@@ -63,8 +63,7 @@ def _may_be_entered(parameter: DeclaredParameter, search: SearchSection) -> bool
 
 
 def _refuse_wrong_values(name: str, values: Sequence[Any], parameter: DeclaredParameter) -> None:
-    condition = describe_conditions(parameter.declared.conditions)
-    expected = describe_range(parameter.declared) + (f" when {condition}" if condition else "")
+    expected = describe_branch(parameter.declared)
     wrong = [value for value in values if parameter.optuna_answer(value) is None]
     if wrong:
         raise GridValuesError(

@@ -38,10 +38,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 from tuner.spaces.declared import declare_hyperparameters
-from tuner.spaces.description import describe_range
 from tuner.spaces.fixed_values import accept_fixed, may_be_asked, refuse_unknown, why_outside
+from tuner.spaces.parameter_words import conditional_name, describe_range
+from tuner.spaces.ranges import Ranges, refuse_unknown_ranges, with_range
 from tuner.spaces.space import Space
 from tuner.studies.samplers.grid import GridValuesError
+from tuner.studies.samplers.one_factor import NotGivenError
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
         *,
         fixed: Mapping[str, Any] | None = None,
         grid: Mapping[str, Sequence[Any]] | None = None,
+        ranges: Ranges | None = None,
     ) -> None:
         """Start with no values.
 
@@ -78,21 +81,25 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
             trial: The trial that draws the values; None for the space's defaults.
             fixed: The study's fixed values.
             grid: The study's `search.grid`.
+            ranges: The study's ranges, in place of what the builder declares.
         """
         super().__init__()
         self._trial = trial
         self._fixed = dict(fixed or {})
         self._grid = dict(grid or {})
+        self._ranges = dict(ranges or {})
 
-    def refuse_unknown_fixed(self) -> None:
-        """Check that every fixed name was asked for.
+    def refuse_unknown_names(self) -> None:
+        """Check that every name that is fixed or has a range was asked for.
 
         Call it when the model is built or, if the space has its own `fit`, which may ask for more, when it is trained.
 
         Raises:
             UnknownFixedError: A fixed name was not asked for.
+            UnknownRangeError: A name with a range was not.
         """
         refuse_unknown(self._fixed, [parameter.name for parameter in self.space])
+        refuse_unknown_ranges(self._ranges, self.space)
 
     def Choice(self, name: str, values: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - KerasTuner's name
         """Ask for a choice; booleans stay booleans, which KerasTuner would convert to 0 and 1."""
@@ -103,6 +110,7 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
 
     def _retrieve(self, hp: Any) -> Any:
         # All of KerasTuner's methods call this one, which uses a default only for a name that has no value.
+        hp = with_range(hp, self._ranges)
         if hp.name not in self.values and self.is_active(hp):
             self.values[hp.name] = self._answer(hp)
         return super()._retrieve(hp)
@@ -117,7 +125,10 @@ class OptunaHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
         question = _question(parameter)
         if not question.is_answered_as_it_is:
             question = _among_given(parameter, question, self._grid)
-        return question.decode(_suggest(self._trial, parameter, question))
+        try:
+            return question.decode(_suggest(self._trial, parameter, question))
+        except NotGivenError:
+            return parameter.default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +155,7 @@ class DeclaredParameter:
 
 
 def declared_parameters(
-    space: Space, images: ImageFormat, *, fixed: Mapping[str, Any] | None = None
+    space: Space, images: ImageFormat, *, fixed: Mapping[str, Any] | None = None, ranges: Ranges | None = None
 ) -> tuple[DeclaredParameter, ...]:
     """Return the hyperparameters that a search of this space asks for, found by building models with default values.
 
@@ -156,11 +167,14 @@ def declared_parameters(
         FixedValueError: A fixed value has another type, or is a text that the builder does not offer.
         UnsearchableError: Optuna has no counterpart of one of the hyperparameters.
         UnknownFixedError: A fixed name is not asked for, and the space has no own `fit` that could ask for it.
+        UnknownRangeError: The same of a name with a range.
+        RangeError: A range does not fit what the builder declares.
     """
     fixed = fixed or {}
-    declared = declare_hyperparameters(space, images)
+    declared = declare_hyperparameters(space, images, ranges=ranges or {})
     if space.fit is None:
         refuse_unknown(fixed, [parameter.name for parameter in declared])
+        refuse_unknown_ranges(ranges or {}, declared)
     reachable = [parameter for parameter in declared if may_be_asked(parameter, fixed)]
     for parameter in reachable:
         if parameter.name in fixed and (
@@ -175,7 +189,7 @@ def declared_parameters(
             name=parameter.name,
             declared=parameter,
             optuna_name=question.name,
-            grid_name=_conditional_name(parameter),
+            grid_name=conditional_name(parameter),
             optuna_values=_finite_values(question),
             optuna_default=question.encode(parameter.default),
             optuna_answer=partial(_find_answer, question),
@@ -231,17 +245,10 @@ def _question(parameter: Any) -> _Question:
     if not all(map(math.isfinite, ends)):
         raise UnsearchableError(parameter.name, f"its range is {ends[0]} to {ends[1]}, expected finite numbers")
     try:
-        question = _translate(parameter, _conditional_name(parameter))
+        question = _translate(parameter, conditional_name(parameter))
     except (ValueError, ArithmeticError) as error:
         raise UnsearchableError(parameter.name, str(error)) from error
     return replace(question, name=_shorten(question.name))
-
-
-def _conditional_name(parameter: Any) -> str:
-    if not parameter.conditions:
-        return str(parameter.name)
-    conditions = (f"{condition.name}={'|'.join(map(str, condition.values))}" for condition in parameter.conditions)
-    return f"{parameter.name} [{', '.join(conditions)}]"
 
 
 def _translate(parameter: Any, name: str) -> _Question:
@@ -303,7 +310,7 @@ def _among_given(parameter: Any, question: _Question, grid: Mapping[str, Sequenc
     Raises:
         GridValuesError: The grid has a value that the parameter does not have.
     """
-    name = _conditional_name(parameter)
+    name = conditional_name(parameter)
     given = grid.get(name, grid.get(parameter.name))
     if given is None:
         return question

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.errors import TunerError
 from tuner.jobs.hyperparameters import DeclaredParameter
-from tuner.spaces.description import describe_conditions, describe_range
+from tuner.spaces.parameter_words import describe_branch, describe_conditions
 from tuner.studies.sections import SearchSection
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def default_answers(declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
                 "value instead.",
                 parameter.declared.default,
                 parameter.name,
-                _range_with_condition(parameter),
+                describe_branch(parameter.declared),
             )
     return {
         parameter.optuna_name: parameter.optuna_default
@@ -125,7 +125,7 @@ def _branches_of(
     if refusing:
         advice = f" Give {' and '.join(open_parents)} too." if open_parents and len(refusing) < len(possible) else ""
         raise BaselineError(
-            f"{received}, which is not one of its values: expected {_range_with_condition(refusing[0])}.{advice}"
+            f"{received}, which is not one of its values: expected {describe_branch(refusing[0].declared)}.{advice}"
         )
     if open_parents and not _is_always_asked(possible, open_parents, declared, given):
         wanted = " or ".join(describe_conditions(parameter.declared.conditions) for parameter in possible)
@@ -165,11 +165,6 @@ def _values_of(name: str, declared: Sequence[DeclaredParameter]) -> tuple[Any, .
         if parameter.name == name and not parameter.declared.conditions and parameter.is_answered_as_it_is:
             return parameter.optuna_values
     return None
-
-
-def _range_with_condition(parameter: DeclaredParameter) -> str:
-    condition = describe_conditions(parameter.declared.conditions)
-    return describe_range(parameter.declared) + (f" when {condition}" if condition else "")
 
 
 def _usable(

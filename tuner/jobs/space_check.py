@@ -27,7 +27,7 @@ def check_space(
     Raises:
         TunerError: The model cannot be built, does not take the images, or does not measure accuracy.
     """
-    hyperparameters = OptunaHyperParameters(None, fixed=definition.fixed)
+    hyperparameters = OptunaHyperParameters(None, fixed=definition.fixed, ranges=definition.ranges)
     with translate_device_errors():
         model = space.build(hyperparameters, images.image_format)
         facts = check_model(

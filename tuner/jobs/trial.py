@@ -16,8 +16,7 @@ from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.objectives import Objective
-from tuner.studies.outcomes import Result, SearchOutcome, mean_over
-from tuner.studies.seeds import trial_seed
+from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -61,7 +60,9 @@ def run_trial(context: JobContext) -> SearchOutcome:
     progress = _Progress(
         objective=definition.objective,
         trial=trial,
-        hyperparameters=OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid),
+        hyperparameters=OptunaHyperParameters(
+            trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
+        ),
         folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
     )
     context.on_scores(scores)
@@ -69,7 +70,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
     try:
         with limit:
             _train(context, progress, data, on_epoch)
-        progress.hyperparameters.refuse_unknown_fixed()
+        progress.hyperparameters.refuse_unknown_names()
     except PrunedError:
         return progress.end("pruned")
     except TrialTimeoutError as error:
@@ -87,7 +88,7 @@ def _train(context: JobContext, progress: "_Progress", data: TrainingData, on_ep
     definition = context.study.definition
     plan = TrainingPlan(
         epochs=definition.search.epochs,
-        seed=trial_seed(definition.seed, context.lease.position),
+        seed=context.job_as(SearchJob).training_seed(definition.seed, context.lease.position),
         batch_size=definition.search.batch_size,
         labels=definition.data.labels,
     )

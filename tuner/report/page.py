@@ -16,6 +16,7 @@ from tuner.report.finals_results import FinalsResults, read_finals_results
 from tuner.report.headline import Headline, build_headline
 from tuner.report.markup import Html, element, join
 from tuner.report.page_sections.comparison import render_comparison
+from tuner.report.page_sections.factors import render_factors
 from tuner.report.page_sections.finals import render_finals
 from tuner.report.page_sections.overview import render_overview
 from tuner.report.page_sections.provenance import render_provenance
@@ -88,6 +89,7 @@ def _study_parts(view: StudyView, headline: Headline, results: FinalsResults) ->
     return join(
         [
             render_overview(view, headline),
+            render_factors(view),
             render_search(view),
             render_finals(view, headline, results),
             render_trials(view),
@@ -102,7 +104,9 @@ def _study_section(view: StudyView, parts: Html) -> Html:
 
 
 def _contents(view: StudyView) -> Html:
-    return _links([(view.anchor(key), title) for key, title in _PARTS])
+    is_comparison = any(trial.varied for trial in view.study.trials)
+    parts = [("factors", "One factor at a time"), *_PARTS] if is_comparison else _PARTS
+    return _links([(view.anchor(key), title) for key, title in parts])
 
 
 def _contents_of_several(views: Sequence[StudyView]) -> Html:

@@ -47,6 +47,15 @@ def points(fraction: float, *, digits: int = 2) -> str:
     return f"{100 * fraction:+.{digits}f}".replace("-", "\u2212")
 
 
+def signed(difference: float | None, objective: Objective) -> str:
+    """Write a difference of two scores with its sign, of percentages in points; a dash for None."""
+    if difference is None:
+        return NO_VALUE
+    if objective.written_as == "percent":
+        return points(difference)
+    return f"{difference:+.3g}".replace("-", "\u2212")
+
+
 def spread(mean: float, sd: float) -> str:
     """Write a mean with its standard deviation in percent, without a place for a line break."""
     return f"{100 * mean:.2f}\u00a0±\u00a0{100 * sd:.2f}\u00a0%"

@@ -1,13 +1,16 @@
 """A space in words, as `tuner space show` prints it: each hyperparameter's range, default, condition and purpose."""
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
+from tuner.space_ranges import SpaceRange
 from tuner.spaces.declared import declare_hyperparameters
+from tuner.spaces.parameter_words import conditional_name, describe_conditions, describe_range
+from tuner.spaces.ranges import range_of
 from tuner.spaces.space import Space
 
 
@@ -62,26 +65,28 @@ def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
     )
 
 
-def describe_range(parameter: Any) -> str:
-    """Return in words the values of a `keras_tuner.engine.hyperparameters` object."""
-    kinds = keras_tuner.engine.hyperparameters
-    if isinstance(parameter, kinds.Boolean):
-        return "true, false"
-    if isinstance(parameter, kinds.Fixed):
-        return f"{parameter.value} (not searched)"
-    if isinstance(parameter, kinds.Choice):
-        return ", ".join(str(value) for value in parameter.values)
-    text = f"{parameter.min_value:g} to {parameter.max_value:g}"
-    details = []
-    if parameter.sampling != "linear":
-        details.append(parameter.sampling.replace("_", " "))
-    if parameter.step is not None and (parameter.step != 1 or isinstance(parameter, kinds.Float)):
-        details.append(f"{'times' if parameter.sampling != 'linear' else 'step'} {parameter.step:g}")
-    return f"{text} ({', '.join(details)})" if details else text
+@dataclass(frozen=True, kw_only=True)
+class DeclaredRange:
+    """One hyperparameter as a study's `[space.NAME]` would have it."""
+
+    #: With its conditions where other branches have the name too.
+    name: str
+    #: None for a value that is not searched.
+    range: SpaceRange | None
+    default: Any
+    #: When it is asked and what it is for, in words.
+    help: str
 
 
-def describe_conditions(conditions: Sequence[Any]) -> str:
-    """Return in words when a conditional hyperparameter is asked; empty for always."""
-    return " and ".join(
-        f"{condition.name} is {' or '.join(str(value) for value in condition.values)}" for condition in conditions
-    )
+def list_ranges(space: Space, images: ImageFormat) -> list[DeclaredRange]:
+    """Return the ranges of all hyperparameters; a study that gives them searches what it would search without them."""
+    declared = declare_hyperparameters(space, images)
+    branches = Counter(parameter.name for parameter in declared)
+    found = []
+    for parameter in declared:
+        condition = describe_conditions(parameter.conditions)
+        name = parameter.name if branches[parameter.name] == 1 else conditional_name(parameter)
+        when = f"When {condition}. " if condition else ""
+        explained = " ".join((when + space.help.get(parameter.name, "")).split())
+        found.append(DeclaredRange(name=name, range=range_of(parameter), default=parameter.default, help=explained))
+    return found

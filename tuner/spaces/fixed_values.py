@@ -7,17 +7,16 @@ from typing import Any
 from keras_tuner.engine import hyperparameters as kinds
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.spaces.description import describe_conditions, describe_range
+from tuner.spaces.parameter_words import describe_branch
 
 
 class FixedValueError(TunerError):
     """A study fixes a hyperparameter to a value of another kind than the space declares."""
 
     def __init__(self, parameter: Any, value: Any) -> None:
-        condition = describe_conditions(parameter.conditions)
         super().__init__(
-            f"The study fixes {parameter.name} to {value!r}, but the space expects {describe_range(parameter)}"
-            f"{f' when {condition}' if condition else ''}. Change it in the study's `fixed` section."
+            f"The study fixes {parameter.name} to {value!r}, but the space expects {describe_branch(parameter)}. "
+            "Change it in the study's `fixed` section."
         )
 
 
@@ -48,9 +47,9 @@ def accept_fixed(parameter: Any, value: Any) -> Any:
     elif isinstance(parameter, kinds.Choice):
         accepted = _accept_choice(parameter.values, value)
     elif isinstance(parameter, kinds.Fixed):
-        accepted = _convert(value, type(parameter.value))
+        accepted = convert_exactly(value, type(parameter.value))
     else:
-        accepted = _convert(value, int if isinstance(parameter, kinds.Int) else float)
+        accepted = convert_exactly(value, int if isinstance(parameter, kinds.Int) else float)
     if accepted is None:
         raise FixedValueError(parameter, value)
     return accepted
@@ -69,10 +68,9 @@ def why_outside(parameter: Any, value: Any) -> str:
         is_inside = parameter.min_value <= value <= parameter.max_value
     if is_inside:
         return ""
-    condition = describe_conditions(parameter.conditions)
     return (
-        f"fixed.{parameter.name} = {value!r} lies outside of what the space searches, {describe_range(parameter)}"
-        f"{f' when {condition}' if condition else ''}; it is used as given."
+        f"fixed.{parameter.name} = {value!r} lies outside of what the space searches, {describe_branch(parameter)}; it "
+        "is used as given."
     )
 
 
@@ -81,7 +79,7 @@ def _accept_choice(choices: Sequence[Any], value: Any) -> Any:
     may_be_flags = set(choices) <= {0, 1} and not any(isinstance(choice, float) for choice in choices)
     if isinstance(choices[0], str) or may_be_flags:
         return next((choice for choice in choices if choice == value), None)
-    return _convert(value, float if isinstance(choices[0], float) else int)
+    return convert_exactly(value, float if isinstance(choices[0], float) else int)
 
 
 def refuse_unknown(fixed: Iterable[str], known: Iterable[str]) -> None:
@@ -100,7 +98,7 @@ def may_be_asked(parameter: Any, fixed: Mapping[str, Any]) -> bool:
     return all(condition.name not in fixed or condition.is_active(fixed) for condition in parameter.conditions)
 
 
-def _convert(value: Any, kind: type) -> Any:
+def convert_exactly(value: Any, kind: type) -> Any:
     """Return the value as this type if it stays the same value, else None."""
     if isinstance(value, float) and not math.isfinite(value):
         return None

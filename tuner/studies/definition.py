@@ -1,6 +1,6 @@
 """The definition of a study: everything that determines its results, written by a person and stored with the study."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self
@@ -11,12 +11,13 @@ from tuner.datasets.file_formats import list_file_formats
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
+from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.explanation import explain
 from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
-from tuner.studies.sections import DataSection, FinalsSection, PublishedFigure, Scalar, SearchSection
+from tuner.studies.sections import ONE_FACTOR, DataSection, FinalsSection, PublishedFigure, SearchSection
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
@@ -39,6 +40,10 @@ class StudyDefinition(Section):
     space: str = Field(
         min_length=1, description="architecture family, recipe, or `package.module:Object` of your own builder"
     )
+    ranges: Mapping[str, SpaceRange] = Field(
+        default_factory=dict,
+        description="what is searched of single hyperparameters in place of what the space declares: [space.NAME]",
+    )
     dataset: str = Field(min_length=1, description=f"name in the catalogue, or path of {list_file_formats()}")
     seed: int = Field(default=0, ge=0, lt=2**32, description="determines every random number of the study")
     data: DataSection = Field(default_factory=DataSection, description="how images are read and divided")
@@ -52,6 +57,30 @@ class StudyDefinition(Section):
     published: tuple[PublishedFigure, ...] = Field(
         default=(), strict=False, description="numbers that others have published, which the report shows beside ours"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_space_table(cls, settings: Any) -> Any:
+        """Take a table `[space]` apart into the space's name and the ranges of its hyperparameters."""
+        if not isinstance(settings, dict) or not isinstance(settings.get("space"), dict):
+            return settings
+        if "ranges" in settings:
+            raise contradiction("ranges", "no setting has this name; expected [space.NAME] for each hyperparameter")
+        ranges = dict(settings["space"])
+        name = {"space": ranges.pop("name")} if "name" in ranges else {}
+        others = {key: value for key, value in settings.items() if key != "space"}
+        return {**others, **name, "ranges": ranges}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _compare_without_finals(cls, settings: Any) -> Any:
+        """Make no finals after a comparison of one factor at a time, unless they are asked for."""
+        search, finals = (
+            settings.get(name, {}) if isinstance(settings, dict) else None for name in ("search", "finals")
+        )
+        if isinstance(search, dict) and search.get("sampler") == ONE_FACTOR and isinstance(finals, dict):
+            return {**settings, "finals": {"top": 0, **finals}}
+        return settings
 
     @model_validator(mode="after")
     def _know_sampler_and_pruner(self) -> Self:
@@ -97,7 +126,32 @@ class StudyDefinition(Section):
 
     def determines_the_same_as(self, other: Self) -> bool:
         """Say whether the two give the same study: what others have published may differ."""
-        return self.model_copy(update={"published": ()}) == other.model_copy(update={"published": ()})
+        return self.determining() == other.determining()
+
+    def determining(self) -> dict[str, Any]:
+        """Return the settings that determine a study, as JSON values.
+
+        The budget of one factor at a time follows from the others.
+        """
+        is_one_factor = self.search.sampler == ONE_FACTOR
+        return self.model_dump(
+            mode="json", exclude={"published": True, "search": {"trials"} if is_one_factor else set()}
+        )
+
+    def with_budget(self, trials: int) -> Self:
+        """Return the definition with this number of trials."""
+        return self.model_copy(update={"search": self.search.model_copy(update={"trials": trials})})
+
+    def to_settings(self) -> dict[str, Any]:
+        """Return the settings as a person writes them, without those that have their defaults anyway."""
+        settings = self.model_dump(mode="json", exclude_none=True)
+        same = self.determining()
+        _drop_defaults(settings, lambda: type(self).model_validate(settings).determining() == same)
+        if self.published:
+            settings["published"] = [one.model_dump(mode="json", exclude_none=True) for one in self.published]
+        if ranges := settings.pop("ranges", None):
+            settings["space"] = {"name": self.space, **ranges}
+        return settings
 
     def to_json(self) -> str:
         """Return the whole definition, defaults included, as JSON that `from_json` reads back."""
@@ -148,7 +202,25 @@ def read_definition(
     settings = _read_toml(path)
     if isinstance(settings.get("dataset"), str):
         settings["dataset"] = _absolute(settings["dataset"], folder=path.parent)
-    return _validate(apply_overrides(settings, _resolve(changes)), overrides, source=str(path), changed=changes)
+    return _validate(_apply(settings, changes), overrides, source=str(path), changed=changes)
+
+
+def change_definition(
+    definition: StudyDefinition, changes: Mapping[str, Any], overrides: Sequence[str] = (), *, source: str
+) -> StudyDefinition:
+    """Return the definition with some settings replaced.
+
+    Args:
+        definition: The one to begin with.
+        changes: Values by their dotted keys, as in `compose_definition`.
+        overrides: As in `read_definition`; they replace the changes.
+        source: Where the changes come from, for errors.
+
+    Raises:
+        DefinitionError: A value is wrong.
+        OverrideError: An override has no `=` or no possible key.
+    """
+    return _validate(_apply(definition.to_settings(), changes), overrides, source=source)
 
 
 def compose_definition(changes: Mapping[str, Any], overrides: Sequence[str] = (), *, source: str) -> StudyDefinition:
@@ -166,7 +238,7 @@ def compose_definition(changes: Mapping[str, Any], overrides: Sequence[str] = ()
     """
     changes = {"dataset": DEFAULT_DATASET, **changes}
     name = default_study_name(dataset=changes["dataset"], space=changes["space"])
-    return _validate(apply_overrides({"name": name}, _resolve(changes)), overrides, source=source)
+    return _validate(_apply({"name": name}, changes), overrides, source=source)
 
 
 def make_definition(
@@ -179,6 +251,7 @@ def make_definition(
     sampler: str | None = None,
     pruner: str | None = None,
     warm_start: str | None = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
     seed: int | None = None,
     overrides: Sequence[str] = (),
 ) -> StudyDefinition:
@@ -193,6 +266,7 @@ def make_definition(
         sampler: A key of `SAMPLERS`.
         pruner: A key of `PRUNERS`.
         warm_start: A study whose best trials are tried first.
+        vary: Values to compare with the default one factor at a time, by hyperparameter.
         seed: The study's seed.
         overrides: As in `read_definition`; they replace the other arguments.
 
@@ -205,8 +279,14 @@ def make_definition(
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start,
     }  # fmt: skip
-    changes = {key: value for key, value in arguments.items() if value is not None}
+    changes = {key: value for key, value in arguments.items() if value is not None} | vary_factors(vary or {})
     return compose_definition(changes, overrides, source="tuner study create")
+
+
+def vary_factors(vary: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the changes by which a study compares these values one factor at a time; none without any."""
+    factors = {f"search.vary.{name}": list(values) for name, values in vary.items()}
+    return {"search.sampler": ONE_FACTOR, **factors} if factors else {}
 
 
 def _as_import_path(space: Any) -> str:
@@ -256,9 +336,37 @@ def _validate(
     """Validate the settings with the overrides in place; an error names where the wrong value comes from."""
     given = parse_overrides(overrides)
     try:
-        return StudyDefinition.model_validate(apply_overrides(settings, _resolve(given)))
+        return StudyDefinition.model_validate(_apply(settings, given))
     except ValidationError as error:
         raise DefinitionError(explain(error, StudyDefinition, source=source, overridden=[*changed, *given])) from error
+
+
+def _apply(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, `space` a table in them, with the changes; another space's name leaves the ranges."""
+    if isinstance(settings.get("space"), str):
+        settings = {**settings, "space": {"name": settings["space"]}}
+    named = {
+        "space.name" if key == "space" and isinstance(value, str) else key: value for key, value in changes.items()
+    }
+    return apply_overrides(settings, _resolve(named))
+
+
+def _drop_defaults(table: dict[str, Any], is_same: Callable[[], bool]) -> None:
+    """Remove what may be missing, `is_same` saying so, from the table and those within it."""
+    for key, value in list(table.items()):
+        before = dict(table)
+        del table[key]
+        try:
+            if is_same():
+                continue
+        except ValidationError:
+            # It has no default, or another setting does not go with it.
+            pass
+        table.clear()
+        # In the old order.
+        table.update(before)
+        if isinstance(value, dict):
+            _drop_defaults(value, is_same)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Turn pydantic's error about a definition into one line for people."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -57,6 +57,8 @@ def _overlap(key: str, other: str) -> bool:
 
 def _dotted_key(item: ErrorDetails) -> str:
     location = [str(part) for part in item["loc"]]
+    # Where a definition's ranges are written.
+    location[:1] = ["space" if part == "ranges" else part for part in location[:1]]
     if item["type"] == "contradiction":
         location.append(item["ctx"]["key"])
     return ".".join(location)
@@ -110,14 +112,16 @@ def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | 
     for name in path:
         if get_origin(found) is tuple:
             found = get_args(found)[0]
+        elif get_origin(found) is Mapping:
+            found = get_args(found)[1]
         else:
             field = found.model_fields.get(name)
             found = field.annotation if field else None
-        if get_origin(found) is tuple:
+        if get_origin(found) in {tuple, Mapping}:
             continue
         if not (isinstance(found, type) and issubclass(found, BaseModel)):
             return None
-    return None if get_origin(found) is tuple else cast("type[BaseModel]", found)
+    return None if get_origin(found) in {tuple, Mapping} else cast("type[BaseModel]", found)
 
 
 def _shorten(value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
+from tuner.studies.factors import Factor, compare_factors
 from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
 
 #: Attributes of a trial and of an epoch that are exported unchanged.
@@ -102,6 +103,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures
         ],
         "notes": [asdict(part) | {"note": note} for part, note in record.notes],
+        "factors": [_factor_values(factor) for factor in compare_factors(record)],
         "stop_reason": record.stop_reason,
         "pixels": record.pixels,
         "definition": record.definition,
@@ -130,6 +132,8 @@ def _trial_values(trial: TrialRecord) -> dict[str, Any]:
         ],
         "failure": {"kind": failure.kind, "message": failure.message} if failure else None,
         "notes": list(trial.notes),
+        "varied": trial.varied,
+        "repeat": trial.repeat,
     }
 
 
@@ -150,6 +154,26 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "bundle": final.bundle,
         # The same file's location for programs that do not use the artifact store.
         "bundle_location": final.bundle and artifacts.location(final.bundle),
+    }
+
+
+def _factor_values(factor: Factor) -> dict[str, Any]:
+    return {
+        "name": factor.name,
+        "values": [
+            {
+                "value": one.value,
+                "is_default": one.is_default,
+                "trials": [trial.number for trial in one.trials],
+                "score_mean": one.mean,
+                "score_sd": one.sd,
+                "difference": one.difference,
+                "difference_interval": one.interval,
+                "pairs": len(one.differences),
+                "finding": one.verdict,
+            }
+            for one in factor.values
+        ],
     }
 
 
@@ -186,7 +210,8 @@ def _write_csv(trials: Sequence[TrialRecord]) -> str:
     """Write one row per trial.
 
     The plain columns, then `fold_<number>` with the score of each fold that any trial has, then `hp_<name>` for each
-    hyperparameter.
+    hyperparameter. Of a study of one factor at a time, `repeat` from 0 and the value that is `varied` follow the plain
+    columns.
     """
     names = sorted({name for trial in trials for name in trial.hyperparameters})
     folds = range(1, max((len(trial.folds) for trial in trials), default=0) + 1)
@@ -194,14 +219,19 @@ def _write_csv(trials: Sequence[TrialRecord]) -> str:
     for trial in trials:
         row = _as_json(_pick(trial, _TRIAL_KEYS)) | {"workers": " ".join(trial.workers)}
         row |= {f"fold_{fold.number}": fold.score for fold in trial.folds}
+        row |= {} if trial.repeat is None else {"repeat": trial.repeat, "varied": _list_varied(trial)}
         rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(
-        text, [*_TRIAL_KEYS, *(f"fold_{n}" for n in folds), *(f"hp_{name}" for name in names)], lineterminator="\n"
-    )
+    columns = [*_TRIAL_KEYS, *(("repeat", "varied") if any(trial.repeat is not None for trial in trials) else ())]
+    columns += [*(f"fold_{n}" for n in folds), *(f"hp_{name}" for name in names)]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _list_varied(trial: TrialRecord) -> str:
+    return " ".join(f"{name}={value}" for name, value in (trial.varied or {}).items())
 
 
 _WRITERS: Mapping[str, Callable[[Sequence[TrialRecord]], str]] = {".csv": _write_csv, ".json": _write_json}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.sections import ONE_FACTOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,9 @@ def describe_plan(definition: StudyDefinition) -> str:
     """Return one sentence on what a study will train, from its first trial to its ensemble."""
     search = definition.search
     trials = f"{_count(search.trials, 'trial')} of up to {_count_epochs(search.epochs, definition.data.folds)}"
+    if search.sampler == ONE_FACTOR:
+        n_configurations = search.trials // search.repeats
+        trials += f" ({_count(n_configurations, 'configuration')} with {_count(search.repeats, 'seed')} each)"
     return f"{trials}, then {plan_finals(definition, n_candidates=search.trials)}."
 
 

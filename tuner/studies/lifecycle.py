@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +21,9 @@ from tuner.studies.optuna_tables import (
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import SearchJob
 from tuner.studies.records import StudyState
+from tuner.studies.repeats import count_configurations, further_repeats
 from tuner.studies.schema import database_time, deleted_folders, slots, studies
+from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
 from tuner.studies.texts import can_be_stored
@@ -82,7 +84,7 @@ def insert_study(
     class_names: Sequence[str],
     provenance: Mapping[str, str],
     pixels: Mapping[str, Any] | None = None,
-    first_trials: Sequence[Mapping[str, Any]] = (),
+    first_jobs: Sequence[SearchJob] = (),
 ) -> Study:
     """Store a study with one waiting slot for each trial of its budget.
 
@@ -92,8 +94,8 @@ def insert_study(
         class_names: Of its dataset, in the order of the labels.
         provenance: Versions and hashes to record.
         pixels: What the dataset's pixels mean, as JSON.
-        first_trials: Values that the first trials take instead of drawing them, by Optuna's names. Values that are
-            missing are drawn; trials beyond the budget are left out.
+        first_jobs: The first trials, with values that they take instead of drawing them. Values that are missing are
+            drawn; trials beyond the budget are left out.
 
     Raises:
         StudyExistsError: The name is taken.
@@ -111,7 +113,7 @@ def insert_study(
         "budget": definition.search.trials,
         "created_at": database_time(),
     }
-    jobs = [SearchJob(values=values) for values in first_trials] + [SearchJob()] * definition.search.trials
+    jobs = [*first_jobs, *[SearchJob()] * definition.search.trials]
 
     @retried
     def insert(storage: Storage) -> None:
@@ -227,8 +229,11 @@ def _read_study(storage: Storage, row: Any) -> Study:
 def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
     """Add trials to the budget; a finished study searches again, a stopped one stays stopped.
 
+    A study of one factor at a time repeats all its values with further seeds.
+
     Raises:
         StudyNotFoundError: There is none of that name.
+        WholeRepeatsError: The trials are no whole repeats of such a study.
     """
     # Marks these slots, so that they are not added again when only the answer to the COMMIT was lost.
     mark = uuid.uuid4().hex
@@ -237,11 +242,31 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
         added = sa.select(slots.c.id).where(slots.c.study_id == row.id, slots.c.job["extension"].as_string() == mark)
         if connection.scalar(added.limit(1)) is not None:
             return
-        create_slots(connection, row.id, "search", [SearchJob(extension=mark)] * n_trials)
+        jobs = [SearchJob()] * n_trials
+        definition = StudyDefinition.from_stored(row.definition)
+        if definition.search.sampler == ONE_FACTOR:
+            jobs = further_repeats(connection, row, n_trials=n_trials, seed=definition.seed)
+        create_slots(connection, row.id, "search", [replace(job, extension=mark) for job in jobs])
         state = "resume_state" if row.state == "stopped" else "state"
         _update(connection, row, {"budget": row.budget + n_trials, state: "searching"})
 
     return _change(storage, find_study(storage, name), extend)
+
+
+def extend_by_repeats(storage: Storage, name: str, *, n_repeats: int) -> Study:
+    """Repeat all values of a study of one factor at a time with further seeds, see `extend_study`.
+
+    Raises:
+        StudyNotFoundError: There is none of that name.
+        StudyStateError: It is not such a study.
+    """
+    study = find_study(storage, name)
+    if study.definition.search.sampler != ONE_FACTOR:
+        raise StudyStateError(
+            f"Study {name!r} has the sampler {study.definition.search.sampler!r}, which repeats nothing. Add trials: "
+            f"`tuner study extend {name} --trials N`."
+        )
+    return extend_study(storage, name, n_trials=n_repeats * count_configurations(storage, study.id))
 
 
 def stop_study(storage: Storage, study: Study, *, reason: str | None = None) -> None:

@@ -8,8 +8,9 @@ from tuner.errors import TunerError, shorten
 from tuner.studies.texts import can_be_stored
 from tuner.studies.toml import TomlError, parse_toml
 
-#: Tables whose keys are hyperparameters: the rest of a dotted key is one name, even if it has dots.
-_OPEN_TABLES = ("fixed", "search.grid")
+#: Tables whose keys are hyperparameters: the rest of a dotted key is one name, even if it has dots. In `space`, whose
+#: tables are hyperparameters, it is what stands between the first dot and the last.
+_OPEN_TABLES = ("fixed", "search.grid", "search.vary")
 
 
 class OverrideError(TunerError):
@@ -25,6 +26,24 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         OverrideError: There is no `=`, no key, or a list, table or string that begins and does not end.
     """
     return dict(_parse(override) for override in overrides)
+
+
+def parse_factors(factors: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values of each `NAME=VALUE,VALUE` by its name, each parsed like that of an override.
+
+    Raises:
+        OverrideError: There is no `=`, no name or no value, or a name is given twice.
+    """
+    parsed: dict[str, list[Any]] = {}
+    for factor in factors:
+        name, _, text = (part.strip() for part in factor.partition("="))
+        values = [value.strip() for value in text.split(",")]
+        if not name or not all(values) or not can_be_stored(factor):
+            raise OverrideError(f"--vary {shorten(factor)}: expected NAME=VALUE,VALUE as in --vary kernel_size=3,5,7.")
+        if name in parsed:
+            raise OverrideError(f"--vary {shorten(name)}: given twice; expected all its values in one.")
+        parsed[name] = [_parse(f"value={value}")[1] for value in values]
+    return parsed
 
 
 def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,4 +90,7 @@ def _split_key(key: str) -> list[str]:
     for table in _OPEN_TABLES:
         if key.startswith(f"{table}."):
             return [*table.split("."), key.removeprefix(f"{table}.")]
+    if key.startswith("space."):
+        name, _, last = key.removeprefix("space.").rpartition(".")
+        return ["space", name, last] if name else ["space", last]
     return key.split(".")

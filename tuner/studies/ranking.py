@@ -28,13 +28,20 @@ def best_first(column: sa.ColumnElement[Any], objective: Objective) -> sa.Column
 
 
 def best_trials(of_study: Iterable[Slot], objective: Objective) -> list[SearchSlot]:
-    """Return the search's slots that have a score: complete ones before pruned ones, the best first."""
+    """Return the search's slots that have a score: complete ones before pruned ones, the best first.
+
+    Of the repeats of one configuration, in a study of one factor at a time, the best stands for it.
+    """
     scored = [
         (slot.outcome.state != "complete", -objective.utility(slot.outcome.score), slot.trial_number or 0, slot)
         for slot in of_study
         if isinstance(slot, SearchSlot) and slot.outcome and slot.outcome.score is not None
     ]
-    return [slot for *_, slot in sorted(scored, key=lambda one: one[:3])]
+    best: dict[Any, SearchSlot] = {}
+    for *_, slot in sorted(scored, key=lambda one: one[:3]):
+        is_repeated = slot.job.repeat is not None
+        best.setdefault(repr(sorted(slot.job.varied.items())) if is_repeated else slot.id, slot)
+    return list(best.values())
 
 
 def confirmed_scores(of_study: Iterable[Slot], objective: Objective) -> dict[int, float]:
@@ -84,13 +91,15 @@ def read_rank(storage: Storage, study: Study, *, trial: int) -> int:
     return rank_finals(found, study.definition.objective).get(trial, 1)
 
 
-def read_ranked_slots(connection: sa.Connection, study_id: int, *, n_trials: int, objective: Objective) -> list[Slot]:
+def read_ranked_slots(
+    connection: sa.Connection, study_id: int, *, n_trials: int | None, objective: Objective
+) -> list[Slot]:
     """Return what ranking needs, in the order in which it was made: the finals' slots, and the search's best.
 
     Args:
         connection: To the database.
         study_id: The study's.
-        n_trials: Number of search slots that are read, in the order of `best_trials`.
+        n_trials: Number of search slots that are read, in the order of `best_trials`; None for all with a score.
         objective: The study's.
 
     Returns:

@@ -25,9 +25,11 @@ from tuner.studies.outcomes import (
     FoldResult,
     RetrainOutcome,
     RetrainSlot,
+    SearchJob,
     Slot,
     divide_curve,
     read_curve,
+    read_job,
     read_outcome,
     read_scores,
     read_slot,
@@ -45,7 +47,7 @@ from tuner.studies.records import (
     TrialState,
 )
 from tuner.studies.schema import slots
-from tuner.studies.seeds import trial_seed
+from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.storage import Storage
 
 #: Slots whose outcomes are in memory at a time.
@@ -54,6 +56,7 @@ _ROWS_AT_A_TIME = 250
 _MEASURED = tuple(one.name for one in fields(Epoch) if one.name != "epoch")
 #: That Postgres keeps.
 _LARGEST_NUMBER = 2**31 - 1
+_NOT_READ = SearchJob()
 
 
 def load_study(storage: Storage, name: str) -> StudyRecord:
@@ -119,8 +122,9 @@ def _read_record(
         curve: What is read of each slot as its curve.
         read_trial_curve: Makes epochs of what was read of a trial of the search.
     """
-    # Jobs of trials are not read: there are thousands, and outcomes and Optuna say the same.
-    job = sa.case((slots.c.stage != "search", slots.c.job)).label("job")
+    # Most jobs of trials are not read: there are thousands, and outcomes and Optuna say the same.
+    is_told = sa.true() if study.definition.search.sampler == ONE_FACTOR else slots.c.stage != "search"
+    job = sa.case((is_told, slots.c.job)).label("job")
     columns = [column for column in slots.c if column not in {slots.c.curve, slots.c.job}]
     query = sa.select(*columns, job, curve.label("curve")).where(slots.c.study_id == study.id).order_by(slots.c.id)
     of_finals: list[Slot] = []
@@ -266,13 +270,14 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         hyperparameters = reported.hyperparameters if reported else {}
         state = "running" if row.state == "leased" else "waiting"
     started_at, finished_at = row.started_at, row.finished_at
+    job = _NOT_READ if row.job is None else read_job("search", row.job)
     return TrialRecord(
         number=number,
         state=state,
         score=score,
         best_epoch=best_epoch,
         hyperparameters=hyperparameters,
-        seed=trial_seed(study.definition.seed, row.position),
+        seed=job.training_seed(study.definition.seed, row.position),
         attempts=len(row.workers),
         workers=tuple(row.workers),
         started_at=_time(started_at),
@@ -282,6 +287,8 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         failure=outcome.failure if outcome else None,
         notes=outcome.notes if outcome else (),
         folds=folds,
+        varied=None if job.repeat is None else job.varied,
+        repeat=job.repeat,
     )
 
 

@@ -56,6 +56,11 @@ class TrialRecord:
     #: The finished folds; empty in a study without folds.
     folds: tuple[FoldRecord, ...] = ()
 
+    #: Of a study of one factor at a time, see `tuner.studies.factors`: the one value that is not the default, empty for
+    #: the defaults; and the repeat from 0, in which all values have one seed. None in other studies.
+    varied: Mapping[str, Any] | None = None
+    repeat: int | None = None
+
     @property
     def score_sd(self) -> float | None:
         """Sample standard deviation of the score over folds; None for fewer than two."""

@@ -7,13 +7,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.stored_range import Range, parse_range
+from tuner.space_ranges import Scalar
 from tuner.training_settings import Annealing, Augmentation, Section, contradiction
-
-
-def _check_scalar(value: Any) -> Any:
-    if not isinstance(value, bool | int | float | str):
-        raise ValueError("expected a number, a string, true or false")  # noqa: TRY004 - pydantic reports ValueError alone
-    return value
 
 
 def _check_auto_or_bool(value: Any) -> Any:
@@ -22,8 +17,8 @@ def _check_auto_or_bool(value: Any) -> Any:
     return value
 
 
-#: One value of a hyperparameter.
-Scalar = Annotated[bool | int | float | str, BeforeValidator(_check_scalar)]
+#: The sampler that changes one hyperparameter at a time.
+ONE_FACTOR = "one-factor"
 
 #: How far a validation fraction may be from that of a fold, as a fraction of it: 0.33 agrees with three folds.
 _FOLD_TOLERANCE = 0.02
@@ -115,10 +110,19 @@ class PruningSettings(Section):
 class SearchSection(Section):
     """`[search]`: the trials."""
 
-    trials: int = Field(default=20, ge=1, le=1_000_000, description="the budget: number of trials to finish")
+    trials: int = Field(
+        default=20,
+        ge=1,
+        le=1_000_000,
+        description="the budget: number of trials to finish; of the sampler one-factor it follows from the factors",
+    )
     epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of each trial that is not pruned")
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
-    pruner: str = Field(default="asha", description="which trials are stopped early")
+    pruner: str = Field(
+        # Of a pruned trial it is not known how good its value would have been.
+        default_factory=lambda found: "none" if found["sampler"] == ONE_FACTOR else "asha",
+        description="which trials are stopped early; default: asha, for the sampler one-factor none",
+    )
     start_with_defaults: bool = Field(
         default=True,
         description="whether the first trial takes the space's defaults; the sampler grid begins with its own values",
@@ -152,19 +156,38 @@ class SearchSection(Section):
     grid: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
         default_factory=dict, description="values to try by hyperparameter, for the sampler grid"
     )
+    vary: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="values to compare with the default by hyperparameter, for the sampler one-factor",
+    )
+    repeats: int = Field(
+        default=3,
+        ge=1,
+        le=10_000,
+        description="one-factor: how often each value is trained; each repeat has one seed for all values",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.sampler == "grid" and (self.baselines or self.warm_start):
+        if self.sampler in {"grid", ONE_FACTOR} and (self.baselines or self.warm_start):
             raise contradiction(
                 "baselines" if self.baselines else "warm_start",
-                "a grid tries only its own combinations; expected another search.sampler, or none of these",
+                f"the sampler {self.sampler} tries only its own values; expected another search.sampler, or none of "
+                "these",
             )
         if self.grid and self.sampler != "grid":
             raise contradiction(
                 "grid",
                 f'values are given, but the sampler is {self.sampler!r}; expected search.sampler = "grid", or no grid',
             )
+        if self.vary and self.sampler != ONE_FACTOR:
+            raise contradiction(
+                "vary",
+                f"values are given, but the sampler is {self.sampler!r}; expected search.sampler = {ONE_FACTOR!r}, or "
+                "no vary",
+            )
+        if self.sampler == ONE_FACTOR and not self.vary:
+            raise contradiction("vary", "missing; expected the values of at least one hyperparameter")
         return self
 
 

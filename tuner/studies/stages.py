@@ -13,6 +13,7 @@ from tuner.studies.outages import retried
 from tuner.studies.outcomes import Job, Slot, Stage
 from tuner.studies.ranking import read_ranked_slots
 from tuner.studies.schema import slots, studies
+from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
 
@@ -70,5 +71,6 @@ def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
 
 def _read_slots(connection: sa.Connection, study_id: int, definition: StudyDefinition) -> list[Slot]:
     finals = definition.finals
-    n_trials = max(finals.candidates, finals.top)
+    # The best trials of a comparison may be repeats of one configuration.
+    n_trials = None if definition.search.sampler == ONE_FACTOR else max(finals.candidates, finals.top)
     return read_ranked_slots(connection, study_id, n_trials=n_trials, objective=definition.objective)

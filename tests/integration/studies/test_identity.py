@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from tuner.studies.definition import StudyDefinition, make_definition
 from tuner.studies.fleet import read_workers, register_worker, update_worker
 from tuner.studies.lifecycle import Study, delete_study, find_study, insert_study, stop_study
-from tuner.studies.outcomes import SearchOutcome
+from tuner.studies.outcomes import SearchJob, SearchOutcome
 from tuner.studies.reading import load_study, read_slots
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import (
@@ -165,7 +165,9 @@ def test_a_trials_number_is_its_slots_position_even_if_a_later_slot_begins_first
     definition: StudyDefinition = make_definition(
         space="mlp", dataset="digits", name="two", trials=4, epochs=1, seed=3, sampler="random"
     )
-    study = insert_study(storage, definition, class_names=["0"], provenance={}, first_trials=[{"x": 0.25}])
+    study = insert_study(
+        storage, definition, class_names=["0"], provenance={}, first_jobs=[SearchJob(values={"x": 0.25})]
+    )
     slow, quick = claim(storage, "slow"), claim(storage, "quick")
 
     second, _ = open_trial(storage, study, quick)

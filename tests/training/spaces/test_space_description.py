@@ -10,7 +10,9 @@ from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.description import describe_space
+from tuner.spaces.parameter_words import describe_conditions, describe_range
 from tuner.spaces.registry import SPACES, open_space
+from tuner.studies.definition import read_definition
 
 NOISY = """
 import atexit, ctypes, os, keras
@@ -105,3 +107,24 @@ def _defaults() -> object:
     from tuner.spaces.registry import fixed_hyperparameters
 
     return fixed_hyperparameters({})
+
+
+@pytest.mark.usefixtures("beside_own_builders")
+@pytest.mark.parametrize("name", ["mlp", "recognizing-digits-cnn", "own_builders.nets:EveryKind"])
+def test_the_tables_of_a_space_are_read_back_as_the_same_space(name: str, digits: ImageFormat, tmp_path: Path) -> None:
+    printed = CliRunner().invoke(app, ["show", name, "--toml", "--dataset-shape=8x8x1"]).stdout
+    file = tmp_path / "study.toml"
+    file.write_text(f'name = "s"\ndataset = "digits"\n{printed}')
+
+    definition = read_definition(file)
+    as_it_is, again = (
+        [(describe_range(one), one.default, describe_conditions(one.conditions)) for one in declared]
+        for declared in (
+            declare_hyperparameters(open_space(name), digits),
+            declare_hyperparameters(open_space(definition.space), digits, ranges=definition.ranges),
+        )
+    )
+
+    assert definition.space == name
+    assert len(definition.ranges) > 8
+    assert again == as_it_is

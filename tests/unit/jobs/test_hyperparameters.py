@@ -227,7 +227,7 @@ def test_kerastuners_own_hypermodels_are_searched(hypermodel: type, study: optun
     hp = OptunaHyperParameters(trial, fixed=fixed)
 
     model = space.build(hp, images)
-    hp.refuse_unknown_fixed()
+    hp.refuse_unknown_names()
     rebuilt = space.build(fixed_hyperparameters(hp.values), images)
 
     assert model.output_shape == (None, 2)
@@ -241,7 +241,7 @@ def test_a_fit_of_its_own_asks_and_stores_too(every_kind: Space, study: optuna.S
     random = np.random.default_rng(0)
 
     history = every_kind.fit(hp, model, random.random((20, 8, 8, 1)), random.integers(0, 10, 20), verbose=0)
-    hp.refuse_unknown_fixed()
+    hp.refuse_unknown_names()
 
     assert len(history.epoch) == hp.values["epochs"] == 2
 
@@ -309,7 +309,7 @@ def test_a_fixed_name_that_is_never_asked_is_refused(study: optuna.Study) -> Non
     open_space("cnn").build(hp, DIGITS)
 
     with pytest.raises(UnknownFixedError, match=r"'filter', which its space .*Did you mean 'filters'"):
-        hp.refuse_unknown_fixed()
+        hp.refuse_unknown_names()
 
 
 def test_what_a_grid_needs_is_known_before_the_first_trial(every_kind: Space) -> None:

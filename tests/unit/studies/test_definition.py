@@ -1,17 +1,23 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tuner.errors import TunerError
+from tuner.space_ranges import SpaceRange
 from tuner.studies.definition import (
     DefinitionError,
     StudyDefinition,
+    change_definition,
     compose_definition,
     make_definition,
     read_definition,
 )
+from tuner.studies.toml import parse_toml, write_toml
+
+SHIPPED = sorted((Path(__file__).parents[3] / "studies").rglob("*.toml"))
 
 MINIMAL = """\
 name = "first"
@@ -408,3 +414,116 @@ def test_a_wrong_published_number_is_named_with_what_is_expected(
 
     with pytest.raises(DefinitionError, match=message):
         read_definition(path)
+
+
+RANGES = """\
+name = "first"
+dataset = "mnist"
+
+[space]
+name = "cnn"
+
+[space.learning_rate]
+low = 1e-5
+high = 1
+
+[space."units [kind=a|b]"]
+values = [1, 2]
+
+[search]
+trials = 10
+"""
+
+
+def test_a_space_may_be_a_table_with_the_ranges_of_its_hyperparameters(tmp_path: Path) -> None:
+    file = tmp_path / "first.toml"
+    file.write_text(RANGES)
+
+    definition = read_definition(file, ["space.learning_rate.high=0.1", "space.dropout={default=0.5}"])
+
+    assert definition.space == "cnn"
+    assert definition.ranges == {
+        "learning_rate": SpaceRange(low=1e-5, high=0.1),
+        "units [kind=a|b]": SpaceRange(values=(1, 2)),
+        "dropout": SpaceRange(default=0.5),
+    }
+    assert StudyDefinition.from_json(definition.to_json()) == definition
+    assert read_definition(file, changes={"space": "mlp"}).ranges == read_definition(file).ranges
+
+
+def test_a_definition_without_ranges_takes_them_from_overrides(path: Path) -> None:
+    definition = read_definition(path, ["space.learning_rate.low=1e-5", "space=mlp"])
+
+    assert (definition.space, definition.ranges) == ("mlp", {"learning_rate": SpaceRange(low=1e-5)})
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("space.x={low=3,high=1}", "space.x.low: received 3, expected less than high (1)."),
+        ("space.x={low=0,log=true}", "space.x.low: received 0, expected more than 0 with log = true."),
+        ("space.x={low=1,high=2,values=[1,2]}", "space.x.low: expected either values, or low and high, not both."),
+        ("space.x={log=true,values=[1,2]}", "space.x.log: expected either values, or low and high, not both."),
+        ("space.x={values=[1]}", "space.x.values: received [1], expected a list of at least 2."),
+        ("space.x={values=[1,1]}", "space.x.values: a value stands there twice; expected each once."),
+        ("space.x={}", "space.x.low: missing; expected low and high, or values."),
+        ("space.x.low=true", "space.x.low: received true, expected a number."),
+        ("space.x.low=nan", "space.x.low: received NaN, expected a finite number."),
+        ("space.x.lo=3", "space.x.lo: no setting has this name. Did you mean 'low'? Known here: low, high"),
+        ("space.x=3", "space.x: received 3, expected a table."),
+        ("ranges.x.low=1", "ranges: no setting has this name; expected [space.NAME] for each hyperparameter."),
+    ],
+)
+def test_a_wrong_range_is_one_line(path: Path, override: str, message: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        read_definition(path, [override])
+
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_the_settings_of_a_definition_are_a_file_of_the_same_definition(file: Path, tmp_path: Path) -> None:
+    changes = {"space.a.low": 1, "space.b [c=d]": {"values": ["x", "y"]}, "search.epochs": 100}
+    definition = read_definition(file, changes=changes)
+
+    again = tmp_path / "again.toml"
+    again.write_text(write_toml(definition.to_settings()))
+
+    assert read_definition(again) == definition
+    assert "search.startup_trials" not in again.read_text()
+
+
+def test_settings_name_only_what_differs_from_the_defaults(path: Path) -> None:
+    definition = read_definition(path, ["finals.repeats=3", "finals.candidates=5", "finals.top=2"])
+
+    assert definition.to_settings() == {
+        "name": "first",
+        "space": "cnn",
+        "dataset": "mnist",
+        "search": {"trials": 10},
+        "finals": {"top": 2},
+    }
+
+
+def test_a_definition_is_changed_like_a_file(path: Path) -> None:
+    definition = read_definition(path, ["space.learning_rate.low=1e-5", "fixed.dropout=0.5"])
+
+    changed = change_definition(definition, {"name": "second", "search.trials": 3}, ["seed=4"], source="here")
+
+    assert changed == read_definition(
+        path, ["name=second", "search.trials=3", "seed=4", "fixed.dropout=0.5", "space.learning_rate.low=1e-5"]
+    )
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"a": 'quotes " and \\ and \x7f and \n', "b": [1, 2.5, "x", True], "c": -1e-300, "d": 10**20},
+        {"key with spaces": {"in.ner": {"x": 1}}, "é": {}},
+        {"list": [{"a": 1}, {"b": [{"c": 1}]}], "plain": [{"a": 1}, {"b": "2"}], "none": []},
+        {"table": {"array": [{"x": 1}, {"x": 2}], "value": 1}},
+    ],
+)
+def test_written_toml_is_read_back(table: dict[str, Any]) -> None:
+    assert parse_toml(write_toml(table)) == table

@@ -10,10 +10,12 @@ from optuna.trial import TrialState
 
 from tuner.errors import TunerError
 from tuner.studies.samplers import SAMPLERS, make_sampler
+from tuner.studies.samplers.one_factor import NotGivenError
 from tuner.studies.sections import SearchSection
 
-#: The Gaussian process runs where PyTorch is installed; elsewhere its message is tested below.
-RUNNABLE = [name for name in SAMPLERS if name != "gp" or importlib.util.find_spec("torch")]
+#: The Gaussian process runs where PyTorch is installed; elsewhere its message is tested below. One factor at a time
+#: draws nothing.
+RUNNABLE = [name for name in SAMPLERS if name != "one-factor" and (name != "gp" or importlib.util.find_spec("torch"))]
 GRID = {"rate": [0.001, 0.01, 0.1]}
 
 Objective = Callable[[optuna.Trial], float]
@@ -129,6 +131,18 @@ def test_cmaes_stores_nothing_that_could_run_code() -> None:
         draw(study, search_section("cmaes"), toy)
 
     assert all(trial.system_attrs == {} for trial in study.trials)
+
+
+def test_one_factor_at_a_time_takes_what_its_trial_is_given_and_draws_nothing() -> None:
+    study = in_memory()
+    study.sampler = make_sampler(search_section("one-factor", vary={"layers": [2]}), study_seed=0, trial_number=0)
+    study.enqueue_trial({"layers": 2})
+    trial = study.ask()
+
+    assert trial.suggest_int("layers", 1, 4) == 2
+    with pytest.raises(NotGivenError, match="rate"):
+        trial.suggest_float("rate", 0.0, 1.0)
+    assert trial.params == {"layers": 2}
 
 
 def test_a_grid_meets_every_combination_once_however_many_workers_draw() -> None:

@@ -24,6 +24,7 @@ from tuner.jobs.preflight.sample import take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
 from tuner.jobs.test_part import check_test_set
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.outcomes import SearchJob, read_job
 from tuner.training.backend import load_backend
 
 _log = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ class CheckedDefinition:
     hashes: Mapping[str, str]
     #: The meaning of the pixels of all parts, as a study stores it, and the warnings of both parts.
     pixels: Mapping[str, Any]
-    #: Values that the first trials take instead of drawing them, under Optuna's names.
-    first_trials: Sequence[Mapping[str, Any]]
+    #: The first trials, with values that they take instead of drawing them, under Optuna's names.
+    first_jobs: Sequence[SearchJob]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,7 +109,7 @@ def check_definition(
             class_names=class_names,
             hashes=_hashes(data_sha256, process.findings["space_sha256"]),
             pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
-            first_trials=process.findings["first_trials"],
+            first_jobs=[read_job("search", stored) for stored in process.findings["first_jobs"]],
         )
 
 
@@ -139,7 +140,7 @@ def check_hyperparameters(
         class_names=images.train.class_names,
         hashes=_hashes(images.train.content_hash(), rehearsal.space.source_sha256),
         pixels=images.part.pixels_to_json(),
-        first_trials=rehearsal.first_trials,
+        first_jobs=rehearsal.first_jobs,
     )
 
 

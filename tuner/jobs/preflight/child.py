@@ -55,6 +55,7 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     from tuner.jobs.preflight.stages import STAGES, explain, run_stage
     from tuner.jobs.preflight.trying import try_stage
     from tuner.studies.definition import StudyDefinition
+    from tuner.studies.outcomes import to_json
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = Path(request["folder"])
@@ -70,7 +71,12 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"ended": asdict(report)}
         if report.problem is not None:
             return
-    yield {"found": {"first_trials": rehearsal.first_trials, "space_sha256": rehearsal.space.source_sha256}}
+    yield {
+        "found": {
+            "first_jobs": [to_json(job) for job in rehearsal.first_jobs],
+            "space_sha256": rehearsal.space.source_sha256,
+        }
+    }
 
 
 def _disable_graph_optimizer() -> None:

@@ -58,7 +58,7 @@ class PreflightProcess:
 
     def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
         self.folder = Path()
-        #: After all stages have passed: `first_trials`, see `Rehearsal`, and `space_sha256`, see `Space`.
+        #: After all stages have passed: `first_jobs`, see `Rehearsal`, and `space_sha256`, see `Space`.
         self.findings: Mapping[str, Any] = {}
         self._stage_limit_s = stage_limit_s
         self._begin("starting", limit_s=LIMIT_S)

@@ -25,6 +25,7 @@ from tuner.jobs.preflight.sample import Sample
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.outcomes import SearchJob
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
 from tuner.training.checkpoint import Checkpoint
@@ -67,8 +68,8 @@ class Rehearsal:
     ) -> None:
         self.definition, self.earlier_trials = definition, earlier_trials
         self.image_format = sample.train.image_format
-        #: The first trials of the search, under Optuna's names.
-        self.first_trials: list[Mapping[str, Any]] = []
+        #: The first trials of the search.
+        self.first_jobs: list[SearchJob] = []
         #: The space's defaults, under Optuna's names; they need not be among the first trials.
         self.defaults: Mapping[str, Any] = {}
         #: Hyperparameters of the last model that was built or failed to build.
@@ -83,6 +84,12 @@ class Rehearsal:
         self._interrupted: Epoch | None = None
         self._default_values: dict[str, Any] = {}
         self._final: keras.Model | None = None
+
+    @property
+    def beginnings(self) -> list[Mapping[str, Any]]:
+        """The values of the first trials under Optuna's names, each once; the defaults always come first."""
+        once = [job.values for job in self.first_jobs if not job.repeat and job.values != self.defaults]
+        return [self.defaults, *once]
 
     @property
     def train_images(self) -> LabelledImages:
@@ -121,12 +128,12 @@ class Rehearsal:
 
         hyperparameters = self._run_trial(0, on_epoch=keep, checkpoint=self._checkpoint(writer=2))
         # The user's own `fit` may have asked for more hyperparameters than `build`.
-        hyperparameters.refuse_unknown_fixed()
+        hyperparameters.refuse_unknown_names()
         self._default_values = dict(self.values)
         return epochs
 
     def try_trial(self, number: int) -> None:
-        """Build the model of the trial with that number; the first ones take `first_trials`, others are drawn.
+        """Build the model of the trial with that number; the first ones take the `beginnings`, others are drawn.
 
         A model of the user's own builder is also trained for an epoch, eagerly, because for a few steps this takes half
         as long as tracing a program. If that fails, or if the space has its own `fit`, it is trained like a real trial.
@@ -226,7 +233,9 @@ class Rehearsal:
     def _hyperparameters(self, number: int) -> OptunaHyperParameters:
         definition = self.definition
         trial = self._open_trial(number)
-        hyperparameters = OptunaHyperParameters(trial, fixed=definition.fixed, grid=definition.search.grid)
+        hyperparameters = OptunaHyperParameters(
+            trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
+        )
         # The same mapping, not a copy: after a failure of the builder it holds the values that were asked for.
         self.values = hyperparameters.values
         return hyperparameters
@@ -243,10 +252,8 @@ class Rehearsal:
     def _open_optuna_study(self) -> optuna.Study:
         """Return a study in memory whose first trial takes the defaults."""
         study = optuna.create_study(direction=self.definition.objective.direction, pruner=optuna.pruners.NopPruner())
-        study.enqueue_trial(dict(self.defaults))
-        for values in self.first_trials:
-            if values != self.defaults:
-                study.enqueue_trial(dict(values))
+        for values in self.beginnings:
+            study.enqueue_trial(dict(values))
         return study
 
     def _checkpoint(self, *, writer: int) -> Checkpoint:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.errors import TunerError
+from tuner.jobs.factors import plan_comparison
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.grid import check_grid
 from tuner.jobs.hyperparameters import declared_parameters
@@ -20,6 +21,8 @@ from tuner.jobs.preflight.trying import collected_warnings
 from tuner.jobs.space_check import check_space
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.registry import open_space
+from tuner.studies.outcomes import SearchJob
+from tuner.studies.sections import ONE_FACTOR
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
 
@@ -29,6 +32,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 #: Numbers of trials after the one with the defaults: other first trials of the search, and drawn trials.
 _MOST_BEGINNINGS, N_DRAWN = 2, 3
+#: Of a study of one factor at a time, which draws nothing.
+_MOST_COMPARED = 100
 #: Largest difference between the probabilities of a model and of the model rebuilt from its bundle.
 _TOLERANCE = 1e-4
 
@@ -86,12 +91,16 @@ def open_builder(rehearsal: Rehearsal) -> None:
 def find_hyperparameters(rehearsal: Rehearsal) -> None:
     """Build with the defaults and once for each conditional scope; check the definition's hyperparameters."""
     definition, space = rehearsal.definition, rehearsal.space
-    declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed)
+    declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed, ranges=definition.ranges)
     check_grid(definition.search, declared)
     rehearsal.defaults = default_answers(declared)
-    rehearsal.first_trials = first_trials(
-        definition.search, declared, fixed=definition.fixed, earlier_trials=rehearsal.earlier_trials
-    )
+    if definition.search.sampler == ONE_FACTOR:
+        rehearsal.first_jobs = plan_comparison(definition, space, rehearsal.image_format, declared)
+    else:
+        beginnings = first_trials(
+            definition.search, declared, fixed=definition.fixed, earlier_trials=rehearsal.earlier_trials
+        )
+        rehearsal.first_jobs = [SearchJob(values=values) for values in beginnings]
     for warning in check_space(space, rehearsal.train_images, declared, definition):
         _log.warning("%s", warning)
 
@@ -117,8 +126,10 @@ def resume_in_the_middle(rehearsal: Rehearsal) -> None:
 
 def try_what_is_drawn(rehearsal: Rehearsal) -> None:
     """Build the models of the next trials; if the builder is the user's own, also train each for an epoch."""
-    n_beginnings = sum(values != rehearsal.defaults for values in rehearsal.first_trials)
+    n_beginnings = len(rehearsal.beginnings) - 1
     n_trials = min(n_beginnings, _MOST_BEGINNINGS) + N_DRAWN
+    if rehearsal.definition.search.sampler == ONE_FACTOR:
+        n_trials = min(n_beginnings, _MOST_COMPARED)
     failures: list[Exception] = []
     lines: list[str] = []
     for number in range(1, n_trials + 1):

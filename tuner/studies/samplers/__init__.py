@@ -121,6 +121,14 @@ def _cmaes(draw: Draw) -> "BaseSampler":
     return ReplayedCmaEsSampler(seed=draw.seed, n_startup_trials=draw.search.startup_trials)
 
 
+def _one_factor(draw: Draw) -> "BaseSampler":
+    """Compare each value of search.vary with the default, all else at its default; the same seeds for every value."""
+    from tuner.studies.samplers.one_factor import OneFactorSampler
+
+    del draw
+    return OneFactorSampler()
+
+
 #: Name → function; the first line of a function's docstring is the sampler's help.
 SAMPLERS: Mapping[str, "Callable[[Draw], BaseSampler]"] = {
     "tpe": _tpe,
@@ -129,4 +137,5 @@ SAMPLERS: Mapping[str, "Callable[[Draw], BaseSampler]"] = {
     "grid": _grid,
     "qmc": _qmc,
     "cmaes": _cmaes,
+    "one-factor": _one_factor,
 }

@@ -4,7 +4,7 @@ On a CPU most models take the same steps one by one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import keras
@@ -14,6 +14,9 @@ from tuner.training.epoch_draws import EpochDraws
 from tuner.training.programs.interface import EpochInputs, machine_memory_bytes
 
 COMPILES_STEPS_WITH_XLA = True
+
+#: The axis of the members of a population in the draws of a batch.
+_MEMBERS_OF_DRAWS: Any = EpochDraws(order=1, images=cast("Any", 1), learning_rates=0)
 
 
 def open_program(model: keras.Model, inputs: EpochInputs) -> "JaxProgram":
@@ -85,7 +88,7 @@ class EpochLoops:
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
         if of_population:
-            self._train_step = jax.vmap(self._train_step, in_axes=(0, None, EpochDraws(1, 1, 0)))
+            self._train_step = jax.vmap(self._train_step, in_axes=(0, None, _MEMBERS_OF_DRAWS))
             self._validation_step = jax.vmap(self._validation_step, in_axes=(0, None))
         if platform_of(self._train[0]) == "cpu" and not inputs.xla_epoch:
             self._scan = _call_each
@@ -104,7 +107,8 @@ class EpochLoops:
         return self._train_loop(state, self._train, draws)
 
     def validate(self, state: Any) -> Any:
-        """Return the state after the validation set: that of trainable, other and metrics' variables."""
+        """Return the state after the validation set, which must be there: trainable, other and metrics' variables."""
+        assert self._validation is not None  # noqa: S101 - for mypy
         return self._validation_loop(state, self._validation)
 
     def _run_epoch(self, state: Any, data: tuple[Any, ...], draws: EpochDraws) -> Any:
