@@ -54,7 +54,8 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     console = open_progress_console()
     objective, differing = record.objective, 0
     for before, now in replay_trial(record, trial, places=places):
-        equal = objective.of(before) == objective.of(now) and before.loss == now.loss
+        # As texts: NaN equals no number, itself neither.
+        equal = repr((objective.of(before), before.loss)) == repr((objective.of(now), now.loss))
         differing += not equal
         console.print(
             f"epoch {now.epoch}: {objective.label} {format_score(objective.of(now), objective, digits=4)}, "
