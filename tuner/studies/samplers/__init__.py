@@ -8,6 +8,7 @@ Optuna is imported when a sampler is made: the command line reads the table for 
 """
 
 import importlib.util
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ class UnknownSamplerError(TunerError):
 
 class SamplerNotInstalledError(TunerError):
     """The sampler needs a package that is not installed."""
+
+
+#: Warning filters are those of all threads: two that change them at once would not put them back.
+_FILTERING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,7 @@ def make_sampler(search: "SearchSection", *, study_seed: int, trial_number: int)
     if search.warm_start is not None:
         study_seed = warm_started_seed(study_seed, search.warm_start)
     draw = Draw(search=search, study_seed=study_seed, seed=sampler_seed(study_seed, trial_number))
-    with warnings.catch_warnings():
+    with _FILTERING, warnings.catch_warnings():
         # Optuna has marked TPE's `group` as experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return SAMPLERS[search.sampler](draw)
