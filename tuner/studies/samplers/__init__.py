@@ -45,6 +45,8 @@ class Draw:
 
     search: "SearchSection"
     study_seed: int
+    #: The position of the trial's slot; its number, unless a person has added trials of their own in Optuna.
+    number: int
     #: This trial's own.
     seed: int
 
@@ -64,7 +66,7 @@ def make_sampler(search: "SearchSection", *, study_seed: int, trial_number: int)
         raise UnknownSamplerError(search.sampler)
     if search.warm_start is not None:
         study_seed = warm_started_seed(study_seed, search.warm_start)
-    draw = Draw(search=search, study_seed=study_seed, seed=sampler_seed(study_seed, trial_number))
+    draw = Draw(search=search, study_seed=study_seed, number=trial_number, seed=sampler_seed(study_seed, trial_number))
     with _FILTERING, warnings.catch_warnings():
         # Optuna has marked TPE's `group` as experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -109,14 +111,14 @@ def _grid(draw: Draw) -> "BaseSampler":
     """Try every combination once; continuous hyperparameters take their values from search.grid."""
     from tuner.studies.samplers.grid import NumberedGridSampler
 
-    return NumberedGridSampler(draw.search.grid, seed=draw.study_seed)
+    return NumberedGridSampler(draw.search.grid, seed=draw.study_seed, number=draw.number)
 
 
 def _qmc(draw: Draw) -> "BaseSampler":
     """Spread trials evenly with a scrambled Sobol sequence: random search without clusters."""
     from tuner.studies.samplers.qmc import NumberedQmcSampler
 
-    return NumberedQmcSampler(seed=draw.study_seed)
+    return NumberedQmcSampler(seed=draw.study_seed, number=draw.number)
 
 
 def _cmaes(draw: Draw) -> "BaseSampler":
