@@ -55,8 +55,8 @@ class Objective:
         return score
 
     def best_epoch(self, epochs: Iterable[Epoch]) -> Epoch | None:
-        """Return the epoch of best score, the earlier of equals; None where none has a score."""
-        scored = [epoch for epoch in epochs if self.of(epoch) is not None]
+        """Return the epoch of best score, the earlier of equals; None where none has a score that is a number."""
+        scored = [epoch for epoch in epochs if (score := self.of(epoch)) is not None and not math.isnan(score)]
         return max(scored, key=lambda epoch: (self.utility(self.of(epoch)), -epoch.epoch), default=None)
 
     def only_score(self, epoch: int, score: float | None) -> Epoch:

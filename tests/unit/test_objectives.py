@@ -38,6 +38,7 @@ def test_the_best_epoch_is_the_earlier_of_equals_among_those_that_have_a_score(o
     assert best is not None
     assert best.epoch == 2
     assert objective.best_epoch([ACCURACY.only_score(1, None)]) is None
+    assert objective.best_epoch([objective.only_score(1, math.nan)]) is None
 
 
 def test_an_epoch_of_which_its_score_alone_is_known_has_nothing_else() -> None:

@@ -3,8 +3,10 @@
 Every command imports what it needs when it runs, so that `tuner --help` stays fast.
 """
 
+import atexit
 import io
 import sys
+from gc import freeze
 from importlib.metadata import version
 from typing import Annotated
 
@@ -62,6 +64,8 @@ def _before_any_command(
 
 def main() -> None:
     """Run the command line; an error that a person can act on becomes one line and an exit status."""
+    # Python's last search for cycles frees nothing that the process' end does not. It takes 0.2 s for 10,000 trials.
+    atexit.register(freeze)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names and messages may have characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")

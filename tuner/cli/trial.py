@@ -56,7 +56,8 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     for replayed in replay_trial(record, trial, places=places):
         before, now = replayed.before, replayed.now
         fold = "" if replayed.fold is None else f"fold {replayed.fold}, "
-        equal = objective.of(before) == objective.of(now) and before.loss == now.loss
+        # As texts: NaN equals no number, itself neither.
+        equal = repr((objective.of(before), before.loss)) == repr((objective.of(now), now.loss))
         differing += not equal
         console.print(
             f"{fold}epoch {now.epoch}: {objective.label} {format_score(objective.of(now), objective, digits=4)}, "

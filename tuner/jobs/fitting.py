@@ -144,5 +144,5 @@ def _build(
 
 
 def _refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
-    if data.validation is not None and all(objective.of(epoch) is None for epoch in history.epochs):
+    if data.validation is not None and objective.best_epoch(history.epochs) is None:
         raise NoScoreError(objective, history.measured)

@@ -26,6 +26,9 @@ from optuna.trial import TrialState
 _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
 
+#: The revision of the tables that Optuna 5.0 creates; a test holds it against Optuna's own.
+OPTUNA_REVISION = "v3.2.0.a"
+
 #: Optuna's tables, for statements in other modules.
 OPTUNA_STUDIES, TRIALS, VALUES = _studies, _trials, _values
 PARAMS, CURVES = TrialParamModel.__table__, TrialIntermediateValueModel.__table__

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 from tuner.epochs import Epoch
 from tuner.objectives import Objective
 from tuner.studies.seeds import trial_seed
-from tuner.studies.texts import make_storable
+from tuner.studies.texts import make_storable, read_number
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
 SlotState = Literal["waiting", "leased", "ended", "done"]
@@ -192,6 +192,9 @@ _OUTCOMES: Mapping[Stage, type[Outcome]] = {
     "ensemble": EnsembleOutcome,
 }
 
+#: Fields of outcomes that may be NaN or infinite.
+_NUMBERS = {"score", "val_accuracy", "test_accuracy"}
+
 
 @overload
 def read_job(stage: Literal["search"], stored: Mapping[str, Any]) -> SearchJob: ...
@@ -232,6 +235,7 @@ def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> 
     if "folds" in values:
         values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
     values.setdefault("state", "failed" if failure else "complete")
+    values |= {name: read_number(values[name]) for name in _NUMBERS & values.keys()}
     if curve:
         values["curve"] = curve
     return kind(**values)
@@ -253,12 +257,18 @@ def divide_curve(folds: Iterable[FoldResult], curve: Curve) -> list[Curve]:
 
 def read_curve(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
     """Return the epochs of a stored curve; none of a slot that has not ended or trains nothing."""
-    return tuple(Epoch(**epoch) for epoch in stored or ())
+    return tuple(_read_epoch(epoch) for epoch in stored or ())
+
+
+def _read_epoch(stored: Mapping[str, Any]) -> Epoch:
+    if str in map(type, stored.values()):
+        stored = {name: read_number(value) for name, value in stored.items()}
+    return Epoch(**stored)
 
 
 def read_scores(stored: Sequence[Mapping[str, Any]] | None, objective: Objective) -> Curve:
     """Return the epochs of a stored curve with their scores alone, which take a third of the memory."""
-    return tuple(objective.only_score(one["epoch"], one[objective.name]) for one in stored or ())
+    return tuple(objective.only_score(one["epoch"], read_number(one[objective.name])) for one in stored or ())
 
 
 def failed_outcome(stage: Stage, failure: Failure) -> Outcome:
@@ -269,7 +279,7 @@ def failed_outcome(stage: Stage, failure: Failure) -> Outcome:
 def to_json(value: Job | Outcome) -> dict[str, Any]:
     """Return what the database holds of a job, or of an outcome beside its curve.
 
-    Characters that no database can keep are escaped.
+    Characters and numbers that a database cannot keep are written as others, see `texts`.
     """
     stored = {}
     for name, default in _DEFAULTS[type(value)].items():
@@ -290,7 +300,7 @@ def _to_plain(value: Any) -> Any:
 
 def curve_to_json(outcome: Outcome) -> list[dict[str, Any]] | None:
     """Return what the database holds of an outcome's curve; None for an ensemble, which trains nothing."""
-    return None if isinstance(outcome, EnsembleOutcome) else [asdict(epoch) for epoch in outcome.curve]
+    return None if isinstance(outcome, EnsembleOutcome) else [make_storable(asdict(epoch)) for epoch in outcome.curve]
 
 
 def score_of(outcome: Outcome) -> float | None:

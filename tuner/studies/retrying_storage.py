@@ -110,6 +110,8 @@ def _fenced(name: str) -> Any:
 class FencedStorage(RetryingStorage):
     """The storage for the trial of one slot: each write checks, within its transaction, that the lease is still held.
 
+    A call that finds no study or no trial any more reports the lost lease instead.
+
     Args:
         storage: Carries out the calls.
         fence: Called within a transaction; raises when the lease is lost.
@@ -123,8 +125,20 @@ class FencedStorage(RetryingStorage):
 
     create_new_trial = _fenced("create_new_trial")
     get_all_trials = _fenced("get_all_trials")
+    get_best_trial = _fenced("get_best_trial")
+    get_n_trials = _fenced("get_n_trials")
+    get_study_directions = _fenced("get_study_directions")
     get_study_id_from_name = _fenced("get_study_id_from_name")
+    get_study_name_from_id = _fenced("get_study_name_from_id")
+    get_study_system_attrs = _fenced("get_study_system_attrs")
+    get_study_user_attrs = _fenced("get_study_user_attrs")
     get_trial = _fenced("get_trial")
+    get_trial_id_from_study_id_trial_number = _fenced("get_trial_id_from_study_id_trial_number")
+    get_trial_number_from_id = _fenced("get_trial_number_from_id")
+    get_trial_param = _fenced("get_trial_param")
+    get_trial_params = _fenced("get_trial_params")
+    get_trial_system_attrs = _fenced("get_trial_system_attrs")
+    get_trial_user_attrs = _fenced("get_trial_user_attrs")
     set_trial_intermediate_value = _fenced("set_trial_intermediate_value")
     set_trial_param = _fenced("set_trial_param")
     set_trial_state_values = _fenced("set_trial_state_values")

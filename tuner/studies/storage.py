@@ -7,6 +7,7 @@ long as its `DatabaseConnection` allows. `open_storage_to_read` changes nothing.
 import contextlib
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ import optuna
 import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.orm import scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
@@ -29,6 +31,7 @@ from tuner.studies.database_url import (
     sqlite_file,
     without_secrets,
 )
+from tuner.studies.optuna_tables import OPTUNA_REVISION
 from tuner.studies.outages import DatabaseConnection, give_up_on_silence
 from tuner.studies.retrying_storage import RetryingStorage
 from tuner.studies.schema import SCHEMA_REVISION
@@ -71,23 +74,50 @@ class StorageNotPreparedError(TunerError):
 
 
 class Storage:
-    """One open database. Close it, or use it as a context manager."""
+    """One open database. Close it, or use it as a context manager.
 
-    def __init__(self, rdb: optuna.storages.RDBStorage, database: DatabaseConnection) -> None:
+    Args:
+        engine: Connected to the database.
+        database: Repeats calls while the database is away.
+        open_optuna: Opens Optuna's storage, with an engine of its own.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, database: DatabaseConnection, open_optuna: Callable[[], optuna.storages.RDBStorage]
+    ) -> None:
         #: Whether the database answers, and for how long calls wait until it does.
         self.database = database
         #: For statements on tuner's own tables.
-        self.engine = rdb.engine
+        self.engine = engine
         #: The same engine for transactions that only read: on SQLite neither they nor writers wait for each other.
-        self.reader = rdb.engine.execution_options(**{_ONLY_READS: True})
-        self._rdb = rdb
-        #: Optuna's storage, with its cache of finished trials.
-        self.optuna = RetryingStorage(optuna.storages.get_storage(rdb), database)
+        self.reader = engine.execution_options(**{_ONLY_READS: True})
+        self._open_optuna = open_optuna
+        #: None until `optuna` is used for the first time.
+        self._optuna: RetryingStorage | None = None
+        self._optuna_lock = threading.Lock()
         #: Identities of the studies that `meet` was called with.
         self._met: set[str] = set()
 
+    @property
+    def optuna(self) -> RetryingStorage:
+        """Optuna's storage, with its cache of finished trials.
+
+        It is opened at the first use: that imports Alembic, which takes a quarter of a second.
+        """
+        with self._optuna_lock:
+            if self._optuna is None:
+                rdb = self.database.retry(self._open_optuna)
+                rdb.engine.dispose()
+                # One pool of connections for both.
+                rdb.engine = self.engine
+                rdb.scoped_session = scoped_session(sessionmaker(bind=self.engine))
+                self._rdb = rdb
+                self._optuna = RetryingStorage(optuna.storages.get_storage(rdb), self.database)
+            return self._optuna
+
     def close(self) -> None:
-        self.optuna.remove_session()
+        if self._optuna is not None:
+            self._optuna.remove_session()
         self.engine.dispose()
 
     def meet(self, uid: str) -> None:
@@ -101,7 +131,9 @@ class Storage:
 
     def forget(self) -> None:
         """Empty the cache of Optuna's storage."""
-        self.optuna.inner = optuna.storages.get_storage(self._rdb)
+        with self._optuna_lock:
+            if self._optuna is not None:
+                self._optuna.inner = optuna.storages.get_storage(self._rdb)
 
     def ping(self) -> None:
         """Run a statement that reads nothing.
@@ -214,7 +246,12 @@ def _connect(
         give_up_on_silence()
     try:
         database.retry(check)
-        return Storage(database.retry(lambda: _open_optuna(url, target, engine_kwargs)), database)
+        engine = sa.create_engine(target, **engine_kwargs)
+        storage = Storage(engine, database, lambda: _open_optuna(url, target, engine_kwargs))
+        if database.retry(lambda: _optuna_revision(engine)) != OPTUNA_REVISION:
+            # Optuna knows its other versions, and refuses those that it cannot use.
+            _ = storage.optuna
+        return storage
     except (DatabaseAwayError, DatabaseUnusableError, *DRIVER_ERRORS, OSError) as error:
         reason = without_secrets(f"{words_of(error)}.", url)
     # Not in the handler: the driver's exception may quote the URL, and a traceback would show it.
@@ -274,10 +311,20 @@ def _check_schema(url: str, target: sa.URL, engine_kwargs: dict[str, Any]) -> No
 
 
 def _schema_revision(engine: sa.Engine) -> str | None:
+    """Return the revision of tuner's tables; None if there are none."""
+    return _read_revision(engine, "tuner_alembic_version")
+
+
+def _optuna_revision(engine: sa.Engine) -> str | None:
+    """Return the revision of Optuna's tables; None if there are none or they are older than revisions."""
+    return _read_revision(engine, "alembic_version")
+
+
+def _read_revision(engine: sa.Engine, table: str) -> str | None:
     with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("tuner_alembic_version"):
+        if not sa.inspect(connection).has_table(table):
             return None
-        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM tuner_alembic_version"))
+        revision: str | None = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(table)))
         return revision
 
 
@@ -337,7 +384,7 @@ def _write_exclusively(engine: sa.Engine) -> None:
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     _follow_file(engine)
-    # Closes the connections that Optuna opened before these listeners existed.
+    # Closes the connections that were opened before these listeners existed.
     engine.dispose()
 
 

@@ -1,8 +1,10 @@
-"""Texts that every database can keep, and what becomes of the others.
+"""Texts and numbers that every database can keep, and what becomes of the others.
 
-Postgres keeps JSON with NUL or with half of a surrogate pair (bytes that were no UTF-8), and then fails to read it.
+Postgres keeps JSON with NUL or with half of a surrogate pair (bytes that were no UTF-8), and then fails to read it. It
+refuses JSON with NaN or infinity, which Python writes.
 """
 
+import math
 import re
 from typing import Any
 
@@ -15,7 +17,12 @@ def can_be_stored(text: str) -> bool:
 
 
 def make_storable(value: Any) -> Any:
-    """Return the value of JSON's types with a visible escape in place of each character that cannot be stored."""
+    """Return the value of JSON's types with a visible escape in place of each character that cannot be stored.
+
+    NaN and the infinities become the texts that `read_number` turns back.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, str):
         return _NOT_STORED.sub(lambda found: ascii(found[0])[1:-1], value)
     if isinstance(value, dict):
@@ -23,3 +30,8 @@ def make_storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [make_storable(item) for item in value]
     return value
+
+
+def read_number(stored: float | str | None) -> float | None:
+    """Return a number that `make_storable` may have turned into a text."""
+    return float(stored) if isinstance(stored, str) else stored

@@ -90,6 +90,19 @@ def test_a_trial_of_a_deleted_study_draws_and_tells_nothing_to_the_one_that_has_
     assert "note" not in stored.user_attrs
 
 
+@pytest.mark.parametrize("name", ["get_study_directions", "get_study_user_attrs", "get_study_system_attrs"])
+def test_what_optuna_reads_of_a_deleted_study_for_a_trial_tells_of_the_lost_lease(
+    storage: Storage, study: Study, name: str
+) -> None:
+    trial, _ = open_trial(storage, study, claim(storage, "a"))
+    delete_study(storage, study)
+    # Its cache is empty, as in a process that has just claimed the slot.
+    trial.storage.inner = storage.optuna.inner
+
+    with pytest.raises(LeaseLostError):
+        getattr(trial.storage, name)(study.optuna_study_id)
+
+
 def test_a_slot_of_a_deleted_study_begins_no_trial_in_the_one_that_has_its_ids(storage: Storage, study: Study) -> None:
     late = claim(storage, "a")
     again = make_again(storage, study)

@@ -1,3 +1,4 @@
+import math
 import threading
 import time
 from dataclasses import replace
@@ -6,11 +7,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tuner.epochs import Epoch
 from tuner.studies import slots as slots_module
 from tuner.studies.fleet import register_worker
 from tuner.studies.lifecycle import Study, delete_study, stop_study
 from tuner.studies.outcomes import Failure, SearchOutcome, failed_outcome
 from tuner.studies.progress import count_failures, read_progress
+from tuner.studies.reading import load_study
 from tuner.studies.schema import database_time, slots, workers
 from tuner.studies.slots import (
     Lease,
@@ -23,6 +26,7 @@ from tuner.studies.slots import (
     renew_lease,
 )
 from tuner.studies.storage import Storage, open_storage
+from tuner.studies.trials import open_trial
 
 OUTCOME = SearchOutcome(state="complete", score=0.5, best_epoch=1)
 
@@ -234,3 +238,15 @@ def test_a_process_reaps_nothing_in_its_first_moments_even_if_others_were_in_tou
 
     assert reaped == 0
     assert claim(storage, "b").study_uid == study.uid
+
+
+def test_an_outcome_whose_validation_loss_became_infinite_is_stored(storage: Storage, study: Study) -> None:
+    lease = claim(storage)
+    open_trial(storage, study, lease)
+    diverged = Epoch(epoch=1, loss=1.0, accuracy=0.5, val_loss=math.inf, val_accuracy=0.5)
+
+    for _ in range(2):
+        # A second time, as when the answer to the COMMIT was lost.
+        end_slot(storage, lease, replace(OUTCOME, curve=(diverged,)))
+
+    assert load_study(storage, "s").trials[0].curve == (diverged,)

@@ -13,6 +13,7 @@ from support.running_studies import create_study
 from tuner.studies import migrations
 from tuner.studies.database_errors import DatabaseUnusableError
 from tuner.studies.database_url import StorageUnreachableError
+from tuner.studies.optuna_tables import OPTUNA_REVISION
 from tuner.studies.schema import SCHEMA_REVISION, database_time, metadata
 from tuner.studies.storage import Storage, open_storage, open_storage_to_read
 
@@ -111,6 +112,36 @@ def test_optunas_tables_of_another_version_are_one_line_and_get_nothing_added(sq
     assert not sa.inspect(engine).has_table("trial_heartbeats")
     assert not sa.inspect(engine).has_table("tuner_studies")
     engine.dispose()
+
+
+def test_optunas_tables_that_changed_later_are_refused_too(sqlite_url: str) -> None:
+    with open_storage(sqlite_url) as storage, storage.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'v2.6.0.a'"))
+
+    with pytest.raises(StorageUnreachableError, match="Optuna tables are of another version"):
+        open_storage(sqlite_url)
+
+
+def test_the_known_revision_is_that_of_the_installed_optuna() -> None:
+    rdb = optuna.storages.RDBStorage("sqlite:///:memory:")
+
+    assert rdb.get_head_version() == OPTUNA_REVISION
+    rdb.engine.dispose()
+
+
+def test_a_study_is_shown_without_alembic_whose_import_takes_long(sqlite_url: str) -> None:
+    with open_storage(sqlite_url):
+        # Creates the tables.
+        pass
+    code = (
+        "import sys; from tuner.studies.storage import open_storage\n"
+        "from tuner.studies.progress import read_all_progress\n"
+        "with open_storage(sys.argv[1]) as storage: print(read_all_progress(storage), 'alembic.command' in sys.modules)"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code, sqlite_url], check=True, capture_output=True, text=True)
+
+    assert shown.stdout.strip() == "[] False"
 
 
 def test_the_urls_own_session_settings_are_kept_beside_ours(

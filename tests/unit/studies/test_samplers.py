@@ -242,3 +242,16 @@ def test_the_gaussian_process_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 def test_every_sampler_says_in_a_line_what_it_is_for() -> None:
     assert all((make.__doc__ or "").strip() for make in SAMPLERS.values())
+
+
+def test_a_grid_meets_every_combination_beside_somebodys_own_trial() -> None:
+    study = in_memory()
+    study.ask()
+
+    drawn = set()
+    for position in range(6):
+        study.sampler = make_sampler(search_section("grid"), study_seed=0, trial_number=position)
+        trial = study.ask()
+        drawn.add((trial.suggest_float("rate", 1e-4, 1.0), trial.suggest_categorical("kind", ["plain", "deep"])))
+
+    assert drawn == set(product(GRID["rate"], ["plain", "deep"]))

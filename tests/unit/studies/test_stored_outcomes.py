@@ -1,10 +1,12 @@
 """What slots store reads back as it was, and what older versions stored reads too."""
 
 import json
+import math
 
 import pytest
 
 from tuner.epochs import Epoch
+from tuner.objectives import OBJECTIVES
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
@@ -25,6 +27,7 @@ from tuner.studies.outcomes import (
     read_curve,
     read_job,
     read_outcome,
+    read_scores,
     to_json,
 )
 
@@ -89,6 +92,17 @@ def test_an_outcome_reads_back_from_its_json_and_its_curve_as_it_was(stage: Stag
     assert read == outcome
     assert repr(read) == repr(outcome)
     assert "curve" not in stored
+
+
+def test_numbers_that_are_none_or_infinite_are_kept_in_json_that_postgres_takes() -> None:
+    curve = (Epoch(epoch=1, loss=0.5, accuracy=0.5, val_loss=math.inf, val_accuracy=math.nan),)
+    outcome = RetrainOutcome(state="complete", test_accuracy=0.5, val_accuracy=math.nan, curve=curve)
+
+    stored, of_curve = json.loads(json.dumps([to_json(outcome), curve_to_json(outcome)], allow_nan=False))
+
+    assert repr(read_outcome("retrain", stored, read_curve(of_curve))) == repr(outcome)
+    (scored,) = read_scores(of_curve, OBJECTIVES["val_accuracy"])
+    assert math.isnan(scored.val_accuracy or 0.0)
 
 
 def test_the_json_has_the_keys_that_it_had_in_0_1_0() -> None:

@@ -1,15 +1,17 @@
 """The search: all figures about its trials."""
 
-from tuner.report.figures import StudyView, render_figure
+from concurrent.futures import ThreadPoolExecutor
+
+from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.markup import Html, element
 from tuner.report.plots import budget, folds, history, importance, intermediate, parallel, slices, timeline
 from tuner.report.thinning import tell
+from tuner.studies.records import StudyRecord
 
-#: In the order of the page. A new plot of the search is one line here.
+#: In the order of the page; the parameter importance follows the first. A new plot of the search is one line here.
 _FIGURES = (
     history.report_figure,
     folds.report_figure,
-    importance.report_figure,
     intermediate.report_figure,
     budget.report_figure,
     slices.report_figure,
@@ -20,7 +22,7 @@ _FIGURES = (
 
 def render_search(view: StudyView) -> Html:
     """Write the section of the search."""
-    figures = [figure for build in _FIGURES if (figure := build(view.study)) is not None]
+    figures = [figure for figure in _build_figures(view.study) if figure is not None]
     drawn = {figure.key for figure in figures}
     missing = importance.missing_reason(view.study) if "importance" not in drawn else None
     nothing = None if figures else element("p", "No trial has reported an epoch yet, so there is nothing to draw.")
@@ -36,3 +38,11 @@ def render_search(view: StudyView) -> Html:
         id=view.anchor("search"),
         aria_labelledby=view.title_ids("search"),
     )
+
+
+def _build_figures(study: StudyRecord) -> list[ReportFigure | None]:
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Another process measures the importance of a large study: the other figures need not wait for it.
+        measured = pool.submit(importance.measure, study)
+        first, *others = [build(study) for build in _FIGURES]
+        return [first, importance.report_figure(measured.result()), *others]

@@ -37,10 +37,13 @@ def importance_figure(shares: Sequence[tuple[str, float]]) -> go.Figure:
     )
 
 
-def report_figure(study: StudyRecord) -> ReportFigure | None:
-    """Show which hyperparameters matter; None where it cannot be measured."""
-    trials = scored(study.trials)
-    importance = measure_importance(trials)
+def measure(study: StudyRecord) -> Importance | None:
+    """Measure which hyperparameters matter; None where it cannot be measured."""
+    return measure_importance(scored(study.trials))
+
+
+def report_figure(importance: Importance | None) -> ReportFigure | None:
+    """Show which hyperparameters matter, as `measure` has found; None where it could not be measured."""
     if importance is None or not importance.shares:
         return None
     shares = list(importance.shares.items())

@@ -8,6 +8,7 @@ Optuna is imported when a sampler is made: the command line reads the table for 
 """
 
 import importlib.util
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,12 +35,18 @@ class SamplerNotInstalledError(TunerError):
     """The sampler needs a package that is not installed."""
 
 
+#: Warning filters are those of all threads: two that change them at once would not put them back.
+_FILTERING = threading.Lock()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draw:
     """What a sampler may know besides the finished trials."""
 
     search: "SearchSection"
     study_seed: int
+    #: The position of the trial's slot; its number, unless a person has added trials of their own in Optuna.
+    number: int
     #: This trial's own.
     seed: int
 
@@ -59,8 +66,8 @@ def make_sampler(search: "SearchSection", *, study_seed: int, trial_number: int)
         raise UnknownSamplerError(search.sampler)
     if search.warm_start is not None:
         study_seed = warm_started_seed(study_seed, search.warm_start)
-    draw = Draw(search=search, study_seed=study_seed, seed=sampler_seed(study_seed, trial_number))
-    with warnings.catch_warnings():
+    draw = Draw(search=search, study_seed=study_seed, number=trial_number, seed=sampler_seed(study_seed, trial_number))
+    with _FILTERING, warnings.catch_warnings():
         # Optuna has marked TPE's `group` as experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return SAMPLERS[search.sampler](draw)
@@ -104,14 +111,14 @@ def _grid(draw: Draw) -> "BaseSampler":
     """Try every combination once; continuous hyperparameters take their values from search.grid."""
     from tuner.studies.samplers.grid import NumberedGridSampler
 
-    return NumberedGridSampler(draw.search.grid, seed=draw.study_seed)
+    return NumberedGridSampler(draw.search.grid, seed=draw.study_seed, number=draw.number)
 
 
 def _qmc(draw: Draw) -> "BaseSampler":
     """Spread trials evenly with a scrambled Sobol sequence: random search without clusters."""
     from tuner.studies.samplers.qmc import NumberedQmcSampler
 
-    return NumberedQmcSampler(seed=draw.study_seed)
+    return NumberedQmcSampler(seed=draw.study_seed, number=draw.number)
 
 
 def _cmaes(draw: Draw) -> "BaseSampler":

@@ -27,14 +27,15 @@ class NumberedGridSampler(NumberedSampler):
     Args:
         grid: Values to try, by hyperparameter: required for continuous ones, a selection for others.
         seed: Determines the order; the same for all trials of a study.
+        number: The trial's among those of the study, from 0.
     """
 
-    def __init__(self, grid: Mapping[str, Sequence[Any]], *, seed: int) -> None:
+    def __init__(self, grid: Mapping[str, Sequence[Any]], *, seed: int, number: int) -> None:
         self._grid = grid
-        self._seed = seed
+        self._seed, self._number = seed, number
 
     def draw(self, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
-        """Return the hyperparameter's value in combination `trial.number`.
+        """Return the hyperparameter's value in the trial's combination.
 
         Raises:
             GridValuesError: It is continuous and has no values in the grid, or they are outside of its range.
@@ -43,7 +44,7 @@ class NumberedGridSampler(NumberedSampler):
         combinations = 1
         for earlier, its_distribution in trial.distributions.items():
             combinations *= len(self._values(earlier, its_distribution))
-        turn, place = divmod(trial.number, combinations)
+        turn, place = divmod(self._number, combinations)
         # Adding the place among the earlier hyperparameters' combinations still meets each combination once, and lets
         # all values vary from the first trials on, so that a budget smaller than the grid sees something of each.
         return values[(turn + place) % len(values)]

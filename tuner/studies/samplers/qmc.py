@@ -19,13 +19,14 @@ class NumberedQmcSampler(NumberedSampler):
 
     Args:
         seed: Determines the scrambling; the same for all trials of a study.
+        number: The trial's among those of the study, from 0.
     """
 
-    def __init__(self, *, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, *, seed: int, number: int) -> None:
+        self._seed, self._number = seed, number
 
     def draw(self, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
-        """Return the hyperparameter's value at point `trial.number`."""
+        """Return the hyperparameter's value at the trial's point."""
         # This import takes half a second, for which every command would wait.
         from scipy.stats.qmc import Sobol
 
@@ -33,6 +34,6 @@ class NumberedQmcSampler(NumberedSampler):
         # The first axes do not depend on the number of axes.
         axis = len(trial.distributions)
         sequence = Sobol(axis + 1, scramble=True, rng=self._seed)
-        if trial.number:
-            sequence.fast_forward(trial.number)
+        if self._number:
+            sequence.fast_forward(self._number)
         return from_unit(distribution, float(sequence.random(1)[0, axis]))
