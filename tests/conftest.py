@@ -1,7 +1,9 @@
 """What tests of every kind share: databases, artifacts, the real MNIST, and an environment without surprises."""
 
+import gc
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from tuner.settings import read_settings
 
 pytest_plugins = ["support.selection"]
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost", ""}
+#: So many new modules are worth a look through all objects, which takes a quarter of a second once Keras is there.
+_MANY_MODULES = 100
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +41,21 @@ def _closed_environment() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", _connect_locally)
         yield
 
+
+@pytest.fixture(autouse=True)
+def _imports_are_no_garbage() -> None:
+    """Spare the garbage collector what was imported, as `load_backend` does in workers: each of its looks gets cheap.
+
+    It looks after each trial, and whenever it thinks fit.
+    """
+    if len(sys.modules) - _frozen[0] >= _MANY_MODULES:
+        _frozen[0] = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+
+
+#: How many modules there were when the collector last forgot them.
+_frozen = [0]
 
 _connect = socket.socket.connect
 

@@ -1,4 +1,3 @@
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +12,6 @@ if TYPE_CHECKING:
     from trying import Workplace
 
 _HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _imports_are_no_garbage() -> None:
-    """Spare the garbage collector what was imported, as `load_backend` does in workers.
-
-    Looking through it after each trial takes half a second of a study.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
