@@ -4,6 +4,7 @@ The server is `python -m support.warm_commands`: orders come as JSON lines on it
 stdout. It ends with its stdin, and the commands with it. Only the interpreter's own start is not the user's.
 """
 
+import gc
 import json
 import os
 import select
@@ -124,9 +125,15 @@ def main() -> None:
     from tuner.training.backend import load_backend
 
     load_backend()
-    import tuner.cli
-    import tuner.workers.loop  # noqa: F401 - what commands import
+    # What commands import, each of them late.
+    import optuna_dashboard  # noqa: F401
 
+    import tuner.cli
+    import tuner.workers.loop  # noqa: F401
+
+    # A collection in a command would copy every page of it.
+    gc.collect()
+    gc.freeze()
     # Python has put the folder of this module's package first.
     sys.path.pop(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
