@@ -14,7 +14,13 @@ CLASSES = 10
 def _dense(*units: int, rate: float = 0.01, optimizer: Any = None) -> keras.Model:
     hidden = [layers.Dense(count, "relu") for count in units]
     model = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), *hidden, layers.Dense(CLASSES, "softmax")])
-    model.compile(optimizer or keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer or keras.optimizers.Adam(rate),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        # Few images train sooner so than a program is traced.
+        run_eagerly=True,
+    )
     return model
 
 

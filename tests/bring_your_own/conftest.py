@@ -1,4 +1,3 @@
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +14,6 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _imports_are_no_garbage() -> None:
-    """Spare the garbage collector what was imported, as `load_backend` does in workers.
-
-    Looking through it after each trial takes half a second of a study.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Workplace"]:
     """Where all studies of this process are."""
@@ -38,15 +27,21 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Workplace"]
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real digits as an archive: 500 to train and validate on, 100 to test, uint8, 8x8, ten classes."""
+    return _write_digits(tmp_path_factory.mktemp("digits") / "digits.npz", n_train=500, n_test=100)
+
+
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `digits`: 100 to train and validate on, 50 to test."""
+    return _write_digits(tmp_path_factory.mktemp("digits") / "few.npz", n_train=100, n_test=50)
+
+
+def _write_digits(path: Path, *, n_train: int, n_test: int) -> Path:
     found = load_digits()
     images = (found.images * (255 / 16)).astype(np.uint8)
-    path = tmp_path_factory.mktemp("digits") / "digits.npz"
+    train, test = slice(n_train), slice(n_train, n_train + n_test)
     np.savez_compressed(
-        path,
-        x_train=images[:500],
-        y_train=found.target[:500],
-        x_test=images[500:600],
-        y_test=found.target[500:600],
+        path, x_train=images[train], y_train=found.target[train], x_test=images[test], y_test=found.target[test]
     )
     return path
 

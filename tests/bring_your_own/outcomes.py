@@ -20,6 +20,8 @@ class Works:
     #: What the notes of a trial or final must say, as a regular expression.
     note: str | None = None
     settings: tuple[str, ...] = ()
+    #: Whether the confirmation is trained too; one case of each kind does.
+    confirms: bool = False
     #: The first has the default values, others are drawn.
     trials: int = 1
 
@@ -44,7 +46,9 @@ def expect(outcome: Outcome, space: str, dataset: Path, workplace: Workplace) ->
         assert re.search(outcome.reason, str(refused.value)), refused.value
         assert "\n" not in str(refused.value)
         return
-    finished = run_study(workplace, space, dataset, trials=outcome.trials, settings=outcome.settings)
+    finished = run_study(
+        workplace, space, dataset, trials=outcome.trials, settings=outcome.settings, confirms=outcome.confirms
+    )
     assert finished.failures == []
     assert [trial.state for trial in finished.record.trials] == ["complete"] * outcome.trials
     assert finished.score >= outcome.least_accuracy

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 _AUGMENTS_NOTHING = "augment"
 
 _CASES: dict[str, Outcome] = {
-    "HandsOn": Works(),
+    "HandsOn": Works(confirms=True),
     "WeightsClasses": Works(),
     "StopsEarly": Works(),
     "LowersTheRate": Works(),

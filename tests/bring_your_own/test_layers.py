@@ -10,7 +10,7 @@ from trying import Workplace
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 _CASES: dict[str, Outcome] = {
-    "subclass": Works(),
+    "subclass": Works(confirms=True),
     "subclass_built_by_shape": Works(),
     "subclass_built_by_call": Works(),
     "subclass_within_sequential": Works(),

@@ -10,7 +10,7 @@ _NOT_ACCURACY = r"metrics=\['accuracy'\]"
 
 _CASES: dict[str, Outcome] = {
     "sparse": Works(),
-    "one_hot": Works(),
+    "one_hot": Works(confirms=True),
     "label_smoothing": Works(),
     "sparse_logits": Works(),
     "one_hot_logits": Works(),

@@ -1,4 +1,7 @@
-"""Hyperparameters that people ask for in many ways."""
+"""Hyperparameters that people ask for in many ways.
+
+What the nets learn is not looked at here: they train on a few images, eagerly, which takes less than a trace.
+"""
 
 from pathlib import Path
 
@@ -31,18 +34,20 @@ _BUILDERS = (
 
 
 @pytest.mark.parametrize("builder", _BUILDERS)
-def test_a_space_is_searched(builder: str, digits: Path, workplace: Workplace) -> None:
-    expect(Works(least_accuracy=0.15, trials=2), f"brought_spaces:{builder}", digits, workplace)
+def test_a_space_is_searched(builder: str, few_digits: Path, workplace: Workplace) -> None:
+    works = Works(least_accuracy=0.0, trials=2, confirms=builder == "conditional_layers")
+
+    expect(works, f"brought_spaces:{builder}", few_digits, workplace)
 
 
 @pytest.mark.parametrize(
     "builder", ["rates_that_depend", "rate_chosen_here_and_drawn_there", "range_of_rates_that_depends"]
 )
 def test_every_trial_of_a_space_that_changes_with_its_values_is_complete(
-    builder: str, digits: Path, workplace: Workplace
+    builder: str, few_digits: Path, workplace: Workplace
 ) -> None:
     settings = ["search.epochs=1", "finals.top=0", "search.sampler=random"]
 
-    finished = run_study(workplace, f"brought_spaces:{builder}", digits, trials=8, settings=settings)
+    finished = run_study(workplace, f"brought_spaces:{builder}", few_digits, trials=8, settings=settings)
 
     assert [trial.state for trial in finished.record.trials] == ["complete"] * 8

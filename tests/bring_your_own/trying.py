@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import read_bundle
 from tuner.datasets.test_set import load_test_set
+from tuner.jobs.context import JobContext
 from tuner.jobs.creation import create_study
 from tuner.jobs.study_data import DataPlaces
+from tuner.jobs.table import JOBS
 from tuner.studies.definition import make_definition
+from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome
 from tuner.studies.reading import load_study
 from tuner.studies.records import StudyRecord
 from tuner.studies.storage import Storage, open_storage
 from tuner.training.predictions import predict_probabilities
 from tuner.training.session import release_memory
+from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.loop import Worker, WorkerSettings
 
 #: Short trials, one final of one repeat.
@@ -97,10 +102,30 @@ class Finished:
         return probabilities, float((probabilities.argmax(axis=1) == test.labels).mean())
 
 
+def _confirm_untrained(context: JobContext) -> ConfirmOutcome:
+    """Say of a configuration that another seed scored as well."""
+    job = context.job_as(ConfirmJob)
+    return ConfirmOutcome(state="complete", score=0.5, best_epoch=1, hyperparameters=job.hyperparameters)
+
+
 def run_study(
-    workplace: Workplace, space: str, dataset: Path, *, trials: int = 1, settings: Sequence[str] = ()
+    workplace: Workplace,
+    space: str,
+    dataset: Path,
+    *,
+    trials: int = 1,
+    settings: Sequence[str] = (),
+    confirms: bool = False,
 ) -> Finished:
     """Create a study, and work on it until it is done.
+
+    Args:
+        workplace: Where it is kept.
+        space: As in a definition.
+        dataset: An archive.
+        trials: How many.
+        settings: Further ones, as `--set` takes them.
+        confirms: Whether the confirmation trains too, which is a trial with another seed.
 
     Raises:
         TunerError: The study was refused.
@@ -124,6 +149,11 @@ def run_study(
             lease_s=300,
         ),
     )
-    worker.run()
+    with pytest.MonkeyPatch.context() as patch:
+        # What Optuna Dashboard shows is not looked at here.
+        patch.setattr(DashboardPublisher, "publish", lambda *_: None)
+        if not confirms:
+            patch.setitem(JOBS, "confirm", _confirm_untrained)
+        worker.run()
     record = load_study(workplace.storage, name)
     return Finished(record=record, workplace=workplace, dataset=definition.dataset)

@@ -16,6 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+# What publishes to it imports it late, in each worker.
+import optuna_dashboard  # noqa: F401
+
 import tuner.jobs.trial
 import tuner.training.checkpoint
 import tuner.workers.process

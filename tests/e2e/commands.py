@@ -1,10 +1,12 @@
-"""The installed command, as tests start it."""
+"""The installed command, as tests start it: by itself, or forked from a process that has imported TensorFlow."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from support.warm_commands import CommandServer, WarmCommand
 
 from tuner.studies.lifecycle import find_study
 from tuner.studies.storage import open_storage
@@ -39,7 +41,8 @@ epochs = 3
 _WITHOUT_JAX = Path(__file__).with_name("without_jax")
 
 #: What the tests of this process have started; `conftest.py` ends what they leave.
-started: list[subprocess.Popen[str]] = []
+started: list[subprocess.Popen[str] | WarmCommand] = []
+_servers: list[CommandServer] = []
 
 
 def artifacts_of(folder: Path, name: str) -> Path:
@@ -50,20 +53,41 @@ def artifacts_of(folder: Path, name: str) -> Path:
 
 def start(folder: Path, *arguments: str, settings: Mapping[str, str] = {}) -> subprocess.Popen[str]:
     """Start the installed command in a folder, with nothing of this shell's settings but these."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("TUNER_", "KERAS_"))}
     process = subprocess.Popen(
         [Path(sys.executable).with_name("tuner"), *arguments],
         cwd=folder,
-        env={
-            **environment,
-            "PYTHONPATH": os.pathsep.join([str(_WITHOUT_JAX), os.environ["PYTHONPATH"]]),
-            "TUNER_DATA": str(folder / "data"),
-            "COLUMNS": "200",
-            **settings,
-        },
+        env=_environment(folder, settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     started.append(process)
     return process
+
+
+def start_warm(folder: Path, *arguments: str, settings: Mapping[str, str] = {}) -> WarmCommand:
+    """Start the command as `start` does, in a process that need not import TensorFlow, which takes six seconds.
+
+    What a command starts itself, such as a pool's workers, imports everything.
+    """
+    if not _servers:
+        _servers.append(CommandServer(_environment(folder, {})))
+    process = _servers[0].start(folder, arguments, _environment(folder, settings))
+    started.append(process)
+    return process
+
+
+def end_server() -> None:
+    """End the process that forks commands, if there is one."""
+    while _servers:
+        _servers.pop().close()
+
+
+def _environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("TUNER_", "KERAS_"))},
+        "PYTHONPATH": os.pathsep.join([str(_WITHOUT_JAX), os.environ["PYTHONPATH"]]),
+        "TUNER_DATA": str(folder / "data"),
+        "COLUMNS": "200",
+        **settings,
+    }

@@ -3,7 +3,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from commands import TINY, Run, RunHere, start, started
+from commands import TINY, Run, RunHere, end_server, start_warm, started
+from support.warm_commands import WarmCommand
 from typer.testing import CliRunner
 
 from tuner.cli import app, main
@@ -15,8 +16,14 @@ def _nothing_left_running() -> Iterator[None]:
     while started:
         process = started.pop()
         process.kill()
-        if process.stdout is not None and not process.stdout.closed:
-            process.communicate()
+        if isinstance(process, WarmCommand) or (process.stdout is not None and not process.stdout.closed):
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server_of_commands() -> Iterator[None]:
+    yield
+    end_server()
 
 
 @pytest.fixture
@@ -27,10 +34,10 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(folder: Path) -> Run:
-    """Run the installed command in a folder of the test's own."""
+    """Run the command in a folder of the test's own, in a process of its own."""
 
     def run_command(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        process = start(folder, *arguments)
+        process = start_warm(folder, *arguments)
         stdout, stderr = process.communicate(timeout=240)
         assert process.returncode == status, f"{arguments}: {process.returncode}\n{stdout}\n{stderr}"
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import RunHere, start
+from commands import RunHere, start_warm
 from support.postgres import PostgresServer, find_binaries
 
 from tuner.studies.reading import load_study
@@ -37,7 +37,7 @@ def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its
     storage = ("--storage", empty_postgres_url)
     create_tiny("--set", "search.trials=2", "--set", f"search.epochs={EPOCHS}", "--set", "search.pruner=none",
         "--set", "finals.top=0", *storage)  # fmt: skip
-    workers = start(folder, *storage, "workers", "-n", "1")
+    workers = start_warm(folder, *storage, "worker")
     with open_storage(empty_postgres_url) as opened:
         while not any(trial.curve for trial in load_study(opened, "tiny").trials if trial.number == 1):
             assert workers.poll() is None
@@ -55,7 +55,7 @@ def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its
     call("pg_restore", postgres_server, restored, "--clean", "--if-exists", folder / "tuner.dump")
     shutil.unpack_archive(folder / "artifacts.tar", folder / ".tuner" / "artifacts")
     after = read_trials(run_here, folder, *storage)
-    workers = start(folder, *storage, "workers", "-n", "1", "--until-done")
+    workers = start_warm(folder, *storage, "worker", "--until-done")
     _, messages = workers.communicate(timeout=240)
 
     assert workers.returncode == 0, messages

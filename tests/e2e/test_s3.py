@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import RunHere, artifacts_of, start
+from commands import RunHere, artifacts_of, start_warm
 from support.s3_server import BUCKET, S3Server
 
 from tuner.artifacts import ArtifactStore
@@ -27,12 +27,12 @@ def test_a_study_on_s3_outlives_a_killed_worker_and_an_outage_of_the_store(
     settings = {**s3_server.settings, "TUNER_ARTIFACTS": f"s3://{BUCKET}/team", "TUNER_LEASE_S": "2"}
     create_tiny(*FEW, "--set", "search.epochs=30")
     store = ArtifactStore(f"s3://{BUCKET}/team")
-    killed = start(folder, "worker", "tiny", settings=settings)
+    killed = start_warm(folder, "worker", "tiny", settings=settings)
     checkpoints = f"{artifacts_of(folder, 'tiny').name}/checkpoints"
     wait_until(lambda: len(store.list(checkpoints)) == 2)
 
     killed.kill()
-    worker = start(folder, "worker", "tiny", "--until-done", settings=settings)
+    worker = start_warm(folder, "worker", "tiny", "--until-done", settings=settings)
     wait_until(lambda: any("/2-" in path for path in store.list(checkpoints)))
     s3_server.stop_answering()
     time.sleep(5)

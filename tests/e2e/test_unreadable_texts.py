@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import start
+from commands import start_warm
 from sqlalchemy import update
 from support.running_studies import begin_trial, create_study
 
@@ -40,7 +40,7 @@ def url(tmp_path: Path) -> str:
     ],
 )
 def test_every_command_shows_what_it_can(tmp_path: Path, url: str, command: tuple[str, ...], shown: str) -> None:
-    process = start(tmp_path, *command, settings={"TUNER_STORAGE": url, "LC_ALL": "C.UTF-8"})
+    process = start_warm(tmp_path, *command, settings={"TUNER_STORAGE": url, "LC_ALL": "C.UTF-8"})
 
     output, errors = process.communicate(timeout=60)
 

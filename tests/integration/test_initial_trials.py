@@ -71,7 +71,11 @@ def test_a_study_stores_what_its_pixels_mean_and_says_what_was_guessed(
     np.savez(tmp_path / "own.npz", x_train=16 - load_digits().images, y_train=load_digits().target)
 
     result = CliRunner().invoke(
-        app, ["create", "--space=mlp", f"--dataset={tmp_path}/own.npz", "--name=own", f"--storage={sqlite_url}"]
+        app,
+        [
+            *("create", "--space=mlp", f"--dataset={tmp_path}/own.npz", "--name=own", f"--storage={sqlite_url}"),
+            "--no-check",
+        ],
     )
     study = find_study(storage, "own")
 

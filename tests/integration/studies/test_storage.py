@@ -48,7 +48,7 @@ def test_the_databases_clock_counts_seconds_since_1970(storage: Storage) -> None
     assert abs(now - time.time()) < 5
 
 
-@pytest.mark.parametrize("kind", ["sqlite_url", "empty_postgres_url"])
+@pytest.mark.parametrize("kind", ["empty_sqlite_url", "empty_postgres_url"])
 def test_processes_that_start_on_an_empty_database_at_once_all_succeed(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -99,15 +99,17 @@ def test_tables_of_an_unknown_revision_are_left_alone(sqlite_url: str, revision:
 
 
 @pytest.mark.parametrize("version", ["v2.6.0.a", "unknown"])
-def test_optunas_tables_of_another_version_are_one_line_and_get_nothing_added(sqlite_url: str, version: str) -> None:
-    optuna.storages.RDBStorage(sqlite_url).engine.dispose()
-    engine = sa.create_engine(sqlite_url)
+def test_optunas_tables_of_another_version_are_one_line_and_get_nothing_added(
+    empty_sqlite_url: str, version: str
+) -> None:
+    optuna.storages.RDBStorage(empty_sqlite_url).engine.dispose()
+    engine = sa.create_engine(empty_sqlite_url)
     with engine.begin() as connection:
         connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{version}'"))
         connection.execute(sa.text("DROP TABLE trial_heartbeats"))
 
     with pytest.raises(StorageUnreachableError, match="Optuna tables are of another version"):
-        open_storage(sqlite_url)
+        open_storage(empty_sqlite_url)
 
     assert not sa.inspect(engine).has_table("trial_heartbeats")
     assert not sa.inspect(engine).has_table("tuner_studies")

@@ -7,7 +7,6 @@ from sklearn.datasets import load_digits
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.plan import TrainingData
-from tuner.training.session import PROGRAMS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,8 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_session() -> None:
-    # Else a test would train by a program that another one has compiled.
-    PROGRAMS.clear()
+    # A program that another test compiled is taken for an equal model, as by the next trial of a worker: compiling is
+    # most of what these tests take. `test_program_cache.py` tests that this changes nothing.
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
 

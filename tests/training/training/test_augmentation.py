@@ -1,7 +1,4 @@
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,6 +14,8 @@ from tuner.training.epoch_draws import ORDER_STREAM, draw_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training_settings import Augmentation
 
+#: Names the file of TensorFlow's `pictures_of_everything` in the environment of a run on JAX.
+PICTURES_OF_TENSORFLOW = "PICTURES_OF_TENSORFLOW"
 EVERYTHING = Augmentation.only(
     rotation=20,
     zoom=0.2,
@@ -103,24 +102,14 @@ def test_what_is_drawn_depends_on_seed_and_epoch_alone_and_order_not_on_augmenta
     assert sorted(draws.order) == list(range(250))
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="compared once, from TensorFlow")
-def test_both_backends_show_the_same_pictures(tmp_path: Path) -> None:
-    script = (
-        "import sys, numpy as np; from test_augmentation import EVERYTHING, augment\n"
-        "images = np.load(sys.argv[1]); np.save(sys.argv[2], augment(images, EVERYTHING)[0])"
-    )
-    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
-    np.save(tmp_path / "images.npy", images)
-    subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "images.npy", tmp_path / "pictures.npy"],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        cwd=Path(__file__).parent,
-        check=True,
-    )
+def pictures_of_everything() -> Any:
+    """Images changed in every way."""
+    return augment(np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8), EVERYTHING)[0]
 
-    pictures, _ = augment(images, EVERYTHING)
 
-    np.testing.assert_allclose(pictures, np.load(tmp_path / "pictures.npy"), atol=2e-4)
+@pytest.mark.skipif(PICTURES_OF_TENSORFLOW not in os.environ, reason="`test_on_jax.py` runs it")
+def test_both_backends_show_the_same_pictures() -> None:
+    np.testing.assert_allclose(pictures_of_everything(), np.load(os.environ[PICTURES_OF_TENSORFLOW]), atol=2e-4)
 
 
 def test_scaled_pixels_are_float32_between_0_and_1() -> None:

@@ -13,7 +13,9 @@ from small_models import build_mlp
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.fit_call import FitArguments, find_call_refusal, replaced_fit
 from tuner.training.history import TrainingHistory
+from tuner.training.keras_loop import to_pictures, to_targets, validation_arrays
 from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.train import train
@@ -72,12 +74,22 @@ def run(
     return history, model
 
 
-def by_keras(fit: Fit, data: TrainingData, *, optimizer: Any = "adam") -> tuple[keras.callbacks.History, Any]:
-    """Call the same fit as KerasTuner does, without this package."""
+@pytest.fixture(scope="module")
+def net_of_keras() -> tuple[keras.Model, list[Any]]:
+    """The net with which `run` begins, for Keras' `fit` alone, which traces it once, and its state then."""
     keras.utils.set_random_seed(0)
-    model = build_mlp(optimizer=keras.optimizers.get(optimizer))
+    model = build_mlp()
+    model.optimizer.build(model.trainable_variables)
+    return model, [read_variable(variable) for variable in (*model.variables, *model.optimizer.variables)]
+
+
+def by_keras(fit: Fit, data: TrainingData, net: tuple[keras.Model, list[Any]]) -> keras.callbacks.History:
+    """Call the same fit as KerasTuner does, without this package, on the net as it was."""
+    model, begin = net
+    for variable, value in zip((*model.variables, *model.optimizer.variables), begin, strict=True):
+        variable.assign(value)
     x, x_val = (part.images.astype(np.float32) / 255 for part in (data.train, data.validation))
-    history = fit(
+    history: keras.callbacks.History = fit(
         HyperParameters(),
         model,
         x,
@@ -86,7 +98,7 @@ def by_keras(fit: Fit, data: TrainingData, *, optimizer: Any = "adam") -> tuple[
         epochs=PLAN.epochs,
         callbacks=[],
     )
-    return history, model
+    return history
 
 
 def curve(history: TrainingHistory) -> Any:
@@ -136,7 +148,7 @@ HANDED_ON: dict[str, Fit] = {
 
 @pytest.mark.parametrize("case", HANDED_ON)
 def test_what_is_handed_on_is_done_as_keras_does_it(
-    case: str, digits: TrainingData, caplog: pytest.LogCaptureFixture
+    case: str, digits: TrainingData, net_of_keras: tuple[keras.Model, list[Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     returned: list[keras.callbacks.History] = []
 
@@ -145,7 +157,7 @@ def test_what_is_handed_on_is_done_as_keras_does_it(
 
     with caplog.at_level(logging.INFO, logger="tuner.training"):
         history, ours = run(fit, digits)
-    expected, theirs = by_keras(HANDED_ON[case], digits)
+    expected, theirs = by_keras(HANDED_ON[case], digits, net_of_keras), net_of_keras[0]
 
     assert OURS in caplog.messages
     assert isinstance(returned[0], keras.callbacks.History)
@@ -273,12 +285,40 @@ KERAS_OWN = {
 
 
 @pytest.mark.parametrize("reason", KERAS_OWN)
-def test_anything_else_is_left_to_keras_with_the_reason(
-    reason: str, digits: TrainingData, caplog: pytest.LogCaptureFixture
+def test_anything_else_is_refused_with_the_reason(reason: str, digits: TrainingData) -> None:
+    model = build_mlp()
+    given = FitArguments(
+        x=to_pictures(digits.train),
+        y=to_targets(digits.train, "indices"),
+        validation_data=validation_arrays(digits, "indices"),
+        reporter=keras.callbacks.Callback(),
+        optimizer=model.optimizer,
+        initial_epoch=0,
+    )
+    called: list[str | None] = []
+
+    with replaced_fit(model, lambda arguments: called.append(find_call_refusal(arguments, given))):
+        KERAS_OWN[reason](
+            None,
+            model,
+            given.x,
+            given.y,
+            validation_data=given.validation_data,
+            epochs=6,
+            callbacks=[given.reporter],
+        )
+
+    assert called == [reason]
+
+
+@pytest.mark.parametrize("fit", [changing, recompiling, passing(callbacks=[CountsSteps])])
+def test_what_is_refused_is_left_to_keras_and_the_reason_logged(
+    fit: Fit, digits: TrainingData, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="tuner.training"):
-        history, _ = run(KERAS_OWN[reason], digits)
+        history, _ = run(fit, digits)
 
+    (reason,) = (known for known in KERAS_OWN if f"Keras' own loop: {known}." in caplog.text)
     assert f"Training with the HyperModel's own fit and Keras' own loop: {reason}." in caplog.messages
     assert OURS not in caplog.messages
     assert len(history.epochs) == 6

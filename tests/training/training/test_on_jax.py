@@ -4,19 +4,21 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+from test_augmentation import PICTURES_OF_TENSORFLOW, pictures_of_everything
 
 _EPOCH = "test_whole_epochs.py::test_a_whole_epoch_is_what_keras_fit_does_with_the_last_partial_batch_included"
 #: What both backends must do alike, by pytest's ids: one that is gone is an error, where `-k` would run the others.
 #: `KERAS_BACKEND=jax pytest tests/training/training` runs all of it, for minutes.
 ON_BOTH = (
-    "test_checkpoint.py::test_a_killed_run_resumed_in_a_new_process_is_bit_for_bit_the_undisturbed_one",
+    "test_checkpoint.py::test_a_run_that_was_killed_in_another_process_is_resumed_to_bit_for_bit_the_undisturbed_one",
     "test_xla_epochs.py::test_a_run_compiled_by_xla_goes_on_bit_for_bit_after_a_stop",
     f"{_EPOCH}[False-divergence]",
-    f"{_EPOCH}[True-divergence]",
     f"{_EPOCH}[True-schedule]",
     "test_whole_epochs.py::test_random_layers_of_the_model_draw_anew_in_each_step_and_not_in_validation",
     "test_whole_epochs.py::test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps",
+    "test_augmentation.py::test_both_backends_show_the_same_pictures",
 )
 #: What JAX alone does.
 ON_JAX = ("test_population.py",)
@@ -24,11 +26,12 @@ ON_JAX = ("test_population.py",)
 
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is the run on JAX")
-def test_training_and_resuming_are_the_same_on_jax() -> None:
+def test_training_and_resuming_are_the_same_on_jax(tmp_path: Path) -> None:
+    np.save(tmp_path / "pictures.npy", pictures_of_everything())
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *ON_BOTH, *ON_JAX],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=0", *ON_BOTH, *ON_JAX],
         cwd=Path(__file__).parent,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={**os.environ, "KERAS_BACKEND": "jax", PICTURES_OF_TENSORFLOW: str(tmp_path / "pictures.npy")},
         capture_output=True,
         text=True,
         check=False,

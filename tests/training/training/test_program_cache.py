@@ -27,6 +27,7 @@ PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[keras.Model]]:
     """The models for which programs were compiled, in their order; the cache is empty before."""
+    PROGRAMS.clear()
     models: list[keras.Model] = []
     open_program = cache.open_program
 
@@ -116,25 +117,33 @@ def test_a_model_goes_on_with_its_program_and_with_a_new_one_once_it_has_another
     assert len(compiled) == 2
 
 
+def open_for(model: keras.Model, data: TrainingData, plan: TrainingPlan = PLAN) -> None:
+    """Open the program of a run, which is not compiled before it runs."""
+    PROGRAMS.open(model, data, replace(plan, labels="indices"))
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("dropout", "changes", "n_images"),
     [
-        lambda data: run(data, dropout=0.2),
-        lambda data: run(data, replace(PLAN, batch_size=32)),
-        lambda data: run(data, replace(PLAN, augmentation=Augmentation.only(rotation=10))),
-        lambda data: run(data, replace(PLAN, annealing=Annealing(rule="cosine"))),
-        lambda data: run(TrainingData(train=data.train.take(np.arange(200)), validation=data.validation)),
+        (0.2, {}, 250),
+        (0.3, {"batch_size": 32}, 250),
+        (0.3, {"augmentation": Augmentation.only(rotation=10)}, 250),
+        (0.3, {"annealing": Annealing(rule="cosine")}, 250),
+        (0.3, {}, 200),
     ],
     ids=["dropout", "batch size", "augmentation", "annealing", "images"],
 )
 def test_what_is_part_of_a_program_is_compiled_anew(
-    digits: TrainingData, compiled: list[keras.Model], change: Callable[[TrainingData], object]
+    dropout: float, changes: dict[str, Any], n_images: int, digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
-    run(digits)
+    changed = digits if n_images == 250 else replace(digits, train=digits.train.take(np.arange(n_images)))
+    for _ in range(2):
+        open_for(build_cnn(dropout=0.3), digits)
+    n_compiled = len(compiled)
 
-    change(digits)
+    open_for(build_cnn(dropout=dropout), changed, replace(PLAN, **changes))
 
-    assert len(compiled) == 2
+    assert (n_compiled, len(compiled)) == (1, 2)
 
 
 class OwnLayer(keras.layers.Layer):
@@ -163,30 +172,29 @@ def with_own_activation() -> keras.Model:
     return keras.Sequential(layers)
 
 
-@pytest.mark.parametrize("build", [with_own_layer, OwnModel, with_own_activation])
-def test_what_a_person_wrote_himself_is_always_compiled_anew(
-    digits: TrainingData, compiled: list[keras.Model], build: Callable[[], keras.Model]
+def own_sparse_loss(y_true: Any, y_pred: Any) -> Any:
+    return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+
+@pytest.mark.parametrize(
+    ("build", "loss"),
+    [
+        (with_own_layer, "sparse_categorical_crossentropy"),
+        (OwnModel, "sparse_categorical_crossentropy"),
+        (with_own_activation, "sparse_categorical_crossentropy"),
+        (build_cnn, own_sparse_loss),
+    ],
+)
+def test_what_a_person_wrote_is_always_compiled_anew(
+    build: Callable[[], keras.Model], loss: Any, digits: TrainingData, compiled: list[keras.Model]
 ) -> None:
     for _ in range(2):
         release_memory()
         seed_everything(0)
         model = build()
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        train(model, digits, PLAN, on_epoch=lambda _: None)
-
-    assert len(compiled) == 2
-
-
-def test_an_own_loss_is_always_compiled_anew(digits: TrainingData, compiled: list[keras.Model]) -> None:
-    def own_sparse_loss(y_true: Any, y_pred: Any) -> Any:
-        return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
-
-    for _ in range(2):
-        release_memory()
-        seed_everything(0)
-        model = build_cnn()
-        model.compile("adam", own_sparse_loss, metrics=["accuracy"])
-        train(model, digits, PLAN, on_epoch=lambda _: None)
+        model.compile("adam", loss, metrics=["accuracy"])
+        model.build((None, 8, 8, 1))
+        open_for(model, digits)
 
     assert len(compiled) == 2
 

@@ -56,10 +56,7 @@ class StepLosses(keras.metrics.Metric):
 def optimizers() -> dict[str, Any]:
     return {
         "momentum": keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
-        "decoupled weight decay": keras.optimizers.AdamW(0.01, weight_decay=0.1),
-        "clipped norms": keras.optimizers.Adam(0.01, clipnorm=0.05),
-        "clipped global norm": keras.optimizers.SGD(0.2, global_clipnorm=0.1),
-        "clipped values": keras.optimizers.SGD(0.2, clipvalue=0.01),
+        "decoupled weight decay and clipped norms": keras.optimizers.AdamW(0.01, weight_decay=0.1, clipnorm=0.05),
         "average that overwrites": keras.optimizers.Adam(
             0.01, use_ema=True, ema_momentum=0.7, ema_overwrite_frequency=3
         ),
