@@ -188,11 +188,11 @@ def _describe_problem(worker: WorkerRecord) -> str:
 def _describe_work(worker: WorkerRecord) -> str:
     if worker.stage is None:
         return ""
-    # Epochs of all folds together.
     epoch = f", epoch {worker.epoch}" if worker.epoch else ""
-    fold = f", fold {worker.fold} of {worker.folds}" if worker.fold else ""
+    if worker.fold:
+        epoch = f", fold {worker.fold} of {worker.folds}, {worker.epoch or 0} epochs so far"
     part = Part(stage=worker.stage, trial=worker.trial, repeat=worker.repeat, augmented=worker.augmented)
-    return f"{worker.study} {_name(part)}{fold}{epoch}"
+    return f"{worker.study} {_name(part)}{epoch}"
 
 
 def _describe(slot: FinishedSlot, objective: Objective) -> str:

@@ -131,7 +131,7 @@ def train_folds(
         context.artifacts, context.checkpoint_folder, writer=context.lease.token, run=context.run_identity
     )
     n_folds = definition.data.folds or 0
-    finished = _take_over(store, space, hyperparameters, load(1).train.image_format)
+    finished = _take_over(store, space, hyperparameters, load(1).train.image_format, n_folds=n_folds)
     for sentence in finished.notes:
         note(sentence)
     for curve in finished.curves:
@@ -147,7 +147,12 @@ def train_folds(
 
 
 def _take_over(
-    store: FinishedFoldsStore, space: Space, hyperparameters: keras_tuner.HyperParameters, images: ImageFormat
+    store: FinishedFoldsStore,
+    space: Space,
+    hyperparameters: keras_tuner.HyperParameters,
+    images: ImageFormat,
+    *,
+    n_folds: int,
 ) -> FinishedFolds:
     """Return the folds that an earlier worker has finished, of a model with the same hyperparameters."""
     nothing = FinishedFolds(values={})
@@ -159,7 +164,7 @@ def _take_over(
     asked = hyperparameters.values
     if any(name not in found.values or found.values[name] != value for name, value in asked.items()):
         # As after a database was restored from a backup, and drew other values for this trial.
-        _log.warning("Passed over %d finished folds: they have other hyperparameters.", len(found.curves))
+        _log.warning("Passed over the finished folds: they have other hyperparameters.")
         return nothing
-    _log.info("Going on after %d finished folds.", len(found.curves))
+    _log.info("Going on after fold %d of %d.", len(found.curves), n_folds)
     return found

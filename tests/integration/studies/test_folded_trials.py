@@ -122,5 +122,5 @@ def test_the_fleet_says_which_fold_a_worker_trains(storage: Storage, begin: Begi
     (waiting,) = read_workers(storage)
 
     assert (training.fold, training.folds, training.epoch) == (3, 5, 4)
-    assert _describe_work(training) == "s trial 0, fold 3 of 5, epoch 4"
+    assert _describe_work(training) == "s trial 0, fold 3 of 5, 4 epochs so far"
     assert (waiting.fold, waiting.folds) == (None, None)

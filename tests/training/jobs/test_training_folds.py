@@ -1,5 +1,6 @@
 """Trials and confirmations of a study with folds, trained by a worker in this process."""
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,15 @@ from tuner.studies.storage import Storage, open_storage
 from tuner.workers.loop import Worker, WorkerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leave_imports_to_themselves() -> Iterator[None]:
+    """Keep what is imported out of the collections between folds, as `load_backend` does for a worker."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 class KilledError(BaseException):
