@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tuner.datasets.images import ImageFormat
+from tuner.jobs.factors import plan_comparison
 from tuner.jobs.grid import check_grid
 from tuner.jobs.hyperparameters import declared_parameters
 from tuner.spaces.registry import open_space
@@ -57,3 +58,16 @@ def test_the_ann_grid_is_complete() -> None:
 
     check_grid(definition.search, declared)
     assert prod(len(parameter.optuna_values or ()) for parameter in declared) == definition.search.trials
+
+
+def test_the_eleven_factors_are_compared_in_one_definition() -> None:
+    definition = read_definition(FOLDER / "reports" / "recognizing-digits-factors.toml")
+    space = open_space(definition.space)
+
+    jobs = plan_comparison(definition, space, MNIST, declared_parameters(space, MNIST))
+
+    # Two of them are dropout with batch normalization, and the activation with its slope.
+    assert len(definition.search.vary) == 11 + 2
+    assert len(jobs) == 120
+    assert [job.varied["kernel_size"] for job in jobs if "kernel_size" in job.varied] == [5, 7] * 3
+    assert (definition.search.pruner, definition.finals.top) == ("none", 0)

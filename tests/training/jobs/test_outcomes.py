@@ -10,6 +10,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.jobs import time_limit
 from tuner.jobs.creation import create_study
 from tuner.jobs.finals import RETRAINED_ON_TRAIN
+from tuner.jobs.replay import replay_trial
 from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.reading import load_study, read_slots
@@ -25,11 +26,11 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
     """Search with a builder of `own_builders` until the study is done; return its slots and its record."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "support"))
 
-    def search_with(builder: str, *overrides: str) -> tuple[Sequence[Any], StudyRecord]:
+    def search_with(builder: str, *overrides: str, name: str = "own") -> tuple[Sequence[Any], StudyRecord]:
         definition = make_definition(
             space=f"own_builders.{builder}",
             dataset="digits",
-            name="own",
+            name=name,
             trials=1,
             overrides=["search.train_images=200", "search.pruner=none", *overrides],
         )
@@ -37,7 +38,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
             study = create_study(storage, definition, data_dir=tmp_path, check=False)
             settings = WorkerSettings(
                 worker_id="w",
-                studies=["own"],
+                studies=[name],
                 device="cpu",
                 places=DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache"),
                 artifacts=ArtifactStore(str(tmp_path / "artifacts")),
@@ -45,7 +46,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
                 lease_s=30.0,
             )
             Worker(storage, settings).run()
-            return read_slots(storage, study.id), load_study(storage, "own")
+            return read_slots(storage, study.id), load_study(storage, name)
 
     return search_with
 
@@ -84,3 +85,25 @@ def test_a_trial_whose_time_is_over_is_complete_with_its_epochs_and_says_so(
     assert outcome.notes == ("Ended after epoch 1 by search.trial_timeout_s = 0.001 seconds.",)
     assert [epoch.epoch for epoch in trial.curve] == [1]
     assert (trial.state, trial.score) == ("complete", trial.curve[0].val_accuracy)
+
+
+def test_values_are_compared_with_equal_seeds_and_a_trial_is_what_its_seed_and_values_make_it(
+    search: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = ("search.epochs=2", "finals.top=0")
+
+    _, plain = search("nets:build", *settings, name="plain")
+    _, record = search(
+        "nets:build", *settings, "search.sampler=one-factor", "search.vary.units=[4, 8]", "search.repeats=2"
+    )
+    places = DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    replayed = [now for _, now in replay_trial(record, record.trials[3], places=places)]
+
+    told = [(trial.hyperparameters["units"], trial.repeat) for trial in record.trials]
+    losses = [[epoch.loss for epoch in trial.curve] for trial in record.trials]
+    assert told == [(8, 0), (4, 0), (8, 1), (4, 1)]
+    assert record.trials[0].seed == record.trials[1].seed == plain.trials[0].seed != record.trials[2].seed
+    assert losses[0] == [epoch.loss for epoch in plain.trials[0].curve], "the defaults with the first seed"
+    assert losses[2] != losses[0]
+    assert [epoch.loss for epoch in replayed] == losses[3]
+    assert record.budget == 4

@@ -41,7 +41,8 @@ def test_every_recipe_has_a_definition_of_its_name_with_what_was_published() -> 
     assert definitions.keys() >= RECIPES.keys()
     for name, definition in definitions.items():
         assert definition.space in RECIPES, name
-        assert definition.published, name
+        # A comparison has a number for each of its values, which stand in the recipe's own definition.
+        assert definition.published or definition.search.vary, name
         assert all(figure.source and figure.protocol for figure in definition.published), name
 
 

@@ -5,8 +5,10 @@ A new stage needs one function and one line in `STAGES`.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -32,8 +34,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 #: Numbers of trials after the one with the defaults: other first trials of the search, and drawn trials.
 _MOST_BEGINNINGS, N_DRAWN = 2, 3
-#: Of a study of one factor at a time, which draws nothing.
-_MOST_COMPARED = 100
+#: Seconds in which a study of one factor at a time, which draws nothing, tries as many configurations as it can.
+_COMPARING_S = 30.0
 #: Largest difference between the probabilities of a model and of the model rebuilt from its bundle.
 _TOLERANCE = 1e-4
 
@@ -126,13 +128,11 @@ def resume_in_the_middle(rehearsal: Rehearsal) -> None:
 
 def try_what_is_drawn(rehearsal: Rehearsal) -> None:
     """Build the models of the next trials; if the builder is the user's own, also train each for an epoch."""
-    n_beginnings = len(rehearsal.beginnings) - 1
-    n_trials = min(n_beginnings, _MOST_BEGINNINGS) + N_DRAWN
-    if rehearsal.definition.search.sampler == ONE_FACTOR:
-        n_trials = min(n_beginnings, _MOST_COMPARED)
+    n_tried = 0
     failures: list[Exception] = []
     lines: list[str] = []
-    for number in range(1, n_trials + 1):
+    for number in _numbers_to_try(rehearsal):
+        n_tried += 1
         try:
             rehearsal.try_trial(number)
         except Exception as error:  # noqa: BLE001 - the user's builder may raise anything
@@ -140,10 +140,20 @@ def try_what_is_drawn(rehearsal: Rehearsal) -> None:
             # These failures come from the values: a search continues after such trials.
             if not isinstance(error, NanLossError | DeviceMemoryError | MemoryError):
                 failures.append(error)
-    if len(failures) == n_trials:
+    if len(failures) == n_tried:
         raise failures[0]
     for line in lines:
         _log.warning("%s", line)
+
+
+def _numbers_to_try(rehearsal: Rehearsal) -> Iterator[int]:
+    """Yield the numbers of trials after the one with the defaults, at least one."""
+    n_beginnings = len(rehearsal.beginnings) - 1
+    if rehearsal.definition.search.sampler == ONE_FACTOR:
+        began = time.monotonic()
+        yield from takewhile(lambda _: time.monotonic() - began < _COMPARING_S, range(1, n_beginnings + 1))
+    else:
+        yield from range(1, min(n_beginnings, _MOST_BEGINNINGS) + N_DRAWN + 1)
 
 
 def retrain(rehearsal: Rehearsal) -> None:
