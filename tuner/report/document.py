@@ -2,13 +2,78 @@
 
 import base64
 import hashlib
+import json
+from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
+from tuner.errors import TunerError
+from tuner.report.markup import Html, element, join
 from tuner.report.palette import COLOURS
 
 #: Rows of the table of trials that are printed on paper; a longer table is complete on the screen only.
 PRINTED_ROWS = 40
+
+
+class PageNotWrittenError(TunerError):
+    """A page cannot be written to the requested file."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(f"Could not write {path}: {reason}. Name another file, in a folder that exists and has space.")
+
+
+def render_document(*, title: str, header: Html, main: Html, closing: Html, plots: bool = True) -> str:
+    """Return one HTML document that needs no other file and no network.
+
+    Args:
+        title: Text of the browser's tab.
+        header: Above the content.
+        main: The content.
+        closing: Below it.
+        plots: Whether it has figures that `page.js` draws; without them it is 4 MB smaller.
+    """
+    palette = element("script", Html(json.dumps(dict(COLOURS.values()))), type="application/json", id="palette")
+    scripts = [_plotly(), read_asset("page.js")] if plots else []
+    return Template(read_asset("page.html")).substitute(
+        policy=_content_security_policy(*scripts),
+        title=element("title", title),
+        style=page_style(),
+        header=header,
+        main=main,
+        closing=closing,
+        scripts="\n".join([palette, *(f"<script>{script}</script>" for script in scripts)]) if plots else "",
+    )
+
+
+def how_to_read(also: str = "") -> Html:
+    """Return what a page with figures says of them at its end, and what else it has to say there."""
+    drag = (
+        "Drag inside a plot to enlarge a part of it, double-click to see it whole again; a click on a name in a legend "
+        "hides it."
+    )
+    without = "The plots need JavaScript; the tables below them hold the same numbers."
+    return join(
+        [element("p", f"{drag} {also}".strip()), element("noscript", element("p", without))],
+    )
+
+
+def write_page(page: str, path: Path) -> Path:
+    """Write a page and return its absolute path; an older file is replaced.
+
+    Raises:
+        PageNotWrittenError: The file cannot be written.
+    """
+    target = path.expanduser().resolve()
+    try:
+        # As bytes, so that line ends stay unchanged: the policy holds hashes of the scripts.
+        ArtifactStore(str(target.parent)).write(target.name, page.encode("utf-8", errors="replace"))
+    except ArtifactNotWrittenError as error:
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else error
+        raise PageNotWrittenError(target, reason) from error
+    return target
 
 
 def page_style() -> str:
@@ -26,6 +91,23 @@ def read_asset(name: str) -> str:
 def sources_of(*contents: str) -> str:
     """Return the hashes by which a content security policy allows exactly these inline scripts or styles."""
     return " ".join(f"'sha256-{_digest(content)}'" for content in contents)
+
+
+@cache
+def _plotly() -> str:
+    # Imported here: the dashboard's own pages have no figures.
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _content_security_policy(*scripts: str) -> str:
+    """Allow these scripts and no external content; Plotly needs inline styles."""
+    allowed = sources_of(*scripts) if scripts else "'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _digest(content: str) -> str:

@@ -11,20 +11,30 @@ _TOP_LEVEL = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyView:
-    """A study, and its place on the page."""
+class View:
+    """A place on a page."""
 
-    study: StudyRecord
-    #: Prefix of all ids of this study; made by the page, not from the study's name.
+    #: Prefix of all ids there; made by the page, not from a name.
     prefix: str
-    #: Level of the headings of its parts: 2 when the page shows no other study.
-    level: int
+    #: Level of the headings of its parts.
+    level: int = _TOP_LEVEL
     #: The model that this part is about, where the page shows several models; ends each label.
     of: str = ""
 
     def anchor(self, key: str) -> str:
-        """Return the id of a part of this study."""
+        """Return the id of a part."""
         return f"{self.prefix}-{key}"
+
+    def unique(self, label: str) -> str:
+        """Return a label that no other part has."""
+        return f"{label} of {self.of}" if self.of else label
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyView(View):
+    """A study, and its place on the page; the level is 2 when the page shows no other study."""
+
+    study: StudyRecord
 
     @property
     def is_alone(self) -> bool:
@@ -33,7 +43,7 @@ class StudyView:
 
     def unique(self, label: str) -> str:
         """Return a label that no other part has."""
-        label = f"{label} of {self.of}" if self.of else label
+        label = super().unique(label)
         return label if self.is_alone else f"{label}, {self.study.name}"
 
     def title_ids(self, key: str) -> str:
@@ -70,7 +80,7 @@ class ReportFigure:
     wide: bool = False
 
 
-def render_figure(figure: ReportFigure, view: StudyView) -> Html:
+def render_figure(figure: ReportFigure, view: View) -> Html:
     """Write the figure with its caption and its table."""
     title_id = view.anchor(figure.key)
     numbers = element(

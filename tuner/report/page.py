@@ -1,16 +1,10 @@
 """The whole page: one HTML file that needs no other file and no network."""
 
-import json
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from string import Template
 
-from plotly.offline import get_plotlyjs
-
-from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
-from tuner.errors import TunerError
-from tuner.report.document import page_style, read_asset, sources_of
+from tuner.artifacts import ArtifactStore
+from tuner.report.document import how_to_read, render_document, write_page
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import FinalsResults, read_finals_results
 from tuner.report.headline import Headline, build_headline
@@ -22,36 +16,19 @@ from tuner.report.page_sections.overview import render_overview
 from tuner.report.page_sections.provenance import render_provenance
 from tuner.report.page_sections.search import render_search
 from tuner.report.page_sections.trials import render_trials
-from tuner.report.palette import COLOURS
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
 
 _PARTS = (("search", "Search"), ("finals", "Finals"), ("trials", "Trials"), ("provenance", "Provenance"))
 
 
-class ReportNotWrittenError(TunerError):
-    """The report cannot be written to the requested file."""
-
-    def __init__(self, path: Path, reason: object) -> None:
-        super().__init__(f"Could not write the report to {path}: {reason}. Choose another place with --out.")
-
-
 def write_report(records: Sequence[StudyRecord], artifacts: ArtifactStore, path: Path) -> Path:
     """Write the report of one or several studies and return its absolute path; an older file is replaced.
 
     Raises:
-        ReportNotWrittenError: The file cannot be written.
+        PageNotWrittenError: The file cannot be written.
     """
-    page = render_report(records, artifacts)
-    target = path.expanduser().resolve()
-    try:
-        # As bytes, so that line ends stay unchanged: the policy holds hashes of the scripts.
-        ArtifactStore(str(target.parent)).write(target.name, page.encode("utf-8", errors="replace"))
-    except ArtifactNotWrittenError as error:
-        cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else error
-        raise ReportNotWrittenError(target, reason) from error
-    return target
+    return write_page(render_report(records, artifacts), path)
 
 
 def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> str:
@@ -120,28 +97,8 @@ def _links(targets: Sequence[tuple[str, str]]) -> Html:
 
 def _document(*, title: str, lead: str | None, contents: Html, main: Html) -> str:
     header = element("header", element("h1", title), element("p", lead, class_="lead") if lead else None, contents)
-    palette = element("script", Html(json.dumps(dict(COLOURS.values()))), type="application/json", id="palette")
-    plotly, script = _plotly(), read_asset("page.js")
-    return Template(read_asset("page.html")).substitute(
-        policy=_content_security_policy(plotly, script),
-        title=element("title", f"{title} · tuner report"),
-        style=page_style(),
-        header=header,
-        main=main,
-        palette=palette,
-        plotly=plotly,
-        script=script,
+    closing = how_to_read(
+        "Validation and test are kept apart: the search saw training and validation images only, each retrained model "
+        "was tested once."
     )
-
-
-@cache
-def _plotly() -> str:
-    return str(get_plotlyjs())
-
-
-def _content_security_policy(*scripts: str) -> str:
-    """Allow these scripts and no external content; Plotly needs inline styles."""
-    return (
-        f"default-src 'none'; script-src {sources_of(*scripts)}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    return render_document(title=f"{title} · tuner report", header=header, main=main, closing=closing)

@@ -371,9 +371,22 @@ def _drop_defaults(table: dict[str, Any], is_same: Callable[[], bool]) -> None:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
+        return parse_toml(read_source(path))
+    except TomlError as error:
+        # Python's message ends with "(at line 3, column 5)".
+        raise DefinitionError(f"{path} is not valid TOML: {error}.") from error
+
+
+def read_source(path: Path) -> str:
+    """Return the text of a definition file, with its own line ends.
+
+    Raises:
+        DefinitionError: There is no such file, or it is not UTF-8 text.
+    """
+    try:
         if is_pipe_or_device(path):
             raise DefinitionError(f"{path} is a pipe or a device; expected a study definition in TOML.")
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise DefinitionError(_describe_missing(path)) from error
     except OSError as error:
@@ -382,9 +395,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise DefinitionError(f"{path} is not UTF-8 text; expected a study definition in TOML.") from error
-    except TomlError as error:
-        # Python's message ends with "(at line 3, column 5)".
-        raise DefinitionError(f"{path} is not valid TOML: {error}.") from error
 
 
 def _describe_missing(path: Path) -> str:
