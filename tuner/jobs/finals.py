@@ -14,6 +14,7 @@ from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
 from tuner.jobs.ensemble import soft_vote
 from tuner.jobs.fitting import fit
+from tuner.jobs.regime import finals_regime, search_regime
 from tuner.jobs.study_data import (
     DataUnavailableError,
     load_data_for_own_fit,
@@ -25,7 +26,6 @@ from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import StudyDefinition
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
@@ -66,6 +66,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         objective=definition.objective,
         on_epoch=context.on_epoch,
         on_note=notes.append,
+        regime=search_regime(definition),
         checkpoint=context.checkpoint,
     )
     best = definition.objective.best_epoch(fitted.epochs)
@@ -97,10 +98,16 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         space,
         fixed_hyperparameters(job.hyperparameters),
         data,
-        retraining_plan(definition, seed=job.seed, augmented=job.augmented),
+        TrainingPlan(
+            epochs=definition.finals.epochs,
+            seed=job.seed,
+            batch_size=definition.search.batch_size,
+            labels=definition.data.labels,
+        ),
         objective=definition.objective,
         on_epoch=context.on_epoch,
         on_note=notes.append,
+        regime=finals_regime(definition, augmented=job.augmented),
         checkpoint=context.checkpoint,
         data_for_own_fit=open_data_for_own_fit,
     )
@@ -109,26 +116,13 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
     return RetrainOutcome(
         state="complete",
         test_accuracy=tested.accuracy,
-        val_accuracy=epochs[-1].val_accuracy,
+        val_accuracy=fitted.kept.val_accuracy,
         curve=epochs,
         bundle=_store_bundle(context, space, model, data.train, tested.accuracy),
         predictions=f"{_final_path(context)}.npz",
         augmented=fitted.augmented,
         notes=tuple(notes),
         validation_predictions=_predict_validation(context, model, data.validation),
-    )
-
-
-def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) -> TrainingPlan:
-    """Return the plan by which a study retrains a configuration."""
-    finals = definition.finals
-    return TrainingPlan(
-        epochs=finals.epochs,
-        seed=seed,
-        batch_size=definition.search.batch_size,
-        augmentation=finals.augmentation if augmented else None,
-        annealing=None if finals.annealing.rule == "none" else finals.annealing,
-        labels=definition.data.labels,
     )
 
 

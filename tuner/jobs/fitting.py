@@ -9,6 +9,7 @@ import keras_tuner
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.jobs.regime import Regime
 from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
@@ -44,6 +45,8 @@ class Fitted:
     epochs: tuple[Epoch, ...]
     #: Whether every epoch saw the images augmented as the plan asks; False if it asks for no augmentation.
     augmented: bool
+    #: Whose weights the model has: the last epoch, or the best one where early stopping restored it.
+    kept: Epoch
 
 
 def fit(
@@ -55,6 +58,7 @@ def fit(
     objective: Objective,
     on_epoch: OnEpoch,
     on_note: OnNote,
+    regime: Regime | None = None,
     checkpoint: Checkpoint | None = None,
     data_for_own_fit: Callable[[], TrainingData] | None = None,
 ) -> Fitted:
@@ -72,6 +76,7 @@ def fit(
         objective: The study's objective.
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
+        regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
         checkpoint: As in `train`.
         data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
             format, with validation images.
@@ -89,14 +94,16 @@ def fit(
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
         asked = read_batch_size(hyperparameters.values, default=plan.batch_size)
+        settled = plan if regime is None else regime.settle(plan, hyperparameters.values)
         try:
             history = train(
                 model,
                 data,
-                replace(plan, batch_size=asked, hands_over_other_labels=failed is not None),
+                replace(settled, batch_size=asked, hands_over_other_labels=failed is not None),
                 on_epoch=on_epoch,
                 on_note=note,
                 checkpoint=checkpoint,
+                utility=lambda epoch: objective.utility(objective.of(epoch)),
                 own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),
             )
         except BeginAnewError as error:
@@ -111,7 +118,9 @@ def fit(
             failed = error
         else:
             _refuse_no_score(data, history, objective)
-            return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
+            epochs = history.epochs
+            kept = epochs[-1 if history.restored_epoch is None else history.restored_epoch - 1]
+            return Fitted(model=model, epochs=epochs, augmented=history.augmented, kept=kept)
 
 
 def _once(on_note: OnNote) -> OnNote:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.fitting import fit
+from tuner.jobs.regime import search_regime
 from tuner.jobs.study_data import DataPlaces, load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.spaces.registry import fixed_hyperparameters
@@ -58,5 +59,6 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
             objective=definition.objective,
             on_epoch=on_epoch,
             on_note=lambda _: None,
+            regime=search_regime(definition),
         )
     yield from zip(trial.curve, epochs, strict=True)

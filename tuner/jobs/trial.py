@@ -11,6 +11,7 @@ from tuner.jobs.failures import describe_failure
 from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
+from tuner.jobs.regime import asking_regime, search_regime
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
@@ -59,7 +60,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
     try:
         with limit:
             fit(
-                open_study_space(definition.space, context.study.provenance),
+                asking_regime(open_study_space(definition.space, context.study.provenance), definition),
                 progress.hyperparameters,
                 data,
                 TrainingPlan(
@@ -71,6 +72,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
                 objective=definition.objective,
                 on_epoch=on_epoch,
                 on_note=progress.notes.append,
+                regime=search_regime(definition),
                 checkpoint=context.checkpoint,
             )
         progress.hyperparameters.refuse_unknown_fixed()

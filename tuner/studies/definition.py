@@ -16,7 +16,15 @@ from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
-from tuner.studies.sections import DataSection, FinalsSection, PublishedFigure, Scalar, SearchSection
+from tuner.studies.sections import (
+    REGIME,
+    DataSection,
+    FinalsSection,
+    PublishedFigure,
+    Scalar,
+    SearchSection,
+    inherit_regime,
+)
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
@@ -52,6 +60,23 @@ class StudyDefinition(Section):
     published: tuple[PublishedFigure, ...] = Field(
         default=(), strict=False, description="numbers that others have published, which the report shows beside ours"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _train_finals_as_the_search(cls, settings: Any) -> Any:
+        return inherit_regime(settings)
+
+    @model_validator(mode="after")
+    def _draw_in_the_search_alone(self) -> Self:
+        for name in REGIME:
+            searched = getattr(self.search, name)
+            for key, drawn in getattr(self.finals, name).ranges.items():
+                if searched is None or searched.ranges.get(key) != drawn:
+                    raise contradiction(
+                        f"finals.{name}.{key}",
+                        f"finals take what the search draws; expected one value, or the same range in search.{name}",
+                    )
+        return self
 
     @model_validator(mode="after")
     def _know_sampler_and_pruner(self) -> Self:
