@@ -144,6 +144,9 @@ class SearchableSection(Section):
             return handler(given)
         known = {name: value for name, value in given.items() if name in cls.model_fields}
         ranges = {name: Range.read(name, value) for name, value in known.items() if isinstance(value, Mapping)}
+        for name, drawn in ranges.items():
+            if cls.model_fields[name].annotation is int and isinstance(drawn.step, float):
+                raise contradiction(name, f"received a step of {drawn.step}, expected whole numbers")
         tables = [handler({**given, **corner}) for corner in _corners(ranges)]
         for table in tables:
             table.refuse_contradictions()
