@@ -149,9 +149,12 @@ def smooth_labels(model: keras.Model, share: float) -> None:
         share: Of each label's probability that is spread evenly over all classes.
 
     Raises:
-        SmoothingError: Its loss is no cross-entropy over classes, or a metric takes class indices alone.
+        SmoothingError: Its loss is no cross-entropy or divergence over classes, or a metric takes class indices alone.
     """
     loss = _plain_sparse_loss(model.loss) or _plain_one_hot_loss(model.loss)
+    if _is_divergence(model.loss):
+        # Its gradients are the cross-entropy's: the two differ by the labels' entropy.
+        loss = keras.losses.CategoricalCrossentropy()
     if loss is None or not _compile_with_one_hot_loss(model, from_logits=loss.from_logits, label_smoothing=share):
         raise SmoothingError(model)
 
@@ -189,6 +192,10 @@ def _plain_sparse_loss(loss: Any) -> keras.losses.Loss | None:
     if loss in ("sparse_categorical_crossentropy", keras.losses.sparse_categorical_crossentropy):
         return keras.losses.SparseCategoricalCrossentropy()
     return loss if type(loss) is keras.losses.SparseCategoricalCrossentropy and loss.ignore_class is None else None
+
+
+def _is_divergence(loss: Any) -> bool:
+    return type(loss) is keras.losses.KLDivergence or loss in ("kl_divergence", keras.losses.kl_divergence)
 
 
 def _single_loss(model: keras.Model) -> Any:

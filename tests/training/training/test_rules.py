@@ -135,6 +135,14 @@ def test_a_run_resumed_after_any_epoch_keeps_average_wait_and_best_weights(
             np.testing.assert_array_equal(read_variable(mine), read_variable(his))
 
 
+def test_the_divergence_is_smoothed_as_the_cross_entropy_of_equal_gradients(digits: TrainingData) -> None:
+    models = [build("sgd", loss=loss) for loss in (keras.losses.KLDivergence(), "categorical_crossentropy")]
+    for model in models:
+        train(model, digits, replace(PLAN, epochs=1, training=Training(label_smoothing=0.1)), on_epoch=ignore)
+
+    check_same_weights(*models)
+
+
 def test_balanced_class_weights_give_each_class_the_same_part_of_the_loss(digits: TrainingData) -> None:
     few = digits.train.take(np.flatnonzero((digits.train.labels != 3) | (np.arange(250) < 60)))
     weights = weigh_classes(Training(class_weights="balanced"), few)
