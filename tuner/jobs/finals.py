@@ -15,6 +15,7 @@ from tuner.jobs.context import JobContext
 from tuner.jobs.ensemble import soft_vote
 from tuner.jobs.fitting import fit
 from tuner.jobs.regime import finals_regime, search_regime
+from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import (
     DataUnavailableError,
     load_data_for_own_fit,
@@ -24,6 +25,7 @@ from tuner.jobs.study_data import (
 )
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
+from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.outcomes import (
@@ -53,10 +55,11 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     definition = context.study.definition
     job = context.job_as(ConfirmJob)
     notes: list[str] = []
+    data = _load(context, load_search_data)
     fitted = fit(
         open_study_space(definition.space, context.study.provenance),
         fixed_hyperparameters(job.hyperparameters),
-        _load(context, load_search_data),
+        data,
         TrainingPlan(
             epochs=definition.finals.confirm_epochs or definition.search.epochs,
             seed=job.seed,
@@ -67,6 +70,9 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         on_epoch=context.on_epoch,
         on_note=notes.append,
         regime=search_regime(definition),
+        initial=open_weights(
+            definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
+        ),
         checkpoint=context.checkpoint,
     )
     best = definition.objective.best_epoch(fitted.epochs)
@@ -108,6 +114,9 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         on_epoch=context.on_epoch,
         on_note=notes.append,
         regime=finals_regime(definition, augmented=job.augmented),
+        initial=open_weights(
+            definition.finals, data.train.image_format, sha256=context.study.provenance.get(FINALS_WEIGHTS_SHA256)
+        ),
         checkpoint=context.checkpoint,
         data_for_own_fit=open_data_for_own_fit,
     )

@@ -15,6 +15,7 @@ from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.history import TrainingHistory
+from tuner.training.initial_weights import InitialWeights
 from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import overrides_fit
@@ -59,6 +60,7 @@ def fit(
     on_epoch: OnEpoch,
     on_note: OnNote,
     regime: Regime | None = None,
+    initial: InitialWeights | None = None,
     checkpoint: Checkpoint | None = None,
     data_for_own_fit: Callable[[], TrainingData] | None = None,
 ) -> Fitted:
@@ -77,6 +79,7 @@ def fit(
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
         regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
+        initial: As in `train`.
         checkpoint: As in `train`.
         data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
             format, with validation images.
@@ -103,6 +106,7 @@ def fit(
                 on_epoch=on_epoch,
                 on_note=note,
                 checkpoint=checkpoint,
+                initial=initial,
                 utility=lambda epoch: objective.utility(objective.of(epoch)),
                 own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),
             )

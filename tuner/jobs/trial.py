@@ -12,9 +12,11 @@ from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.regime import asking_regime, search_regime
+from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
+from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.objectives import Objective
 from tuner.studies.outcomes import Result, SearchOutcome
 from tuner.studies.seeds import trial_seed
@@ -37,6 +39,9 @@ def run_trial(context: JobContext) -> SearchOutcome:
         data_sha256=context.study.provenance["data_sha256"],
         pixels=context.study.pixels,
         places=context.places,
+    )
+    initial = open_weights(
+        definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
     trial, scores = open_trial(context.storage, context.study, context.lease)
     progress = _Progress(
@@ -73,6 +78,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
                 on_epoch=on_epoch,
                 on_note=progress.notes.append,
                 regime=search_regime(definition),
+                initial=initial,
                 checkpoint=context.checkpoint,
             )
         progress.hyperparameters.refuse_unknown_fixed()

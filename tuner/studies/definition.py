@@ -148,6 +148,9 @@ def read_definition(
     settings = _read_toml(path)
     if isinstance(settings.get("dataset"), str):
         settings["dataset"] = _absolute(settings["dataset"], folder=path.parent)
+    for table in (settings.get("search"), settings.get("finals")):
+        if isinstance(table, dict) and isinstance(table.get("weights_from"), str):
+            table["weights_from"] = absolute_place(table["weights_from"], folder=path.parent)
     return _validate(apply_overrides(settings, _resolve(changes)), overrides, source=str(path), changed=changes)
 
 
@@ -245,9 +248,14 @@ def _describe_object(value: Any) -> str:
 
 
 def _resolve(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changes with a dataset's path, which is relative to the current folder, made absolute."""
+    """Return the changes with paths of a dataset and of bundles, relative to the current folder, made absolute."""
+    made = {
+        key: absolute_place(changes[key], folder=Path())
+        for key in ("search.weights_from", "finals.weights_from")
+        if isinstance(changes.get(key), str)
+    }
     dataset = changes.get("dataset")
-    return {**changes, "dataset": _absolute(dataset, folder=Path())} if isinstance(dataset, str) else dict(changes)
+    return {**changes, **made, **({"dataset": _absolute(dataset, folder=Path())} if isinstance(dataset, str) else {})}
 
 
 def _validate(
@@ -285,6 +293,11 @@ def _describe_missing(path: Path) -> str:
         return f"No study definition at {path}. Make one with `tuner study create --space cnn`."
     known = sorted(str(found) for found in folder.glob("*.toml"))
     return f"No study definition at {path}.{did_you_mean(str(path), known)} There are: {', '.join(known)}."
+
+
+def absolute_place(place: str, *, folder: Path) -> str:
+    """Return a bundle's absolute path, for workers in other folders; a URL stays as it is."""
+    return place if "://" in place or not place else str((folder / Path(place)).resolve())
 
 
 def _absolute(dataset: str, *, folder: Path) -> str:

@@ -136,6 +136,14 @@ class SearchSection(Section):
     training: Training = Field(
         default_factory=Training, description="rules of training, each number of which may be a range"
     )
+    weights_from: str | None = Field(
+        default=None,
+        min_length=1,
+        description="bundle (file or URL) whose weights models start from, where layers agree in name and shape",
+    )
+    freeze_epochs: int = Field(
+        default=0, ge=0, description="epochs at the start in which the layers taken from weights_from do not change"
+    )
     grid: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
         default_factory=dict, description="values to try by hyperparameter, for the sampler grid"
     )
@@ -149,6 +157,7 @@ class SearchSection(Section):
     def _agree(self) -> Self:
         if self.annealing is not None:
             refuse_long_warmup("annealing.warmup_epochs", self.annealing, "search.epochs", self.epochs)
+        refuse_freezing_nothing(self.weights_from, self.freeze_epochs)
         if self.pruner in {"asha", "hyperband"} and self.pruning.min_resource > self.epochs:
             raise contradiction(
                 "pruning.min_resource",
@@ -199,6 +208,10 @@ class FinalsSection(Section):
     training: Training = Field(
         default_factory=Training, description="rules of training; default, as of the two above: those of the search"
     )
+    weights_from: str | None = Field(
+        default=None, min_length=1, description="bundle whose weights models start from; default: that of the search"
+    )
+    freeze_epochs: int = Field(default=0, ge=0, description="as in search; default: those of the search")
     compare_augmentation: bool = Field(
         default=True, description="whether the best configuration is retrained without augmentation too, for the report"
     )
@@ -213,6 +226,7 @@ class FinalsSection(Section):
         if self.candidates < self.top:
             raise contradiction("candidates", f"received {self.candidates}, expected at least finals.top ({self.top})")
         refuse_long_warmup("annealing.warmup_epochs", self.annealing, "finals.epochs", self.epochs)
+        refuse_freezing_nothing(self.weights_from, self.freeze_epochs)
         if self.train_on != "train" and any(one.early_stopping for one in self.training.possible()):
             raise contradiction(
                 "training.early_stopping",
@@ -227,6 +241,12 @@ def refuse_long_warmup(key: str, annealing: Annealing, epochs_key: str, epochs: 
     longest = max(one.warmup_epochs for one in annealing.possible())
     if longest >= epochs:
         raise contradiction(key, f"received {longest}, expected fewer than {epochs_key} ({epochs})")
+
+
+def refuse_freezing_nothing(weights_from: str | None, freeze_epochs: int) -> None:
+    """Raise `contradiction` where layers are to be frozen and none are taken from another model."""
+    if freeze_epochs and weights_from is None:
+        raise contradiction("freeze_epochs", f"received {freeze_epochs} without weights_from, whose layers they freeze")
 
 
 def _has_table(settings: Any, name: str) -> bool:
@@ -265,6 +285,10 @@ def inherit_regime(settings: Any) -> Any:
             if name == "training" and finals.get("train_on") != "train":
                 of_search.pop("early_stopping", None)
             inherited[name] = {**of_search, **own}
+    if "weights_from" not in finals:
+        inherited |= {name: search[name] for name in ("weights_from", "freeze_epochs") if name in search} | (
+            {"freeze_epochs": finals["freeze_epochs"]} if "freeze_epochs" in finals else {}
+        )
     return {**settings, "finals": {**finals, **inherited}}
 
 

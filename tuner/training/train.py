@@ -1,6 +1,7 @@
 """Train a model: the one door to this package, which chooses who runs the epochs."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.fit_call import FitCall
 from tuner.training.history import TrainingHistory
+from tuner.training.initial_weights import InitialWeights, take_weights
 from tuner.training.keras_loop import fit_with_keras
 from tuner.training.own_fit import OwnFit, train_with_own_fit
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -42,6 +44,7 @@ def train(
     own_fit: OwnFit | None = None,
     programs: ProgramCache = PROGRAMS,
     utility: Utility = accuracy_or_worst,
+    initial: InitialWeights | None = None,
 ) -> TrainingHistory:
     """Train a compiled model, from the epoch after its checkpoint's last one if there is one.
 
@@ -60,6 +63,7 @@ def train(
             to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.
         programs: Where the program of the last model is found, and this one's is kept.
         utility: How good an epoch was, for early stopping.
+        initial: What the model starts from, as far as it has the same layers; None: what it was built with.
 
     Raises:
         NanLossError: The loss is not finite.
@@ -82,6 +86,8 @@ def train(
     with translate_device_errors(), _stored(checkpoint):
         set_up_optimizer(model, plan.training)
         build_variables(model, data.train.image_format.shape)
+        steps_per_epoch = math.ceil(len(data.train) / plan.batch_size)
+        started_from = None if initial is None else take_weights(model, initial, steps_per_epoch=steps_per_epoch)
         labels, guess = choose_labels(model, len(data.train.class_names), plan.labels)
         settled = replace(plan, labels=labels)
         run = TrainingRun(
@@ -94,8 +100,9 @@ def train(
             programs=programs,
             utility=utility,
         )
-        if guess is not None:
-            run.note(guess)
+        for sentence in (started_from, guess):
+            if sentence is not None:
+                run.note(sentence)
         if own_fit is not None:
             augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
         else:

@@ -23,6 +23,7 @@ from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
 from tuner.jobs.regime import finals_regime, search_regime
+from tuner.jobs.starting_weights import open_weights
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
@@ -169,6 +170,7 @@ class Rehearsal:
             on_epoch=lambda _: None,
             on_note=ignore_note,
             regime=regime,
+            initial=open_weights(finals, self.image_format, sha256=None),
             data_for_own_fit=open_data_for_own_fit,
         ).model
 
@@ -213,6 +215,7 @@ class Rehearsal:
             # Notes are also logged.
             on_note=ignore_note,
             regime=search_regime(definition).without_warmup(),
+            initial=open_weights(definition.search, self.image_format, sha256=None),
             checkpoint=checkpoint,
         )
         return hyperparameters
