@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import keras
 
 from tuner.bundles.bundle import BundleDescription, Provenance
+from tuner.bundles.ensemble import soft_vote
 from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
-from tuner.jobs.ensemble import soft_vote
 from tuner.jobs.fitting import fit
 from tuner.jobs.regime import finals_regime, search_regime
 from tuner.jobs.starting_weights import open_weights
