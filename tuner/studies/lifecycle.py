@@ -334,7 +334,8 @@ def change_finals(
         _drop_failed_finals(connection, row.id)
         definition = StudyDefinition.from_stored(row.definition)
         finals = _changed_finals(definition, top=top, repeats=repeats, weights=weights)
-        if finals.weights_from != definition.finals.weights_from:
+        before = definition.finals
+        if (finals.weights_from, finals.freeze_epochs) != (before.weights_from, before.freeze_epochs):
             _refuse_retrained(connection, row)
         definition = definition.model_copy(update={"finals": finals})
         wanted: dict[str, Any] = {"definition": definition.model_dump(mode="json"), "state": "finals"}
@@ -366,8 +367,9 @@ def _refuse_retrained(connection: sa.Connection, row: Any) -> None:
     n_retrained = connection.scalar(retrained) or 0
     if n_retrained:
         raise StudyStateError(
-            f"Study {row.name!r} has {n_retrained} retrained models already, which did not start from these weights; "
-            "its means would mix both. Create a study under another name whose finals.weights_from names the bundle."
+            f"Study {row.name!r} has {n_retrained} retrained models already, which did not start from these weights in "
+            "this way; its means would mix both. Create a study under another name whose finals.weights_from names the "
+            "bundle."
         )
 
 
