@@ -6,7 +6,7 @@ from pathlib import Path
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 from tuner.jobs.study_data import DataPlaces, DataUnavailableError, load_search_data
-from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, OtherWeightsError, read_weights
+from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, OtherWeightsError, WeightsFile, read_weights
 from tuner.studies.definition import absolute_place
 from tuner.studies.lifecycle import StartingWeights, Study
 from tuner.studies.sections import FinalsSection, SearchSection
@@ -67,17 +67,21 @@ def open_weights(
 @lru_cache(maxsize=2)
 def _open(place: str, freeze_epochs: int, images: ImageFormat, sha256: str | None) -> InitialWeights:
     try:
-        found, bundle = read_weights(place, images)
+        found, weights = read_weights(place, images)
     except OtherWeightsError:
         raise
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error
     if sha256 is not None and sha256 != found:
         raise WeightsChangedError(place)
-    source = bundle.description.provenance
+    if isinstance(weights, WeightsFile):
+        return InitialWeights(
+            origin=place, paths=weights.paths, values=weights.arrays, by_layer_alone=True, freeze_epochs=freeze_epochs
+        )
+    source = weights.description.provenance
     return InitialWeights(
         origin=f"trial {source.trial} of study {source.study} ({place})",
-        paths=bundle.paths,
-        values=bundle.weights,
+        paths=weights.paths,
+        values=weights.weights,
         freeze_epochs=freeze_epochs,
     )

@@ -139,7 +139,7 @@ class SearchSection(Section):
     weights_from: str | None = Field(
         default=None,
         min_length=1,
-        description="bundle (file or URL) whose weights models start from, where layers agree in name and shape",
+        description="bundle, or weights file of keras.applications, whose weights models start from where layers agree",
     )
     freeze_epochs: int = Field(
         default=0, ge=0, description="epochs at the start in which the layers taken from weights_from do not change"

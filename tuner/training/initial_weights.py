@@ -33,6 +33,9 @@ class InitialWeights:
     #: The path in the model of each weight, such as `conv2d_3/kernel`, in the model's order.
     paths: tuple[str, ...]
     values: tuple[NDArray[Any], ...]
+    #: Whether layers agree by the last part of their names, and weights by their order in a layer, as in a file of
+    #: `weights_h5`; else by the whole path.
+    by_layer_alone: bool = False
     #: Epochs at the start in which the layers that are taken do not change.
     freeze_epochs: int = 0
 
@@ -51,16 +54,17 @@ def take_weights(model: keras.Model, initial: InitialWeights, *, steps_per_epoch
     own = _by_layer([weight.path for weight in model.weights], model.weights)
     taken: list[str] = []
     for layer, weights in own.items():
-        found = given.get(layer, {})
-        if {name: tuple(weight.shape) for name, weight in weights.items()} == {
-            name: value.shape for name, value in found.items()
-        }:
-            taken.append(layer)
-            for name, weight in weights.items():
-                weight.assign(found[name])
-                if initial.freeze_epochs and weight.trainable:
-                    n_steps = initial.freeze_epochs * steps_per_epoch
-                    weight.constraint = Frozen(found[name], model, n_steps=n_steps)
+        found = given.get(layer.rpartition("/")[2] if initial.by_layer_alone else layer, {})
+        if initial.by_layer_alone:
+            found = dict(zip(weights, found.values(), strict=False)) if len(found) == len(weights) else {}
+        shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+        if shapes != {name: value.shape for name, value in found.items()}:
+            continue
+        taken.append(layer)
+        for name, weight in weights.items():
+            weight.assign(found[name])
+            if initial.freeze_epochs and weight.trainable:
+                weight.constraint = Frozen(found[name], model, n_steps=initial.freeze_epochs * steps_per_epoch)
     renew_constants(model)
     return _describe(initial, taken, [layer for layer in own if layer not in taken])
 
