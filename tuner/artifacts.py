@@ -18,6 +18,8 @@ from tenacity import Retrying, retry_if_not_exception_type, stop_after_delay, wa
 
 from tuner.errors import RestartNeededError, TunerError
 
+#: Folder of the ensembles over several studies; every other file is in its study's.
+ENSEMBLES_FOLDER = "ensembles"
 #: Suffix of files that are being written.
 _PARTIAL = ".partial"
 #: After this time, an unfinished file is abandoned: its writer has died.

@@ -1,5 +1,6 @@
 """`tuner finals` says why it cannot make any, and makes again what failed."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from tuner.cli import app
 from tuner.errors import TunerError
 from tuner.jobs.planning import advance_study
-from tuner.studies.lifecycle import find_study, stop_study
+from tuner.studies.lifecycle import StartingWeights, change_finals, find_study, stop_study
 from tuner.studies.outcomes import ConfirmOutcome, EnsembleOutcome, Failure, RetrainOutcome, failed_outcome
 from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot
@@ -97,6 +98,28 @@ def test_a_search_that_finals_ended_before_its_budget_says_so(storage: Storage) 
     shown = run("study", "show", "s")
     assert "1/4 trials: " in shown
     assert "The search was ended early, after 1 of its budget of 4 trials, by `tuner finals s`." in shown
+
+
+def test_finals_start_from_weights_unless_models_that_did_not_are_retrained(storage: Storage) -> None:
+    study = create_study(storage, trials=1)
+    end_trial(storage, begin_trial(storage, study), score=0.5)
+    weights = StartingWeights(place="/a.bundle", freeze_epochs=2, hashes={"finals_weights_sha256": "ab"})
+
+    changed = change_finals(storage, study, top=1, repeats=1, weights=weights)
+    again = change_finals(storage, study, top=None, repeats=2)
+
+    finals = again.definition.finals
+    assert (finals.weights_from, finals.freeze_epochs, finals.repeats) == ("/a.bundle", 2, 2)
+    assert changed.provenance["finals_weights_sha256"] == "ab"
+    assert changed.provenance["data_sha256"] == study.provenance["data_sha256"]
+    while advance_study(storage, study) and (lease := claim_slot(storage, owner="w1")) and lease.stage == "confirm":
+        end_slot(storage, lease, ConfirmOutcome(state="complete", score=0.5))
+        while more := claim_slot(storage, owner="w1"):
+            end_slot(storage, more, ConfirmOutcome(state="complete", score=0.5))
+    change_finals(storage, study, top=None, repeats=None, weights=weights)
+    other = dataclasses.replace(weights, freeze_epochs=0)
+    with pytest.raises(TunerError, match=r"'s' has \d+ retrained models already, which did not start from these"):
+        change_finals(storage, study, top=None, repeats=None, weights=other)
 
 
 def _change_finals(storage: Storage, finals: object) -> None:

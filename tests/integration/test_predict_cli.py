@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import BundleDescription, Provenance
+from tuner.bundles.ensemble import EnsembleDescription, EnsembleMember, store_ensemble
 from tuner.bundles.model import write_bundle
 from tuner.bundles.prediction import ImagesUnreadableError
 from tuner.bundles.submission import SubmissionNotWrittenError
@@ -96,6 +97,31 @@ def write_csv(path: Path, images: np.ndarray) -> Path:
         rows.writerow([f"pixel{index}" for index in range(64)])
         rows.writerows(images.reshape(len(images), -1).tolist())
     return path
+
+
+def test_an_ensemble_predicts_and_submits_as_its_members_do_together(
+    bundle: Path, examples: LabelledImages, tmp_path: Path
+) -> None:
+    content, member = (
+        bundle.read_bytes(),
+        EnsembleMember(study="s", bundle="s/a", trial=0, seed=0, known_accuracy=None, test_accuracy=0.5),
+    )
+    description = EnsembleDescription(
+        class_names=tuple("0123456789"), members=(member, member), n_test=10, test_accuracy=0.5, bundle="e.bundle"
+    )
+    store_ensemble(ArtifactStore(str(tmp_path)), description, [content, content])
+    picture, table = tmp_path / "0.png", write_csv(tmp_path / "test.csv", examples.images)
+    Image.fromarray(examples.images[0][:, :, 0]).save(picture)
+
+    answers = [
+        json.loads(run_command(predict, one, picture, "--json").stdout) for one in (bundle, tmp_path / "e.bundle")
+    ]
+    files = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    for one, out in zip((bundle, tmp_path / "e.bundle"), files, strict=True):
+        run_command(submit, one, table, "--out", out)
+
+    assert answers[0][0]["probability"] == pytest.approx(answers[1][0]["probability"])
+    assert files[0].read_text() == files[1].read_text()
 
 
 def test_pictures_of_the_models_own_format_are_predicted_as_arrays_are(

@@ -141,6 +141,8 @@ class Bundle:
     weights: tuple[NDArray[Any], ...]
     #: Source files of the user's own builder by their paths, see `Space.sources`; never run.
     sources: Mapping[str, bytes] = field(default_factory=dict)
+    #: The path in the model of each weight, as Keras numbered the layers in the process that trained it.
+    paths: tuple[str, ...] = ()
 
     def build_model(self) -> "keras.Model":
         """Rebuild the model through its space and fill in the weights; logs a warning if the builder has changed.
@@ -207,6 +209,7 @@ def parse_bundle(content: bytes, *, origin: str) -> Bundle:
         description=manifest.description,
         weights=tuple(arrays.values()),
         sources={name.removeprefix(_SOURCE): content for name, content in members.items() if name.startswith(_SOURCE)},
+        paths=tuple(entry.path for entry in manifest.weights),
     )
 
 

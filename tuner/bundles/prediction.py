@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.bundles.bundle import Bundle, BundleDescription
+from tuner.bundles.ensemble import Ensemble, members_of, soft_vote
 from tuner.datasets.predicted_picture import read_image
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.sample_sheet import write_image_sheet
@@ -44,24 +45,27 @@ class Prediction:
     probabilities: Mapping[str, float]
 
 
-def predict_files(bundle: Bundle, paths: Sequence[Path], *, show: Path | None = None) -> list[Prediction]:
+def predict_files(bundle: Bundle | Ensemble, paths: Sequence[Path], *, show: Path | None = None) -> list[Prediction]:
     """Classify pictures of any size; all are read before the first is classified.
 
     Args:
-        bundle: The model.
+        bundle: The model; of an ensemble each member sees the pictures in its own format.
         paths: The pictures.
-        show: A PNG to write with every picture as the model sees it.
+        show: A PNG to write with every picture as the model sees it, an ensemble's first member.
 
     Raises:
         ImagesUnreadableError: At least one file is missing or not a picture.
         BundleMismatchError: The bundle's model cannot be rebuilt with this code.
         SheetNotWrittenError: The PNG cannot be written.
     """
-    images = _read_images(paths, bundle.description)
+    members = members_of(bundle)
+    images = [_read_images(paths, member.description) for member in members]
     if show is not None:
-        write_image_sheet(images, show)
-    probabilities = predict_probabilities(bundle.build_model(), images)
-    class_names = bundle.description.images.class_names
+        write_image_sheet(images[0], show)
+    probabilities = soft_vote(
+        [predict_probabilities(member.build_model(), seen) for member, seen in zip(members, images, strict=True)]
+    )
+    class_names = members[0].description.images.class_names
     return [_prediction(path, class_names, row) for path, row in zip(paths, probabilities, strict=True)]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.bundles.bundle import Bundle
+from tuner.bundles.ensemble import Ensemble, members_of, soft_vote
 from tuner.datasets.kaggle import read_unlabelled_csv
 from tuner.errors import TunerError
 from tuner.training.predictions import predict_probabilities
@@ -25,7 +26,7 @@ class SubmissionNotWrittenError(TunerError):
 
 
 def write_submission(
-    bundle: Bundle,
+    bundle: Bundle | Ensemble,
     csv_path: Path,
     out_path: Path,
     *,
@@ -34,7 +35,7 @@ def write_submission(
     """Write the class of every image as Kaggle's `ImageId,Label`, ids from 1, and return their number.
 
     Args:
-        bundle: The model.
+        bundle: The model, or an ensemble.
         csv_path: Kaggle's `test.csv`, one row of pixels an image.
         out_path: Written as a whole or not at all; an existing file is replaced.
         on_progress: Called with the number of images done and their total.
@@ -43,14 +44,20 @@ def write_submission(
         TunerError: The CSV is unreadable or of another format than the model's, the bundle's model cannot be rebuilt,
             or the file cannot be written.
     """
-    images = read_unlabelled_csv(csv_path, image_format=bundle.description.images, pixels=bundle.description.pixels)
-    model = bundle.build_model()
+    members = members_of(bundle)
+    seen = [
+        read_unlabelled_csv(csv_path, image_format=member.description.images, pixels=member.description.pixels)
+        for member in members
+    ]
+    models = [member.build_model() for member in members]
+    class_names = members[0].description.images.class_names
     labels: list[str] = []
-    for start in range(0, len(images), _N_STEP_IMAGES):
-        probabilities = predict_probabilities(model, images[start : start + _N_STEP_IMAGES])
-        labels += [bundle.description.images.class_names[index] for index in probabilities.argmax(axis=1)]
+    for start in range(0, len(seen[0]), _N_STEP_IMAGES):
+        part = slice(start, start + _N_STEP_IMAGES)
+        votes = [predict_probabilities(model, images[part]) for model, images in zip(models, seen, strict=True)]
+        labels += [class_names[index] for index in soft_vote(votes).argmax(axis=1)]
         if on_progress:
-            on_progress(len(labels), len(images))
+            on_progress(len(labels), len(seen[0]))
     target = out_path.absolute()
     try:
         ArtifactStore(str(target.parent)).write(target.name, _format_rows(labels))

@@ -15,6 +15,7 @@ import typer
 from tuner.cli import database, dataset, space, study, trial
 from tuner.cli.dashboard import dashboard
 from tuner.cli.doctor import doctor
+from tuner.cli.ensemble import ensemble
 from tuner.cli.finals import finals
 from tuner.cli.gc import gc
 from tuner.cli.lr_range import lr_range
@@ -39,7 +40,7 @@ app = typer.Typer(
 app.command()(run)
 app.add_typer(study.app, name="study")
 app.add_typer(trial.app, name="trial")
-for command in (worker, workers, finals, report, predict, submit, lr_range, status, dashboard, doctor, gc):
+for command in (worker, workers, finals, ensemble, report, predict, submit, lr_range, status, dashboard, doctor, gc):
     app.command()(command)
 app.add_typer(space.app, name="space")
 app.add_typer(dataset.app, name="dataset")

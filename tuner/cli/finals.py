@@ -15,6 +15,15 @@ def finals(
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Number of seeds for each configuration. Default: the study's.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="A bundle (file or URL) whose weights the models start from, where layers agree.", metavar="BUNDLE"
+        ),
+    ] = None,
+    freeze: Annotated[
+        int | None, typer.Option(min=1, help="With --weights: epochs in which the layers taken do not change.")
+    ] = None,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="Train them on this machine now, and exit when they are made.")
     ] = False,
@@ -26,6 +35,8 @@ def finals(
     A running study makes its finals by itself. With --until-done this machine trains them now; otherwise running
     workers do. Exit status 1 when some could not be made.
     """
+    if freeze and weights is None:
+        raise typer.BadParameter("Received --freeze without --weights, whose layers it freezes.", param_hint="--freeze")
     from tuner.jobs.planning import lacks_finals, refuse_impossible_finals
     from tuner.studies.lifecycle import change_finals, find_study
     from tuner.studies.storage import open_storage
@@ -34,7 +45,17 @@ def finals(
     with open_storage(settings.storage) as opened:
         study = find_study(opened, name)
         refuse_impossible_finals(opened, study, top=top)
-        study = change_finals(opened, study, top=top, repeats=repeats)
+        chosen = None
+        if weights is not None:
+            from tuner.training.backend import load_backend
+
+            load_backend()
+            from tuner.jobs.starting_weights import choose_weights
+            from tuner.jobs.study_data import DataPlaces
+
+            places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
+            chosen = choose_weights(study, weights, freeze_epochs=freeze or 0, places=places)
+        study = change_finals(opened, study, top=top, repeats=repeats, weights=chosen)
         is_lacking = lacks_finals(opened, study)
     wanted = study.definition.finals
     typer.echo(f"Study {name}: finals of the best {wanted.top}, {wanted.repeats} repeats each.", err=True)

@@ -19,7 +19,8 @@ StudiesArgument = Annotated[
 BundleArgument = Annotated[
     str,
     typer.Argument(
-        help="A *.bundle of a study's finals: a file, a URL (s3://…), or its path in the artifact store.",
+        help="A *.bundle of a study's finals, or of `tuner ensemble`: a file, a URL (s3://…), or its path in the "
+        "artifact store.",
         metavar="BUNDLE",
     ),
 ]

@@ -34,10 +34,10 @@ def predict(
         from tuner.training.backend import load_backend
 
         load_backend()
-        from tuner.bundles.bundle import read_bundle
+        from tuner.bundles.ensemble import read_model_file
         from tuner.bundles.prediction import predict_files
 
-        predictions = predict_files(read_bundle(bundle, artifacts=settings_for(None).artifacts), images, show=show)
+        predictions = predict_files(read_model_file(bundle, artifacts=settings_for(None).artifacts), images, show=show)
     if as_json:
         print_json(
             [

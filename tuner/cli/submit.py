@@ -25,13 +25,13 @@ def submit(
         from tuner.training.backend import load_backend
 
         load_backend()
-        from tuner.bundles.bundle import read_bundle
+        from tuner.bundles.ensemble import read_model_file
         from tuner.bundles.submission import write_submission
 
         def show(n_done: int, n_images: int) -> None:
             progress.update(task, description="Predicting", completed=n_done, total=n_images)
 
         n_images = write_submission(
-            read_bundle(bundle, artifacts=settings_for(None).artifacts), csv, out, on_progress=show
+            read_model_file(bundle, artifacts=settings_for(None).artifacts), csv, out, on_progress=show
         )
     console.print(f"{n_images:,} answers in {out}. Hand them in with `kaggle competitions submit`.", soft_wrap=True)

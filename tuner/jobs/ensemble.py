@@ -1,4 +1,4 @@
-"""Combine several models by averaging their probabilities. Imports neither Keras nor Optuna.
+"""Choose the models whose probabilities are averaged. Imports neither Keras nor Optuna.
 
 The members are chosen by what is known before any test: a model's accuracy on validation images that it was not
 trained on or, if it was trained on all images, the accuracy of its configuration in the confirmations. A model that is
@@ -7,9 +7,6 @@ held-out validation images, the ensemble's accuracy is known too: one that is wo
 """
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 #: A member's error may be this multiple of the best model's error, or larger by this amount if errors are tiny.
 _MOST_TIMES, _GRACE = 2.0, 0.02
@@ -26,22 +23,3 @@ def choose_members(known_accuracies: Sequence[float | None]) -> list[int]:
     # The small term allows for rounding errors.
     worst = max(_MOST_TIMES * least, least + _GRACE) + 1e-9
     return [position for position, accuracy in enumerate(known_accuracies) if accuracy is None or 1 - accuracy <= worst]
-
-
-def soft_vote(probabilities: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
-    """Return the mean of the members' probabilities.
-
-    Args:
-        probabilities: For each member an array of shape (n, classes), with the images in the same order.
-
-    Returns:
-        float32, shape (n, classes); the largest entry of a row is the ensemble's prediction.
-
-    Raises:
-        ValueError: There is no member, or the shapes differ.
-    """
-    shapes = {member.shape for member in probabilities}
-    if len(shapes) != 1:
-        raise ValueError(f"Received shapes {sorted(shapes)}. Expected at least one member, all of the same shape.")
-    # float64, so that the vote does not depend on the order of the members.
-    return np.asarray(np.mean(np.stack(probabilities), axis=0, dtype=np.float64), np.float32)

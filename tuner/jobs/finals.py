@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 import keras
 
 from tuner.bundles.bundle import BundleDescription, Provenance
+from tuner.bundles.ensemble import soft_vote
 from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
-from tuner.jobs.ensemble import soft_vote
 from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
+from tuner.jobs.regime import finals_regime, search_regime
+from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import (
     DataUnavailableError,
     load_data_for_own_fit,
@@ -24,9 +26,9 @@ from tuner.jobs.study_data import (
 )
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
+from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import StudyDefinition
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
@@ -56,6 +58,11 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     job = context.job_as(ConfirmJob)
     notes: list[str] = []
     hyperparameters = fixed_hyperparameters(job.hyperparameters)
+    data = _load(context, load_search_data)
+    space, regime = open_study_space(definition.space, context.study.provenance), search_regime(definition)
+    initial = open_weights(
+        definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
+    )
     plan = TrainingPlan(
         epochs=definition.finals.confirm_epochs or definition.search.epochs,
         seed=job.seed,
@@ -64,7 +71,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     )
     if definition.data.folds:
         curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
-        train_folds(context, hyperparameters, plan, curves=curves, notes=notes)
+        train_folds(context, space, hyperparameters, plan, regime=regime, initial=initial, curves=curves, notes=notes)
         return ConfirmOutcome(
             state="complete",
             score=mean_over(curves.results),
@@ -74,13 +81,15 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
             notes=tuple(notes),
         )
     fitted = fit(
-        open_study_space(definition.space, context.study.provenance),
+        space,
         hyperparameters,
-        _load(context, load_search_data),
+        data,
         plan,
         objective=definition.objective,
         on_epoch=context.on_epoch,
         on_note=notes.append,
+        regime=regime,
+        initial=initial,
         checkpoint=context.checkpoint,
     )
     best = definition.objective.best_epoch(fitted.epochs)
@@ -112,10 +121,19 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         space,
         fixed_hyperparameters(job.hyperparameters),
         data,
-        retraining_plan(definition, seed=job.seed, augmented=job.augmented),
+        TrainingPlan(
+            epochs=definition.finals.epochs,
+            seed=job.seed,
+            batch_size=definition.search.batch_size,
+            labels=definition.data.labels,
+        ),
         objective=definition.objective,
         on_epoch=context.on_epoch,
         on_note=notes.append,
+        regime=finals_regime(definition, augmented=job.augmented),
+        initial=open_weights(
+            definition.finals, data.train.image_format, sha256=context.study.provenance.get(FINALS_WEIGHTS_SHA256)
+        ),
         checkpoint=context.checkpoint,
         data_for_own_fit=open_data_for_own_fit,
     )
@@ -124,26 +142,13 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
     return RetrainOutcome(
         state="complete",
         test_accuracy=tested.accuracy,
-        val_accuracy=epochs[-1].val_accuracy,
+        val_accuracy=fitted.kept.val_accuracy,
         curve=epochs,
         bundle=_store_bundle(context, space, model, data.train, tested.accuracy),
         predictions=f"{_final_path(context)}.npz",
         augmented=fitted.augmented,
         notes=tuple(notes),
         validation_predictions=_predict_validation(context, model, data.validation),
-    )
-
-
-def retraining_plan(definition: StudyDefinition, *, seed: int, augmented: bool) -> TrainingPlan:
-    """Return the plan by which a study retrains a configuration."""
-    finals = definition.finals
-    return TrainingPlan(
-        epochs=finals.epochs,
-        seed=seed,
-        batch_size=definition.search.batch_size,
-        augmentation=finals.augmentation if augmented and not finals.augmentation.is_off else None,
-        annealing=None if finals.annealing.rule == "none" else finals.annealing,
-        labels=definition.data.labels,
     )
 
 

@@ -9,11 +9,13 @@ import keras_tuner
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.jobs.regime import Regime
 from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.history import TrainingHistory
+from tuner.training.initial_weights import InitialWeights
 from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import overrides_fit
@@ -44,6 +46,8 @@ class Fitted:
     epochs: tuple[Epoch, ...]
     #: Whether every epoch saw the images augmented as the plan asks; False if it asks for no augmentation.
     augmented: bool
+    #: Whose weights the model has: the last epoch, or the best one where early stopping restored it.
+    kept: Epoch
 
 
 def fit(
@@ -55,6 +59,8 @@ def fit(
     objective: Objective,
     on_epoch: OnEpoch,
     on_note: OnNote,
+    regime: Regime | None = None,
+    initial: InitialWeights | None = None,
     checkpoint: Checkpoint | None = None,
     data_for_own_fit: Callable[[], TrainingData] | None = None,
 ) -> Fitted:
@@ -72,6 +78,8 @@ def fit(
         objective: The study's objective.
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
+        regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
+        initial: As in `train`.
         checkpoint: As in `train`.
         data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
             format, with validation images.
@@ -89,14 +97,17 @@ def fit(
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
         asked = read_batch_size(hyperparameters.values, default=plan.batch_size)
+        settled = plan if regime is None else regime.settle(plan, hyperparameters.values)
         try:
             history = train(
                 model,
                 data,
-                replace(plan, batch_size=asked, hands_over_other_labels=failed is not None),
+                replace(settled, batch_size=asked, hands_over_other_labels=failed is not None),
                 on_epoch=on_epoch,
                 on_note=note,
                 checkpoint=checkpoint,
+                initial=initial,
+                utility=lambda epoch: objective.utility(objective.of(epoch)),
                 own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),
             )
         except BeginAnewError as error:
@@ -111,7 +122,9 @@ def fit(
             failed = error
         else:
             _refuse_no_score(data, history, objective)
-            return Fitted(model=model, epochs=history.epochs, augmented=history.augmented)
+            epochs = history.epochs
+            kept = epochs[-1 if history.restored_epoch is None else history.restored_epoch - 1]
+            return Fitted(model=model, epochs=epochs, augmented=history.augmented, kept=kept)
 
 
 def _once(on_note: OnNote) -> OnNote:

@@ -16,12 +16,13 @@ from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.context import JobContext
 from tuner.jobs.finished_folds import FinishedFolds, FinishedFoldsStore
 from tuner.jobs.fitting import fit
+from tuner.jobs.regime import Regime
 from tuner.jobs.study_data import load_search_data
-from tuner.jobs.study_space import open_study_space
 from tuner.objectives import Objective
 from tuner.spaces.space import Space
 from tuner.studies.outcomes import Curve, FoldResult, mean_over
 from tuner.studies.seeds import fold_seed
+from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.session import release_memory, seed_everything
 
@@ -74,9 +75,12 @@ class FoldCurves:
 
 def train_folds(
     context: JobContext,
+    space: Space,
     hyperparameters: keras_tuner.HyperParameters,
     plan: TrainingPlan,
     *,
+    regime: Regime,
+    initial: InitialWeights | None,
     curves: FoldCurves,
     notes: list[str],
 ) -> None:
@@ -86,18 +90,18 @@ def train_folds(
 
     Args:
         context: Of a trial or a confirmation of a study with folds.
+        space: The study's; in a search it asks for what the regime draws too.
         hyperparameters: Answer the questions of the space's `build` and `fit`, equally for each fold.
         plan: How each fold is trained; the seeds of folds follow from its seed.
+        regime: As in `fit`.
+        initial: As in `fit`.
         curves: Takes all epochs; what its `on_progress` raises ends the job unchanged.
         notes: Takes sentences for people, each once.
 
     Raises:
         TunerError: As in `fit`.
     """
-    definition, space = (
-        context.study.definition,
-        open_study_space(context.study.definition.space, context.study.provenance),
-    )
+    definition = context.study.definition
 
     def load(fold: int) -> TrainingData:
         study = context.study
@@ -124,6 +128,8 @@ def train_folds(
             objective=definition.objective,
             on_epoch=curves.add,
             on_note=note,
+            regime=regime,
+            initial=initial,
             checkpoint=context.checkpoint_of_fold(fold),
         ).epochs
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.fitting import fit
+from tuner.jobs.regime import search_regime
+from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import DataPlaces, load_search_data
 from tuner.jobs.study_space import open_study_space
+from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.records import StudyRecord, TrialRecord
@@ -69,17 +72,18 @@ def _replay(
             raise _ReplayFinished
 
     release_memory()
+    data = load_search_data(
+        definition,
+        data_sha256=record.provenance["data_sha256"],
+        pixels=record.pixels,
+        places=places,
+        fold=fold,
+    )
     with contextlib.suppress(_ReplayFinished):
         fit(
             open_study_space(record.space, record.provenance),
             fixed_hyperparameters(trial.hyperparameters),
-            load_search_data(
-                definition,
-                data_sha256=record.provenance["data_sha256"],
-                pixels=record.pixels,
-                places=places,
-                fold=fold,
-            ),
+            data,
             # All epochs of the plan, even if the last ones are not trained: a schedule of the model may depend on them.
             TrainingPlan(
                 epochs=definition.search.epochs,
@@ -90,5 +94,9 @@ def _replay(
             objective=definition.objective,
             on_epoch=on_epoch,
             on_note=lambda _: None,
+            regime=search_regime(definition),
+            initial=open_weights(
+                definition.search, data.train.image_format, sha256=record.provenance.get(WEIGHTS_SHA256)
+            ),
         )
     return epochs

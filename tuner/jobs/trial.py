@@ -12,13 +12,17 @@ from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
+from tuner.jobs.regime import asking_regime, search_regime
+from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
+from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.objectives import Objective
 from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
+from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import OnEpoch
 
@@ -37,6 +41,9 @@ def run_trial(context: JobContext) -> SearchOutcome:
         data_sha256=context.study.provenance["data_sha256"],
         pixels=context.study.pixels,
         places=context.places,
+    )
+    initial = open_weights(
+        definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
     trial, scores = open_trial(context.storage, context.study, context.lease)
     n_folds = definition.data.folds
@@ -69,7 +76,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
     limit = TimeLimit(definition.search.trial_timeout_s, end_from_another_thread)
     try:
         with limit:
-            _train(context, progress, data, on_epoch)
+            _train(context, progress, data, on_epoch, initial)
         progress.hyperparameters.refuse_unknown_names()
     except PrunedError:
         return progress.end("pruned")
@@ -83,9 +90,13 @@ def run_trial(context: JobContext) -> SearchOutcome:
     return progress.end("complete")
 
 
-def _train(context: JobContext, progress: "_Progress", data: TrainingData, on_epoch: OnEpoch) -> None:
+def _train(
+    context: JobContext, progress: "_Progress", data: TrainingData, on_epoch: OnEpoch, initial: InitialWeights | None
+) -> None:
     """Train the trial's model, or those of its folds."""
     definition = context.study.definition
+    space = asking_regime(open_study_space(definition.space, context.study.provenance), definition)
+    regime = search_regime(definition)
     plan = TrainingPlan(
         epochs=definition.search.epochs,
         seed=context.job_as(SearchJob).training_seed(definition.seed, context.lease.position),
@@ -93,16 +104,27 @@ def _train(context: JobContext, progress: "_Progress", data: TrainingData, on_ep
         labels=definition.data.labels,
     )
     if progress.folds is not None:
-        train_folds(context, progress.hyperparameters, plan, curves=progress.folds, notes=progress.notes)
+        train_folds(
+            context,
+            space,
+            progress.hyperparameters,
+            plan,
+            regime=regime,
+            initial=initial,
+            curves=progress.folds,
+            notes=progress.notes,
+        )
         return
     fit(
-        open_study_space(definition.space, context.study.provenance),
+        space,
         progress.hyperparameters,
         data,
         plan,
         objective=definition.objective,
         on_epoch=on_epoch,
         on_note=progress.notes.append,
+        regime=regime,
+        initial=initial,
         checkpoint=context.checkpoint,
     )
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.artifacts import ArtifactStore
+from tuner.bundles.ensemble import list_ensembles
 from tuner.report.document import how_to_read, render_document, write_page
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import FinalsResults, read_finals_results
 from tuner.report.headline import Headline, build_headline
 from tuner.report.markup import Html, element, join
 from tuner.report.page_sections.comparison import render_comparison
+from tuner.report.page_sections.ensembles import ensembles_of
 from tuner.report.page_sections.factors import render_factors
 from tuner.report.page_sections.finals import render_finals
 from tuner.report.page_sections.overview import render_overview
@@ -52,7 +54,7 @@ def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> s
     parts = [_study_parts(*triple) for triple in zip(views, headlines, found, strict=True)]
     if len(records) == 1:
         return _document(title=records[0].name, lead=None, contents=_contents(views[0]), main=parts[0])
-    comparison = render_comparison(records, headlines)
+    comparison = render_comparison(records, headlines, ensembles_of(records, list_ensembles(artifacts)))
     studies = [_study_section(view, part) for view, part in zip(views, parts, strict=True)]
     return _document(
         title=count(len(records), "study", "studies").replace("\u00a0", " "),

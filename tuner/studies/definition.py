@@ -17,7 +17,15 @@ from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
-from tuner.studies.sections import ONE_FACTOR, DataSection, FinalsSection, PublishedFigure, SearchSection
+from tuner.studies.sections import (
+    ONE_FACTOR,
+    REGIME,
+    DataSection,
+    FinalsSection,
+    PublishedFigure,
+    SearchSection,
+    inherit_regime,
+)
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
@@ -81,6 +89,23 @@ class StudyDefinition(Section):
         if isinstance(search, dict) and search.get("sampler") == ONE_FACTOR and isinstance(finals, dict):
             return {**settings, "finals": {"top": 0, **finals}}
         return settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _train_finals_as_the_search(cls, settings: Any) -> Any:
+        return inherit_regime(settings)
+
+    @model_validator(mode="after")
+    def _draw_in_the_search_alone(self) -> Self:
+        for name in REGIME:
+            searched = getattr(self.search, name)
+            for key, drawn in getattr(self.finals, name).ranges.items():
+                if searched is None or searched.ranges.get(key) != drawn:
+                    raise contradiction(
+                        f"finals.{name}.{key}",
+                        f"finals take what the search draws; expected one value, or the same range in search.{name}",
+                    )
+        return self
 
     @model_validator(mode="after")
     def _know_sampler_and_pruner(self) -> Self:
@@ -202,6 +227,9 @@ def read_definition(
     settings = _read_toml(path)
     if isinstance(settings.get("dataset"), str):
         settings["dataset"] = _absolute(settings["dataset"], folder=path.parent)
+    for table in (settings.get("search"), settings.get("finals")):
+        if isinstance(table, dict) and isinstance(table.get("weights_from"), str):
+            table["weights_from"] = absolute_place(table["weights_from"], folder=path.parent)
     return _validate(_apply(settings, changes), overrides, source=str(path), changed=changes)
 
 
@@ -325,9 +353,14 @@ def _describe_object(value: Any) -> str:
 
 
 def _resolve(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changes with a dataset's path, which is relative to the current folder, made absolute."""
+    """Return the changes with paths of a dataset and of bundles, relative to the current folder, made absolute."""
+    made = {
+        key: absolute_place(changes[key], folder=Path())
+        for key in ("search.weights_from", "finals.weights_from")
+        if isinstance(changes.get(key), str)
+    }
     dataset = changes.get("dataset")
-    return {**changes, "dataset": _absolute(dataset, folder=Path())} if isinstance(dataset, str) else dict(changes)
+    return {**changes, **made, **({"dataset": _absolute(dataset, folder=Path())} if isinstance(dataset, str) else {})}
 
 
 def _validate(
@@ -403,6 +436,11 @@ def _describe_missing(path: Path) -> str:
         return f"No study definition at {path}. Make one with `tuner study create --space cnn`."
     known = sorted(str(found) for found in folder.glob("*.toml"))
     return f"No study definition at {path}.{did_you_mean(str(path), known)} There are: {', '.join(known)}."
+
+
+def absolute_place(place: str, *, folder: Path) -> str:
+    """Return a bundle's absolute path, for workers in other folders; a URL stays as it is."""
+    return place if "://" in place or not place else str((folder / Path(place)).resolve())
 
 
 def _absolute(dataset: str, *, folder: Path) -> str:

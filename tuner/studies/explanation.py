@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from types import UnionType
 from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -116,12 +117,20 @@ def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | 
             found = get_args(found)[1]
         else:
             field = found.model_fields.get(name)
-            found = field.annotation if field else None
+            found = _without_none(field.annotation) if field else None
         if get_origin(found) in {tuple, Mapping}:
             continue
         if not (isinstance(found, type) and issubclass(found, BaseModel)):
             return None
     return None if get_origin(found) in {tuple, Mapping} else cast("type[BaseModel]", found)
+
+
+def _without_none(annotation: Any) -> Any:
+    """Return the type of a setting that may be left out."""
+    if not isinstance(annotation, UnionType):
+        return annotation
+    types = [one for one in get_args(annotation) if one is not type(None)]
+    return types[0] if len(types) == 1 else annotation
 
 
 def _shorten(value: Any) -> str:

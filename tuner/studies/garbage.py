@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuner.artifacts import ArtifactStore
+from tuner.artifacts import ENSEMBLES_FOLDER, ArtifactStore
 from tuner.datasets.image_cache import ImageCache
 from tuner.studies.dashboard_content import shown_paths
 from tuner.studies.lifecycle import find_studies
@@ -35,7 +35,8 @@ def find_garbage(storage: Storage, artifacts: ArtifactStore) -> Iterator[str]:
     in_training = {row.folder for row in rows if row.state == "leased"}
     foreign = _foreign(storage, paths)
     for path in paths:
-        if _top(path) in foreign:
+        # Ensembles over studies are no study's, and may outlast theirs.
+        if _top(path) in foreign or _top(path) == ENSEMBLES_FOLDER:
             continue
         checkpoint = _CHECKPOINT.match(path)
         if checkpoint:

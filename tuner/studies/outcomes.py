@@ -151,7 +151,8 @@ class RetrainOutcome:
 
     state: Literal["complete", "failed"]
     test_accuracy: float | None = None
-    #: Of the last epoch; None when the validation images were trained on too.
+    #: Of the epoch whose weights were kept, the last one but for early stopping; None when the validation images were
+    #: trained on too.
     val_accuracy: float | None = None
     curve: Curve = ()
     bundle: str | None = None

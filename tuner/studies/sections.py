@@ -3,12 +3,19 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.stored_range import Range, parse_range
 from tuner.space_ranges import Scalar
-from tuner.training_settings import Annealing, Augmentation, Section, contradiction
+from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction
+
+#: The tables of `[search]` and `[finals]` that say how a model is trained.
+REGIME: Mapping[str, type[SearchableSection]] = {
+    "augmentation": Augmentation,
+    "annealing": Annealing,
+    "training": Training,
+}
 
 
 def _check_auto_or_bool(value: Any) -> Any:
@@ -153,6 +160,24 @@ class SearchSection(Section):
         description="seconds of training after which a trial ends with its finished epochs; default: no limit",
     )
     pruning: PruningSettings = Field(default_factory=PruningSettings, description="settings of the pruner")
+    augmentation: Augmentation | None = Field(
+        default=None, description="distorted images, as in finals, each number of which may be a range; default: none"
+    )
+    annealing: Annealing | None = Field(
+        default=None,
+        description="the falling learning rate, as in finals, each setting of which may be a range; default: none",
+    )
+    training: Training = Field(
+        default_factory=Training, description="rules of training, each number of which may be a range"
+    )
+    weights_from: str | None = Field(
+        default=None,
+        min_length=1,
+        description="bundle, or weights file of keras.applications, whose weights models start from where layers agree",
+    )
+    freeze_epochs: int = Field(
+        default=0, ge=0, description="epochs at the start in which the layers taken from weights_from do not change"
+    )
     grid: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
         default_factory=dict, description="values to try by hyperparameter, for the sampler grid"
     )
@@ -167,8 +192,16 @@ class SearchSection(Section):
         description="one-factor: how often each value is trained; each repeat has one seed for all values",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_no_warmup_in_one_epoch(cls, settings: Any) -> Any:
+        return _without_warmup_in_one_epoch(settings) if _has_table(settings, "annealing") else settings
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        if self.annealing is not None:
+            refuse_long_warmup("annealing.warmup_epochs", self.annealing, "search.epochs", self.epochs)
+        refuse_freezing_nothing(self.weights_from, self.freeze_epochs)
         if self.sampler in {"grid", ONE_FACTOR} and (self.baselines or self.warm_start):
             raise contradiction(
                 "baselines" if self.baselines else "warm_start",
@@ -220,6 +253,13 @@ class FinalsSection(Section):
     )
     augmentation: Augmentation = Field(default_factory=Augmentation, description="distorted images")
     annealing: Annealing = Field(default_factory=Annealing, description="the falling learning rate")
+    training: Training = Field(
+        default_factory=Training, description="rules of training; default, as of the two above: those of the search"
+    )
+    weights_from: str | None = Field(
+        default=None, min_length=1, description="bundle whose weights models start from; default: that of the search"
+    )
+    freeze_epochs: int = Field(default=0, ge=0, description="as in search; default: those of the search")
     compare_augmentation: bool = Field(
         default=True, description="whether the best configuration is retrained without augmentation too, for the report"
     )
@@ -227,22 +267,88 @@ class FinalsSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _leave_no_warmup_in_one_epoch(cls, settings: Any) -> Any:
-        if isinstance(settings, dict) and settings.get("epochs") == 1:
-            annealing = settings.get("annealing", {})
-            if isinstance(annealing, dict):
-                return settings | {"annealing": {"warmup_epochs": 0} | annealing}
-        return settings
+        return _without_warmup_in_one_epoch(settings)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.candidates < self.top:
             raise contradiction("candidates", f"received {self.candidates}, expected at least finals.top ({self.top})")
-        if self.annealing.warmup_epochs >= self.epochs:
+        refuse_long_warmup("annealing.warmup_epochs", self.annealing, "finals.epochs", self.epochs)
+        refuse_freezing_nothing(self.weights_from, self.freeze_epochs)
+        if self.train_on != "train" and any(one.early_stopping for one in self.training.possible()):
             raise contradiction(
-                "annealing.warmup_epochs",
-                f"received {self.annealing.warmup_epochs}, expected fewer than finals.epochs ({self.epochs})",
+                "training.early_stopping",
+                f'finals.train_on = "{self.train_on}" leaves no image to measure a score on; expected 0, or '
+                'finals.train_on = "train"',
             )
         return self
+
+
+def refuse_long_warmup(key: str, annealing: Annealing, epochs_key: str, epochs: int) -> None:
+    """Raise `contradiction` where the learning rate may rise for as long as the run takes, or longer."""
+    longest = max(one.warmup_epochs for one in annealing.possible())
+    if longest >= epochs:
+        raise contradiction(key, f"received {longest}, expected fewer than {epochs_key} ({epochs})")
+
+
+def refuse_freezing_nothing(weights_from: str | None, freeze_epochs: int) -> None:
+    """Raise `contradiction` where layers are to be frozen and none are taken from another model."""
+    if freeze_epochs and weights_from is None:
+        raise contradiction("freeze_epochs", f"received {freeze_epochs} without weights_from, whose layers they freeze")
+
+
+def _has_table(settings: Any, name: str) -> bool:
+    return isinstance(settings, Mapping) and isinstance(settings.get(name), Mapping)
+
+
+def _without_warmup_in_one_epoch(settings: Any) -> Any:
+    """Return a table's settings with no warm-up by default where its runs have one epoch."""
+    if isinstance(settings, Mapping) and settings.get("epochs") == 1:
+        annealing = settings.get("annealing", {})
+        if isinstance(annealing, Mapping):
+            return {**settings, "annealing": {"warmup_epochs": 0, **annealing}}
+    return settings
+
+
+def inherit_regime(settings: Any) -> Any:
+    """Return a definition's settings with what `[finals]` leaves open of how a model is trained taken from `[search]`.
+
+    A learning-rate rule of the finals' own stands alone, because the settings of one rule are not those of another.
+    Early stopping is not passed on to finals that leave no image to measure a score on.
+    """
+    if not _has_table(settings, "search"):
+        return settings
+    search, finals = settings["search"], settings.get("finals", {})
+    if not isinstance(finals, Mapping):
+        return settings
+    inherited: dict[str, Any] = {}
+    for name, table in REGIME.items():
+        own = finals.get(name, {})
+        if (
+            _is_valid(table, search.get(name))
+            and isinstance(own, Mapping)
+            and not (name == "annealing" and "rule" in own)
+        ):
+            of_search = dict(search[name])
+            if name == "training" and finals.get("train_on") != "train":
+                of_search.pop("early_stopping", None)
+            inherited[name] = {**of_search, **own}
+    if "weights_from" not in finals:
+        inherited |= {name: search[name] for name in ("weights_from", "freeze_epochs") if name in search} | (
+            {"freeze_epochs": finals["freeze_epochs"]} if "freeze_epochs" in finals else {}
+        )
+    return {**settings, "finals": {**finals, **inherited}}
+
+
+def _is_valid(table: type[SearchableSection], written: Any) -> bool:
+    if not isinstance(written, Mapping):
+        return False
+    try:
+        table.model_validate(written)
+    except ValidationError:
+        # The search's own table reports it.
+        return False
+    return True
 
 
 class PublishedFigure(Section):

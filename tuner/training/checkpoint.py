@@ -2,7 +2,7 @@
 
 A file is one line (`tuner-checkpoint 1`, a space, the SHA-256 of the rest) and an `.npz` without pickle: `model_000000`
 and on, `optimizer_000000` and on are the variables in Keras' order, seeds of dropout among them; `kept_000000` and on
-are weights that callbacks hold; `record` is JSON.
+are weights that callbacks hold, `best_000000` and on those of the best epoch; `record` is JSON.
 """
 
 import hashlib
@@ -52,6 +52,8 @@ class Snapshot:
     optimizer: tuple[NDArray[Any], ...]
     #: Weights that callbacks hold.
     kept: tuple[NDArray[Any], ...] = ()
+    #: Those of the best epoch, see `rules.EarlyStopping`.
+    best: tuple[NDArray[Any], ...] = ()
     #: Why no run can go on from it, which then holds no values; None where one can.
     obstacle: str | None = None
 
@@ -173,6 +175,7 @@ def take_snapshot(
     logs: tuple[dict[str, float], ...],
     annealing_state: Mapping[str, float],
     kept: tuple[NDArray[Any], ...] = (),
+    best: tuple[NDArray[Any], ...] = (),
 ) -> Snapshot:
     """Copy the state of the model; the other arguments are stored as they are."""
     variables, optimizer_variables = state_variables(model)
@@ -184,6 +187,7 @@ def take_snapshot(
         model=tuple(map(_read, variables)),
         optimizer=tuple(map(_read, optimizer_variables)),
         kept=tuple(map(_storable, kept)),
+        best=tuple(map(_storable, best)),
     )
 
 
@@ -218,7 +222,7 @@ def _encode(snapshot: Snapshot) -> bytes:
         "annealing_state": dict(snapshot.annealing_state),
         "obstacle": snapshot.obstacle or "",
     }
-    parts = {"model": snapshot.model, "optimizer": snapshot.optimizer, "kept": snapshot.kept}
+    parts = {"model": snapshot.model, "optimizer": snapshot.optimizer, "kept": snapshot.kept, "best": snapshot.best}
     arrays = {key: array for prefix, part in parts.items() for key, array in _numbered(prefix, part).items()}
     buffer = io.BytesIO()
     np.savez(buffer, record=np.frombuffer(json.dumps(record).encode(), np.uint8), **arrays)  # type: ignore[arg-type] # no array is named allow_pickle
@@ -241,6 +245,7 @@ def _decode(stored: bytes) -> Snapshot:
                 model=_take(arrays, "model"),
                 optimizer=_take(arrays, "optimizer"),
                 kept=_take(arrays, "kept"),
+                best=_take(arrays, "best"),
                 obstacle=record.get("obstacle") or None,
             )
     # A header of an array is a literal of Python's, hence the SyntaxError.

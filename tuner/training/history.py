@@ -22,6 +22,8 @@ class TrainingHistory:
     augmented: bool = False
     #: What the last epoch's logs held, by name.
     measured: tuple[str, ...] = ()
+    #: The epoch whose weights the model has, from 1; None: the last one's.
+    restored_epoch: int | None = None
 
 
 def read_epoch(

@@ -17,6 +17,8 @@ from tuner.datasets.images import LabelledImages
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.programs import weigh_images
+from tuner.training.rules import AverageMeasurer
 from tuner.training.targets import Labels, encode_targets
 
 #: Called before an epoch (from 1); returns its learning rates, see `EpochDraws.learning_rates`.
@@ -49,9 +51,16 @@ class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc] # Keras shi
 class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
     """The batches of one epoch, in its drawn order and augmented when they are asked for."""
 
-    def __init__(self, images: LabelledImages, targets: NDArray[Any], plan: TrainingPlan) -> None:
+    def __init__(
+        self,
+        images: LabelledImages,
+        targets: NDArray[Any],
+        plan: TrainingPlan,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> None:
         super().__init__()
-        self._images, self._targets, self._plan = images, targets, plan
+        self._images, self._plan = images, plan
+        self._others = [targets, *weigh_images(images, class_weight)]
         self._augmenter = Augmenter(plan.augmentation, images.image_format.shape)
         self.draw(epoch=1)
 
@@ -68,13 +77,12 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
     def __len__(self) -> int:
         return math.ceil(len(self._images) / self._plan.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         part = slice(index * self._plan.batch_size, (index + 1) * self._plan.batch_size)
         order = self._draws.order[part]
-        pictures, targets = self._augmenter(
-            self._images.images[order], [self._targets[order]], take_part(self._draws.images, part)
-        )
-        return keras.ops.convert_to_numpy(pictures), keras.ops.convert_to_numpy(targets)
+        others_here = [other[order] for other in self._others]
+        batch = self._augmenter(self._images.images[order], others_here, take_part(self._draws.images, part))
+        return tuple(map(keras.ops.convert_to_numpy, batch))
 
 
 def fit_with_keras(
@@ -82,13 +90,14 @@ def fit_with_keras(
     data: TrainingData,
     plan: TrainingPlan,
     *,
+    class_weight: Mapping[int, float] | None,
     first_epoch: int,
     begin_epoch: BeginEpoch,
     finish_epoch: FinishEpoch,
 ) -> None:
     """Train by a single `model.fit`: a second one would end the moving average of the weights (EMA) too early."""
     labels = plan.settled_labels
-    batches = EpochBatches(data.train, to_targets(data.train, labels), plan)
+    batches = EpochBatches(data.train, to_targets(data.train, labels), plan, class_weight)
 
     def begin(epoch: int) -> NDArray[np.float32] | None:
         batches.draw(epoch=epoch)
@@ -100,7 +109,7 @@ def fit_with_keras(
         validation_batch_size=None if data.validation is None else plan.batch_size,
         initial_epoch=first_epoch - 1,
         epochs=plan.epochs,
-        callbacks=[EpochReporter(begin, finish_epoch)],
+        callbacks=[AverageMeasurer(plan.training), EpochReporter(begin, finish_epoch)],
         shuffle=False,  # the order is drawn
         verbose=0,
     )

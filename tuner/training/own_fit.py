@@ -87,6 +87,7 @@ def train_with_own_fit(run: TrainingRun, own_fit: OwnFit, *, labels_are_free: bo
         BeginAnewError: It does not go on from the checkpoint's epoch.
         OtherLabelsError: It failed before the end of its first epoch, and may take the other labels.
     """
+    run.leave_rules_out(("early_stopping", "class_weights"), "the space's fit has its own")
     if own_fit.takes_initial_epoch:
         run.resume()
     call = _OwnFitCall(run)
@@ -111,7 +112,7 @@ class _OwnFitCall:
         self._n_calls = 0
         self._batches: EpochBatches | None = None
         self._saw_plain_images = False
-        self._asked_for_rates = False
+        self._asked_for_rates = self._by_programs = False
         self._given = self._fit_arguments()
         # A custom loop may not do it.
         self._given.reporter.set_model(run.model)
@@ -170,6 +171,10 @@ class _OwnFitCall:
             self._take_returned(returned)
         if run.plan.annealing is not None and self._n_reported and not self._asked_for_rates:
             run.leave_annealing_out("the space's fit has a loop of its own that calls no on_epoch_begin")
+        if self._is_recompiled():
+            run.leave_rules_out(("label_smoothing", "weight_decay", "ema_momentum"), "the space's fit compiles anew")
+        elif not self._by_programs:
+            run.leave_rules_out(("label_smoothing",), "the space's fit trains by Keras' own loop")
         separate_average(self._model)
         if run.plan.augmentation is None:
             return False
@@ -210,6 +215,7 @@ class _OwnFitCall:
         )
         self._asked_for_rates = True
         run.follow(call)
+        self._by_programs = True
         history = train_whole_epochs(run, call)
         self._n_reported += len(run.epochs) - run.resumed_from
         return history

@@ -1,10 +1,10 @@
 """How one training run trains, and on what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.targets import Labels, LabelsChoice
-from tuner.training_settings import Annealing, Augmentation
+from tuner.training_settings import Annealing, Augmentation, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,7 @@ class TrainingPlan:
     augmentation: Augmentation | None = None
     #: None: the model's own learning rate throughout.
     annealing: Annealing | None = None
+    training: Training = field(default_factory=Training)
     #: What the model is given; `train` settles `auto` before the first epoch, see `targets`.
     labels: LabelsChoice = "auto"
     #: A HyperModel's own `fit` is given the labels that the loss does not take, and converts them.
@@ -41,6 +42,8 @@ class TrainingPlan:
                 raise ValueError(f"Received {name}={getattr(self, name)}. Expected {lowest} or more.")
         if self.annealing is not None and self.annealing.rule == "none":
             raise ValueError("Received annealing with the rule 'none'. Expected None.")
+        if any(table is not None and table.ranges for table in (self.augmentation, self.annealing, self.training)):
+            raise ValueError("Received a range. Expected tables whose ranges are settled, see `SearchableSection`.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.run import OnEpoch, OnNote, TrainingRun, ignore_note, refuse_nan_loss
 from tuner.training.targets import choose_labels
 from tuner.training.variables import build_variables, current_learning_rate, finalize_weights
+from tuner.training_settings import Training
 
 if TYPE_CHECKING:
     from tuner.training.programs.population import Population
@@ -93,6 +94,8 @@ def _refuse_unlike(runs: Sequence[TrainingRun]) -> None:
     if any(describe_model(run.model) != first for run in runs):
         raise UnlikeMembersError("Received models that differ in more than their variables. Expected equal ones.")
     plan = runs[0].plan
+    if plan.training != Training():
+        raise UnlikeMembersError("Received rules of training, such as early stopping. Expected none, or single models.")
     if any(replace(run.plan, seed=plan.seed) != plan for run in runs):
         raise UnlikeMembersError("Received plans that differ in more than their seeds. Expected equal ones.")
 

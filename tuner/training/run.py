@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -18,8 +18,10 @@ from tuner.training.fit_call import FitCall
 from tuner.training.history import read_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
-from tuner.training.targets import accept_soft_targets
+from tuner.training.rules import EarlyStopping, weigh_classes
+from tuner.training.targets import accept_soft_targets, smooth_labels
 from tuner.training.variables import current_learning_rate
+from tuner.training_settings import Training
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +30,17 @@ OnEpoch = Callable[[Epoch], None]
 OnNote = Callable[[str], None]
 
 
+#: How good an epoch was: more is better.
+Utility = Callable[[Epoch], float]
+
+
 def ignore_note(sentence: str) -> None:
     """Leave the sentence to the log."""
+
+
+def accuracy_or_worst(epoch: Epoch) -> float:
+    """Return the epoch's validation accuracy; minus infinity where there is none."""
+    return -math.inf if epoch.val_accuracy is None else epoch.val_accuracy
 
 
 class NanLossError(TunerError):
@@ -64,6 +75,7 @@ class TrainingRun:
         on_note: OnNote = ignore_note,
         checkpoint: Checkpoint | None,
         programs: ProgramCache,
+        utility: Utility = accuracy_or_worst,
     ) -> None:
         self.model, self.data, self.plan, self.programs = model, data, plan, programs
         self.epochs: list[Epoch] = []
@@ -85,6 +97,10 @@ class TrainingRun:
         self._accuracy_names = AccuracyNames(model, len(data.train.class_names))
         self._resumed = False
         self._snapshot: Snapshot | None = None
+        self._utility = utility
+        self._stopping = self._start_early_stopping()
+        #: Class index → weight in the loss; None where all count alike.
+        self.class_weight = weigh_classes(plan.training, data.train)
 
     def note(self, sentence: str) -> None:
         """Tell the log and the caller, each sentence once."""
@@ -105,12 +121,17 @@ class TrainingRun:
         self._rates = self._start_rates()
 
     def accept_soft_targets(self) -> None:
-        """Give the model one-hot labels where images are mixed.
+        """Give the model one-hot labels where images are mixed or labels smoothed.
 
         Raises:
+            SmoothingError: Its loss has no label smoothing.
             SoftTargetsError: Its loss or a metric takes class indices in a way that has no one-hot counterpart.
         """
-        if self.plan.augmentation and self.plan.augmentation.mixes and self.plan.labels == "indices":
+        smoothing = self.plan.training.label_smoothing
+        if smoothing:
+            smooth_labels(self.model, smoothing)
+            self.plan = replace(self.plan, labels="one-hot")
+        elif self.plan.augmentation and self.plan.augmentation.mixes and self.plan.labels == "indices":
             accept_soft_targets(self.model)
             self.plan = replace(self.plan, labels="one-hot")
 
@@ -125,6 +146,11 @@ class TrainingRun:
         self.restore()
         self.epochs, self.logs = list(self._snapshot.epochs), list(self._snapshot.logs)
         self.resumed_from = len(self.epochs)
+        if self._stopping is not None:
+            for epoch in self.epochs:
+                self._stopping.observe(epoch.epoch, self._utility(epoch))
+            self._stopping.best_weights = self._snapshot.best
+            self.model.stop_training = self._stopping.stopped
         _log.info("Going on after epoch %d of %d.", self.resumed_from, self.plan.epochs)
         for epoch in self.epochs:
             self._on_epoch(epoch)
@@ -168,7 +194,39 @@ class TrainingRun:
 
     @property
     def finished(self) -> bool:
-        return len(self.epochs) >= self.plan.epochs
+        is_stopped = self._stopping is not None and self._stopping.stopped
+        return is_stopped or len(self.epochs) >= self.plan.epochs
+
+    def leave_rules_out(self, names: Sequence[str], reason: str) -> None:
+        """Train without some rules of the plan from here on, before the first epoch, and say so."""
+        asked = [name for name in names if getattr(self.plan.training, name) != getattr(Training(), name)]
+        if asked:
+            self.note(f"Trained without {' and '.join(asked)}: {reason}.")
+            kept = self.plan.training.model_dump(exclude=set(asked))
+            self.plan = replace(self.plan, training=Training.model_validate(kept))
+            self._stopping = self._start_early_stopping()
+            self.class_weight = weigh_classes(self.plan.training, self.data.train)
+
+    def restore_best_epoch(self) -> int | None:
+        """Give the model the weights of its best epoch, where early stopping asks for it; return which that is."""
+        stopping = self._stopping
+        if stopping is None or not stopping.best_weights:
+            return None
+        stopping.restore_best(self.model)
+        if stopping.stopped and len(self.epochs) < self.plan.epochs:
+            self.note(
+                f"Stopped after epoch {len(self.epochs)} of {self.plan.epochs}: {self.plan.training.early_stopping} "
+                f"without a better score. The weights are those of epoch {stopping.best_epoch}."
+            )
+        return stopping.best_epoch
+
+    def _start_early_stopping(self) -> EarlyStopping | None:
+        if not self.plan.training.early_stopping:
+            return None
+        if self.data.validation is None:
+            self.note("Trained all epochs: early stopping needs validation images, and none were held out.")
+            return None
+        return EarlyStopping(self.plan.training)
 
     def learning_rates(self, epoch: int) -> NDArray[np.float32] | None:
         """Return the rate of each step; None leaves the optimizer alone."""
@@ -210,6 +268,10 @@ class TrainingRun:
         self.logs.append({name: float(value) for name, value in logs.items()})
         if self._rates is not None:
             self._rates.observe(result)
+        if self._stopping is not None:
+            self._stopping.observe(epoch, self._utility(result), self.model)
+            if self._stopping.stopped:
+                self.model.stop_training = True
         if self._checkpoint is not None:
             self._checkpoint.write(self._take_snapshot(kept))
         try:
@@ -237,6 +299,7 @@ class TrainingRun:
             logs=logs,
             annealing_state={} if self._rates is None else self._rates.state(),
             kept=kept,
+            best=() if self._stopping is None else self._stopping.best_weights,
         )
 
     def _has_settable_rate(self) -> bool:

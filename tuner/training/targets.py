@@ -43,7 +43,18 @@ class SoftTargetsError(TunerError):
         super().__init__(
             f"Received mixup or cutmix for a model compiled with the loss {_name(model.loss)} in a way that cannot be "
             "turned into a one-hot one. Expected categorical_crossentropy in the builder, or finals.augmentation.mixup "
-            "= 0 and finals.augmentation.cutmix = 0."
+            "= 0 and finals.augmentation.cutmix = 0, and the same in search.augmentation."
+        )
+
+
+class SmoothingError(TunerError):
+    """The model's loss has no label smoothing."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(
+            f"Received training.label_smoothing for a model compiled with the loss {_name(model.loss)}, in a way that "
+            "cannot have it. Expected categorical_crossentropy or sparse_categorical_crossentropy with "
+            "metrics=['accuracy'] in the builder, or training.label_smoothing = 0."
         )
 
 
@@ -125,29 +136,66 @@ def accept_soft_targets(model: keras.Model) -> None:
     Raises:
         SoftTargetsError: The loss, or a metric beside it, takes class indices in another way.
     """
-    loss, settings = _plain_sparse_loss(model.loss), model.get_compile_config() or {}
-    metrics, weighted = settings.get("metrics") or [], settings.get("weighted_metrics") or []
+    loss = _plain_sparse_loss(model.loss)
+    if loss is None or not _compile_with_one_hot_loss(model, from_logits=loss.from_logits):
+        raise SoftTargetsError(model)
+
+
+def smooth_labels(model: keras.Model, share: float) -> None:
+    """Compile a model of a cross-entropy again with the one-hot one and this label smoothing, in place of its own.
+
+    Args:
+        model: Compiled.
+        share: Of each label's probability that is spread evenly over all classes.
+
+    Raises:
+        SmoothingError: Its loss is no cross-entropy or divergence over classes, or a metric takes class indices alone.
+    """
+    loss = _plain_sparse_loss(model.loss) or _plain_one_hot_loss(model.loss)
+    if _is_divergence(model.loss):
+        # Its gradients are the cross-entropy's: the two differ by the labels' entropy.
+        loss = keras.losses.CategoricalCrossentropy()
+    if loss is None or not _compile_with_one_hot_loss(model, from_logits=loss.from_logits, label_smoothing=share):
+        raise SmoothingError(model)
+
+
+def _compile_with_one_hot_loss(model: keras.Model, **settings: Any) -> bool:
+    """Compile the model again with the one-hot cross-entropy; return whether its metrics allow it."""
+    compiled = model.get_compile_config() or {}
+    metrics, weighted = compiled.get("metrics") or [], compiled.get("weighted_metrics") or []
     all_named = (
         isinstance(metrics, list)
         and isinstance(weighted, list)
         and all(isinstance(metric, str) for metric in metrics + weighted)
     )
-    if loss is None or not all_named or type(model).compile is not keras.Model.compile:
-        raise SoftTargetsError(model)
+    if not all_named or type(model).compile is not keras.Model.compile:
+        return False
     model.compile(
         optimizer=model.optimizer,
-        loss=keras.losses.CategoricalCrossentropy(from_logits=loss.from_logits),
+        loss=keras.losses.CategoricalCrossentropy(**settings),
         metrics=[name.removeprefix("sparse_") for name in metrics],
         weighted_metrics=[name.removeprefix("sparse_") for name in weighted],
         run_eagerly=model.run_eagerly,
         jit_compile=model.jit_compile,
     )
+    return True
+
+
+def _plain_one_hot_loss(loss: Any) -> keras.losses.Loss | None:
+    if loss in ("categorical_crossentropy", keras.losses.categorical_crossentropy):
+        return keras.losses.CategoricalCrossentropy()
+    is_plain = type(loss) is keras.losses.CategoricalCrossentropy and loss.axis == -1
+    return loss if is_plain else None
 
 
 def _plain_sparse_loss(loss: Any) -> keras.losses.Loss | None:
     if loss in ("sparse_categorical_crossentropy", keras.losses.sparse_categorical_crossentropy):
         return keras.losses.SparseCategoricalCrossentropy()
     return loss if type(loss) is keras.losses.SparseCategoricalCrossentropy and loss.ignore_class is None else None
+
+
+def _is_divergence(loss: Any) -> bool:
+    return type(loss) is keras.losses.KLDivergence or loss in ("kl_divergence", keras.losses.kl_divergence)
 
 
 def _single_loss(model: keras.Model) -> Any:

@@ -1,6 +1,7 @@
 """Train a model: the one door to this package, which chooses who runs the epochs."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,11 +14,13 @@ from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.fit_call import FitCall
 from tuner.training.history import TrainingHistory
+from tuner.training.initial_weights import InitialWeights, take_weights
 from tuner.training.keras_loop import fit_with_keras
 from tuner.training.own_fit import OwnFit, train_with_own_fit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
-from tuner.training.run import OnEpoch, OnNote, TrainingRun, ignore_note
+from tuner.training.rules import set_up_optimizer
+from tuner.training.run import OnEpoch, OnNote, TrainingRun, Utility, accuracy_or_worst, ignore_note
 from tuner.training.session import PROGRAMS
 from tuner.training.targets import choose_labels
 from tuner.training.variables import build_variables, finalize_weights, separate_average
@@ -40,6 +43,8 @@ def train(
     checkpoint: Checkpoint | None = None,
     own_fit: OwnFit | None = None,
     programs: ProgramCache = PROGRAMS,
+    utility: Utility = accuracy_or_worst,
+    initial: InitialWeights | None = None,
 ) -> TrainingHistory:
     """Train a compiled model, from the epoch after its checkpoint's last one if there is one.
 
@@ -57,10 +62,14 @@ def train(
         own_fit: A HyperModel's own `fit`, called once in place of the loops here; where it only passes its arguments on
             to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.
         programs: Where the program of the last model is found, and this one's is kept.
+        utility: How good an epoch was, for early stopping.
+        initial: What the model starts from, as far as it has the same layers; None: what it was built with.
 
     Raises:
         NanLossError: The loss is not finite.
         UncompiledModelError: `model.compile` was not called.
+        TrainingRuleError: The optimizer or the classes do not take a rule of training.
+        SmoothingError: The model's loss has no label smoothing, and the plan asks for it.
         SoftTargetsError: Images are mixed, and the model's loss takes class indices and has no one-hot counterpart.
         MetricLabelsError: The model's loss and a metric beside it take different labels.
         ColumnLabelsError: The loss takes class indices of another shape.
@@ -75,24 +84,37 @@ def train(
     """
     _refuse_uncompiled(model)
     with translate_device_errors(), _stored(checkpoint):
+        set_up_optimizer(model, plan.training)
         build_variables(model, data.train.image_format.shape)
+        steps_per_epoch = math.ceil(len(data.train) / plan.batch_size)
+        started_from = None if initial is None else take_weights(model, initial, steps_per_epoch=steps_per_epoch)
         labels, guess = choose_labels(model, len(data.train.class_names), plan.labels)
         settled = replace(plan, labels=labels)
         run = TrainingRun(
-            model, data, settled, on_epoch=on_epoch, on_note=on_note, checkpoint=checkpoint, programs=programs
+            model,
+            data,
+            settled,
+            on_epoch=on_epoch,
+            on_note=on_note,
+            checkpoint=checkpoint,
+            programs=programs,
+            utility=utility,
         )
-        if guess is not None:
-            run.note(guess)
+        for sentence in (started_from, guess):
+            if sentence is not None:
+                run.note(sentence)
         if own_fit is not None:
             augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
         else:
             augmented = plan.augmentation is not None
             _train_here(run)
+        restored_epoch = run.restore_best_epoch()
     return TrainingHistory(
         resumed_from=run.resumed_from,
         epochs=tuple(run.epochs),
         augmented=augmented,
         measured=tuple(run.logs[-1] if run.logs else ()),
+        restored_epoch=restored_epoch,
     )
 
 
@@ -111,7 +133,8 @@ def _train_here(run: TrainingRun) -> None:
         _log.info("Training with Keras' own loop: %s.", refusal)
         return _train_with_keras(run)
     _log.info("Training with whole-epoch programs on %s.", keras.backend.backend())
-    train_whole_epochs(run, FitCall(batch_size=run.plan.batch_size, epochs=run.plan.epochs))
+    call = FitCall(batch_size=run.plan.batch_size, epochs=run.plan.epochs, class_weight=run.class_weight)
+    train_whole_epochs(run, call)
     return None
 
 
@@ -142,6 +165,7 @@ def _train_with_keras(run: TrainingRun) -> None:
         run.model,
         run.data,
         run.plan,
+        class_weight=run.class_weight,
         first_epoch=run.resumed_from + 1,
         begin_epoch=run.learning_rates,
         finish_epoch=run.finish_epoch,

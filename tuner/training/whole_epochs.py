@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fit_call import FitCall
 from tuner.training.programs.interface import EpochProgram
+from tuner.training.rules import averaged_weights
 from tuner.training.run import TrainingRun, refuse_nan_loss
 from tuner.training.variables import current_learning_rate, finalize_weights
 
@@ -72,7 +73,8 @@ def _train_and_validate(
     if run.data.validation is None:
         return logs
     callbacks.on_test_begin()
-    measured = program.validate()
+    with averaged_weights(run.model, run.plan.training):
+        measured = program.validate()
     callbacks.on_test_end(measured)
     return logs | {f"val_{name}": value for name, value in measured.items()}
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tuner.jobs.ensemble import choose_members, soft_vote
+from tuner.bundles.ensemble import soft_vote
+from tuner.jobs.ensemble import choose_members
 
 
 def test_a_sure_member_outvotes_two_doubtful_ones() -> None:

@@ -23,6 +23,7 @@ from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
 from tuner.jobs.test_part import check_test_set
+from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, read_weights
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.outcomes import SearchJob, read_job
 from tuner.training.backend import load_backend
@@ -86,6 +87,7 @@ def check_definition(
     with ExitStack() as stack:
         process = process or stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
         images = _read_images(definition, data_dir, on_report)
+        weights = _hash_weights(definition, images.train)
         with writable_folder():
             sample = write_sample(process.folder, take_sample(images.split))
         process.send({"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials})
@@ -102,12 +104,12 @@ def check_definition(
             )
             _pass_on(report, on_report)
             test_warnings = report.warnings
-        data_sha256 = images.train.content_hash()
+        hashes = {"data_sha256": images.train.content_hash(), **weights}
         for report in process.reports():
             _pass_on(report, on_report)
         return CheckedDefinition(
             class_names=class_names,
-            hashes=_hashes(data_sha256, process.findings["space_sha256"]),
+            hashes=_hashes(hashes, process.findings["space_sha256"]),
             pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
             first_jobs=[read_job("search", stored) for stored in process.findings["first_jobs"]],
         )
@@ -126,6 +128,7 @@ def check_hyperparameters(
         TunerError: The images cannot be read or divided, the space does not build, or the definition does not fit it.
     """
     images = _read_images(definition, data_dir, on_report)
+    hashes = {"data_sha256": images.train.content_hash(), **_hash_weights(definition, images.train)}
     # Last, because importing Keras takes seconds: typing errors are reported first.
     load_backend()
     from tuner.jobs.preflight.rehearsal import Rehearsal
@@ -138,14 +141,20 @@ def check_hyperparameters(
             find_hyperparameters(rehearsal)
     return CheckedDefinition(
         class_names=images.train.class_names,
-        hashes=_hashes(images.train.content_hash(), rehearsal.space.source_sha256),
+        hashes=_hashes(hashes, rehearsal.space.source_sha256),
         pixels=images.part.pixels_to_json(),
         first_jobs=rehearsal.first_jobs,
     )
 
 
-def _hashes(data_sha256: str, space_sha256: str | None) -> dict[str, str]:
-    return {"data_sha256": data_sha256} | ({} if space_sha256 is None else {"space_sha256": space_sha256})
+def _hashes(found: Mapping[str, str], space_sha256: str | None) -> dict[str, str]:
+    return {**found, **({} if space_sha256 is None else {"space_sha256": space_sha256})}
+
+
+def _hash_weights(definition: StudyDefinition, images: LabelledImages) -> dict[str, str]:
+    """Return the hashes of the files that trials and finals start from; refuse those of other images or classes."""
+    places = {WEIGHTS_SHA256: definition.search.weights_from, FINALS_WEIGHTS_SHA256: definition.finals.weights_from}
+    return {key: read_weights(place, images.image_format)[0] for key, place in places.items() if place is not None}
 
 
 def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport) -> _Images:

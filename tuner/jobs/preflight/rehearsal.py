@@ -18,10 +18,12 @@ from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bun
 from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.epochs import Epoch
-from tuner.jobs.finals import RETRAINED_ON_TRAIN, retraining_plan
+from tuner.jobs.finals import RETRAINED_ON_TRAIN
 from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
+from tuner.jobs.regime import finals_regime, search_regime
+from tuner.jobs.starting_weights import open_weights
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
@@ -155,7 +157,9 @@ class Rehearsal:
     def retrain(self) -> None:
         """Retrain the defaults as in the finals, for one epoch more than the warm-up of the learning rate."""
         finals = self.definition.finals
-        schedule = retraining_plan(self.definition, seed=self.definition.seed, augmented=True)
+        regime = finals_regime(self.definition)
+        schedule = self._plan(seed=self.definition.seed, epochs=1)
+        annealing = regime.settle(schedule, self._default_values).annealing
         given = TrainingData(train=self._train, validation=self._validation)
 
         def open_data_for_own_fit() -> TrainingData:
@@ -168,10 +172,12 @@ class Rehearsal:
             self.space,
             fixed_hyperparameters(self._default_values),
             given if finals.train_on == "train" else replace(given, validation=None),
-            replace(schedule, epochs=finals.annealing.warmup_epochs + 1),
+            replace(schedule, epochs=1 + (annealing.warmup_epochs if annealing else 0)),
             objective=self.definition.objective,
             on_epoch=lambda _: None,
             on_note=ignore_note,
+            regime=regime,
+            initial=open_weights(finals, self.image_format, sha256=None),
             data_for_own_fit=open_data_for_own_fit,
         ).model
 
@@ -204,26 +210,28 @@ class Rehearsal:
     ) -> OptunaHyperParameters:
         definition = self.definition
         hyperparameters = self._hyperparameters(number)
-        schedule = TrainingPlan(
-            epochs=epochs,
-            seed=trial_seed(definition.seed, number),
-            batch_size=definition.search.batch_size,
-            labels=definition.data.labels,
-        )
         # As a worker does between two trials; otherwise the numbers in layer names would continue.
         release_memory()
         fit(
             space or self.space,
             hyperparameters,
             TrainingData(train=self._train, validation=self._validation),
-            schedule,
+            self._plan(seed=trial_seed(definition.seed, number), epochs=epochs),
             objective=definition.objective,
             on_epoch=on_epoch,
             # Notes are also logged.
             on_note=ignore_note,
+            regime=search_regime(definition).without_warmup(),
+            initial=open_weights(definition.search, self.image_format, sha256=None),
             checkpoint=checkpoint,
         )
         return hyperparameters
+
+    def _plan(self, *, seed: int, epochs: int) -> TrainingPlan:
+        definition = self.definition
+        return TrainingPlan(
+            epochs=epochs, seed=seed, batch_size=definition.search.batch_size, labels=definition.data.labels
+        )
 
     def _build_eager(self, hyperparameters: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
         model = self.space.build(hyperparameters, images)

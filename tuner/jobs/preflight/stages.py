@@ -20,6 +20,7 @@ from tuner.jobs.hyperparameters import declared_parameters
 from tuner.jobs.initial_trials import default_answers, first_trials
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.trying import collected_warnings
+from tuner.jobs.regime import asking_regime
 from tuner.jobs.space_check import check_space
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.registry import open_space
@@ -87,7 +88,7 @@ def explain(error: BaseException) -> str:
 
 def open_builder(rehearsal: Rehearsal) -> None:
     """Import the space."""
-    rehearsal.space = open_space(rehearsal.definition.space)
+    rehearsal.space = asking_regime(open_space(rehearsal.definition.space), rehearsal.definition)
 
 
 def find_hyperparameters(rehearsal: Rehearsal) -> None:

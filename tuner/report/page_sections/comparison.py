@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from tuner.bundles.ensemble import EnsembleDescription
 from tuner.report.figures import StudyView, render_figure
 from tuner.report.headline import Headline
 from tuner.report.markup import Html, element
+from tuner.report.page_sections.ensembles import render_ensembles
 from tuner.report.plots import families
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
@@ -38,8 +40,16 @@ def _training_data(study: StudyRecord) -> tuple[object, ...]:
     return study.dataset, study.class_names, study.provenance.get("data_sha256")
 
 
-def render_comparison(studies: Sequence[StudyRecord], headlines: Sequence[Headline]) -> Html:
-    """Write the section that compares the studies; it says which of them cannot be compared."""
+def render_comparison(
+    studies: Sequence[StudyRecord], headlines: Sequence[Headline], ensembles: Sequence[EnsembleDescription] = ()
+) -> Html:
+    """Write the section that compares the studies; it says which of them cannot be compared.
+
+    Args:
+        studies: Two or more.
+        headlines: Theirs.
+        ensembles: Of models of these studies.
+    """
     groups = same_data_groups(studies, headlines)
     view = StudyView(study=studies[0], prefix="comparison", level=2)
     figures = [
@@ -56,6 +66,7 @@ def render_comparison(studies: Sequence[StudyRecord], headlines: Sequence[Headli
         element("h2", "Side by side", id="comparison-title"),
         element("p", apart, class_="lead") if len(groups) > 1 else None,
         element("div", *[render_figure(figure, view) for figure in figures], class_="figures") if figures else None,
+        render_ensembles(ensembles),
         id="comparison",
         aria_labelledby="comparison-title",
     )

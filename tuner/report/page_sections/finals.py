@@ -10,7 +10,7 @@ from tuner.report.headline import Headline
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.mistakes import class_scores, confusion_matrix
 from tuner.report.page_sections.errors import render_worst_errors
-from tuner.report.plots import confusion, discrimination, training
+from tuner.report.plots import agreement, confusion, discrimination, training
 from tuner.report.wording import describe_failure, percent, points, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
@@ -29,7 +29,7 @@ def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -
     study = view.study
     parts: list[Html | None] = [_none_yet(study)]
     if study.finals:
-        parts = [_finals_table(view), _training(view), _augmentation(view, headline)]
+        parts = [_finals_table(view), _agreement(view), _training(view), _augmentation(view, headline)]
     if results.problem:
         parts.append(element("p", results.problem, class_="warning"))
     parts += _failures_and_notes(study)
@@ -89,6 +89,11 @@ def _test_text(final: FinalRecord) -> str:
     if final.test_accuracy_mean is None or final.test_accuracy_sd is None:
         return percent(final.test_accuracy_mean)
     return spread(final.test_accuracy_mean, final.test_accuracy_sd)
+
+
+def _agreement(view: StudyView) -> Html | None:
+    figure = agreement.report_figure(view.study)
+    return None if figure is None else _render_figures(view, [figure])
 
 
 def _training(view: StudyView) -> Html:

@@ -132,7 +132,7 @@ def _epoch_inputs(
     labels = plan.settled_labels
     build_metrics(model, data.train, labels)
     return EpochInputs(
-        train=(*_arrays(data.train, labels), *_sample_weights(data.train, class_weight)),
+        train=(*_arrays(data.train, labels), *weigh_images(data.train, class_weight)),
         validation=None if data.validation is None else _arrays(data.validation, labels),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
         batch_size=min(plan.batch_size, len(data.train)),
@@ -145,7 +145,7 @@ def _arrays(images: LabelledImages, labels: Labels) -> tuple[NDArray[np.uint8], 
     return images.images, encode_targets(images.labels, len(images.class_names), labels)
 
 
-def _sample_weights(images: LabelledImages, class_weight: Mapping[int, float] | None) -> list[NDArray[np.float32]]:
+def weigh_images(images: LabelledImages, class_weight: Mapping[int, float] | None) -> list[NDArray[np.float32]]:
     """Return each image's weight, float32, shape (n,), where there are class weights."""
     if not class_weight:
         return []

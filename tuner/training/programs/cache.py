@@ -16,6 +16,7 @@ import keras
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.epoch_draws import EpochDraws
+from tuner.training.initial_weights import has_frozen_weights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import build_metrics, find_refusal, open_program
 from tuner.training.programs.interface import EpochProgram
@@ -182,7 +183,8 @@ def describe_model(model: keras.Model) -> str | None:
     Returns:
         JSON; None when not all of it is known, as where a layer, a loss or a function is not Keras' own.
     """
-    if not _is_keras_module(type(model).__module__):
+    # A weight that is held for some steps has a value in the program that no other model shares.
+    if not _is_keras_module(type(model).__module__) or has_frozen_weights(model):
         return None
     try:
         with warnings.catch_warnings():
