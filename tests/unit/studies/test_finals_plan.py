@@ -23,6 +23,8 @@ from tuner.studies.finals_plan import describe_plan, plan_finals
              "finals.augmentation.shift=0", "finals.augmentation.shear=0"],
             ("6 trials of up to 3 epochs, then finals: 10 confirmations of 3 epochs, 1 retraining of 20 epochs, "
             "their ensemble."),
+        ),
+        (
             ["data.folds=10", "finals.top=1", "finals.compare_augmentation=false"],
             ("6 trials of up to 10 folds of 3 epochs, then finals: 10 confirmations of 10 folds of 3 epochs, "
             "3 retrainings of 20 epochs, their ensemble."),
