@@ -1,5 +1,6 @@
 """The progress of studies: counts of their slots, rates, and what finished last."""
 
+import math
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -218,11 +219,23 @@ def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, now: float) -> floa
     if all(job.stage == "confirm" for job in jobs):
         left += plan.retrainings * plan.retraining_epochs
     begun = [job for job in jobs if job.started_at is not None and job.stage in epochs][-_RATE_TRIALS:]
-    trained = sum(job.epoch for job in begun)
+    trained: int = sum(job.epoch for job in begun)
     if not trained:
         return None
-    seconds_an_epoch: float = (now - min(job.started_at for job in begun)) / trained
-    return left * seconds_an_epoch
+    worked_s = _covered([(job.started_at, now if job.finished_at is None else job.finished_at) for job in begun])
+    return left * worked_s / trained
+
+
+def _covered(times: Sequence[tuple[float, float]]) -> float:
+    """Return the seconds in which at least one of these spans of time, begin and end, ran.
+
+    Finals that are asked for later begin after a pause, in which nobody trained.
+    """
+    covered, until = 0.0, -math.inf
+    for begin, end in sorted(times):
+        covered += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return covered
 
 
 def _counts(study: Study) -> sa.Select[Any]:
@@ -242,7 +255,7 @@ def _counts(study: Study) -> sa.Select[Any]:
 
 def _jobs(study: Study) -> sa.Select[Any]:
     return (
-        sa.select(slots.c.stage, slots.c.state, slots.c.epoch, slots.c.started_at)
+        sa.select(slots.c.stage, slots.c.state, slots.c.epoch, slots.c.started_at, slots.c.finished_at)
         .where(slots.c.study_id == study.id, slots.c.stage != "search")
         .order_by(slots.c.id)
     )

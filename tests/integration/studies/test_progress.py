@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from support.running_studies import begin_trial, create_study, end_trial
 
 from tuner.cli import progress
@@ -14,6 +15,7 @@ from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.outcomes import ConfirmOutcome, Failure, RetrainOutcome
 from tuner.studies.progress import list_finished, read_finished, read_progress
 from tuner.studies.reading import load_outline
+from tuner.studies.schema import slots
 from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
 
@@ -59,6 +61,22 @@ def test_the_time_left_for_finals_is_known_after_their_first_epoch(storage: Stor
     assert before is None
     assert after is not None
     assert after >= 0
+
+
+def test_a_pause_before_more_finals_lengthens_no_time_left(storage: Storage, searched: Study) -> None:
+    for _ in range(4):
+        confirm(storage, begin_job(storage, epoch=4), 0.7)
+    hour_earlier = {column: column - 3600 for column in (slots.c.started_at, slots.c.finished_at)}
+    with storage.engine.begin() as connection:
+        connection.execute(sa.update(slots).where(slots.c.stage == "confirm").values(hour_earlier))
+    advance_study(storage, searched)
+    begin_job(storage, epoch=1)
+
+    left_s = read_progress(storage, searched).finals_time_left_s
+
+    # 9 retrainings of 20 epochs, of which one took no second.
+    assert left_s is not None
+    assert left_s < 600
 
 
 def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
