@@ -16,6 +16,7 @@ from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.objectives import Objective
 from tuner.studies.outcomes import Result, SearchJob, SearchOutcome
+from tuner.studies.repeats import training_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
 from tuner.training.plan import TrainingPlan
@@ -65,7 +66,9 @@ def run_trial(context: JobContext) -> SearchOutcome:
                 data,
                 TrainingPlan(
                     epochs=definition.search.epochs,
-                    seed=context.job_as(SearchJob).training_seed(definition.seed, context.lease.position),
+                    seed=training_seed(
+                        context.job_as(SearchJob), study_seed=definition.seed, position=context.lease.position
+                    ),
                     batch_size=definition.search.batch_size,
                     labels=definition.data.labels,
                 ),
