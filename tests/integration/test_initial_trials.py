@@ -171,5 +171,5 @@ def test_what_cannot_be_begun_with_creates_no_study(
 
 @pytest.mark.parametrize("beginning", ["search.baselines=[{units = 64}]", "search.warm_start=x"])
 def test_a_grid_takes_no_beginnings(beginning: str) -> None:
-    with pytest.raises(DefinitionError, match="a grid tries only its own combinations"):
+    with pytest.raises(DefinitionError, match="the sampler grid tries only its own values"):
         make_definition(space="mlp", overrides=["search.sampler=grid", beginning])

@@ -20,6 +20,7 @@ from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.objectives import Objective
 from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
+from tuner.studies.repeats import training_seed
 from tuner.studies.slots import end_slot
 from tuner.studies.trials import PrunedError, open_trial
 from tuner.training.initial_weights import InitialWeights
@@ -99,7 +100,7 @@ def _train(
     regime = search_regime(definition)
     plan = TrainingPlan(
         epochs=definition.search.epochs,
-        seed=context.job_as(SearchJob).training_seed(definition.seed, context.lease.position),
+        seed=training_seed(context.job_as(SearchJob), study_seed=definition.seed, position=context.lease.position),
         batch_size=definition.search.batch_size,
         labels=definition.data.labels,
     )

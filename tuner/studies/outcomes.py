@@ -12,7 +12,6 @@ from typing import Any, Literal, overload
 
 from tuner.epochs import Epoch
 from tuner.objectives import Objective
-from tuner.studies.seeds import trial_seed
 from tuner.studies.texts import make_storable, read_number
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
@@ -37,15 +36,6 @@ class SearchJob:
     #: The same: from 0, with its seed, which is that of all values in this repeat. None in other studies.
     repeat: int | None = None
     seed: int | None = None
-
-    def training_seed(self, study_seed: int, position: int) -> int:
-        """Return the seed of the trial's weights, data order and dropout, in [0, 2³¹).
-
-        Args:
-            study_seed: The study's.
-            position: The slot's.
-        """
-        return trial_seed(study_seed, position) if self.seed is None else self.seed
 
 
 @dataclass(frozen=True, kw_only=True)

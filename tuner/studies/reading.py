@@ -46,6 +46,7 @@ from tuner.studies.records import (
     TrialRecord,
     TrialState,
 )
+from tuner.studies.repeats import training_seed
 from tuner.studies.schema import slots
 from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.storage import Storage
@@ -277,7 +278,7 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         score=score,
         best_epoch=best_epoch,
         hyperparameters=hyperparameters,
-        seed=job.training_seed(study.definition.seed, row.position),
+        seed=training_seed(job, study_seed=study.definition.seed, position=row.position),
         attempts=len(row.workers),
         workers=tuple(row.workers),
         started_at=_time(started_at),

@@ -28,6 +28,17 @@ class WholeRepeatsError(TunerError):
         )
 
 
+def training_seed(job: SearchJob, *, study_seed: int, position: int) -> int:
+    """Return the seed of a trial's weights, data order and dropout, in [0, 2³¹).
+
+    Args:
+        job: The trial's slot's; that of a repeat has its seed.
+        study_seed: The study's.
+        position: The slot's.
+    """
+    return trial_seed(study_seed, position) if job.seed is None else job.seed
+
+
 def repeat_jobs(configurations: Sequence[SearchJob], repeats: Iterable[int], *, seed: int) -> list[SearchJob]:
     """Return the configurations once for each repeat, repeat by repeat.
 

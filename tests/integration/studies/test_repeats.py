@@ -14,7 +14,7 @@ from tuner.studies.export import export_trials
 from tuner.studies.lifecycle import StudyStateError, extend_by_repeats, extend_study, find_study, insert_study
 from tuner.studies.outcomes import ConfirmJob, SearchJob, SearchOutcome
 from tuner.studies.reading import load_outline, load_study, load_trial, read_slots
-from tuner.studies.repeats import WholeRepeatsError, repeat_jobs
+from tuner.studies.repeats import WholeRepeatsError, repeat_jobs, training_seed
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_owned
 from tuner.studies.storage import Storage, open_storage
@@ -59,7 +59,7 @@ def begin(storage: Storage, worker: str) -> tuple[Lease, dict[str, Any]]:
     assert isinstance(lease.job, SearchJob)
     trial, _ = open_trial(storage, find_study(storage, "s"), lease)
     values = {"units": trial.suggest_int("units", 1, 100), "rate": trial.suggest_float("rate", 0.0, 1.0)}
-    return lease, {**values, "seed": lease.job.training_seed(3, lease.position)}
+    return lease, {**values, "seed": training_seed(lease.job, study_seed=3, position=lease.position)}
 
 
 def end(storage: Storage, lease: Lease, values: dict[str, Any], score: float = 0.5) -> None:

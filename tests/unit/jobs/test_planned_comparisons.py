@@ -11,6 +11,7 @@ from tuner.jobs.hyperparameters import declared_parameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import make_definition
 from tuner.studies.outcomes import SearchJob
+from tuner.studies.repeats import training_seed
 from tuner.studies.seeds import trial_seed
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
@@ -57,8 +58,8 @@ def test_every_repeat_trains_the_defaults_once_and_each_other_value_with_its_one
     }
     assert jobs[1].values == {**jobs[0].values, "size": 5}
     assert isinstance(jobs[4].varied["dropout"], float)
-    assert SearchJob(repeat=0, seed=3).training_seed(5, 17) == 3
-    assert SearchJob().training_seed(5, 17) == trial_seed(5, 17)
+    assert training_seed(SearchJob(repeat=0, seed=3), study_seed=5, position=17) == 3
+    assert training_seed(SearchJob(), study_seed=5, position=17) == trial_seed(5, 17)
 
 
 def test_a_range_may_change_a_default_and_what_can_be_compared() -> None:

@@ -170,6 +170,8 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
         "folds": [],
         "failure": None,
         "notes": ["It ended by its time limit."],
+        "varied": None,
+        "repeat": None,
     }
     assert trials[1]["failure"] == {"kind": "nan_loss", "message": "The loss became NaN in epoch 1."}
 
@@ -280,6 +282,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             },
         ],
         "notes": [search | {"trial": 0, "note": "It ended by its time limit."}],
+        "factors": [],
         "stop_reason": None,
         "pixels": None,
         "definition": {"finals": {"top": 1}},

@@ -16,6 +16,8 @@ from tuner.report.wording import count, setting, signed
 from tuner.studies.factors import ComparedValue, Factor
 
 _ROW_PX, _AXIS_PX = 24, 90
+#: Room for the name of a value.
+_VALUE_PX = 72
 #: Of more values than this, the axis of the differences covers this share, those near zero.
 _FEW, _SHARE_SHOWN = 5, 0.8
 #: The colour and the dash of each value's curve, in turn; the default's is `INK`.
@@ -34,7 +36,7 @@ def differences_report_figure(factors: Sequence[Factor], objective: Objective) -
     finding = (
         f"{n_found} of {count(len(rows), 'value')} differ from the default. Each bar is the 95\u00a0% interval of the "
         f"mean difference in {unit}; grey ones hold zero, or come from too few seeds. Triangles "
-        "lie beyond the axis."
+        "lie beyond the axis, and bars that reach its end go on."
     )
     drawing = differences_figure(rows, objective)
     return ReportFigure(
@@ -143,14 +145,20 @@ def factor_report_figure(factor: Factor, objective: Objective, *, key: str) -> R
     scored = [value for value in factor.in_order if value.scores]
     if not scored:
         return None
-    best = max(scored, key=lambda value: objective.utility(value.mean))
     finding = (
-        f"The mean {objective.label} is best with {setting(best.value)}{' (the default)' if best.is_default else ''}. "
+        f"{_tell_best(scored, objective)} "
         "Grey lines join trials of one seed, bars show mean and standard deviation, curves are means over seeds."
     )
     curves = {name_value(value): mean_curve(value, objective) for value in scored}
     epochs = sorted({epoch for curve in curves.values() for epoch in curve})
-    plots = [Plot(figure=scores_figure(scored, objective), label=f"Scores by {factor.name}. {finding}", height_px=300)]
+    plots = [
+        Plot(
+            figure=scores_figure(scored, objective),
+            label=f"Scores by {factor.name}. {finding}",
+            height_px=300,
+            min_width_px=_VALUE_PX * len(scored),
+        )
+    ]
     if epochs:
         plots.append(
             Plot(
@@ -172,6 +180,15 @@ def factor_report_figure(factor: Factor, objective: Objective, *, key: str) -> R
             ],
         ),
         wide=True,
+    )
+
+
+def _tell_best(scored: Sequence[ComparedValue], objective: Objective) -> str:
+    best = max(scored, key=lambda value: objective.utility(value.mean))
+    if len(scored) > 1 and len({objective.format(value.mean, digits=6) for value in scored}) == 1:
+        return f"The mean {objective.label} is the same with all values."
+    return (
+        f"The mean {objective.label} is best with {setting(best.value)}{' (the default)' if best.is_default else ''}."
     )
 
 
