@@ -189,7 +189,13 @@ def _describe_work(worker: WorkerRecord) -> str:
     if worker.stage is None:
         return ""
     epoch = f", epoch {worker.epoch}" if worker.epoch else ""
-    part = Part(stage=worker.stage, trial=worker.trial, repeat=worker.repeat, augmented=worker.augmented)
+    part = Part(
+        stage=worker.stage,
+        trial=worker.trial,
+        repeat=worker.repeat,
+        augmented=worker.augmented,
+        for_curve=worker.for_curve,
+    )
     return f"{worker.study} {_name(part)}{epoch}"
 
 

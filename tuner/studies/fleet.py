@@ -41,6 +41,8 @@ class WorkerRecord:
     #: Of a confirmation or retraining: its number from 1, and whether a retraining's images are augmented.
     repeat: int | None = None
     augmented: bool | None = None
+    #: Whether a retraining keeps the validation images out, for its curve alone.
+    for_curve: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +180,7 @@ def _worker_record(row: Any) -> WorkerRecord:
         problem=row.problem,
         repeat=part.repeat if part else None,
         augmented=part.augmented if part else None,
+        for_curve=part.for_curve if part else False,
     )
 
 

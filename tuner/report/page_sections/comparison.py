@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from tuner.report.figures import StudyView, render_figure
+from tuner.report.finals_results import FinalsResults
 from tuner.report.headline import Headline
 from tuner.report.markup import Html, element
+from tuner.report.page_sections.models import render_models
 from tuner.report.plots import families
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
@@ -38,7 +40,9 @@ def _training_data(study: StudyRecord) -> tuple[object, ...]:
     return study.dataset, study.class_names, study.provenance.get("data_sha256")
 
 
-def render_comparison(studies: Sequence[StudyRecord], headlines: Sequence[Headline]) -> Html:
+def render_comparison(
+    studies: Sequence[StudyRecord], headlines: Sequence[Headline], found: Sequence[FinalsResults]
+) -> Html:
     """Write the section that compares the studies; it says which of them cannot be compared."""
     groups = same_data_groups(studies, headlines)
     view = StudyView(study=studies[0], prefix="comparison", level=2)
@@ -56,6 +60,7 @@ def render_comparison(studies: Sequence[StudyRecord], headlines: Sequence[Headli
         element("h2", "Side by side", id="comparison-title"),
         element("p", apart, class_="lead") if len(groups) > 1 else None,
         element("div", *[render_figure(figure, view) for figure in figures], class_="figures") if figures else None,
+        render_models(view, list(zip(studies, found, strict=True))),
         id="comparison",
         aria_labelledby="comparison-title",
     )
