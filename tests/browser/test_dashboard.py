@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from support.accessibility import serious_violations
 from support.dashboard_process import running_dashboard
 from support.postgres import PostgresServer
 from support.running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
@@ -106,20 +106,6 @@ def open_quietly(context: BrowserContext, url: str) -> tuple[Page, list[str]]:
     )
     page.goto(url)
     return page, noises
-
-
-def serious_violations(page: Page) -> list[str]:
-    """Return what axe-core calls serious or critical, as `rule: element`."""
-    response = Axe().run(page).response
-    found = response["violations"]
-    # Otherwise it looked at nothing.
-    assert len(response["passes"]) > 5
-    return [
-        f"{one['id']}: {node['html'][:200]}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-        for node in one["nodes"]
-    ]
 
 
 #: Rules of axe-core that the pages of Optuna Dashboard 0.21 break by themselves; none is ours to mend.

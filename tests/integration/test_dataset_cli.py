@@ -209,3 +209,19 @@ def test_a_study_shows_the_same_line_of_its_pixels(tmp_path: Path, monkeypatch: 
     (line,) = (line for line in of_dataset if line.startswith("pixels: "))
     assert line == "pixels: 0 is black and 15 white in arrays, grey, light on dark, not inverted"
     assert line in of_study
+
+
+def test_a_page_shows_samples_balance_and_augmented_images_and_no_test_image(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+
+    result = run("show", "digits", "--html", str(page))
+
+    assert result.exit_code == 0, result.output
+    assert f"page: {page}" in result.stdout
+    text = page.read_text().replace("\u00a0", " ")
+    assert "Train: 1,294 images" in text
+    assert "Validation: 144 images" in text
+    assert '<th scope="col">Validation</th>' in text
+    assert '<th scope="col">Test</th>' not in text
+    assert "8 training images of class 9." in text
+    assert "6 augmented versions of training image 1." in text

@@ -13,9 +13,11 @@ from typer.testing import CliRunner, Result
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import BundleDescription, Provenance
 from tuner.bundles.ensemble import EnsembleDescription, EnsembleMember, store_ensemble
+from tuner.bundles.looked_at import OtherImagesError
 from tuner.bundles.model import write_bundle
-from tuner.bundles.prediction import ImagesUnreadableError
+from tuner.bundles.picture_files import ImagesUnreadableError
 from tuner.bundles.submission import SubmissionNotWrittenError
+from tuner.cli.inspect import inspect
 from tuner.cli.predict import predict
 from tuner.cli.submit import submit
 from tuner.datasets.catalogue import open_dataset
@@ -193,6 +195,44 @@ def test_one_unreadable_picture_is_named_and_so_are_those_that_are_fine(
     assert message.startswith(f"2 of 3 files could not be read: {text} is no PNG or JPEG picture; {missing} No such")
     assert f"Readable: {fine}." in message
     assert "\n" not in message
+
+
+def test_inspect_shows_what_the_layers_see_of_picture_files(
+    bundle: Path, examples: LabelledImages, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{label}.png" for label in range(2)]
+    for file, image in zip(files, examples.images, strict=False):
+        Image.fromarray(image[:, :, 0]).save(file)
+
+    told = json.loads(run_command(inspect, bundle, *files, "--out", tmp_path / "page.html", "--json").stdout)
+
+    assert [(one["file"], one["class"]) for one in told["images"]] == [("0.png", "0"), ("1.png", "1")]
+    assert told["layers"][0] == {"position": 3, "kind": "Activation", "shape": [8, 8, 32]}
+    page = Path(told["page"]).read_text()
+    assert "The saliency map of 1.png." in page
+    assert "All 32 filters of the first layer with weights, Conv2D, 3x3." in page
+    assert "<script>" not in page
+    assert len(page) < 200_000
+
+
+def test_inspect_takes_training_images_of_a_dataset_that_fits(bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+
+    result = run_command(inspect, bundle, "--dataset", "digits", "--out", out)
+
+    assert result.stdout.strip() == str(out)
+    assert out.read_text().count('class="name"') == 10
+    np.savez(
+        tmp_path / "two.npz", x_train=np.arange(1280).reshape(20, 8, 8).astype(np.uint8), y_train=np.arange(20) % 2
+    )
+    with pytest.raises(OtherImagesError, match=r"holds grey images of 2 classes \(0, 1\), and the model takes grey"):
+        run_command(inspect, bundle, "--dataset", tmp_path / "two.npz", "--out", tmp_path / "other.html")
+    assert not (tmp_path / "other.html").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["x.png", "--dataset", "digits"], ["x.png"] * 25], ids=["none", "both", "25"])
+def test_inspect_wants_a_few_images_of_one_kind(bundle: Path, words: list[str]) -> None:
+    assert run_command(inspect, bundle, *words).exit_code == 2
 
 
 def test_a_submission_answers_every_row_in_kaggles_format(

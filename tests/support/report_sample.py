@@ -14,7 +14,9 @@ from sklearn.datasets import load_digits
 from support.objectives import ACCURACY
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import BundleDescription, Provenance, pack_bundle
+from tuner.bundles.layer_pictures import Filters, LayerMaps, LayerPictures
 from tuner.bundles.predictions import Predictions, write_predictions
+from tuner.bundles.study_pictures import DataPictures, StudyPictures, write_study_pictures
 from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch
 from tuner.studies.records import (
@@ -148,6 +150,44 @@ def store_sample_predictions(
     return write_predictions(artifacts, path, labels=labels, probabilities=probabilities, images=images)
 
 
+def sample_pictures(
+    *, class_names: Sequence[str] = DIGITS, channels: int = 1, augmented: bool = True, seed: int = 0
+) -> StudyPictures:
+    """Pictures as a retraining stores them, of noise where a net would see something."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(class_names)), 4)
+    images = sample_images(labels, channels=channels)
+    firsts = images[::4][:4]
+
+    def noise(*shape: int) -> NDArray[np.uint8]:
+        return random.integers(0, 256, shape, dtype=np.uint8)
+
+    return StudyPictures(
+        data=DataPictures(
+            class_counts={
+                part: tuple(int(size * (1 + 0.1 * (label % 3))) for label in range(len(class_names)))
+                for part, size in (("train", 900), ("validation", 100), ("test", 200))
+            },
+            sample_images=images,
+            sample_labels=labels,
+            originals=firsts if augmented else None,
+            augmented=np.stack([firsts] * 6, axis=1) if augmented else None,
+        ),
+        layers=LayerPictures(
+            images=firsts[:2],
+            probabilities=random.dirichlet(np.full(len(class_names), 0.2), 2).astype(np.float32),
+            saliency=noise(2, 28, 28),
+            layers=(
+                LayerMaps(position=1, kind="Conv2D", shape=(26, 26, 16), maps=noise(2, 8, 26, 26)),
+                LayerMaps(position=3, kind="Dense", shape=(64,), maps=noise(2, 1, 2, 32)),
+            ),
+            n_layers=4,
+            filters=Filters(kind="Conv2D", n_filters=40, pictures=noise(16, 3, 3, channels)),
+        ),
+        layer_names=(f"training image of class {class_names[0]}", f"training image of class {class_names[1]}"),
+    )
+
+
 def store_sample_bundle(artifacts: ArtifactStore, path: str, *, shapes: Sequence[Sequence[int]]) -> None:
     """Write a bundle whose weights have these shapes."""
     description = BundleDescription(
@@ -167,6 +207,7 @@ def sample_final(
     *,
     test: Sequence[float],
     predictions: str | None = None,
+    pictures: str | None = None,
     augmented: bool = True,
     validated: bool = True,
 ) -> FinalRecord:
@@ -180,6 +221,7 @@ def sample_final(
             curve=sample_curve(30, ceiling=accuracy, seed=(rank, repeat), validated=validated),
             bundle=f"finals/{rank}-{repeat}.bundle",
             predictions=predictions if repeat == 0 else None,
+            pictures=pictures if repeat == 0 else None,
         )
         for repeat, accuracy in enumerate(test)
     )
@@ -263,6 +305,10 @@ def finished_study(
         seed=study.seed,
     )
     store_sample_bundle(artifacts, "finals/1-0.bundle", shapes=[(3, 3, 1, 32), (32,), (1568, 200), (200,)])
+    pictures = f"{name}/pictures.zip"
+    write_study_pictures(
+        artifacts, pictures, sample_pictures(class_names=study.class_names, channels=channels, seed=study.seed)
+    )
     ranked = sorted((trial for trial in study.trials if trial.state == "complete"), key=lambda one: -(one.score or 0))
     finals = tuple(
         sample_final(
@@ -270,6 +316,7 @@ def finished_study(
             trial,
             test=[accuracy - 0.0004 * rank + 0.0003 * step for step in (-1.0, 0.2, 0.9)],
             predictions=path,
+            pictures=pictures,
         )
         for rank, trial in enumerate(ranked[:3], start=1)
     )

@@ -18,6 +18,7 @@ from tuner.cli.doctor import doctor
 from tuner.cli.ensemble import ensemble
 from tuner.cli.finals import finals
 from tuner.cli.gc import gc
+from tuner.cli.inspect import inspect
 from tuner.cli.lr_range import lr_range
 from tuner.cli.options import StorageOption, note_storage
 from tuner.cli.predict import predict
@@ -40,7 +41,21 @@ app = typer.Typer(
 app.command()(run)
 app.add_typer(study.app, name="study")
 app.add_typer(trial.app, name="trial")
-for command in (worker, workers, finals, ensemble, report, predict, submit, lr_range, status, dashboard, doctor, gc):
+for command in (
+    worker,
+    workers,
+    finals,
+    ensemble,
+    report,
+    predict,
+    submit,
+    inspect,
+    lr_range,
+    status,
+    dashboard,
+    doctor,
+    gc,
+):
     app.command()(command)
 app.add_typer(space.app, name="space")
 app.add_typer(dataset.app, name="dataset")

@@ -12,6 +12,7 @@ from tuner.cli.options import JsonOption, settings_for
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
 
 if TYPE_CHECKING:
+    from tuner.datasets.images import LabelledImages
     from tuner.datasets.pixel_decision import PixelSettings
     from tuner.datasets.summary import Summary
 
@@ -48,6 +49,12 @@ def show_dataset(
     name: Annotated[str, typer.Argument(help="A name from `tuner dataset list`, or a path.", metavar="NAME|PATH")],
     *,
     sheet: Annotated[Path | None, typer.Option(help="Write a PNG with samples of every class to this file.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page with samples, class balance and augmented images to this file.", metavar="FILE"
+        ),
+    ] = None,
     resize: Annotated[
         str | None, typer.Option(help="Scale every image, like `data.resize`.", metavar="HEIGHTxWIDTH")
     ] = None,
@@ -82,6 +89,8 @@ def show_dataset(
     summary = summarise(dataset, part)
     if sheet:
         write_sample_sheet(part.images, sheet)
+    if html:
+        _write_page(summary, part.images, html)
     if as_json:
         print_json(dataclasses.asdict(summary) | {"problems": []})
         return
@@ -89,6 +98,8 @@ def show_dataset(
     print_warnings(summary.warnings)
     if sheet:
         open_console().print(f"samples: {sheet}", highlight=False, markup=False, soft_wrap=True)
+    if html:
+        open_console().print(f"page: {html}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("fetch")
@@ -114,6 +125,18 @@ def fetch(name: Annotated[str, typer.Argument(help="A name from `tuner dataset l
     here = f"whole in {folder}, nothing to fetch" if entry.publication else entry.how_to_get
     what = f"fetched {', '.join(fetched)} into {folder}" if fetched else here
     open_console().print(f"{name}: {what}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _write_page(summary: "Summary", images: "LabelledImages", path: Path) -> None:
+    """Write the page of the images, divided and augmented as a study with the default settings would."""
+    with open_progress_console().status("Drawing the images …"):
+        from tuner.training.backend import load_backend
+
+        load_backend()
+        from tuner.jobs.pictures import draw_dataset
+        from tuner.report.dataset_page import write_dataset_page
+
+        write_dataset_page(summary, draw_dataset(images), path)
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:

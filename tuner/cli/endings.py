@@ -81,7 +81,7 @@ def count_parts(record: "StudyRecord") -> str:
     by_state = [(state, len(record.trials_in(state))) for state in _TRIAL_STATES]
     finished = sum(number for state, number in by_state if state in _OVER)
     parts = [f"{finished}/{record.budget} trials: " + ", ".join(f"{number} {state}" for state, number in by_state)]
-    runs = [run.state for final in _all_finals(record) for run in final.runs]
+    runs = [run.state for final in _all_finals(record) for run in final.all_runs]
     for noun, states in (("confirmations", [one.state for one in record.confirmations]), ("retrainings", runs)):
         if states:
             listed = ", ".join(f"{states.count(state)} {state}" for state in _JOB_STATES if state in states)

@@ -191,7 +191,13 @@ def _describe_work(worker: WorkerRecord) -> str:
     epoch = f", epoch {worker.epoch}" if worker.epoch else ""
     if worker.fold:
         epoch = f", fold {worker.fold} of {worker.folds}, {worker.epoch or 0} epochs so far"
-    part = Part(stage=worker.stage, trial=worker.trial, repeat=worker.repeat, augmented=worker.augmented)
+    part = Part(
+        stage=worker.stage,
+        trial=worker.trial,
+        repeat=worker.repeat,
+        augmented=worker.augmented,
+        for_curve=worker.for_curve,
+    )
     return f"{worker.study} {_name(part)}{epoch}"
 
 

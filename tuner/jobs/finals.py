@@ -9,12 +9,15 @@ from tuner.bundles.bundle import BundleDescription, Provenance
 from tuner.bundles.ensemble import soft_vote
 from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
+from tuner.bundles.study_pictures import write_study_pictures
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 from tuner.jobs.context import JobContext
 from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
+from tuner.jobs.interruptions import is_interruption
+from tuner.jobs.pictures import make_study_pictures
 from tuner.jobs.regime import finals_regime, search_regime
 from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import (
@@ -107,7 +110,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
     """Retrain a configuration with augmentation and annealing, then test it once, after the last epoch."""
     definition = context.study.definition
     job = context.job_as(RetrainJob)
-    data = _load(context, load_final_data)
+    data = _load(context, load_data_for_own_fit if job.for_curve else load_final_data)
     notes: list[str] = []
 
     def open_data_for_own_fit() -> TrainingData:
@@ -138,7 +141,16 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         data_for_own_fit=open_data_for_own_fit,
     )
     model, epochs = fitted.model, fitted.epochs
+    if job.for_curve:
+        return RetrainOutcome(
+            state="complete",
+            val_accuracy=fitted.kept.val_accuracy,
+            curve=epochs,
+            augmented=fitted.augmented,
+            notes=tuple(notes),
+        )
     tested = _test(context, model)
+    pictures = _store_pictures(context, model, tested, augmented=fitted.augmented, on_note=notes.append)
     return RetrainOutcome(
         state="complete",
         test_accuracy=tested.accuracy,
@@ -149,6 +161,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         augmented=fitted.augmented,
         notes=tuple(notes),
         validation_predictions=_predict_validation(context, model, data.validation),
+        pictures=pictures,
     )
 
 
@@ -208,6 +221,34 @@ def _predict_validation(context: JobContext, model: keras.Model, held_out: Label
     write_predictions(
         context.artifacts, path, labels=held_out.labels, probabilities=probabilities, images=held_out.images
     )
+    return path
+
+
+def _store_pictures(
+    context: JobContext, model: keras.Model, tested: Predictions, *, augmented: bool, on_note: Callable[[str], None]
+) -> str | None:
+    """Store what the report shows of images and layers, once for each final, and return its path."""
+    job = context.job_as(RetrainJob)
+    if job.repeat or not job.augmented:
+        return None
+    regime = finals_regime(context.study.definition, augmented=augmented)
+    path = f"{_final_path(context)}-pictures.zip"
+    try:
+        pictures = make_study_pictures(
+            model,
+            _load(context, load_data_for_own_fit),
+            test_labels=tested.labels,
+            augmentation=regime.settle_augmentation(job.hyperparameters),
+            seed=job.seed,
+        )
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        # A layer of a person's own may fail when it is looked at; the tested model is worth more than its pictures.
+        _log.warning("No pictures of the layers: %s", error, exc_info=True)
+        on_note(f"Its layers cannot be shown: {type(error).__name__}: {shorten(str(error), width=200)}")
+        return None
+    write_study_pictures(context.artifacts, path, pictures)
     return path
 
 

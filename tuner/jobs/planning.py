@@ -20,6 +20,7 @@ from tuner.studies.outcomes import (
     Hyperparameters,
     Job,
     RetrainJob,
+    RetrainOutcome,
     RetrainSlot,
     SearchSlot,
     Slot,
@@ -97,8 +98,10 @@ def _missing(wanted: Sequence[FinalJob], of_study: Sequence[Slot]) -> list[Final
     return [job for job in wanted if _key(job) not in existing]
 
 
-def _key(job: ConfirmJob | RetrainJob) -> tuple[int, int, bool | None]:
-    return job.trial, job.repeat, job.augmented if isinstance(job, RetrainJob) else None
+def _key(job: ConfirmJob | RetrainJob) -> tuple[int, int, bool | None, bool]:
+    if isinstance(job, RetrainJob):
+        return job.trial, job.repeat, job.augmented, job.for_curve
+    return job.trial, job.repeat, None, False
 
 
 def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[ConfirmJob]:
@@ -121,9 +124,12 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
     objective = definition.objective
     ranked = confirmed_scores(of_study, objective) or _search_scores(of_study, objective)
     best = list(ranked)[: finals.top]
-    wanted = [(trial, True) for trial in best]
+    wanted = [(trial, True, False, repeat) for trial in best for repeat in range(finals.repeats)]
     if finals.compare_augmentation and best and _is_augmented(definition, of_study, best[0]):
-        wanted.append((best[0], False))
+        wanted += [(best[0], False, False, repeat) for repeat in range(finals.repeats)]
+    if finals.draws_validation_curves:
+        # With the seed of the first repeat, from which it then differs in its images alone.
+        wanted += [(trial, True, True, 0) for trial in best if _lacks_validation(definition, of_study, trial)]
     hyperparameters = _hyperparameters(of_study)
     return [
         RetrainJob(
@@ -134,9 +140,9 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
             seed=final_seed(definition.seed, "retrain", trial, repeat),
             augmented=augmented,
             val_accuracy_mean=ranked[trial],
+            for_curve=for_curve,
         )
-        for trial, augmented in wanted
-        for repeat in range(finals.repeats)
+        for trial, augmented, for_curve, repeat in wanted
     ]
 
 
@@ -169,15 +175,31 @@ def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: 
         return False
     if ":" not in definition.space:
         return True
-    complete = [
+    complete = _complete_retrainings(of_study, trial)
+    return bool(complete) and all(outcome.augmented is not False for outcome in complete)
+
+
+def _lacks_validation(definition: StudyDefinition, of_study: Sequence[Slot], trial: int) -> bool:
+    """Return whether retraining this trial leaves no validation images; the user's own `fit` always receives them.
+
+    For a user's own builder this is known after a retraining.
+    """
+    if ":" not in definition.space:
+        return True
+    complete = _complete_retrainings(of_study, trial)
+    return bool(complete) and all(outcome.val_accuracy is None for outcome in complete)
+
+
+def _complete_retrainings(of_study: Sequence[Slot], trial: int) -> list[RetrainOutcome]:
+    return [
         slot.outcome
         for slot in of_study
         if isinstance(slot, RetrainSlot)
         and slot.job.trial == trial
+        and not slot.job.for_curve
         and slot.outcome
         and slot.outcome.state == "complete"
     ]
-    return bool(complete) and all(outcome.augmented is not False for outcome in complete)
 
 
 def _vote(of_study: Sequence[Slot], objective: Objective) -> EnsembleJob:

@@ -38,6 +38,11 @@ class Regime:
             training=self._settle("training", values),
         )
 
+    def settle_augmentation(self, values: Mapping[str, Any]) -> Augmentation | None:
+        """Return the augmentation, each range replaced by the configuration's value."""
+        settled: Augmentation | None = self._settle("augmentation", values)
+        return settled
+
     def without_warmup(self) -> "Regime":
         """Return the regime for runs of an epoch or two."""
         if self.annealing is None:

@@ -20,8 +20,8 @@ PRINTED_ROWS = 40
 class PageNotWrittenError(TunerError):
     """A page cannot be written to the requested file."""
 
-    def __init__(self, path: Path, reason: object) -> None:
-        super().__init__(f"Could not write {path}: {reason}. Name another file, in a folder that exists and has space.")
+    def __init__(self, path: Path, reason: object, *, option: str) -> None:
+        super().__init__(f"Could not write {path}: {reason}. Choose another place with {option}.")
 
 
 def render_document(*, title: str, header: Html, main: Html, closing: Html, plots: bool = True) -> str:
@@ -59,8 +59,13 @@ def how_to_read(also: str = "") -> Html:
     )
 
 
-def write_page(page: str, path: Path) -> Path:
+def write_page(page: str, path: Path, *, option: str = "--out") -> Path:
     """Write a page and return its absolute path; an older file is replaced.
+
+    Args:
+        page: The document.
+        path: The file.
+        option: Of the command line, with which another file can be chosen.
 
     Raises:
         PageNotWrittenError: The file cannot be written.
@@ -72,7 +77,7 @@ def write_page(page: str, path: Path) -> Path:
     except ArtifactNotWrittenError as error:
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) else error
-        raise PageNotWrittenError(target, reason) from error
+        raise PageNotWrittenError(target, reason, option=option) from error
     return target
 
 

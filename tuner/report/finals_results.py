@@ -1,8 +1,8 @@
 """Results of the finals that are read from the artifact store: predictions on the test set, and parameter counts."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
 from tuner.bundles.bundle import BundleDamagedError, BundleTooNewError, parse_manifest
 from tuner.bundles.bundle_places import NotABundleError
 from tuner.bundles.predictions import Predictions, PredictionsUnreadableError, read_predictions
+from tuner.bundles.study_pictures import StudyPictures, read_study_pictures
 from tuner.errors import TunerError
 from tuner.report.wording import count
 from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
@@ -37,8 +38,11 @@ class FinalsResults:
     ensemble: ModelPredictions | None
     #: Why predictions that should exist cannot be read.
     problem: str | None
-    #: Numbers in the weights of the best final.
-    n_parameters: int | None
+    #: Numbers in the weights of each final whose bundle can be read, by its trial.
+    parameters: Mapping[int, int] = field(default_factory=dict)
+    #: Of images and layers, with the final that they are of; None where there are none, or none can be read.
+    pictures: StudyPictures | None = None
+    pictured: FinalRecord | None = None
 
     @property
     def n_test(self) -> int | None:
@@ -61,12 +65,30 @@ def read_finals_results(study: StudyRecord, artifacts: ArtifactStore) -> FinalsR
         name = f"the ensemble of {count(study.ensemble.members, 'model')}"
         ensemble, lost = _read_first(study, artifacts, [(name, study.ensemble.predictions)])
         problem = problem or lost
+    pictures, pictured, lost = _read_pictures(study, artifacts)
+    counted = {final.trial: count_parameters(artifacts, final.bundle) for final in study.finals}
     return FinalsResults(
         single=single,
         ensemble=ensemble,
-        problem=problem,
-        n_parameters=count_parameters(artifacts, study.winner.bundle) if study.winner else None,
+        problem=problem or lost,
+        parameters={trial: number for trial, number in counted.items() if number is not None},
+        pictures=pictures,
+        pictured=pictured,
     )
+
+
+def _read_pictures(
+    study: StudyRecord, artifacts: ArtifactStore
+) -> tuple[StudyPictures | None, FinalRecord | None, str | None]:
+    """Return the pictures of the final of best rank that has any, that final, and why the first cannot be read."""
+    problem = None
+    for final in sorted(study.finals, key=lambda final: final.rank):
+        for path in (run.pictures for run in final.runs if run.pictures):
+            try:
+                return read_study_pictures(artifacts, path), final, problem
+            except TunerError as error:
+                problem = problem or f"The pictures of final {final.rank} could not be read: {error}"
+    return None, None, problem
 
 
 def _read_first(

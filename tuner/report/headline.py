@@ -80,7 +80,7 @@ def build_headline(study: StudyRecord, results: FinalsResults) -> Headline:
         n_repeats=len(tested_runs(final)) if final else 0,
         n_test=n_test,
         test_labels_sha256=results.test_labels_sha256,
-        n_parameters=results.n_parameters,
+        n_parameters=results.parameters.get(final.trial) if final else None,
         test_interval=wilson_interval(round(mean * n_test), n_test) if mean is not None and n_test else None,
         ensemble_accuracy=study.ensemble.test_accuracy if study.ensemble else None,
         ensemble_members=study.ensemble.members if study.ensemble else 0,

@@ -71,12 +71,17 @@ class Table:
 
     headers: Sequence[str]
     rows: Sequence[Sequence[Child | Cell]]
+    #: Rows that stay at the end however the others are sorted.
+    footer: Sequence[Sequence[Child | Cell]] = ()
 
 
 def render_table(table: Table, *, label: str, id_: str | None = None, sortable: bool = False) -> Html:
     """Write a table in its own scrolling region, also usable by keyboard, so that the page does not scroll sideways."""
     headers = [_header(text, index, sortable=sortable) for index, text in enumerate(table.headers)]
-    body = [element("tr", *[_cell(cell, index) for index, cell in enumerate(row)]) for row in table.rows]
+    body, footer = (
+        [element("tr", *[_cell(cell, index) for index, cell in enumerate(row)]) for row in rows]
+        for rows in (table.rows, table.footer)
+    )
     return element(
         "div",
         element(
@@ -84,6 +89,7 @@ def render_table(table: Table, *, label: str, id_: str | None = None, sortable: 
             element("caption", label, class_="visually-hidden"),
             element("thead", element("tr", *headers)),
             element("tbody", *body),
+            element("tfoot", *footer) if footer else None,
             class_="sortable" if sortable else None,
             id=id_,
         ),

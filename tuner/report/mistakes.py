@@ -1,5 +1,6 @@
 """The confusion matrix, and precision, recall and F1 of each class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,27 @@ def class_scores(matrix: NDArray[np.int64], class_names: tuple[str, ...]) -> tup
             f1=_ratio(2 * matrix[index, index], matrix[index].sum() + matrix[:, index].sum()),
         )
         for index, name in enumerate(class_names)
+    )
+
+
+def average_scores(scores: Sequence[ClassScores]) -> tuple[ClassScores, ClassScores]:
+    """Return the mean over the classes, and the mean weighted by their images, as scikit-learn reports them.
+
+    Of classes that the test set has; what is undefined, as the precision of a class that is never predicted, is 0.
+    """
+    present = [score for score in scores if score.images]
+    n_images = sum(score.images for score in present)
+
+    def mean(name: str, weights: Sequence[float]) -> ClassScores:
+        precision, recall, f1 = (
+            sum(weight * (getattr(score, part) or 0.0) for weight, score in zip(weights, present, strict=True))
+            for part in ("precision", "recall", "f1")
+        )
+        return ClassScores(name=name, images=n_images, precision=precision, recall=recall, f1=f1)
+
+    return (
+        mean("Macro mean", [1 / len(present)] * len(present)),
+        mean("Weighted mean", [score.images / n_images for score in present]),
     )
 
 

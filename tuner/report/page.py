@@ -1,5 +1,6 @@
 """The whole page: one HTML file that needs no other file and no network."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from tuner.report.finals_results import FinalsResults, read_finals_results
 from tuner.report.headline import Headline, build_headline
 from tuner.report.markup import Html, element, join
 from tuner.report.page_sections.comparison import render_comparison
+from tuner.report.page_sections.data import render_data
 from tuner.report.page_sections.ensembles import ensembles_of
 from tuner.report.page_sections.factors import render_factors
 from tuner.report.page_sections.finals import render_finals
+from tuner.report.page_sections.layers import render_layers
 from tuner.report.page_sections.overview import render_overview
 from tuner.report.page_sections.provenance import render_provenance
 from tuner.report.page_sections.search import render_search
@@ -21,7 +24,18 @@ from tuner.report.page_sections.trials import render_trials
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
 
-_PARTS = (("search", "Search"), ("finals", "Finals"), ("trials", "Trials"), ("provenance", "Provenance"))
+_PARTS = (
+    ("data", "Data"),
+    ("search", "Search"),
+    ("finals", "Finals"),
+    ("layers", "Layers"),
+    ("trials", "Trials"),
+    ("provenance", "Provenance"),
+)
+#: Before the search of a study that compares one factor at a time.
+_FACTORS = ("factors", "One factor at a time")
+#: Those that only studies have whose finals stored pictures.
+_OF_PICTURES = ("data", "layers")
 
 
 def write_report(records: Sequence[StudyRecord], artifacts: ArtifactStore, path: Path) -> Path:
@@ -53,8 +67,8 @@ def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> s
     ]
     parts = [_study_parts(*triple) for triple in zip(views, headlines, found, strict=True)]
     if len(records) == 1:
-        return _document(title=records[0].name, lead=None, contents=_contents(views[0]), main=parts[0])
-    comparison = render_comparison(records, headlines, ensembles_of(records, list_ensembles(artifacts)))
+        return _document(title=records[0].name, lead=None, contents=_contents(views[0], found[0]), main=parts[0])
+    comparison = render_comparison(records, headlines, found, ensembles_of(records, list_ensembles(artifacts)))
     studies = [_study_section(view, part) for view, part in zip(views, parts, strict=True)]
     return _document(
         title=count(len(records), "study", "studies").replace("\u00a0", " "),
@@ -68,12 +82,48 @@ def _study_parts(view: StudyView, headline: Headline, results: FinalsResults) ->
     return join(
         [
             render_overview(view, headline),
+            _data(view, results),
             render_factors(view),
             render_search(view),
             render_finals(view, headline, results),
+            _layers(view, results),
             render_trials(view),
             render_provenance(view),
         ]
+    )
+
+
+def _data(view: StudyView, results: FinalsResults) -> Html | None:
+    if results.pictures is None:
+        return None
+    lead = (
+        "The images of the search, divided into training and validation, and those of the test set, which are counted "
+        "and not shown."
+    )
+    shown = render_data(view, results.pictures.data, view.study.class_names)
+    return _part(view, "data", "Data", element("p", lead, class_="lead"), shown)
+
+
+def _layers(view: StudyView, results: FinalsResults) -> Html | None:
+    if results.pictures is None or results.pictured is None:
+        return None
+    lead = f"Of final {results.pictured.rank}, repeat 1. `tuner inspect BUNDLE IMAGE` shows other models and images."
+    shown = render_layers(
+        dataclasses.replace(view, prefix=view.anchor("layers")),
+        results.pictures.layers,
+        names=results.pictures.layer_names,
+        class_names=view.study.class_names,
+    )
+    return _part(view, "layers", "What the layers see", element("p", lead, class_="lead"), shown)
+
+
+def _part(view: StudyView, key: str, title: str, *children: Html) -> Html:
+    return element(
+        "section",
+        element(f"h{view.level}", title, id=view.anchor(f"{key}-title")),
+        *children,
+        id=view.anchor(key),
+        aria_labelledby=view.title_ids(key),
     )
 
 
@@ -82,10 +132,11 @@ def _study_section(view: StudyView, parts: Html) -> Html:
     return element("section", title, parts, class_="study", id=view.prefix, aria_labelledby=view.anchor("title"))
 
 
-def _contents(view: StudyView) -> Html:
-    is_comparison = any(trial.varied for trial in view.study.trials)
-    parts = [("factors", "One factor at a time"), *_PARTS] if is_comparison else _PARTS
-    return _links([(view.anchor(key), title) for key, title in parts])
+def _contents(view: StudyView, results: FinalsResults) -> Html:
+    shown = [part for part in _PARTS if results.pictures is not None or part[0] not in _OF_PICTURES]
+    if any(trial.varied for trial in view.study.trials):
+        shown.insert(next(index for index, (key, _) in enumerate(shown) if key == "search"), _FACTORS)
+    return _links([(view.anchor(key), title) for key, title in shown])
 
 
 def _contents_of_several(views: Sequence[StudyView]) -> Html:

@@ -13,7 +13,7 @@ class FinalsPlan:
     confirmations: int
     #: Epochs of each confirmation, those of all its folds together.
     confirmation_epochs: int
-    #: Number of retrainings, with and without augmentation.
+    #: Number of retrainings, with and without augmentation, and for validation curves.
     retrainings: int
     #: Epochs of each retraining.
     retraining_epochs: int
@@ -46,10 +46,11 @@ def plan_finals(definition: StudyDefinition, *, n_candidates: int) -> FinalsPlan
     finals = definition.finals
     n_finals = min(finals.top, n_candidates)
     compared = 1 if finals.compare_augmentation and n_finals and not finals.augmentation.is_off else 0
+    curves = n_finals if finals.draws_validation_curves else 0
     return FinalsPlan(
         confirmations=min(finals.candidates, n_candidates) * finals.confirm_repeats if n_finals else 0,
         confirmation_epochs=(finals.confirm_epochs or definition.search.epochs) * (definition.data.folds or 1),
-        retrainings=(n_finals + compared) * finals.repeats,
+        retrainings=(n_finals + compared) * finals.repeats + curves,
         retraining_epochs=finals.epochs,
         folds=definition.data.folds,
     )

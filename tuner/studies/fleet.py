@@ -45,6 +45,8 @@ class WorkerRecord:
     #: Of a trial or confirmation in a study with folds: the fold that is trained, from 1, and how many there are.
     fold: int | None = None
     folds: int | None = None
+    #: Whether a retraining keeps the validation images out, for its curve alone.
+    for_curve: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +193,7 @@ def _worker_record(row: Any) -> WorkerRecord:
         augmented=part.augmented if part else None,
         fold=row.fold,
         folds=row.folds if row.stage in {"search", "confirm"} else None,
+        for_curve=part.for_curve if part else False,
     )
 
 

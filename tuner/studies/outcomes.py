@@ -63,6 +63,8 @@ class RetrainJob:
     #: The configuration's score when the job was planned, whatever the objective: the name is that of the stored key.
     #: See `tuner.studies.ranking` for the one that counts.
     val_accuracy_mean: float
+    #: Trained without the validation images, whatever `finals.train_on` says, for its curve alone: not tested.
+    for_curve: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +154,8 @@ class RetrainOutcome:
     validation_predictions: str | None = None
     #: Whether its images were augmented; None when 0.1.0 stored it, which did not look.
     augmented: bool | None = None
+    #: What the report shows of images and layers, of the first repeat of a final.
+    pictures: str | None = None
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
 
@@ -303,7 +307,8 @@ def list_files(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """Yield the paths of all files in the artifact store that these outcomes name."""
     for outcome in outcomes:
         if isinstance(outcome, RetrainOutcome):
-            yield from filter(None, (outcome.bundle, outcome.predictions, outcome.validation_predictions))
+            files = (outcome.bundle, outcome.predictions, outcome.validation_predictions, outcome.pictures)
+            yield from filter(None, files)
         elif isinstance(outcome, EnsembleOutcome) and outcome.predictions:
             yield outcome.predictions
 

@@ -343,7 +343,8 @@ def _finals(of_finals: Sequence[Slot], study: Study, *, augmented: bool) -> list
 def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, augmented: bool) -> FinalRecord:
     # One that failed and was asked for again has a later slot.
     in_order = sorted(of_trial, key=lambda slot: slot.job.repeat)
-    runs = tuple(_retrain(slot) for slot in in_order)
+    runs = tuple(_retrain(slot) for slot in in_order if not slot.job.for_curve)
+    curve_runs = [_retrain(slot) for slot in in_order if slot.job.for_curve]
     tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
     job = in_order[0].job
     return FinalRecord(
@@ -356,6 +357,7 @@ def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, aug
         test_accuracy_mean=statistics.fmean(tested) if tested else None,
         test_accuracy_sd=statistics.stdev(tested) if len(tested) > 1 else None,
         bundle=next((run.bundle for run in runs if run.bundle), None),
+        curve_run=curve_runs[-1] if curve_runs else None,
     )
 
 
@@ -390,6 +392,7 @@ def _retrain(slot: RetrainSlot) -> RetrainRecord:
         predictions=outcome.predictions if outcome else None,
         failure=outcome.failure if outcome else None,
         notes=outcome.notes if outcome else (),
+        pictures=outcome.pictures if outcome else None,
         took_augmentation=not slot.job.augmented or outcome is None or outcome.augmented is not False,
     )
 

@@ -113,6 +113,8 @@ class RetrainRecord:
     notes: tuple[str, ...] = ()
     #: False where augmentation was asked for and the space's own `fit` took none.
     took_augmentation: bool = True
+    #: Path in the artifact store of the pictures that `tuner.bundles.study_pictures` reads.
+    pictures: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,14 @@ class FinalRecord:
     test_accuracy_sd: float | None
     #: The bundle of the first repeat.
     bundle: str | None
+    #: One more training that kept the validation images out, for its curve: in no mean, not tested. None unless asked
+    #: for.
+    curve_run: RetrainRecord | None = None
+
+    @property
+    def all_runs(self) -> tuple[RetrainRecord, ...]:
+        """The repeats, and the training for the curve."""
+        return self.runs if self.curve_run is None else (*self.runs, self.curve_run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +163,12 @@ class Part:
     stage: Stage
     #: None for the ensemble.
     trial: int | None = None
-    #: From 1; None for a trial of the search and for the ensemble.
+    #: From 1; None for a trial of the search, for the ensemble, and for a training for the curve alone.
     repeat: int | None = None
     #: Of a retraining.
     augmented: bool | None = None
+    #: Whether it is a training without the validation images, for its curve alone.
+    for_curve: bool = False
 
     def __str__(self) -> str:
         """Return its name as people read it."""
@@ -166,7 +178,8 @@ class Part:
             return f"trial {self.trial}"
         what = "confirmation" if self.stage == "confirm" else "retraining"
         how = {True: " with augmentation", False: " without augmentation", None: ""}[self.augmented]
-        return f"{what} of trial {self.trial}{how}, repeat {self.repeat}"
+        which = "for its validation curve" if self.for_curve else f"repeat {self.repeat}"
+        return f"{what} of trial {self.trial}{how}, {which}"
 
 
 def augments(definition: Mapping[str, Any]) -> bool:
@@ -188,6 +201,8 @@ def part_of(stage: Stage, job: Job, trial_number: int | None, definition: Mappin
     if isinstance(job, SearchJob | EnsembleJob):
         return Part(stage=stage, trial=trial_number)
     augmented = job.augmented and augments(definition) if isinstance(job, RetrainJob) else None
+    if isinstance(job, RetrainJob) and job.for_curve:
+        return Part(stage=stage, trial=job.trial, augmented=augmented, for_curve=True)
     return Part(stage=stage, trial=job.trial, repeat=job.repeat + 1, augmented=augmented)
 
 
@@ -289,3 +304,6 @@ class StudyRecord:
                 augmented = final.augmented and run.took_augmentation
                 part = Part(stage="retrain", trial=final.trial, repeat=repeat, augmented=augmented)
                 yield part, run.failure, run.notes
+            if final.curve_run is not None:
+                part = Part(stage="retrain", trial=final.trial, augmented=final.augmented, for_curve=True)
+                yield part, final.curve_run.failure, final.curve_run.notes

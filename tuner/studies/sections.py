@@ -251,6 +251,11 @@ class FinalsSection(Section):
         default="train+validation",
         description="images that a retrained model learns from; your own fit always learns from train, and validates",
     )
+    validation_curves: bool = Field(
+        default=False,
+        description="with train+validation, whether one more model of each final is trained without the validation "
+        "images, for its curve alone: it is not tested and is in no mean and no ensemble",
+    )
     augmentation: Augmentation = Field(default_factory=Augmentation, description="distorted images")
     annealing: Annealing = Field(default_factory=Annealing, description="the falling learning rate")
     training: Training = Field(
@@ -263,6 +268,11 @@ class FinalsSection(Section):
     compare_augmentation: bool = Field(
         default=True, description="whether the best configuration is retrained without augmentation too, for the report"
     )
+
+    @property
+    def draws_validation_curves(self) -> bool:
+        """Whether models are trained for their validation curves alone; without validation images all have one."""
+        return self.validation_curves and self.train_on == "train+validation"
 
     @model_validator(mode="before")
     @classmethod

@@ -58,7 +58,7 @@ def _count_failed(record: StudyRecord, failed: list[tuple[Part, Failure]]) -> st
     finals = [*record.finals, *([record.without_augmentation] if record.without_augmentation else [])]
     totals = {
         "confirm": len(record.confirmations),
-        "retrain": sum(len(final.runs) for final in finals),
+        "retrain": sum(len(final.all_runs) for final in finals),
         "ensemble": 1,
     }
     if stage == "ensemble":

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tuner.artifacts import ArtifactStore
-from tuner.jobs import time_limit
+from tuner.bundles.study_pictures import read_study_pictures
+from tuner.jobs import pictures, time_limit
 from tuner.jobs.creation import create_study
 from tuner.jobs.finals import RETRAINED_ON_TRAIN
 from tuner.jobs.replay import replay_trial
@@ -69,6 +70,55 @@ def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(sear
     ]
     assert record.without_augmentation is None, "there is nothing to compare"
     assert record.state == "done"
+
+
+def test_finals_store_pictures_once_and_a_curve_of_images_that_no_repeat_left_out(
+    search: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, record = search(
+        "nets:build",
+        *("search.epochs=1", "finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=2"),
+        *("finals.epochs=2", "finals.validation_curves=true", "finals.compare_augmentation=false"),
+    )
+
+    (final,) = record.finals
+    assert [run.val_accuracy for run in final.runs] == [None, None]
+    assert final.curve_run is not None
+    assert [epoch.val_accuracy is not None for epoch in final.curve_run.curve] == [True, True]
+    assert (final.curve_run.test_accuracy, final.curve_run.bundle) == (None, None)
+    assert record.ensemble is not None
+    assert record.ensemble.members == 2
+    first, second = final.runs
+    assert (first.pictures is None, second.pictures) == (False, None)
+    read = read_study_pictures(ArtifactStore(str(tmp_path / "artifacts")), first.pictures)
+    assert {part: sum(counts) for part, counts in read.data.class_counts.items()} == {
+        "train": 1294,
+        "validation": 144,
+        "test": 359,
+    }
+    assert read.data.augmented is not None
+    assert [layer.kind for layer in read.layers.layers] == ["Dense"]
+    assert read.layers.saliency is not None
+
+
+def test_a_layer_that_cannot_be_looked_at_costs_the_final_nothing_but_its_pictures(
+    search: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise ValueError("no such gradient")
+
+    monkeypatch.setattr(pictures, "look_inside", fail)
+
+    _, record = search(
+        "nets:build",
+        *("search.epochs=1", "finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=1"),
+        *("finals.epochs=1", "finals.compare_augmentation=false"),
+    )
+
+    (run,) = record.finals[0].runs
+    assert (run.state, run.pictures) == ("complete", None)
+    assert run.test_accuracy is not None
+    assert run.notes == ("Its layers cannot be shown: ValueError: no such gradient",)
 
 
 def test_a_trial_whose_time_is_over_is_complete_with_its_epochs_and_says_so(

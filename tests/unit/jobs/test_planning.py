@@ -149,6 +149,53 @@ def test_more_repeats_add_only_what_is_missing(definition: StudyDefinition) -> N
 
 
 @pytest.mark.parametrize(
+    ("train_on", "space", "outcomes", "expected"),
+    [
+        ("train+validation", "mlp", [], [(1, True, 0)]),
+        ("train", "mlp", [], []),
+        ("train+validation", "my.nets:Net", [], []),
+        ("train+validation", "my.nets:Net", [retrained(0.9)] * 2, [(1, True, 0)]),
+        ("train+validation", "my.nets:Net", [retrained(0.9, val_accuracy=0.9)] * 2, []),
+    ],
+    ids=["all", "nothing left out", "not known yet", "no own fit", "own fit"],
+)
+def test_a_validation_curve_costs_one_more_training_of_each_final_which_joins_nothing(
+    train_on: str, space: str, outcomes: list[Outcome], expected: list[tuple[int, bool, int]]
+) -> None:
+    changes = [f"finals.train_on={train_on}", "finals.validation_curves=true", "finals.compare_augmentation=false"]
+    definition = make_definition(
+        space=space,
+        dataset="digits",
+        overrides=["finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=2", *changes],
+    )
+    rows = [*SEARCHED, *done("confirm", confirmations_of(definition), [confirmed(0.9)])]
+    planned = plan_next_jobs(definition, rows)
+    assert planned is not None
+    if outcomes:
+        rows += done("retrain", planned[1], outcomes, 200)
+        planned = plan_next_jobs(definition, rows)
+        assert planned is not None
+
+    curves = [job for job in planned[1] if isinstance(job, RetrainJob) and job.for_curve]
+
+    assert [(job.trial, job.augmented, job.repeat) for job in curves] == expected
+    if curves and not outcomes:
+        assert curves[0].seed == planned[1][0].seed, "it differs from the first repeat in its images alone"
+        rows += done("retrain", planned[1], [retrained(0.9), retrained(0.9), curve_alone()], 200)
+        assert plan_next_jobs(definition, rows) == ("ensemble", [EnsembleJob(slots=(200, 201))])
+
+
+def confirmations_of(definition: StudyDefinition) -> Sequence[Job]:
+    planned = plan_next_jobs(definition, SEARCHED)
+    assert planned is not None
+    return planned[1]
+
+
+def curve_alone() -> RetrainOutcome:
+    return RetrainOutcome(state="complete", val_accuracy=0.5)
+
+
+@pytest.mark.parametrize(
     ("space", "outcome", "compared"),
     [
         ("mlp", None, True),

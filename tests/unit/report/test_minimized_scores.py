@@ -95,7 +95,7 @@ def test_every_figure_of_the_search_writes_scores_as_numbers(study: StudyRecord)
 def test_studies_of_different_objectives_have_a_panel_each(study: StudyRecord) -> None:
     studies = [study, dataclasses.replace(study, name="other"), searching_study(name="accurate", n_trials=5)]
 
-    results = FinalsResults(single=None, ensemble=None, problem=None, n_parameters=None)
+    results = FinalsResults(single=None, ensemble=None, problem=None)
     shown = families.report_figure([build_headline(one, results) for one in studies], key="k")
 
     assert [len(plot.figure.data[0].x) for plot in shown.plots] == [2, 1]

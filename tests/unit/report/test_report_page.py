@@ -21,6 +21,7 @@ from support.report_sample import (
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.predictions import write_predictions
 from tuner.cli.study_text import print_record
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.report.page import render_report, write_report
 from tuner.studies.outcomes import Failure
@@ -199,7 +200,8 @@ def test_few_or_many_classes_and_coloured_images(artifacts: ArtifactStore, n_cla
     page = render_report([study], artifacts)
 
     assert "ROC curves" in page
-    assert body(page).count('src="data:image/png;base64,') == 2 * 24
+    errors = re.findall(r'<ul class="errors">(.*?)</ul>', body(page))
+    assert [listed.count('src="data:image/png;base64,') for listed in errors] == [24, 24]
     assert f"over {n_classes} classes" in words(page)
 
 
@@ -537,3 +539,48 @@ def test_what_was_not_measured_is_a_dash_everywhere(artifacts: ArtifactStore) ->
     page = render_report([dataclasses.replace(study, state="done", finals=(final,))], artifacts)
 
     assert "<td>none</td>" not in page
+
+
+def test_the_report_shows_data_layers_and_the_training_of_every_final(artifacts: ArtifactStore) -> None:
+    study = finished_study(artifacts, n_trials=12, n_images=200)
+
+    page = words(render_report([study], artifacts))
+
+    assert "Train: 9,810 images, from 900 (0 and 3) to 1,080 (2 and 5) of a class, 1.20 times as many." in page
+    assert "Augmented images beside their originals" in page
+    assert "What the layers see" in page
+    assert "Training of the other finals (2)" in page
+    assert "Weighted mean" in page
+
+
+def test_the_curve_of_one_more_training_says_what_it_is(artifacts: ArtifactStore) -> None:
+    study = finished_study(artifacts, n_trials=12, n_images=200)
+    best = study.finals[0]
+    runs = tuple(dataclasses.replace(run, val_accuracy=None, curve=without_validation(run.curve)) for run in best.runs)
+    curve_run = dataclasses.replace(best.runs[0], test_accuracy=None, bundle=None, predictions=None, pictures=None)
+    finals = (dataclasses.replace(best, runs=runs, curve_run=curve_run), *study.finals[1:])
+
+    page = words(render_report([dataclasses.replace(study, finals=finals)], artifacts))
+
+    assert (
+        "The validation curve is of one more training with the first repeat's seed, which kept the validation" in page
+    )
+    assert "final 1, for its validation curve, not tested" in page
+    assert "3 of 3" in page
+
+
+def without_validation(curve: tuple[Epoch, ...]) -> tuple[Epoch, ...]:
+    return tuple(dataclasses.replace(epoch, val_loss=None, val_accuracy=None) for epoch in curve)
+
+
+def test_all_models_of_several_studies_stand_in_one_table(artifacts: ArtifactStore) -> None:
+    studies = [finished_study(artifacts, name=name, n_trials=12, n_images=200) for name in ("first", "second")]
+
+    page = render_report(studies, artifacts)
+
+    (table,) = re.findall(r"<caption[^>]*>All models</caption>(.*?)</table>", page)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("<tr>")[2:]]
+    assert [row[0] for row in rows] == ["first"] * 13 + ["second"] * 13
+    assert rows[0][1:4] == ["final 1, repeat 1", str(studies[0].finals[0].trial), "314,120"]
+    assert rows[0][7] == "5\u00a0min 30\u00a0s"
+    assert rows[12][1] == "ensemble of 9 models"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import classification_report
 from support.objectives import ACCURACY
 from support.report_sample import START, sample_answers, sample_trial, searching_study
 
@@ -13,7 +14,7 @@ from tuner.epochs import Epoch
 from tuner.report.finals_results import FinalsResults
 from tuner.report.forest_importance import MIN_TRIALS, encode_column, measure_importance
 from tuner.report.headline import Headline, build_headline
-from tuner.report.mistakes import class_scores, confused_pairs, confusion_matrix
+from tuner.report.mistakes import average_scores, class_scores, confused_pairs, confusion_matrix
 from tuner.report.page_sections.comparison import same_data_groups
 from tuner.report.plots.budget import epoch_budget
 from tuner.report.plots.confusion import confusion_figure
@@ -393,5 +394,20 @@ def test_studies_whose_test_images_have_other_labels_do_not_stand_side_by_side()
 
 
 def headlines_of(studies: list[StudyRecord]) -> list[Headline]:
-    untested = FinalsResults(single=None, ensemble=None, problem=None, n_parameters=None)
+    untested = FinalsResults(single=None, ensemble=None, problem=None)
     return [build_headline(study, untested) for study in studies]
+
+
+def test_the_averages_over_classes_are_those_of_scikit_learn() -> None:
+    labels = np.array([0] * 50 + [1] * 30 + [2] * 5)
+    predicted = np.random.default_rng(0).permutation(labels)
+    predicted[predicted == 2] = 0
+    expected = classification_report(labels, predicted, labels=[0, 1, 2], output_dict=True, zero_division=0)
+
+    # The test set has no image of the fourth class.
+    averages = average_scores(class_scores(confusion_matrix(labels, predicted, 4), tuple("0123")))
+
+    for average, name in zip(averages, ("macro avg", "weighted avg"), strict=True):
+        wanted = [expected[name][part] for part in ("precision", "recall", "f1-score")]
+        assert [average.precision, average.recall, average.f1] == pytest.approx(wanted)
+        assert average.images == 85

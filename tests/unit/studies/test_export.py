@@ -248,7 +248,8 @@ def test_an_unknown_ending_names_the_known_ones(tmp_path: Path) -> None:
 def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
     values = json.loads(json.dumps(study_as_json(STUDY, ArtifactStore("/store")), allow_nan=False))
 
-    search, confirm = {"stage": "search", "augmented": None, "repeat": None}, {"stage": "confirm", "augmented": None}
+    search = {"stage": "search", "augmented": None, "repeat": None, "for_curve": False}
+    confirm = {"stage": "confirm", "augmented": None, "for_curve": False}
     assert values == {
         "name": "mnist-mlp",
         "space": "mlp",
@@ -277,6 +278,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
                 "trial": 0,
                 "repeat": 2,
                 "augmented": True,
+                "for_curve": False,
                 "kind": "out_of_memory",
                 "message": "The GPU is full.",
             },
@@ -299,6 +301,7 @@ def test_a_failed_ensemble_is_among_the_failures() -> None:
         "trial": None,
         "repeat": None,
         "augmented": None,
+        "for_curve": False,
         "kind": "training_error",
         "message": "The disk is gone.",
     }

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from tuner.bundles.ensemble import EnsembleDescription
 from tuner.report.figures import StudyView, render_figure
+from tuner.report.finals_results import FinalsResults
 from tuner.report.headline import Headline
 from tuner.report.markup import Html, element
 from tuner.report.page_sections.ensembles import render_ensembles
+from tuner.report.page_sections.models import render_models
 from tuner.report.plots import families
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
@@ -41,13 +43,17 @@ def _training_data(study: StudyRecord) -> tuple[object, ...]:
 
 
 def render_comparison(
-    studies: Sequence[StudyRecord], headlines: Sequence[Headline], ensembles: Sequence[EnsembleDescription] = ()
+    studies: Sequence[StudyRecord],
+    headlines: Sequence[Headline],
+    found: Sequence[FinalsResults],
+    ensembles: Sequence[EnsembleDescription] = (),
 ) -> Html:
     """Write the section that compares the studies; it says which of them cannot be compared.
 
     Args:
         studies: Two or more.
         headlines: Theirs.
+        found: Their finals' predictions.
         ensembles: Of models of these studies.
     """
     groups = same_data_groups(studies, headlines)
@@ -66,6 +72,7 @@ def render_comparison(
         element("h2", "Side by side", id="comparison-title"),
         element("p", apart, class_="lead") if len(groups) > 1 else None,
         element("div", *[render_figure(figure, view) for figure in figures], class_="figures") if figures else None,
+        render_models(view, list(zip(studies, found, strict=True))),
         render_ensembles(ensembles),
         id="comparison",
         aria_labelledby="comparison-title",

@@ -8,8 +8,9 @@ from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
 from tuner.report.headline import Headline
 from tuner.report.markup import Cell, Html, Table, element, render_table
-from tuner.report.mistakes import class_scores, confusion_matrix
+from tuner.report.mistakes import average_scores, class_scores, confusion_matrix
 from tuner.report.page_sections.errors import render_worst_errors
+from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, confusion, discrimination, training
 from tuner.report.wording import describe_failure, percent, points, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
@@ -29,7 +30,10 @@ def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -
     study = view.study
     parts: list[Html | None] = [_none_yet(study)]
     if study.finals:
-        parts = [_finals_table(view), _agreement(view), _training(view), _augmentation(view, headline)]
+        # Several studies share one table, beside each other.
+        models = render_models(view, [(study, results)]) if view.is_alone else None
+        parts = [_finals_table(view), models, _agreement(view), _training(view), _other_training(view)]
+        parts.append(_augmentation(view, headline))
     if results.problem:
         parts.append(element("p", results.problem, class_="warning"))
     parts += _failures_and_notes(study)
@@ -98,6 +102,15 @@ def _agreement(view: StudyView) -> Html | None:
 
 def _training(view: StudyView) -> Html:
     return _render_figures(view, [figure for build in _TRAINING_FIGURES if (figure := build(view.study))])
+
+
+def _other_training(view: StudyView) -> Html | None:
+    """Show the curves of the finals other than the winner, in a part that can be folded."""
+    figures = training.other_report_figures(view.study)
+    if not figures:
+        return None
+    summary = element("summary", f"Training of the other finals ({len(figures)})")
+    return element("details", summary, _render_figures(view, figures), class_="block", open=True)
 
 
 def _augmentation(view: StudyView, headline: Headline) -> Html | None:
@@ -175,7 +188,15 @@ def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html
         )
         for index, score in enumerate(scores)
     ]
-    table = Table(headers=("Class", "Test images", "Precision", "Recall", "F1"), rows=rows)
+    averages = [
+        (
+            average.name,
+            f"{average.images:,}",
+            *(percent(value) for value in (average.precision, average.recall, average.f1)),
+        )
+        for average in average_scores(scores)
+    ]
+    table = Table(headers=("Class", "Test images", "Precision", "Recall", "F1"), rows=rows, footer=averages)
     return element(
         "div",
         element(f"h{view.level + 1}", "Each class", id=view.anchor("classes")),

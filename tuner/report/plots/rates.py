@@ -22,6 +22,8 @@ _LINES = (
 )
 #: Room above the first loss, as a share of the fall.
 _ROOM = 0.6
+#: The same as a share of the first loss: a loss that does not fall has no height.
+_LEAST_ROOM = 0.1
 
 
 def comparison_figure(curves: Sequence[RateCurve]) -> go.Figure:
@@ -96,7 +98,7 @@ def _rate_axis(curves: Sequence[RateCurve]) -> dict[str, object]:
 def _loss_axis(curves: Sequence[RateCurve]) -> dict[str, object]:
     """Show what lies below the first losses and a little more: an exploding loss would press all else into a line."""
     low, high = min(min(curve.smoothed) for curve in curves), max(curve.smoothed[0] for curve in curves)
-    room = _ROOM * (high - low) or 0.1 * abs(high) or 1.0
+    room = max(_ROOM * (high - low), _LEAST_ROOM * abs(high)) or 1.0
     return {"title": {"text": "loss"}, "range": [low - 0.2 * room, high + room], "zeroline": False}
 
 

@@ -88,8 +88,21 @@ def _lines(
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show how the winner trained, or the final of best rank where there is no winner; None before its first epoch."""
-    final = study.winner or min(study.finals, key=lambda one: one.rank, default=None)
+    final = _shown_final(study)
     return None if final is None else _of_final(final, key="training", title=f"Training of final {final.rank}")
+
+
+def other_report_figures(study: StudyRecord) -> list[ReportFigure]:
+    """Show how the other finals trained, those that have begun, by rank."""
+    others = [final for final in sorted(study.finals, key=lambda one: one.rank) if final is not _shown_final(study)]
+    figures = [
+        _of_final(final, key=f"training-{final.rank}", title=f"Training of final {final.rank}") for final in others
+    ]
+    return [figure for figure in figures if figure is not None]
+
+
+def _shown_final(study: StudyRecord) -> FinalRecord | None:
+    return study.winner or min(study.finals, key=lambda one: one.rank, default=None)
 
 
 def unaugmented_report_figure(study: StudyRecord) -> ReportFigure | None:
@@ -101,18 +114,22 @@ def unaugmented_report_figure(study: StudyRecord) -> ReportFigure | None:
 
 
 def _of_final(final: FinalRecord, *, key: str, title: str) -> ReportFigure | None:
-    runs = [run for run in final.runs if run.curve]
+    runs = [run for run in final.all_runs if run.curve]
     if not runs:
         return None
-    finding = _finding(runs)
+    finding = _finding(final)
     drawings = [("Loss", loss_figure(runs)), ("Accuracy", accuracy_figure(runs))]
     if any(epoch.learning_rate for run in runs for epoch in run.curve):
         drawings.append(("Learning rate", learning_rate_figure(runs)))
     plots = [Plot(figure=drawing, label=f"{name} by epoch. {finding}", height_px=290) for name, drawing in drawings]
-    return ReportFigure(key=key, title=title, finding=finding, plots=tuple(plots), table=_table(runs), wide=True)
+    return ReportFigure(key=key, title=title, finding=finding, plots=tuple(plots), table=_table(final, runs), wide=True)
 
 
-def _finding(runs: Sequence[RetrainRecord]) -> str:
+def _finding(final: FinalRecord) -> str:
+    runs = [run for run in final.runs if run.curve]
+    extra = _describe_curve_run(final)
+    if not runs:
+        return extra
     last = [run.curve[-1] for run in runs]
     training = [value for run in runs for _, value in measured(run, lambda epoch: epoch.accuracy)[-1:]]
     validation = [value for run in runs for _, value in measured(run, lambda epoch: epoch.val_accuracy)[-1:]]
@@ -120,9 +137,23 @@ def _finding(runs: Sequence[RetrainRecord]) -> str:
     if validation:
         ends += f", validation accuracy {_range(validation)}"
     else:
-        ends += "; no validation curve, the validation images were trained on too"
+        why = "the validation images were trained on too"
+        ends += f"; {why}" if extra else f"; no validation curve, {why} (finals.validation_curves)"
     longest = max(epoch.epoch for epoch in last)
-    return f"{count(len(runs), 'repeat')} up to epoch {longest}; at the last epoch {ends}."
+    return f"{count(len(runs), 'repeat')} up to epoch {longest}; at the last epoch {ends}.{extra and ' '}{extra}"
+
+
+def _describe_curve_run(final: FinalRecord) -> str:
+    """Say what the training for the curve is and where it ended; nothing without one."""
+    run = final.curve_run
+    if run is None or not run.curve:
+        return ""
+    last = run.curve[-1]
+    reached = f": {percent(last.val_accuracy)} at its last epoch" if last.val_accuracy is not None else ""
+    return (
+        "The validation curve is of one more training with the first repeat's seed, which kept the validation images "
+        f"out{reached}; it was not tested."
+    )
 
 
 def _range(values: Sequence[float]) -> str:
@@ -130,10 +161,10 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _table(runs: Sequence[RetrainRecord]) -> Table:
+def _table(final: FinalRecord, runs: Sequence[RetrainRecord]) -> Table:
     rows = [
         (
-            f"seed {run.seed}, epoch {epoch.epoch}",
+            f"{'for the curve, ' if run is final.curve_run else ''}seed {run.seed}, epoch {epoch.epoch}",
             *(None if value is None else setting(value) for value in (epoch.loss, epoch.val_loss)),
             *(percent(value) for value in (epoch.accuracy, epoch.val_accuracy)),
             None if epoch.learning_rate is None else setting(epoch.learning_rate),

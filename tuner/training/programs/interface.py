@@ -1,6 +1,7 @@
 """What a whole-epoch program is made of and does, and what a backend's module provides."""
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -54,6 +55,14 @@ class Backend(Protocol):
 
     def free_memory_bytes(self) -> int:
         """Return how much more the device in use can hold: a GPU's own memory, else this machine's."""
+
+    def gradient(self, function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the gradient of a function with one number as its result, such as a sum of a model's outputs.
+
+        Args:
+            function: Of the backend's tensors, with Keras' operations; it assigns no variable.
+            point: Where; the gradient has its shape.
+        """
 
     def silence(self) -> None:
         """Turn off what the backend logs of devices that are not there and of retraced functions."""

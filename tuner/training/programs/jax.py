@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import jax
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
@@ -36,6 +38,11 @@ def free_memory_bytes() -> int:
     if "bytes_limit" in statistics:
         return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
     return machine_memory_bytes()
+
+
+def gradient(function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDArray[np.float32]:
+    """See `Backend`."""
+    return np.asarray(jax.grad(function)(point), np.float32)
 
 
 def silence() -> None:

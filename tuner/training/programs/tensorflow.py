@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
@@ -55,6 +56,15 @@ def count_gpus() -> int:
 def free_memory_bytes() -> int:
     """See `Backend`."""
     return machine_memory_bytes() if _is_on_cpu() else _ASSUMED_GPU_BYTES
+
+
+def gradient(function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDArray[np.float32]:
+    """See `Backend`."""
+    with tf.GradientTape() as tape:
+        tensor = tf.convert_to_tensor(point)
+        tape.watch(tensor)
+        value = function(tensor)
+    return np.asarray(tape.gradient(value, tensor, unconnected_gradients=tf.UnconnectedGradients.ZERO), np.float32)
 
 
 def silence() -> None:
