@@ -79,7 +79,7 @@ class Frozen(keras.constraints.Constraint):  # type: ignore[misc] # Keras ships 
         """Return the value while the optimizer has taken fewer steps, else the weight."""
         optimizer = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
         is_frozen = ops.convert_to_tensor(optimizer.iterations) < self._n_steps
-        return ops.where(is_frozen, ops.cast(self._value, w.dtype), w)
+        return ops.where(is_frozen, ops.cast(self._value, w.dtype), ops.convert_to_tensor(w))
 
 
 def has_frozen_weights(model: keras.Model) -> bool:
