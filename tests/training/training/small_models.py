@@ -38,6 +38,7 @@ def build_cnn(
     # The names are always the same, so that equal nets share a program.
     model = (cls or keras.Model)(inputs, layers.Dense(10, activation="softmax", name="answer")(x), name="cnn")
     model.compile(optimizer, loss, metrics=["accuracy"])
+    model.optimizer.name = "optimizer"
     return model
 
 
@@ -48,6 +49,7 @@ def build_mlp(*hidden: keras.Layer, **compile_arguments: Any) -> keras.Model:
     model.compile(
         **{"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], **compile_arguments}
     )
+    model.optimizer.name = "optimizer"
     return model
 
 

@@ -228,11 +228,15 @@ def test_two_checkpoints_are_kept_and_both_are_deleted(
 
 def test_layer_names_do_not_matter_but_shapes_do(digits: TrainingData) -> None:
     plan = replace(RESUME_PLAN, epochs=9)
-    first, second = build_cnn(), build_cnn()
-    wider = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(11)])
-    wider.compile("adam", "mse")
-    for model in (first, second, wider):
+
+    def build(units: int) -> keras.Model:
+        model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(units)])
+        model.compile("adam", "mse")
         model.optimizer.build(model.trainable_variables)
+        return model
+
+    first, second, wider = build(10), build(10), build(11)
+    assert first.layers[-1].name != second.layers[-1].name
 
     assert fingerprint(first, digits, plan) == fingerprint(second, digits, plan)
     assert fingerprint(first, digits, plan) != fingerprint(wider, digits, plan)
