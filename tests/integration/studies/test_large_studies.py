@@ -1,12 +1,15 @@
 """A study of many trials costs what is shown of it."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from support.large_studies import store_large_study
+from support.postgres import PostgresServer
 
 from tuner.jobs.planning import advance_study
 from tuner.studies.lifecycle import find_study
@@ -16,28 +19,47 @@ from tuner.studies.ranking import best_trials
 from tuner.studies.reading import load_outline, load_scores, load_study, load_trial, read_slots
 from tuner.studies.records import StudyRecord
 from tuner.studies.schema import slots
-from tuner.studies.storage import Storage
+from tuner.studies.storage import Storage, open_storage
 
 TRIALS, EPOCHS = 300, 20
 
 
-@pytest.fixture
-def large(storage: Storage) -> Storage:
-    store_large_study(storage, trials=TRIALS, epochs=EPOCHS)
-    return storage
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def large(
+    request: pytest.FixtureRequest,
+    sqlite_template: Path,
+    postgres_server: PostgresServer,
+    postgres_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Storage]:
+    """A database, once of each kind, with a large study that tests of this module only read."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path_factory.mktemp('large') / 'tuner.db')}"
+    else:
+        url = postgres_server.url(postgres_server.create_database(template=postgres_template))
+    with open_storage(url) as storage:
+        store_large_study(storage, trials=TRIALS, epochs=EPOCHS)
+        yield storage
 
 
 @pytest.fixture
-def statements(storage: Storage) -> Iterator[list[str]]:
+def statements(large: Storage) -> Iterator[list[str]]:
     """What is asked of the database in the test."""
     asked: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
 
-    sa.event.listen(storage.engine, "before_cursor_execute", note)
+    sa.event.listen(large.engine, "before_cursor_execute", note)
     yield asked
-    sa.event.remove(storage.engine, "before_cursor_execute", note)
+    sa.event.remove(large.engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def changeable(storage: Storage) -> Storage:
+    """A database with a study of some trials that is the test's own."""
+    store_large_study(storage, trials=60, epochs=2)
+    return storage
 
 
 @pytest.mark.parametrize("load", [load_study, load_scores, load_outline])
@@ -64,13 +86,13 @@ def test_an_outline_is_the_study_without_its_curves(large: Storage) -> None:
         assert list(one.hyperparameters) == list(other.hyperparameters)
 
 
-def test_a_number_in_an_outline_is_of_the_kind_that_was_stored(large: Storage) -> None:
-    with large.engine.begin() as connection:
+def test_a_number_in_an_outline_is_of_the_kind_that_was_stored(changeable: Storage) -> None:
+    with changeable.engine.begin() as connection:
         outcome = connection.scalar(sa.select(slots.c.outcome).where(slots.c.position == 0))
         changed = outcome | {"hyperparameters": {"rate": 1e16, "units": 10**16, "half": 0.5}}
         connection.execute(sa.update(slots).where(slots.c.position == 0).values(outcome=changed))
 
-    stored = load_outline(large, "large").trials[0].hyperparameters
+    stored = load_outline(changeable, "large").trials[0].hyperparameters
 
     assert [(name, value, type(value)) for name, value in stored.items()] == [
         ("rate", 1e16, float),
@@ -114,15 +136,15 @@ def test_counting_looks_into_no_outcome_but_that_of_a_failure(
     assert all("tuner_slots.result = " in one for one in of_json)
 
 
-def test_candidates_are_the_best_of_all_trials_though_few_are_read(large: Storage) -> None:
-    with large.engine.begin() as connection:
+def test_candidates_are_the_best_of_all_trials_though_few_are_read(changeable: Storage) -> None:
+    with changeable.engine.begin() as connection:
         connection.execute(sa.delete(slots).where(slots.c.state != "done"))
 
-    study = find_study(large, "large")
+    study = find_study(changeable, "large")
 
-    assert advance_study(large, study)
+    assert advance_study(changeable, study)
 
-    found = read_slots(large, study.id)
+    found = read_slots(changeable, study.id)
     confirmed = [slot.job.trial for slot in found if isinstance(slot, ConfirmSlot)]
     best = best_trials(found, study.definition.objective)[: study.definition.finals.candidates]
     assert list(dict.fromkeys(confirmed)) == [slot.trial_number for slot in best]

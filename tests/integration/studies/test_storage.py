@@ -47,16 +47,13 @@ def test_the_databases_clock_counts_seconds_since_1970(storage: Storage) -> None
     assert abs(now - time.time()) < 5
 
 
-@pytest.mark.parametrize("kind", ["empty_sqlite_url", "empty_postgres_url"])
-def test_processes_that_start_on_an_empty_database_at_once_all_succeed(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
-    url = request.getfixturevalue(kind)
+def test_processes_that_start_on_an_empty_database_at_once_all_succeed(empty_sqlite_url: str) -> None:
+    # On Postgres workers do, see `test_starting.py`.
     code = "import sys; from tuner.studies.storage import open_storage; open_storage(sys.argv[1]).close()"
 
-    processes = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", code, empty_sqlite_url]) for _ in range(3)]
 
-    assert [process.wait(timeout=60) for process in processes] == [0] * 4
+    assert [process.wait(timeout=60) for process in processes] == [0] * 3
 
 
 @pytest.mark.parametrize(
