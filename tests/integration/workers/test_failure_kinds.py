@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from chaos.fleet import Fleet, Surroundings
+from chaos.studies import insert_chaos_study
 from optuna.trial import TrialState
 
 from tuner.studies.lifecycle import Study
@@ -33,28 +34,42 @@ def run(fleet: Fleet, insert: Callable[..., Study], surround: Callable[..., Surr
     return run_study
 
 
-@pytest.mark.parametrize(
-    ("builder", "kind", "message"),
-    [
-        ("memory_error", "out_of_memory", "no room for this net"),
-        ("backend_out_of_memory", "out_of_memory", "memory"),
-        ("nan_loss", "nan_loss", "The loss became nan in epoch 1"),
-        ("no_accuracy", "no_score", "its logs held loss, sparse_top_k_categorical_accuracy, val_loss"),
-        ("exception_in_build", "builder_error", "no such layer"),
-        ("exception_in_epoch_3", "training_error", "broken in epoch 3"),
-    ],
-)
-def test_a_failure_has_a_kind_and_its_worker_lives_on(
-    run: Callable[..., Any], storage: Storage, builder: str, kind: str, message: str
-) -> None:
-    study, statuses = run(builder)
+#: Builder → the failure's kind and a part of its message.
+FAILURES = {
+    "memory_error": ("out_of_memory", "no room for this net"),
+    "backend_out_of_memory": ("out_of_memory", "memory"),
+    "nan_loss": ("nan_loss", "The loss became nan in epoch 1"),
+    "no_accuracy": ("no_score", "its logs held loss, sparse_top_k_categorical_accuracy, val_loss"),
+    "exception_in_build": ("builder_error", "no such layer"),
+    "exception_in_epoch_3": ("training_error", "broken in epoch 3"),
+}
 
-    (row,) = read_slots(storage, study.id)
-    (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
-    assert statuses == [0]
-    assert (row.outcome.state, row.outcome.failure.kind) == ("failed", kind)
-    assert message in row.outcome.failure.message
-    assert trial.state == TrialState.FAIL
+
+def test_each_failure_has_a_kind_and_its_worker_lives_on(
+    fleet: Fleet, surround: Callable[..., Surroundings], storage: Storage
+) -> None:
+    studies = {
+        builder: insert_chaos_study(
+            storage,
+            name=builder.replace("_", "-"),
+            trials=1,
+            epochs=4,
+            space=f"failing_builders:{builder}",
+            overrides=SMALL,
+        )
+        for builder in FAILURES
+    }
+
+    worker = fleet.start(surround(real_keras=True, import_from=[HERE], studies=[]))
+
+    assert fleet.wait(worker, 120) == 0
+    for builder, (kind, message) in FAILURES.items():
+        (row,) = read_slots(storage, studies[builder].id)
+        (trial,) = storage.optuna.get_all_trials(studies[builder].optuna_study_id)
+        assert (row.outcome.state, row.outcome.failure.kind) == ("failed", kind)
+        assert message in row.outcome.failure.message
+        assert row.attempts == 1
+        assert trial.state == TrialState.FAIL
 
 
 def test_a_trial_whose_workers_exit_before_their_first_epoch_fails_after_five(

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 
-import pytest
 from chaos.fleet import Fleet, Surroundings
 from waiting import events
 
@@ -9,11 +8,9 @@ from tuner.studies.reading import read_slots
 from tuner.studies.storage import Storage, open_storage
 
 
-@pytest.mark.parametrize("attempt", range(3))
 def test_eight_workers_that_start_on_an_empty_database_all_live(
-    fleet: Fleet, surround: Callable[..., Surroundings], empty_postgres_url: str, attempt: int
+    fleet: Fleet, surround: Callable[..., Surroundings], empty_postgres_url: str
 ) -> None:
-    del attempt
     surroundings = surround(storage=empty_postgres_url, studies=[])
 
     workers = [fleet.start(surroundings) for _ in range(8)]
