@@ -3,7 +3,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from chaos.fleet import Fleet, Surroundings
 from chaos.studies import insert_chaos_study
 from support.postgres import PostgresServer
@@ -14,10 +13,10 @@ from tuner.studies.storage import open_storage
 LEASE_S = 3.0
 
 
-@pytest.mark.parametrize("outage_s", [1.5, 10.0])
-def test_an_outage_ends_no_trial_and_leases_are_renewed_within_5_s(
-    fleet: Fleet, own_postgres_server: PostgresServer, tmp_path: Path, outage_s: float
+def test_an_outage_of_two_leases_ends_no_trial_and_they_are_renewed_within_5_s(
+    fleet: Fleet, own_postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
+    outage_s = 2 * LEASE_S
     url = own_postgres_server.url(own_postgres_server.create_database())
     with open_storage(url) as storage:
         insert_chaos_study(storage, trials=3, epochs=1000)
