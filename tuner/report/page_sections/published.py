@@ -33,9 +33,14 @@ def render_published(view: StudyView, headline: Headline) -> Html | None:
     )
 
 
+def measure_beside(figure: Mapping[str, Any], study: StudyRecord, headline: Headline) -> tuple[str, str]:
+    """Return the study's own accuracy that stands beside a published one, as text, and how it was measured."""
+    return _MEASURED[figure["beside"]](study, headline)
+
+
 def _row(figure: Mapping[str, Any], study: StudyRecord, headline: Headline) -> tuple[Child, ...]:
     corrected = figure.get("corrected")
-    measured = _MEASURED[figure["beside"]](study, headline)
+    measured = measure_beside(figure, study, headline)
     return (
         figure["name"],
         percent(figure["value"]),
