@@ -29,7 +29,7 @@ PAGE = ROOT / "docs" / "results.md"
 
 _HEAD = """# Results
 
-Each number that the four reports published, and ours by the same protocol, from studies that `bench/reports.py` ran. The
+Each number that the four reports published, and ours by the same protocol, from studies run by `bench/reports.py`. The
 page is written by `python bench/reports.py write` from `bench/results/reports/`, never by hand. "Corrected" is what a
 report's own data support where the published number cannot be right, see [reports.md](reports.md). Test sets are used
 once for each model, after its last epoch; no setting was chosen by them.
