@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.training.augmentation import Augmenter
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.programs.interface import EpochInputs, EpochProgram, find_backend
+from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
 from tuner.training.targets import Labels, encode_targets
 
 #: Images a step while validating; results do not depend on it beyond rounding.
@@ -96,17 +96,23 @@ def open_program(
     backend = find_backend()
     if backend is None:
         raise ValueError(f"Received a model on {keras.backend.backend()}. Expected one that `find_refusal` lets pass.")
-    labels = plan.settled_labels
-    build_metrics(model, data.train, labels)
+    build_metrics(model, data.train, plan.settled_labels)
     inputs = EpochInputs(
-        train=(*_arrays(data.train, labels), *_sample_weights(data.train, class_weight)),
-        validation=None if data.validation is None else _arrays(data.validation, labels),
+        images=to_program_images(data, plan.settled_labels, class_weight=class_weight),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
         batch_size=min(plan.batch_size, len(data.train)),
         validation_batch_size=min(VALIDATION_BATCH_SIZE, len(data.validation or ())),
         xla_epoch=xla_epoch,
     )
     return backend.open_program(model, inputs)
+
+
+def to_program_images(data: TrainingData, labels: Labels, *, class_weight: Mapping[int, float] | None) -> ProgramImages:
+    """Return the images as a program takes them, see `open_program`."""
+    return ProgramImages(
+        train=(*_arrays(data.train, labels), *_sample_weights(data.train, class_weight)),
+        validation=None if data.validation is None else _arrays(data.validation, labels),
+    )
 
 
 def _arrays(images: LabelledImages, labels: Labels) -> tuple[NDArray[np.uint8], NDArray[Any]]:

@@ -11,7 +11,7 @@ import keras
 
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import EpochInputs, machine_memory_bytes
+from tuner.training.programs.interface import EpochInputs, ProgramImages, machine_memory_bytes
 
 COMPILES_STEPS_WITH_XLA = True
 
@@ -44,7 +44,7 @@ class JaxProgram:
 
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
         self._model, self._augmenter = model, inputs.augmenter
-        self._train, self._validation = jax.device_put(inputs.train), inputs.validation
+        self._train, self._validation = jax.device_put(inputs.images.train), inputs.images.validation
         self._batch_size, self._validation_batch_size = inputs.batch_size, inputs.validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
@@ -54,7 +54,7 @@ class JaxProgram:
             self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
         else:
             self._scan = _scan
-            self._validation = jax.device_put(inputs.validation)
+            self._validation = jax.device_put(inputs.images.validation)
             self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
@@ -77,6 +77,12 @@ class JaxProgram:
         variables = (model.trainable_variables, model.non_trainable_variables, model.metrics_variables)
         _assign(variables, self._validation_loop(_values(variables), self._validation))
         return self._logs()
+
+    def take_images(self, images: ProgramImages) -> None:
+        # Before the others take memory.
+        self._train, self._validation = (), None
+        self._train = jax.device_put(images.train)
+        self._validation = images.validation if self._scan is _call_each else jax.device_put(images.validation)
 
     def _logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
