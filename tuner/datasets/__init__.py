@@ -18,7 +18,7 @@ From a name or path to labelled images, in this order:
 4. `source` scales images (`scaling`), inverts them where that was decided, and turns labels into class indices
    (`labels`). The result is `images.LabelledImages`.
 5. `holdout` takes a fifth away where the dataset has no test set, and `splits` divides the rest into training and
-   validation images. `image_cache` keeps them in files that all processes of a machine share.
+   validation images, or `folds` into folds. `image_cache` keeps them in files that all processes of a machine share.
 
 The test part is read in the same steps with the meaning that training decided; `part_comparison` compares both parts.
 For a prediction `predicted_picture` reads one picture and `kaggle` a table, by the meaning in the bundle;

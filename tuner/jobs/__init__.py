@@ -5,6 +5,7 @@
     table           selects the job of a slot by its stage: `trial` for the search, `finals` for the rest
     context         what every job receives: study, lease, data folders, artifact store
     fitting         one training run, used by all jobs: it builds the space's model and calls `training`
+    folds           several training runs for one score: cross-validation; `finished_folds` keeps what is done of it
     hyperparameters KerasTuner's `hp`, answered by an Optuna trial
     study_data      the images of a study, after a check that they are those it was created with
     failures, interruptions, time_limit     the other ways in which a job ends

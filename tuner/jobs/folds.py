@@ -103,6 +103,8 @@ def train_folds(
     """
     definition = context.study.definition
 
+    n_folds = definition.data.folds or 0
+
     def load(fold: int) -> TrainingData:
         study = context.study
         return load_search_data(
@@ -124,7 +126,7 @@ def train_folds(
             space,
             hyperparameters,
             load(fold),
-            replace(plan, seed=fold_seed(plan.seed, fold)),
+            plan_fold(plan, fold, n_folds=n_folds),
             objective=definition.objective,
             on_epoch=curves.add,
             on_note=note,
@@ -136,7 +138,6 @@ def train_folds(
     store = FinishedFoldsStore(
         context.artifacts, context.checkpoint_folder, writer=context.lease.token, run=context.run_identity
     )
-    n_folds = definition.data.folds or 0
     finished = _take_over(store, space, hyperparameters, load(1).train.image_format, n_folds=n_folds)
     for sentence in finished.notes:
         note(sentence)
@@ -150,6 +151,11 @@ def train_folds(
             store.write(FinishedFolds(curves=kept, values=dict(hyperparameters.values), notes=tuple(notes)))
             context.checkpoint_of_fold(fold).delete()
         curves.finish(curve)
+
+
+def plan_fold(plan: TrainingPlan, fold: int, *, n_folds: int) -> TrainingPlan:
+    """Return how one fold is trained, from how its trial or confirmation is."""
+    return replace(plan, seed=fold_seed(plan.seed, fold), n_models=n_folds)
 
 
 def _take_over(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.fitting import fit
+from tuner.jobs.folds import plan_fold
 from tuner.jobs.regime import search_regime
 from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import DataPlaces, load_search_data
@@ -15,7 +16,6 @@ from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.records import StudyRecord, TrialRecord
-from tuner.studies.seeds import fold_seed
 from tuner.training.plan import TrainingPlan
 from tuner.training.session import release_memory
 
@@ -49,19 +49,27 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
         raise NotReplayableError(
             f"Trial {trial.number} of study {record.name!r} is {trial.state}. Expected a complete or pruned one."
         )
+    definition = StudyDefinition.from_stored(record.definition)
+    plan = TrainingPlan(
+        # All epochs of the plan, even if the last ones are not trained: a schedule of the model may depend on them.
+        epochs=definition.search.epochs,
+        seed=trial.seed,
+        batch_size=definition.search.batch_size,
+        labels=definition.data.labels,
+    )
     if not trial.folds:
-        again = _replay(record, trial, n_epochs=len(trial.curve), seed=trial.seed, places=places)
+        again = _replay(record, trial, plan, n_epochs=len(trial.curve), places=places)
         for before, now in zip(trial.curve, again, strict=True):
             yield ReplayedEpoch(before=before, now=now, fold=None)
     for fold in trial.folds:
-        seed = fold_seed(trial.seed, fold.number)
-        again = _replay(record, trial, n_epochs=len(fold.curve), seed=seed, places=places, fold=fold.number)
+        of_fold = plan_fold(plan, fold.number, n_folds=definition.data.folds or 0)
+        again = _replay(record, trial, of_fold, n_epochs=len(fold.curve), places=places, fold=fold.number)
         for before, now in zip(fold.curve, again, strict=True):
             yield ReplayedEpoch(before=before, now=now, fold=fold.number)
 
 
 def _replay(
-    record: StudyRecord, trial: TrialRecord, *, n_epochs: int, seed: int, places: DataPlaces, fold: int = 1
+    record: StudyRecord, trial: TrialRecord, plan: TrainingPlan, *, n_epochs: int, places: DataPlaces, fold: int = 1
 ) -> Sequence[Epoch]:
     definition = StudyDefinition.from_stored(record.definition)
     epochs: list[Epoch] = []
@@ -84,13 +92,7 @@ def _replay(
             open_study_space(record.space, record.provenance),
             fixed_hyperparameters(trial.hyperparameters),
             data,
-            # All epochs of the plan, even if the last ones are not trained: a schedule of the model may depend on them.
-            TrainingPlan(
-                epochs=definition.search.epochs,
-                seed=seed,
-                batch_size=definition.search.batch_size,
-                labels=definition.data.labels,
-            ),
+            plan,
             objective=definition.objective,
             on_epoch=on_epoch,
             on_note=lambda _: None,

@@ -77,7 +77,7 @@ class DataSection(Section):
             raise contradiction(
                 "folds",
                 f"received {self.folds}, so that {1 / self.folds:.4g} of the images score, but data.validation_fraction"
-                f" is {self.validation_fraction:g}; expected only one of the two",
+                f" is {self.validation_fraction:g}; expected {1 / self.folds:.4g}, or only one of the two",
             )
         return self
 

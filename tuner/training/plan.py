@@ -24,6 +24,8 @@ class TrainingPlan:
     #: None: the model's own learning rate throughout.
     annealing: Annealing | None = None
     training: Training = field(default_factory=Training)
+    #: How many models one after another are trained by this plan on images of equal shapes, such as one for each fold.
+    n_models: int = 1
     #: What the model is given; `train` settles `auto` before the first epoch, see `targets`.
     labels: LabelsChoice = "auto"
     #: A HyperModel's own `fit` is given the labels that the loss does not take, and converts them.
@@ -37,7 +39,7 @@ class TrainingPlan:
         return self.labels
 
     def __post_init__(self) -> None:
-        for name, lowest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+        for name, lowest in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("n_models", 1)):
             if getattr(self, name) < lowest:
                 raise ValueError(f"Received {name}={getattr(self, name)}. Expected {lowest} or more.")
         if self.annealing is not None and self.annealing.rule == "none":

@@ -66,6 +66,27 @@ def test_another_learning_rate_and_seed_share_the_program_and_train_as_with_a_ne
         np.testing.assert_array_equal(read_variable(variable), read_variable(own))
 
 
+def test_other_images_of_equal_shapes_share_the_program_and_train_as_with_a_new_one(
+    digits: TrainingData, compiled: list[keras.Model]
+) -> None:
+    # As another fold has.
+    assert digits.validation is not None
+    other = TrainingData(
+        train=digits.train.take(np.arange(249, -1, -1)), validation=digits.validation.take(np.arange(50, 150) % 100)
+    )
+    _, first = run(digits)
+    _, curve = run(other)
+    _, again = run(digits)
+    n_compiled = len(compiled)
+
+    PROGRAMS.clear()
+    _, expected = run(other)
+
+    assert n_compiled == 1
+    assert curve == expected != first
+    assert again == first
+
+
 def test_the_model_that_a_program_was_compiled_for_keeps_its_weights(
     digits: TrainingData, compiled: list[keras.Model]
 ) -> None:

@@ -56,6 +56,7 @@ def test_xla_compiles_no_epoch_with_convolutions(digits: TrainingData) -> None:
 def test_short_runs_are_not_worth_compiling(digits: TrainingData) -> None:
     assert is_faster_with_xla(build_mlp(), digits, replace(PLAN, epochs=625))
     assert not is_faster_with_xla(build_mlp(), digits, replace(PLAN, epochs=624))
+    assert is_faster_with_xla(build_mlp(), digits, replace(PLAN, epochs=125, n_models=5))
 
 
 @pytest.mark.usefixtures("_even_short_runs")

@@ -183,7 +183,7 @@ def test_a_study_stored_before_there_were_folds_has_none(path: Path) -> None:
             ["data.folds=5", "data.validation_fraction=0.1"],
             (
                 "--set: data.folds: received 5, so that 0.2 of the images score, but data.validation_fraction is 0.1; "
-                "expected only one of the two."
+                "expected 0.2, or only one of the two."
             ),
         ),
         (

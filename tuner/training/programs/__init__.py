@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.training.augmentation import Augmenter
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.programs.interface import EpochInputs, EpochProgram, find_backend
+from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
 from tuner.training.targets import Labels, encode_targets
 
 if TYPE_CHECKING:
@@ -129,15 +129,21 @@ def _epoch_inputs(
     *,
     xla_epoch: bool,
 ) -> EpochInputs:
-    labels = plan.settled_labels
-    build_metrics(model, data.train, labels)
+    build_metrics(model, data.train, plan.settled_labels)
     return EpochInputs(
-        train=(*_arrays(data.train, labels), *weigh_images(data.train, class_weight)),
-        validation=None if data.validation is None else _arrays(data.validation, labels),
+        images=to_program_images(data, plan.settled_labels, class_weight=class_weight),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
         batch_size=min(plan.batch_size, len(data.train)),
         validation_batch_size=min(VALIDATION_BATCH_SIZE, len(data.validation or ())),
         xla_epoch=xla_epoch,
+    )
+
+
+def to_program_images(data: TrainingData, labels: Labels, *, class_weight: Mapping[int, float] | None) -> ProgramImages:
+    """Return the images as a program takes them, see `open_program`."""
+    return ProgramImages(
+        train=(*_arrays(data.train, labels), *weigh_images(data.train, class_weight)),
+        validation=None if data.validation is None else _arrays(data.validation, labels),
     )
 
 

@@ -1,6 +1,7 @@
 """The program of the last model, for the next one of equal shape: tracing takes longer than a small net's epoch.
 
-A search of the learning rate alone, or the repeats of a final, trains one architecture again and again. Keeping the
+A search of the learning rate alone, the repeats of a final, or the folds of a trial train one architecture again and
+again; of folds, on images of equal shapes. Keeping the
 programs of the last eight gained nothing measurable and took 100 MB a process, see `docs/experiments.md`.
 """
 
@@ -8,7 +9,7 @@ import gc
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -18,8 +19,8 @@ from tuner.datasets.images import LabelledImages
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.initial_weights import has_frozen_weights
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.programs import build_metrics, find_refusal, open_program
-from tuner.training.programs.interface import EpochProgram
+from tuner.training.programs import build_metrics, find_refusal, open_program, to_program_images
+from tuner.training.programs.interface import EpochProgram, ProgramImages
 from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.targets import Labels
 from tuner.training.variables import layers_with_constants, read_variable, state_variables
@@ -56,10 +57,18 @@ class _CachedProgram:
     validation: LabelledImages | None
 
     def serves(self, constants: _Constants, data: TrainingData) -> bool:
-        """Say whether a model of these constants can train by it on these images."""
-        # The very arrays, which the program holds. No program is kept of a model that is not known in full.
-        holds_images = self.train is data.train and self.validation is data.validation
-        return self.constants == constants and holds_images and self.model.optimizer is self.optimizer
+        """Say whether a model of these constants can train by it on these images, or on others of their shapes."""
+        # No program is kept of a model that is not known in full.
+        has_shapes = _shapes(self.train) == _shapes(data.train) and _shapes(self.validation) == _shapes(data.validation)
+        return self.constants == constants and has_shapes and self.model.optimizer is self.optimizer
+
+    def holds(self, data: TrainingData) -> bool:
+        """Say whether these images are the very ones that the program holds."""
+        return self.train is data.train and self.validation is data.validation
+
+
+def _shapes(images: LabelledImages | None) -> tuple[int, ...] | None:
+    return None if images is None else (*images.images.shape, len(images.class_names))
 
 
 def _read_constants(
@@ -116,6 +125,9 @@ class ProgramCache:
         constants = _read_constants(model, data, plan, class_weight)
         last = self._last
         if last is not None and last.serves(constants, data):
+            if not last.holds(data):
+                last.program.take_images(to_program_images(data, constants.labels, class_weight=class_weight))
+                self._last = last = replace(last, train=data.train, validation=data.validation)
             if last.model is model:
                 return last.program
             build_metrics(model, data.train, constants.labels)
@@ -149,6 +161,9 @@ class _SharedProgram:
 
     def validate(self) -> dict[str, float]:
         return self._with_state(lambda program: program.validate())
+
+    def take_images(self, images: ProgramImages) -> None:
+        self._cached.program.take_images(images)
 
     def _with_state(self, run: Callable[[EpochProgram], dict[str, float]]) -> dict[str, float]:
         compiled = self._cached.model

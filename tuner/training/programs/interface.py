@@ -16,13 +16,20 @@ from tuner.training.epoch_draws import EpochDraws
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpochInputs:
-    """What a backend makes a program of, beside the model."""
+class ProgramImages:
+    """What a program trains and measures on."""
 
     #: Images uint8, shape (n, height, width, channels), then targets and, if there are any, weights; first axis n.
     train: tuple[NDArray[Any], ...]
     #: Images and targets.
     validation: tuple[NDArray[np.uint8], NDArray[Any]] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochInputs:
+    """What a backend makes a program of, beside the model."""
+
+    images: ProgramImages
     augmenter: Augmenter
     #: No more than there are images.
     batch_size: int
@@ -39,6 +46,9 @@ class EpochProgram(Protocol):
 
     def validate(self) -> dict[str, float]:
         """Measure the validation set; return Keras' logs without `val_`, nothing without a validation set."""
+
+    def take_images(self, images: ProgramImages) -> None:
+        """Train and measure on other images from now on; their arrays have the shapes and types of those before."""
 
 
 class Backend(Protocol):

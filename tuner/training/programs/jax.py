@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import EpochInputs, machine_memory_bytes
+from tuner.training.programs.interface import EpochInputs, ProgramImages, machine_memory_bytes
 
 COMPILES_STEPS_WITH_XLA = True
 
@@ -71,6 +71,9 @@ class JaxProgram:
         _assign(variables, self._loops.validate(_values(variables)))
         return self._logs()
 
+    def take_images(self, images: ProgramImages) -> None:
+        self._loops.take_images(images)
+
     def _logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
@@ -89,7 +92,7 @@ class EpochLoops:
 
     def __init__(self, model: keras.Model, inputs: EpochInputs, *, of_population: bool = False) -> None:
         self._model, self._augmenter = model, inputs.augmenter
-        self._train, self._validation = jax.device_put(inputs.train), inputs.validation
+        self._train, self._validation = jax.device_put(inputs.images.train), inputs.images.validation
         self._batch_size, self._validation_batch_size = inputs.batch_size, inputs.validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
@@ -102,7 +105,7 @@ class EpochLoops:
             self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
         else:
             self._scan = _scan
-            self._validation = jax.device_put(inputs.validation)
+            self._validation = jax.device_put(inputs.images.validation)
             self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
 
     @property
@@ -117,6 +120,13 @@ class EpochLoops:
         """Return the state after the validation set, which must be there: trainable, other and metrics' variables."""
         assert self._validation is not None  # noqa: S101 - for mypy
         return self._validation_loop(state, self._validation)
+
+    def take_images(self, images: ProgramImages) -> None:
+        """See `EpochProgram`."""
+        # Before the others take memory.
+        self._train, self._validation = (), None
+        self._train = jax.device_put(images.train)
+        self._validation = images.validation if self._scan is _call_each else jax.device_put(images.validation)
 
     def _run_epoch(self, state: Any, data: tuple[Any, ...], draws: EpochDraws) -> Any:
         def step(state: Any, batch: EpochDraws) -> Any:

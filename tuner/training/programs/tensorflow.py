@@ -14,7 +14,7 @@ from tuner.errors import TunerError
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import EpochInputs, machine_memory_bytes
+from tuner.training.programs.interface import EpochInputs, ProgramImages, machine_memory_bytes
 
 #: On a CPU XLA compiles nothing unless it is asked to.
 COMPILES_STEPS_WITH_XLA = False
@@ -84,15 +84,16 @@ class TensorFlowProgram:
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
         self._model, self._batch_size = model, inputs.batch_size
         self._xla_epoch = inputs.xla_epoch and _is_on_cpu()
+        images = inputs.images
         self._train = _Loop(
             partial(_run_epoch, model=model, augmenter=inputs.augmenter),
             model,
             model.train_step,
-            inputs.train,
+            images.train,
             batch_size=inputs.batch_size,
         )
-        self._validate = inputs.validation and _Loop(
-            _run_validation, model, model.test_step, inputs.validation, batch_size=inputs.validation_batch_size
+        self._validate = images.validation and _Loop(
+            _run_validation, model, model.test_step, images.validation, batch_size=inputs.validation_batch_size
         )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
@@ -100,6 +101,11 @@ class TensorFlowProgram:
 
     def validate(self) -> dict[str, float]:
         return self._run(self._validate) if self._validate else {}
+
+    def take_images(self, images: ProgramImages) -> None:
+        self._train.take(images.train)
+        if self._validate is not None and images.validation is not None:
+            self._validate.take(images.validation)
 
     def _train_on(self, draws: EpochDraws) -> None:
         if not self._xla_epoch:
@@ -130,18 +136,25 @@ class _Loop:
         *,
         batch_size: int,
     ) -> None:
-        self._loop = partial(loop, data=_to_device(arrays), batch_size=batch_size)
+        self._loop = partial(loop, batch_size=batch_size)
+        self._data = _to_device(arrays)
         self._model, self._step, self._batch_size = model, step, batch_size
         self._n = len(arrays[0])
         self._shapes = [array.shape[1:] for array in arrays]
         self._dtypes = [tf.float32, *(array.dtype for array in arrays[1:])]
 
+    def take(self, arrays: tuple[NDArray[Any], ...]) -> None:
+        """Loop over other arrays of the same shapes from now on."""
+        # Before the others take memory.
+        self._data = ()
+        self._data = _to_device(arrays)
+
     def __call__(self, *arguments: Any) -> None:
-        self._compiled(*arguments)
+        self._compiled(*arguments, data=self._data)
 
     def run_with_xla(self, *arguments: Any) -> None:
         """Run the loop as one program of XLA, which takes full batches alone."""
-        self._compiled_with_xla(*arguments)
+        self._compiled_with_xla(*arguments, data=self._data)
 
     @cached_property
     def _compiled(self) -> Callable[..., None]:

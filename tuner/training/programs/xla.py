@@ -35,8 +35,8 @@ _LAYERS = {
 }
 #: Beyond it a step computes longer than XLA saves between operations.
 _LARGEST_BATCH = 128
-#: Steps of a whole run below which compiling takes longer than it saves, which is 0.1 to 0.4 ms a step; half of a
-#: search's trials end early, and TensorFlow never frees a program by XLA.
+#: Steps of a whole run, or of all runs that share its program, below which compiling takes longer than it saves, which
+#: is 0.1 to 0.4 ms a step; half of a search's trials end early, and TensorFlow never frees a program by XLA.
 FEWEST_STEPS = 5000
 
 
@@ -50,7 +50,7 @@ def is_faster_with_xla(model: keras.Model, data: TrainingData, plan: TrainingPla
         data: What it trains on.
         plan: How, all epochs of it.
     """
-    n_steps = plan.epochs * math.ceil(len(data.train) / plan.batch_size)
+    n_steps = plan.n_models * plan.epochs * math.ceil(len(data.train) / plan.batch_size)
     backend = find_backend()
     pays = n_steps >= FEWEST_STEPS or (backend is not None and backend.COMPILES_STEPS_WITH_XLA)
     return (
