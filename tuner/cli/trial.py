@@ -72,6 +72,7 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
     from rich.table import Table
 
     from tuner.cli.study_text import draw_hyperparameters
+    from tuner.report.wording import setting
 
     console = open_console()
     console.print(
@@ -79,6 +80,9 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )
+    if trial.repeat is not None:
+        varied = ", ".join(f"{name} {setting(value)}" for name, value in (trial.varied or {}).items()) or "the defaults"
+        console.print(f"Compares {escape(varied)}: repeat {trial.repeat + 1}, seed {trial.seed}", highlight=False)
     console.print(draw_hyperparameters({"value": trial.hyperparameters}))
     curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", box=None)
     for epoch in trial.curve:
