@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from support.factors import compared_study
 from support.report_sample import finished_study, searching_study
 
 from tuner.artifacts import ArtifactStore
@@ -24,14 +25,16 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report_of_several(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two studies of one dataset, one of them tested, and one of another, with markup in many names."""
+    """Two studies of one dataset, one of them tested, and two of another, with markup in many names."""
     folder = tmp_path_factory.mktemp("several")
     store = ArtifactStore(str(folder / "artifacts"))
     names = (NASTY, *"123456789")
+    compared = compared_study({NASTY: {NASTY: [0.9, 0.91]}}, default={NASTY: "plain"}, default_scores=[0.8, 0.82])
     studies = [
         finished_study(store, name="first", n_trials=21, n_images=500, accuracy=0.9, class_names=names),
         searching_study(name="second", n_trials=10, class_names=names, seed=1),
         searching_study(name=f"searching {NASTY}", n_trials=10, dataset="kmnist"),
+        dataclasses.replace(compared, name="compared", dataset="kmnist"),
     ]
     return write_report([dataclasses.replace(study, space=NASTY) for study in studies], store, folder / "report.html")
 

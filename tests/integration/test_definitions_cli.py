@@ -56,6 +56,7 @@ def test_vary_makes_a_comparison_whose_budget_follows_from_it(storage: Storage) 
     ("words", "message"),
     [
         (("--vary=units",), "--vary units: expected NAME=VALUE,VALUE as in --vary kernel_size=3,5,7."),
+        (("--vary=units=[3,4]",), "--vary units=[3,4]: expected NAME=VALUE,VALUE"),
         (("--vary=units=3,,4",), "--vary units=3,,4: expected NAME=VALUE"),
         (("--vary=units=16", "--vary=units=17"), "--vary units: given twice; expected all its values in one."),
         (("--vary=units=16", "--sampler=tpe"), "search.vary: values are given, but the sampler is 'tpe'"),

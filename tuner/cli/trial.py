@@ -75,7 +75,7 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
     from rich.table import Table
 
     from tuner.cli.study_text import draw_hyperparameters
-    from tuner.report.wording import plain, score_spread
+    from tuner.report.wording import plain, score_spread, setting
 
     console = open_console()
     over = f" over {len(trial.folds)} fold{'s' * (len(trial.folds) > 1)}" if trial.folds else ""
@@ -85,6 +85,9 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )
+    if trial.repeat is not None:
+        varied = ", ".join(f"{name} {setting(value)}" for name, value in (trial.varied or {}).items()) or "the defaults"
+        console.print(f"Compares {escape(varied)}: repeat {trial.repeat + 1}, seed {trial.seed}", highlight=False)
     console.print(draw_hyperparameters({"value": trial.hyperparameters}))
     if trial.folds:
         folds = Table("fold", "score", "best epoch", "epochs", box=None)

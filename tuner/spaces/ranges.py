@@ -50,10 +50,19 @@ class RangedHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
     def __init__(self, ranges: Ranges) -> None:
         super().__init__()
         self._ranges = ranges
+        #: In sentences: the declared defaults that a range without one of its own excludes.
+        self.moved_defaults: dict[str, None] = {}
 
     def _retrieve(self, hp: Any) -> Any:
         # All of KerasTuner's methods call this one.
-        return super()._retrieve(with_range(hp, self._ranges))
+        ranged = with_range(hp, self._ranges)
+        wanted = _find_range(hp, self._ranges)
+        if wanted is not None and wanted.default is None and ranged.default != hp.default:
+            sentence = (
+                f"The range of {hp.name} excludes its default {hp.default!r}; {ranged.default!r} takes its place."
+            )
+            self.moved_defaults[sentence] = None
+        return super()._retrieve(ranged)
 
 
 def refuse_unknown_ranges(ranges: Ranges, declared: Iterable[Any]) -> None:
@@ -76,7 +85,7 @@ def with_range(parameter: Any, ranges: Ranges) -> Any:
     Raises:
         RangeError: The range does not fit what is declared.
     """
-    wanted = ranges.get(conditional_name(parameter), ranges.get(parameter.name))
+    wanted = _find_range(parameter, ranges)
     if wanted is None:
         return parameter
     if wanted.values is not None:
@@ -84,6 +93,10 @@ def with_range(parameter: Any, ranges: Ranges) -> Any:
     if any(one is not None for one in (wanted.low, wanted.high, wanted.step, wanted.log)):
         return _between(parameter, wanted)
     return _with_default(parameter, wanted)
+
+
+def _find_range(parameter: Any, ranges: Ranges) -> SpaceRange | None:
+    return ranges.get(conditional_name(parameter), ranges.get(parameter.name))
 
 
 def range_of(parameter: Any) -> SpaceRange | None:

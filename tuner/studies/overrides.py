@@ -38,7 +38,9 @@ def parse_factors(factors: Sequence[str]) -> dict[str, list[Any]]:
     for factor in factors:
         name, _, text = (part.strip() for part in factor.partition("="))
         values = [value.strip() for value in text.split(",")]
-        if not name or not all(values) or not can_be_stored(factor):
+        # A list or a text within quotes would be divided at its commas.
+        is_plain = all(value and not value.startswith(("[", "{", '"', "'")) for value in values)
+        if not name or not is_plain or not can_be_stored(factor):
             raise OverrideError(f"--vary {shorten(factor)}: expected NAME=VALUE,VALUE as in --vary kernel_size=3,5,7.")
         if name in parsed:
             raise OverrideError(f"--vary {shorten(name)}: given twice; expected all its values in one.")

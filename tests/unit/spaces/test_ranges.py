@@ -136,6 +136,18 @@ def test_a_plain_name_is_for_every_branch_and_one_with_conditions_for_its_own() 
     assert steps == [["1e-05 to 0.01 (log)", "1e-05 to 1 (log)"], ["0.0001 to 0.01 (log)", "0.001 to 10 (log)"]]
 
 
+def test_a_default_that_a_range_excludes_is_told_unless_another_is_given(caplog: pytest.LogCaptureFixture) -> None:
+    ranges = {
+        "size": SpaceRange(values=(7, 9)),
+        "units": SpaceRange(low=256, default=512),
+        "rate": SpaceRange(low=1e-6),
+    }
+
+    declared_parameters(SPACE, DIGITS, ranges=ranges)
+
+    assert caplog.messages == ["The range of size excludes its default 5; 7 takes its place."]
+
+
 def test_branches_that_a_range_rules_out_are_not_searched() -> None:
     declared = declared_parameters(SPACE, DIGITS, ranges={"optimizer": SpaceRange(values=("adam", "sgd"))})
     with_size = {"size": SpaceRange(values=(5, 7))}
