@@ -17,6 +17,8 @@ ON_BOTH = (
     f"{_EPOCH}[True-schedule]",
     "test_whole_epochs.py::test_random_layers_of_the_model_draw_anew_in_each_step_and_not_in_validation",
     "test_whole_epochs.py::test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps",
+    "test_layer_outputs.py::test_saliency_is_the_gradient_of_the_score_before_the_softmax",
+    "test_rate_range.py::test_each_rate_is_set_before_its_step_and_no_loss_is_a_mean_of_earlier_ones",
 )
 
 
