@@ -16,7 +16,8 @@ The way of one epoch:
 
 Beside them: `targets.py` chooses between class indices and one-hot rows, `predictions.py` turns outputs into
 probabilities, `backend.py` imports Keras, `devices.py` lists devices and names their failures, `session.py` holds what
-belongs to the whole process.
+belongs to the whole process. `rate_range.py` and `rate_curve.py` are the learning-rate range test, `layer_outputs.py`
+looks into a trained model, and `augmented_examples.py` shows what augmentation does.
 
 Knows Keras and its backends, images and artifacts. Must not know Optuna, the database, studies or trials, nor where a
 model comes from; the caller's `on_epoch` decides what an epoch's result is good for.

@@ -22,6 +22,8 @@ ON_BOTH = (
     "test_rules.py::test_early_stopping_stops_when_keras_stops_and_restores_what_keras_restores[False]",
     "test_whole_epochs.py::test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps",
     "test_augmentation.py::test_both_backends_show_the_same_pictures",
+    "test_layer_outputs.py::test_saliency_is_the_gradient_of_the_score_before_the_softmax",
+    "test_rate_range.py::test_each_rate_is_set_before_its_step_and_no_loss_is_a_mean_of_earlier_ones",
 )
 #: What JAX alone does.
 ON_JAX = ("test_population.py",)

@@ -9,7 +9,7 @@ from tuner.training.plan import TrainingData
 from tuner.training.rate_range import NoFirstLossError, RateNotSettableError, exponential_rates, measure_losses
 from tuner.training.variables import current_learning_rate
 
-RATES = exponential_rates(1e-5, 1e4, 60)
+RATES = exponential_rates(1e-3, 1e4, 100)
 
 
 def test_the_loss_falls_at_some_rates_and_the_run_ends_when_it_explodes(digits: TrainingData) -> None:
@@ -42,7 +42,7 @@ def test_a_first_loss_that_is_no_number_is_told_in_one_line(digits: TrainingData
     model = build_mlp(loss=lambda _labels, answers: keras.ops.log(0 * answers[:, 0] - 1))
 
     with pytest.raises(
-        NoFirstLossError, match="The loss is nan at the first step, at the lowest learning rate of 1e-05"
+        NoFirstLossError, match=r"The loss is nan at the first step, at the lowest learning rate of 0\.001"
     ):
         measure_losses(model, digits.train, RATES, batch_size=64, seed=0, labels="one-hot")
 
