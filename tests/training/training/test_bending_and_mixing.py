@@ -71,7 +71,7 @@ def test_bent_pictures_are_scipys_with_one_interpolation(moves: dict[str, float]
 @pytest.mark.parametrize("smoothness", [0.1, 0.2])
 def test_displacements_have_the_distribution_of_dense_smoothed_noise(smoothness: float) -> None:
     """As Simard: uniform noise for each pixel, smoothed by a Gaussian, scaled to the wanted standard deviation."""
-    side, n = 20, 4000
+    side, n = 20, 2000
     augmentation = Augmentation.only(elastic=0.05, elastic_smoothness=smoothness)
     noise = draw_noise(augmentation, n, np.random.default_rng(1))
     weights = smoothing_weights(smoothness, side)

@@ -13,7 +13,6 @@ _EPOCH = "test_whole_epochs.py::test_a_whole_epoch_is_what_keras_fit_does_with_t
 #: `KERAS_BACKEND=jax pytest tests/training/training` runs all of it, for minutes.
 ON_BOTH = (
     "test_checkpoint.py::test_a_run_that_was_killed_in_another_process_is_resumed_to_bit_for_bit_the_undisturbed_one",
-    "test_xla_epochs.py::test_a_run_compiled_by_xla_goes_on_bit_for_bit_after_a_stop",
     f"{_EPOCH}[False-divergence]",
     f"{_EPOCH}[True-schedule]",
     "test_whole_epochs.py::test_random_layers_of_the_model_draw_anew_in_each_step_and_not_in_validation",

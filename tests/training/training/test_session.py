@@ -64,12 +64,12 @@ def test_many_runs_in_one_process_leak_no_memory_and_warn_of_no_retracing(
         PROGRAMS.clear()
         release_memory()
 
-    for _ in range(3):
+    for _ in range(2):
         train_one()
     before, n_graphs = psutil.Process().memory_info().rss, count_graphs()
     logging.getLogger("tensorflow").addHandler(caplog.handler)
     with caplog.at_level(logging.WARNING, logger="tensorflow"):
-        for _ in range(8):
+        for _ in range(6):
             train_one()
     after = psutil.Process().memory_info().rss
     logging.getLogger("tensorflow").removeHandler(caplog.handler)
