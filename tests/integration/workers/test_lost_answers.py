@@ -50,6 +50,8 @@ def test_the_lost_answer_to_any_commit_costs_and_doubles_nothing(
 ) -> None:
     insert_chaos_study(storage, name="calm", trials=2, epochs=2)
     with open_storage(proxy.url(postgres_url), patience_s=20) as worker:
+        # Optuna's storage is opened at its first use, once a process.
+        worker.optuna.get_all_studies()
         before = proxy.commits
         live(worker, "calm")
         n_commits = proxy.commits - before
