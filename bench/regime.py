@@ -66,7 +66,8 @@ def main() -> None:
         print(f"{side}: mean test accuracy {statistics.mean(tested[side]):.2%}")
     spread = f" ± {100 * statistics.stdev(differences):.2f}" if len(differences) > 1 else ""
     print(
-        f"searched minus default, paired: {100 * statistics.mean(differences):+.2f}{spread} points, n = {len(differences)}"
+        f"searched minus default, paired: {100 * statistics.mean(differences):+.2f}{spread} points, "
+        f"n = {len(differences)}"
     )
     if not arguments.quick:
         RESULTS.mkdir(exist_ok=True)
