@@ -82,6 +82,10 @@ class Laps:
     def __init__(self) -> None:
         self.wall: list[float] = []
         self.cpu: list[float] = []
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Let the next lap begin now."""
         self._last = time.perf_counter(), time.process_time()
 
     def end_epoch(self, *_: object) -> None:

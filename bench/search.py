@@ -43,8 +43,8 @@ class Run:
     epochs: int
     #: Seconds from the start, and the best validation accuracy from then on.
     improvements: list[tuple[float, float]]
-    #: Seconds from the start to the end of the last epoch.
-    last_epoch_s: float
+    #: Seconds from the start to the end of each epoch.
+    epoch_ends_s: list[float]
 
     @property
     def best(self) -> float:
@@ -154,7 +154,7 @@ def peer_command(side: str, net: str, seed: int, folder: Path) -> list[str]:
 
 def tuner_command(net: str, seed: int, settings: Sequence[str], workers: Sequence[str]) -> list[str]:
     """Return what a person would type: create the study, then run its workers."""
-    tuner = [str(Path(sys.executable).with_name("tuner")), "--storage", "sqlite:///tuner.db"]
+    tuner = [sys.executable, "-m", "tuner", "--storage", "sqlite:///tuner.db"]
     # Peers do not begin with the default either.
     own = ["search.start_with_defaults=false", "finals.top=0", *settings]
     create = [*tuner, "study", "create", "--space", f"nets:{NETS[net]}", "--name", "search"]
@@ -194,7 +194,7 @@ def read_log(log: Path, *, side: str, seed: int, started: float, seconds: float)
         trials=trials,
         epochs=len(epochs),
         improvements=improvements,
-        last_epoch_s=epochs[-1]["at"] - started if epochs else 0.0,
+        epoch_ends_s=[line["at"] - started for line in epochs],
     )
 
 

@@ -18,8 +18,8 @@ Knows Keras, its backends, images and how a plan draws them. Must not know check
 A backend is one module that has the functions of `interface.Backend`, and one entry in `tuner.backends`.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -30,6 +30,9 @@ from tuner.training.augmentation import Augmenter
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.interface import EpochInputs, EpochProgram, find_backend
 from tuner.training.targets import Labels, encode_targets
+
+if TYPE_CHECKING:
+    from tuner.training.programs.population import Population
 
 #: Images a step while validating; results do not depend on it beyond rounding.
 VALIDATION_BATCH_SIZE = 512
@@ -96,9 +99,39 @@ def open_program(
     backend = find_backend()
     if backend is None:
         raise ValueError(f"Received a model on {keras.backend.backend()}. Expected one that `find_refusal` lets pass.")
+    return backend.open_program(model, _epoch_inputs(model, data, plan, class_weight, xla_epoch=xla_epoch))
+
+
+def open_population(
+    models: Sequence[keras.Model], data: TrainingData, plan: TrainingPlan, *, xla_epoch: bool = False
+) -> "Population":
+    """Put the data on the device and prepare one JAX program for several models, see `population.Population`.
+
+    Args:
+        models: Equal in all but their variables; `find_refusal` lets them pass.
+        data: What to train and to measure on.
+        plan: How, for all but seeds; its labels are settled.
+        xla_epoch: See `EpochInputs`.
+    """
+    # JAX need not be installed where Keras runs on TensorFlow.
+    from tuner.training.programs.population import Population
+
+    for model in models:
+        build_metrics(model, data.train, plan.settled_labels)
+    return Population(models, _epoch_inputs(models[0], data, plan, None, xla_epoch=xla_epoch))
+
+
+def _epoch_inputs(
+    model: keras.Model,
+    data: TrainingData,
+    plan: TrainingPlan,
+    class_weight: Mapping[int, float] | None,
+    *,
+    xla_epoch: bool,
+) -> EpochInputs:
     labels = plan.settled_labels
     build_metrics(model, data.train, labels)
-    inputs = EpochInputs(
+    return EpochInputs(
         train=(*_arrays(data.train, labels), *weigh_images(data.train, class_weight)),
         validation=None if data.validation is None else _arrays(data.validation, labels),
         augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
@@ -106,7 +139,6 @@ def open_program(
         validation_batch_size=min(VALIDATION_BATCH_SIZE, len(data.validation or ())),
         xla_epoch=xla_epoch,
     )
-    return backend.open_program(model, inputs)
 
 
 def _arrays(images: LabelledImages, labels: Labels) -> tuple[NDArray[np.uint8], NDArray[Any]]:

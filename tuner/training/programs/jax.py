@@ -40,15 +40,53 @@ def silence() -> None:
 
 
 class JaxProgram:
-    """An `EpochProgram`; full batches come first, scanned or one by one, a partial one follows in its own shape."""
+    """An `EpochProgram` over the variables of one model."""
 
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
+        self._model, self._loops = model, EpochLoops(model, inputs)
+
+    def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
+        model = self._model
+        model.reset_metrics()
+        variables = training_variables(model)
+        _assign(variables, self._loops.train(_values(variables), draws))
+        return self._logs()
+
+    def validate(self) -> dict[str, float]:
+        if not self._loops.has_validation:
+            return {}
+        model = self._model
+        model.reset_metrics()
+        variables = (model.trainable_variables, model.non_trainable_variables, model.metrics_variables)
+        _assign(variables, self._loops.validate(_values(variables)))
+        return self._logs()
+
+    def _logs(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+
+
+class EpochLoops:
+    """The loops over an epoch's batches as functions of a state, which is the values of a model's variables.
+
+    Full batches come first, scanned or one by one; a partial one follows in its own shape.
+
+    Args:
+        model: Whose steps are taken; its own variables stay as they are.
+        inputs: What a program is made of.
+        of_population: The state is that of several models, stacked along a first axis, and so are the draws along
+            their second, the learning rates' first dimension being steps; each step is mapped over them.
+    """
+
+    def __init__(self, model: keras.Model, inputs: EpochInputs, *, of_population: bool = False) -> None:
         self._model, self._augmenter = model, inputs.augmenter
         self._train, self._validation = jax.device_put(inputs.train), inputs.validation
         self._batch_size, self._validation_batch_size = inputs.batch_size, inputs.validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
+        if of_population:
+            self._train_step = jax.vmap(self._train_step, in_axes=(0, None, EpochDraws(1, 1, 0)))
+            self._validation_step = jax.vmap(self._validation_step, in_axes=(0, None))
         if platform_of(self._train[0]) == "cpu" and not inputs.xla_epoch:
             self._scan = _call_each
             self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
@@ -57,29 +95,17 @@ class JaxProgram:
             self._validation = jax.device_put(inputs.validation)
             self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
 
-    def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
-        model = self._model
-        model.reset_metrics()
-        variables = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-        _assign(variables, self._train_loop(_values(variables), self._train, draws))
-        return self._logs()
+    @property
+    def has_validation(self) -> bool:
+        return self._validation is not None
 
-    def validate(self) -> dict[str, float]:
-        if self._validation is None:
-            return {}
-        model = self._model
-        model.reset_metrics()
-        variables = (model.trainable_variables, model.non_trainable_variables, model.metrics_variables)
-        _assign(variables, self._validation_loop(_values(variables), self._validation))
-        return self._logs()
+    def train(self, state: Any, draws: EpochDraws) -> Any:
+        """Return the state after an epoch: that of trainable, other, optimizer's and metrics' variables."""
+        return self._train_loop(state, self._train, draws)
 
-    def _logs(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+    def validate(self, state: Any) -> Any:
+        """Return the state after the validation set: that of trainable, other and metrics' variables."""
+        return self._validation_loop(state, self._validation)
 
     def _run_epoch(self, state: Any, data: tuple[Any, ...], draws: EpochDraws) -> Any:
         def step(state: Any, batch: EpochDraws) -> Any:
@@ -117,6 +143,16 @@ class JaxProgram:
         images, targets = batch
         _, state = self._model.test_step(state, (scale(images), targets))
         return state
+
+
+def training_variables(model: keras.Model) -> tuple[list[Any], ...]:
+    """Return the variables that a training step changes, in the order of a state."""
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
 
 
 def platform_of(array: jax.Array) -> str:

@@ -1,0 +1,178 @@
+"""Runs on JAX alone; `test_on_jax.py` runs all of it in a process on JAX."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from small_models import build_cnn, build_mlp, random_images
+
+from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
+from tuner.training.checkpoint import Checkpoint
+from tuner.training.history import TrainingHistory
+from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.population import Member, UnlikeMembersError, train_population
+from tuner.training.run import NanLossError
+from tuner.training.session import seed_everything
+from tuner.training.train import train
+from tuner.training_settings import Annealing, Augmentation, Training
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="populations are programs of JAX")
+
+DATA = TrainingData(train=random_images(), validation=random_images(50, seed=1))
+PLAN = TrainingPlan(epochs=3, batch_size=32, seed=3)
+AUGMENTED = replace(
+    PLAN,
+    augmentation=Augmentation.only(rotation=10, shift=0.1, cutout=0.3, mixup=0.2),
+    annealing=Annealing(rule="plateau", monitor="loss", patience=1, factor=0.5, min_delta=0.5),
+)
+
+
+def _mlp_sgd(rate: float) -> keras.Model:
+    return build_mlp(optimizer=keras.optimizers.SGD(rate, momentum=0.9))
+
+
+def _mlp_adam(rate: float) -> keras.Model:
+    return build_mlp(layers.BatchNormalization(), layers.Dropout(0.3), optimizer=keras.optimizers.Adam(rate))
+
+
+def _cnn_sgd(rate: float) -> keras.Model:
+    return build_cnn(dropout=0.3, optimizer=keras.optimizers.SGD(rate, momentum=0.9))
+
+
+def _members(
+    build: Callable[[float], keras.Model], plan: TrainingPlan, n: int, told: dict[int, list[Epoch]] | None = None
+) -> list[Member]:
+    members = []
+    for index in range(n):
+        keras.utils.clear_session(free_memory=False)
+        seed_everything(index)
+        epochs = (told if told is not None else {}).setdefault(index, [])
+        members.append(Member(model=build(0.01 / (index + 1)), plan=replace(plan, seed=index), on_epoch=epochs.append))
+    return members
+
+
+def _train_alone(member: Member) -> TrainingHistory:
+    seed_everything(member.plan.seed)
+    return train(member.model, DATA, member.plan, on_epoch=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("build", "plan"), [(_mlp_adam, PLAN), (_cnn_sgd, AUGMENTED)], ids=["mlp with adam", "augmented cnn with sgd"]
+)
+def test_each_member_comes_to_what_it_comes_to_alone(build: Callable[[float], keras.Model], plan: TrainingPlan) -> None:
+    together = train_population(_members(build, plan, 3), DATA)
+
+    for member, history in zip(_members(build, plan, 3), together, strict=True):
+        alone = _train_alone(member)
+        assert isinstance(history, TrainingHistory)
+        for epoch, expected in zip(history.epochs, alone.epochs, strict=True):
+            assert epoch.learning_rate == expected.learning_rate
+            assert epoch.loss == pytest.approx(expected.loss, rel=1e-5)
+            assert epoch.val_loss == pytest.approx(expected.val_loss, rel=1e-5)
+            assert epoch.val_accuracy == pytest.approx(expected.val_accuracy, abs=1e-6)
+
+
+def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> None:
+    whole = train_population(_members(_mlp_adam, replace(PLAN, epochs=4), 2), DATA)
+
+    def checkpoint(index: int) -> Checkpoint:
+        return Checkpoint(ArtifactStore(str(tmp_path)), f"run-{index}")
+
+    def die_after(n: int) -> Callable[[Epoch], None]:
+        def on_epoch(epoch: Epoch) -> None:
+            if epoch.epoch == n:
+                raise InterruptedError
+
+        return on_epoch
+
+    members = _members(_mlp_adam, replace(PLAN, epochs=4), 2)
+    started = [replace(m, checkpoint=checkpoint(i), on_epoch=die_after(2 - i)) for i, m in enumerate(members)]
+    assert [type(end) for end in train_population(started, DATA)] == [InterruptedError, InterruptedError]
+    # The first goes on alone for an epoch, the second comes back to it.
+    alone = _members(_mlp_adam, replace(PLAN, epochs=4), 2)[0]
+    with pytest.raises(InterruptedError):
+        train(alone.model, DATA, alone.plan, on_epoch=die_after(3), checkpoint=checkpoint(0))
+    again = [
+        replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_mlp_adam, replace(PLAN, epochs=4), 2))
+    ]
+    resumed = train_population(again, DATA)
+
+    for end, expected in zip(resumed, whole, strict=True):
+        assert isinstance(end, TrainingHistory)
+        assert isinstance(expected, TrainingHistory)
+        assert [e.loss for e in end.epochs] == pytest.approx([e.loss for e in expected.epochs], rel=1e-5)
+    assert [end.resumed_from for end in resumed if isinstance(end, TrainingHistory)] == [3, 1]
+
+
+def test_members_that_leave_change_nothing_for_the_others() -> None:
+    told: dict[int, list[Epoch]] = {}
+    members = _members(_mlp_adam, replace(PLAN, epochs=5), 5, told)
+
+    def leave(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise InterruptedError
+
+    leaving = [replace(m, on_epoch=leave) if i in (0, 1, 3) else m for i, m in enumerate(members)]
+    ends = train_population(leaving, DATA)
+    undisturbed = train_population(_members(_mlp_adam, replace(PLAN, epochs=5), 5), DATA)
+
+    assert [type(end) for end in ends[:4]] == [InterruptedError, InterruptedError, TrainingHistory, InterruptedError]
+    for index in (2, 4):
+        expected = undisturbed[index]
+        assert isinstance(expected, TrainingHistory)
+        assert [e.loss for e in told[index]] == pytest.approx([e.loss for e in expected.epochs], rel=1e-5)
+
+
+def test_a_member_whose_loss_is_not_finite_ends_alone() -> None:
+    members = _members(_mlp_sgd, PLAN, 2)
+    members[0].model.optimizer.learning_rate = 1e30
+
+    ends = train_population(members, DATA)
+
+    assert isinstance(ends[0], NanLossError)
+    assert isinstance(ends[1], TrainingHistory)
+    assert len(ends[1].epochs) == PLAN.epochs
+
+
+class _OwnStep(keras.Model):
+    def train_step(self, *arguments: object) -> object:
+        return super().train_step(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("models", "named"),
+    [
+        (lambda: [build_mlp(), build_cnn()], "differ in more than their variables"),
+        (lambda: [build_cnn(dropout=0.1), build_cnn(dropout=0.2)], "differ in more than their variables"),
+        (lambda: [build_cnn(cls=_OwnStep) for _ in range(2)], "overrides train_step"),
+    ],
+    ids=["layers", "dropout", "own step"],
+)
+def test_unlike_models_are_refused(models: Callable[[], list[keras.Model]], named: str) -> None:
+    members = [Member(model=model, plan=PLAN, on_epoch=lambda _: None) for model in models()]
+
+    with pytest.raises(UnlikeMembersError, match=named):
+        train_population(members, DATA)
+
+
+def test_rules_of_training_are_refused_and_not_left_out_in_silence() -> None:
+    plan = replace(PLAN, training=Training(ema_momentum=0.9))
+    members = [Member(model=build_mlp(), plan=plan, on_epoch=lambda _: None) for _ in range(2)]
+
+    with pytest.raises(UnlikeMembersError, match="Received rules of training"):
+        train_population(members, DATA)
+
+
+def test_the_trained_weights_are_in_the_models() -> None:
+    members = _members(_mlp_sgd, PLAN, 2)
+    train_population(members, DATA)
+
+    for together, alone in zip(members, _members(_mlp_sgd, PLAN, 2), strict=True):
+        _train_alone(alone)
+        for ours, expected in zip(together.model.get_weights(), alone.model.get_weights(), strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
