@@ -50,7 +50,7 @@ def train_population(members: Sequence[Member], data: TrainingData) -> list[Trai
         For each member its history, or what ended it.
 
     Raises:
-        UnlikeMembersError: They are not of equal structure, Keras' own loop must train them, or their plans have rules of
+        UnlikeMembersError: They are not of equal structure, Keras' own loop must train them, or a plan has rules of
             training.
         DeviceMemoryError: They do not fit into the device's memory together.
     """
