@@ -5,7 +5,8 @@ model is built or asked (`model.py`, `prediction.py`, `submission.py`, `inspecti
 
 How the parts work together: `bundle.py` defines the file: description, weights and provenance, in a zip with hashes
 (`sealed.py`, `arrays.py`), read from any place that `bundle_places.py` knows. `model.py` turns a Keras model into a
-bundle and back. `prediction.py` classifies pictures and `submission.py` Kaggle's test set with one. `predictions.py`
-stores what retrained models and ensembles predicted for the test set, for the report, and `study_pictures.py` what a
-study's images look like and what `inspection.py` found that the model's layers see of some (`layer_pictures.py`).
+bundle and back. `ensemble.py` defines the file of several models that vote. `prediction.py` classifies pictures and
+`submission.py` Kaggle's test set with either. `predictions.py` stores what retrained models and ensembles predicted for
+the test set, for the report, and `study_pictures.py` what a study's images look like and what `inspection.py` found
+that the model's layers see of some (`layer_pictures.py`).
 """

@@ -7,9 +7,12 @@
     fitting         one training run, used by all jobs: it builds the space's model and calls `training`
     folds           several training runs for one score: cross-validation; `finished_folds` keeps what is done of it
     hyperparameters KerasTuner's `hp`, answered by an Optuna trial
+    regime          how a configuration is trained, with the ranges that the search draws as hyperparameters
+    starting_weights, weights_file          the bundle that a study's models start from
     study_data      the images of a study, after a check that they are those it was created with
     failures, interruptions, time_limit     the other ways in which a job ends
     replay          trains a finished trial again
+    ensemble_over_studies                   lets the retrained models of several studies vote
 
 A worker passes a `JobContext` to `run_job`, which returns the outcome that the slot stores. An interruption is raised
 instead of returned: the slot then has no outcome, and a worker resumes it later.

@@ -11,10 +11,12 @@ The way of one epoch:
       augmentation/      one module a kind of change: drawn on the host, applied where the images are
     run.py               takes the epoch's logs: makes an `Epoch` of them, writes the checkpoint, tells `on_epoch`
       annealing.py       sets the learning rates of the next epoch
+      rules.py           averages weights, weighs classes, stops early and holds the best weights
       accuracy.py        finds the accuracy among the logs
       checkpoint.py      stores what a new process needs to go on
 
-Beside them: `targets.py` chooses between class indices and one-hot rows, `predictions.py` turns outputs into
+Beside them: `targets.py` chooses between class indices and one-hot rows, `initial_weights.py` starts a model from the
+weights of another one, `weights_h5.py` reads those of keras.applications, `predictions.py` turns outputs into
 probabilities, `backend.py` imports Keras, `devices.py` lists devices and names their failures, `session.py` holds what
 belongs to the whole process. `rate_range.py` and `rate_curve.py` are the learning-rate range test, `layer_outputs.py`
 looks into a trained model, and `augmented_examples.py` shows what augmentation does.

@@ -50,9 +50,12 @@ def train_population(members: Sequence[Member], data: TrainingData) -> list[Trai
         For each member its history, or what ended it.
 
     Raises:
-        UnlikeMembersError: They are not of equal structure, or Keras' own loop must train them.
+        UnlikeMembersError: They are not of equal structure, Keras' own loop must train them, or a plan has rules of
+            training.
         DeviceMemoryError: They do not fit into the device's memory together.
     """
+    if any(member.plan.training != Training() for member in members):
+        raise UnlikeMembersError("Received rules of training in a plan. Expected none, or models trained alone.")
     with translate_device_errors():
         runs = [_start_run(member, data) for member in members]
         _refuse_unlike(runs)

@@ -18,7 +18,6 @@ ON_BOTH = (
     "test_whole_epochs.py::test_random_layers_of_the_model_draw_anew_in_each_step_and_not_in_validation",
     "test_initial_weights.py::test_layers_taken_are_frozen_for_their_epochs_and_learn_afterwards",
     "test_rules.py::test_smoothing_decay_average_and_class_weights_are_those_of_keras[False]",
-    "test_rules.py::test_early_stopping_stops_when_keras_stops_and_restores_what_keras_restores[False]",
     "test_whole_epochs.py::test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps",
     "test_augmentation.py::test_both_backends_show_the_same_pictures",
     "test_layer_outputs.py::test_saliency_is_the_gradient_of_the_score_before_the_softmax",

@@ -19,7 +19,7 @@ from tuner.training.population import Member, UnlikeMembersError, train_populati
 from tuner.training.run import NanLossError
 from tuner.training.session import seed_everything
 from tuner.training.train import train
-from tuner.training_settings import Annealing, Augmentation
+from tuner.training_settings import Annealing, Augmentation, Training
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="populations are programs of JAX")
 
@@ -157,6 +157,14 @@ def test_unlike_models_are_refused(models: Callable[[], list[keras.Model]], name
     members = [Member(model=model, plan=PLAN, on_epoch=lambda _: None) for model in models()]
 
     with pytest.raises(UnlikeMembersError, match=named):
+        train_population(members, DATA)
+
+
+def test_rules_of_training_are_refused_and_not_left_out_in_silence() -> None:
+    plan = replace(PLAN, training=Training(ema_momentum=0.9))
+    members = [Member(model=build_mlp(), plan=plan, on_epoch=lambda _: None) for _ in range(2)]
+
+    with pytest.raises(UnlikeMembersError, match="Received rules of training"):
         train_population(members, DATA)
 
 
