@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 
 from tuner.bundles.bundle import BundleDescription, Provenance
 from tuner.bundles.ensemble import soft_vote
@@ -21,6 +22,7 @@ from tuner.jobs.pictures import make_study_pictures
 from tuner.jobs.regime import finals_regime, search_regime
 from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import (
+    ChangedTestPartError,
     DataUnavailableError,
     load_data_for_own_fit,
     load_final_data,
@@ -177,12 +179,11 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
     outcomes = read_retrainings(context.storage, job.slots)
     if is_worse := _compare_on_validation(context, outcomes):
         return EnsembleOutcome(state="complete", members=len(outcomes), notes=(*notes, is_worse))
-    votes = [
-        read_predictions(context.artifacts, outcome.predictions).probabilities
-        for outcome in outcomes
-        if outcome.predictions
-    ]
+    tested = [read_predictions(context.artifacts, outcome.predictions) for outcome in outcomes if outcome.predictions]
     test = _load_test(context)
+    if any(not np.array_equal(one.labels, test.labels) for one in tested):
+        raise ChangedTestPartError(context.study.definition.dataset)
+    votes = [one.probabilities for one in tested]
     # With the slot's position, because a later ensemble may have the same number of other members.
     path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}-slot-{context.lease.position}.npz"
     predictions = write_predictions(

@@ -38,6 +38,16 @@ class DataChangedError(DataUnavailableError):
         )
 
 
+class ChangedTestPartError(DataUnavailableError):
+    """The test images are others than those on which the study's models were tested."""
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(
+            f"The test part of dataset {dataset!r} has changed since the study's models were tested. Put the old files "
+            "back, or create a new study."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataPlaces:
     """The folders in which this machine has its images."""
