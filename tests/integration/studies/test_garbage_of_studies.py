@@ -24,6 +24,7 @@ def test_garbage_is_what_is_left_of_this_databases_studies_alone(
         f"{study.folder}/checkpoints/slot-{lease.slot_id}/1-odd.npz",
         f"{foreign.folder}/checkpoints/slot-1/1-odd.npz",
         f"{foreign.folder}/finals/trial-0-repeat-1.bundle",
+        "ensembles/4a77e44f2fa5.bundle",
     ]
     left = [
         f"{gone.folder}/checkpoints/slot-1/1-odd.npz",
