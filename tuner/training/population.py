@@ -133,8 +133,12 @@ class _Training:
             self._end_epoch(index, logs[index] | validation, duration_s)
 
     def _needs_model(self, index: int) -> bool:
+        """Say whether the model itself must have its state after this epoch, which copies it to the host."""
         run = self._runs[index]
-        return self._checkpoints[index] is not None or len(run.epochs) + 1 >= run.plan.epochs
+        is_last = len(run.epochs) + 1 >= run.plan.epochs
+        # Else the rate depends on the steps so far.
+        has_plain_rate = isinstance(getattr(run.model.optimizer, "learning_rate", None), keras.Variable)
+        return self._checkpoints[index] is not None or is_last or not has_plain_rate
 
     def _draw(self, index: int) -> EpochDraws:
         run = self._runs[index]

@@ -33,7 +33,7 @@ AUGMENTED = replace(
 
 
 def _mlp_sgd(rate: float) -> keras.Model:
-    return build_mlp(optimizer=keras.optimizers.SGD(rate, momentum=0.9))
+    return build_mlp(layers.Dropout(0.3), optimizer=keras.optimizers.SGD(rate, momentum=0.9))
 
 
 def _mlp_adam(rate: float) -> keras.Model:
@@ -78,7 +78,7 @@ def test_each_member_comes_to_what_it_comes_to_alone(build: Callable[[float], ke
 
 
 def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> None:
-    whole = train_population(_members(_mlp_adam, replace(PLAN, epochs=4), 2), DATA)
+    whole = train_population(_members(_mlp_sgd, replace(PLAN, epochs=4), 2), DATA)
 
     def checkpoint(index: int) -> Checkpoint:
         return Checkpoint(ArtifactStore(str(tmp_path)), f"run-{index}")
@@ -90,15 +90,15 @@ def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> 
 
         return on_epoch
 
-    members = _members(_mlp_adam, replace(PLAN, epochs=4), 2)
+    members = _members(_mlp_sgd, replace(PLAN, epochs=4), 2)
     started = [replace(m, checkpoint=checkpoint(i), on_epoch=die_after(2 - i)) for i, m in enumerate(members)]
     assert [type(end) for end in train_population(started, DATA)] == [InterruptedError, InterruptedError]
     # The first goes on alone for an epoch, the second comes back to it.
-    alone = _members(_mlp_adam, replace(PLAN, epochs=4), 2)[0]
+    alone = _members(_mlp_sgd, replace(PLAN, epochs=4), 2)[0]
     with pytest.raises(InterruptedError):
         train(alone.model, DATA, alone.plan, on_epoch=die_after(3), checkpoint=checkpoint(0))
     again = [
-        replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_mlp_adam, replace(PLAN, epochs=4), 2))
+        replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_mlp_sgd, replace(PLAN, epochs=4), 2))
     ]
     resumed = train_population(again, DATA)
 
@@ -111,7 +111,7 @@ def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> 
 
 def test_members_that_leave_change_nothing_for_the_others() -> None:
     told: dict[int, list[Epoch]] = {}
-    members = _members(_mlp_adam, replace(PLAN, epochs=5), 5, told)
+    members = _members(_mlp_sgd, replace(PLAN, epochs=5), 5, told)
 
     def leave(epoch: Epoch) -> None:
         if epoch.epoch == 2:
@@ -119,7 +119,7 @@ def test_members_that_leave_change_nothing_for_the_others() -> None:
 
     leaving = [replace(m, on_epoch=leave) if i in (0, 1, 3) else m for i, m in enumerate(members)]
     ends = train_population(leaving, DATA)
-    undisturbed = train_population(_members(_mlp_adam, replace(PLAN, epochs=5), 5), DATA)
+    undisturbed = train_population(_members(_mlp_sgd, replace(PLAN, epochs=5), 5), DATA)
 
     assert [type(end) for end in ends[:4]] == [InterruptedError, InterruptedError, TrainingHistory, InterruptedError]
     for index in (2, 4):
@@ -168,11 +168,17 @@ def test_rules_of_training_are_refused_and_not_left_out_in_silence() -> None:
         train_population(members, DATA)
 
 
-def test_the_trained_weights_are_in_the_models() -> None:
-    members = _members(_mlp_sgd, PLAN, 2)
-    train_population(members, DATA)
+def test_weights_and_rates_are_those_of_the_models_own_schedule() -> None:
+    def build(_: float) -> keras.Model:
+        schedule = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=5, decay_rate=0.5)
+        return build_mlp(optimizer=keras.optimizers.SGD(schedule))
 
-    for together, alone in zip(members, _members(_mlp_sgd, PLAN, 2), strict=True):
-        _train_alone(alone)
-        for ours, expected in zip(together.model.get_weights(), alone.model.get_weights(), strict=True):
-            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
+    members = _members(build, PLAN, 2)
+    together = train_population(members, DATA)
+
+    for member, history, alone in zip(members, together, _members(build, PLAN, 2), strict=True):
+        expected = _train_alone(alone)
+        assert isinstance(history, TrainingHistory)
+        assert [e.learning_rate for e in history.epochs] == [e.learning_rate for e in expected.epochs]
+        for ours, theirs in zip(member.model.get_weights(), alone.model.get_weights(), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
