@@ -12,7 +12,10 @@ from tuner.cli import app
 
 def commands(typer_app: object = app, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Return every command of the app as its words."""
-    words = [(*prefix, command.name or command.callback.__name__) for command in typer_app.registered_commands]  # type: ignore[attr-defined]
+    words = [
+        (*prefix, command.name or command.callback.__name__.replace("_", "-"))
+        for command in typer_app.registered_commands
+    ]  # type: ignore[attr-defined]
     for group in typer_app.registered_groups:  # type: ignore[attr-defined]
         words += commands(group.typer_instance, (*prefix, group.name))
     return words

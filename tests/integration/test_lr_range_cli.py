@@ -63,7 +63,7 @@ def test_a_space_without_a_learning_rate_has_nothing_to_write(tmp_path: Path) ->
         (["--optimizers", "sgd,sgd"], "different names"),
         (["--optimizers", "sgd,adam", "--write", "x.toml"], "Expected one with --write"),
         (["--study", "mine", "--space", "cnn"], "--space beside a study"),
-        ([], "Give a definition file or --space"),
+        ([], "Give a definition file, --space or --study"),
     ],
     ids=["falling rates", "zero", "twice", "two to write", "study and space", "nothing"],
 )

@@ -133,6 +133,8 @@ def _find_definition(
     overrides: list[str] | None,
     storage: str | None,
 ) -> "StudyDefinition":
+    if study is None and file is None and space is None:
+        raise typer.BadParameter("Give a definition file, --space or --study.", param_hint="FILE")
     if study is None:
         return read_wanted(file, space=space, dataset=dataset, seed=seed, overrides=overrides)
     given = {"FILE": file, "--space": space, "--dataset": dataset, "--seed": seed, "--set": overrides}

@@ -147,7 +147,7 @@ def test_values_are_compared_with_equal_seeds_and_a_trial_is_what_its_seed_and_v
         "nets:build", *settings, "search.sampler=one-factor", "search.vary.units=[4, 8]", "search.repeats=2"
     )
     places = DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache")
-    replayed = [now for _, now in replay_trial(record, record.trials[3], places=places)]
+    replayed = [epoch.now for epoch in replay_trial(record, record.trials[3], places=places)]
 
     told = [(trial.hyperparameters["units"], trial.repeat) for trial in record.trials]
     losses = [[epoch.loss for epoch in trial.curve] for trial in record.trials]

@@ -45,6 +45,8 @@ class KilledWorker(Worker):
     def _on_fold(self, progress: FoldProgress) -> None:
         super()._on_fold(progress)
         if (progress.fold, progress.n_epochs) == self.dies_at:
+            # What is not stored yet is dropped with the slot.
+            self._reporter.flush()
             raise KilledError
 
 

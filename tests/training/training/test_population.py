@@ -97,9 +97,7 @@ def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> 
     alone = _members(_mlp_sgd, replace(PLAN, epochs=4), 2)[0]
     with pytest.raises(InterruptedError):
         train(alone.model, DATA, alone.plan, on_epoch=die_after(3), checkpoint=checkpoint(0))
-    again = [
-        replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_mlp_sgd, replace(PLAN, epochs=4), 2))
-    ]
+    again = [replace(m, checkpoint=checkpoint(i)) for i, m in enumerate(_members(_mlp_sgd, replace(PLAN, epochs=4), 2))]
     resumed = train_population(again, DATA)
 
     for end, expected in zip(resumed, whole, strict=True):
