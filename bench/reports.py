@@ -1,7 +1,7 @@
 """The four reports' numbers beside ours: run a definition of `studies/reports`, and write `docs/results.md`.
 
-    python bench/reports.py run recognizing-digits-ann [--set KEY=VALUE …]     resumes where it was stopped
-    python bench/reports.py write                                              docs/results.md, from what is stored
+    python bench/reports.py run recognizing-digits-ann [--variant NAME --set KEY=VALUE …]      resumes
+    python bench/reports.py write                       docs/results.md, from what is stored
 
 A run is an ordinary study, `results-NAME`, in the storage that `tuner` uses. What it came to is kept in
 `bench/results/reports/NAME.json`, from which alone the page is written; a definition without such a file stands there
@@ -43,25 +43,27 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command")
     run = commands.add_parser("run", help="run one definition and keep what it came to")
     run.add_argument("name", choices=sorted(path.stem for path in DEFINITIONS.glob("*.toml")))
+    run.add_argument("--variant", help="a name for these settings, whose numbers stand beside those of the definition")
     run.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     commands.add_parser("write", help="write docs/results.md")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run_definition(arguments.name, arguments.settings)
+        run_definition(arguments.name, arguments.settings, variant=arguments.variant)
     elif arguments.command == "write":
         PAGE.write_text(write_page())
     else:
         print(write_page())
 
 
-def run_definition(name: str, settings: Sequence[str]) -> None:
+def run_definition(name: str, settings: Sequence[str], *, variant: str | None) -> None:
     """Let `tuner run` begin the study, or go on with it, and keep its numbers."""
-    study = f"results-{name}"
+    key = name if variant is None else f"{name}+{variant}"
+    study = f"results-{key.replace('+', '-')}"
     words = ["run", f"studies/reports/{name}.toml", "--name", study]
     words += [word for setting in settings for word in ("--set", setting)]
     started = time.monotonic()
     status = subprocess.run([sys.executable, "-m", "tuner", *words], cwd=ROOT, check=False).returncode
-    stored = STORED / f"{name}.json"
+    stored = STORED / f"{key}.json"
     before = json.loads(stored.read_text())["sessions_s"] if stored.exists() else []
     if status:
         raise SystemExit(status)
@@ -105,18 +107,26 @@ def measure(name: str) -> Iterator[Mapping[str, Any]]:
 
 def write_page() -> str:
     """Return the page."""
-    return "\n".join([_HEAD, *(_section(path) for path in sorted(DEFINITIONS.glob("*.toml")))])
+    return "\n".join([_HEAD, *(_sections(path) for path in sorted(DEFINITIONS.glob("*.toml")))])
 
 
-def _section(definition: Path) -> str:
-    stored = STORED / f"{definition.stem}.json"
-    if not stored.exists():
-        published = tomllib.loads(definition.read_text()).get("published", [])
-        numbers = "; ".join(f"{figure['name']}: {_percent(figure['value'])}" for figure in published) or "none"
-        return (
-            f"## {definition.stem}\n\nNot run. Published: {numbers}. Run it with "
-            f"`python bench/reports.py run {definition.stem}`.\n"
-        )
+def _sections(definition: Path) -> str:
+    """Return what is known of a definition: its own numbers, then those of its variants."""
+    own, variants = STORED / f"{definition.stem}.json", sorted(STORED.glob(f"{definition.stem}+*.json"))
+    first = _section(own) if own.exists() else _not_run(definition)
+    return "\n".join([first, *map(_section, variants)])
+
+
+def _not_run(definition: Path) -> str:
+    published = tomllib.loads(definition.read_text()).get("published", [])
+    numbers = "; ".join(f"{figure['name']}: {_percent(figure['value'])}" for figure in published) or "none"
+    return (
+        f"## {definition.stem}\n\nNot run. Published: {numbers}. Run it with "
+        f"`python bench/reports.py run {definition.stem}`.\n"
+    )
+
+
+def _section(stored: Path) -> str:
     result = json.loads(stored.read_text())
     machine = result["machine"]
     minutes = sum(result["sessions_s"]) / 60
@@ -131,7 +141,7 @@ def _section(definition: Path) -> str:
         + " |"
         for row in result["rows"]
     ]
-    lines = [f"## {definition.stem}", "", conditions, "", header, "|---|---|---|---|---|", *rows, ""]
+    lines = [f"## {stored.stem.replace('+', ': ')}", "", conditions, "", header, "|---|---|---|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
