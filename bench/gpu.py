@@ -154,7 +154,7 @@ def measure_processes(arguments: argparse.Namespace) -> Iterator[Any]:
 def measure_search(arguments: argparse.Namespace) -> Iterator[Any]:
     """Return trials of ten epochs an hour, none of them pruned, that each side finishes on one search of `cnn`.
 
-    Without our check, which compiles every program once before the first trial: half a minute on a GPU.
+    Without our check, which peers do not make, and which compiles every program once before the first trial.
     """
     from search import run_side
 
