@@ -1,4 +1,4 @@
-"""On a GPU, JAX alone: what is otherwise only known of a CPU, in one command, under eight minutes, and one JSON.
+"""On a GPU, JAX alone: what is otherwise only known of a CPU, in one command and one JSON.
 
     KERAS_BACKEND=jax python bench/gpu.py [--out FILE] [--parts doctor epochs search processes tests] [--quick]
 
@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 LIMITS = {"doctor": 60, "epochs": 75, "search": 90, "processes": 40, "tests": 200}
 MODELS = ("mlp", "cnn", "resnet")
 BATCH_SIZES = (128, 1024)
-#: Members of a population, by model and batch size; larger ones do not fit into 80 GB, or take minutes to compile.
+#: Members of a population, by model and batch size; fewer where their activations would take much of 80 GB.
 POPULATIONS = {
     ("mlp", 128): (8, 32, 128),
     ("mlp", 1024): (32,),
@@ -45,9 +45,9 @@ POPULATIONS = {
     ("resnet", 1024): (8,),
 }
 N_IMAGES, N_IMAGES_QUICK = 25_600, 2_560
-#: Convolutions of a large population take seconds an epoch of this many.
+#: Fewer for convolutions, so that an epoch of a large population takes about a second.
 N_IMAGES_OF_POPULATION = {"mlp": 25_600, "cnn": 2_560, "resnet": 2_560}
-#: Beginning and compiling take half of a shorter time.
+#: In 45 s our side finished no trial, see `docs/experiments.md`.
 SEARCH_SECONDS = 60.0
 #: See `bench/searching/nets.py`.
 EPOCHS_OF_TRIAL = 10

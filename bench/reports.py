@@ -61,22 +61,19 @@ def run_definition(name: str, settings: Sequence[str], *, variant: str | None) -
     study = f"results-{key.replace('+', '-')}"
     words = ["run", f"studies/reports/{name}.toml", "--name", study]
     words += [word for setting in settings for word in ("--set", setting)]
-    started = time.monotonic()
-    status = subprocess.run([sys.executable, "-m", "tuner", *words], cwd=ROOT, check=False).returncode
     stored = STORED / f"{key}.json"
-    before = json.loads(stored.read_text())["sessions_s"] if stored.exists() else []
-    if status:
-        raise SystemExit(status)
-    STORED.mkdir(parents=True, exist_ok=True)
-    result = {
-        "command": shlex.join(["tuner", *words]),
-        "date": datetime.now(UTC).date().isoformat(),
-        # Of each time that it was begun or gone on with.
-        "sessions_s": [*before, round(time.monotonic() - started, 1)],
-        "machine": describe_machine(),
-        "rows": list(measure(study)),
-    }
-    stored.write_text(json.dumps(result, indent=1) + "\n")
+    earlier = json.loads(stored.read_text())["sessions_s"] if stored.exists() else []
+    started = time.monotonic()
+    result: dict[str, Any] = {"command": shlex.join(["tuner", *words]), "rows": []}
+    try:
+        subprocess.run([sys.executable, "-m", "tuner", *words], cwd=ROOT, check=True)
+        result["rows"] = list(measure(study))
+    finally:
+        # Of each time that it was begun or gone on with, whatever ended it.
+        result["sessions_s"] = [*earlier, round(time.monotonic() - started, 1)]
+        result |= {"date": datetime.now(UTC).date().isoformat(), "machine": describe_machine()}
+        STORED.mkdir(parents=True, exist_ok=True)
+        stored.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def measure(name: str) -> Iterator[Mapping[str, Any]]:
@@ -113,8 +110,12 @@ def write_page() -> str:
 def _sections(definition: Path) -> str:
     """Return what is known of a definition: its own numbers, then those of its variants."""
     own, variants = STORED / f"{definition.stem}.json", sorted(STORED.glob(f"{definition.stem}+*.json"))
-    first = _section(own) if own.exists() else _not_run(definition)
-    return "\n".join([first, *map(_section, variants)])
+    first = _section(own) if _is_finished(own) else _not_run(definition)
+    return "\n".join([first, *map(_section, filter(_is_finished, variants))])
+
+
+def _is_finished(stored: Path) -> bool:
+    return stored.exists() and bool(json.loads(stored.read_text())["rows"])
 
 
 def _not_run(definition: Path) -> str:

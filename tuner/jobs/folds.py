@@ -102,7 +102,6 @@ def train_folds(
         TunerError: As in `fit`.
     """
     definition = context.study.definition
-
     n_folds = definition.data.folds or 0
 
     def load(fold: int) -> TrainingData:

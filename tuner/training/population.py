@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import keras
 
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.errors import TunerError
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
@@ -97,8 +99,6 @@ def _refuse_unlike(runs: Sequence[TrainingRun]) -> None:
     if any(describe_model(run.model) != first for run in runs):
         raise UnlikeMembersError("Received models that differ in more than their variables. Expected equal ones.")
     plan = runs[0].plan
-    if plan.training != Training():
-        raise UnlikeMembersError("Received rules of training, such as early stopping. Expected none, or single models.")
     if any(replace(run.plan, seed=plan.seed) != plan for run in runs):
         raise UnlikeMembersError("Received plans that differ in more than their seeds. Expected equal ones.")
 
@@ -159,12 +159,14 @@ class _Training:
         try:
             refuse_nan_loss(epoch, logs)
             run.finish_epoch(epoch, logs, duration_s, learning_rate=rate)
+            if run.finished:
+                self._finish(index)
         except Exception as error:  # noqa: BLE001 - told to the caller, beside what the others come to
             self._results[index] = error
             self._population.leave(index)
-            return
-        if run.finished:
-            self._finish(index)
+            # The caller may go on from it at once; what ended the member says more than that it could not be stored.
+            with suppress(ArtifactNotWrittenError, ArtifactStoreAwayError):
+                run.await_checkpoint()
 
     def _finish(self, index: int) -> None:
         run, checkpoint = self._runs[index], self._checkpoints[index]
