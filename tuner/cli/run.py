@@ -9,6 +9,7 @@ from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import factors_of
 from tuner.cli.endings import exit_if_incomplete
 from tuner.cli.options import (
+    DEFINITION_FILE,
     CountOption,
     DeviceOption,
     NoCheckOption,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    definition: Annotated[Path, typer.Argument(help="A study definition in TOML, such as studies/digits.toml.")],
+    definition: Annotated[Path, typer.Argument(help=f"{DEFINITION_FILE}.")],
     *,
     name: Annotated[
         str | None, typer.Option(help="Name of the study. Default: the definition's.", metavar="NAME")
