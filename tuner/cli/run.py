@@ -48,6 +48,9 @@ def run(
     Start it again after an interruption to continue. Exit status 1 when the study ends without a score or without
     finals, or when a part of the finals has failed.
     """
+    from tuner.training.backend import refuse_without_backend
+
+    refuse_without_backend()
     n_workers = parse_count(count)
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:
