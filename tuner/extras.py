@@ -17,6 +17,7 @@ EXTRAS: Mapping[str, str] = {
     "jax": "jax",
     "torch": "gp",
     "s3fs": "s3",
+    "itsdangerous": "dashboard",
     "optuna_dashboard": "dashboard",
     "waitress": "dashboard",
 }
