@@ -37,6 +37,7 @@ RUN python3 -m venv --without-pip /opt/tuner \
 FROM dependencies AS build
 COPY LICENSE README.md pyproject.toml ./
 COPY tuner tuner
+COPY studies studies
 RUN python3 -m pip --python /opt/tuner/bin/python install --quiet --no-compile --no-build-isolation --no-deps . \
     && /opt/tuner/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/tuner/lib/python3*/site-packages/tuner
 
@@ -51,6 +52,7 @@ RUN python3 -m pip --python /opt/tuner/bin/python install --quiet --no-compile -
 FROM dependencies-gpu AS build-gpu
 COPY LICENSE README.md pyproject.toml ./
 COPY tuner tuner
+COPY studies studies
 RUN python3 -m pip --python /opt/tuner/bin/python install --quiet --no-compile --no-build-isolation --no-deps . \
     && /opt/tuner/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/tuner/lib/python3*/site-packages/tuner
 

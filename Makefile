@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
+# What `make demo` and the images have beside a backend.
+EXTRAS := --extra dashboard --extra s3
 # Where tests find all of mnist/*.gz, if anywhere.
 TUNER_DATA ?= $(abspath $(firstword $(wildcard ../shared/data) $(HOME)/.cache/tuner/data))
 # Benchmarks and pictures use what tests share, `tests/support` and `tests/chaos`, in this one way.
@@ -15,7 +17,7 @@ help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/run ## Search, prune, retrain and test on scikit-learn's digits; ends with the report's path
-	$(BIN)/tuner run studies/digits.toml
+	$(BIN)/tuner run digits
 
 # One process more than cores, because many tests wait, and 9 at most, as each holds a gigabyte; files in their order,
 # which has the long ones first.
@@ -54,9 +56,9 @@ up: ## Start Postgres, workers and dashboard in containers
 
 lock: $(VENV)/dev ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install uv
-	$(COMPILE) --group build --output-file requirements.lock
-	$(COMPILE) --group build --extra gpu --output-file requirements-gpu.lock
-	$(COMPILE) --group dev --output-file requirements-dev.lock
+	$(COMPILE) --group build $(EXTRAS) --extra tensorflow --output-file requirements.lock
+	$(COMPILE) --group build $(EXTRAS) --extra gpu --output-file requirements-gpu.lock
+	$(COMPILE) --group dev $(EXTRAS) --extra tensorflow --extra jax --output-file requirements-dev.lock
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tuner needs Python 3.11 or newer; set PYTHON=python3.11")'

@@ -17,6 +17,7 @@ from fsspec.core import url_to_fs
 from tenacity import Retrying, retry_if_not_exception_type, stop_after_delay, wait_random_exponential
 
 from tuner.errors import RestartNeededError, TunerError
+from tuner.extras import ExtraMissingError
 
 #: Folder of the ensembles over several studies; every other file is in its study's.
 ENSEMBLES_FOLDER = "ensembles"
@@ -54,6 +55,7 @@ class ArtifactStore:
         patience_s: Seconds for which a call to a remote store is repeated.
 
     Raises:
+        ExtraMissingError: The URL is of S3, and s3fs is not installed.
         ArtifactStoreAwayError: By every method: the store did not answer in that time.
     """
 
@@ -61,7 +63,12 @@ class ArtifactStore:
         self.url = url
         self._patience_s = patience_s
         # No caches: other workers write and delete here, and fsspec would reuse an instance with old credentials.
-        self._fs, self._root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
+        try:
+            self._fs, self._root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
+        except ImportError as error:
+            if not url.startswith("s3://"):
+                raise
+            raise ExtraMissingError("s3fs", needed_for=f"The artifact store {url}") from error
         self._local = isinstance(self._fs, fsspec.implementations.local.LocalFileSystem)
 
     def write(self, path: str, content: bytes) -> None:

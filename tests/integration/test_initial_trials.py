@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tuner.artifacts import ArtifactStore
 from tuner.cli.study import app
 from tuner.datasets.images import ImageFormat
+from tuner.jobs.beginnings import find_values
+from tuner.jobs.context import JobContext
 from tuner.jobs.creation import create_study
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.initial_trials import BaselineError, NothingToStartFromError
+from tuner.jobs.study_data import DataPlaces
+from tuner.jobs.trial import run_trial
 from tuner.spaces.registry import open_space
 from tuner.studies.definition import DefinitionError, make_definition
 from tuner.studies.lifecycle import StudyNotFoundError, find_study, list_names
-from tuner.studies.outcomes import SearchOutcome
+from tuner.studies.outcomes import SearchJob, SearchOutcome
 from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot
 from tuner.studies.storage import Storage, open_storage
@@ -125,6 +130,52 @@ def test_what_hides_behind_a_plain_loop_is_tried_too(
     best = max(earlier, key=lambda values: values["learning_rate"])
     assert any(values["layers"] > 1 for values in earlier)
     assert draw(storage, "later") == best
+
+
+def test_where_no_model_can_be_built_workers_find_the_same_beginnings(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baselines = 'search.baselines=[{learning_rate = 0.002, optimizer = "sgd"}, {units = 0}]'
+    create(storage, tmp_path, "built", baselines.replace("0}", "32}"))
+    monkeypatch.setattr("tuner.jobs.creation.has_backend", lambda: False)
+    create(storage, tmp_path, "unbuilt", baselines.replace("0}", "32}"))
+    create(storage, tmp_path, "unfit", baselines)
+
+    built, unbuilt = (find_study(storage, name) for name in ("built", "unbuilt"))
+    space = open_space("mlp")
+    for _ in range(4):
+        wanted, lacking = (claim_slot(storage, owner="w", study_names=[name]) for name in ("built", "unbuilt"))
+        assert wanted is not None
+        assert lacking is not None
+        assert find_values(lacking.job, unbuilt.definition, space, DIGITS) == wanted.job  # type: ignore[arg-type]
+    assert unbuilt.provenance["data_sha256"] == built.provenance["data_sha256"]
+    assert (unbuilt.pixels or {}) == {**(built.pixels or {}), "test_warnings": []}
+    with pytest.raises(BaselineError, match=r"units = 0, which is not one of its values"):
+        find_values(SearchJob(beginning=1), find_study(storage, "unfit").definition, space, DIGITS)
+
+
+def test_a_definition_that_does_not_fit_its_space_fails_the_trial_that_finds_out(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.jobs.creation.has_backend", lambda: False)
+    create(storage, tmp_path, "unfit", "search.baselines=[{units = 0}]")
+    lease = claim_slot(storage, owner="w", study_names=["unfit"])
+    assert lease is not None
+
+    outcome = run_trial(
+        JobContext(
+            storage=storage,
+            artifacts=ArtifactStore(str(tmp_path / "artifacts")),
+            places=DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache"),
+            study=find_study(storage, "unfit"),
+            lease=lease,
+            on_epoch=lambda _: None,
+        )
+    )
+
+    assert outcome.state == "failed"
+    assert outcome.failure is not None
+    assert "units = 0, which is not one of its values" in outcome.failure.message
 
 
 def test_another_space_gives_what_both_have(storage: Storage, tmp_path: Path) -> None:

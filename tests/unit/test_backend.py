@@ -40,5 +40,5 @@ def test_jax_is_for_gpus_that_it_can_use_and_tensorflow_for_all_else(
 def test_without_a_backend_one_is_named(install: Install) -> None:
     install("numpy")
 
-    with pytest.raises(NoBackendError, match="pip install tensorflow"):
+    with pytest.raises(NoBackendError, match=r"pip install 'tuner\[tensorflow\]'"):
         preferred_backend(on_gpu=False)

@@ -22,7 +22,9 @@ def check(wanted: "StudyDefinition", *, as_json: JsonOption = False, storage: St
     from dataclasses import asdict
 
     from tuner.jobs.preflight.report import StageReport
+    from tuner.training.backend import refuse_without_backend
 
+    refuse_without_backend()
     settings = settings_for(storage)
     print_warnings = warnings_on(open_progress_console())
     reports: list[StageReport] = []

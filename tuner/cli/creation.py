@@ -25,8 +25,13 @@ _NOT_CHECKED = (
 
 
 def open_check(*, no_check: bool) -> "AbstractContextManager[PreflightProcess | None]":
-    """Start the process of the check before anything slow is imported here: it imports Keras meanwhile."""
-    if no_check:
+    """Start the process of the check before anything slow is imported here: it imports Keras meanwhile.
+
+    There is none where there is no Keras: `create_study` then tries what it can without.
+    """
+    from tuner.training.backend import has_backend
+
+    if no_check or not has_backend():
         return nullcontext()
     from tuner.jobs.preflight.process import PreflightProcess
 
@@ -38,9 +43,12 @@ def create_shown(
 ) -> "Study":
     """Create the study, checked if there is a process for it, and show on stderr what is being done."""
     from tuner.jobs.creation import create_study
+    from tuner.training.backend import has_backend
 
     console = open_progress_console()
-    doing = "Building the model with its defaults …" if process is None else "Trying what search and finals will need …"
+    builds = has_backend()
+    doing = "Building the model with its defaults …" if builds else "Reading the images …"
+    doing = doing if process is None else "Trying what search and finals will need …"
     with console.status(doing):
         study = create_study(
             storage,
@@ -50,7 +58,7 @@ def create_shown(
             process=process,
             on_report=warnings_on(console),
         )
-    if process is None:
+    if process is None and builds:
         console.print(_NOT_CHECKED, highlight=False, soft_wrap=True)
     return study
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.options import SetOption, StorageOption, VaryOption, describe_choices, settings_for
+from tuner.cli.options import DEFINITION_FILE, SetOption, StorageOption, VaryOption, describe_choices, settings_for
 from tuner.spaces.registry import SPACE_NAMES
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_wanted(
-    file: Annotated[
-        Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE")] = None,
     *,
     space: Annotated[str | None, typer.Option(help=f"{SPACE_NAMES}.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A dataset's name or path. Default: mnist.")] = None,

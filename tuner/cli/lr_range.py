@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.definitions import read_wanted
-from tuner.cli.options import JsonOption, SetOption, StorageOption, settings_for
+from tuner.cli.options import DEFINITION_FILE, JsonOption, SetOption, StorageOption, settings_for
 from tuner.cli.output import open_console, open_progress_console, print_json
 from tuner.spaces.registry import SPACE_NAMES
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def lr_range(
-    file: Annotated[
-        Path | None, typer.Argument(help="A study definition in TOML, such as studies/mnist-cnn.toml.", metavar="FILE")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE")] = None,
     *,
     space: Annotated[str | None, typer.Option(help=f"{SPACE_NAMES}.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A dataset's name or path. Default: mnist.")] = None,

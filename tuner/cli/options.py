@@ -7,6 +7,9 @@ import typer
 
 from tuner.settings import Settings, read_settings
 
+#: What is taken for a definition's file, for help texts.
+DEFINITION_FILE = "A study definition in TOML, or the name of one that `tuner study definitions` lists, such as digits"
+
 StorageOption = Annotated[
     str | None,
     typer.Option("--storage", help="Database URL. Default: TUNER_STORAGE, or SQLite in .tuner/."),

@@ -9,6 +9,7 @@ from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import factors_of
 from tuner.cli.endings import exit_if_incomplete
 from tuner.cli.options import (
+    DEFINITION_FILE,
     CountOption,
     DeviceOption,
     NoCheckOption,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    definition: Annotated[Path, typer.Argument(help="A study definition in TOML, such as studies/digits.toml.")],
+    definition: Annotated[Path, typer.Argument(help=f"{DEFINITION_FILE}.")],
     *,
     name: Annotated[
         str | None, typer.Option(help="Name of the study. Default: the definition's.", metavar="NAME")
@@ -47,6 +48,9 @@ def run(
     Start it again after an interruption to continue. Exit status 1 when the study ends without a score or without
     finals, or when a part of the finals has failed.
     """
+    from tuner.training.backend import refuse_without_backend
+
+    refuse_without_backend()
     n_workers = parse_count(count)
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:

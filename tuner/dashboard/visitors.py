@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from itsdangerous import BadSignature, TimestampSigner
+
 from tuner.errors import TunerError
 
 #: Shorter tokens can be guessed.
@@ -107,6 +109,18 @@ class GuessLimit:
         return own, total
 
 
+class _SessionSigner(TimestampSigner):
+    """Signs with a key that is never stored: a restart ends all sessions, and no session outlives its token."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        # 48 bytes are whole letters of base64: with another length, a changed last letter may mean the same signature.
+        super().__init__(secrets.token_bytes(32), digest_method=hashlib.sha384, key_derivation="hmac")
+        self._clock = clock
+
+    def get_timestamp(self) -> int:
+        return int(self._clock())
+
+
 class Visitors:
     """The token and the sessions opened with it; used by several threads."""
 
@@ -114,8 +128,7 @@ class Visitors:
         self._token_hash = _hash(token)
         self._clock = clock
         self._limit = GuessLimit(clock=clock)
-        # Never stored: a restart ends all sessions, and no session outlives its token.
-        self._key = secrets.token_bytes(32)
+        self._signer = _SessionSigner(clock)
         self._ended: dict[str, float] = {}
 
     def try_token(self, given: str, *, address: str) -> float | None:
@@ -136,25 +149,27 @@ class Visitors:
 
     def open_session(self) -> str:
         """Return the content of the visitor's cookie; the token cannot be derived from it."""
-        content = f"{int(self._clock()) + SESSION_S:x}.{secrets.token_hex(16)}"
-        return f"{content}.{self._sign(content)}"
+        return self._signer.sign(secrets.token_hex(16)).decode()
 
     def knows(self, session: str) -> bool:
         """Say whether a cookie belongs to an open session; not limited, so that guessing locks no visitor out."""
-        content, _, signature = session.rpartition(".")
-        if not hmac.compare_digest(self._sign(content).encode(), signature.encode()):
-            return False
-        return int(content.partition(".")[0], 16) > self._clock() and content not in self._ended
+        return self._name_of(session) is not None
 
     def end_session(self, session: str) -> None:
         """Invalidate the session."""
-        if self.knows(session):
+        name = self._name_of(session)
+        if name is not None:
             now = self._clock()
             self._ended = {ended: until for ended, until in self._ended.items() if until > now}
-            self._ended[session.rpartition(".")[0]] = now + SESSION_S
+            self._ended[name] = now + SESSION_S
 
-    def _sign(self, content: str) -> str:
-        return hmac.new(self._key, content.encode(), hashlib.sha256).hexdigest()
+    def _name_of(self, session: str) -> str | None:
+        """Return what tells an open session from others; None if the cookie belongs to none."""
+        try:
+            name = self._signer.unsign(session, max_age=SESSION_S).decode()
+        except BadSignature:
+            return None
+        return None if name in self._ended else name
 
 
 def _hash(token: str) -> bytes:

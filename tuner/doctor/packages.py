@@ -44,8 +44,11 @@ def check_versions() -> Finding:
 
 def check_devices() -> Finding:
     """Report the devices and the precision of the backend on which workers would train."""
-    from tuner.training.backend import NoBackendError, load_backend, preferred_backend
+    from tuner.training.backend import has_backend, load_backend, preferred_backend
 
+    if not has_backend():
+        message = "no Keras backend is installed: this machine creates and shows studies, and trains none"
+        return Finding(check="devices", ok=True, message=message, fix=f"pip install 'tuner[{_DEFAULT_BACKEND}]'")
     try:
         os.environ.setdefault("KERAS_BACKEND", preferred_backend(on_gpu=_has_nvidia_gpu()))
         # This hides what the frameworks log about missing devices, which this check reports itself.
@@ -55,7 +58,7 @@ def check_devices() -> Finding:
         from tuner.training.devices import list_devices
 
         backend, devices = keras.backend.backend(), list_devices()
-    except (ImportError, RuntimeError, ValueError, NoBackendError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         message = f"Keras does not start: {_first_line(error)}"
         return Finding(check="devices", ok=False, message=message, fix=f"export KERAS_BACKEND={_DEFAULT_BACKEND}")
     message = f"Keras on {backend} in {keras.config.dtype_policy().name}: {', '.join(devices)}"
@@ -76,6 +79,10 @@ def check_devices() -> Finding:
 
 def check_epoch_caps() -> Finding:
     """Report the two environment variables that silently shorten every training run."""
+    from tuner.training.backend import has_backend
+
+    if not has_backend():
+        return Finding(check="epoch caps", ok=True, message="nothing trains on this machine")
     try:
         from tuner.training.session import FIT_CAPS, read_fit_caps
 

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +11,13 @@ from typing import Any
 
 from tuner.backends import BACKENDS
 from tuner.errors import TunerError
-from tuner.jobs.preflight.checking import OnReport, check_definition, check_hyperparameters
+from tuner.jobs.preflight.checking import (
+    CheckedDefinition,
+    OnReport,
+    check_definition,
+    check_hyperparameters,
+    check_without_model,
+)
 from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import StageReport
 from tuner.spaces.registry import refuse_unknown_space
@@ -22,6 +28,7 @@ from tuner.studies.samplers import make_sampler
 from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.warm_start import best_of_earlier
+from tuner.training.backend import has_backend
 
 #: Packages whose versions influence a result.
 _RECORDED = ("tuner", "keras", *(backend.name for backend in BACKENDS), "optuna", "keras-tuner", "numpy")
@@ -84,7 +91,8 @@ def create_study(
         storage: Where the study is stored.
         definition: The study's definition.
         data_dir: Holds one folder for each dataset of the catalogue.
-        check: False skips all training: the model is only built with its defaults, in this process.
+        check: False skips all training: the model is only built with its defaults, in this process. Where no Keras
+            backend is installed no model is built at all, and a report says so.
         process: The process of the check, if the caller has started it early; None starts one.
         on_report: Called with each stage of the check as it ends.
 
@@ -95,7 +103,7 @@ def create_study(
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
     _refuse_unknown_names(definition)
-    examine = partial(check_definition, process=process) if check else check_hyperparameters
+    examine = _choose_check(check=check, process=process)
     found = examine(
         definition,
         data_dir=data_dir,
@@ -113,6 +121,13 @@ def create_study(
         pixels=found.pixels,
         first_jobs=found.first_jobs,
     )
+
+
+def _choose_check(*, check: bool, process: PreflightProcess | None) -> Callable[..., CheckedDefinition]:
+    """Return what is tried before a study is stored: as much as is asked for, and possible on this machine."""
+    if not has_backend():
+        return check_without_model
+    return partial(check_definition, process=process) if check else check_hyperparameters
 
 
 def _tell_unused_budget(definition: StudyDefinition, *, n_trials: int, on_report: OnReport) -> None:

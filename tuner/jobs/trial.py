@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import optuna
 
+from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch, FoldProgress
+from tuner.jobs.beginnings import find_values
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.fitting import fit
@@ -46,7 +48,8 @@ def run_trial(context: JobContext) -> SearchOutcome:
     initial = open_weights(
         definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
-    trial, scores = open_trial(context.storage, context.study, context.lease)
+    job, refused = _find_values(context, data.train.image_format)
+    trial, scores = open_trial(context.storage, context.study, replace(context.lease, job=job))
     n_folds = definition.data.folds
 
     def on_epoch(result: Epoch) -> None:
@@ -72,6 +75,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
             trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
         ),
         folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
+        refused=refused,
     )
     context.on_scores(scores)
     limit = TimeLimit(definition.search.trial_timeout_s, end_from_another_thread)
@@ -91,10 +95,26 @@ def run_trial(context: JobContext) -> SearchOutcome:
     return progress.end("complete")
 
 
+def _find_values(context: JobContext, images: ImageFormat) -> tuple[SearchJob, Exception | None]:
+    """Return the slot's job with its values; without them, and with the reason, where the space cannot say them."""
+    job, definition = context.job_as(SearchJob), context.study.definition
+    if job.beginning is None or context.lease.trial_id is not None:
+        return job, None
+    try:
+        space = asking_regime(open_study_space(definition.space, context.study.provenance), definition)
+        return find_values(job, definition, space, images), None
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        return job, error
+
+
 def _train(
     context: JobContext, progress: "_Progress", data: TrainingData, on_epoch: OnEpoch, initial: InitialWeights | None
 ) -> None:
     """Train the trial's model, or those of its folds."""
+    if progress.refused is not None:
+        raise progress.refused
     definition = context.study.definition
     space = asking_regime(open_study_space(definition.space, context.study.provenance), definition)
     regime = search_regime(definition)
@@ -139,6 +159,8 @@ class _Progress:
     hyperparameters: OptunaHyperParameters
     #: None in a study without folds, whose epochs are `epochs`.
     folds: FoldCurves | None
+    #: Why it cannot begin.
+    refused: Exception | None
     epochs: list[Epoch] = field(default_factory=list)
     #: Sentences for people.
     notes: list[str] = field(default_factory=list)

@@ -1,6 +1,8 @@
 """Confidence intervals of measured accuracies. Knows neither Keras nor Optuna."""
 
-from math import sqrt
+from math import erf, sqrt
+
+from scipy.stats import binomtest
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -19,9 +21,7 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"Received {successes} successes of {n}. Expected n of at least 1 and 0 to n successes.")
-    share = successes / n
-    spread = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    middle = share + z * z / (2 * n)
+    ends = binomtest(successes, n).proportion_ci(confidence_level=erf(z / sqrt(2)), method="wilson")
     # The exact interval contains the share; rounding may leave 0 or 1 slightly outside.
-    return max(0.0, min(share, (middle - spread) / scale)), min(1.0, max(share, (middle + spread) / scale))
+    share = successes / n
+    return max(0.0, min(share, float(ends.low))), min(1.0, max(share, float(ends.high)))

@@ -26,13 +26,14 @@ from tuner.studies.sections import (
     SearchSection,
     inherit_regime,
 )
+from tuner.studies.shipped import find_shipped, shipped_paths
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
 #: What a study is made for when no dataset is named.
 DEFAULT_DATASET = "mnist"
-#: The folder of the definitions that come with this project.
-_SHIPPED = Path(__file__).parents[2] / "studies"
+#: How many of the shipped definitions an error names.
+_MOST_NAMED = 9
 
 
 class DefinitionError(TunerError):
@@ -210,12 +211,12 @@ class StudyDefinition(Section):
 def read_definition(
     path: str | Path, overrides: Sequence[str] = (), *, changes: Mapping[str, Any] = MappingProxyType({})
 ) -> StudyDefinition:
-    """Read a study definition from a TOML file.
+    """Read a study definition from a TOML file, or the one that comes with this package under a name.
 
     A dataset's path is relative to the file's folder; in an override or a change it is relative to the current folder.
 
     Args:
-        path: The file.
+        path: The file; or a name of `tuner.studies.shipped`, if no file is called so.
         overrides: `key=value` with dotted keys, as in `search.trials=200`; they replace the file's values.
         changes: The same as values by their dotted keys; overrides replace them.
 
@@ -223,7 +224,7 @@ def read_definition(
         DefinitionError: The file is missing or not TOML, or a key or value is wrong.
         OverrideError: An override has no `=` or no possible key.
     """
-    path = Path(path)
+    path = _find_file(Path(path))
     settings = _read_toml(path)
     if isinstance(settings.get("dataset"), str):
         settings["dataset"] = _absolute(settings["dataset"], folder=path.parent)
@@ -430,12 +431,27 @@ def read_source(path: Path) -> str:
         raise DefinitionError(f"{path} is not UTF-8 text; expected a study definition in TOML.") from error
 
 
+def _find_file(path: Path) -> Path:
+    """Return the file that a person means: a file of that path, else the shipped definition of that name."""
+    is_name = len(path.parts) == 1
+    shipped = find_shipped(path) if is_name and not path.is_file() else None
+    return shipped or path
+
+
 def _describe_missing(path: Path) -> str:
-    folder = next((folder for folder in (path.parent, Path("studies"), _SHIPPED) if any(folder.glob("*.toml"))), None)
-    if folder is None:
-        return f"No study definition at {path}. Make one with `tuner study create --space cnn`."
-    known = sorted(str(found) for found in folder.glob("*.toml"))
-    return f"No study definition at {path}.{did_you_mean(str(path), known)} There are: {', '.join(known)}."
+    names = list(shipped_paths())
+    if str(path) in names:
+        return (
+            f"No file {path} here, and the definition {str(path)!r} that comes with tuner stays as it is. Make a copy: "
+            f"`tuner study definitions {path} > {path}.toml`."
+        )
+    # Tools keep settings of their own in files of this name.
+    beside = sorted(str(found) for found in path.parent.glob("*.toml") if found.name != "pyproject.toml")
+    meant = did_you_mean(str(path), beside) or did_you_mean(path.stem, names)
+    there = f" There are: {', '.join(beside)}." if beside else ""
+    more = " …" * (len(names) > _MOST_NAMED)
+    shipped = f" With tuner come {', '.join(names[:_MOST_NAMED])}{more}: `tuner study definitions`." if names else ""
+    return f"No study definition at {path}.{meant}{there}{shipped}"
 
 
 def absolute_place(place: str, *, folder: Path) -> str:

@@ -28,6 +28,9 @@ class SearchJob:
 
     #: What the trial takes instead of drawing it, by Optuna's names.
     values: Hyperparameters = field(default_factory=dict)
+    #: In a study that was created where no model can be built: which of the first trials it is, from 0, until a worker
+    #: finds its values. See `tuner.jobs.beginnings`.
+    beginning: int | None = None
     #: The call of `extend_study` that added the trial; None for those of the first budget.
     extension: str | None = None
     #: Of a study of one factor at a time: the one value that is not the default, by KerasTuner's name; empty for the

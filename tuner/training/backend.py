@@ -10,14 +10,33 @@ from pathlib import Path
 
 from tuner.backends import BACKENDS
 from tuner.errors import TunerError
+from tuner.extras import install_command
 
 
 class NoBackendError(TunerError):
     """None of the backends is installed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, needed_for: str = "This command") -> None:
         names = [backend.name for backend in BACKENDS]
-        super().__init__(f"Neither {' nor '.join(names)} is installed. Install one: `pip install {names[0]}`.")
+        super().__init__(
+            f"{needed_for} needs a Keras backend, and neither {' nor '.join(names)} is installed here: "
+            f"{install_command(names[0])}. Without one, studies are created and shown."
+        )
+
+
+def has_backend() -> bool:
+    """Return whether Keras can train here; it is not imported."""
+    return any(backend.is_installed for backend in BACKENDS)
+
+
+def refuse_without_backend() -> None:
+    """Raise the error of a machine that cannot train.
+
+    Raises:
+        NoBackendError: None of the backends is installed.
+    """
+    if not has_backend():
+        raise NoBackendError
 
 
 def preferred_backend(*, on_gpu: bool) -> str:
@@ -29,9 +48,8 @@ def preferred_backend(*, on_gpu: bool) -> str:
     Raises:
         NoBackendError: There is none.
     """
+    refuse_without_backend()
     installed = [backend for backend in BACKENDS if backend.is_installed]
-    if not installed:
-        raise NoBackendError
     with_plugin = [backend for backend in installed if on_gpu and backend.has_gpu_plugin]
     return (with_plugin or installed)[0].name
 

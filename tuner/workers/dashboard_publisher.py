@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
+from tuner.extras import is_installed
 from tuner.studies.dashboard_content import DashboardContent, ShownFile, publish_content, shown_stage, stage_of
 from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_study
@@ -24,12 +25,14 @@ class DashboardPublisher:
     def __init__(self, storage: Storage, artifacts: ArtifactStore) -> None:
         self._storage = storage
         self._artifacts = artifacts
+        #: The formats are Optuna Dashboard's own. Where it is not installed, the next worker that has it writes.
+        self._can_write = is_installed("optuna_dashboard")
         #: The stage that is shown, by the study's identity.
         self._known: dict[str, str] = {}
 
     def publish(self, study: Study) -> None:
         """Publish the study's present stage if another one is shown; do nothing if the study was deleted."""
-        if self._known.get(study.uid) == stage_of(study):
+        if not self._can_write or self._known.get(study.uid) == stage_of(study):
             return
         try:
             self._known[study.uid] = self._show(study.name)

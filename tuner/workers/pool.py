@@ -15,6 +15,7 @@ from tuner.studies.outages import expect_answers_soon
 from tuner.studies.slots import DEFAULT_LEASE_S, reap_expired_leases, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
+from tuner.training.backend import refuse_without_backend
 from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.lifetime import MAX_SLOTS
 from tuner.workers.processes import WorkerProcesses
@@ -55,8 +56,9 @@ def run_pool(
     people what the workers are doing.
 
     Raises:
-        TunerError: A study is unknown, or the machine has no such device.
+        TunerError: A study is unknown, or the machine has no such device or no backend.
     """
+    refuse_without_backend()
     with open_storage(settings.storage) as storage:
         find_studies(storage, studies)
         shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)

@@ -288,13 +288,30 @@ def test_a_missing_file_names_those_beside_it(path: Path) -> None:
     assert f"No study definition at {path.with_name('fist.toml')}. Did you mean '{path}'?" in str(caught.value)
 
 
-def test_a_missing_file_names_the_shipped_ones_when_its_folder_has_none(
+@pytest.mark.parametrize("missing", ["none/digits.toml", "digits.toml", "digts"])
+def test_a_missing_file_names_the_shipped_ones(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(TunerError) as caught:
+        read_definition(missing)
+
+    said = str(caught.value)
+    assert (
+        f"No study definition at {missing}. Did you mean 'digits'? With tuner come digits, fashion-mnist-cnn," in said
+    )
+
+
+def test_a_name_is_a_shipped_definition_unless_a_file_is_called_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist-mlp").mkdir()
+    (tmp_path / "kmnist-mlp").write_text(MINIMAL)
 
-    with pytest.raises(TunerError, match=r"There are: .*studies/digits\.toml"):
-        read_definition(tmp_path / "none" / "digits.toml")
+    assert read_definition("digits", ["search.trials=3"]).search.trials == 3
+    assert read_definition("kmnist-report-mlp").space == "kmnist-report-mlp"
+    assert read_definition("mnist-mlp").name == "mnist-mlp"
+    assert read_definition("kmnist-mlp").name == "first"
 
 
 def test_a_dataset_path_is_relative_to_what_names_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,16 @@ from tuner.jobs.test_part import check_test_set
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, read_weights
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.outcomes import SearchJob, read_job
-from tuner.training.backend import load_backend
+from tuner.studies.sections import ONE_FACTOR
+from tuner.training.backend import NoBackendError, load_backend
 
 _log = logging.getLogger(__name__)
+
+#: The warning of a machine where no model can be built.
+NOT_TRIED = (
+    "no training was tried, as this machine has no Keras backend. Faults of the space show in the first trials, or in "
+    "`tuner study check` where workers run."
+)
 
 #: Called with the report of each stage as it ends.
 OnReport = Callable[[StageReport], None]
@@ -91,24 +98,13 @@ def check_definition(
         with writable_folder():
             sample = write_sample(process.folder, take_sample(images.split))
         process.send({"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials})
-        class_names = images.train.class_names
-        test_warnings: tuple[str, ...] = ()
         # While the process works.
-        if definition.finals.top:
-            report = try_stage(
-                "finals, test images",
-                lambda: check_test_set(
-                    definition, class_names=class_names, data_dir=data_dir, pixels=images.part.pixels
-                ),
-                explain=_message_of,
-            )
-            _pass_on(report, on_report)
-            test_warnings = report.warnings
+        test_warnings = _check_test_set(definition, images, data_dir, on_report)
         hashes = {"data_sha256": images.train.content_hash(), **weights}
         for report in process.reports():
             _pass_on(report, on_report)
         return CheckedDefinition(
-            class_names=class_names,
+            class_names=images.train.class_names,
             hashes=_hashes(hashes, process.findings["space_sha256"]),
             pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
             first_jobs=[read_job("search", stored) for stored in process.findings["first_jobs"]],
@@ -145,6 +141,51 @@ def check_hyperparameters(
         pixels=images.part.pixels_to_json(),
         first_jobs=rehearsal.first_jobs,
     )
+
+
+def check_without_model(
+    definition: StudyDefinition,
+    *,
+    data_dir: Path,
+    earlier_trials: Sequence[Mapping[str, Any]] = (),
+    on_report: OnReport = lambda _: None,
+) -> CheckedDefinition:
+    """Read all images, on a machine where no model can be built: the worker that begins the study builds the first.
+
+    Raises:
+        NoBackendError: The definition's first trials need the space's hyperparameters.
+        TunerError: The images cannot be read or divided.
+    """
+    search = definition.search
+    if earlier_trials or search.warm_start is not None or search.sampler == ONE_FACTOR:
+        raise NoBackendError(needed_for="A comparison of factors" if search.sampler == ONE_FACTOR else "A warm start")
+    images = _read_images(definition, data_dir, on_report)
+    hashes = {"data_sha256": images.train.content_hash(), **_hash_weights(definition, images.train)}
+    test_warnings = _check_test_set(definition, images, data_dir, on_report)
+    on_report(StageReport(stage="search and finals", duration_s=0.0, warnings=(NOT_TRIED,)))
+    n_beginnings = (search.start_with_defaults and search.sampler != "grid") + len(search.baselines)
+    return CheckedDefinition(
+        class_names=images.train.class_names,
+        hashes=hashes,
+        pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
+        first_jobs=[SearchJob(beginning=place) for place in range(n_beginnings)],
+    )
+
+
+def _check_test_set(
+    definition: StudyDefinition, images: _Images, data_dir: Path, on_report: OnReport
+) -> tuple[str, ...]:
+    """Read the test images if there will be finals; return the warnings about them."""
+    if not definition.finals.top:
+        return ()
+    class_names, pixels = images.train.class_names, images.part.pixels
+    report = try_stage(
+        "finals, test images",
+        lambda: check_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels),
+        explain=_message_of,
+    )
+    _pass_on(report, on_report)
+    return report.warnings
 
 
 def _hashes(found: Mapping[str, str], space_sha256: str | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.errors import TunerError, did_you_mean
+from tuner.extras import install_command
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -95,7 +96,7 @@ def _gp(draw: Draw) -> "BaseSampler":
     if importlib.util.find_spec("torch") is None:
         raise SamplerNotInstalledError(
             "The sampler 'gp' needs PyTorch, which is not installed. "
-            "Install it with `pip install torch`, or choose the sampler 'tpe'."
+            f"Install it with {install_command('torch')}, or choose the sampler 'tpe'."
         )
     from optuna.samplers import GPSampler, RandomSampler
 
