@@ -31,13 +31,14 @@ from tuner.jobs.study_data import DataPlaces
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import Study, find_study, insert_study
 from tuner.studies.outcomes import Result, SearchOutcome, to_json
-from tuner.studies.schema import slots
+from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
+from tuner.studies.turns import select_turns
 from tuner.workers.reporter import Reporter
 
-_MEASUREMENTS = ("growth", "clients", "idle")
+_MEASUREMENTS = ("growth", "shared", "clients", "idle")
 EPOCHS = 9
 #: Hyperparameters of a trial: log floats, like a learning rate's.
 PARAMETERS = [f"x{position}" for position in range(5)]
@@ -54,6 +55,13 @@ def main() -> None:
     with running_server(max_connections=400) as server:
         if "growth" in arguments.only:
             result["growth"] = [measure_growth(server.url(server.create_database()), size) for size in sizes]
+        if "shared" in arguments.only:
+            result["shared"] = measure_shared(
+                server.url(server.create_database()),
+                n_studies=4 if arguments.quick else 20,
+                n_trials=100 if arguments.quick else 10_000,
+                claims=100 if arguments.quick else 500,
+            )
         if "clients" in arguments.only:
             result["clients"] = [
                 measure_clients(server.url(server.create_database()), side, n, trials)
@@ -106,6 +114,68 @@ def measure_growth(url: str, n_finished: int) -> dict[str, Any]:
         flush=True,
     )
     return row
+
+
+def measure_shared(url: str, *, n_studies: int, n_trials: int, claims: int) -> dict[str, Any]:
+    """Time claims among many large studies that share the workers, beside those that take the oldest slot of all.
+
+    Half of each study's trials are finished; 40 slots are leased, as by 40 workers.
+    """
+    with open_storage(url) as storage:
+        for number in range(n_studies):
+            definition = make_definition(
+                space="mlp", dataset="digits", name=f"study-{number}", trials=n_trials,
+                overrides=[f"sharing.weight={1 + number % 3}", *(["sharing.max_workers=8"] if number % 4 == 0 else [])],
+            )  # fmt: skip
+            insert_study(storage, definition, class_names=["0", "1"], provenance={})
+        with storage.engine.begin() as connection:
+            finished = {"state": "done", "result": "complete", "score": 0.5}
+            connection.execute(sa.update(slots).where(slots.c.position < n_trials // 2).values(finished))
+        for _ in range(40):
+            claim(storage)
+        # In turns, so that both sides see the same server.
+        taken: dict[str, list[float]] = {"in_turn": [], "oldest": []}
+        for _ in range(claims):
+            taken["in_turn"].append(timed_claim(storage))
+            taken["oldest"].append(timed(lambda: claim_oldest(storage)))
+        plan = explain_turns(storage)
+    row: dict[str, Any] = {"n_studies": n_studies, "n_trials": n_trials, "plan": plan}
+    for side, seconds in taken.items():
+        row[f"{side}_p50_ms"] = 1e3 * statistics.median(seconds)
+        row[f"{side}_p95_ms"] = 1e3 * float(np.percentile(seconds, 95))
+        print(
+            f"{n_studies} studies of {n_trials} trials, claims {side.replace('_', ' ')}: "
+            f"p50 {row[f'{side}_p50_ms']:.1f} ms, p95 {row[f'{side}_p95_ms']:.1f} ms",
+            flush=True,
+        )
+    print("\n".join(plan), flush=True)
+    return row
+
+
+def claim_oldest(storage: Storage) -> None:
+    """Lock the oldest waiting slot of all studies, lease it and read its study, as claims did before studies shared."""
+    running = sa.select(studies.c.id).where(studies.c.state.in_(["searching", "finals"]))
+    oldest = (
+        sa.select(slots)
+        .where(slots.c.state == "waiting", slots.c.study_id.in_(running))
+        .order_by(slots.c.study_id, slots.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    leased = {"state": "leased", "owner": "bench", "expires_at": database_time() + 30}
+    with storage.engine.begin() as connection:
+        row = connection.execute(oldest).one()
+        connection.execute(sa.update(slots).where(slots.c.id == row.id).values(leased))
+        connection.execute(sa.select(studies.c.name, studies.c.uid).where(studies.c.id == row.study_id)).one()
+    with storage.engine.begin() as connection:
+        connection.execute(sa.update(slots).where(slots.c.id == row.id).values(state="waiting", owner=None))
+
+
+def explain_turns(storage: Storage) -> list[str]:
+    """Return Postgres' plan of the statement that finds whose turn it is, with its times."""
+    statement = select_turns(sa.true()).compile(storage.engine, compile_kwargs={"literal_binds": True})
+    with storage.reader.connect() as connection:
+        return [str(line) for line in connection.execute(sa.text(f"EXPLAIN (ANALYZE, BUFFERS) {statement}")).scalars()]
 
 
 def measure_clients(url: str, side: str, n_clients: int, n_trials: int) -> dict[str, Any]:

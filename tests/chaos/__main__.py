@@ -42,6 +42,7 @@ def main() -> None:
                 epoch_s=arguments.epoch_s,
                 real_keras=arguments.real_keras,
                 sqlite=arguments.sqlite,
+                studies=arguments.studies,
             )
             folder = Path(tempfile.mkdtemp(prefix=f"tuner-chaos-{seed}-"))
             verdict = _run(settings, fleet, folder, url=arguments.storage)
@@ -65,12 +66,15 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--epoch-s", type=float, default=1 / 6, help="of a synthetic epoch")
     parser.add_argument("--real-keras", action="store_true", help="train a small net instead of sleeping")
     parser.add_argument("--sqlite", action="store_true", help="on an SQLite file, without restarts")
+    parser.add_argument("--studies", type=int, default=1, help="that share the trials and the workers")
     parser.add_argument("--storage", help="a database of yours, without a study named chaos; it is not restarted")
     parser.add_argument("--keep", action="store_true", help="keep journals and logs also when all holds")
     parser.add_argument("--quick", action="store_true", help="one small round")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.trials, arguments.kills, arguments.restarts = 20, 12, 2
+    if arguments.studies > 1 and arguments.real_keras:
+        parser.error("--studies and --real-keras: undisturbed curves are computed of synthetic training alone")
     arguments.workers = arguments.workers or (2 if arguments.sqlite else 4)
     return arguments
 

@@ -1,4 +1,4 @@
-"""What must hold after a round, whatever happened in it: I1 to I8, from the journals and the database."""
+"""What must hold after a round, whatever happened in it: I1 to I9, from the journals and the database."""
 
 import itertools
 import signal
@@ -23,8 +23,9 @@ _SLACK_S = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All that the checks look at."""
+    """All that the checks look at, of one study."""
 
+    #: Without those of other studies' slots.
     entries: Sequence[Entry]
     #: The study's rows of `tuner_slots`.
     slots: Sequence[Any]
@@ -55,9 +56,11 @@ def gather_evidence(
     """Read what the round left in the database and the store."""
     study = find_study(storage, name)
     trials = storage.optuna.get_all_trials(study.optuna_study_id)
+    rows = read_slots(storage, study.id)
+    ids = {row.id for row in rows}
     return Evidence(
-        entries=entries,
-        slots=read_slots(storage, study.id),
+        entries=[entry for entry in entries if entry.fields.get("slot", min(ids)) in ids],
+        slots=rows,
         trials={trial.number: trial for trial in trials},
         n_trials=len(trials),
         budget=study.budget,
@@ -217,6 +220,11 @@ def _workers_end_as_documented(evidence: Evidence) -> Iterator[str]:
     yield from (entry["problem"] for entry in evidence.of("stuck") if entry.who == HARNESS)
 
 
+def _no_study_has_more_workers_than_it_may(evidence: Evidence) -> Iterator[str]:
+    for entry in evidence.of("crowded"):
+        yield f"study {entry['study']} had {entry['leased']} leased slots, at most {entry['most']} are allowed"
+
+
 #: Name → check, which yields what does not hold.
 INVARIANTS: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
     "I1 every acknowledged end is stored": _acknowledged_ends_are_stored,
@@ -227,4 +235,5 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
     "I6 curves are undisturbed": _curves_are_undisturbed,
     "I7 no file is left": _no_file_is_left,
     "I8 workers end as documented": _workers_end_as_documented,
+    "I9 no study has more workers than it may": _no_study_has_more_workers_than_it_may,
 }

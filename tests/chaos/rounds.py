@@ -1,4 +1,4 @@
-"""One round: a study, workers, faults until it is done, and the verdict."""
+"""One round: studies, workers, faults until they are done, and the verdict."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ import numpy as np
 from chaos.checker import Evidence, find_violations, gather_evidence
 from chaos.faults import Fault, FaultBringer, Server, plan_faults
 from chaos.fleet import Fleet, Surroundings, Worker
-from chaos.journal import HARNESS, Journal, count_events, read_journals
+from chaos.journal import HARNESS, Entry, Journal, count_events, read_journals
 from chaos.proxy import FaultyProxy
 from chaos.studies import insert_chaos_study, small_net, undisturbed_curves
 from chaos.watch import Watch
@@ -42,12 +42,21 @@ class RoundSettings:
     epoch_s: float = 1 / 6
     real_keras: bool = False
     sqlite: bool = False
+    #: Studies of different sizes, priorities, weights and limits that share the trials and the workers.
+    studies: int = 1
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the number of trials of each study by its name; they sum to `trials`."""
+        shares = np.arange(1, self.studies + 1) / (self.studies * (self.studies + 1) / 2)
+        ends = np.rint(np.cumsum(shares) * self.trials).astype(int)
+        names = ["chaos", *(f"chaos-{number}" for number in range(2, self.studies + 1))]
+        return dict(zip(names, np.diff(ends, prepend=0).tolist(), strict=True))
 
     def command(self) -> str:
         """Return what runs this round again."""
         flags = [
             f"--{name.replace('_', '-')} {getattr(self, name)}"
-            for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s")
+            for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s", "studies")
         ]
         switches = [f"--{name.replace('_', '-')}" for name in ("real_keras", "sqlite") if getattr(self, name)]
         return " ".join(["PYTHONPATH=tests python -m chaos", *flags, f"--workers {self.n_workers}", *switches])
@@ -89,24 +98,38 @@ def run_round(
     """
     started = time.monotonic()
     with open_storage(url, patience_s=30) as storage:
-        study = insert_chaos_study(
-            storage, trials=settings.trials, epochs=settings.epochs, seed=settings.seed,
-            overrides=small_net() if settings.real_keras else (),
-        )  # fmt: skip
+        studies = [
+            insert_chaos_study(
+                storage, name=name, trials=trials, epochs=settings.epochs, seed=settings.seed + number,
+                overrides=[*(small_net() if settings.real_keras else ()), *_share(number, settings)],
+            )
+            for number, (name, trials) in enumerate(settings.sizes().items())
+        ]  # fmt: skip
         surroundings = Surroundings(
-            storage=proxy.url(url) if proxy else url, folder=folder, studies=[study.name], lease_s=settings.lease_s,
-            epoch_s=settings.epoch_s, real_keras=settings.real_keras, seed=settings.seed,
+            storage=proxy.url(url) if proxy else url, folder=folder, studies=list(settings.sizes()),
+            lease_s=settings.lease_s, epoch_s=settings.epoch_s, real_keras=settings.real_keras, seed=settings.seed,
         )  # fmt: skip
         # Who brings the database back must not wait for it.
         storage.database.patience_s = 0.0
         _Round(settings, fleet, storage, surroundings, server=server, proxy=proxy).run()
         storage.database.patience_s = 30.0
         entries = read_journals(surroundings.journal)
-        evidence = gather_evidence(
-            storage, study.name, entries, artifacts=surroundings.artifacts, lease_s=settings.lease_s,
-            expected=undisturbed_curves(study.definition) if expected is None else expected,
-        )  # fmt: skip
-    return _verdict(evidence, time.monotonic() - started)
+        evidence = [
+            gather_evidence(
+                storage, study.name, entries, artifacts=surroundings.artifacts, lease_s=settings.lease_s,
+                expected=undisturbed_curves(study.definition) if expected is None else expected,
+            )
+            for study in studies
+        ]  # fmt: skip
+    return _verdict(entries, evidence, time.monotonic() - started)
+
+
+def _share(number: int, settings: RoundSettings) -> list[str]:
+    """Return how one of several studies shares the workers; a single one has the defaults."""
+    if settings.studies == 1:
+        return []
+    limit = ["sharing.max_workers=1"] if number % 3 == 0 else []
+    return [f"sharing.priority={number % 2}", f"sharing.weight={1 + number % 3}", *limit]
 
 
 @dataclass(kw_only=True)
@@ -196,14 +219,16 @@ def _is_stopped(seat: _Seat) -> bool:
     return seat.worker is not None and seat.worker.is_stopped
 
 
-def _verdict(evidence: Evidence, duration_s: float) -> Verdict:
-    trained = [(entry["slot"], entry["epoch"]) for entry in evidence.of("trained")]
+def _verdict(entries: Sequence[Entry], evidence: Sequence[Evidence], duration_s: float) -> Verdict:
+    trained = [(entry["slot"], entry["epoch"]) for entry in entries if entry.event == "trained"]
     names = {"terminate": "SIGTERM", "stop": "SIGSTOP", "kill": "kill -9", "doomed": "kill -9"}
-    happened = evidence.of("kill", "doomed", "terminate", "stop", "restart", "crash", "cut", "stall", "swallow")
+    kinds = {"kill", "doomed", "terminate", "stop", "restart", "crash", "cut", "stall", "swallow"}
+    happened = [entry for entry in entries if entry.event in kinds]
     faults = Counter(names.get(entry.event, entry.event) for entry in happened)
-    faults.update(f"at {entry['point']}" for entry in evidence.of("doomed"))
+    faults.update(f"at {entry['point']}" for entry in happened if entry.event == "doomed")
     return Verdict(
-        violations=find_violations(evidence),
+        # What is not of one study alone is found in each.
+        violations=list(dict.fromkeys(found for one in evidence for found in find_violations(one))),
         duration_s=duration_s,
         faults=dict(faults),
         epochs_again=len(trained) - len(set(trained)),

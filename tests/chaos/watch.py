@@ -1,10 +1,10 @@
-"""The database as the harness sees it, past the proxy: how far the study is, and leases that nobody mends."""
+"""The database as the harness sees it, past the proxy: how far it is, leases that nobody mends, and `max_workers`."""
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from chaos.journal import Journal
-from tuner.studies.schema import database_start, database_time, slots
+from tuner.studies.schema import database_start, database_time, slots, studies
 
 #: Seconds after a lease's expiry in which somebody must have freed the slot, while nothing disturbs the database.
 REAPING_S = 5.0
@@ -19,7 +19,7 @@ class Watch:
         self.n_ended = 0
 
     def look(self, *, calm_s: float) -> None:
-        """Count ended slots, and note leases that are overdue.
+        """Count ended slots, and note leases that are overdue and studies that have too many.
 
         Args:
             calm_s: For how long no fault has hit the database or the network.
@@ -32,9 +32,19 @@ class Watch:
             database_start() < database_time() - allowed_s,
         )
         ended = sa.select(sa.func.count()).where(slots.c.state.in_(["ended", "done"]))
+        leased = sa.func.count().label("leased")
+        crowded = (
+            sa.select(studies.c.name, studies.c.max_workers, leased)
+            .join(slots)
+            .where(slots.c.state == "leased")
+            .group_by(studies.c.id)
+            .having(leased > studies.c.max_workers)
+        )
         try:
             with self._engine.connect() as connection:
                 self.n_ended = connection.scalar(ended) or 0
+                for row in connection.execute(crowded):
+                    self._journal.note("crowded", study=row.name, leased=row.leased, most=row.max_workers)
                 rows = connection.execute(overdue).all() if calm_s > allowed_s else []
         except OperationalError:
             return

@@ -7,6 +7,7 @@ import typer
 
 from tuner.report.wording import count, percent, plain, score_spread, spread
 from tuner.settings import Settings
+from tuner.studies.ended_by import describe_ends
 
 if TYPE_CHECKING:
     from tuner.artifacts import ArtifactStore
@@ -62,8 +63,7 @@ def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterat
     if record.state not in _ENDED:
         return
     yield f"Study {record.name} is {record.state}: {count_parts(record)}."
-    if early_end := describe_early_end(record):
-        yield early_end
+    yield from describe_ends(record)
     if record.best is not None:
         yield f"Best of the search: {describe_best(record.best, record.objective)}."
     if record.winner is not None:
@@ -89,17 +89,6 @@ def count_parts(record: "StudyRecord") -> str:
     if record.ensemble_failure:
         parts.append("the ensemble failed")
     return "; ".join(parts)
-
-
-def describe_early_end(record: "StudyRecord") -> str | None:
-    """Return a sentence on a search that was ended before its budget, which stays as it was; None for others."""
-    n_trials = len(record.trials)
-    if record.state not in {"finals", "done"} or n_trials >= record.budget:
-        return None
-    return (
-        f"The search was ended early, after {n_trials} of its budget of {record.budget} trials, by "
-        f"`tuner finals {record.name}`."
-    )
 
 
 def describe_best(best: "TrialRecord", objective: "Objective") -> str:

@@ -26,6 +26,7 @@ from tuner.studies.progress import (
     read_progress,
 )
 from tuner.studies.records import Part
+from tuner.studies.sharing import describe_unequal
 from tuner.studies.storage import Storage
 
 #: Seconds between two queries, and the shortest pause as a multiple of the last query's duration: counting a study of
@@ -137,8 +138,9 @@ def _draw_studies(studies: Sequence[tuple[Study, StudyProgress]]) -> Table:
     table = Table("study", "state", "trials", "best", "left", box=None)
     for study, now in studies:
         # Names fold at 80 columns; numbers do not, because a number that is cut looks like another number.
+        share = describe_unequal(study.definition.sharing)
         table.add_row(
-            Text(now.name, overflow="fold"),
+            Text.assemble(now.name, (f"\n{share}" if share else "", "dim"), overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
             format_score(now.best_score, study.definition.objective),

@@ -48,4 +48,5 @@ def _as_json(storage: "Storage") -> dict[str, Any]:
         "workers": [asdict(worker) for worker in fleet.workers],
         "trials_per_hour": fleet.trials_per_hour,
         "time_left_s": fleet.time_left_s,
+        "studies": [asdict(study) for study in fleet.studies],
     }

@@ -11,6 +11,7 @@ from tuner.cli.definitions import takes_definition
 from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, refuse_both, settings_for
 from tuner.cli.output import format_score, open_console, open_progress_console, print_json
 from tuner.cli.shipped import definitions
+from tuner.cli.study_set import set_sharing
 
 if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
@@ -37,6 +38,7 @@ def create(wanted: "StudyDefinition", *, no_check: NoCheckOption = False, storag
 
 app.command()(check)
 app.command()(definitions)
+app.command("set")(set_sharing)
 
 
 @app.command("list")
@@ -47,6 +49,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
     from rich.table import Table
 
     from tuner.studies.progress import read_all_progress
+    from tuner.studies.sharing import describe_unequal
     from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
@@ -63,7 +66,10 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
         open_progress_console().print("No studies yet. Create one with `tuner study create --space cnn`.")
         return
     table = Table("study", "space", "dataset", "state", "trials", "best (validation)", box=None)
-    for study, now in progress:
+    shares = [describe_unequal(study.definition.sharing) for study, _ in progress]
+    if any(shares):
+        table.add_column("workers")
+    for (study, now), share in zip(progress, shares, strict=True):
         table.add_row(
             study.name,
             study.definition.space,
@@ -71,6 +77,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
             now.state,
             f"{now.finished}/{now.budget}",
             format_score(now.best_score, study.definition.objective),
+            *([share] if any(shares) else []),
         )
     open_console().print(table)
 

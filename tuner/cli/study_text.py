@@ -6,12 +6,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tuner.cli.endings import count_parts, describe_best, describe_early_end, describe_winner
+from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.factor_words import write_interval, write_spread
 from tuner.report.wording import plain, setting, signed
+from tuner.studies.ended_by import describe_ends
 from tuner.studies.factors import compare_factors
+from tuner.studies.sharing import SharingSection, describe_unequal
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
 if TYPE_CHECKING:
@@ -37,9 +39,11 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
         console.print(f"[yellow]Warning about the data:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     if record.stop_reason:
         console.print(f"[red]Stopped: {escape(record.stop_reason)}[/]", highlight=False, soft_wrap=True)
+    if share := describe_unequal(SharingSection.model_validate(record.definition.get("sharing", {}))):
+        console.print(f"workers: {share}", highlight=False)
     console.print(count_parts(record), highlight=False, soft_wrap=True)
-    if early_end := describe_early_end(record):
-        console.print(early_end, highlight=False, soft_wrap=True)
+    for sentence in describe_ends(record):
+        console.print(escape(sentence), highlight=False, soft_wrap=True)
     _print_factors(record, console)
     _print_finals(record, artifacts, console)
     _print_failures(record, console)

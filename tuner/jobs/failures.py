@@ -8,6 +8,7 @@ from tuner.jobs.fitting import NoScoreError
 from tuner.jobs.time_limit import TrialTimeoutError
 from tuner.spaces.builder_errors import BuilderError
 from tuner.studies.outcomes import Failure
+from tuner.studies.slots import TimeOverError
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
 
@@ -52,7 +53,7 @@ def _kind(error: Exception) -> str:
         return "out_of_memory"
     if isinstance(error, NanLossError):
         return "nan_loss"
-    if isinstance(error, TrialTimeoutError):
+    if isinstance(error, TrialTimeoutError | TimeOverError):
         return "timeout"
     if isinstance(error, NoScoreError):
         return "no_score"

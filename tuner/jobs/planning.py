@@ -72,19 +72,22 @@ def advance_study(storage: Storage, study: Study) -> bool:
     return begin_next_stage(storage, study, plan_next_jobs)
 
 
-def plan_next_jobs(definition: StudyDefinition, of_study: Sequence[Slot]) -> tuple[Stage, list[Job]] | None:
+def plan_next_jobs(
+    definition: StudyDefinition, of_study: Sequence[Slot], /, *, is_over: bool = False
+) -> tuple[Stage, list[Job]] | None:
     """Return the missing jobs of the next stage, or None if the study has everything that it asks for.
 
     Args:
         definition: The study's definition.
         of_study: The study's slots. Of the search, the best ones are enough; curves are not needed.
+        is_over: Whether the time of the finals is over: only the models that are tested vote.
     """
     if definition.finals.top == 0:
         return None
-    confirmations = _missing(_confirmations(definition, of_study), of_study)
+    confirmations = [] if is_over else _missing(_confirmations(definition, of_study), of_study)
     if confirmations:
         return "confirm", [*confirmations]
-    retrainings = _missing(_retrainings(definition, of_study), of_study)
+    retrainings = [] if is_over else _missing(_retrainings(definition, of_study), of_study)
     if retrainings:
         return "retrain", [*retrainings]
     vote = _vote(of_study, definition.objective)

@@ -8,7 +8,9 @@ from tuner.jobs.failures import describe_failure
 from tuner.jobs.finals import run_confirmation, run_ensemble, run_retraining
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.trial import run_trial
+from tuner.studies.limits import end_overdue
 from tuner.studies.outcomes import Outcome, Stage, failed_outcome
+from tuner.studies.slots import TimeOverError
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ def run_job(context: JobContext) -> Outcome:
     except Exception as error:
         if is_interruption(error):
             raise
+        if isinstance(error, TimeOverError):
+            end_overdue(context.storage, context.study.id)
         # A failed job must not stop the others.
         _log.warning("%s %d failed: %s", lease.stage, lease.position, error)
         return failed_outcome(lease.stage, describe_failure(error))

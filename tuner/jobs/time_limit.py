@@ -22,7 +22,7 @@ class TrialTimeoutError(TunerError):
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(
-            f"The trial trained for longer than search.trial_timeout_s = {limit_s:g} seconds without finishing an "
+            f"The trial trained for longer than search.trial_timeout = {limit_s:g} seconds without finishing an "
             "epoch. Raise the limit, or narrow the space to faster models."
         )
         self.limit_s = limit_s
@@ -55,7 +55,7 @@ class TimeLimit:
 
     def _end_process(self) -> None:
         error = TrialTimeoutError(self._limit_s or 0.0)
-        _log.error("search.trial_timeout_s is over, and the epoch does not end. This process exits.")
+        _log.error("search.trial_timeout is over, and the epoch does not end. This process exits.")
         try:
             self._on_endless(error)
         finally:

@@ -1,6 +1,8 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import optuna
@@ -21,10 +23,13 @@ from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.objectives import Objective
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.durations import describe_duration
+from tuner.studies.limits import end_overdue
 from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
 from tuner.studies.repeats import training_seed
-from tuner.studies.slots import end_slot
-from tuner.studies.trials import PrunedError, open_trial
+from tuner.studies.slots import TimeOverError, end_slot
+from tuner.studies.trials import PrunedError, TrialScores, open_trial
 from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import OnEpoch
@@ -54,13 +59,15 @@ def run_trial(context: JobContext) -> SearchOutcome:
 
     def on_epoch(result: Epoch) -> None:
         progress.add(result)
-        context.on_epoch(result)
+        with _until_told_again(result.epoch, scores):
+            context.on_epoch(result)
         # After the planned last epoch the trial ends anyway; the user's own fit may train more epochs.
         if result.epoch != definition.search.epochs:
             limit.check()
 
     def on_fold(now: FoldProgress) -> None:
-        context.on_fold(now)
+        with _until_told_again(now.fold, scores):
+            context.on_fold(now)
         is_over = now.fold == n_folds and (now.score is not None or now.n_epochs == definition.epochs_of_trial)
         if not is_over:
             limit.check()
@@ -78,20 +85,18 @@ def run_trial(context: JobContext) -> SearchOutcome:
         refused=refused,
     )
     context.on_scores(scores)
-    limit = TimeLimit(definition.search.trial_timeout_s, end_from_another_thread)
+    limit = TimeLimit(definition.search.trial_timeout, end_from_another_thread)
     try:
         with limit:
             _train(context, progress, data, on_epoch, initial)
         progress.hyperparameters.refuse_unknown_names()
-    except PrunedError:
-        return progress.end("pruned")
-    except TrialTimeoutError as error:
-        return progress.end_by_time(error)
     except Exception as error:
         # Any other exception of the user's builder fails its trial.
         if is_interruption(error):
             raise
-        return progress.fail(error)
+        if isinstance(error, TimeOverError):
+            end_overdue(context.storage, context.study.id)
+        return progress.end_by(error, definition)
     return progress.end("complete")
 
 
@@ -107,6 +112,16 @@ def _find_values(context: JobContext, images: ImageFormat) -> tuple[SearchJob, E
         if is_interruption(error):
             raise
         return job, error
+
+
+@contextmanager
+def _until_told_again(step: int, scores: TrialScores) -> Iterator[None]:
+    """Let a resumed trial repeat all of its results before it hears that the search's time is over."""
+    try:
+        yield
+    except TimeOverError:
+        if step >= scores.last_stored:
+            raise
 
 
 def _train(
@@ -189,19 +204,46 @@ class _Progress:
             notes=tuple(self.notes),
         )
 
-    def end_by_time(self, error: TrialTimeoutError) -> SearchOutcome:
-        """Return an outcome with the epochs that were finished in time or, with folds, the folds.
+    @property
+    def n_finished(self) -> int:
+        """Finished epochs or, with folds, folds."""
+        return len(self.epochs) if self.folds is None else len(self.folds.finished)
 
-        A mean over fewer folds is not the score of a complete trial.
-        """
-        n_finished = len(self.epochs) if self.folds is None else len(self.folds.finished)
-        if not n_finished:
+    def end_by(self, error: Exception, definition: StudyDefinition) -> SearchOutcome:
+        """Return the outcome of a trial whose training ended with this exception."""
+        if isinstance(error, PrunedError):
+            return self.end("pruned")
+        if isinstance(error, TimeOverError):
+            return self.end_with_the_search(error, definition)
+        if isinstance(error, TrialTimeoutError):
+            return self.end_by_time(error)
+        return self.fail(error)
+
+    def end_by_time(self, error: TrialTimeoutError) -> SearchOutcome:
+        """Return the outcome of a trial that took longer than its study allows."""
+        if not self.n_finished:
             return self.fail(error)
-        step = "epoch" if self.folds is None else "fold"
-        note = f"Ended after {step} {n_finished} by search.trial_timeout_s = {error.limit_s:g} seconds."
+        return self._prune_by_time(f"search.trial_timeout = {error.limit_s:g} seconds")
+
+    def end_with_the_search(self, error: TimeOverError, definition: StudyDefinition) -> SearchOutcome:
+        """Return the outcome of a trial that was in training when the search's time was over."""
+        if self.n_finished == definition.n_steps:
+            return self.end("complete")
+        if not self.n_finished:
+            _log.warning("trial %d: %s", self.trial.number, error)
+            self.notes.append(f"Ended before its first {self._step}: {error}")
+            return replace(self.end("pruned"), ended="timeout")
+        return self._prune_by_time(f"search.timeout = {describe_duration(definition.search.timeout or 0)}")
+
+    @property
+    def _step(self) -> str:
+        return "epoch" if self.folds is None else "fold"
+
+    def _prune_by_time(self, limit: str) -> SearchOutcome:
+        note = f"Ended after {self._step} {self.n_finished} by {limit}."
         _log.warning("trial %d: %s", self.trial.number, note)
         self.notes.append(note)
-        return replace(self.end("complete" if self.folds is None else "pruned"), ended="timeout")
+        return replace(self.end("pruned"), ended="timeout")
 
     def fail(self, error: Exception) -> SearchOutcome:
         _log.warning("trial %d failed: %s", self.trial.number, error)

@@ -27,6 +27,7 @@ from tuner.studies.sections import (
     inherit_regime,
 )
 from tuner.studies.shipped import find_shipped, shipped_paths
+from tuner.studies.sharing import SharingSection
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
@@ -62,6 +63,9 @@ class StudyDefinition(Section):
     )
     finals: FinalsSection = Field(
         default_factory=FinalsSection, description="how the best trials are retrained and tested"
+    )
+    sharing: SharingSection = Field(
+        default_factory=SharingSection, description="how it shares the workers with other studies"
     )
     published: tuple[PublishedFigure, ...] = Field(
         default=(), strict=False, description="numbers that others have published, which the report shows beside ours"
@@ -151,7 +155,7 @@ class StudyDefinition(Section):
         return OBJECTIVES[DEFAULT_OBJECTIVE]
 
     def determines_the_same_as(self, other: Self) -> bool:
-        """Say whether the two give the same study: what others have published may differ."""
+        """Say whether the two give the same study: what others have published and how it shares workers may differ."""
         return self.determining() == other.determining()
 
     def determining(self) -> dict[str, Any]:
@@ -161,7 +165,8 @@ class StudyDefinition(Section):
         """
         is_one_factor = self.search.sampler == ONE_FACTOR
         return self.model_dump(
-            mode="json", exclude={"published": True, "search": {"trials"} if is_one_factor else set()}
+            mode="json",
+            exclude={"published": True, "sharing": True, "search": {"trials"} if is_one_factor else set()},
         )
 
     def with_budget(self, trials: int) -> Self:
@@ -171,8 +176,13 @@ class StudyDefinition(Section):
     def to_settings(self) -> dict[str, Any]:
         """Return the settings as a person writes them, without those that have their defaults anyway."""
         settings = self.model_dump(mode="json", exclude_none=True)
-        same = self.determining()
-        _drop_defaults(settings, lambda: type(self).model_validate(settings).determining() == same)
+        same = (self.determining(), self.sharing)
+
+        def is_same() -> bool:
+            read = type(self).model_validate(settings)
+            return (read.determining(), read.sharing) == same
+
+        _drop_defaults(settings, is_same)
         if self.published:
             settings["published"] = [one.model_dump(mode="json", exclude_none=True) for one in self.published]
         if ranges := settings.pop("ranges", None):

@@ -18,6 +18,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.studies.factors import Factor, compare_factors
 from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
+from tuner.studies.sharing import SharingSection
 
 #: Attributes of a trial and of an epoch that are exported unchanged.
 _TRIAL_KEYS = (
@@ -82,6 +83,10 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
         "seed": record.seed,
         "state": record.state,
         "budget": record.budget,
+        # Of the table `sharing`: `priority`, `weight` and `max_workers`.
+        **SharingSection.model_validate(record.definition.get("sharing", {})).model_dump(),
+        "search_ended": record.search_ended,
+        "finals_ended": record.finals_ended,
         "trials": {state: len(record.trials_in(state)) for state in get_args(TrialState)},
         "best": None
         if best is None

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.limits import begin_clock, pause_clock
 from tuner.studies.naming import study_folder
 from tuner.studies.optuna_tables import (
     create_in_optuna,
@@ -75,6 +76,9 @@ class Study:
     budget: int
     #: Seconds since 1970 by the database's clock.
     created_at: float
+    #: The limit that ended the search, `timeout` or `patience`, and the finals, `timeout`; None for their budget.
+    search_ended: str | None
+    finals_ended: str | None
 
 
 def insert_study(
@@ -112,6 +116,9 @@ def insert_study(
         "state": "searching",
         "budget": definition.search.trials,
         "created_at": database_time(),
+        "search_since": database_time(),
+        **definition.sharing.model_dump(),
+        **begin_clock(definition.search.timeout),
     }
     jobs = [*first_jobs, *[SearchJob()] * definition.search.trials]
 
@@ -223,11 +230,15 @@ def _read_study(storage: Storage, row: Any) -> Study:
         stop_reason=row.stop_reason,
         budget=row.budget,
         created_at=row.created_at,
+        search_ended=row.search_ended,
+        finals_ended=row.finals_ended,
     )
 
 
 def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
     """Add trials to the budget; a finished study searches again, a stopped one stays stopped.
+
+    A search that has ended, by a limit too, has its whole `search.timeout` and `search.patience` again.
 
     A study of one factor at a time repeats all its values with further seeds.
 
@@ -248,9 +259,12 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
             jobs = further_repeats(connection, row, n_trials=n_trials, seed=definition.seed)
         create_slots(connection, row.id, "search", [replace(job, extension=mark) for job in jobs])
         state = "resume_state" if row.state == "stopped" else "state"
-        _update(connection, row, {"budget": row.budget + n_trials, state: "searching"})
+        is_new = row.search_ended is not None or "searching" not in {row.state, row.resume_state}
+        again = begin_clock(definition.search.timeout) | {"search_since": database_time(), "search_ended": None}
+        values = {"budget": row.budget + n_trials, state: "searching", "finals_ended": None}
+        update_row(connection, row, values | (again if is_new else {}))
 
-    return _change(storage, find_study(storage, name), extend)
+    return change_study(storage, find_study(storage, name), extend)
 
 
 def extend_by_repeats(storage: Storage, name: str, *, n_repeats: int) -> Study:
@@ -280,7 +294,8 @@ def stop_study(storage: Storage, study: Study, *, reason: str | None = None) -> 
         with storage.engine.begin() as connection:
             row = _lock(connection, study)
             if row is not None and row.state in {"searching", "finals"}:
-                _update(connection, row, {"resume_state": row.state, "state": "stopped", "stop_reason": reason})
+                stopped = {"resume_state": row.state, "state": "stopped", "stop_reason": reason}
+                update_row(connection, row, stopped | pause_clock())
 
     stop(storage)
 
@@ -299,12 +314,12 @@ def resume_study(storage: Storage, name: str) -> Study:
         attempts += 1
         if row.state == "stopped":
             state = row.resume_state or "searching"
-            _update(connection, row, {"state": state, "resume_state": None, "stop_reason": None})
+            update_row(connection, row, {"state": state, "resume_state": None, "stop_reason": None})
         elif attempts == 1:
             # In a later attempt, the first has resumed it and only the answer to its COMMIT was lost.
             raise StudyStateError(f"Study {name!r} is {row.state}, not stopped; there is nothing to resume.")
 
-    return _change(storage, find_study(storage, name), resume)
+    return change_study(storage, find_study(storage, name), resume)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,9 +380,10 @@ def change_finals(
         wanted: dict[str, Any] = {"definition": definition.model_dump(mode="json"), "state": "finals"}
         if weights is not None:
             wanted["provenance"] = {**row.provenance, **weights.hashes}
-        _update(connection, row, wanted | {"resume_state": None, "stop_reason": None})
+        wanted |= {"resume_state": None, "stop_reason": None, "finals_ended": None}
+        update_row(connection, row, wanted | begin_clock(finals.timeout))
 
-    return _change(storage, study, change)
+    return change_study(storage, study, change)
 
 
 def _changed_finals(
@@ -436,7 +452,7 @@ def delete_study(storage: Storage, study: Study) -> None:
     storage.forget()
 
 
-def _change(storage: Storage, study: Study, change: Callable[[sa.Connection, Any], None]) -> Study:
+def change_study(storage: Storage, study: Study, change: Callable[[sa.Connection, Any], None]) -> Study:
     """Change the study while no other process can, and return it as it is afterwards.
 
     Args:
@@ -471,5 +487,6 @@ def _lock(connection: sa.Connection, study: Study) -> Any:
     return connection.execute(mine).one_or_none()
 
 
-def _update(connection: sa.Connection, row: Any, values: Mapping[str, Any]) -> None:
+def update_row(connection: sa.Connection, row: Any, values: Mapping[str, Any]) -> None:
+    """Change these columns of a study's locked row."""
     connection.execute(sa.update(studies).where(studies.c.id == row.id).values(dict(values)))

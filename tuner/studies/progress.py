@@ -26,6 +26,18 @@ from tuner.studies.storage import Storage
 
 #: The rate is taken over this many of the last finished trials.
 _RATE_TRIALS = 20
+#: Columns of a study that its progress is made of.
+_COLUMNS = (
+    "state",
+    "stop_reason",
+    "budget",
+    "priority",
+    "weight",
+    "max_workers",
+    "deadline_at",
+    "search_ended",
+    "finals_ended",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +63,15 @@ class StudyProgress:
     #: Until the finals are over, once they have begun; None while unknown.
     finals_time_left_s: float | None
     stop_reason: str | None
+    #: Its share of the workers, see `SharingSection`.
+    priority: int
+    weight: float
+    max_workers: int | None
+    #: Until `search.timeout` or `finals.timeout` ends what it does now; None without, and before its first claim.
+    limit_left_s: float | None
+    #: The limit that ended the search, `timeout` or `patience`, and the finals, `timeout`; None for their budget.
+    search_ended: str | None
+    finals_ended: str | None
 
     @property
     def finished(self) -> int:
@@ -161,13 +182,13 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     """
     with storage.reader.connect() as connection:
         row = connection.execute(
-            sa.select(database_time(), studies.c.state, studies.c.stop_reason, studies.c.budget).where(
+            sa.select(database_time().label("now"), *(studies.c[name] for name in _COLUMNS)).where(
                 studies.c.uid == study.uid
             )
         ).one_or_none()
         if row is None:
             raise StudyNotFoundError(study.name, list_names(storage))
-        now, state, stop_reason, budget = row
+        now, state = row.now, row.state
         counts = connection.execute(_counts(study)).all()
         search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
         finished_at = list(
@@ -185,10 +206,11 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     rate = _trials_per_hour(finished_at, first_start, now if left else None)
     complete, pruned = _sum(trials, result="complete"), _sum(trials, result="pruned")
     plan = plan_finals(study.definition, n_candidates=complete + pruned)
+    limit_left_s = None if row.deadline_at is None else max(0.0, row.deadline_at - now)
     return StudyProgress(
         name=study.name,
         state=state,
-        budget=budget,
+        budget=row.budget,
         complete=complete,
         pruned=pruned,
         failed=_sum(trials, result="failed"),
@@ -196,12 +218,28 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         waiting=_sum(trials, state="waiting"),
         best_score=_best_score(study, trials),
         finals_done=sum(job.state == "done" for job in jobs),
-        finals_planned=max(len(jobs), plan.n_jobs) if jobs and state == "finals" else len(jobs),
+        finals_planned=max(len(jobs), plan.n_jobs)
+        if jobs and state == "finals" and not row.finals_ended
+        else len(jobs),
         trials_per_hour=rate,
-        time_left_s=0.0 if not left else left / rate * 3600 if rate else None,
+        time_left_s=_search_time_left(left, rate, limit_left_s if state == "searching" else None),
         finals_time_left_s=_finals_time_left(jobs, plan, now) if state == "finals" else None,
-        stop_reason=stop_reason,
+        stop_reason=row.stop_reason,
+        priority=row.priority,
+        weight=row.weight,
+        max_workers=row.max_workers,
+        limit_left_s=limit_left_s,
+        search_ended=row.search_ended,
+        finals_ended=row.finals_ended,
     )
+
+
+def _search_time_left(n_left: int, trials_per_hour: float | None, limit_left_s: float | None) -> float | None:
+    """Return the seconds until the budget is used up or the search's time is over."""
+    if not n_left:
+        return 0.0
+    lefts = [n_left / trials_per_hour * 3600] if trials_per_hour else []
+    return min([*lefts, *([] if limit_left_s is None else [limit_left_s])], default=None)
 
 
 def _best_score(study: Study, trials: Sequence[Any]) -> float | None:

@@ -173,6 +173,8 @@ def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecor
         without_augmentation=plain[0] if plain else None,
         ensemble=_ensemble(ensembles),
         stop_reason=study.stop_reason,
+        search_ended=study.search_ended,
+        finals_ended=study.finals_ended,
         confirmations=tuple(_confirmation(slot) for slot in of_finals if isinstance(slot, ConfirmSlot)),
         ensemble_failure=ensembles[-1].failure if ensembles else None,
         ensemble_notes=ensembles[-1].notes if ensembles else (),

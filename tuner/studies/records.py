@@ -235,6 +235,9 @@ class StudyRecord:
     pixels: Mapping[str, Any] | None = None
     #: Why the study stopped by itself, if it did.
     stop_reason: str | None = None
+    #: The limit that ended the search, `timeout` or `patience`, and the finals, `timeout`; None for their budget.
+    search_ended: str | None = None
+    finals_ended: str | None = None
     confirmations: tuple[ConfirmationRecord, ...] = ()
     #: Why there is no ensemble, if it failed.
     ensemble_failure: Failure | None = None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 #: The newest migration; a test holds it against `migrations/versions`.
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 
 metadata = MetaData()
 
@@ -37,6 +37,19 @@ studies = Table(
     Column("stop_reason", Text),
     Column("budget", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
+    #: Its share of the workers, see `tuner.studies.turns`; no `max_workers`: as many as there are.
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("max_workers", Integer),
+    #: The time that the search, later the finals, may still take, see `tuner.studies.limits`: in seconds before a slot
+    #: is claimed and while the study is stopped, as the time of its end while it runs. Both are NULL without a limit.
+    Column("time_left_s", Float),
+    Column("deadline_at", Float),
+    #: When the search began, or was extended after its end; trials before it count for no patience.
+    Column("search_since", Float),
+    #: The limit that ended the search, `timeout` or `patience`, and the finals, `timeout`; NULL for their budget.
+    Column("search_ended", Text),
+    Column("finals_ended", Text),
     Index("ix_tuner_studies_uid", "uid", unique=True),
 )
 

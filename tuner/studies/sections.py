@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.stored_range import Range, parse_range
 from tuner.space_ranges import Scalar
+from tuner.studies.durations import Duration
 from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction
 
 #: The tables of `[search]` and `[finals]` that say how a model is trained.
@@ -154,10 +155,20 @@ class SearchSection(Section):
     batch_size: int = Field(
         default=64, ge=1, description="images per step, for spaces without a hyperparameter batch_size"
     )
-    trial_timeout_s: float | None = Field(
+    timeout: Duration | None = Field(
         default=None,
-        gt=0,
-        description="seconds of training after which a trial ends with its finished epochs; default: no limit",
+        description='time after which the search ends, as "2h" or in seconds, from its first trial on and without the '
+        "time in which the study is stopped; default: no limit",
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="the search ends when so many trials have finished since the best one; default: no limit",
+    )
+    trial_timeout: Duration | None = Field(
+        default=None,
+        description='time of training after which a trial is pruned with its finished epochs, as "10m" or in seconds; '
+        "default: no limit",
     )
     pruning: PruningSettings = Field(default_factory=PruningSettings, description="settings of the pruner")
     augmentation: Augmentation | None = Field(
@@ -197,8 +208,24 @@ class SearchSection(Section):
     def _leave_no_warmup_in_one_epoch(cls, settings: Any) -> Any:
         return _without_warmup_in_one_epoch(settings) if _has_table(settings, "annealing") else settings
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_name(cls, settings: Any) -> Any:
+        """Take `trial_timeout_s`, as this setting was called up to 0.1.0 and in what it stored."""
+        if not isinstance(settings, Mapping) or "trial_timeout_s" not in settings:
+            return settings
+        others = {key: value for key, value in settings.items() if key != "trial_timeout_s"}
+        if others.get("trial_timeout") is not None:
+            raise contradiction("trial_timeout_s", "the same as search.trial_timeout; expected only one of the two")
+        return {**others, "trial_timeout": settings["trial_timeout_s"]}
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        if self.sampler == ONE_FACTOR and (self.timeout or self.patience):
+            raise contradiction(
+                "timeout" if self.timeout else "patience",
+                f"the sampler {ONE_FACTOR} compares values by all of its trials; expected no limit but their number",
+            )
         if self.annealing is not None:
             refuse_long_warmup("annealing.warmup_epochs", self.annealing, "search.epochs", self.epochs)
         refuse_freezing_nothing(self.weights_from, self.freeze_epochs)
@@ -247,6 +274,11 @@ class FinalsSection(Section):
         default=3, ge=1, description="number of models retrained and tested for each final; 3 or more show the spread"
     )
     epochs: int = Field(default=20, ge=1, le=100_000, description="epochs of a retrained model")
+    timeout: Duration | None = Field(
+        default=None,
+        description="time after which finals end with the models that are tested, counted as in search; "
+        "default: no limit",
+    )
     train_on: Literal["train", "train+validation"] = Field(
         default="train+validation",
         description="images that a retrained model learns from; your own fit always learns from train, and validates",

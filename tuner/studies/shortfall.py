@@ -2,7 +2,7 @@
 
 A missing score, missing finals, and a failed confirmation, retraining or ensemble count. A failed trial of the search
 does not count, because the search continues with others; nor does anything that is missing because a person stopped the
-study.
+study or limited its time, as long as one model was tested.
 """
 
 from tuner.studies.outcomes import Failure
@@ -27,9 +27,23 @@ def find_shortfall(record: StudyRecord) -> str | None:
         return _no_score(record)
     if not record.asks_for_finals:
         return None
-    failed = [(part, failure) for part, failure in record.failures if part.stage != "search"]
+    return _missing_finals(record)
+
+
+def _missing_finals(record: StudyRecord) -> str | None:
+    failed = [
+        (part, failure)
+        for part, failure in record.failures
+        # What a limit of its definition ended is missing because a person wanted it so.
+        if part.stage != "search" and not (record.finals_ended and failure.kind == "timeout")
+    ]
     if not failed and record.winner:
         return None
+    if not failed and record.finals_ended:
+        return (
+            "no model was tested before the time of its finals was over (finals.timeout). Go on with "
+            f"`tuner finals {record.name} --until-done`."
+        )
     # Only the latest stage that failed: earlier ones had enough results to continue.
     latest = [(part, failure) for part, failure in failed if part.stage == failed[-1][0].stage]
     what = "it has no finals" if not record.finals else _count_failed(record, latest)

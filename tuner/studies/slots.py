@@ -7,25 +7,31 @@ nothing of a later study with the same name and ids.
 """
 
 import json
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from tuner.errors import TunerError
+from tuner.studies.limits import end_by_time, is_time_over
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Job, Outcome, Stage, curve_to_json, read_job, score_of, to_json
-from tuner.studies.schema import database_start, database_time, slots, studies, workers
+from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
+from tuner.studies.turns import RUNNING, Turn, list_turns, take_turn
 
 #: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this time.
 DEFAULT_LEASE_S = 30.0
 
-_RUNNING_STUDIES = sa.select(studies.c.id).where(studies.c.state.in_(["searching", "finals"]))
+#: How often, and for how many seconds, a claim waits for another one that has locked the study: a few milliseconds do.
+_MOST_WAITS, _WAIT_S = 10, 0.02
+
+_RUNNING_STUDIES = sa.select(studies.c.id).where(RUNNING)
 
 
 class LeaseLostError(TunerError):
@@ -34,6 +40,13 @@ class LeaseLostError(TunerError):
 
 class StudyStoppedError(TunerError):
     """The study was stopped: release the slot, so that a worker goes on with it when the study is resumed."""
+
+
+class TimeOverError(TunerError):
+    """The time of the study's search or finals is over: end the slot with the epochs that are finished."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(f"The time of the study was over: {'search' if stage == 'search' else 'finals'}.timeout.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +104,9 @@ def claim_slot(
     except_for: Collection[str] = (),
     lease_s: float = DEFAULT_LEASE_S,
 ) -> Lease | None:
-    """Take the oldest waiting slot of the running studies of these names, or of all.
+    """Take the oldest waiting slot of the study whose turn it is, see `tuner.studies.turns`.
 
-    It locks one row, however large the study is; two workers never get the same slot.
+    It locks this slot, and the study where `max_workers` limits it; two workers never get the same slot.
 
     Args:
         storage: The database.
@@ -103,30 +116,74 @@ def claim_slot(
         lease_s: Seconds from now until the lease expires.
 
     Returns:
-        The lease, or None when no slot waits.
+        The lease, or None when no slot waits that may be leased.
     """
     attempts = 0
-    running = _RUNNING_STUDIES.where(studies.c.name.in_(study_names)) if study_names else _RUNNING_STUDIES
+    wanted: sa.ColumnElement[bool] = studies.c.name.in_(study_names) if study_names else sa.true()
     if except_for:
-        running = running.where(studies.c.uid.not_in(except_for))
+        wanted = sa.and_(wanted, studies.c.uid.not_in(except_for))
 
     def claim() -> Lease | None:
         nonlocal attempts
         attempts += 1
-        with storage.engine.begin() as connection:
-            if attempts > 1:
-                # The answer to the last attempt's COMMIT was lost: no worker knows of a slot that it claimed.
-                connection.execute(_release(slots.c.owner == owner, attempts=slots.c.attempts - 1))
-            return _claim(connection, owner=owner, running=running, lease_s=lease_s)
+        if attempts > 1:
+            # The answer to the last attempt's COMMIT was lost: no worker knows of a slot that it claimed.
+            with storage.engine.begin() as connection:
+                connection.execute(release_leased(slots.c.owner == owner, attempts=slots.c.attempts - 1))
+        passed: set[int] = set()
+        n_waits = 0
+        while True:
+            with storage.engine.begin() as connection:
+                turns = [turn for turn in list_turns(connection, wanted) if turn.study_id not in passed]
+                lease, given_up = _claim_in_turn(connection, turns, owner=owner, lease_s=lease_s)
+            if given_up is None:
+                return lease
+            if given_up.reason == "busy" and n_waits < _MOST_WAITS:
+                n_waits += 1
+                time.sleep(_WAIT_S)
+            elif given_up.reason != "over":
+                passed.add(given_up.study_id)
 
     return storage.database.retry(claim)
 
 
-def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], lease_s: float) -> Lease | None:
+@dataclass(frozen=True, kw_only=True)
+class _GivenUp:
+    """A study that gives no slot; the transaction must end, as it may hold the study's lock."""
+
+    study_id: int
+    #: `over`: its time was, and it has been told so. `busy`: another worker claims there. `full`: it has no slot.
+    reason: Literal["over", "busy", "full"]
+
+
+def _claim_in_turn(
+    connection: sa.Connection, turns: Sequence[Turn], *, owner: str, lease_s: float
+) -> tuple[Lease | None, _GivenUp | None]:
+    """Claim a slot of the first study that has one.
+
+    Returns:
+        The lease if there is one; and why another transaction must look again.
+    """
+    for turn in turns:
+        if turn.is_over:
+            is_ended = end_by_time(connection, turn.study_id)
+            return None, _GivenUp(study_id=turn.study_id, reason="over" if is_ended else "busy")
+        taken = take_turn(connection, turn) if turn.needs_lock else "taken"
+        if taken != "taken":
+            return None, _GivenUp(study_id=turn.study_id, reason=taken)
+        lease = _claim(connection, turn, owner=owner, lease_s=lease_s)
+        if lease is not None:
+            return lease, None
+        if turn.needs_lock:
+            return None, _GivenUp(study_id=turn.study_id, reason="full")
+    return None, None
+
+
+def _claim(connection: sa.Connection, turn: Turn, *, owner: str, lease_s: float) -> Lease | None:
     oldest = (
         sa.select(slots)
-        .where(slots.c.state == "waiting", slots.c.study_id.in_(running))
-        .order_by(slots.c.study_id, slots.c.id)
+        .where(slots.c.state == "waiting", slots.c.study_id == turn.study_id)
+        .order_by(slots.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
@@ -146,12 +203,11 @@ def _claim(connection: sa.Connection, *, owner: str, running: sa.Select[Any], le
             started_at=sa.func.coalesce(slots.c.started_at, database_time()),
         )
     )
-    study = connection.execute(sa.select(studies.c.name, studies.c.uid).where(studies.c.id == row.study_id)).one()
     return Lease(
         slot_id=row.id,
         study_id=row.study_id,
-        study_name=study.name,
-        study_uid=study.uid,
+        study_name=turn.name,
+        study_uid=turn.uid,
         stage=row.stage,
         position=row.position,
         job=read_job(row.stage, row.job),
@@ -198,6 +254,7 @@ def renew_lease(
     Raises:
         LeaseLostError: Another worker has the slot.
         StudyStoppedError: The study gives out no more work.
+        TimeOverError: The study's time is over. The lease holds all the same, and the scores are stored.
     """
     # A finished epoch proves that the slot does not kill its worker: the count of attempts starts again.
     attempts = sa.case((slots.c.epoch < epoch, 1), else_=slots.c.attempts)
@@ -209,13 +266,17 @@ def renew_lease(
             attempts=attempts,
             epoch=sa.case((slots.c.epoch < epoch, epoch), else_=slots.c.epoch),
         )
+        .returning(is_time_over(lease.stage, lease.study_id))
     )
     with storage.engine.begin() as connection:
-        if connection.execute(renewal).rowcount:
-            if trial_id is not None and scores:
-                store_scores(connection, trial_id, scores, restarted=restarted)
-            return
-        held = connection.scalar(sa.select(slots.c.id).where(_held(lease)))
+        renewed = connection.execute(renewal).one_or_none()
+        if renewed is not None and trial_id is not None and scores:
+            store_scores(connection, trial_id, scores, restarted=restarted)
+        held = None if renewed else connection.scalar(sa.select(slots.c.id).where(_held(lease)))
+    if renewed is not None:
+        if renewed[0]:
+            raise TimeOverError(lease.stage)
+        return
     if held is None:
         raise _lease_lost(lease)
     raise StudyStoppedError(f"Study {lease.study_name!r} was stopped.")
@@ -299,73 +360,18 @@ def release_slot(storage: Storage, lease: Lease, *, is_attempt: bool = False) ->
         is_attempt: Count this release as a crash towards the limit of attempts.
     """
     with storage.engine.begin() as connection:
-        connection.execute(_release(_held(lease), attempts=slots.c.attempts - (0 if is_attempt else 1)))
+        connection.execute(release_leased(_held(lease), attempts=slots.c.attempts - (0 if is_attempt else 1)))
 
 
 @retried
 def release_owned(storage: Storage, owner: str) -> int:
     """Make all slots of a worker that has died wait again; return their number."""
     with storage.engine.begin() as connection:
-        return connection.execute(_release(slots.c.owner == owner)).rowcount
+        return connection.execute(release_leased(slots.c.owner == owner)).rowcount
 
 
-@retried
-def reap_expired_leases(storage: Storage, *, lease_s: float = DEFAULT_LEASE_S) -> int:
-    """Make the slots of vanished workers wait again; return their number.
-
-    It looks at the state, not at events: any worker may call it at any time. After an outage no lease is reaped for
-    `lease_s` seconds, so that workers that went on training can renew theirs: first the database must have been up for
-    that long, and a worker must have been in contact with it for that long, see `_in_touch_for`.
-
-    No lease ends later than `lease_s` seconds from now, also where the clock was set back. All workers of a database
-    use the same `lease_s`.
-    """
-    _shorten_leases(storage, lease_s)
-    own_s = storage.database.uninterrupted_s
-    if own_s < lease_s and (own_s < lease_s / 6 or _in_touch_for(storage, own_s, gap_s=lease_s / 2) < lease_s):
-        return 0
-    # A start time in the future is from before the server's clock was set back.
-    is_settled = sa.or_(database_start() + lease_s < database_time(), database_start() > database_time())
-    expired = sa.and_(slots.c.expires_at < database_time(), is_settled)
-    with storage.engine.begin() as connection:
-        return connection.execute(_release(expired)).rowcount
-
-
-def _in_touch_for(storage: Storage, own_s: float, *, gap_s: float) -> float:
-    """Return for how long, in seconds, this process and workers before it have been in contact with the database.
-
-    A fresh process alone cannot know whether others were cut off until now. Contacts that follow each other within
-    `gap_s` are one: a worker that holds a lease and was cut off for less has it still, and has had time to renew it.
-    """
-    contacts = (
-        sa.select(workers.c.in_touch_since, workers.c.last_seen_at)
-        .where(workers.c.in_touch_since.is_not(None))
-        .order_by(workers.c.last_seen_at.desc())
-    )
-    with storage.reader.connect() as connection:
-        now: float = connection.execute(sa.select(database_time())).scalar_one()
-        rows = connection.execute(contacts).all()
-    since = now - own_s
-    for row in rows:
-        if row.last_seen_at < since - gap_s:
-            break
-        since = min(since, row.in_touch_since)
-    return now - since
-
-
-def _shorten_leases(storage: Storage, lease_s: float) -> None:
-    """Where the database's clock was set back, let leases that would expire too late expire in `lease_s` seconds."""
-    # For leases that are renewed after this statement began: Postgres reads its clock for each row.
-    margin_s = 1.0
-    too_long = sa.and_(slots.c.state == "leased", slots.c.expires_at > database_time() + lease_s + margin_s)
-    with storage.reader.connect() as connection:
-        found = connection.scalar(sa.select(slots.c.id).where(too_long).limit(1))
-    if found is not None:
-        with storage.engine.begin() as connection:
-            connection.execute(sa.update(slots).where(too_long).values(expires_at=database_time() + lease_s))
-
-
-def _release(whose: sa.ColumnElement[bool], **changes: Any) -> sa.Update:
+def release_leased(whose: sa.ColumnElement[bool], **changes: Any) -> sa.Update:
+    """Return the statement that makes leased slots wait again, with these changes."""
     return (
         sa.update(slots)
         .where(slots.c.state == "leased", whose)

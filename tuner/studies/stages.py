@@ -3,12 +3,14 @@
 Which jobs come next, `tuner.jobs.planning` decides.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
+from tuner.studies.limits import NO_CLOCK, begin_clock
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import Job, Slot, Stage
 from tuner.studies.ranking import read_ranked_slots
@@ -17,8 +19,16 @@ from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
 
-#: Returns the next stage with its jobs, or None when a study has all that it asked for; curves are not read for it.
-Plan = Callable[[StudyDefinition, Sequence[Slot]], tuple[Stage, list[Job]] | None]
+
+class Plan(Protocol):
+    """Returns the next stage with its jobs, or None when a study has all that it asked for.
+
+    Curves are not read for it. Where the time of the finals `is_over`, nothing more is trained.
+    """
+
+    def __call__(
+        self, definition: StudyDefinition, of_study: Sequence[Slot], /, *, is_over: bool
+    ) -> tuple[Stage, list[Job]] | None: ...
 
 
 @retried
@@ -36,7 +46,7 @@ def has_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
     """Say whether jobs are still to be added by this plan."""
     with storage.reader.connect() as connection:
         found = _read_slots(connection, study.id, study.definition)
-    return plan(study.definition, found) is not None
+    return plan(study.definition, found, is_over=False) is not None
 
 
 @retried
@@ -59,13 +69,15 @@ def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
         if connection.scalar(unfinished) is not None:
             return False
         definition = StudyDefinition.from_stored(row.definition)
-        planned = plan(definition, _read_slots(connection, study.id, definition))
+        of_study = _read_slots(connection, study.id, definition)
+        planned = plan(definition, of_study, is_over=row.finals_ended is not None)
+        values: dict[str, Any] = {"state": "done", **NO_CLOCK}
         if planned:
             stage, jobs = planned
             create_slots(connection, study.id, stage, jobs)
-        connection.execute(
-            sa.update(studies).where(studies.c.id == study.id).values(state="finals" if planned else "done")
-        )
+            clock = begin_clock(definition.finals.timeout) if row.state == "searching" else {}
+            values = {"state": "finals", **clock}
+        connection.execute(sa.update(studies).where(studies.c.id == study.id).values(values))
     return planned is not None
 
 

@@ -71,6 +71,11 @@ class TrialScores:
         decided = DecidedTrial(study_name=study.name, trial_number=trial_number, n_steps=self._n_steps)
         self._pruner = make_pruner(study.definition.search, self._objective, decided)
 
+    @property
+    def last_stored(self) -> int:
+        """The last epoch that an earlier worker stored; 1 where there is none."""
+        return self._first_undecided
+
     def read(self, results: Iterable[Epoch]) -> dict[int, float]:
         """Return the scores of those of these epochs that have one."""
         scores = {result.epoch: self._objective.of(result) for result in results}

@@ -31,8 +31,10 @@ from tuner.studies.lifecycle import (
     list_names,
     stop_study,
 )
+from tuner.studies.limits import end_search_without_progress
 from tuner.studies.outcomes import Outcome, failed_outcome
 from tuner.studies.progress import read_last_failures
+from tuner.studies.reaping import reap_expired_leases
 from tuner.studies.slots import (
     Lease,
     LeaseLostError,
@@ -40,7 +42,6 @@ from tuner.studies.slots import (
     claim_slot,
     end_slot,
     is_over,
-    reap_expired_leases,
     release_slot,
 )
 from tuner.studies.storage import Storage
@@ -234,6 +235,7 @@ class Worker:
             _remove(context.artifacts, context.checkpoint_folder)
             self._note_served(study)
             self._stop_if_failing(study, outcome)
+            self._end_if_in_vain(study, lease)
             self._publisher.publish(study)
         finally:
             self._lease = None
@@ -304,6 +306,14 @@ class Worker:
             reason = f"{MAX_FAILURES_IN_A_ROW} failures in a row, the last: {failures[0].message}"
             _log.error("study %r stops: %s", study.name, reason)
             stop_study(self._storage, study, reason=reason)
+
+    def _end_if_in_vain(self, study: Study, lease: Lease) -> None:
+        search = study.definition.search
+        if lease.stage != "search" or search.patience is None:
+            return
+        objective = study.definition.objective
+        if end_search_without_progress(self._storage, study.id, patience=search.patience, objective=objective):
+            _log.info("study %r: no better trial among the last %d, the search ends", study.name, search.patience)
 
     def _run(self, context: JobContext) -> Outcome:
         lease = context.lease

@@ -12,7 +12,8 @@ from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableErr
 from tuner.studies.fleet import note_kill
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.outages import expect_answers_soon
-from tuner.studies.slots import DEFAULT_LEASE_S, reap_expired_leases, release_owned
+from tuner.studies.reaping import reap_expired_leases
+from tuner.studies.slots import DEFAULT_LEASE_S, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.training.backend import refuse_without_backend

@@ -3,7 +3,7 @@
 Training never waits for an outage of the database. The training thread passes each result to this thread. If a pruner
 decides after that epoch, the training thread waits up to two seconds for the decision; other results are stored
 together, at most once a second. While the database is away, results wait in a queue and are stored in order when it is
-back. Only a lost lease, a stopped study or a decision to prune ends a trial.
+back. Only a lost lease, a stopped study, the end of its time or a decision to prune ends a trial.
 """
 
 import logging
@@ -18,7 +18,14 @@ from typing import Self
 from tuner.epochs import Epoch, FoldProgress
 from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import update_worker
-from tuner.studies.slots import Lease, LeaseLostError, StudyStoppedError, reap_expired_leases, renew_lease
+from tuner.studies.reaping import reap_expired_leases
+from tuner.studies.slots import (
+    Lease,
+    LeaseLostError,
+    StudyStoppedError,
+    TimeOverError,
+    renew_lease,
+)
 from tuner.studies.storage import Storage
 from tuner.studies.trials import PrunedError, TrialScores
 
@@ -31,7 +38,7 @@ _INTERVAL_S = 1.0
 
 
 #: Verdicts after which waiting results are still stored; `NoneType` stands for no verdict.
-_NOT_FINAL = (PrunedError, StudyStoppedError, type(None))
+_NOT_FINAL = (PrunedError, StudyStoppedError, TimeOverError, type(None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +98,7 @@ class Reporter:
         Raises:
             LeaseLostError: Another worker has the slot.
             StudyStoppedError: The study was stopped.
+            TimeOverError: The time of the study's search or finals is over.
             PrunedError: The pruner stopped the trial, after this epoch or an earlier one.
         """
         with self._changed:
@@ -190,15 +198,20 @@ class Reporter:
             return
         measured = {step: score for report in results for step, score in report.scores.items()}
         fresh = scores.unstored(measured)
-        renew_lease(
-            self._storage,
-            lease,
-            epoch=self._epoch,
-            lease_s=self._lease_s,
-            trial_id=scores.trial_id,
-            scores=fresh,
-            restarted=scores.replaces(fresh),
-        )
+        try:
+            renew_lease(
+                self._storage,
+                lease,
+                epoch=self._epoch,
+                lease_s=self._lease_s,
+                trial_id=scores.trial_id,
+                scores=fresh,
+                restarted=scores.replaces(fresh),
+            )
+        except TimeOverError:
+            # They are stored.
+            scores.remember(fresh)
+            raise
         scores.remember(fresh)
         if any(scores.decides_after(epoch) and scores.should_prune(epoch) for epoch in measured):
             raise PrunedError

@@ -57,9 +57,10 @@ def test_a_wrong_statement_or_a_broken_constraint_is_no_outage(patient: Storage)
     assert not patient.database.is_lost
 
 
-def test_a_server_that_only_reads_is_said_at_once(postgres_url: str) -> None:
+def test_a_server_that_only_reads_is_said_at_once(postgres_url: str, definition: StudyDefinition) -> None:
     url = sa.make_url(postgres_url)
     with open_storage(postgres_url) as storage, storage.engine.connect() as connection:
+        insert_study(storage, definition, class_names=["0"], provenance={})
         statement = f'ALTER DATABASE "{url.database}" SET default_transaction_read_only = on'
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text(statement))
 

@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from tuner.epochs import Epoch
-from tuner.studies import slots as slots_module
+from tuner.studies import reaping
 from tuner.studies.fleet import register_worker
 from tuner.studies.lifecycle import Study, delete_study, stop_study
 from tuner.studies.outcomes import Failure, SearchOutcome, failed_outcome
 from tuner.studies.progress import count_failures, read_progress
 from tuner.studies.reading import load_study
+from tuner.studies.reaping import reap_expired_leases
 from tuner.studies.schema import database_time, slots, workers
 from tuner.studies.slots import (
     Lease,
@@ -21,7 +22,6 @@ from tuner.studies.slots import (
     StudyStoppedError,
     claim_slot,
     end_slot,
-    reap_expired_leases,
     release_slot,
     renew_lease,
 )
@@ -109,7 +109,7 @@ def test_a_lease_from_before_the_databases_clock_was_set_back_ends_within_a_leas
 def test_a_server_that_came_up_in_the_future_keeps_no_lease_alive(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots_module, "database_start", lambda: database_time() + 3600)
+    monkeypatch.setattr(reaping, "database_start", lambda: database_time() + 3600)
     claim(storage, lease_s=0.05)
     time.sleep(0.1)
 

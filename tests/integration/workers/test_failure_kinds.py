@@ -142,8 +142,8 @@ def test_an_endless_epoch_after_others_ends_its_trial_with_those(run: Callable[.
     (trial,) = storage.optuna.get_all_trials(study.optuna_study_id)
     assert statuses == [75, 0]
     assert [epoch.epoch for epoch in row.outcome.curve] == [1]
-    assert (row.outcome.state, row.outcome.ended) == ("complete", "timeout")
-    assert row.outcome.notes == ("Ended after epoch 1 by search.trial_timeout_s = 10 seconds.",)
+    assert (row.outcome.state, row.outcome.ended) == ("pruned", "timeout")
+    assert row.outcome.notes == ("Ended after epoch 1 by search.trial_timeout = 10 seconds.",)
     assert trial.state == TrialState.COMPLETE
     assert trial.value == row.outcome.score > 0
 

@@ -10,7 +10,7 @@ from waiting import events, wait_for_epochs, wait_until
 from tuner.studies.lifecycle import Study
 from tuner.studies.progress import read_progress
 from tuner.studies.reading import read_slots
-from tuner.studies.slots import reap_expired_leases
+from tuner.studies.reaping import reap_expired_leases
 from tuner.studies.storage import Storage
 
 

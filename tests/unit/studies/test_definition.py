@@ -79,7 +79,7 @@ def test_a_stored_definition_with_settings_of_another_version_is_named(path: Pat
         ("finals.compare_augmentation=false", "finals", "compare_augmentation", False),
         ("finals.top=7", "finals", "candidates", 7),
         ("data.resize=[28, 32]", "data", "resize", (28, 32)),
-        ("search.trial_timeout_s=90", "search", "trial_timeout_s", 90),
+        ("search.trial_timeout_s=90", "search", "trial_timeout", 90),
     ],
 )
 def test_an_override_is_read_as_toml_or_as_a_bare_word(
@@ -116,7 +116,7 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("search=3", "search: received 3, expected a table."),
         ("search.sampler=tpee", "search.sampler: received 'tpee', expected one of tpe, random, "),
         ("search.pruner=hyper", "Did you mean 'hyperband'?"),
-        ("search.trial_timeout_s=inf", "search.trial_timeout_s: received Infinity, expected a finite number."),
+        ("search.trial_timeout=inf", "search.trial_timeout: received Infinity, expected a finite number."),
         ("search.grid.units=[1]", "search.grid: values are given, but the sampler is 'tpe'"),
         ("search.pruning.min_resource=11", "received 11, expected at most search.epochs (10)."),
         ("data.validation_fraction=1", "data.validation_fraction: received 1, expected a number below 1"),

@@ -9,6 +9,7 @@ from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.wording import count, duration, interval, percent, points, setting, settings
+from tuner.studies.ended_by import describe_ends
 from tuner.studies.records import StudyRecord
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
@@ -34,6 +35,7 @@ def render_overview(view: StudyView, headline: Headline) -> Html:
         element("div", _headline(study, headline), _ensemble(headline), class_="headline"),
         _shortfall(study),
         _failed_finals(study),
+        *(element("p", sentence, class_="to-come") for sentence in describe_ends(study)),
         element("p", to_come, class_="to-come") if to_come else None,
         render_published(view, headline),
         element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))

@@ -1,0 +1,40 @@
+"""`[sharing]`: how a study shares the workers with others. It determines no result, and may change at any time."""
+
+from pydantic import Field
+
+from tuner.training_settings import Section
+
+#: Bounds of a priority, which databases store in four bytes.
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -1_000_000, 1_000_000
+
+
+class SharingSection(Section):
+    """`[sharing]`: which study the next free worker works for."""
+
+    priority: int = Field(
+        default=0,
+        ge=LOWEST_PRIORITY,
+        le=HIGHEST_PRIORITY,
+        description="studies of higher priority get workers first, as long as they have trials or jobs that wait",
+    )
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e6,
+        description="share of the workers among studies of equal priority: one of weight 2 gets twice as many",
+    )
+    max_workers: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="most workers that train for it at the same time; default: all"
+    )
+
+
+def describe_sharing(sharing: SharingSection) -> str:
+    """Return its settings in words."""
+    limit = "no limit of workers" if sharing.max_workers is None else f"at most {sharing.max_workers} workers"
+    return f"priority {sharing.priority}, weight {sharing.weight:g}, {limit}".replace("most 1 workers", "most 1 worker")
+
+
+def describe_unequal(sharing: SharingSection) -> str:
+    """Return the settings that are not the defaults in words; empty text when all are."""
+    words = describe_sharing(sharing).split(", ")
+    return ", ".join(word for word in words if word not in describe_sharing(SharingSection()).split(", "))
