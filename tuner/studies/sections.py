@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.stored_range import Range, parse_range
+from tuner.objectives import DEFAULT_OBJECTIVE, DEFAULT_TOP_K, OBJECTIVES, Direction
 from tuner.space_ranges import Scalar
 from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction
 
@@ -124,6 +125,17 @@ class SearchSection(Section):
         description="the budget: number of trials to finish; of the sampler one-factor it follows from the factors",
     )
     epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of each trial that is not pruned")
+    objective: str = Field(
+        default=DEFAULT_OBJECTIVE,
+        min_length=1,
+        description=f"what is optimised on the validation images: {', '.join(OBJECTIVES)}, a metric that the model is "
+        "compiled with, or `package.module:function` of labels and probabilities",
+    )
+    direction: Direction | None = Field(
+        default=None,
+        description="maximize or minimize, for a metric of the model and a function of your own; default: maximize",
+    )
+    top_k: int = Field(default=DEFAULT_TOP_K, ge=1, description="top_k_accuracy: how many first answers may be right")
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
     pruner: str = Field(
         # Of a pruned trial it is not known how good its value would have been.
@@ -196,6 +208,21 @@ class SearchSection(Section):
     @classmethod
     def _leave_no_warmup_in_one_epoch(cls, settings: Any) -> Any:
         return _without_warmup_in_one_epoch(settings) if _has_table(settings, "annealing") else settings
+
+    @model_validator(mode="after")
+    def _name_one_objective(self) -> Self:
+        known = OBJECTIVES.get(self.objective)
+        if known is not None and self.direction not in (None, known.direction):
+            raise contradiction(
+                "direction", f"received {self.direction!r}, but {self.objective} can only be {known.direction}d"
+            )
+        if self.objective.startswith("val_"):
+            raise contradiction(
+                "objective",
+                f"received {self.objective!r}, expected {self.objective.removeprefix('val_')!r}: an objective is "
+                "always measured on the validation images",
+            )
+        return self
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

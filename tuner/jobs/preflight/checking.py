@@ -39,7 +39,7 @@ class CheckedDefinition:
     """The findings of a check that are stored with the study."""
 
     class_names: tuple[str, ...]
-    #: `data_sha256` and, for a user's own builder, `space_sha256`.
+    #: `data_sha256` and, for a user's own builder, `space_sha256`; for an own objective, `objective_sha256`.
     hashes: Mapping[str, str]
     #: The meaning of the pixels of all parts, as a study stores it, and the warnings of both parts.
     pixels: Mapping[str, Any]
@@ -107,6 +107,7 @@ def check_definition(
         hashes = {"data_sha256": images.train.content_hash(), **weights}
         for report in process.reports():
             _pass_on(report, on_report)
+        hashes |= process.findings["objective"]
         return CheckedDefinition(
             class_names=class_names,
             hashes=_hashes(hashes, process.findings["space_sha256"]),
@@ -132,16 +133,18 @@ def check_hyperparameters(
     # Last, because importing Keras takes seconds: typing errors are reported first.
     load_backend()
     from tuner.jobs.preflight.rehearsal import Rehearsal
-    from tuner.jobs.preflight.stages import find_hyperparameters, open_builder
+    from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, open_objective
+    from tuner.jobs.study_scoring import objective_hash
 
     with tempfile.TemporaryDirectory() as folder:
         rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier_trials=earlier_trials)
         with _reported("search, hyperparameters", on_report):
             open_builder(rehearsal)
+            open_objective(rehearsal)
             find_hyperparameters(rehearsal)
     return CheckedDefinition(
         class_names=images.train.class_names,
-        hashes=_hashes(hashes, rehearsal.space.source_sha256),
+        hashes=_hashes(hashes | objective_hash(definition), rehearsal.space.source_sha256),
         pixels=images.part.pixels_to_json(),
         first_jobs=rehearsal.first_jobs,
     )

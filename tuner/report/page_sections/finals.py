@@ -12,7 +12,7 @@ from tuner.report.mistakes import average_scores, class_scores, confusion_matrix
 from tuner.report.page_sections.errors import render_worst_errors
 from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, confusion, discrimination, training
-from tuner.report.wording import describe_failure, percent, points, settings, spread
+from tuner.report.wording import describe_failure, percent, points, score_spread, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 #: Figures of the retraining runs, in the order of the page. A new one is one line here.
@@ -68,8 +68,9 @@ def _finals_table(view: StudyView) -> Html:
     headers = (
         "Rank",
         "Trial",
-        "Validation, mean of confirmation",
+        "Validation, mean of confirmation" if objective.is_accuracy else f"{objective.title}, mean of confirmation",
         "Test, mean ± sd",
+        *_score_header(objective),
         "Repeats tested",
         "Hyperparameters",
     )
@@ -84,9 +85,15 @@ def _final_row(final: FinalRecord, objective: Objective) -> tuple[str | Cell, ..
         str(final.trial),
         objective.format(final.mean_score),
         _test_text(final),
+        *[score_spread(final.test_score_mean, final.test_score_sd, objective) for _ in _score_header(objective)],
         f"{n_tested} of {len(final.runs)}",
         element("span", settings(final.hyperparameters), class_="message"),
     )
+
+
+def _score_header(objective: Objective) -> list[str]:
+    """Return the header of the objective's own value on the test images; none where that is the accuracy."""
+    return [] if objective.is_accuracy else [f"Test {objective.plain_label}, mean ± sd"]
 
 
 def _test_text(final: FinalRecord) -> str:

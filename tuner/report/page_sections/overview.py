@@ -8,7 +8,7 @@ from tuner.report.headline import Headline, still_to_come
 from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
-from tuner.report.wording import count, duration, interval, percent, points, setting, settings
+from tuner.report.wording import count, duration, interval, percent, points, setting, settings, test_score
 from tuner.studies.records import StudyRecord
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
@@ -51,10 +51,11 @@ def _headline(study: StudyRecord, headline: Headline) -> Html:
         return _big(percent(headline.test_mean), _test_label(headline), *_certainty(headline))
     if headline.best_score is not None:
         is_over = study.state == "done"
+        what = "validation score" if headline.objective.is_accuracy else headline.objective.label
         untested = "No test accuracy" if is_over or not study.asks_for_finals else "No test accuracy yet"
         return _big(
             headline.objective.format(headline.best_score),
-            f"best validation score{'' if is_over else ' so far'}, trial {headline.best_trial}{_over_folds(study)}",
+            f"best {what}{'' if is_over else ' so far'}, trial {headline.best_trial}{_over_folds(study)}",
             [f"{untested}. {_OPTIMISM[headline.objective.direction]}"],
             kind="validation",
         )
@@ -91,6 +92,9 @@ def _test_label(headline: Headline) -> str:
 
 def _certainty(headline: Headline) -> list[list[str]]:
     lines = []
+    score = None if headline.final is None else test_score(headline.final, headline.objective)
+    if score:
+        lines.append([element("b", score), f" beside it, the objective ({headline.objective.best_word})"])
     if headline.test_sd is not None:
         lines.append(
             [
