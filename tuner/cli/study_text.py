@@ -12,6 +12,7 @@ from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.factor_words import write_interval, write_spread
 from tuner.report.wording import plain, score_spread, setting, signed, test_score
 from tuner.studies.factors import compare_factors
+from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
         console.print(f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}", highlight=False)
     if record.winner:
         console.print(f"[bold]Winner[/]: {describe_winner(record.winner, record.objective)}", highlight=False)
+    if beaten := beaten_by_largest_class(record):
+        console.print(f"[yellow]Warning:[/] {escape(plain(beaten))}", highlight=False, soft_wrap=True)
     _print_hyperparameters(record, console)
     if record.winner and record.winner.bundle:
         where = escape(artifacts.location(record.winner.bundle))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.splits import VALIDATION_FRACTION
 from tuner.datasets.stored_range import Range, parse_range
 from tuner.objectives import DEFAULT_OBJECTIVE, DEFAULT_TOP_K, OBJECTIVES, Direction
 from tuner.space_ranges import Scalar
@@ -45,7 +46,7 @@ class DataSection(Section):
         "that was trained on the others; default: one validation set",
     )
     validation_fraction: float = Field(
-        default_factory=lambda found: 1 / found["folds"] if found["folds"] else 0.1,
+        default_factory=lambda found: 1 / found["folds"] if found["folds"] else VALIDATION_FRACTION,
         gt=0,
         lt=1,
         description="fraction of each class of the training set that scores the trials; default: 0.1, or one fold",

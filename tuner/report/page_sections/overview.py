@@ -9,6 +9,7 @@ from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.wording import count, duration, interval, percent, points, setting, settings, test_score
+from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.records import StudyRecord
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
@@ -34,6 +35,7 @@ def render_overview(view: StudyView, headline: Headline) -> Html:
         element("div", _headline(study, headline), _ensemble(headline), class_="headline"),
         _shortfall(study),
         _failed_finals(study),
+        _largest_class(study),
         element("p", to_come, class_="to-come") if to_come else None,
         render_published(view, headline),
         element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))
@@ -137,6 +139,11 @@ def _shortfall(study: StudyRecord) -> Html | None:
     # The reason why a study stopped by itself is told by `still_to_come`.
     shortfall = find_shortfall(study) if study.state == "done" else None
     return element("p", f"{INCOMPLETE_LABEL}: {shortfall}", class_="warning") if shortfall else None
+
+
+def _largest_class(study: StudyRecord) -> Html | None:
+    beaten = beaten_by_largest_class(study)
+    return element("p", beaten, class_="warning") if beaten else None
 
 
 def _failed_finals(study: StudyRecord) -> Html | None:
