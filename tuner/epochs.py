@@ -26,6 +26,8 @@ class Epoch:
     learning_rate: float | None = None
     #: Time of training and validation, without checkpoint and `on_epoch`.
     duration_s: float | None = None
+    #: What the study's objective is on the validation images, where it is none of the values above.
+    score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

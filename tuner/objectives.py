@@ -1,12 +1,12 @@
 """What a search optimises: one `Objective`, by which trials and configurations are compared.
 
-Everything else calls an objective's value the score. To add one: an entry in `OBJECTIVES`, named after the field of
-`Epoch` that holds it.
+Everything else calls an objective's value the score. To add one: an entry in `OBJECTIVES`, with the field of `Epoch`
+that holds it; one that is measured of a model's answers has the field `score` and a function in `training/scoring.py`.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,7 +16,11 @@ from tuner.epochs import Epoch
 NO_VALUE = "\u2013"
 
 #: A field of `Epoch` that may be a score.
-Metric = Literal["loss", "accuracy", "val_loss", "val_accuracy"]
+Metric = Literal["loss", "accuracy", "val_loss", "val_accuracy", "score"]
+#: Optuna's words.
+Direction = Literal["maximize", "minimize"]
+#: How many of a model's first answers `top_k_accuracy` looks at, unless a study says another number.
+DEFAULT_TOP_K = 5
 
 _UNMEASURED: Mapping[Metric, None] = MappingProxyType(
     {"loss": None, "accuracy": None, "val_loss": None, "val_accuracy": None}
@@ -27,11 +31,13 @@ _UNMEASURED: Mapping[Metric, None] = MappingProxyType(
 class Objective:
     """What is measured after each epoch, whether more of it is better, and how people read it."""
 
+    #: As `search.objective` has it.
+    name: str
     #: The field of `Epoch` that holds the score.
-    name: Metric
-    #: Optuna's words.
-    direction: Literal["maximize", "minimize"]
-    #: In the middle of a sentence.
+    field: Metric
+    #: Whether more or less of it is better.
+    direction: Direction
+    #: In the middle of a sentence, on validation images.
     label: str
     #: `percent` is for a fraction in [0, 1] of which 1 is perfect; its axis stretches towards 100 %. The axis of a
     #: `number` is linear.
@@ -47,11 +53,45 @@ class Objective:
     @property
     def is_accuracy(self) -> bool:
         """Whether a score may be compared with the accuracy of a retrained model on held-out images."""
-        return self.name == "val_accuracy"
+        return self.field == "val_accuracy"
+
+    @property
+    def is_function(self) -> bool:
+        """Whether a function of a person's own measures it, found by its import path."""
+        return ":" in self.name
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether it is a metric that the model was compiled with."""
+        return self.name not in OBJECTIVES and not self.is_function
+
+    @property
+    def plain_label(self) -> str:
+        """The label without the images that it is measured on."""
+        return self.label.removeprefix("validation ")
+
+    @property
+    def best_word(self) -> str:
+        """Which end of the scores is better, for people."""
+        return "higher is better" if self.direction == "maximize" else "lower is better"
+
+    def named(self, score: float | None) -> str:
+        """Write a score where a table holds those of several objectives: an arrow points to the better end.
+
+        An accuracy is written as it is.
+        """
+        if score is None or self.is_accuracy:
+            return self.format(score)
+        return f"{self.format(score)} {self.plain_label} {'↑' if self.direction == 'maximize' else '↓'}"
+
+    def describe(self) -> str:
+        """Return what is optimised, its name in a definition where the label does not say it, and the better end."""
+        name = "" if self.name in self.label else f"{self.name}, "
+        return f"{self.label} ({name}{self.best_word})"
 
     def of(self, epoch: Epoch) -> float | None:
         """Return the epoch's score; None where it was not measured."""
-        score: float | None = getattr(epoch, self.name)
+        score: float | None = getattr(epoch, self.field)
         return score
 
     def best_epoch(self, epochs: Iterable[Epoch]) -> Epoch | None:
@@ -61,7 +101,7 @@ class Objective:
 
     def only_score(self, epoch: int, score: float | None) -> Epoch:
         """Return an epoch of which nothing but its score is known."""
-        return Epoch(epoch=epoch, **{**_UNMEASURED, self.name: score})
+        return Epoch(epoch=epoch, **{**_UNMEASURED, self.field: score})
 
     def utility(self, score: float | None) -> float:
         """Return a number of which more is better, for comparisons: the score or its negative.
@@ -99,18 +139,68 @@ def write_percent(fraction: float, *, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f}\u00a0%"
 
 
-#: By name. A study's is `StudyDefinition.objective`.
+_ADVICE = "Train with validation images"
+
+
+def _measured(name: str, label: str, *, written_as: Literal["percent", "number"], minimized: bool = False) -> Objective:
+    """Return an objective that is computed of a model's answers on the validation images."""
+    return Objective(
+        name=name,
+        field="score",
+        direction="minimize" if minimized else "maximize",
+        label=label,
+        written_as=written_as,
+        advice=_ADVICE,
+    )
+
+
+#: By the name that `search.objective` has. A study's is `StudyDefinition.objective`.
 OBJECTIVES: Mapping[str, Objective] = {
     objective.name: objective
     for objective in [
         Objective(
-            name="val_accuracy",
+            name="accuracy",
+            field="val_accuracy",
             direction="maximize",
             label="validation accuracy",
             written_as="percent",
             advice="Compile the model with metrics=['accuracy']",
         ),
+        Objective(
+            name="loss",
+            field="val_loss",
+            direction="minimize",
+            label="validation loss",
+            written_as="number",
+            advice=_ADVICE,
+        ),
+        _measured("balanced_accuracy", "validation balanced accuracy", written_as="percent"),
+        _measured("macro_f1", "validation macro F1", written_as="number"),
+        _measured("auc", "validation AUC", written_as="number"),
+        _measured("log_loss", "validation log loss", written_as="number", minimized=True),
+        _measured("top_k_accuracy", "validation top-k accuracy", written_as="percent"),
     ]
 }
-#: The name of the one that a study has.
-DEFAULT_OBJECTIVE = "val_accuracy"
+DEFAULT_OBJECTIVE = "accuracy"
+
+
+def find_objective(name: str, *, direction: Direction | None = None, top_k: int = DEFAULT_TOP_K) -> Objective:
+    """Return the objective that a study names: an entry of the table, a metric of its model, or a function.
+
+    Args:
+        name: A key of `OBJECTIVES`, the name of a compiled metric, or `package.module:function`.
+        direction: Of a metric or function; None: more is better.
+        top_k: See `DEFAULT_TOP_K`.
+    """
+    known = OBJECTIVES.get(name)
+    if known is not None:
+        return replace(known, label=f"validation top-{top_k} accuracy") if name == "top_k_accuracy" else known
+    own = Objective(
+        name=name,
+        field="score",
+        direction=direction or "maximize",
+        label=f"validation {name.rpartition(':')[2]}",
+        written_as="number",
+        advice="Compile the model with this metric, or set search.objective to one that it has",
+    )
+    return replace(own, advice=_ADVICE) if own.is_function else own

@@ -134,6 +134,12 @@ class SearchableSection(Section):
         for corner in _corners(self.ranges):
             yield self.settle(corner)
 
+    @classmethod
+    def is_table(cls, name: str, written: Mapping[str, Any]) -> bool:
+        """Say whether a setting that is written as a table is no range."""
+        del name, written
+        return False
+
     def refuse_contradictions(self) -> None:
         """Raise `contradiction` where two settings do not go together."""
 
@@ -143,7 +149,11 @@ class SearchableSection(Section):
         if not isinstance(given, Mapping):
             return handler(given)
         known = {name: value for name, value in given.items() if name in cls.model_fields}
-        ranges = {name: Range.read(name, value) for name, value in known.items() if isinstance(value, Mapping)}
+        ranges = {
+            name: Range.read(name, value)
+            for name, value in known.items()
+            if isinstance(value, Mapping) and not cls.is_table(name, value)
+        }
         for name, drawn in ranges.items():
             if cls.model_fields[name].annotation is int and isinstance(drawn.step, float):
                 raise contradiction(name, f"received a step of {drawn.step}, expected whole numbers")
@@ -249,9 +259,15 @@ class Annealing(SearchableSection):
 def _check_weights(value: Any) -> Any:
     if value in ("none", "balanced"):
         return value
+    if isinstance(value, Mapping):
+        if not value or not all(_is_number(one) and one >= 0 for one in value.values()):
+            raise ValueError("expected a number of at least 0 for each class that is named")
+        return {name: float(one) for name, one in value.items()}
     numbers = value if isinstance(value, list | tuple) else ()
     if not numbers or not all(_is_number(one) and one >= 0 for one in numbers):
-        raise ValueError("expected none, balanced, or a list with one number for each class, none below 0")
+        raise ValueError(
+            "expected none, balanced, a list with one number for each class, none below 0, or such numbers by class"
+        )
     return tuple(map(float, numbers))
 
 
@@ -280,8 +296,15 @@ class Training(SearchableSection):
         description="epochs without a better validation score after which training stops and the best epoch's weights "
         "return; 0: never",
     )
-    class_weights: Annotated[Literal["none", "balanced"] | tuple[float, ...], BeforeValidator(_check_weights)] = Field(
+    class_weights: Annotated[
+        Literal["none", "balanced"] | tuple[float, ...] | dict[str, float], BeforeValidator(_check_weights)
+    ] = Field(
         default="none",
-        description="what the loss of an image counts by its class: one number for each class in their order, or "
-        "balanced, the inverse of the class's frequency",
+        description="what the loss of an image counts by its class: one number for each class in their order; a table "
+        "of numbers by class, 1 for the others; or balanced, the inverse of the class's frequency",
     )
+
+    @classmethod
+    def is_table(cls, name: str, written: Mapping[str, Any]) -> bool:
+        """Say whether a setting is a table of its own and no range: weights by class, unless they are a list."""
+        return name == "class_weights" and not isinstance(written.get("values"), list | tuple)

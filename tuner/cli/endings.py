@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tuner.report.wording import count, percent, plain, score_spread, spread
+from tuner.report.wording import count, percent, plain, score_spread, spread, test_score
 from tuner.settings import Settings
 from tuner.studies.ended_by import describe_ends
 
@@ -67,7 +67,7 @@ def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterat
     if record.best is not None:
         yield f"Best of the search: {describe_best(record.best, record.objective)}."
     if record.winner is not None:
-        yield f"Winner: {describe_winner(record.winner)}."
+        yield f"Winner: {describe_winner(record.winner, record.objective)}."
         if record.winner.bundle:
             yield f"Its bundle: {artifacts.location(record.winner.bundle)}"
     if record.state == "stopped" and not record.stop_reason:
@@ -98,7 +98,7 @@ def describe_best(best: "TrialRecord", objective: "Objective") -> str:
     return f"trial {best.number}, {objective.label} {score} {where}"
 
 
-def describe_winner(winner: "FinalRecord") -> str:
+def describe_winner(winner: "FinalRecord", objective: "Objective") -> str:
     """Return the final of the best rank and what it reached on the test set."""
     n_tested = sum(run.test_accuracy is not None for run in winner.runs)
     accuracy = (
@@ -106,8 +106,10 @@ def describe_winner(winner: "FinalRecord") -> str:
         if winner.test_accuracy_mean is None or winner.test_accuracy_sd is None
         else spread(winner.test_accuracy_mean, winner.test_accuracy_sd)
     )
+    score = test_score(winner, objective)
+    beside = f", {plain(score)}" if score else ""
     return (
-        f"rank {winner.rank}, trial {winner.trial}, test accuracy {plain(accuracy)} "
+        f"rank {winner.rank}, trial {winner.trial}, test accuracy {plain(accuracy)}{beside} "
         f"({plain(count(n_tested, 'retrained model'))})"
     )
 

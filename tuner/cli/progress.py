@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tuner.cli.output import format_duration, format_percent, format_score
 from tuner.objectives import Objective
+from tuner.report.wording import plain
 from tuner.studies.fleet import WorkerRecord, read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, find_studies
 from tuner.studies.progress import (
@@ -143,7 +144,7 @@ def _draw_studies(studies: Sequence[tuple[Study, StudyProgress]]) -> Table:
             Text.assemble(now.name, (f"\n{share}" if share else "", "dim"), overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
-            format_score(now.best_score, study.definition.objective),
+            plain(study.definition.objective.named(now.best_score)),
             _time_left(now) or "-",
         )
     for column in table.columns[1:]:
@@ -230,7 +231,7 @@ def _summarise(now: StudyProgress, objective: Objective) -> str:
     left = f", {time_left} left" if (time_left := _time_left(now)) else ""
     if now.finals_planned:
         return f"finals {now.finals_done}/{now.finals_planned}{left}"
-    best = format_score(now.best_score, objective)
+    best = plain(objective.named(now.best_score))
     return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {best}{left}"
 
 

@@ -9,7 +9,7 @@ from tuner.cli.check import check
 from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import takes_definition
 from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, refuse_both, settings_for
-from tuner.cli.output import format_score, open_console, open_progress_console, print_json
+from tuner.cli.output import open_console, open_progress_console, print_json
 from tuner.cli.shipped import definitions
 from tuner.cli.study_set import set_sharing
 
@@ -65,6 +65,8 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
     if not progress:
         open_progress_console().print("No studies yet. Create one with `tuner study create --space cnn`.")
         return
+    from tuner.report.wording import plain
+
     table = Table("study", "space", "dataset", "state", "trials", "best (validation)", box=None)
     shares = [describe_unequal(study.definition.sharing) for study, _ in progress]
     if any(shares):
@@ -76,7 +78,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
             Path(study.definition.dataset).name,
             now.state,
             f"{now.finished}/{now.budget}",
-            format_score(now.best_score, study.definition.objective),
+            plain(study.definition.objective.named(now.best_score)),
             *([share] if any(shares) else []),
         )
     open_console().print(table)

@@ -10,9 +10,10 @@ from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.factor_words import write_interval, write_spread
-from tuner.report.wording import plain, setting, signed
+from tuner.report.wording import plain, score_spread, setting, signed, test_score
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.factors import compare_factors
+from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.sharing import SharingSection, describe_unequal
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
@@ -29,9 +30,19 @@ _MOST_LISTED = 20
 def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     """Print the study with its finals, its failures and, last, the best of the search and the winner of the finals."""
     console = open_console()
+    _print_head(record, console)
+    _print_factors(record, console)
+    _print_finals(record, artifacts, console)
+    _print_failures(record, console)
+    _print_results(record, artifacts, console)
+
+
+def _print_head(record: "StudyRecord", console: Console) -> None:
+    """Print what is searched, on which data, and how far it is."""
     console.print(
         f"[bold]{record.name}[/]: {escape(record.space)} on {escape(record.dataset)}, {record.state}", highlight=False
     )
+    console.print(f"objective: {escape(record.objective.describe())}", highlight=False, soft_wrap=True)
     if record.pixels is not None:
         pixels = PixelMeaning.from_json(record.pixels).describe()
         console.print(f"pixels: {pixels}", highlight=False, soft_wrap=True)
@@ -44,14 +55,17 @@ def print_record(record: "StudyRecord", artifacts: "ArtifactStore") -> None:
     console.print(count_parts(record), highlight=False, soft_wrap=True)
     for sentence in describe_ends(record):
         console.print(escape(sentence), highlight=False, soft_wrap=True)
-    _print_factors(record, console)
-    _print_finals(record, artifacts, console)
-    _print_failures(record, console)
+
+
+def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: Console) -> None:
+    """Print the best of the search, the winner of the finals, and what is missing."""
     console.print(f"Its definition: `tuner study show {record.name} --toml`.", highlight=False)
     if record.best:
         console.print(f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}", highlight=False)
     if record.winner:
-        console.print(f"[bold]Winner[/]: {describe_winner(record.winner)}", highlight=False)
+        console.print(f"[bold]Winner[/]: {describe_winner(record.winner, record.objective)}", highlight=False)
+    if beaten := beaten_by_largest_class(record):
+        console.print(f"[yellow]Warning:[/] {escape(plain(beaten))}", highlight=False, soft_wrap=True)
     _print_hyperparameters(record, console)
     if record.winner and record.winner.bundle:
         where = escape(artifacts.location(record.winner.bundle))
@@ -137,7 +151,14 @@ def _print_factors(record: "StudyRecord", console: Console) -> None:
 def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Console) -> None:
     if not record.finals:
         return
-    table = Table("rank", "trial", "validation (mean)", "test (mean ± sd)", "repeats", box=None)
+    objective = record.objective
+    headings, of_test = ("validation (mean)", "test (mean ± sd)"), []
+    if not objective.is_accuracy:
+        headings, of_test = (
+            (f"{objective.label} (mean)", "test accuracy (mean ± sd)"),
+            [f"test {objective.plain_label} (mean ± sd)"],
+        )
+    table = Table("rank", "trial", *headings, *of_test, "repeats", box=None)
     for final in record.finals:
         sd = "" if final.test_accuracy_sd is None else f" ± {100 * final.test_accuracy_sd:.2f}"
         n_failed = sum(run.state == "failed" for run in final.runs)
@@ -147,6 +168,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             str(final.trial),
             format_score(final.mean_score, record.objective),
             format_percent(final.test_accuracy_mean) + sd,
+            *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )
     console.print(table)
@@ -156,8 +178,10 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             where = artifacts.location(final.bundle)
             console.print(f"Bundle of rank {final.rank}: {escape(where)}", highlight=False, soft_wrap=True)
     if record.ensemble:
+        score = test_score(record.ensemble, objective)
         console.print(
-            f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}",
+            f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}"
+            + (f", {plain(score)}" if score else ""),
             highlight=False,
         )
 

@@ -99,9 +99,10 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         console.print(folds)
         if trial.curve:
             console.print("The mean over the folds by epoch:")
-    curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", box=None)
+    own = [objective.label] if objective.field == "score" else []
+    curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
     for epoch in trial.curve:
-        numbers = [epoch.loss, epoch.accuracy, epoch.val_loss, epoch.val_accuracy]
+        numbers = [epoch.loss, epoch.accuracy, epoch.val_loss, epoch.val_accuracy, *([epoch.score] if own else [])]
         curve.add_row(str(epoch.epoch), *("-" if value is None else f"{value:.4f}" for value in numbers))
     console.print(curve)
     for note in trial.notes:

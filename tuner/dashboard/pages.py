@@ -136,7 +136,7 @@ def _study_row(study: ListedStudy) -> list[str | Cell | None]:
         study.dataset,
         progress.state if progress.stop_reason is None else f"{progress.state}: {progress.stop_reason}",
         f"{progress.finished:,} of {progress.budget:,}",
-        study.objective.format(progress.best_score),
+        study.objective.named(progress.best_score),
         finals,
         ways,
     ]

@@ -142,6 +142,7 @@ def _describe(storage: Storage, head: StudyHead, shown: _Shown) -> dict[str, Any
         "user_attrs": _attributes(storage.optuna.get_study_user_attrs(study_id)),
         "directions": [direction.name.lower() for direction in storage.optuna.get_study_directions(study_id)],
         "name": head.name,
+        **_objective_names(storage.optuna.get_study_system_attrs(study_id)),
         "artifacts": _files(shown, "artifacts:"),
         "intersection_search_space": [described for parameter, described in space if parameter.is_everywhere],
         "union_search_space": [described for _, described in space],
@@ -215,6 +216,12 @@ def _short(text: str, value: Any, longest: int) -> str:
 
 def _shown_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in attributes.items() if key.startswith(("dashboard:", "artifacts:"))}
+
+
+def _objective_names(attributes: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what the study's values are called; studies of older versions have no name for them."""
+    names = attributes.get("study:metric_names")
+    return {"objective_names": names} if names else {}
 
 
 def _note(shown: _Shown, prefix: str) -> dict[str, Any]:

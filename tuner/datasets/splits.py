@@ -1,5 +1,6 @@
 """Stratified draws that are the same on every machine and with every version of NumPy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,32 @@ def take_stratified(data: LabelledImages, *, n_images: int, seed: int) -> Labell
 def class_counts(data: LabelledImages) -> NDArray[np.int64]:
     """Return how many images each class has, shape (classes,)."""
     return np.bincount(data.labels, minlength=len(data.class_names)).astype(np.int64)
+
+
+#: Of the training images, unless a study says another fraction.
+VALIDATION_FRACTION = 0.1
+#: Validation images of a class below which its share of right answers is little more than chance: of 20, one image is
+#: 5 points, and Wilson's interval of 90 % reaches from 70 to 97 %.
+FEWEST_VALIDATION_IMAGES = 20
+
+
+def warn_of_few(counts: NDArray[np.int64], class_names: Sequence[str]) -> str | None:
+    """Return a sentence on the smallest class where it has too few validation images; None where it has enough.
+
+    Args:
+        counts: Validation images of each class, shape (classes,).
+        class_names: In the same order.
+    """
+    smallest = int(counts.argmin())
+    if counts[smallest] >= FEWEST_VALIDATION_IMAGES:
+        return None
+    n_others = int((counts < FEWEST_VALIDATION_IMAGES).sum()) - 1
+    others = f", and {n_others} more classes have fewer than {FEWEST_VALIDATION_IMAGES}" if n_others else ""
+    return (
+        f"Class {shorten(class_names[smallest])!r} has {counts[smallest]} validation images{others}: measures by "
+        "class, such as balanced accuracy, are uncertain. A larger data.validation_fraction, or data.folds, scores "
+        "with more."
+    )
 
 
 def _share_out(data: LabelledImages, *, n_images: int) -> NDArray[np.int64]:

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import Dataset
+from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.source import TrainingPart
-from tuner.datasets.splits import class_counts
+from tuner.datasets.splits import VALIDATION_FRACTION, class_counts, warn_of_few
 
 _N_BINS = 16
 
@@ -73,8 +74,15 @@ def summarise(dataset: Dataset, part: TrainingPart) -> Summary:
         pixels=part.pixels,
         histogram=_histogram(data.images),
         left_out=dict(dataset.left_out.counts),
-        warnings=part.warnings,
+        warnings=(*part.warnings, *_few_to_validate(data)),
     )
+
+
+def _few_to_validate(data: LabelledImages) -> tuple[str, ...]:
+    """Return a warning where a study's default settings leave a class few validation images."""
+    counts = np.round(VALIDATION_FRACTION * class_counts(data)).astype(np.int64)
+    warning = warn_of_few(counts, data.class_names)
+    return () if warning is None else (warning,)
 
 
 def _histogram(images: NDArray[np.uint8]) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError, shorten
 from tuner.jobs.context import JobContext
+from tuner.jobs.final_score import score_probabilities, score_test
 from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.interruptions import is_interruption
@@ -29,6 +30,7 @@ from tuner.jobs.study_data import (
     load_search_data,
     study_pixels,
 )
+from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
@@ -91,6 +93,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         data,
         plan,
         objective=definition.objective,
+        scoring=open_scoring(definition, context.study.provenance),
         on_epoch=context.on_epoch,
         on_note=notes.append,
         regime=regime,
@@ -122,6 +125,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         return _load(context, load_data_for_own_fit)
 
     space = open_study_space(definition.space, context.study.provenance)
+    scoring = open_scoring(definition, context.study.provenance)
     fitted = fit(
         space,
         fixed_hyperparameters(job.hyperparameters),
@@ -133,6 +137,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
             labels=definition.data.labels,
         ),
         objective=definition.objective,
+        scoring=scoring,
         on_epoch=context.on_epoch,
         on_note=notes.append,
         regime=finals_regime(definition, augmented=job.augmented),
@@ -151,11 +156,20 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
             augmented=fitted.augmented,
             notes=tuple(notes),
         )
-    tested = _test(context, model)
+    test = _load_test(context)
+    tested = _test(context, model, test)
     pictures = _store_pictures(context, model, tested, augmented=fitted.augmented, on_note=notes.append)
     return RetrainOutcome(
         state="complete",
         test_accuracy=tested.accuracy,
+        test_score=score_test(
+            model,
+            test,
+            tested.probabilities,
+            definition=definition,
+            scoring=scoring,
+            on_note=notes.append,
+        ),
         val_accuracy=fitted.kept.val_accuracy,
         curve=epochs,
         bundle=_store_bundle(context, space, model, data.train, tested.accuracy),
@@ -189,8 +203,15 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
+    scoring, told = open_scoring(context.study.definition, context.study.provenance), list(notes)
+    score = score_probabilities(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
     return EnsembleOutcome(
-        state="complete", members=len(votes), test_accuracy=predictions.accuracy, predictions=path, notes=notes
+        state="complete",
+        members=len(votes),
+        test_accuracy=predictions.accuracy,
+        test_score=score,
+        predictions=path,
+        notes=tuple(told),
     )
 
 
@@ -202,8 +223,7 @@ def _load(context: JobContext, load: Callable[..., TrainingData]) -> TrainingDat
     )
 
 
-def _test(context: JobContext, model: keras.Model) -> Predictions:
-    test = _load_test(context)
+def _test(context: JobContext, model: keras.Model, test: LabelledImages) -> Predictions:
     return write_predictions(
         context.artifacts,
         f"{_final_path(context)}.npz",

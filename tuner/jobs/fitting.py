@@ -20,6 +20,7 @@ from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import overrides_fit
 from tuner.training.run import BeginAnewError, OnEpoch, OnNote
+from tuner.training.scoring import Scoring
 from tuner.training.session import seed_everything
 from tuner.training.train import train
 
@@ -32,9 +33,15 @@ class NoScoreError(TunerError):
     def __init__(self, objective: Objective, measured: Sequence[str]) -> None:
         super().__init__(
             f"No epoch measured a {objective.label}, so the trial has no score: its logs held "
-            f"{', '.join(measured) or 'nothing'}. {objective.advice}, or let your own loop report "
-            f"`{objective.name}` to its callbacks' on_epoch_end."
+            f"{', '.join(measured) or 'nothing'}. {objective.advice}{_ask_own_loop(objective)}."
         )
+
+
+def _ask_own_loop(objective: Objective) -> str:
+    # What is measured of the model's answers needs no report.
+    is_reported = objective.field != "score" or objective.is_metric
+    name = objective.name
+    return f", or let your own loop report `val_{name}` to its callbacks' on_epoch_end" if is_reported else ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +64,7 @@ def fit(
     plan: TrainingPlan,
     *,
     objective: Objective,
+    scoring: Scoring | None = None,
     on_epoch: OnEpoch,
     on_note: OnNote,
     regime: Regime | None = None,
@@ -76,6 +84,7 @@ def fit(
         data: The images to train on and to validate on.
         plan: The training plan; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
         objective: The study's objective.
+        scoring: How its score is measured, see `study_scoring`; None: every epoch has it.
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
         regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
@@ -88,6 +97,7 @@ def fit(
         BuilderError: `build` raised.
         BatchSizeError: The space's hyperparameter `batch_size` is not a number of images.
         NanLossError: The loss became NaN.
+        ScoreError: The function that measures the score returned no number.
         NoScoreError: There are validation images, and no epoch has a score.
     """
     note = _once(on_note)
@@ -108,6 +118,7 @@ def fit(
                 checkpoint=checkpoint,
                 initial=initial,
                 utility=lambda epoch: objective.utility(objective.of(epoch)),
+                scoring=scoring,
                 own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),
             )
         except BeginAnewError as error:

@@ -18,6 +18,7 @@ from tuner.jobs.finished_folds import FinishedFolds, FinishedFoldsStore
 from tuner.jobs.fitting import fit
 from tuner.jobs.regime import Regime
 from tuner.jobs.study_data import load_search_data
+from tuner.jobs.study_scoring import open_scoring
 from tuner.objectives import Objective
 from tuner.spaces.space import Space
 from tuner.studies.outcomes import Curve, FoldResult, mean_over
@@ -103,6 +104,7 @@ def train_folds(
     """
     definition = context.study.definition
     n_folds = definition.data.folds or 0
+    scoring = open_scoring(definition, context.study.provenance)
 
     def load(fold: int) -> TrainingData:
         study = context.study
@@ -127,6 +129,7 @@ def train_folds(
             load(fold),
             plan_fold(plan, fold, n_folds=n_folds),
             objective=definition.objective,
+            scoring=scoring,
             on_epoch=curves.add,
             on_note=note,
             regime=regime,

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.logs import stdout_as_stderr
+from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.spaces.double_scaling import find_double_scaling
 from tuner.spaces.space import Space
-from tuner.training.accuracy import accuracy_names, lacks_accuracy, metric_names
+from tuner.training.accuracy import accuracy_names, decides_what_is_measured, lacks_accuracy, metric_names
 from tuner.training.batches import scale
 from tuner.training.predictions import OutputKind, noise_images, output_kind
 from tuner.training.targets import LabelsChoice, choose_labels
@@ -28,6 +29,27 @@ class NoAccuracyMetricError(TunerError):
             f"Space {space!r} compiles its model without a metric that measures accuracy, the share of correct "
             f"answers, which is a trial's score: it measures {', '.join(measured) or 'nothing'}. Compile it with "
             "model.compile(…, metrics=['accuracy']), beside any others."
+        )
+
+
+class NoSuchMetricError(TunerError):
+    """The model is compiled without the metric that is the objective."""
+
+    def __init__(self, space: str, name: str, measured: tuple[str, ...]) -> None:
+        known = (*OBJECTIVES, *(metric for metric in measured if metric not in OBJECTIVES))
+        super().__init__(
+            f"search.objective is {name!r}, and space {space!r} compiles its model without such a metric: it measures "
+            f"{', '.join(measured) or 'nothing'}.{did_you_mean(name, known)} Expected one of these, one of "
+            f"{', '.join(OBJECTIVES)}, or package.module:function."
+        )
+
+
+class MetricDirectionError(TunerError):
+    """Less of the metric that is the objective is better, and the study says otherwise."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'search.objective is {name!r}, of which less is better. Expected search.direction = "minimize".'
         )
 
 
@@ -52,6 +74,7 @@ def check_model(
     *,
     examples: NDArray[np.uint8] | None = None,
     labels: LabelsChoice = "auto",
+    objective: Objective = OBJECTIVES[DEFAULT_OBJECTIVE],
 ) -> ModelFacts:
     """Examine a model that the space built; its weights do not change.
 
@@ -63,15 +86,21 @@ def check_model(
         images: The format of its images.
         examples: Some of the dataset's training images, uint8, shape (n, height, width, channels); None: noise.
         labels: The kind of labels that the study sets.
+        objective: The study's.
 
     Raises:
         MetricLabelsError: A metric does not take the labels that the loss takes.
         ColumnLabelsError: The loss takes class indices only as a column.
-        NoAccuracyMetricError: No metric measures accuracy, and the space has no own `fit` that could.
+        NoAccuracyMetricError: No metric measures accuracy, the study's objective, and the space has no own `fit` that
+            could.
+        NoSuchMetricError: The same of a metric that is the objective.
+        MetricDirectionError: Less of that metric is better, and the study maximizes it.
     """
     taken, guess = choose_labels(model, images.n_classes, labels)
-    if space.fit is None and lacks_accuracy(model, images.n_classes, taken):
+    if space.fit is None and objective.is_accuracy and lacks_accuracy(model, images.n_classes, taken):
         raise NoAccuracyMetricError(space.name, metric_names(model, images.n_classes, taken))
+    if objective.is_metric:
+        _check_metric(space, model, objective, metric_names(model, images.n_classes, taken))
     looked_at = noise_images(images.shape) if examples is None else examples[:_N_LOOKED_AT]
     return ModelFacts(
         n_weights=model.count_params(),
@@ -79,6 +108,18 @@ def check_model(
         accuracy_name=accuracy_names(model, images.n_classes, taken)[0],
         warnings=((guess,) if guess else ()) + model_warnings(model, looked_at),
     )
+
+
+def _check_metric(space: Space, model: keras.Model, objective: Objective, measured: tuple[str, ...]) -> None:
+    if objective.name not in measured:
+        if space.fit is None and not decides_what_is_measured(model):
+            raise NoSuchMetricError(space.name, objective.name, measured)
+        return
+    # Keras holds the compiled ones in one that has them as its `metrics`.
+    compiled = [each for metric in model.metrics for each in getattr(metric, "metrics", [metric])]
+    directions = {getattr(metric, "_direction", None) for metric in compiled if metric.name == objective.name}
+    if "down" in directions and objective.direction == "maximize":
+        raise MetricDirectionError(objective.name)
 
 
 def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> NDArray[np.float32]:

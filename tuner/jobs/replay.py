@@ -11,6 +11,7 @@ from tuner.jobs.folds import plan_fold
 from tuner.jobs.regime import search_regime
 from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import DataPlaces, load_search_data
+from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
@@ -94,6 +95,7 @@ def _replay(
             data,
             plan,
             objective=definition.objective,
+            scoring=open_scoring(definition, record.provenance),
             on_epoch=on_epoch,
             on_note=lambda _: None,
             regime=search_regime(definition),

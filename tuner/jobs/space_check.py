@@ -36,6 +36,7 @@ def check_space(
             images.image_format,
             examples=images.images[:_N_EXAMPLES],
             labels=definition.data.labels,
+            objective=definition.objective,
         )
     warnings = list(facts.warnings)
     if not declared and space.fit is None and definition.search.trials > 1:

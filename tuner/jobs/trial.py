@@ -19,6 +19,7 @@ from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.regime import asking_regime, search_regime
 from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import load_search_data
+from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.jobs.weights_file import WEIGHTS_SHA256
@@ -157,6 +158,7 @@ def _train(
         data,
         plan,
         objective=definition.objective,
+        scoring=open_scoring(definition, context.study.provenance),
         on_epoch=on_epoch,
         on_note=progress.notes.append,
         regime=regime,

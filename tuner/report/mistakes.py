@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.report.intervals import wilson_interval
+
 
 def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
     """Count images by true class (rows) and predicted class (columns): int64, shape (classes, classes)."""
@@ -22,6 +24,8 @@ class ClassScores:
     precision: float | None
     recall: float | None
     f1: float | None
+    #: Wilson's 95 % interval of the recall; None of means and where there is no image.
+    recall_interval: tuple[float, float] | None = None
 
 
 def class_scores(matrix: NDArray[np.int64], class_names: tuple[str, ...]) -> tuple[ClassScores, ...]:
@@ -33,6 +37,7 @@ def class_scores(matrix: NDArray[np.int64], class_names: tuple[str, ...]) -> tup
             precision=_ratio(matrix[index, index], matrix[:, index].sum()),
             recall=_ratio(matrix[index, index], matrix[index].sum()),
             f1=_ratio(2 * matrix[index, index], matrix[index].sum() + matrix[:, index].sum()),
+            recall_interval=_recall_interval(int(matrix[index, index]), int(matrix[index].sum())),
         )
         for index, name in enumerate(class_names)
     )
@@ -63,6 +68,10 @@ def confused_pairs(matrix: NDArray[np.int64]) -> list[tuple[int, int, int]]:
     """Return (true class, predicted class, images) of all kinds of mistakes, the most frequent first."""
     pairs = [(int(true), int(taken), int(matrix[true, taken])) for true, taken in zip(*np.nonzero(matrix), strict=True)]
     return sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -pair[2])
+
+
+def _recall_interval(n_right: int, n_images: int) -> tuple[float, float] | None:
+    return wilson_interval(n_right, n_images) if n_images else None
 
 
 def _ratio(part: int, whole: int) -> float | None:

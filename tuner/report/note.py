@@ -1,8 +1,8 @@
 """A study in a few lines of Markdown, for Optuna Dashboard's note; imports no Plotly."""
 
 from tuner.objectives import Objective
-from tuner.report.wording import count, percent, score_spread, setting, spread
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.report.wording import count, percent, score_spread, setting, spread, test_score
+from tuner.studies.records import EnsembleRecord, FinalRecord, StudyRecord
 
 
 def write_note(study: StudyRecord) -> str:
@@ -13,14 +13,15 @@ def write_note(study: StudyRecord) -> str:
         (
             f"Searches {_code(study.space)} on {_code(study.dataset)}: {count(study.budget, 'trial')} of up to "
             f"{_steps(study)}, sampler {_code(search['sampler'])}, "
-            f"pruner {_code(search['pruner'])}. Stage: {study.state}."
+            f"pruner {_code(search['pruner'])}. Optimises {_code(study.objective.describe())}. Stage: {study.state}."
         ),
         _best(study),
         *(_final(final, study.objective) for final in sorted(study.finals, key=lambda one: one.rank)),
     ]
     if study.ensemble:
         models = count(study.ensemble.members, "model")
-        lines.append(f"- Ensemble of {models}: **{percent(study.ensemble.test_accuracy)}** test accuracy")
+        beside = _beside(study.ensemble, study.objective)
+        lines.append(f"- Ensemble of {models}: **{percent(study.ensemble.test_accuracy)}** test accuracy{beside}")
     if study.stop_reason:
         lines.append(f"Stopped: {_code(study.stop_reason)}")
     lines.append(
@@ -63,7 +64,14 @@ def _final(final: FinalRecord, objective: Objective) -> str:
         if final.test_accuracy_sd is None
         else spread(final.test_accuracy_mean, final.test_accuracy_sd)
     )
-    return f"- Rank {final.rank}, trial {final.trial}: {confirmed}, **{tested}** test accuracy"
+    return (
+        f"- Rank {final.rank}, trial {final.trial}: {confirmed}, **{tested}** test accuracy{_beside(final, objective)}"
+    )
+
+
+def _beside(tested: FinalRecord | EnsembleRecord, objective: Objective) -> str:
+    score = test_score(tested, objective)
+    return f", {score}" if score else ""
 
 
 def _code(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.objectives import NO_VALUE, Objective, write_percent
 from tuner.studies.outcomes import Failure
-from tuner.studies.records import Part
+from tuner.studies.records import EnsembleRecord, FinalRecord, Part
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 #: From here on one decimal would show 10.0.
@@ -68,6 +68,15 @@ def score_spread(mean: float | None, sd: float | None, objective: Objective) -> 
     if objective.written_as == "percent":
         return spread(mean, sd)
     return f"{objective.format(mean)}\u00a0±\u00a0{objective.format(sd, digits=2)}"
+
+
+def test_score(tested: FinalRecord | EnsembleRecord, objective: Objective) -> str | None:
+    """Write what the objective is on the test images, with its name; None where it is the accuracy or unknown."""
+    if isinstance(tested, EnsembleRecord):
+        mean, sd = tested.test_score, None
+    else:
+        mean, sd = tested.test_score_mean, tested.test_score_sd
+    return None if mean is None else f"test {objective.plain_label} {score_spread(mean, sd, objective)}"
 
 
 def interval(low: float, high: float) -> str:

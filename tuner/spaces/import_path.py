@@ -10,27 +10,21 @@
 """
 
 import functools
-import importlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.errors import TunerError, did_you_mean, shorten
+from tuner.errors import TunerError
 from tuner.logs import stdout_as_stderr
 from tuner.spaces.builder_errors import BuilderError, guarded
 from tuner.spaces.model_shapes import ShapeProblemError, create_weights, refuse_wrong_shapes
+from tuner.spaces.own_objects import find_own_object
 from tuner.spaces.sources import read_sources
 from tuner.spaces.space import Space
-
-#: Most characters of what an import raised.
-_MAX_WORDS = 500
 
 
 class SpaceImportError(TunerError):
@@ -54,11 +48,12 @@ def import_space(path: str) -> Space:
         SpaceImportError: The module cannot be imported, has no such object, or the object is no builder.
         SourceUnreadableError: One of its source files cannot be read.
     """
-    module_name, _, attribute = path.partition(":")
-    if not module_name or not attribute:
-        raise SpaceImportError(path, "expected package.module:Object, for example my_models.nets:TinyNet.")
-    module = _import_module(path, module_name)
-    found = _find_attribute(path, module, attribute)
+    module, found = find_own_object(
+        path,
+        expected="package.module:Object, for example my_models.nets:TinyNet",
+        what="builders",
+        refuse=SpaceImportError,
+    )
     _check_builder(path, found)
     builder = _Builder(path, found)
     documentation = found.__doc__ if inspect.isclass(found) or inspect.isfunction(found) else None
@@ -108,37 +103,6 @@ class _Builder:
         known = {"input_shape": images.shape, "classes": images.n_classes}
         taken = inspect.signature(self._found).parameters
         return self._found(**{name: value for name, value in known.items() if name in taken})
-
-
-def _import_module(path: str, name: str) -> ModuleType:
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        with stdout_as_stderr():
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise SpaceImportError(
-                path,
-                f"no module named {error.name!r} in {folder} nor installed. Check its spelling (dots, no slashes, "
-                "no .py), or start tuner in the folder that holds it.",
-            ) from error
-        raise SpaceImportError(path, f"{name} itself imports {error.name!r}, which is not installed.") from error
-    except (Exception, SystemExit) as error:
-        raise SpaceImportError(
-            path,
-            f"importing {name} raised {type(error).__name__}: {shorten(str(error), width=_MAX_WORDS)}. Try `python -c "
-            f"'import {name}'`.",
-        ) from error
-
-
-def _find_attribute(path: str, module: ModuleType, attribute: str) -> Any:
-    if hasattr(module, attribute):
-        return getattr(module, attribute)
-    public = [name for name, value in vars(module).items() if not name.startswith("_") and callable(value)]
-    hint = did_you_mean(attribute, public) or f" It has {', '.join(public) or 'no builders'}."
-    raise SpaceImportError(path, f"{module.__name__} ({module.__file__}) has no {attribute!r}.{hint}")
 
 
 def _check_builder(path: str, found: Any) -> None:

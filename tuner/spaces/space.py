@@ -67,9 +67,14 @@ class Space:
     @property
     def source_sha256(self) -> str | None:
         """The SHA-256 of the source files, in hexadecimal; None without any."""
-        if not self.sources:
-            return None
-        digest = hashlib.sha256()
-        for path, content in sorted(self.sources.items()):
-            digest.update(repr((path, hashlib.sha256(content).hexdigest())).encode())
-        return digest.hexdigest()
+        return hash_sources(self.sources)
+
+
+def hash_sources(sources: Mapping[str, bytes]) -> str | None:
+    """Return the SHA-256 of source files by their paths, in hexadecimal; None without any."""
+    if not sources:
+        return None
+    digest = hashlib.sha256()
+    for path, content in sorted(sources.items()):
+        digest.update(repr((path, hashlib.sha256(content).hexdigest())).encode())
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from tuner.datasets.file_formats import list_file_formats
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean, shorten
-from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
+from tuner.objectives import Objective, find_objective
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.explanation import explain
 from tuner.studies.naming import check_study_name, default_study_name
@@ -26,8 +26,8 @@ from tuner.studies.sections import (
     SearchSection,
     inherit_regime,
 )
-from tuner.studies.shipped import find_shipped, shipped_paths
 from tuner.studies.sharing import SharingSection
+from tuner.studies.shipped import find_shipped, shipped_paths
 from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction
 
@@ -152,7 +152,8 @@ class StudyDefinition(Section):
     @property
     def objective(self) -> Objective:
         """What the search optimises: everything that reads, compares or writes a score of this study takes it here."""
-        return OBJECTIVES[DEFAULT_OBJECTIVE]
+        search = self.search
+        return find_objective(search.objective, direction=search.direction, top_k=search.top_k)
 
     def determines_the_same_as(self, other: Self) -> bool:
         """Say whether the two give the same study: what others have published and how it shares workers may differ."""

@@ -34,7 +34,7 @@ _TRIAL_KEYS = (
     "finished_at",
     "duration_s",
 )
-_EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+_EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "score")
 
 
 class UnknownFormatError(TunerError):
@@ -87,6 +87,12 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
         **SharingSection.model_validate(record.definition.get("sharing", {})).model_dump(),
         "search_ended": record.search_ended,
         "finals_ended": record.finals_ended,
+        # What every score here is, and which end of it is better.
+        "objective": {
+            "name": record.objective.name,
+            "direction": record.objective.direction,
+            "label": record.objective.label,
+        },
         "trials": {state: len(record.trials_in(state)) for state in get_args(TrialState)},
         "best": None
         if best is None
@@ -103,7 +109,11 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
         "finals": [_final_values(final, artifacts) for final in record.finals],
         "ensemble": None
         if record.ensemble is None
-        else {"members": record.ensemble.members, "test_accuracy": record.ensemble.test_accuracy},
+        else {
+            "members": record.ensemble.members,
+            "test_accuracy": record.ensemble.test_accuracy,
+            "test_score": record.ensemble.test_score,
+        },
         "failures": [
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures
         ],
@@ -154,6 +164,9 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "val_accuracy_mean": final.mean_score,
         "test_accuracy_mean": final.test_accuracy_mean,
         "test_accuracy_sd": final.test_accuracy_sd,
+        # The objective's value on the test images; null where it is the accuracy.
+        "test_score_mean": final.test_score_mean,
+        "test_score_sd": final.test_score_sd,
         # The number of tests in the mean; repeats that are still running or failed are not counted.
         "repeats": sum(run.state == "complete" for run in final.runs),
         "bundle": final.bundle,

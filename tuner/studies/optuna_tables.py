@@ -13,6 +13,7 @@ from optuna.storages._rdb.models import (
     BaseModel,
     StudyDirectionModel,
     StudyModel,
+    StudySystemAttributeModel,
     TrialIntermediateValueModel,
     TrialModel,
     TrialParamModel,
@@ -24,11 +25,14 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
+_of_studies = StudySystemAttributeModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
 
 #: The revision of the tables that Optuna 5.0 creates; a test holds it against Optuna's own.
 OPTUNA_REVISION = "v3.2.0.a"
 
+#: Where `Study.set_metric_names` keeps what it is given.
+_METRIC_NAMES = "study:metric_names"
 #: Optuna's tables, for statements in other modules.
 OPTUNA_STUDIES, TRIALS, VALUES = _studies, _trials, _values
 PARAMS, CURVES = TrialParamModel.__table__, TrialIntermediateValueModel.__table__
@@ -55,8 +59,14 @@ def create_in_optuna(connection: sa.Connection, name: str) -> int:
     return study_id
 
 
-def set_direction(connection: sa.Connection, optuna_study_id: int, direction: Literal["maximize", "minimize"]) -> None:
-    """Give the study, which has no trials, this direction in place of any that it has."""
+def set_objective(
+    connection: sa.Connection, optuna_study_id: int, *, name: str, direction: Literal["maximize", "minimize"]
+) -> None:
+    """Give the study, which has no trials, this direction and name of its values in place of any that it has."""
+    names = (_of_studies.c.study_id == optuna_study_id, _of_studies.c.key == _METRIC_NAMES)
+    connection.execute(sa.delete(_of_studies).where(*names))
+    named = {"study_id": optuna_study_id, "key": _METRIC_NAMES, "value_json": json.dumps([name])}
+    connection.execute(sa.insert(_of_studies).values(named))
     connection.execute(sa.delete(_directions).where(_directions.c.study_id == optuna_study_id))
     values = {"study_id": optuna_study_id, "objective": 0, "direction": StudyDirection[direction.upper()]}
     connection.execute(sa.insert(_directions).values(values))

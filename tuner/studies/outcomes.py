@@ -146,6 +146,8 @@ class RetrainOutcome:
 
     state: Literal["complete", "failed"]
     test_accuracy: float | None = None
+    #: What the objective is on the test images; None where it is the accuracy. The same of a vote.
+    test_score: float | None = None
     #: Of the epoch whose weights were kept, the last one but for early stopping; None when the validation images were
     #: trained on too.
     val_accuracy: float | None = None
@@ -170,6 +172,7 @@ class EnsembleOutcome:
     state: Literal["complete", "failed"]
     members: int | None = None
     test_accuracy: float | None = None
+    test_score: float | None = None
     predictions: str | None = None
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
@@ -191,7 +194,7 @@ _OUTCOMES: Mapping[Stage, type[Outcome]] = {
 }
 
 #: Fields of outcomes that may be NaN or infinite.
-_NUMBERS = {"score", "val_accuracy", "test_accuracy"}
+_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score"}
 
 
 @overload
@@ -266,7 +269,7 @@ def _read_epoch(stored: Mapping[str, Any]) -> Epoch:
 
 def read_scores(stored: Sequence[Mapping[str, Any]] | None, objective: Objective) -> Curve:
     """Return the epochs of a stored curve with their scores alone, which take a third of the memory."""
-    return tuple(objective.only_score(one["epoch"], read_number(one[objective.name])) for one in stored or ())
+    return tuple(objective.only_score(one["epoch"], read_number(one.get(objective.field))) for one in stored or ())
 
 
 def failed_outcome(stage: Stage, failure: Failure) -> Outcome:

@@ -348,6 +348,7 @@ def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, aug
     runs = tuple(_retrain(slot) for slot in in_order if not slot.job.for_curve)
     curve_runs = [_retrain(slot) for slot in in_order if slot.job.for_curve]
     tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
+    scored = [run.test_score for run in runs if run.test_score is not None]
     job = in_order[0].job
     return FinalRecord(
         rank=rank,
@@ -358,6 +359,8 @@ def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, aug
         runs=runs,
         test_accuracy_mean=statistics.fmean(tested) if tested else None,
         test_accuracy_sd=statistics.stdev(tested) if len(tested) > 1 else None,
+        test_score_mean=statistics.fmean(scored) if scored else None,
+        test_score_sd=statistics.stdev(scored) if len(scored) > 1 else None,
         bundle=next((run.bundle for run in runs if run.bundle), None),
         curve_run=curve_runs[-1] if curve_runs else None,
     )
@@ -388,6 +391,7 @@ def _retrain(slot: RetrainSlot) -> RetrainRecord:
         seed=slot.job.seed,
         state=_job_state(slot),
         test_accuracy=outcome.test_accuracy if outcome else None,
+        test_score=outcome.test_score if outcome else None,
         val_accuracy=outcome.val_accuracy if outcome else None,
         curve=outcome.curve if outcome else (),
         bundle=outcome.bundle if outcome else None,
@@ -404,7 +408,12 @@ def _ensemble(outcomes: Sequence[EnsembleOutcome]) -> EnsembleRecord | None:
     newest = next((outcome for outcome in reversed(outcomes) if outcome.failure is None), None)
     if newest is None or newest.members is None or newest.test_accuracy is None or newest.predictions is None:
         return None
-    return EnsembleRecord(members=newest.members, test_accuracy=newest.test_accuracy, predictions=newest.predictions)
+    return EnsembleRecord(
+        members=newest.members,
+        test_accuracy=newest.test_accuracy,
+        test_score=newest.test_score,
+        predictions=newest.predictions,
+    )
 
 
 def _time(seconds: float | None) -> Any:

@@ -101,6 +101,8 @@ class RetrainRecord:
     seed: int
     state: JobState
     test_accuracy: float | None
+    #: What the study's objective is on the test images; None where it is the accuracy.
+    test_score: float | None = None
     #: Last epoch's validation accuracy; None when the validation set was trained on too.
     val_accuracy: float | None
     curve: tuple[Epoch, ...]
@@ -136,6 +138,9 @@ class FinalRecord:
     test_accuracy_sd: float | None
     #: The bundle of the first repeat.
     bundle: str | None
+    #: What the study's objective is on the test images, as the accuracy; None where it is the accuracy.
+    test_score_mean: float | None = None
+    test_score_sd: float | None = None
     #: One more training that kept the validation images out, for its curve: in no mean, not tested. None unless asked
     #: for.
     curve_run: RetrainRecord | None = None
@@ -152,6 +157,7 @@ class EnsembleRecord:
 
     members: int
     test_accuracy: float
+    test_score: float | None = None
     #: As `RetrainRecord.predictions`, of the ensemble.
     predictions: str
 

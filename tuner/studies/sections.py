@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.splits import VALIDATION_FRACTION
 from tuner.datasets.stored_range import Range, parse_range
+from tuner.objectives import DEFAULT_OBJECTIVE, DEFAULT_TOP_K, OBJECTIVES, Direction
 from tuner.space_ranges import Scalar
 from tuner.studies.durations import Duration
 from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction
@@ -45,7 +47,7 @@ class DataSection(Section):
         "that was trained on the others; default: one validation set",
     )
     validation_fraction: float = Field(
-        default_factory=lambda found: 1 / found["folds"] if found["folds"] else 0.1,
+        default_factory=lambda found: 1 / found["folds"] if found["folds"] else VALIDATION_FRACTION,
         gt=0,
         lt=1,
         description="fraction of each class of the training set that scores the trials; default: 0.1, or one fold",
@@ -125,6 +127,17 @@ class SearchSection(Section):
         description="the budget: number of trials to finish; of the sampler one-factor it follows from the factors",
     )
     epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of each trial that is not pruned")
+    objective: str = Field(
+        default=DEFAULT_OBJECTIVE,
+        min_length=1,
+        description=f"what is optimised on the validation images: {', '.join(OBJECTIVES)}, a metric that the model is "
+        "compiled with, or `package.module:function` of labels and probabilities",
+    )
+    direction: Direction | None = Field(
+        default=None,
+        description="maximize or minimize, for a metric of the model and a function of your own; default: maximize",
+    )
+    top_k: int = Field(default=DEFAULT_TOP_K, ge=1, description="top_k_accuracy: how many first answers may be right")
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
     pruner: str = Field(
         # Of a pruned trial it is not known how good its value would have been.
@@ -218,6 +231,21 @@ class SearchSection(Section):
         if others.get("trial_timeout") is not None:
             raise contradiction("trial_timeout_s", "the same as search.trial_timeout; expected only one of the two")
         return {**others, "trial_timeout": settings["trial_timeout_s"]}
+
+    @model_validator(mode="after")
+    def _name_one_objective(self) -> Self:
+        known = OBJECTIVES.get(self.objective)
+        if known is not None and self.direction not in (None, known.direction):
+            raise contradiction(
+                "direction", f"received {self.direction!r}, but {self.objective} can only be {known.direction}d"
+            )
+        if self.objective.startswith("val_"):
+            raise contradiction(
+                "objective",
+                f"received {self.objective!r}, expected {self.objective.removeprefix('val_')!r}: an objective is "
+                "always measured on the validation images",
+            )
+        return self
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

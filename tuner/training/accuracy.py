@@ -67,9 +67,12 @@ def accuracy_names(model: keras.Model, n_classes: int, labels: Labels) -> tuple[
 
 def lacks_accuracy(model: keras.Model, n_classes: int, labels: Labels) -> bool:
     """Say whether Keras' loop would never measure this model's accuracy; False where the model has its own loop."""
-    if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in _MEASURING_METHODS):
-        return False
-    return not any(_measure(model, n_classes, labels).values())
+    return not decides_what_is_measured(model) and not any(_measure(model, n_classes, labels).values())
+
+
+def decides_what_is_measured(model: keras.Model) -> bool:
+    """Say whether the model replaces a part of Keras' loop that measures, so that its metrics are not known."""
+    return any(getattr(type(model), name) is not getattr(keras.Model, name) for name in _MEASURING_METHODS)
 
 
 def metric_names(model: keras.Model, n_classes: int, labels: Labels) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def read_epoch(
     learning_rate: float | None,
     duration_s: float,
     accuracy_names: Sequence[str],
+    score: float | None = None,
 ) -> Epoch:
     """Return the epoch that Keras' logs tell of.
 
@@ -42,6 +43,7 @@ def read_epoch(
         learning_rate: Of the epoch's last step.
         duration_s: Of training and validation.
         accuracy_names: Names that the accuracy may have in the logs; the first that is there counts, see `accuracy`.
+        score: What the objective is, where it is none of the logs' losses and accuracies.
     """
     return Epoch(
         epoch=epoch,
@@ -51,6 +53,7 @@ def read_epoch(
         val_accuracy=_first(logs, [f"val_{name}" for name in accuracy_names]),
         learning_rate=learning_rate,
         duration_s=duration_s,
+        score=score,
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
-from tuner.errors import TunerError
+from tuner.errors import TunerError, did_you_mean
 from tuner.training.variables import read_variable
 from tuner.training_settings import Training
 
@@ -59,7 +59,7 @@ def weigh_classes(training: Training, images: LabelledImages) -> Mapping[int, fl
     """Return the weight of each class in the loss, by its index; None where all count alike.
 
     Raises:
-        TrainingRuleError: There is not one number for each class.
+        TrainingRuleError: There is not one number for each class, or a number for one that is not there.
     """
     asked, n_classes = training.class_weights, len(images.class_names)
     if asked == "none":
@@ -68,6 +68,13 @@ def weigh_classes(training: Training, images: LabelledImages) -> Mapping[int, fl
         counts = np.bincount(images.labels, minlength=n_classes)
         # A class without an image has no part in the loss.
         return {index: len(images) / (n_classes * count) for index, count in enumerate(counts.tolist()) if count}
+    if isinstance(asked, Mapping):
+        if unknown := sorted(set(asked) - set(images.class_names)):
+            raise TrainingRuleError(
+                f"Received a weight in training.class_weights for {unknown[0]!r}, which is no class."
+                f"{did_you_mean(unknown[0], images.class_names)} Expected some of {', '.join(images.class_names)}."
+            )
+        return {index: asked.get(name, 1.0) for index, name in enumerate(images.class_names)}
     if len(asked) != n_classes:
         raise TrainingRuleError(
             f"Received {len(asked)} numbers in training.class_weights for {n_classes} classes. "

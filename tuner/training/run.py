@@ -18,7 +18,8 @@ from tuner.training.fit_call import FitCall
 from tuner.training.history import read_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
-from tuner.training.rules import EarlyStopping, weigh_classes
+from tuner.training.rules import EarlyStopping, averaged_weights, weigh_classes
+from tuner.training.scoring import Scoring
 from tuner.training.targets import accept_soft_targets, smooth_labels
 from tuner.training.variables import current_learning_rate
 from tuner.training_settings import Training
@@ -76,6 +77,7 @@ class TrainingRun:
         checkpoint: Checkpoint | None,
         programs: ProgramCache,
         utility: Utility = accuracy_or_worst,
+        scoring: Scoring | None = None,
     ) -> None:
         self.model, self.data, self.plan, self.programs = model, data, plan, programs
         self.epochs: list[Epoch] = []
@@ -97,7 +99,7 @@ class TrainingRun:
         self._accuracy_names = AccuracyNames(model, len(data.train.class_names))
         self._resumed = False
         self._snapshot: Snapshot | None = None
-        self._utility = utility
+        self._utility, self._scoring = utility, scoring
         self._stopping = self._start_early_stopping()
         #: Class index → weight in the loss; None where all count alike.
         self.class_weight = weigh_classes(plan.training, data.train)
@@ -228,6 +230,11 @@ class TrainingRun:
             return None
         return EarlyStopping(self.plan.training)
 
+    @property
+    def wants_answers(self) -> bool:
+        """Whether the score is measured of what the model returns for the validation images."""
+        return self._scoring is not None and self._scoring.function is not None and self.data.validation is not None
+
     def learning_rates(self, epoch: int) -> NDArray[np.float32] | None:
         """Return the rate of each step; None leaves the optimizer alone."""
         return None if self._rates is None else self._rates.of_epoch(epoch)
@@ -245,6 +252,7 @@ class TrainingRun:
         *,
         learning_rate: float | None = None,
         kept: tuple[NDArray[np.generic], ...] = (),
+        answers: NDArray[np.float32] | None = None,
     ) -> None:
         """Keep the epoch's result, write the checkpoint, and tell the caller.
 
@@ -254,6 +262,7 @@ class TrainingRun:
             duration_s: Of training and validation.
             learning_rate: Of the last step; without it the optimizer's rate now.
             kept: Weights that callbacks hold and need again after a resumption, such as those of the best epoch.
+            answers: What the model returned for the validation images; None lets it answer now where that is needed.
         """
         refuse_nan_loss(epoch, logs)
         rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
@@ -263,6 +272,7 @@ class TrainingRun:
             learning_rate=rate,
             duration_s=duration_s,
             accuracy_names=self._accuracy_names.read(self.plan.settled_labels),
+            score=self._score(logs, answers),
         )
         self.epochs.append(result)
         self.logs.append({name: float(value) for name, value in logs.items()})
@@ -279,6 +289,17 @@ class TrainingRun:
         except BaseException as error:
             self.ended_by = error
             raise
+
+    def _score(self, logs: Mapping[str, float], answers: NDArray[np.float32] | None) -> float | None:
+        scoring, validation = self._scoring, self.data.validation
+        if scoring is None or validation is None:
+            return None
+        if scoring.function is None:
+            return scoring.of_logs(logs)
+        if answers is not None:
+            return scoring.of_outputs(self.model, answers, validation)
+        with averaged_weights(self.model, self.plan.training):
+            return scoring.of_images(self.model, validation)
 
     def _take_snapshot(self, kept: tuple[NDArray[np.generic], ...]) -> Snapshot:
         epochs, logs = tuple(self.epochs), tuple(self.logs)

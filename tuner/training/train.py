@@ -21,6 +21,7 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
 from tuner.training.rules import set_up_optimizer
 from tuner.training.run import OnEpoch, OnNote, TrainingRun, Utility, accuracy_or_worst, ignore_note
+from tuner.training.scoring import Scoring
 from tuner.training.session import PROGRAMS
 from tuner.training.targets import choose_labels
 from tuner.training.variables import build_variables, finalize_weights, separate_average
@@ -44,6 +45,7 @@ def train(
     own_fit: OwnFit | None = None,
     programs: ProgramCache = PROGRAMS,
     utility: Utility = accuracy_or_worst,
+    scoring: Scoring | None = None,
     initial: InitialWeights | None = None,
 ) -> TrainingHistory:
     """Train a compiled model, from the epoch after its checkpoint's last one if there is one.
@@ -63,6 +65,7 @@ def train(
             to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.
         programs: Where the program of the last model is found, and this one's is kept.
         utility: How good an epoch was, for early stopping.
+        scoring: How the score of an epoch is measured; None: it is one of Keras' losses and accuracies.
         initial: What the model starts from, as far as it has the same layers; None: what it was built with.
 
     Raises:
@@ -79,6 +82,7 @@ def train(
             train it without this checkpoint.
         OtherLabelsError: The HyperModel's own `fit` failed in its first epoch, and may take the other kind of labels.
         AnnealingError: The warm-up is as long as the run, or what annealing watches is not measured.
+        ScoreError: The function that measures the score returned no number.
         DeviceMemoryError: The device has too little memory for this model and batch size.
         DeviceLostError: The device failed; a fresh process may go on from the checkpoint.
     """
@@ -99,6 +103,7 @@ def train(
             checkpoint=checkpoint,
             programs=programs,
             utility=utility,
+            scoring=scoring,
         )
         for sentence in (started_from, guess):
             if sentence is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fit_call import FitCall
-from tuner.training.programs.interface import EpochProgram
+from tuner.training.programs.interface import EpochProgram, Measured
 from tuner.training.rules import averaged_weights
 from tuner.training.run import TrainingRun, refuse_nan_loss
 from tuner.training.variables import current_learning_rate, finalize_weights
@@ -23,7 +23,7 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
     """
     run.accept_soft_targets()
     model, plan = run.model, run.plan
-    program = run.programs.open(model, run.data, plan, class_weight=call.class_weight)
+    program = run.programs.open(model, run.data, plan, class_weight=call.class_weight, with_answers=run.wants_answers)
     callbacks = _list_callbacks(run, call)
     model.stop_training = False
     callbacks.on_train_begin()
@@ -34,10 +34,11 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
             break
         callbacks.on_epoch_begin(epoch - 1)
         started = time.perf_counter()
-        logs = _train_and_validate(run, program, callbacks, epoch=epoch)
+        logs, answers = _train_and_validate(run, program, callbacks, epoch=epoch)
         duration_s, rate = time.perf_counter() - started, current_learning_rate(model)
         callbacks.on_epoch_end(epoch - 1, logs)
-        run.finish_epoch(epoch, logs, duration_s, learning_rate=rate, kept=_kept_weights(call.callbacks))
+        kept = _kept_weights(call.callbacks)
+        run.finish_epoch(epoch, logs, duration_s, learning_rate=rate, kept=kept, answers=answers)
     finalize_weights(model)
     callbacks.on_train_end(run.logs[-1] if run.logs else None)
     return model.history
@@ -57,8 +58,8 @@ def _list_callbacks(run: TrainingRun, call: FitCall) -> keras.callbacks.Callback
 
 def _train_and_validate(
     run: TrainingRun, program: EpochProgram, callbacks: keras.callbacks.CallbackList, *, epoch: int
-) -> dict[str, float]:
-    """Run one epoch (from 1) and return its logs, `val_` included."""
+) -> Measured:
+    """Run one epoch (from 1) and return its logs, `val_` included, with the answers on the validation set."""
     images = run.data.train
     draws = draw_epoch(
         run.plan,
@@ -71,12 +72,12 @@ def _train_and_validate(
     refuse_nan_loss(epoch, logs)
     run.await_checkpoint()
     if run.data.validation is None:
-        return logs
+        return Measured(logs)
     callbacks.on_test_begin()
     with averaged_weights(run.model, run.plan.training):
         measured = program.validate()
-    callbacks.on_test_end(measured)
-    return logs | {f"val_{name}": value for name, value in measured.items()}
+    callbacks.on_test_end(measured.logs)
+    return Measured(logs | {f"val_{name}": value for name, value in measured.logs.items()}, measured.answers)
 
 
 def _repeat_restored_epochs(

@@ -20,6 +20,8 @@ ON_BOTH = (
     "test_rules.py::test_smoothing_decay_average_and_class_weights_are_those_of_keras[False]",
     "test_whole_epochs.py::test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps",
     "test_augmentation.py::test_both_backends_show_the_same_pictures",
+    "test_scoring.py::test_a_whole_epoch_program_scores_what_the_model_answers[0.8]",
+    "test_scoring.py::test_keras_loop_and_a_fit_of_ones_own_score_as_the_program_does[None-as_keras_loop]",
     "test_layer_outputs.py::test_saliency_is_the_gradient_of_the_score_before_the_softmax",
     "test_rate_range.py::test_each_rate_is_set_before_its_step_and_no_loss_is_a_mean_of_earlier_ones",
 )

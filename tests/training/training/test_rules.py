@@ -143,6 +143,12 @@ def test_the_divergence_is_smoothed_as_the_cross_entropy_of_equal_gradients(digi
     check_same_weights(*models)
 
 
+def test_a_class_that_is_not_named_weighs_one(digits: TrainingData) -> None:
+    weights = weigh_classes(Training(class_weights={"3": 2.5, "0": 0.0}), digits.train)
+
+    assert weights == {index: {0: 0.0, 3: 2.5}.get(index, 1.0) for index in range(10)}
+
+
 def test_balanced_class_weights_give_each_class_the_same_part_of_the_loss(digits: TrainingData) -> None:
     few = digits.train.take(np.flatnonzero((digits.train.labels != 3) | (np.arange(250) < 60)))
     weights = weigh_classes(Training(class_weights="balanced"), few)
@@ -158,6 +164,7 @@ def test_balanced_class_weights_give_each_class_the_same_part_of_the_loss(digits
     [
         (Training(label_smoothing=0.1), {"loss": "mse"}, r"training.label_smoothing .* loss mse, .* cannot have it"),
         (Training(label_smoothing=0.1), {"loss": "binary_crossentropy"}, "the loss binary_crossentropy"),
+        (Training(class_weights={"10": 2.0}), {}, "weight in training.class_weights for '10', which is no class"),
         (Training(class_weights=(1.0, 2.0)), {}, "2 numbers in training.class_weights for 10 classes"),
     ],
 )

@@ -3,7 +3,7 @@ import pytest
 from dataset_files import draw_images
 
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import SplitError, split_stratified, take_stratified
+from tuner.datasets.splits import SplitError, class_counts, split_stratified, take_stratified, warn_of_few
 
 
 def label_images(*counts: int) -> LabelledImages:
@@ -90,3 +90,19 @@ def test_the_whole_is_a_subset() -> None:
 def test_an_impossible_number_of_images_is_refused(n_images: int) -> None:
     with pytest.raises(SplitError, match=rf"received {n_images}, expected between 3 .* and 30"):
         take_stratified(label_images(10, 10, 10), n_images=n_images, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((20, 40), None),
+        ((40, 19), r"Class 'c1' has 19 validation images: measures by class"),
+        ((7, 40, 3, 5), r"Class 'c2' has 3 validation images, and 2 more classes have fewer than 20: measures"),
+    ],
+)
+def test_a_class_with_few_validation_images_is_named(counts: tuple[int, ...], told: str | None) -> None:
+    images = label_images(*counts)
+
+    warning = warn_of_few(class_counts(images), images.class_names)
+
+    assert (warning is None) if told is None else (warning or "").startswith(told)

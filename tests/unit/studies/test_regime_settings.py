@@ -88,8 +88,9 @@ def test_early_stopping_is_passed_on_only_where_finals_can_measure() -> None:
         ("search.annealing={rule='cosine', warmup_epochs=9}", None),
         ("finals.augmentation.rotation={low=0, high=20}", "finals.augmentation.rotation: finals take what the search"),
         ("finals.training.early_stopping=2", 'finals.train_on = "train.validation" leaves no image'),
-        ("search.training.class_weights=even", 'received "even", expected none, balanced, or a list'),
-        ("search.training.class_weights=[1, -1]", "expected none, balanced, or a list"),
+        ("search.training.class_weights.cat=-1", "expected a number of at least 0 for each class"),
+        ("search.training.class_weights=even", 'received "even", expected none, balanced, a list'),
+        ("search.training.class_weights=[1, -1]", "expected none, balanced, a list"),
         ("search.training.ema_momentum=1", "received 1, expected a number below 1"),
     ],
 )
@@ -100,3 +101,13 @@ def test_a_wrong_range_or_rule_is_named(override: str, message: str | None) -> N
     with pytest.raises(TunerError, match=message) as caught:
         define(override)
     assert "\n" not in str(caught.value)
+
+
+def test_class_weights_are_a_table_by_class_or_a_range_of_values() -> None:
+    by_class = make_definition(space="mlp", overrides=["search.training.class_weights={cat = 2, dog = 0.5}"])
+    drawn = make_definition(space="mlp", overrides=["search.training.class_weights={values = ['none', 'balanced']}"])
+
+    assert by_class.search.training.class_weights == {"cat": 2.0, "dog": 0.5}
+    assert by_class.finals.training == by_class.search.training
+    assert StudyDefinition.from_json(by_class.to_json()) == by_class
+    assert drawn.search.training.ranges["class_weights"].values == ("none", "balanced")

@@ -101,7 +101,7 @@ def test_numbers_that_are_none_or_infinite_are_kept_in_json_that_postgres_takes(
     stored, of_curve = json.loads(json.dumps([to_json(outcome), curve_to_json(outcome)], allow_nan=False))
 
     assert repr(read_outcome("retrain", stored, read_curve(of_curve))) == repr(outcome)
-    (scored,) = read_scores(of_curve, OBJECTIVES["val_accuracy"])
+    (scored,) = read_scores(of_curve, OBJECTIVES["accuracy"])
     assert math.isnan(scored.val_accuracy or 0.0)
 
 

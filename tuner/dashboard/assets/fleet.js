@@ -25,6 +25,9 @@
     if (score === null) return none;
     return objective.written_as === "percent" ? `${(100 * score).toFixed(2)}\u00a0%` : String(Number(score.toPrecision(4)));
   };
+  // As `Objective.named` does.
+  const namedScoreOf = (score, objective) => score === null || objective.name === "accuracy" ? scoreOf(score, objective)
+    : `${scoreOf(score, objective)} ${objective.label.replace(/^validation /, "")} ${objective.direction === "maximize" ? "↑" : "↓"}`;
   const count = (number, noun, plural) => `${number.toLocaleString("en")}\u00a0${number === 1 ? noun : plural ?? `${noun}s`}`;
   const rateOf = (trials) => trials.toFixed(trials < 10 ? 1 : 0);
   const duration = (seconds) => {
@@ -99,7 +102,7 @@
     const cells = [
       study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
-      study.complete, study.pruned, study.failed, study.running, scoreOf(study.best_score, study.objective),
+      study.complete, study.pruned, study.failed, study.running, namedScoreOf(study.best_score, study.objective),
       study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),
       study.state === "searching" ? duration(study.time_left_s) : none,
       study.finals_planned ? `${study.finals_done} of ${study.finals_planned}` : none,

@@ -16,7 +16,7 @@ from tuner.datasets.catalogue import Dataset, open_dataset
 from tuner.datasets.folds import divide_into_folds
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.source import TrainingPart
-from tuner.datasets.splits import Split, split_stratified, take_stratified
+from tuner.datasets.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
 from tuner.errors import TunerError
 from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_folder
 from tuner.jobs.preflight.report import StageReport
@@ -46,7 +46,7 @@ class CheckedDefinition:
     """The findings of a check that are stored with the study."""
 
     class_names: tuple[str, ...]
-    #: `data_sha256` and, for a user's own builder, `space_sha256`.
+    #: `data_sha256` and, for a user's own builder, `space_sha256`; for an own objective, `objective_sha256`.
     hashes: Mapping[str, str]
     #: The meaning of the pixels of all parts, as a study stores it, and the warnings of both parts.
     pixels: Mapping[str, Any]
@@ -60,10 +60,19 @@ class _Images:
 
     part: TrainingPart
     split: Split
+    #: Images of each class that a trial is scored on, of all its folds together.
+    n_scored: Sequence[int]
+    #: Where a class has few of them.
+    warnings: tuple[str, ...]
 
     @property
     def train(self) -> LabelledImages:
         return self.part.images
+
+    def pixels_to_json(self) -> dict[str, Any]:
+        """Return what a study stores of its images: their pixels' meaning, their warnings, and how they are shared."""
+        stored = self.part.pixels_to_json()
+        return stored | {"warnings": [*stored["warnings"], *self.warnings], "validation_counts": list(self.n_scored)}
 
 
 def check_definition(
@@ -103,10 +112,11 @@ def check_definition(
         hashes = {"data_sha256": images.train.content_hash(), **weights}
         for report in process.reports():
             _pass_on(report, on_report)
+        hashes |= process.findings["objective"]
         return CheckedDefinition(
             class_names=images.train.class_names,
             hashes=_hashes(hashes, process.findings["space_sha256"]),
-            pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
+            pixels=images.pixels_to_json() | {"test_warnings": test_warnings},
             first_jobs=[read_job("search", stored) for stored in process.findings["first_jobs"]],
         )
 
@@ -128,17 +138,19 @@ def check_hyperparameters(
     # Last, because importing Keras takes seconds: typing errors are reported first.
     load_backend()
     from tuner.jobs.preflight.rehearsal import Rehearsal
-    from tuner.jobs.preflight.stages import find_hyperparameters, open_builder
+    from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, open_objective
+    from tuner.jobs.study_scoring import objective_hash
 
     with tempfile.TemporaryDirectory() as folder:
         rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier_trials=earlier_trials)
         with _reported("search, hyperparameters", on_report):
             open_builder(rehearsal)
+            open_objective(rehearsal)
             find_hyperparameters(rehearsal)
     return CheckedDefinition(
         class_names=images.train.class_names,
-        hashes=_hashes(hashes, rehearsal.space.source_sha256),
-        pixels=images.part.pixels_to_json(),
+        hashes=_hashes(hashes | objective_hash(definition), rehearsal.space.source_sha256),
+        pixels=images.pixels_to_json(),
         first_jobs=rehearsal.first_jobs,
     )
 
@@ -204,10 +216,14 @@ def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnRepor
         for warning in part.warnings:
             _log.warning("%s", warning)
         split = _split(part.images, definition)
+        counts = class_counts(part.images if definition.data.folds else split.validation)
+        few = warn_of_few(counts, part.images.class_names)
+        if few is not None:
+            _log.warning("%s", few)
         n_images = definition.search.train_images
         if n_images is not None and n_images < len(split.train):
             take_stratified(split.train, n_images=n_images, seed=definition.seed)
-    return _Images(part=part, split=split)
+    return _Images(part=part, split=split, n_scored=counts.tolist(), warnings=() if few is None else (few,))
 
 
 def _split(images: LabelledImages, definition: StudyDefinition) -> Split:

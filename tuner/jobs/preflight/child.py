@@ -54,6 +54,7 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     from tuner.jobs.preflight.sample import read_sample
     from tuner.jobs.preflight.stages import STAGES, explain, run_stage
     from tuner.jobs.preflight.trying import try_stage
+    from tuner.jobs.study_scoring import objective_hash
     from tuner.studies.definition import StudyDefinition
     from tuner.studies.outcomes import to_json
 
@@ -75,6 +76,7 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "found": {
             "first_jobs": [to_json(job) for job in rehearsal.first_jobs],
             "space_sha256": rehearsal.space.source_sha256,
+            "objective": objective_hash(definition),
         }
     }
 

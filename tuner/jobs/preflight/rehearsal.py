@@ -24,6 +24,7 @@ from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
 from tuner.jobs.regime import finals_regime, search_regime
 from tuner.jobs.starting_weights import open_weights
+from tuner.jobs.study_scoring import open_scoring
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
@@ -174,6 +175,7 @@ class Rehearsal:
             given if finals.train_on == "train" else replace(given, validation=None),
             replace(schedule, epochs=1 + (annealing.warmup_epochs if annealing else 0)),
             objective=self.definition.objective,
+            scoring=open_scoring(self.definition),
             on_epoch=lambda _: None,
             on_note=ignore_note,
             regime=regime,
@@ -218,6 +220,7 @@ class Rehearsal:
             TrainingData(train=self._train, validation=self._validation),
             self._plan(seed=trial_seed(definition.seed, number), epochs=epochs),
             objective=definition.objective,
+            scoring=open_scoring(definition),
             on_epoch=on_epoch,
             # Notes are also logged.
             on_note=ignore_note,

@@ -22,6 +22,8 @@ from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.trying import collected_warnings
 from tuner.jobs.regime import asking_regime
 from tuner.jobs.space_check import check_space
+from tuner.jobs.study_scoring import open_scoring
+from tuner.objectives import OBJECTIVES
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.registry import open_space
 from tuner.studies.outcomes import SearchJob
@@ -89,6 +91,23 @@ def explain(error: BaseException) -> str:
 def open_builder(rehearsal: Rehearsal) -> None:
     """Import the space."""
     rehearsal.space = asking_regime(open_space(rehearsal.definition.space), rehearsal.definition)
+
+
+def open_objective(rehearsal: Rehearsal) -> None:
+    """Find what measures the score; say which end is taken for the better one where nobody said it."""
+    definition = rehearsal.definition
+    objective, n_classes = definition.objective, rehearsal.image_format.n_classes
+    open_scoring(definition)
+    if objective.name not in OBJECTIVES and definition.search.direction is None:
+        _log.warning(
+            'the %s is maximized, as search.direction is not set; set search.direction = "minimize" if less is better',
+            objective.label,
+        )
+    if objective.name == "top_k_accuracy" and definition.search.top_k >= n_classes:
+        raise StageError(
+            f"search.top_k is {definition.search.top_k}, and there are {n_classes} classes: every answer would be "
+            f"right. Expected search.top_k below {n_classes}."
+        )
 
 
 def find_hyperparameters(rehearsal: Rehearsal) -> None:
@@ -191,6 +210,7 @@ def _list_values(rehearsal: Rehearsal) -> str:
 
 STAGES: Sequence[Stage] = (
     Stage(name="space", run=open_builder),
+    Stage(name="objective", run=open_objective),
     Stage(name="search, hyperparameters", run=find_hyperparameters),
     Stage(name="search, training", run=train_with_defaults, trains=True),
     Stage(name="search, resuming", run=resume_in_the_middle, trains=True),

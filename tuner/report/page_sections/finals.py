@@ -8,11 +8,11 @@ from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
 from tuner.report.headline import Headline
 from tuner.report.markup import Cell, Html, Table, element, render_table
-from tuner.report.mistakes import average_scores, class_scores, confusion_matrix
+from tuner.report.mistakes import ClassScores, average_scores, class_scores, confusion_matrix
 from tuner.report.page_sections.errors import render_worst_errors
 from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, confusion, discrimination, training
-from tuner.report.wording import describe_failure, percent, points, settings, spread
+from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
 #: Figures of the retraining runs, in the order of the page. A new one is one line here.
@@ -68,8 +68,9 @@ def _finals_table(view: StudyView) -> Html:
     headers = (
         "Rank",
         "Trial",
-        "Validation, mean of confirmation",
+        "Validation, mean of confirmation" if objective.is_accuracy else f"{objective.title}, mean of confirmation",
         "Test, mean ± sd",
+        *_score_header(objective),
         "Repeats tested",
         "Hyperparameters",
     )
@@ -84,9 +85,15 @@ def _final_row(final: FinalRecord, objective: Objective) -> tuple[str | Cell, ..
         str(final.trial),
         objective.format(final.mean_score),
         _test_text(final),
+        *[score_spread(final.test_score_mean, final.test_score_sd, objective) for _ in _score_header(objective)],
         f"{n_tested} of {len(final.runs)}",
         element("span", settings(final.hyperparameters), class_="message"),
     )
+
+
+def _score_header(objective: Objective) -> list[str]:
+    """Return the header of the objective's own value on the test images; none where that is the accuracy."""
+    return [] if objective.is_accuracy else [f"Test {objective.plain_label}, mean ± sd"]
 
 
 def _test_text(final: FinalRecord) -> str:
@@ -177,6 +184,12 @@ def _mistakes(view: StudyView, predictions: Predictions, source: str) -> list[Ht
     ]
 
 
+def _recall_text(score: ClassScores) -> str:
+    """Write a class's recall with its 95 % interval, which few images make wide."""
+    ends = score.recall_interval
+    return percent(score.recall) if ends is None else f"{percent(score.recall)} ({interval(*ends)})"
+
+
 def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html:
     names = view.study.class_names
     scores = class_scores(confusion_matrix(predictions.labels, predicted_classes(predictions), len(names)), names)
@@ -184,7 +197,9 @@ def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html
         (
             Cell(content=score.name, key=index),
             Cell(content=f"{score.images:,}", key=score.images),
-            *(Cell(content=percent(value), key=value) for value in (score.precision, score.recall, score.f1)),
+            Cell(content=percent(score.precision), key=score.precision),
+            Cell(content=_recall_text(score), key=score.recall),
+            Cell(content=percent(score.f1), key=score.f1),
         )
         for index, score in enumerate(scores)
     ]
@@ -196,7 +211,9 @@ def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html
         )
         for average in average_scores(scores)
     ]
-    table = Table(headers=("Class", "Test images", "Precision", "Recall", "F1"), rows=rows, footer=averages)
+    table = Table(
+        headers=("Class", "Test images", "Precision", "Recall (95\u00a0% interval)", "F1"), rows=rows, footer=averages
+    )
     return element(
         "div",
         element(f"h{view.level + 1}", "Each class", id=view.anchor("classes")),

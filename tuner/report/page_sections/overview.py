@@ -8,8 +8,9 @@ from tuner.report.headline import Headline, still_to_come
 from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
-from tuner.report.wording import count, duration, interval, percent, points, setting, settings
+from tuner.report.wording import count, duration, interval, percent, points, setting, settings, test_score
 from tuner.studies.ended_by import describe_ends
+from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.records import StudyRecord
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
@@ -36,6 +37,7 @@ def render_overview(view: StudyView, headline: Headline) -> Html:
         _shortfall(study),
         _failed_finals(study),
         *(element("p", sentence, class_="to-come") for sentence in describe_ends(study)),
+        _largest_class(study),
         element("p", to_come, class_="to-come") if to_come else None,
         render_published(view, headline),
         element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))
@@ -53,10 +55,11 @@ def _headline(study: StudyRecord, headline: Headline) -> Html:
         return _big(percent(headline.test_mean), _test_label(headline), *_certainty(headline))
     if headline.best_score is not None:
         is_over = study.state == "done"
+        what = "validation score" if headline.objective.is_accuracy else headline.objective.label
         untested = "No test accuracy" if is_over or not study.asks_for_finals else "No test accuracy yet"
         return _big(
             headline.objective.format(headline.best_score),
-            f"best validation score{'' if is_over else ' so far'}, trial {headline.best_trial}{_over_folds(study)}",
+            f"best {what}{'' if is_over else ' so far'}, trial {headline.best_trial}{_over_folds(study)}",
             [f"{untested}. {_OPTIMISM[headline.objective.direction]}"],
             kind="validation",
         )
@@ -93,6 +96,9 @@ def _test_label(headline: Headline) -> str:
 
 def _certainty(headline: Headline) -> list[list[str]]:
     lines = []
+    score = None if headline.final is None else test_score(headline.final, headline.objective)
+    if score:
+        lines.append([element("b", score), f" beside it, the objective ({headline.objective.best_word})"])
     if headline.test_sd is not None:
         lines.append(
             [
@@ -135,6 +141,11 @@ def _shortfall(study: StudyRecord) -> Html | None:
     # The reason why a study stopped by itself is told by `still_to_come`.
     shortfall = find_shortfall(study) if study.state == "done" else None
     return element("p", f"{INCOMPLETE_LABEL}: {shortfall}", class_="warning") if shortfall else None
+
+
+def _largest_class(study: StudyRecord) -> Html | None:
+    beaten = beaten_by_largest_class(study)
+    return element("p", beaten, class_="warning") if beaten else None
 
 
 def _failed_finals(study: StudyRecord) -> Html | None:

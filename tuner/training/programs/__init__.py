@@ -19,6 +19,7 @@ A backend is one module that has the functions of `interface.Backend`, and one e
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -86,6 +87,7 @@ def open_program(
     *,
     class_weight: Mapping[int, float] | None = None,
     xla_epoch: bool = False,
+    with_answers: bool = False,
 ) -> EpochProgram:
     """Put the data on the device and prepare a program for a model that `find_refusal` lets pass.
 
@@ -95,11 +97,13 @@ def open_program(
         plan: How; its labels are settled.
         class_weight: As in `Model.fit`: class index to its weight in the training loss; 1 for classes that it lacks.
         xla_epoch: See `EpochInputs`.
+        with_answers: See `EpochInputs`.
     """
     backend = find_backend()
     if backend is None:
         raise ValueError(f"Received a model on {keras.backend.backend()}. Expected one that `find_refusal` lets pass.")
-    return backend.open_program(model, _epoch_inputs(model, data, plan, class_weight, xla_epoch=xla_epoch))
+    inputs = _epoch_inputs(model, data, plan, class_weight, xla_epoch=xla_epoch)
+    return backend.open_program(model, replace(inputs, with_answers=with_answers and data.validation is not None))
 
 
 def open_population(

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
@@ -20,11 +20,13 @@ from tuner.training.epoch_draws import EpochDraws
 from tuner.training.initial_weights import has_frozen_weights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import build_metrics, find_refusal, open_program, to_program_images
-from tuner.training.programs.interface import EpochProgram, ProgramImages
+from tuner.training.programs.interface import EpochProgram, Measured, ProgramImages
 from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.targets import Labels
 from tuner.training.variables import layers_with_constants, read_variable, state_variables
 from tuner.training_settings import Augmentation
+
+_Found = TypeVar("_Found")
 
 #: Types of those of an optimizer's attributes that are no state.
 _SETTINGS = (str, int, float, bool, set, frozenset)
@@ -42,6 +44,7 @@ class _Constants:
     class_weight: Mapping[int, float] | None
     labels: Labels
     xla_epoch: bool
+    with_answers: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,7 +75,12 @@ def _shapes(images: LabelledImages | None) -> tuple[int, ...] | None:
 
 
 def _read_constants(
-    model: keras.Model, data: TrainingData, plan: TrainingPlan, class_weight: Mapping[int, float] | None
+    model: keras.Model,
+    data: TrainingData,
+    plan: TrainingPlan,
+    class_weight: Mapping[int, float] | None,
+    *,
+    with_answers: bool,
 ) -> _Constants:
     description = describe_model(model)
     return _Constants(
@@ -83,6 +91,7 @@ def _read_constants(
         class_weight=class_weight,
         labels=plan.settled_labels,
         xla_epoch=description is not None and is_faster_with_xla(model, data, plan),
+        with_answers=with_answers,
     )
 
 
@@ -116,13 +125,14 @@ class ProgramCache:
         plan: TrainingPlan,
         *,
         class_weight: Mapping[int, float] | None = None,
+        with_answers: bool = False,
     ) -> EpochProgram:
         """Return the last model's program where it is this one's too, else a new one.
 
         Arguments are those of `programs.open_program`. Models of Keras' own parts alone are compared, and compiled by
         XLA; what holds anything that a person wrote is compiled anew, step by step.
         """
-        constants = _read_constants(model, data, plan, class_weight)
+        constants = _read_constants(model, data, plan, class_weight, with_answers=with_answers)
         last = self._last
         if last is not None and last.serves(constants, data):
             if not last.holds(data):
@@ -134,7 +144,14 @@ class ProgramCache:
             return _SharedProgram(last, model)
         # Before the next one takes memory.
         self._last = last = None
-        program = open_program(model, data, plan, class_weight=class_weight, xla_epoch=constants.xla_epoch)
+        program = open_program(
+            model,
+            data,
+            plan,
+            class_weight=class_weight,
+            xla_epoch=constants.xla_epoch,
+            with_answers=with_answers,
+        )
         if constants.model is not None:
             self._last = _CachedProgram(
                 model=model,
@@ -159,22 +176,22 @@ class _SharedProgram:
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
         return self._with_state(lambda program: program.train_epoch(draws))
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Measured:
         return self._with_state(lambda program: program.validate())
 
     def take_images(self, images: ProgramImages) -> None:
         self._cached.program.take_images(images)
 
-    def _with_state(self, run: Callable[[EpochProgram], dict[str, float]]) -> dict[str, float]:
+    def _with_state(self, run: Callable[[EpochProgram], _Found]) -> _Found:
         compiled = self._cached.model
         before = _take_state(compiled)
         _put_state(compiled, _take_state(self._model))
         try:
-            logs = run(self._cached.program)
+            found = run(self._cached.program)
             _put_state(self._model, _take_state(compiled))
         finally:
             _put_state(compiled, before)
-        return logs
+        return found
 
 
 def _take_state(model: keras.Model) -> list[Any]:

@@ -1,9 +1,10 @@
 """What a whole-epoch program is made of and does, and what a backend's module provides."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import keras
 import numpy as np
@@ -36,6 +37,17 @@ class EpochInputs:
     validation_batch_size: int
     #: On a CPU, let XLA compile the loop over an epoch's batches as one program, see `xla`.
     xla_epoch: bool
+    #: Whether validation returns the model's outputs too.
+    with_answers: bool = False
+
+
+class Measured(NamedTuple):
+    """What a program found on the validation set."""
+
+    #: Keras' logs without `val_`; empty without a validation set.
+    logs: dict[str, float]
+    #: The model's outputs, float32, shape (n, classes), where they were asked for.
+    answers: NDArray[np.float32] | None = None
 
 
 class EpochProgram(Protocol):
@@ -44,8 +56,8 @@ class EpochProgram(Protocol):
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
         """Train one epoch; return Keras' logs, such as `loss` and `accuracy`."""
 
-    def validate(self) -> dict[str, float]:
-        """Measure the validation set; return Keras' logs without `val_`, nothing without a validation set."""
+    def validate(self) -> Measured:
+        """Measure the validation set."""
 
     def take_images(self, images: ProgramImages) -> None:
         """Train and measure on other images from now on; their arrays have the shapes and types of those before."""
@@ -85,6 +97,26 @@ def find_backend() -> Backend | None:
         return None
     # A module is the protocol's one instance: there is one backend a process.
     return cast("Backend", importlib.import_module(f"tuner.training.programs.{name}"))
+
+
+@contextmanager
+def caught_outputs(model: keras.Model) -> Iterator[list[Any]]:
+    """In the block, append to the list what the model returns in each test step: a float32 tensor of the backend's.
+
+    A test step computes the outputs, gives them to the metrics and forgets them; they are caught on that way.
+    """
+    outputs: list[Any] = []
+    compute_metrics = model.compute_metrics
+
+    def catch(x: Any, y: Any, y_pred: Any, *arguments: Any, **keywords: Any) -> Any:
+        outputs.append(keras.ops.cast(y_pred, "float32"))
+        return compute_metrics(x, y, y_pred, *arguments, **keywords)
+
+    model.compute_metrics = catch
+    try:
+        yield outputs
+    finally:
+        del model.compute_metrics
 
 
 def machine_memory_bytes() -> int:

@@ -7,13 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import EpochInputs, ProgramImages, machine_memory_bytes
+from tuner.training.programs.interface import (
+    EpochInputs,
+    Measured,
+    ProgramImages,
+    caught_outputs,
+    machine_memory_bytes,
+)
 
 COMPILES_STEPS_WITH_XLA = True
 
@@ -62,14 +69,15 @@ class JaxProgram:
         _assign(variables, self._loops.train(_values(variables), draws))
         return self._logs()
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Measured:
         if not self._loops.has_validation:
-            return {}
+            return Measured({})
         model = self._model
         model.reset_metrics()
         variables = (model.trainable_variables, model.non_trainable_variables, model.metrics_variables)
-        _assign(variables, self._loops.validate(_values(variables)))
-        return self._logs()
+        state, answers = self._loops.validate(_values(variables))
+        _assign(variables, state)
+        return Measured(self._logs(), None if answers is None else np.asarray(answers))
 
     def take_images(self, images: ProgramImages) -> None:
         self._loops.take_images(images)
@@ -93,6 +101,7 @@ class EpochLoops:
     def __init__(self, model: keras.Model, inputs: EpochInputs, *, of_population: bool = False) -> None:
         self._model, self._augmenter = model, inputs.augmenter
         self._train, self._validation = jax.device_put(inputs.images.train), inputs.images.validation
+        self._with_answers = inputs.with_answers
         self._batch_size, self._validation_batch_size = inputs.batch_size, inputs.validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
@@ -104,7 +113,7 @@ class EpochLoops:
             self._scan = _call_each
             self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
         else:
-            self._scan = _scan
+            self._scan = jax.lax.scan
             self._validation = jax.device_put(inputs.images.validation)
             self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
 
@@ -116,8 +125,11 @@ class EpochLoops:
         """Return the state after an epoch: that of trainable, other, optimizer's and metrics' variables."""
         return self._train_loop(state, self._train, draws)
 
-    def validate(self, state: Any) -> Any:
-        """Return the state after the validation set, which must be there: trainable, other and metrics' variables."""
+    def validate(self, state: Any) -> tuple[Any, Any]:
+        """Return the state after the validation set, which must be there, and the outputs if they are asked for.
+
+        The state is that of trainable, other and metrics' variables.
+        """
         assert self._validation is not None  # noqa: S101 - for mypy
         return self._validation_loop(state, self._validation)
 
@@ -129,15 +141,15 @@ class EpochLoops:
         self._validation = images.validation if self._scan is _call_each else jax.device_put(images.validation)
 
     def _run_epoch(self, state: Any, data: tuple[Any, ...], draws: EpochDraws) -> Any:
-        def step(state: Any, batch: EpochDraws) -> Any:
-            return self._train_step(state, data, batch)
+        def step(state: Any, batch: EpochDraws) -> tuple[Any, None]:
+            return self._train_step(state, data, batch), None
 
         full, rest = draws.split(self._batch_size)
         order, images = _fold((full.order, full.images), self._batch_size)
-        state = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
+        state, _ = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
         if rest is not None:
             rates = rest.learning_rates
-            state = step(state, rest._replace(learning_rates=None if rates is None else rates[0]))
+            state, _ = step(state, rest._replace(learning_rates=None if rates is None else rates[0]))
         return state
 
     def _take_train_step(self, state: Any, data: tuple[Any, ...], batch: EpochDraws) -> Any:
@@ -153,17 +165,24 @@ class EpochLoops:
         index = self._learning_rate_index
         return trainable, non_trainable, [*optimizer[:index], rate, *optimizer[index + 1 :]], metrics
 
-    def _run_validation(self, state: Any, data: tuple[Any, Any]) -> Any:
+    def _run_validation(self, state: Any, data: tuple[Any, Any]) -> tuple[Any, Any]:
         size = self._validation_batch_size
         n, n_in_full = len(data[0]), len(data[0]) // size * size
         full, rest = (tuple(array[rows] for array in data) for rows in (slice(n_in_full), slice(n_in_full, None)))
-        state = self._scan(self._validation_step, state, _fold(full, size))
-        return self._validation_step(state, rest) if n_in_full < n else state
+        state, answers = self._scan(self._validation_step, state, _fold(full, size))
+        answers = jax.tree.map(lambda outputs: outputs.reshape(-1, *outputs.shape[2:]), answers)
+        if n_in_full == n:
+            return state, answers
+        state, of_rest = self._validation_step(state, rest)
+        return state, jax.tree.map(lambda *outputs: jnp.concatenate(outputs), answers, of_rest)
 
-    def _take_validation_step(self, state: Any, batch: tuple[Any, ...]) -> Any:
+    def _take_validation_step(self, state: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
         images, targets = batch
-        _, state = self._model.test_step(state, (scale(images), targets))
-        return state
+        if not self._with_answers:
+            return self._model.test_step(state, (scale(images), targets))[1], None
+        with caught_outputs(self._model) as outputs:
+            _, state = self._model.test_step(state, (scale(images), targets))
+        return state, outputs[-1]
 
 
 def training_variables(model: keras.Model) -> tuple[list[Any], ...]:
@@ -181,16 +200,13 @@ def platform_of(array: jax.Array) -> str:
     return str(next(iter(array.devices())).platform)
 
 
-def _scan(step: Callable[[Any, Any], Any], state: Any, batches: Any) -> Any:
-    """Step through the first axis inside one program."""
-    return jax.lax.scan(lambda state, batch: (step(state, batch), None), state, batches)[0]
-
-
-def _call_each(step: Callable[[Any, Any], Any], state: Any, batches: Any) -> Any:
-    """Step through the first axis of NumPy arrays, one call a step."""
+def _call_each(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, batches: Any) -> tuple[Any, Any]:
+    """Step through the first axis of NumPy arrays, one call a step; else as `jax.lax.scan`."""
+    found = []
     for index in range(len(jax.tree.leaves(batches)[0])):
-        state = step(state, jax.tree.map(lambda array: array[index], batches))  # noqa: B023 - called at once
-    return state
+        state, output = step(state, jax.tree.map(lambda array: array[index], batches))  # noqa: B023 - called at once
+        found.append(output)
+    return state, jax.tree.map(lambda *outputs: jnp.stack(outputs), *found)
 
 
 def _fold(arrays: Any, size: int) -> Any:

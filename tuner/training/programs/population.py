@@ -67,7 +67,8 @@ class Population:
         if not self._loops.has_validation:
             return {member: {} for member in self._rows}
         trainable, non_trainable, optimizer = self._state
-        trainable, non_trainable, metrics = self._loops.validate((trainable, non_trainable, self._metrics()))
+        state, _ = self._loops.validate((trainable, non_trainable, self._metrics()))
+        trainable, non_trainable, metrics = state
         self._state = (trainable, non_trainable, optimizer)
         return self._logs(metrics)
 

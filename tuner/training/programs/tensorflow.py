@@ -14,7 +14,13 @@ from tuner.errors import TunerError
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import EpochInputs, ProgramImages, machine_memory_bytes
+from tuner.training.programs.interface import (
+    EpochInputs,
+    Measured,
+    ProgramImages,
+    caught_outputs,
+    machine_memory_bytes,
+)
 
 #: On a CPU XLA compiles nothing unless it is asked to.
 COMPILES_STEPS_WITH_XLA = False
@@ -92,15 +98,18 @@ class TensorFlowProgram:
             images.train,
             batch_size=inputs.batch_size,
         )
+        loop, step = (
+            (_run_answers, partial(_answer, model)) if inputs.with_answers else (_run_validation, model.test_step)
+        )
         self._validate = images.validation and _Loop(
-            _run_validation, model, model.test_step, images.validation, batch_size=inputs.validation_batch_size
+            loop, model, step, images.validation, batch_size=inputs.validation_batch_size
         )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
-        return self._run(lambda: self._train_on(draws))
+        return self._run(lambda: self._train_on(draws)).logs
 
-    def validate(self) -> dict[str, float]:
-        return self._run(self._validate) if self._validate else {}
+    def validate(self) -> Measured:
+        return self._run(self._validate) if self._validate else Measured({})
 
     def take_images(self, images: ProgramImages) -> None:
         self._train.take(images.train)
@@ -109,15 +118,18 @@ class TensorFlowProgram:
 
     def _train_on(self, draws: EpochDraws) -> None:
         if not self._xla_epoch:
-            return self._train(draws)
+            self._train(draws)
+            return
         full, rest = draws.split(self._batch_size)
         self._train.run_with_xla(full)
-        return None if rest is None else self._train(rest)
+        if rest is not None:
+            self._train(rest)
 
-    def _run(self, loop: Callable[[], None]) -> dict[str, float]:
+    def _run(self, loop: Callable[[], Any]) -> Measured:
         self._model.reset_metrics()
-        loop()
-        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+        answers = loop()
+        logs = {name: float(value) for name, value in self._model.get_metrics_result().items()}
+        return Measured(logs, None if answers is None else answers.numpy())
 
 
 class _Loop:
@@ -129,7 +141,7 @@ class _Loop:
 
     def __init__(
         self,
-        loop: Callable[..., None],
+        loop: Callable[..., Any],
         model: keras.Model,
         step: _StepOn,
         arrays: tuple[NDArray[Any], ...],
@@ -149,21 +161,21 @@ class _Loop:
         self._data = ()
         self._data = _to_device(arrays)
 
-    def __call__(self, *arguments: Any) -> None:
-        self._compiled(*arguments, data=self._data)
+    def __call__(self, *arguments: Any) -> Any:
+        return self._compiled(*arguments, data=self._data)
 
     def run_with_xla(self, *arguments: Any) -> None:
         """Run the loop as one program of XLA, which takes full batches alone."""
         self._compiled_with_xla(*arguments, data=self._data)
 
     @cached_property
-    def _compiled(self) -> Callable[..., None]:
+    def _compiled(self) -> Callable[..., Any]:
         step_on, is_for_any_size = self._compiled_step
         loop = partial(self._loop, step_on=step_on)
         return _compile(loop) if is_for_any_size else loop
 
     @cached_property
-    def _compiled_with_xla(self) -> Callable[..., None]:
+    def _compiled_with_xla(self) -> Callable[..., Any]:
         step_on, is_for_any_size = self._compiled_step
         return _compile(partial(self._loop, step_on=step_on), jit_compile=True) if is_for_any_size else self._compiled
 
@@ -176,7 +188,7 @@ class _Loop:
         except Exception as error:  # noqa: BLE001 - a person's loss may raise anything for a size of None
             _log.info(
                 "Calling the model's %s batch by batch: it cannot be traced for batches of unknown size (%s).",
-                self._step.__name__,
+                getattr(self._step, "__name__", "test_step"),
                 _shorten(error),
             )
         else:
@@ -232,13 +244,31 @@ def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batc
         step_on((scale(images[part]), targets[part]))
 
 
-def _compile(loop: partial[None], *, jit_compile: bool = False) -> Callable[..., None]:
+def _run_answers(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> Any:
+    """As `_run_validation`; returns what the model returned, float32, shape (n, classes)."""
+    images, targets = data
+    n_steps = -(-len(images) // batch_size)
+    answers = tf.TensorArray(tf.float32, size=n_steps, infer_shape=False)
+    for step in tf.range(n_steps):
+        part = slice(step * batch_size, (step + 1) * batch_size)
+        answers = answers.write(step, step_on((scale(images[part]), targets[part])))
+    return answers.concat()
+
+
+def _answer(model: keras.Model, batch: Any) -> Any:
+    """Take a test step, and return what the model returned in it."""
+    with caught_outputs(model) as outputs:
+        model.test_step(batch)
+    return outputs[-1]
+
+
+def _compile(loop: partial[Any], *, jit_compile: bool = False) -> Callable[..., Any]:
     """Compile a loop over one model.
 
     A partial, because TensorFlow counts traces per code object and would warn of retracing when the same loop is
     compiled for every trial; a partial has none of its own and is counted by itself.
     """
-    compiled: Callable[..., None] = tf.function(loop, jit_compile=jit_compile or None)
+    compiled: Callable[..., Any] = tf.function(loop, jit_compile=jit_compile or None)
     return compiled
 
 

@@ -69,6 +69,40 @@ def test_a_stage_that_would_fail_is_named_with_the_reason(
     assert all(report.problem is None for report in before)
 
 
+@pytest.mark.parametrize(
+    ("objective", "stage", "problem"),
+    [
+        ("own_builders.objectives:g_men", "objective", "has no 'g_men'. Did you mean 'g_mean'?"),
+        ("own_builders.objectives:NUMBER", "objective", "it is int; expected a function of labels and probabilities"),
+        ("own_builders.objectives:wants_columns", "search, training", "too many indices for array"),
+        ("own_builders.objectives:returns_nothing", "search, training", "returned nothing. Expected a number"),
+        ("own_builders.objectives:returns_nan", "search, training", "returned NaN. Expected a number"),
+        ("f_1", "search, hyperparameters", "it measures f1, mse. Did you mean 'f1'? Expected one of these"),
+        ("mse", "search, hyperparameters", 'of which less is better. Expected search.direction = "minimize"'),
+        ("top_k_accuracy", "objective", "search.top_k is 12, and there are 10 classes"),
+    ],
+)
+def test_an_objective_that_measures_nothing_is_named_with_the_reason(
+    try_all: TryAll, objective: str, stage: str, problem: str
+) -> None:
+    *before, last = try_all(
+        "own_builders.objectives:with_more_metrics", f"search.objective={objective}", "search.top_k=12"
+    )
+
+    assert (last.stage, problem in (last.problem or "")) == (stage, True), last
+    assert "\n" not in last.problem
+    assert all(report.problem is None for report in before)
+
+
+def test_a_study_of_another_metric_needs_no_accuracy_and_says_which_end_is_better(try_all: TryAll) -> None:
+    reports = try_all("own_builders.objectives:with_more_metrics", "search.objective=f1")
+
+    assert [report for report in reports if report.problem] == []
+    (of_objective,) = [report for report in reports if report.stage == "objective"]
+    (warning,) = of_objective.warnings
+    assert warning.startswith("the validation f1 is maximized, as search.direction is not set")
+
+
 @pytest.mark.parametrize("builder", ["fine", "NeedsManyImages", "mlp"])
 def test_a_builder_that_works_passes_every_stage_without_a_warning(try_all: TryAll, builder: str) -> None:
     reports = try_all(builder, "finals.train_on=train")
