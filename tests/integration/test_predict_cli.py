@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
+from support.s3_server import BUCKET
 from typer.testing import CliRunner, Result
 
 from tuner.artifacts import ArtifactStore
@@ -15,8 +16,8 @@ from tuner.bundles.bundle import BundleDescription, Provenance
 from tuner.bundles.ensemble import EnsembleDescription, EnsembleMember, store_ensemble
 from tuner.bundles.looked_at import OtherImagesError
 from tuner.bundles.model import write_bundle
+from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.bundles.picture_files import ImagesUnreadableError
-from tuner.bundles.submission import SubmissionNotWrittenError
 from tuner.cli.inspect import inspect
 from tuner.cli.predict import predict
 from tuner.cli.submit import submit
@@ -197,6 +198,93 @@ def test_one_unreadable_picture_is_named_and_so_are_those_that_are_fine(
     assert "\n" not in message
 
 
+@pytest.fixture
+def class_folders(examples: LabelledImages, tmp_path: Path) -> Path:
+    """Pictures of ten digits in folders of their classes, one of them in a wrong one, beside files of other kinds."""
+    for label, image in enumerate(examples.images):
+        path = tmp_path / "photos" / str(label or 1) / f"of {label}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[:, :, 0]).save(path)
+    (tmp_path / "photos" / "broken.png").write_text("no picture")
+    (tmp_path / "photos" / "notes.txt").touch()
+    return tmp_path / "photos"
+
+
+def test_a_folder_is_predicted_whole_into_a_csv_and_what_is_not_read_is_told(
+    bundle: Path, model: keras.Model, class_folders: Path, examples: LabelledImages, tmp_path: Path
+) -> None:
+    out = tmp_path / "answers.csv"
+
+    told = " ".join(run_command(predict, bundle, class_folders, "--out", out, "--probabilities").stderr.split())
+
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["file"] for row in rows] == [
+        str(class_folders / str(label or 1) / f"of {label}.png") for label in range(10)
+    ]
+    received = np.array([[float(row[str(label)]) for label in range(10)] for row in rows], np.float32)
+    expected = predict_probabilities(model, examples.images)
+    np.testing.assert_allclose(received, expected, atol=1e-8)
+    n_right = sum(int(row.argmax()) == (label or 1) for label, row in enumerate(expected))
+    assert f"{10 * n_right}.00 % of 10 images have the class that their folder is named after" in told
+    assert "1 file was not read: 1 .txt." in told
+    assert f"1 image could not be read: {class_folders / 'broken.png'} is no PNG or JPEG picture." in told
+
+
+def test_memory_is_bounded_because_pictures_are_predicted_part_by_part(
+    bundle: Path, class_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = json.loads(run_command(predict, bundle, class_folders, "--json").stdout)
+
+    monkeypatch.setattr("tuner.bundles.prediction._MOST_AT_ONCE", 3)
+    monkeypatch.setattr("tuner.bundles.prediction._FEWEST_AT_ONCE", 3)
+    parts = json.loads(run_command(predict, bundle, class_folders, "--json").stdout)
+
+    assert [one["file"] for one in parts] == [one["file"] for one in whole]
+    assert [one["probability"] for one in parts] == pytest.approx([one["probability"] for one in whole], abs=1e-6)
+
+
+def test_a_picture_that_is_named_must_be_readable_and_nothing_is_written_otherwise(
+    bundle: Path, class_folders: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ImagesUnreadableError, match=r"1 of 13 files could not be read: .*broken\.png is no PNG"):
+        run_command(
+            predict,
+            bundle,
+            class_folders / "1",
+            class_folders,
+            class_folders / "broken.png",
+            "--out",
+            tmp_path / "a.csv",
+        )
+
+    assert not list(tmp_path.glob("*.csv"))
+
+
+@pytest.mark.parametrize("words", [["--json", "--out", "a.csv"], ["--probabilities"], ["--out", "a.json"]])
+def test_options_that_do_not_go_together_are_wrong_usage(bundle: Path, words: list[str]) -> None:
+    assert run_command(predict, bundle, "x.png", *words).exit_code == 2
+
+
+@pytest.mark.usefixtures("s3_server")
+def test_pictures_and_answers_may_be_in_s3(bundle: Path, class_folders: Path, tmp_path: Path) -> None:
+    store = ArtifactStore(f"s3://{BUCKET}")
+    for path in class_folders.rglob("*.*"):
+        store.write(f"photos/{path.relative_to(class_folders)}", path.read_bytes())
+    here = json.loads(run_command(predict, bundle, class_folders, "--json").stdout)
+
+    run_command(predict, bundle, f"s3://{BUCKET}/photos/", "--out", f"s3://{BUCKET}/out/answers.csv")
+
+    rows = list(csv.DictReader(store.read("out/answers.csv").decode().splitlines()))
+    assert [row["file"].removeprefix(f"s3://{BUCKET}/photos/") for row in rows] == [
+        str(Path(one["file"]).relative_to(class_folders)) for one in here
+    ]
+    assert [row["class"] for row in rows] == [one["class"] for one in here]
+    run_command(
+        submit, bundle, write_csv(tmp_path / "t.csv", np.zeros((2, 8, 8), np.uint8)), "--out", f"s3://{BUCKET}/s"
+    )
+    assert store.read("s").startswith(b"ImageId,Label\n1,")
+
+
 def test_inspect_shows_what_the_layers_see_of_picture_files(
     bundle: Path, examples: LabelledImages, tmp_path: Path
 ) -> None:
@@ -262,5 +350,5 @@ def test_a_submission_of_other_images_is_refused_and_nothing_is_written(bundle: 
 def test_a_submission_that_cannot_be_written_says_where_to(bundle: Path, digits: Split, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "test.csv", digits.validation.images[:3])
 
-    with pytest.raises(SubmissionNotWrittenError, match=r"Could not write .*test\.csv/answers\.csv: .* --out"):
+    with pytest.raises(OutputNotWrittenError, match=r"Could not write .*test\.csv/answers\.csv: .* --out"):
         run_command(submit, bundle, path, "--out", path / "answers.csv")

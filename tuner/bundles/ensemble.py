@@ -148,3 +148,8 @@ def read_model_file(place: str | Path, *, artifacts: str | None = None) -> Bundl
 def members_of(model: Bundle | Ensemble) -> tuple[Bundle, ...]:
     """Return the bundles that vote: a single one for itself."""
     return model.members if isinstance(model, Ensemble) else (model,)
+
+
+def class_names_of(model: Bundle | Ensemble) -> tuple[str, ...]:
+    """Return the classes in the model's order, which all members share."""
+    return members_of(model)[0].description.images.class_names

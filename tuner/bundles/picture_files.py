@@ -18,14 +18,19 @@ _MAX_NAMED = 5
 class ImagesUnreadableError(TunerError):
     """Some of the files are not pictures; nothing was predicted."""
 
-    def __init__(self, problems: Mapping[Path, str], readable: Sequence[Path]) -> None:
+    def __init__(self, problems: Mapping[str, str], readable: Sequence[str]) -> None:
         n_files = len(problems) + len(readable)
-        reasons = "; ".join(f"{path} {reason}" for path, reason in list(problems.items())[:_MAX_NAMED])
         fine = f" Readable: {_list_names(readable)}." if readable else ""
         super().__init__(
-            f"{len(problems)} of {n_files} files could not be read: {reasons}"
-            f"{_count_rest(len(problems))}.{fine} Expected PNG or JPEG pictures; leave the others out."
+            f"{len(problems)} of {n_files} files could not be read: {list_problems(problems)}.{fine} Expected PNG or "
+            "JPEG pictures; leave the others out."
         )
+
+
+def list_problems(problems: Mapping[str, str]) -> str:
+    """Return the first files that could not be read with the reason of each, and how many more there are."""
+    shown = "; ".join(f"{place} {reason}" for place, reason in list(problems.items())[:_MAX_NAMED])
+    return shown + _count_rest(len(problems))
 
 
 def read_pictures(paths: Sequence[Path], description: BundleDescription) -> NDArray[np.uint8]:
@@ -35,19 +40,28 @@ def read_pictures(paths: Sequence[Path], description: BundleDescription) -> NDAr
         ImagesUnreadableError: At least one file is missing or not a picture.
     """
     images: list[NDArray[np.uint8]] = []
-    problems: dict[Path, str] = {}
+    problems: dict[str, str] = {}
     for path in paths:
-        try:
-            images.append(read_image(path, image_format=description.images, pixels=description.pixels))
-        except UnreadableDataError as error:
-            problems[path] = ", ".join(error.problems)
+        read = try_to_read(path, description)
+        if isinstance(read, str):
+            problems[str(path)] = read
+        else:
+            images.append(read)
     if problems:
-        raise ImagesUnreadableError(problems, [path for path in paths if path not in problems])
+        raise ImagesUnreadableError(problems, [str(path) for path in paths if str(path) not in problems])
     return np.stack(images) if images else np.empty((0, *description.images.shape), np.uint8)
 
 
-def _list_names(paths: Sequence[Path]) -> str:
-    return ", ".join(map(str, paths[:_MAX_NAMED])) + _count_rest(len(paths))
+def try_to_read(path: Path, description: BundleDescription) -> NDArray[np.uint8] | str:
+    """Return a picture as the model takes it, uint8, shape (height, width, channels), or why it cannot be read."""
+    try:
+        return read_image(path, image_format=description.images, pixels=description.pixels)
+    except UnreadableDataError as error:
+        return ", ".join(error.problems)
+
+
+def _list_names(places: Sequence[str]) -> str:
+    return ", ".join(places[:_MAX_NAMED]) + _count_rest(len(places))
 
 
 def _count_rest(n_files: int) -> str:

@@ -5,30 +5,20 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.bundles.bundle import Bundle
 from tuner.bundles.ensemble import Ensemble, members_of, soft_vote
+from tuner.bundles.outputs import open_output
 from tuner.datasets.kaggle import read_unlabelled_csv
-from tuner.errors import TunerError
 from tuner.training.predictions import predict_probabilities
 
 #: Images between two calls of `on_progress`.
 _N_STEP_IMAGES = 2_000
 
 
-class SubmissionNotWrittenError(TunerError):
-    """The submission cannot be written to the requested file."""
-
-    def __init__(self, path: Path, cause: BaseException) -> None:
-        super().__init__(
-            f"Could not write {path}: {cause}. Name another file with --out, in a folder that exists and has space."
-        )
-
-
 def write_submission(
     bundle: Bundle | Ensemble,
     csv_path: Path,
-    out_path: Path,
+    out_path: Path | str,
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -37,12 +27,13 @@ def write_submission(
     Args:
         bundle: The model, or an ensemble.
         csv_path: Kaggle's `test.csv`, one row of pixels an image.
-        out_path: Written as a whole or not at all; an existing file is replaced.
+        out_path: A file or a URL such as `s3://bucket/answers.csv`, written as a whole or not at all; an existing file
+            is replaced.
         on_progress: Called with the number of images done and their total.
 
     Raises:
         TunerError: The CSV is unreadable or of another format than the model's, the bundle's model cannot be rebuilt,
-            or the file cannot be written.
+            or the file cannot be written (`OutputNotWrittenError`).
     """
     members = members_of(bundle)
     seen = [
@@ -58,11 +49,8 @@ def write_submission(
         labels += [class_names[index] for index in soft_vote(votes).argmax(axis=1)]
         if on_progress:
             on_progress(len(labels), len(seen[0]))
-    target = out_path.absolute()
-    try:
-        ArtifactStore(str(target.parent)).write(target.name, _format_rows(labels))
-    except ArtifactNotWrittenError as error:
-        raise SubmissionNotWrittenError(target, error.__cause__ or error) from error
+    with open_output(out_path, option="--out") as file:
+        file.write_bytes(_format_rows(labels))
     return len(labels)
 
 
