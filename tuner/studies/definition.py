@@ -13,6 +13,7 @@ from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.explanation import explain
+from tuner.studies.finals_defaults import with_finals_in_proportion
 from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
@@ -78,6 +79,12 @@ class StudyDefinition(Section):
         name = {"space": ranges.pop("name")} if "name" in ranges else {}
         others = {key: value for key, value in settings.items() if key != "space"}
         return {**others, **name, "ranges": ranges}
+
+    # Pydantic runs the last of these first.
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_finals_in_proportion(cls, settings: Any) -> Any:
+        return with_finals_in_proportion(settings)
 
     @model_validator(mode="before")
     @classmethod

@@ -42,7 +42,7 @@ def test_three_words_and_defaults_make_a_study(path: Path) -> None:
     assert (definition.name, definition.space, definition.dataset, definition.seed) == ("first", "cnn", "mnist", 0)
     assert (definition.search.trials, definition.search.epochs) == (10, 10)
     assert (definition.search.sampler, definition.search.pruner) == ("tpe", "asha")
-    assert (definition.finals.top, definition.finals.candidates, definition.finals.repeats) == (3, 5, 3)
+    assert (definition.finals.top, definition.finals.candidates, definition.finals.repeats) == (2, 3, 3)
     assert definition.finals.train_on == "train+validation"
 
 
@@ -124,7 +124,7 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("data.folds=2.0", "data.folds: received 2.0, expected a whole number."),
         ("data.resize=28", "data.resize: received 28, expected a list."),
         ("fixed.units=[1]", "fixed.units: received [1], expected a number, a string, true or false."),
-        ("finals.candidates=2", "finals.candidates: received 2, expected at least finals.top (3)."),
+        ("finals.candidates=1", "finals.candidates: received 1, expected at least finals.top (2)."),
         ("finals.train_on=tain", "expected one of train, train+validation. Did you mean 'train'?"),
         ("finals.annealing.warmup_epochs=20", "received 20, expected fewer than finals.epochs (20)."),
         ("name=a b", 'name: received "a b", expected 1 to 100 letters'),
@@ -495,14 +495,14 @@ def test_the_settings_of_a_definition_are_a_file_of_the_same_definition(file: Pa
 
 
 def test_settings_name_only_what_differs_from_the_defaults(path: Path) -> None:
-    definition = read_definition(path, ["finals.repeats=3", "finals.candidates=5", "finals.top=2"])
+    definition = read_definition(path, ["finals.repeats=3", "finals.candidates=3", "finals.top=1"])
 
     assert definition.to_settings() == {
         "name": "first",
         "space": "cnn",
         "dataset": "mnist",
         "search": {"trials": 10},
-        "finals": {"top": 2},
+        "finals": {"top": 1},
     }
 
 
