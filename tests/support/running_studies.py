@@ -27,7 +27,6 @@ from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
 
-
 #: The finals of a search of 20 trials of 10 epochs.
 USUAL_FINALS = ("finals.top=3", "finals.epochs=20", "finals.compare_augmentation=true")
 

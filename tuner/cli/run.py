@@ -18,6 +18,7 @@ from tuner.cli.options import (
     parse_count,
     settings_for,
 )
+from tuner.cli.plan import describe_expectation
 from tuner.cli.report import write_page
 
 if TYPE_CHECKING:
@@ -54,26 +55,30 @@ def run(
         from tuner.cli.progress import follow
         from tuner.studies.definition import read_definition
         from tuner.workers.pool import run_pool
+        from tuner.workers.shares import divide_machine
 
         changes = factors_of(vary) | ({} if name is None else {"name": name})
         wanted = read_definition(definition, overrides or (), changes=changes)
-        _create_or_find(wanted, settings, process)
+        _create_or_find(wanted, settings, process, n_workers=len(divide_machine(n_workers, device=device)))
     status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
 
 
-def _create_or_find(wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None") -> None:
+def _create_or_find(
+    wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None", *, n_workers: int
+) -> None:
     """Create the study, unless an earlier start has."""
     from tuner.jobs.creation import find_equal_study
-    from tuner.studies.finals_plan import describe_plan
     from tuner.studies.storage import open_storage
 
     with open_storage(settings.storage) as opened:
         if find_equal_study(opened, wanted) is None:
-            create_shown(opened, wanted, settings, process=process)
-            typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
+            study = create_shown(opened, wanted, settings, process=process)
+            typer.echo(f"Created study {study.name}.", err=True)
+            for line in describe_expectation(study, n_workers=n_workers):
+                typer.echo(line, err=True)
 
 
 def _show_results(name: str, settings: "Settings", *, out: Path) -> None:
