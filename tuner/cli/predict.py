@@ -25,7 +25,7 @@ def predict(
     ],
     *,
     show: Annotated[
-        Path | None, typer.Option(help="Write a PNG of each image as the model sees it to this file.")
+        Path | None, typer.Option(help="Write a PNG of each image as the model sees it to this file.", metavar="FILE")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -117,9 +117,12 @@ def show(
 def extend(
     name: StudyArgument,
     *,
-    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials to add to the budget.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Number of trials to add to the budget.", metavar="N")
+    ] = None,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Of the sampler one-factor: number of further seeds for every value.")
+        int | None,
+        typer.Option(min=1, help="Of the sampler one-factor: number of further seeds for every value.", metavar="N"),
     ] = None,
     storage: StorageOption = None,
 ) -> None:

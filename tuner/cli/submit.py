@@ -13,7 +13,7 @@ def submit(
     bundle: BundleArgument,
     csv: Annotated[Path, typer.Argument(help="Kaggle's test.csv.", metavar="CSV")],
     *,
-    out: Annotated[Path, typer.Option(help="File to write the answers to.")] = Path("submission.csv"),
+    out: Annotated[Path, typer.Option(help="File to write the answers to.", metavar="FILE")] = Path("submission.csv"),
 ) -> None:
     """Predict the class of every image of a CSV, and write ImageId,Label."""
     from rich.progress import Progress

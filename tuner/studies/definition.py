@@ -15,6 +15,7 @@ from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.explanation import explain
 from tuner.studies.finals_defaults import with_finals_in_proportion
 from tuner.studies.naming import check_study_name, default_study_name
+from tuner.studies.other_names import OTHER_NAMES
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
@@ -121,9 +122,8 @@ class StudyDefinition(Section):
             ("search.pruner", self.search.pruner, PRUNERS),
         ):
             if name not in known:
-                raise contradiction(
-                    key, f"received {shorten(name)!r}, expected one of {', '.join(known)}.{did_you_mean(name, known)}"
-                )
+                guess = did_you_mean(name, known, meanings=OTHER_NAMES[key])
+                raise contradiction(key, f"received {shorten(name)!r}, expected one of {', '.join(known)}.{guess}")
         return self
 
     @model_validator(mode="after")
@@ -438,11 +438,22 @@ def read_source(path: Path) -> str:
 
 
 def _describe_missing(path: Path) -> str:
-    folder = next((folder for folder in (path.parent, Path("studies"), _SHIPPED) if any(folder.glob("*.toml"))), None)
-    if folder is None:
-        return f"No study definition at {path}. Make one with `tuner study create --space cnn`."
-    known = sorted(str(found) for found in folder.glob("*.toml"))
-    return f"No study definition at {path}.{did_you_mean(str(path), known)} There are: {', '.join(known)}."
+    for folder in (path.parent, Path("studies"), _SHIPPED):
+        known = {str(found): found.stem for found in sorted(folder.glob("*.toml")) if _defines_study(found)}
+        if known:
+            # By their names alone, because all of them end alike.
+            near = [name for name, stem in known.items() if did_you_mean(path.stem, [stem])]
+            guess = did_you_mean(str(path), near) if near else ""
+            return f"No study definition at {path}.{guess} There are: {', '.join(known)}."
+    return f"No study definition at {path}. Write one with `tuner init {path.stem}`."
+
+
+def _defines_study(path: Path) -> bool:
+    """Say whether a TOML file looks like a definition, and not like another program's settings."""
+    try:
+        return "space" in _read_toml(path)
+    except DefinitionError:
+        return False
 
 
 def absolute_place(place: str, *, folder: Path) -> str:

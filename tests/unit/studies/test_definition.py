@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -527,3 +528,28 @@ def test_a_definition_is_changed_like_a_file(path: Path) -> None:
 )
 def test_written_toml_is_read_back(table: dict[str, Any]) -> None:
     assert parse_toml(write_toml(table)) == table
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("search.sampler=bayes", "Did you mean 'tpe' or 'gp'?"),
+        ("search.sampler=Random_Search", "Did you mean 'random'?"),
+        ("search.pruner=successive-halving", "Did you mean 'asha'?"),
+        ("search.pruner=medain", "Did you mean 'median'?"),
+    ],
+)
+def test_what_other_tools_call_a_sampler_or_pruner_is_understood(path: Path, setting: str, meant: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(meant)):
+        read_definition(path, [setting])
+
+
+def test_a_missing_definition_is_not_taken_for_another_programs_settings(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n')
+    (tmp_path / "pets.toml").write_text('name = "pets"\nspace = "mlp"\ndataset = "digits"\n')
+
+    for asked, guess in (("nope", "There are"), ("pet", "Did you mean '.*pets.toml'")):
+        with pytest.raises(DefinitionError, match=guess) as error:
+            read_definition(tmp_path / f"{asked}.toml")
+        assert "pyproject" not in str(error.value)
+    assert "Did you mean" not in str(error.value) or "pets" in str(error.value)

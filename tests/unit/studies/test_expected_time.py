@@ -41,6 +41,7 @@ def test_workers_divide_the_work_of_trials_and_of_whole_finals() -> None:
 def test_more_workers_than_trials_gain_nothing() -> None:
     definition = define(trials=1)
 
-    assert expect_time(definition, MEASURED, n_workers=64).search_s == expect_time(
-        definition, MEASURED, n_workers=1
-    ).search_s
+    assert (
+        expect_time(definition, MEASURED, n_workers=64).search_s
+        == expect_time(definition, MEASURED, n_workers=1).search_s
+    )
