@@ -6,10 +6,14 @@ bug and keeps its traceback.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 #: Longer texts are not compared: they cannot be mistyped names.
 _LONGEST_COMPARED = 500
+
+
+NO_MEANINGS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class TunerError(Exception):
@@ -32,8 +36,17 @@ def shorten(text: str, *, width: int = 60) -> str:
     return printable if len(printable) <= width and len(text) <= 10 * width else f"{printable[:width]}…"
 
 
-def did_you_mean(received: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean …?` with the closest known word, or an empty text if none is close."""
+def did_you_mean(received: str, known: Iterable[str], *, meanings: Mapping[str, Sequence[str]] = NO_MEANINGS) -> str:
+    """Return ` Did you mean …?` with the closest known word, or an empty text if none is close.
+
+    Args:
+        received: What somebody typed.
+        known: The words that are known here.
+        meanings: What other names stand for, in lower case without separators: how other tools call it.
+    """
+    meant = meanings.get("".join(letter for letter in received.lower() if letter.isalnum()))
+    if meant:
+        return f" Did you mean {' or '.join(map(repr, meant))}?"
     # The time of the comparison grows with the square of the length.
     close = difflib.get_close_matches(received, list(known), n=1) if len(received) <= _LONGEST_COMPARED else []
     return f" Did you mean {close[0]!r}?" if close else ""

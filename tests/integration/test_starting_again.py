@@ -21,7 +21,7 @@ def test_a_name_that_is_free_finds_no_study(storage: Storage) -> None:
 
 
 def test_the_same_definition_finds_its_study(storage: Storage) -> None:
-    study = create_study(storage, "s", trials=6, epochs=4)
+    study = create_study(storage, "s", trials=6, epochs=4, finals=())
 
     found = find_equal_study(storage, make_definition(space="mlp", dataset="digits", name="s", trials=6, epochs=4))
 
@@ -30,7 +30,7 @@ def test_the_same_definition_finds_its_study(storage: Storage) -> None:
 
 
 def test_another_definition_under_the_same_name_is_refused_with_each_change(storage: Storage) -> None:
-    create_study(storage, "s", trials=6, epochs=4)
+    create_study(storage, "s", trials=6, epochs=4, finals=())
     wanted = make_definition(space="cnn", dataset="digits", name="s", trials=6, epochs=9)
 
     with pytest.raises(DefinitionChangedError, match=r"space: mlp -> cnn, search\.epochs: 4 -> 9\. To change it,"):
@@ -38,7 +38,7 @@ def test_another_definition_under_the_same_name_is_refused_with_each_change(stor
 
 
 def test_more_trials_alone_are_added_with_extend(storage: Storage) -> None:
-    create_study(storage, "s", trials=6, epochs=4)
+    create_study(storage, "s", trials=6, epochs=4, finals=())
     wanted = make_definition(space="mlp", dataset="digits", name="s", trials=8, epochs=4)
 
     with pytest.raises(DefinitionChangedError, match="`tuner study extend s --trials 2`"):
@@ -46,7 +46,7 @@ def test_more_trials_alone_are_added_with_extend(storage: Storage) -> None:
 
 
 def test_a_note_that_was_corrected_since_changes_no_study(storage: Storage) -> None:
-    study = create_study(storage, "s", trials=6, epochs=4)
+    study = create_study(storage, "s", trials=6, epochs=4, finals=())
     figure = '[{name = "accuracy", value = 0.9, protocol = "not said", source = "a report"}]'
     same = make_definition(
         space="mlp", dataset="digits", name="s", trials=6, epochs=4, overrides=[f"published={figure}"]
@@ -61,3 +61,11 @@ def test_a_note_that_was_corrected_since_changes_no_study(storage: Storage) -> N
     assert found.uid == study.uid
     with pytest.raises(DefinitionChangedError, match=r"definition: search\.epochs: 4 -> 9\. To change"):
         find_equal_study(storage, other)
+
+
+def test_finals_that_follow_from_the_search_are_no_changes_of_their_own(storage: Storage) -> None:
+    create_study(storage, "s", trials=6, epochs=4, finals=())
+    wanted = make_definition(space="mlp", dataset="digits", name="s", trials=30, epochs=4, overrides=["finals.top=2"])
+
+    with pytest.raises(DefinitionChangedError, match=r"definition: search\.trials: 6 -> 30, finals\.top: 1 -> 2\. To"):
+        find_equal_study(storage, wanted)

@@ -27,13 +27,29 @@ from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
 
+#: The finals of a search of 20 trials of 10 epochs.
+USUAL_FINALS = ("finals.top=3", "finals.epochs=20", "finals.compare_augmentation=true")
+
 
 def create_study(
-    storage: Storage, name: str = "s", *, trials: int = 6, epochs: int = 4, overrides: Sequence[str] = ()
+    storage: Storage,
+    name: str = "s",
+    *,
+    trials: int = 6,
+    epochs: int = 4,
+    overrides: Sequence[str] = (),
+    finals: Sequence[str] = USUAL_FINALS,
 ) -> Study:
-    """Store a study of perceptrons on digits with every trial still to come."""
+    """Store a study of perceptrons on digits with every trial still to come.
+
+    Its finals are those of a longer search, where the overrides do not say them.
+    """
+    said = dict(override.split("=", 1) for override in overrides)
+    usual = [override for override in finals if override.partition("=")[0] not in said]
+    if finals and "finals.candidates" not in said:
+        usual.append(f"finals.candidates={max(5, int(said.get('finals.top', 3)))}")
     definition = make_definition(
-        space="mlp", dataset="digits", name=name, trials=trials, epochs=epochs, overrides=overrides
+        space="mlp", dataset="digits", name=name, trials=trials, epochs=epochs, overrides=[*usual, *overrides]
     )
     return insert_study(
         storage, definition, class_names=[str(digit) for digit in range(10)], provenance={"data_sha256": "0" * 64}

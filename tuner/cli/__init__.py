@@ -16,8 +16,10 @@ from tuner.cli import database, dataset, space, study, trial
 from tuner.cli.dashboard import dashboard
 from tuner.cli.doctor import doctor
 from tuner.cli.ensemble import ensemble
+from tuner.cli.examples import complete_help
 from tuner.cli.finals import finals
 from tuner.cli.gc import gc
+from tuner.cli.init import init
 from tuner.cli.inspect import inspect
 from tuner.cli.lr_range import lr_range
 from tuner.cli.options import StorageOption, note_storage
@@ -36,10 +38,10 @@ app = typer.Typer(
     name="tuner",
     help="Hyperparameter search for Keras image classifiers: many workers, exact budgets, honest finals.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(init)
 app.add_typer(study.app, name="study")
 app.add_typer(trial.app, name="trial")
 for command in (
@@ -61,6 +63,7 @@ for command in (
 app.add_typer(space.app, name="space")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(database.app, name="database")
+complete_help(app)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so

@@ -11,14 +11,20 @@ from tuner.cli.options import StorageOption, settings_for
 def dashboard(
     *,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; addresses other than this machine's loopback need a token.")
-    ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes any free port.")] = 8080,
+        str,
+        typer.Option(
+            help="Address to listen on; addresses other than this machine's loopback need a token.", metavar="ADDRESS"
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes any free port.", metavar="N")
+    ] = 8080,
     allow_writes: Annotated[
         bool, typer.Option("--allow-writes", help="Let visitors change notes and delete studies; needs a token.")
     ] = False,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token for signing in. Default: TUNER_DASHBOARD_TOKEN.")
+        Path | None,
+        typer.Option(help="File with the token for signing in.", metavar="FILE", show_default="TUNER_DASHBOARD_TOKEN"),
     ] = None,
     allowed_host: Annotated[
         list[str] | None,

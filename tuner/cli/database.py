@@ -13,9 +13,12 @@ app = typer.Typer(help="The database: its tables, and a role that only reads.", 
 @app.command()
 def prepare(
     *,
-    reader: Annotated[str | None, typer.Option(help="Create this Postgres role, which can only read.")] = None,
+    reader: Annotated[
+        str | None, typer.Option(help="Create this Postgres role, which can only read.", metavar="ROLE")
+    ] = None,
     reader_password_file: Annotated[
-        Path | None, typer.Option(help="File that holds the reader's password.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(help="File that holds the reader's password.", metavar="FILE", exists=True, dir_okay=False),
     ] = None,
     storage: StorageOption = None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tuner.cli.completion import complete_datasets
 from tuner.cli.options import JsonOption, settings_for
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
 
@@ -24,7 +25,7 @@ app = typer.Typer(help="Datasets: list them, show what is in one, download it.",
 
 
 @app.command("list")
-def list_datasets() -> None:
+def list_datasets(*, as_json: JsonOption = False) -> None:
     """List the datasets known by name, and whether they are on this machine."""
     from rich.markup import escape
     from rich.table import Table
@@ -33,6 +34,20 @@ def list_datasets() -> None:
     from tuner.datasets.file_formats import list_file_formats
 
     data_dir = settings_for(None).data_dir
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": name,
+                    "image_shape": list(entry.image_format.shape),
+                    "n_classes": entry.image_format.n_classes,
+                    "is_here": entry.is_in_place(data_dir / name),
+                    "description": entry.description,
+                }
+                for name, entry in CATALOGUE.items()
+            ]
+        )
+        return
     table = Table("dataset", "images", "classes", "here", "description", title=escape(f"In {data_dir}"))
     for name, entry in CATALOGUE.items():
         height, width, channels = entry.image_format.shape
@@ -46,9 +61,16 @@ def list_datasets() -> None:
 
 @app.command("show")
 def show_dataset(
-    name: Annotated[str, typer.Argument(help="A name from `tuner dataset list`, or a path.", metavar="NAME|PATH")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name from `tuner dataset list`, or a path.", metavar="NAME|PATH", autocompletion=complete_datasets
+        ),
+    ],
     *,
-    sheet: Annotated[Path | None, typer.Option(help="Write a PNG with samples of every class to this file.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a PNG with samples of every class to this file.", metavar="FILE")
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -103,7 +125,11 @@ def show_dataset(
 
 
 @app.command("fetch")
-def fetch(name: Annotated[str, typer.Argument(help="A name from `tuner dataset list`.")]) -> None:
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A name from `tuner dataset list`.", metavar="NAME", autocompletion=complete_datasets)
+    ],
+) -> None:
     """Download a dataset and check it; an interrupted download is continued."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

@@ -1,15 +1,23 @@
-"""A study as a person describes it to `tuner study create` and `check`: a definition file, options, or both."""
+"""A study as a person describes it to `run`, `study create` and `check`: a definition file, options, or both."""
 
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.options import DEFINITION_FILE, SetOption, StorageOption, VaryOption, describe_choices, settings_for
-from tuner.spaces.registry import SPACE_NAMES
+from tuner.cli.completion import complete_pruners, complete_samplers, complete_studies
+from tuner.cli.options import (
+    DatasetOption,
+    FileArgument,
+    SetOption,
+    SpaceOption,
+    StorageOption,
+    VaryOption,
+    describe_choices,
+    settings_for,
+)
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 
@@ -18,25 +26,56 @@ if TYPE_CHECKING:
 
 
 def read_wanted(
-    file: Annotated[Path | None, typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE")] = None,
+    file: FileArgument = None,
     *,
-    space: Annotated[str | None, typer.Option(help=f"{SPACE_NAMES}.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="A dataset's name or path. Default: mnist.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the study. Default: DATASET-SPACE.")] = None,
-    trials: Annotated[int | None, typer.Option(help="Number of trials in the search.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of each trial that is not pruned.")] = None,
+    space: SpaceOption = None,
+    dataset: DatasetOption = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the study.", metavar="NAME", show_default="DATASET-SPACE")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Number of trials in the search.", metavar="N", show_default="20")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each trial that is not pruned.", metavar="N", show_default="10")
+    ] = None,
     sampler: Annotated[
-        str | None, typer.Option(help=f"How hyperparameters are drawn. {describe_choices(SAMPLERS)}")
+        str | None,
+        typer.Option(
+            help=f"How hyperparameters are drawn. {describe_choices(SAMPLERS)}",
+            metavar="SAMPLER",
+            show_default="tpe",
+            autocompletion=complete_samplers,
+        ),
     ] = None,
     pruner: Annotated[
-        str | None, typer.Option(help=f"Which trials are stopped early. {describe_choices(PRUNERS)}")
+        str | None,
+        typer.Option(
+            help=f"Which trials are stopped early. {describe_choices(PRUNERS)}",
+            metavar="PRUNER",
+            show_default="asha",
+            autocompletion=complete_pruners,
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Determines every random number of the study.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Determines every random number of the study.", metavar="N", show_default="0"),
+    ] = None,
     warm_start: Annotated[
-        str | None, typer.Option(help="An earlier study whose best trials are tried first.", metavar="STUDY")
+        str | None,
+        typer.Option(
+            help="An earlier study whose best trials are tried first.",
+            metavar="NAME",
+            autocompletion=complete_studies,
+        ),
     ] = None,
     like: Annotated[
-        str | None, typer.Option(help="A study whose settings are taken; --name names the new one.", metavar="STUDY")
+        str | None,
+        typer.Option(
+            help="A study whose settings are taken; --name names the new one.",
+            metavar="NAME",
+            autocompletion=complete_studies,
+        ),
     ] = None,
     vary: VaryOption = None,
     overrides: SetOption = None,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli.completion import complete_studies
 from tuner.cli.options import JsonOption, StorageOption, settings_for
 from tuner.cli.output import format_percent, open_console, print_json
 
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 def ensemble(
     studies: Annotated[
-        list[str], typer.Argument(help="Names of studies with tested models, of the same classes and test set.")
+        list[str],
+        typer.Argument(
+            help="Names of studies with tested models, of the same classes and test set.",
+            metavar="NAME",
+            autocompletion=complete_studies,
+        ),
     ],
     *,
     members: Annotated[

@@ -5,15 +5,26 @@ from typing import Annotated
 import typer
 
 from tuner.cli.endings import print_endings
-from tuner.cli.options import CountOption, StorageOption, StudyArgument, parse_count, settings_for
+from tuner.cli.options import (
+    CountOption,
+    DeviceOption,
+    PerGpuOption,
+    StorageOption,
+    StudyArgument,
+    parse_count,
+    settings_for,
+)
 
 
 def finals(
     name: StudyArgument,
     *,
-    top: Annotated[int | None, typer.Option(min=1, help="Number of configurations. Default: the study's.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Number of configurations.", metavar="N", show_default="the study's")
+    ] = None,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Number of seeds for each configuration. Default: the study's.")
+        int | None,
+        typer.Option(min=1, help="Number of seeds for each configuration.", metavar="N", show_default="the study's"),
     ] = None,
     weights: Annotated[
         str | None,
@@ -22,12 +33,15 @@ def finals(
         ),
     ] = None,
     freeze: Annotated[
-        int | None, typer.Option(min=1, help="With --weights: epochs in which the layers taken do not change.")
+        int | None,
+        typer.Option(min=1, help="With --weights: epochs in which the layers taken do not change.", metavar="N"),
     ] = None,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="Train them on this machine now, and exit when they are made.")
     ] = False,
     count: CountOption = "auto",
+    per_gpu: PerGpuOption = "1",
+    device: DeviceOption = "auto",
     storage: StorageOption = None,
 ) -> None:
     """Request finals of a search that is over: the first, more of them, or those that failed; the rest is kept.
@@ -67,7 +81,15 @@ def finals(
         from tuner.cli.progress import follow
         from tuner.workers.pool import run_pool
 
-        status = run_pool(settings, [name], n_workers=parse_count(count), until_done=True, follow=follow)
+        status = run_pool(
+            settings,
+            [name],
+            n_workers=parse_count(count),
+            per_gpu=parse_count(per_gpu, option="--per-gpu"),
+            device=device,
+            until_done=True,
+            follow=follow,
+        )
         if status:
             raise typer.Exit(status)
         print_endings(settings, [name])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tuner.cli.completion import complete_datasets
 from tuner.cli.options import BundleArgument, JsonOption, settings_for
 from tuner.cli.output import open_progress_console, print_json
 
@@ -20,12 +21,16 @@ def inspect(
     bundle: BundleArgument,
     images: Annotated[
         list[Path] | None,
-        typer.Argument(help=f"PNG, JPEG, BMP, GIF or WebP images, at most {_MOST_IMAGES}.", metavar="[IMAGE ...]"),
+        typer.Argument(help=f"PNG, JPEG, BMP, GIF or WebP images, at most {_MOST_IMAGES}.", metavar="IMAGE"),
     ] = None,
     *,
     dataset: Annotated[
         str | None,
-        typer.Option(help="Look at training images of this dataset, one of each class.", metavar="NAME|PATH"),
+        typer.Option(
+            help="Look at training images of this dataset, one of each class.",
+            metavar="NAME|PATH",
+            autocompletion=complete_datasets,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="HTML file to write.", metavar="FILE")] = Path("inspect.html"),
     as_json: JsonOption = False,

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli.completion import complete_studies
 from tuner.cli.definitions import read_wanted
-from tuner.cli.options import DEFINITION_FILE, JsonOption, SetOption, StorageOption, settings_for
+from tuner.cli.options import (
+    DatasetOption,
+    FileArgument,
+    JsonOption,
+    SetOption,
+    SpaceOption,
+    StorageOption,
+    settings_for,
+)
 from tuner.cli.output import open_console, open_progress_console, print_json
-from tuner.spaces.registry import SPACE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,27 +29,38 @@ if TYPE_CHECKING:
 
 
 def lr_range(
-    file: Annotated[Path | None, typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE")] = None,
+    file: FileArgument = None,
     *,
-    space: Annotated[str | None, typer.Option(help=f"{SPACE_NAMES}.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="A dataset's name or path. Default: mnist.")] = None,
+    space: SpaceOption = None,
+    dataset: DatasetOption = None,
     study: Annotated[
-        str | None, typer.Option(help="A study whose definition is used in place of FILE.", metavar="STUDY")
+        str | None,
+        typer.Option(
+            help="A study whose definition is used in place of FILE.", metavar="NAME", autocompletion=complete_studies
+        ),
     ] = None,
     optimizers: Annotated[
         str | None,
         typer.Option(
-            help="Names as Keras has them, with commas between. Default: the optimizer of the space's default model.",
+            help="Names as Keras has them, with commas between.",
             metavar="NAME,NAME",
+            show_default="that of the space's default model",
         ),
     ] = None,
     low: Annotated[float, typer.Option("--from", help="The first learning rate.", metavar="RATE")] = 1e-6,
     high: Annotated[float, typer.Option("--to", help="The last learning rate.", metavar="RATE")] = 100.0,
-    steps: Annotated[int, typer.Option(min=20, max=10_000, help="Learning rates to try, one batch each.")] = 200,
+    steps: Annotated[
+        int, typer.Option(min=20, max=10_000, help="Learning rates to try, one batch each.", metavar="N")
+    ] = 200,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images of a batch. Default: that of the space, or of the definition.")
+        int | None,
+        typer.Option(
+            min=1, help="Images of a batch.", metavar="N", show_default="that of the space, or of the definition"
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Determines weights and the order of the images.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Determines weights and the order of the images.", metavar="N")
+    ] = None,
     overrides: SetOption = None,
     out: Annotated[Path, typer.Option(help="HTML file to write.", metavar="FILE")] = Path("lr-range.html"),
     write: Annotated[

@@ -1,23 +1,46 @@
 """Arguments and options that several commands share."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tuner.cli.completion import complete_datasets, complete_spaces, complete_studies
 from tuner.settings import Settings, read_settings
+from tuner.spaces.registry import SPACE_NAMES
 
 #: What is taken for a definition's file, for help texts.
 DEFINITION_FILE = "A study definition in TOML, or the name of one that `tuner study definitions` lists, such as digits"
 
 StorageOption = Annotated[
     str | None,
-    typer.Option("--storage", help="Database URL. Default: TUNER_STORAGE, or SQLite in .tuner/."),
+    typer.Option(
+        "--storage",
+        help="Database with the studies.",
+        metavar="URL",
+        show_default="TUNER_STORAGE, or SQLite in .tuner/",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
-StudyArgument = Annotated[str, typer.Argument(help="Name of the study.", metavar="NAME")]
+StudyArgument = Annotated[
+    str, typer.Argument(help="Name of the study.", metavar="NAME", autocompletion=complete_studies)
+]
 StudiesArgument = Annotated[
-    list[str] | None, typer.Argument(help="Names of studies. Default: all studies.", metavar="[NAME ...]")
+    list[str] | None,
+    typer.Argument(
+        help="Names of studies.", metavar="NAME", show_default="all studies", autocompletion=complete_studies
+    ),
+]
+FileArgument = Annotated[Path | None, typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE")]
+SpaceOption = Annotated[
+    str | None, typer.Option(help=f"{SPACE_NAMES}.", metavar="SPACE", autocompletion=complete_spaces)
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A dataset's name or path.", metavar="NAME|PATH", show_default="mnist", autocompletion=complete_datasets
+    ),
 ]
 BundleArgument = Annotated[
     str,
@@ -29,7 +52,11 @@ BundleArgument = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change one setting, as in search.trials=200; may be repeated.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set",
+        help="Change one setting, as in search.trials=200; may be repeated. `tuner init NAME` writes all settings.",
+        metavar="KEY=VALUE",
+    ),
 ]
 VaryOption = Annotated[
     list[str] | None,
@@ -44,11 +71,15 @@ NoCheckOption = Annotated[
     typer.Option("--no-check", help="Skip the check, which tries on a few images what search and finals will need."),
 ]
 UntilDoneOption = Annotated[bool, typer.Option("--until-done", help="Exit when the studies are done or stopped.")]
-CountOption = Annotated[str, typer.Option("-n", "--workers", help="Number of workers, or auto.")]
+CountOption = Annotated[str, typer.Option("-n", "--workers", help="Number of workers, or auto.", metavar="N|auto")]
 PerGpuOption = Annotated[
-    str, typer.Option(help="Number of workers that share a GPU, or auto, which adds workers while throughput rises.")
+    str,
+    typer.Option(
+        help="Number of workers that share a GPU, or auto, which adds workers while throughput rises.",
+        metavar="N|auto",
+    ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="Device to train on: cpu, gpu:0 or auto.")]
+DeviceOption = Annotated[str, typer.Option(help="Device to train on: cpu, gpu:0 or auto.", metavar="DEVICE")]
 
 #: The --storage of `tuner --storage URL COMMAND`; a --storage after the command replaces it.
 _given_before_the_command: list[str] = []

@@ -44,7 +44,8 @@ def predict(
         bool, typer.Option("--probabilities", help="With --out: one more column for each class, its probability.")
     ] = False,
     show: Annotated[
-        Path | None, typer.Option(help="Write a PNG of the first images as the model sees them to this file.")
+        Path | None,
+        typer.Option(help="Write a PNG of the first images as the model sees them to this file.", metavar="FILE"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +16,7 @@ from rich.text import Text
 from tuner.cli.output import format_duration, format_percent, format_score
 from tuner.objectives import Objective
 from tuner.report.wording import plain
+from tuner.studies.finals_plan import plan_finals
 from tuner.studies.fleet import WorkerRecord, read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, find_studies
 from tuner.studies.progress import (
@@ -56,6 +57,8 @@ class Display:
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._next_look = 0.0
+        #: Studies, by their identity, whose finals were announced.
+        self._told: set[str] = set()
         #: Problems of workers that were already printed.
         self._printed: set[str] = set()
         #: Slots that had ended before, or whose end was printed, each with the identity of its study.
@@ -75,6 +78,7 @@ class Display:
             self._next_look = max(started + _INTERVAL_S, ended + _REST * (ended - started))
 
     def _look(self) -> None:
+        self._print_begun_finals()
         if self._live is None:
             self._print_finished()
             self._print_problems()
@@ -84,6 +88,20 @@ class Display:
             self._n_workers = 0
         shown = _draw_workers(workers) if workers else Text(_announce(self._n_workers)) if self._n_workers else ""
         self._live.update(Group(_draw_studies(read_all_progress(self._storage, self._names)), "", shown), refresh=True)
+
+    def _print_begun_finals(self) -> None:
+        """Say once of each study that its finals begin, what they are and how long they take."""
+        for study in find_present(self._storage, self._names):
+            if study.state != "finals" or study.uid in self._told:
+                continue
+            self._told.add(study.uid)
+            with suppress(StudyNotFoundError):
+                now = read_progress(self._storage, study)
+                plan = plan_finals(study.definition, n_candidates=now.complete + now.pruned)
+                line = (
+                    f"{study.name}: the search is over, best {format_score(now.best_score, study.definition.objective)}"
+                )
+                self._console.print(f"{line}. Next {plan}.", highlight=False, markup=False, soft_wrap=True)
 
     def _print_problems(self) -> None:
         for worker in read_workers(self._storage):
@@ -236,5 +254,5 @@ def _summarise(now: StudyProgress, objective: Objective) -> str:
 
 
 def _time_left(now: StudyProgress) -> str:
-    seconds = {"searching": now.time_left_s, "finals": now.finals_time_left_s}.get(now.state)
+    seconds = now.total_time_left_s if now.state in {"searching", "finals"} else None
     return format_duration(seconds) if seconds else ""

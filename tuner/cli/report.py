@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli.completion import complete_studies
 from tuner.cli.options import StorageOption, settings_for
 from tuner.cli.output import open_progress_console
 
@@ -15,13 +16,20 @@ if TYPE_CHECKING:
 
 
 def report(
-    studies: Annotated[list[str], typer.Argument(help="Names of studies; several are compared.", metavar="NAME...")],
+    studies: Annotated[
+        list[str],
+        typer.Argument(help="Names of studies; several are compared.", metavar="NAME", autocompletion=complete_studies),
+    ],
     *,
     out: Annotated[Path, typer.Option(help="File to write.", metavar="FILE")] = Path("report.html"),
     storage: StorageOption = None,
 ) -> None:
-    """Write the results of studies as one HTML file that needs no network."""
-    typer.echo(write_page(settings_for(storage), studies, out))
+    """Write the results of studies as one HTML file that needs no network; an older file of that name is replaced."""
+    is_replaced = out.exists()
+    path = write_page(settings_for(storage), studies, out)
+    if is_replaced:
+        typer.echo(f"Replaced an older {out.name}; --out FILE writes another file.", err=True)
+    typer.echo(path)
 
 
 def write_page(settings: "Settings", studies: "Iterable[str]", out: Path) -> Path:

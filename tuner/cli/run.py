@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.creation import create_shown, open_check
-from tuner.cli.definitions import factors_of
+from tuner.cli.definitions import takes_definition
 from tuner.cli.endings import exit_if_incomplete
 from tuner.cli.options import (
-    DEFINITION_FILE,
     CountOption,
     DeviceOption,
     NoCheckOption,
-    SetOption,
+    PerGpuOption,
     StorageOption,
-    VaryOption,
     parse_count,
     settings_for,
 )
+from tuner.cli.plan import describe_expectation
 from tuner.cli.report import write_page
 
 if TYPE_CHECKING:
@@ -27,23 +26,20 @@ if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
 
 
+@takes_definition
 def run(
-    definition: Annotated[Path, typer.Argument(help=f"{DEFINITION_FILE}.")],
+    wanted: "StudyDefinition",
     *,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the study. Default: the definition's.", metavar="NAME")
-    ] = None,
     count: CountOption = "auto",
+    per_gpu: PerGpuOption = "1",
     device: DeviceOption = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html. Default: .tuner/reports/NAME.", metavar="DIR")
+        Path | None, typer.Option(help="Folder for report.html.", metavar="DIR", show_default=".tuner/reports/NAME")
     ] = None,
-    vary: VaryOption = None,
-    overrides: SetOption = None,
     no_check: NoCheckOption = False,
     storage: StorageOption = None,
 ) -> None:
-    """Create a study, run its search and its finals, and write its report.
+    """Create a study from a file, from options, or from both; run its search and its finals, and write its report.
 
     Start it again after an interruption to continue. Exit status 1 when the study ends without a score or without
     finals, or when a part of the finals has failed.
@@ -56,28 +52,37 @@ def run(
     with open_check(no_check=no_check) as process:
         # The process of the check imports Keras while this one imports the rest.
         from tuner.cli.progress import follow
-        from tuner.studies.definition import read_definition
         from tuner.workers.pool import run_pool
+        from tuner.workers.shares import divide_machine
 
-        changes = factors_of(vary) | ({} if name is None else {"name": name})
-        wanted = read_definition(definition, overrides or (), changes=changes)
-        _create_or_find(wanted, settings, process)
-    status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
+        _create_or_find(wanted, settings, process, n_workers=len(divide_machine(n_workers, device=device)))
+    status = run_pool(
+        settings,
+        [wanted.name],
+        n_workers=n_workers,
+        per_gpu=parse_count(per_gpu, option="--per-gpu"),
+        device=device,
+        until_done=True,
+        follow=follow,
+    )
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
 
 
-def _create_or_find(wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None") -> None:
+def _create_or_find(
+    wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None", *, n_workers: int
+) -> None:
     """Create the study, unless an earlier start has."""
     from tuner.jobs.creation import find_equal_study
-    from tuner.studies.finals_plan import describe_plan
     from tuner.studies.storage import open_storage
 
     with open_storage(settings.storage) as opened:
         if find_equal_study(opened, wanted) is None:
-            create_shown(opened, wanted, settings, process=process)
-            typer.echo(f"Study {wanted.name}: {describe_plan(wanted)}", err=True)
+            study = create_shown(opened, wanted, settings, process=process)
+            typer.echo(f"Created study {study.name}.", err=True)
+            for line in describe_expectation(study, n_workers=n_workers):
+                typer.echo(line, err=True)
 
 
 def _show_results(name: str, settings: "Settings", *, out: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli.completion import complete_spaces
 from tuner.cli.options import JsonOption, refuse_both
 from tuner.cli.output import open_console, print_json
 from tuner.spaces.registry import SPACE_NAMES, SPACES
@@ -38,10 +39,12 @@ def list_spaces(*, as_json: JsonOption = False) -> None:
 
 @app.command("show")
 def show_space(
-    name: Annotated[str, typer.Argument(help=f"{SPACE_NAMES}.")],
+    name: Annotated[str, typer.Argument(help=f"{SPACE_NAMES}.", metavar="SPACE", autocompletion=complete_spaces)],
     *,
-    dataset_shape: Annotated[str, typer.Option(help="Shape of the images: height x width x channels.")] = "28x28x1",
-    classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
+    dataset_shape: Annotated[
+        str, typer.Option(help="Shape of the images.", metavar="HEIGHTxWIDTHxCHANNELS")
+    ] = "28x28x1",
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes.", metavar="N")] = 10,
     as_json: JsonOption = False,
     as_toml: Annotated[
         bool, typer.Option("--toml", help="Print only the tables of a study's definition, to be edited.")
@@ -88,7 +91,9 @@ def _parse_format(dataset_shape: str, classes: int) -> "ImageFormat":
 
 def _print_description(description: "SpaceDescription") -> None:
     from rich.markup import escape
-    from rich.padding import Padding
+    from rich.table import Table
+
+    from tuner.report.wording import setting
 
     shape = "x".join(str(side) for side in description.image_shape)
     console = open_console()
@@ -97,13 +102,19 @@ def _print_description(description: "SpaceDescription") -> None:
         f"With all defaults, for {shape} images of {description.n_classes} classes: {description.n_weights:,} weights.",
         highlight=False,
     )
+    table = Table("hyperparameter", "range", "default", "values", "asked when", "what it is for", box=None)
     for parameter in description.parameters:
-        default = f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
-        condition = f"When {parameter.condition}. " if parameter.condition else ""
-        console.print(
-            f"[bold]{escape(parameter.name)}[/]: {escape(parameter.range)}; default {escape(default)}", highlight=False
+        table.add_row(
+            escape(parameter.name),
+            escape(parameter.range),
+            escape(setting(parameter.default)),
+            "any" if parameter.n_values is None else f"{parameter.n_values:,}",
+            escape(parameter.condition or "always"),
+            escape(parameter.help),
         )
-        console.print(Padding(escape(condition + parameter.help), (0, 0, 0, 4)), highlight=False)
+    console.print(table)
+    continuous = f", times {description.n_continuous} continuous hyperparameters" if description.n_continuous else ""
+    console.print(f"At most {description.n_combinations:,} combinations{continuous}.", highlight=False)
 
 
 def _print_toml(name: str, ranges: "Sequence[DeclaredRange]") -> None:

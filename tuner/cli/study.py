@@ -10,6 +10,7 @@ from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import takes_definition
 from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, refuse_both, settings_for
 from tuner.cli.output import open_console, open_progress_console, print_json
+from tuner.cli.plan import describe_expectation
 from tuner.cli.shipped import definitions
 from tuner.cli.study_set import set_sharing
 
@@ -26,13 +27,14 @@ def create(wanted: "StudyDefinition", *, no_check: NoCheckOption = False, storag
     """Create a study from a file, from options, or from both; workers then find it by themselves."""
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:
-        from tuner.studies.finals_plan import describe_plan
         from tuner.studies.storage import open_storage
+        from tuner.workers.shares import divide_machine
 
         with open_storage(settings.storage) as opened:
             study = create_shown(opened, wanted, settings, process=process)
     typer.echo(f"Created study {study.name} with a budget of {study.budget} trials.")
-    typer.echo(f"It will train {describe_plan(study.definition)}")
+    for line in describe_expectation(study, n_workers=len(divide_machine(None))):
+        typer.echo(line)
     typer.echo(f"Run it with `tuner workers {study.name} --until-done`.")
 
 
@@ -126,9 +128,12 @@ def show(
 def extend(
     name: StudyArgument,
     *,
-    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials to add to the budget.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Number of trials to add to the budget.", metavar="N")
+    ] = None,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Of the sampler one-factor: number of further seeds for every value.")
+        int | None,
+        typer.Option(min=1, help="Of the sampler one-factor: number of further seeds for every value.", metavar="N"),
     ] = None,
     storage: StorageOption = None,
 ) -> None:

@@ -13,7 +13,9 @@ def submit(
     bundle: BundleArgument,
     csv: Annotated[Path, typer.Argument(help="Kaggle's test.csv.", metavar="CSV")],
     *,
-    out: Annotated[str, typer.Option(help="File or URL (s3://…) to write the answers to.")] = "submission.csv",
+    out: Annotated[
+        str, typer.Option(help="File or URL (s3://…) to write the answers to.", metavar="FILE")
+    ] = "submission.csv",
 ) -> None:
     """Predict the class of every image of a CSV, and write ImageId,Label."""
     from rich.progress import Progress

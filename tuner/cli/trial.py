@@ -1,18 +1,111 @@
 """`tuner trial`: show one trial, or train it again."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tuner.cli.options import JsonOption, StorageOption, StudyArgument, settings_for
-from tuner.cli.output import format_duration, format_score, open_console, open_progress_console, print_json
+from tuner.cli.output import (
+    format_duration,
+    format_percent,
+    format_score,
+    open_console,
+    open_progress_console,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from tuner.objectives import Objective
-    from tuner.studies.records import TrialRecord
+    from tuner.studies.records import StudyRecord, TrialRecord
 
-app = typer.Typer(help="Trials: show the hyperparameters and the curve of one, train it again.", no_args_is_help=True)
+
+class ListedState(StrEnum):
+    """The states of trials, as an option that may be repeated takes them."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+app = typer.Typer(help="Trials: list them, show the curve of one, train it again.", no_args_is_help=True)
 NumberArgument = Annotated[int, typer.Argument(help="Number of the trial.", metavar="N", min=0)]
+
+
+@app.command("list")
+def list_all(
+    name: StudyArgument,
+    *,
+    order: Annotated[
+        Literal["number", "score", "duration"],
+        typer.Option("--sort", help="What comes first: the first trial, the best, or the longest."),
+    ] = "number",
+    state: Annotated[
+        list[ListedState] | None,
+        typer.Option(help="Only trials in this state; may be repeated.", show_default="all"),
+    ] = None,
+    as_json: JsonOption = False,
+    storage: StorageOption = None,
+) -> None:
+    """List a study's trials with their scores, durations and hyperparameters.
+
+    Hyperparameters that all trials share are told once. `tuner trial show NAME N` shows one trial with its curve.
+    """
+    from tuner.studies.export import trial_as_json
+    from tuner.studies.listing import list_trials
+    from tuner.studies.reading import load_outline
+    from tuner.studies.storage import open_storage
+
+    with open_storage(settings_for(storage).storage) as opened:
+        record = load_outline(opened, name)
+    trials = list_trials(record, states=[one.value for one in state or ()], order=order)
+    if as_json:
+        # Curves and folds are in `trial show` and `study export`.
+        listed = [trial_as_json(trial) for trial in trials]
+        print_json([{key: value for key, value in one.items() if key not in {"curve", "folds"}} for one in listed])
+        return
+    _print_trials(record, trials)
+
+
+def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tuner.report.wording import setting
+
+    console = open_console()
+    if not trials:
+        console.print(f"No such trials in study {record.name}.", highlight=False, markup=False)
+        return
+    names = dict.fromkeys(name for trial in trials for name in trial.hyperparameters)
+    shared = {
+        name: trials[0].hyperparameters[name]
+        for name in names
+        if len(trials) > 1 and len({repr(trial.hyperparameters.get(name)) for trial in trials}) == 1
+    }
+    columns = [name for name in names if name not in shared]
+    table = Table("trial", "state", record.objective.label, "best epoch", "duration", "hyperparameters", box=None)
+    for trial in trials:
+        values = ", ".join(
+            f"{name} {setting(trial.hyperparameters[name])}" for name in columns if name in trial.hyperparameters
+        )
+        table.add_row(
+            str(trial.number),
+            trial.state,
+            format_score(trial.score, record.objective),
+            "-" if trial.best_epoch is None else str(trial.best_epoch),
+            format_duration(trial.duration_s),
+            escape(values),
+        )
+    for column in table.columns[:5]:
+        column.no_wrap = True
+    console.print(table)
+    if shared:
+        told = ", ".join(f"{name} {setting(value)}" for name, value in shared.items())
+        console.print(f"All: {escape(told)}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -102,8 +195,10 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
     own = [objective.label] if objective.field == "score" else []
     curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
     for epoch in trial.curve:
-        numbers = [epoch.loss, epoch.accuracy, epoch.val_loss, epoch.val_accuracy, *([epoch.score] if own else [])]
-        curve.add_row(str(epoch.epoch), *("-" if value is None else f"{value:.4f}" for value in numbers))
+        losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
+        accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
+        scores = [plain(objective.named(epoch.score))] if own else []
+        curve.add_row(str(epoch.epoch), losses[0], accuracies[0], losses[1], accuracies[1], *scores)
     console.print(curve)
     for note in trial.notes:
         console.print(f"Note: {escape(note)}", highlight=False, soft_wrap=True)

@@ -19,8 +19,9 @@ def worker(
         int | None,
         typer.Option(
             min=1,
-            help="Exit with status 75 after this number of trials or jobs, or earlier if memory has grown. "
-            f"Default: a fresh process goes on after {MAX_SLOTS}.",
+            help="Exit with status 75 after this number of trials or jobs, or earlier if memory has grown.",
+            metavar="N",
+            show_default=f"a fresh process goes on after {MAX_SLOTS}",
         ),
     ] = None,
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,

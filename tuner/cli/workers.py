@@ -29,8 +29,9 @@ def workers(
         int | None,
         typer.Option(
             min=1,
-            help="Replace a worker process after this number of trials or jobs, or earlier if its memory has grown. "
-            f"Default: {MAX_SLOTS}.",
+            help="Replace a worker process after this number of trials or jobs, or earlier if its memory has grown.",
+            metavar="N",
+            show_default=str(MAX_SLOTS),
         ),
     ] = None,
     storage: StorageOption = None,

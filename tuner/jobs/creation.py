@@ -21,7 +21,7 @@ from tuner.jobs.preflight.checking import (
 from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import StageReport
 from tuner.spaces.registry import refuse_unknown_space
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.definition import StudyDefinition, change_definition
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
 from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
@@ -45,6 +45,7 @@ class DefinitionChangedError(TunerError):
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
         before, now = (_dotted(one.determining()) for one in (study.definition, wanted))
         changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        changed = _without_what_follows(changed, study.definition, now)
         told = ", ".join(
             f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_MOST_NAMED]
         )
@@ -60,6 +61,17 @@ class DefinitionChangedError(TunerError):
             f"with `tuner study delete {study.name}`. To continue it unchanged, type `tuner workers {study.name} "
             "--until-done`."
         )
+
+
+def _without_what_follows(changed: Sequence[str], before: StudyDefinition, now: Mapping[str, Any]) -> list[str]:
+    """Leave out the settings of finals that have another default because a setting of the search has changed."""
+    own = {key: now.get(key) for key in changed if not key.startswith("finals.")}
+    try:
+        moved = _dotted(change_definition(before, own, source="definition").determining())
+    except TunerError:
+        # The changes hang together with others.
+        return list(changed)
+    return [key for key in changed if key in own or moved.get(key) != now.get(key)]
 
 
 def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

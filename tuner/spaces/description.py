@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import keras_tuner
@@ -27,6 +28,8 @@ class ParameterDescription:
     #: When it is asked, such as `optimizer is sgd`; empty for always.
     condition: str
     help: str
+    #: Number of values that it can have; None for a continuous one.
+    n_values: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,16 @@ class SpaceDescription:
     #: Weights of the model with all defaults, trained or not.
     n_weights: int
     parameters: tuple[ParameterDescription, ...]
+
+    @property
+    def n_combinations(self) -> int:
+        """Number of combinations of all that is not continuous, as if no condition kept any from being asked."""
+        return prod(parameter.n_values or 1 for parameter in self.parameters)
+
+    @property
+    def n_continuous(self) -> int:
+        """Number of continuous hyperparameters."""
+        return sum(parameter.n_values is None for parameter in self.parameters)
 
 
 def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
@@ -59,10 +72,20 @@ def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
                 default=parameter.default,
                 condition=describe_conditions(parameter.conditions),
                 help=space.help.get(parameter.name, ""),
+                n_values=_count_values(parameter),
             )
             for parameter in declare_hyperparameters(space, images)
         ),
     )
+
+
+def _count_values(parameter: Any) -> int | None:
+    if isinstance(parameter, keras_tuner.engine.hyperparameters.Fixed):
+        return 1
+    if isinstance(parameter, keras_tuner.engine.hyperparameters.Float) and parameter.step is None:
+        return None
+    # KerasTuner gives a generator of a few kinds.
+    return len(list(parameter.values))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,9 @@ from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.objectives import Objective, find_objective
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.explanation import explain
+from tuner.studies.finals_defaults import with_finals_in_proportion
 from tuner.studies.naming import check_study_name, default_study_name
+from tuner.studies.other_names import OTHER_NAMES
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
@@ -84,6 +86,12 @@ class StudyDefinition(Section):
         others = {key: value for key, value in settings.items() if key != "space"}
         return {**others, **name, "ranges": ranges}
 
+    # Pydantic runs the last of these first.
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_finals_in_proportion(cls, settings: Any) -> Any:
+        return with_finals_in_proportion(settings)
+
     @model_validator(mode="before")
     @classmethod
     def _compare_without_finals(cls, settings: Any) -> Any:
@@ -119,9 +127,8 @@ class StudyDefinition(Section):
             ("search.pruner", self.search.pruner, PRUNERS),
         ):
             if name not in known:
-                raise contradiction(
-                    key, f"received {shorten(name)!r}, expected one of {', '.join(known)}.{did_you_mean(name, known)}"
-                )
+                guess = did_you_mean(name, known, meanings=OTHER_NAMES[key])
+                raise contradiction(key, f"received {shorten(name)!r}, expected one of {', '.join(known)}.{guess}")
         return self
 
     @model_validator(mode="after")
@@ -456,13 +463,20 @@ def _describe_missing(path: Path) -> str:
             f"No file {path} here, and the definition {str(path)!r} that comes with tuner stays as it is. Make a copy: "
             f"`tuner study definitions {path} > {path}.toml`."
         )
-    # Tools keep settings of their own in files of this name.
-    beside = sorted(str(found) for found in path.parent.glob("*.toml") if found.name != "pyproject.toml")
+    beside = [str(found) for found in sorted(path.parent.glob("*.toml")) if _defines_study(found)]
     meant = did_you_mean(str(path), beside) or did_you_mean(path.stem, names)
     there = f" There are: {', '.join(beside)}." if beside else ""
     more = " …" * (len(names) > _MOST_NAMED)
     shipped = f" With tuner come {', '.join(names[:_MOST_NAMED])}{more}: `tuner study definitions`." if names else ""
-    return f"No study definition at {path}.{meant}{there}{shipped}"
+    return f"No study definition at {path}.{meant}{there}{shipped} Write one with `tuner init {path.stem}`."
+
+
+def _defines_study(path: Path) -> bool:
+    """Say whether a TOML file looks like a definition, and not like another program's settings."""
+    try:
+        return "space" in _read_toml(path)
+    except DefinitionError:
+        return False
 
 
 def absolute_place(place: str, *, folder: Path) -> str:

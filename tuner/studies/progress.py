@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tuner.studies.expected_time import MeasuredTime, expected_epochs
 from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
 from tuner.studies.outages import retried
@@ -24,6 +25,8 @@ from tuner.studies.records import Part, StudyState, part_of
 from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.storage import Storage
 
+#: Where the check has measured nothing: an epoch is an epoch.
+_EPOCHS_ALONE = MeasuredTime(start=0.0, trial=0.0, epoch=1.0, retraining=0.0, retraining_epoch=1.0)
 #: The rate is taken over this many of the last finished trials.
 _RATE_TRIALS = 20
 #: Columns of a study that its progress is made of.
@@ -62,6 +65,8 @@ class StudyProgress:
     time_left_s: float | None
     #: Until the finals are over, once they have begun; None while unknown.
     finals_time_left_s: float | None
+    #: Until search and finals are over; None while unknown.
+    total_time_left_s: float | None
     stop_reason: str | None
     #: Its share of the workers, see `SharingSection`.
     priority: int
@@ -207,6 +212,9 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     complete, pruned = _sum(trials, result="complete"), _sum(trials, result="pruned")
     plan = plan_finals(study.definition, n_candidates=complete + pruned)
     limit_left_s = None if row.deadline_at is None else max(0.0, row.deadline_at - now)
+    measured = MeasuredTime.read(study.provenance) or _EPOCHS_ALONE
+    time_left = _search_time_left(left, rate, limit_left_s if state == "searching" else None)
+    finals_time_left = _finals_time_left(jobs, plan, measured, now) if state == "finals" else None
     return StudyProgress(
         name=study.name,
         state=state,
@@ -222,8 +230,11 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         if jobs and state == "finals" and not row.finals_ended
         else len(jobs),
         trials_per_hour=rate,
-        time_left_s=_search_time_left(left, rate, limit_left_s if state == "searching" else None),
-        finals_time_left_s=_finals_time_left(jobs, plan, now) if state == "finals" else None,
+        time_left_s=time_left,
+        finals_time_left_s=finals_time_left,
+        total_time_left_s=_total_time_left(study, measured, time_left, rate)
+        if state == "searching"
+        else finals_time_left,
         stop_reason=row.stop_reason,
         priority=row.priority,
         weight=row.weight,
@@ -250,18 +261,42 @@ def _best_score(study: Study, trials: Sequence[Any]) -> float | None:
     return study.definition.objective.best_of(row.best for row in scored)
 
 
-def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, now: float) -> float | None:
-    """Return the seconds until the jobs are done, those not yet planned included, by the epochs trained lately."""
-    epochs = {"confirm": plan.confirmation_epochs, "retrain": plan.retraining_epochs}
-    left: int = sum(max(0, epochs.get(job.stage, 0) - job.epoch) for job in jobs if job.state != "done")
+def _total_time_left(
+    study: Study, measured: MeasuredTime, search_left_s: float | None, trials_per_hour: float | None
+) -> float | None:
+    """Return the seconds until search and finals are over, at the speed of the search so far."""
+    if search_left_s is None or not trials_per_hour:
+        return None
+    definition = study.definition
+    trial = measured.trial + expected_epochs(definition) / definition.search.trials * measured.epoch
+    finals = measured.of_finals(plan_finals(definition, n_candidates=definition.search.trials))
+    return search_left_s + finals / (trial * trials_per_hour / 3600)
+
+
+def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, measured: MeasuredTime, now: float) -> float | None:
+    """Return the seconds until the jobs are done, those not yet planned included, by the work done lately."""
+    whole = {"confirm": measured.of_confirmation(plan), "retrain": measured.of_retraining(plan)}
+    of_epoch = {"confirm": measured.epoch, "retrain": measured.retraining_epoch}
+    left = sum(
+        max(0.0, whole.get(job.stage, 0.0) - job.epoch * of_epoch.get(job.stage, 0.0))
+        for job in jobs
+        if job.state != "done"
+    )
     if all(job.stage == "confirm" for job in jobs):
-        left += plan.retrainings * plan.retraining_epochs
-    begun = [job for job in jobs if job.started_at is not None and job.stage in epochs][-_RATE_TRIALS:]
-    trained: int = sum(job.epoch for job in begun)
-    if not trained:
+        left += plan.retrainings * measured.of_retraining(plan)
+    begun = [job for job in jobs if job.started_at is not None and job.stage in whole][-_RATE_TRIALS:]
+    # What comes before the first epoch is over with it.
+    before = {stage: seconds - of_epoch[stage] * _epochs_of(stage, plan) for stage, seconds in whole.items()}
+    worked = sum(job.epoch * of_epoch[job.stage] + before[job.stage] for job in begun if job.epoch)
+    if not worked:
         return None
     worked_s = _covered([(job.started_at, now if job.finished_at is None else job.finished_at) for job in begun])
-    return left * worked_s / trained
+    seconds: float = left * worked_s / worked
+    return seconds
+
+
+def _epochs_of(stage: str, plan: FinalsPlan) -> int:
+    return plan.confirmation_epochs if stage == "confirm" else plan.retraining_epochs
 
 
 def _covered(times: Sequence[tuple[float, float]]) -> float:

@@ -285,12 +285,14 @@ class FinalsSection(Section):
     top: int = Field(
         default=3,
         ge=0,
-        description="number of configurations to retrain, at most those that the search has; 0: no finals",
+        description="number of configurations to retrain, at most those that the search has; 0: no finals; default: "
+        "one for 5 trials, from 1 to 3",
     )
     candidates: int = Field(
         default_factory=lambda found: max(found["top"], 5),
         ge=1,
-        description="number of best trials that are confirmed to choose the top; default: 5, or top if it is larger",
+        description="number of best trials that are confirmed to choose the top; default: one of 3 trials, at most 5, "
+        "or top if it is larger",
     )
     confirm_repeats: int = Field(
         default=2, ge=1, description="how often each candidate is trained, each time with a new seed"
@@ -301,7 +303,13 @@ class FinalsSection(Section):
     repeats: int = Field(
         default=3, ge=1, description="number of models retrained and tested for each final; 3 or more show the spread"
     )
-    epochs: int = Field(default=20, ge=1, le=100_000, description="epochs of a retrained model")
+    epochs: int = Field(
+        default=20,
+        ge=1,
+        le=100_000,
+        description="epochs of a retrained model; default: twice those of a trial, at most 20, or those of a longer "
+        "trial; 20 where a warm-up is set",
+    )
     timeout: Duration | None = Field(
         default=None,
         description="time after which finals end with the models that are tested, counted as in search; "
@@ -326,7 +334,9 @@ class FinalsSection(Section):
     )
     freeze_epochs: int = Field(default=0, ge=0, description="as in search; default: those of the search")
     compare_augmentation: bool = Field(
-        default=True, description="whether the best configuration is retrained without augmentation too, for the report"
+        default=True,
+        description="whether the best configuration is retrained without augmentation too, for the report; default: "
+        "from 20 trials on",
     )
 
     @property

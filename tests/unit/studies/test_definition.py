@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_three_words_and_defaults_make_a_study(path: Path) -> None:
     assert (definition.name, definition.space, definition.dataset, definition.seed) == ("first", "cnn", "mnist", 0)
     assert (definition.search.trials, definition.search.epochs) == (10, 10)
     assert (definition.search.sampler, definition.search.pruner) == ("tpe", "asha")
-    assert (definition.finals.top, definition.finals.candidates, definition.finals.repeats) == (3, 5, 3)
+    assert (definition.finals.top, definition.finals.candidates, definition.finals.repeats) == (2, 3, 3)
     assert definition.finals.train_on == "train+validation"
 
 
@@ -124,7 +125,7 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("data.folds=2.0", "data.folds: received 2.0, expected a whole number."),
         ("data.resize=28", "data.resize: received 28, expected a list."),
         ("fixed.units=[1]", "fixed.units: received [1], expected a number, a string, true or false."),
-        ("finals.candidates=2", "finals.candidates: received 2, expected at least finals.top (3)."),
+        ("finals.candidates=1", "finals.candidates: received 1, expected at least finals.top (2)."),
         ("finals.train_on=tain", "expected one of train, train+validation. Did you mean 'train'?"),
         ("finals.annealing.warmup_epochs=20", "received 20, expected fewer than finals.epochs (20)."),
         ("name=a b", 'name: received "a b", expected 1 to 100 letters'),
@@ -512,14 +513,14 @@ def test_the_settings_of_a_definition_are_a_file_of_the_same_definition(file: Pa
 
 
 def test_settings_name_only_what_differs_from_the_defaults(path: Path) -> None:
-    definition = read_definition(path, ["finals.repeats=3", "finals.candidates=5", "finals.top=2"])
+    definition = read_definition(path, ["finals.repeats=3", "finals.candidates=3", "finals.top=1"])
 
     assert definition.to_settings() == {
         "name": "first",
         "space": "cnn",
         "dataset": "mnist",
         "search": {"trials": 10},
-        "finals": {"top": 2},
+        "finals": {"top": 1},
     }
 
 
@@ -544,3 +545,28 @@ def test_a_definition_is_changed_like_a_file(path: Path) -> None:
 )
 def test_written_toml_is_read_back(table: dict[str, Any]) -> None:
     assert parse_toml(write_toml(table)) == table
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("search.sampler=bayes", "Did you mean 'tpe' or 'gp'?"),
+        ("search.sampler=Random_Search", "Did you mean 'random'?"),
+        ("search.pruner=successive-halving", "Did you mean 'asha'?"),
+        ("search.pruner=medain", "Did you mean 'median'?"),
+    ],
+)
+def test_what_other_tools_call_a_sampler_or_pruner_is_understood(path: Path, setting: str, meant: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(meant)):
+        read_definition(path, [setting])
+
+
+def test_a_missing_definition_is_not_taken_for_another_programs_settings(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n')
+    (tmp_path / "pets.toml").write_text('name = "pets"\nspace = "mlp"\ndataset = "digits"\n')
+
+    for asked, guess in (("nope", "There are"), ("pet", "Did you mean '.*pets.toml'")):
+        with pytest.raises(DefinitionError, match=guess) as error:
+            read_definition(tmp_path / f"{asked}.toml")
+        assert "pyproject" not in str(error.value)
+    assert "Did you mean" not in str(error.value) or "pets" in str(error.value)

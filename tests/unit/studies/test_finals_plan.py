@@ -9,7 +9,7 @@ from tuner.studies.finals_plan import describe_plan, plan_finals
     [
         (
             [],
-            ("6 trials of up to 3 epochs, then finals: 10 confirmations of 3 epochs, 12 retrainings of 20 epochs, "
+            ("6 trials of up to 3 epochs, then finals: 4 confirmations of 3 epochs, 3 retrainings of 6 epochs, "
             "their ensemble."),
         ),
         (
@@ -21,13 +21,13 @@ from tuner.studies.finals_plan import describe_plan, plan_finals
         (
             ["finals.top=1", "finals.repeats=1", "finals.augmentation.rotation=0", "finals.augmentation.zoom=0",
              "finals.augmentation.shift=0", "finals.augmentation.shear=0"],
-            ("6 trials of up to 3 epochs, then finals: 10 confirmations of 3 epochs, 1 retraining of 20 epochs, "
+            ("6 trials of up to 3 epochs, then finals: 4 confirmations of 3 epochs, 1 retraining of 6 epochs, "
             "their ensemble."),
         ),
         (
             ["data.folds=10", "finals.top=1", "finals.compare_augmentation=false"],
-            ("6 trials of up to 10 folds of 3 epochs, then finals: 10 confirmations of 10 folds of 3 epochs, "
-            "3 retrainings of 20 epochs, their ensemble."),
+            ("6 trials of up to 10 folds of 3 epochs, then finals: 4 confirmations of 10 folds of 3 epochs, "
+            "3 retrainings of 6 epochs, their ensemble."),
         ),
         (["finals.top=0"], "6 trials of up to 3 epochs, then no finals (finals.top = 0)."),
     ],
@@ -39,7 +39,7 @@ def test_a_plan_names_every_training_before_the_first(overrides: list[str], told
 
 
 def test_fewer_trials_with_a_score_than_candidates_make_fewer_finals() -> None:
-    definition = make_definition(space="mlp", dataset="digits", trials=6, epochs=3)
+    definition = make_definition(space="mlp", dataset="digits", trials=20, epochs=3)
 
     plan = plan_finals(definition, n_candidates=2)
 

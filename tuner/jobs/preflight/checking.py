@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,16 @@ from tuner.datasets.splits import Split, class_counts, split_stratified, take_st
 from tuner.errors import TunerError
 from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_folder
 from tuner.jobs.preflight.report import StageReport
-from tuner.jobs.preflight.sample import take_sample, write_sample
+from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
 from tuner.jobs.test_part import check_test_set
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, read_weights
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.expected_time import MEASURED_TIME
 from tuner.studies.outcomes import SearchJob, read_job
 from tuner.studies.sections import ONE_FACTOR
 from tuner.training.backend import NoBackendError, load_backend
+from tuner.training.gpus import list_gpus
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ class CheckedDefinition:
     """The findings of a check that are stored with the study."""
 
     class_names: tuple[str, ...]
-    #: `data_sha256` and, for a user's own builder, `space_sha256`; for an own objective, `objective_sha256`.
+    #: `data_sha256`; for a user's own builder, `space_sha256`; for an own objective, `objective_sha256`; and what was
+    #: measured of the time.
     hashes: Mapping[str, str]
     #: The meaning of the pixels of all parts, as a study stores it, and the warnings of both parts.
     pixels: Mapping[str, Any]
@@ -106,7 +109,8 @@ def check_definition(
         weights = _hash_weights(definition, images.train)
         with writable_folder():
             sample = write_sample(process.folder, take_sample(images.split))
-        process.send({"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials})
+        request = {"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials}
+        process.send({**request, "sizes": _count_images(images, definition)})
         # While the process works.
         test_warnings = _check_test_set(definition, images, data_dir, on_report)
         hashes = {"data_sha256": images.train.content_hash(), **weights}
@@ -115,10 +119,22 @@ def check_definition(
         hashes |= process.findings["objective"]
         return CheckedDefinition(
             class_names=images.train.class_names,
-            hashes=_hashes(hashes, process.findings["space_sha256"]),
+            hashes={**_hashes(hashes, process.findings["space_sha256"]), **_measured_time(process)},
             pixels=images.pixels_to_json() | {"test_warnings": test_warnings},
             first_jobs=[read_job("search", stored) for stored in process.findings["first_jobs"]],
         )
+
+
+def _count_images(images: _Images, definition: StudyDefinition) -> dict[str, int] | None:
+    """Return how many images a study has, from which its time follows; None on a machine whose GPUs are not tried."""
+    if list_gpus():
+        return None
+    return asdict(PartSizes.of(images.split, train_images=definition.search.train_images))
+
+
+def _measured_time(process: PreflightProcess) -> dict[str, str]:
+    measured = process.findings["measured_time"]
+    return {} if measured is None else {MEASURED_TIME: measured}
 
 
 def check_hyperparameters(

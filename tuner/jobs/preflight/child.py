@@ -12,13 +12,24 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from tuner.jobs.preflight.report import StageReport
+from tuner.jobs.preflight.sample import PartSizes
+from tuner.jobs.preflight.trying import try_stage
 from tuner.training.backend import load_backend
+
+if TYPE_CHECKING:
+    from tuner.jobs.preflight.rehearsal import Rehearsal
+    from tuner.studies.expected_time import MeasuredTime
+
+#: The stage that measures how long an epoch takes.
+TIME = "time"
 
 
 def main() -> None:
@@ -53,11 +64,12 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     from tuner.jobs.preflight.rehearsal import Rehearsal
     from tuner.jobs.preflight.sample import read_sample
     from tuner.jobs.preflight.stages import STAGES, explain, run_stage
-    from tuner.jobs.preflight.trying import try_stage
     from tuner.jobs.study_scoring import objective_hash
     from tuner.studies.definition import StudyDefinition
     from tuner.studies.outcomes import to_json
 
+    # What this process has taken to start is what a worker takes.
+    start_s = time.process_time()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = Path(request["folder"])
     definition = StudyDefinition.from_json(request["definition"])
@@ -72,13 +84,32 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"ended": asdict(report)}
         if report.problem is not None:
             return
+    measured: list[MeasuredTime | None] = [None]
+    if request["sizes"] is not None:
+        yield {"begun": TIME}
+        yield {"ended": asdict(_try_measuring(rehearsal, PartSizes(**request["sizes"]), start_s, measured))}
     yield {
         "found": {
             "first_jobs": [to_json(job) for job in rehearsal.first_jobs],
             "space_sha256": rehearsal.space.source_sha256,
             "objective": objective_hash(definition),
+            "measured_time": None if measured[0] is None else str(measured[0]),
         }
     }
+
+
+def _try_measuring(
+    rehearsal: "Rehearsal", sizes: PartSizes, start_s: float, measured: "list[MeasuredTime | None]"
+) -> StageReport:
+    """Measure the time into `measured`; what fails here costs the estimate, and no study."""
+    from tuner.jobs.preflight.stages import explain
+    from tuner.jobs.preflight.timing import measure_time
+
+    def measure() -> None:
+        measured[0] = measure_time(rehearsal, sizes, start_s=start_s)
+
+    report = try_stage(TIME, measure, explain=explain)
+    return StageReport(stage=TIME, duration_s=report.duration_s, warnings=((report.problem,) if report.problem else ()))
 
 
 def _disable_graph_optimizer() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tuner.backends import BACKENDS
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
@@ -58,7 +59,8 @@ class PreflightProcess:
 
     def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
         self.folder = Path()
-        #: After all stages have passed: `first_jobs`, see `Rehearsal`, and `space_sha256`, see `Space`.
+        #: After all stages have passed: `first_jobs`, see `Rehearsal`, `space_sha256`, see `Space`, and
+        #: `measured_time`, see `MeasuredTime`.
         self.findings: Mapping[str, Any] = {}
         self._stage_limit_s = stage_limit_s
         self._begin("starting", limit_s=LIMIT_S)
@@ -168,4 +170,7 @@ class PreflightProcess:
 
 def _environment() -> dict[str, str]:
     backend = os.environ.get("KERAS_BACKEND") or preferred_backend(on_gpu=bool(list_gpus()))
-    return {**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    # A worker has one core, and so has what is measured for it.
+    threads = {name: value for each in BACKENDS for name, value in each.cpu_environment(1).items()}
+    own = {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **threads, **own}

@@ -22,7 +22,7 @@ from tuner.jobs.finals import RETRAINED_ON_TRAIN
 from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
-from tuner.jobs.regime import finals_regime, search_regime
+from tuner.jobs.regime import Regime, finals_regime, search_regime
 from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_scoring import open_scoring
 from tuner.spaces.registry import fixed_hyperparameters
@@ -86,6 +86,8 @@ class Rehearsal:
         self._trials: list[optuna.Trial] = []
         self._interrupted: Epoch | None = None
         self._default_values: dict[str, Any] = {}
+        #: Seconds for an image of the resumed epoch, which traces nothing where Keras' own parts are all that it has.
+        self.image_s = 0.0
         self._final: keras.Model | None = None
 
     @property
@@ -98,6 +100,11 @@ class Rehearsal:
     def train_images(self) -> LabelledImages:
         """The training images that the stages use."""
         return self._train
+
+    @property
+    def validation_images(self) -> LabelledImages:
+        """The validation images that the stages use."""
+        return self._validation
 
     def take_more_images(self) -> bool:
         """Use all images of the sample from now on; return whether there are more than before."""
@@ -133,6 +140,7 @@ class Rehearsal:
         # The user's own `fit` may have asked for more hyperparameters than `build`.
         hyperparameters.refuse_unknown_names()
         self._default_values = dict(self.values)
+        self.image_s = (epochs[-1].duration_s or 0.0) / len(self._train)
         return epochs
 
     def try_trial(self, number: int) -> None:
@@ -182,6 +190,33 @@ class Rehearsal:
             initial=open_weights(finals, self.image_format, sha256=None),
             data_for_own_fit=open_data_for_own_fit,
         ).model
+
+    def plan_of(self, *, epochs: int) -> TrainingPlan:
+        """Return the plan of so many epochs."""
+        return self._plan(seed=self.definition.seed, epochs=epochs)
+
+    def time_trial(self, data: TrainingData, plan: TrainingPlan, on_epoch: OnEpoch) -> None:
+        """Train the defaults as a trial does."""
+        self._train_on(data, plan, on_epoch, search_regime(self.definition))
+
+    def time_retraining(self, data: TrainingData, plan: TrainingPlan, on_epoch: OnEpoch) -> None:
+        """Train the defaults as the finals do."""
+        self._train_on(data, plan, on_epoch, finals_regime(self.definition))
+
+    def _train_on(self, data: TrainingData, plan: TrainingPlan, on_epoch: OnEpoch, regime: Regime) -> None:
+        release_memory()
+        fit(
+            self.space,
+            fixed_hyperparameters(self._default_values),
+            data,
+            plan,
+            objective=self.definition.objective,
+            on_epoch=on_epoch,
+            on_note=ignore_note,
+            regime=regime.without_warmup(),
+            checkpoint=self._checkpoint(writer=3),
+        )
+        self._checkpoint(writer=3).delete()
 
     def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
         """Return a model's probabilities for the few training images; None means the retrained model."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,23 @@ class Sample:
     def few(self) -> tuple[LabelledImages, LabelledImages]:
         """Return the first few training and validation images."""
         return _first(self.train, self.n_few), _first(self.validation, self.n_few)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSizes:
+    """How many images a study has."""
+
+    #: Of the training images, those that trials train on.
+    search: int
+    #: Training images, and those that score trials.
+    train: int
+    validation: int
+
+    @classmethod
+    def of(cls, split: Split, *, train_images: int | None) -> Self:
+        """Count the images of a study's split, of which the search may take a part."""
+        n_train = len(split.train)
+        return cls(search=min(train_images or n_train, n_train), train=n_train, validation=len(split.validation))
 
 
 def take_sample(split: Split) -> Sample:

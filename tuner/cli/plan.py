@@ -1,0 +1,70 @@
+"""What a study will train, how long that takes here, and what would make it shorter."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tuner.cli.output import format_duration
+
+if TYPE_CHECKING:
+    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.lifecycle import Study
+
+#: How many settings that shorten a study are named.
+_MOST_NAMED = 2
+#: Seconds below which nobody asks for less.
+_SHORT_S = 60
+
+
+def describe_expectation(study: "Study", *, n_workers: int) -> Iterator[str]:
+    """Yield lines on what the study will train and how long it takes with so many workers on this machine's cores.
+
+    No time without a measurement: with `--no-check`, or where there is a GPU.
+    """
+    from tuner.studies.expected_time import MeasuredTime, expect_time, expected_epochs
+    from tuner.studies.finals_plan import describe_plan, plan_finals
+
+    definition = study.definition
+    yield f"It will train {describe_plan(definition)}"
+    plan = plan_finals(definition, n_candidates=definition.search.trials)
+    most, likely = definition.search.trials * definition.epochs_of_trial, round(expected_epochs(definition))
+    pruned = f" (about {likely:,} after pruning)" if likely < most else ""
+    in_finals = plan.confirmations * plan.confirmation_epochs + plan.retrainings * plan.retraining_epochs
+    epochs = f"{most:,} epochs of search{pruned}, {in_finals:,} of finals"
+    measured = MeasuredTime.read(study.provenance)
+    if measured is None:
+        yield f"That is {epochs}; how long they take was not measured."
+        return
+    expected = expect_time(definition, measured, n_workers=n_workers)
+    yield (
+        f"That is {epochs}: about {format_duration(expected.total_s)} here with {n_workers} "
+        f"worker{'s' * (n_workers > 1)} (search {format_duration(expected.search_s)}, finals "
+        f"{format_duration(expected.finals_s)})."
+    )
+    if expected.total_s > _SHORT_S:
+        savings = [
+            (expected.total_s - expect_time(shorter, measured, n_workers=n_workers).total_s, setting)
+            for setting, shorter in _shorter(definition)
+        ]
+        best = sorted(savings, reverse=True)[:_MOST_NAMED]
+        named = ", ".join(f"`--set {setting}` saves {format_duration(saved)}" for saved, setting in best if saved > 0)
+        yield f"Shorter: {named}."
+
+
+def _shorter(definition: "StudyDefinition") -> "Iterator[tuple[str, StudyDefinition]]":
+    """Yield settings, as `--set` takes them, that halve a part of the study, each with the definition that it makes."""
+    search, finals = definition.search, definition.finals
+    yield from _halved(definition, "search", {"trials": search.trials // 2, "epochs": search.epochs // 2})
+    if finals.top:
+        counts = {"epochs": finals.epochs // 2, "repeats": 1, "top": 1, "compare_augmentation": False}
+        yield from _halved(definition, "finals", counts)
+
+
+def _halved(
+    definition: "StudyDefinition", table: str, values: Mapping[str, Any]
+) -> "Iterator[tuple[str, StudyDefinition]]":
+    section = getattr(definition, table)
+    for key, value in values.items():
+        # A boolean is switched off, a number stays at least 1.
+        if value is False or value >= 1:
+            changed = definition.model_copy(update={table: section.model_copy(update={key: value})})
+            yield f"{table}.{key}={str(value).lower()}", changed
