@@ -26,7 +26,11 @@ BundleArgument = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change one setting, as in search.trials=200; may be repeated.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set",
+        help="Change one setting, as in search.trials=200; may be repeated. `tuner study settings` lists all.",
+        metavar="KEY=VALUE",
+    ),
 ]
 VaryOption = Annotated[
     list[str] | None,

@@ -1,4 +1,4 @@
-"""`tuner study`: create, check, list, show, extend, stop, resume, delete and export studies."""
+"""`tuner study`: create, check, settings, list, show, extend, stop, resume, delete and export studies."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ from tuner.cli.creation import create_shown, open_check
 from tuner.cli.definitions import takes_definition
 from tuner.cli.options import JsonOption, NoCheckOption, StorageOption, StudyArgument, refuse_both, settings_for
 from tuner.cli.output import format_score, open_console, open_progress_console, print_json
+from tuner.cli.study_settings import settings
 
 if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
@@ -35,6 +36,7 @@ def create(wanted: "StudyDefinition", *, no_check: NoCheckOption = False, storag
 
 
 app.command()(check)
+app.command()(settings)
 
 
 @app.command("list")
