@@ -44,7 +44,7 @@ fix: $(VENV)/dev ## Format, and mend what ruff can
 	$(BIN)/ruff check --fix
 
 docs: $(VENV)/dev ## Build the manual into site/; open site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(VENV)/dev ## Run every benchmark in its quick form
 	for file in bench/*.py; do $(BESIDE_TESTS) $$file --quick || exit 1; done
