@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose gpu-test fuzz check fix bench pictures up lock
+.PHONY: help demo test test-compose gpu-test fuzz check fix docs bench pictures up lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,7 +35,7 @@ fuzz: $(VENV)/dev ## Try 10,000 damaged files and texts on each reader; FUZZ_SEE
 gpu-test: $(VENV)/dev ## Run the tests that need a GPU, on the backend that KERAS_BACKEND names
 	XLA_PYTHON_CLIENT_PREALLOCATE=false TF_FORCE_GPU_ALLOW_GROWTH=true $(BIN)/pytest tests/gpu -m gpu
 
-check: $(VENV)/dev ## Format, lint, types, imports
+check: $(VENV)/dev docs ## Format, lint, types, imports, and the manual with its links
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -44,6 +44,9 @@ check: $(VENV)/dev ## Format, lint, types, imports
 fix: $(VENV)/dev ## Format, and mend what ruff can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: $(VENV)/dev ## Build the manual into site/; open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(VENV)/dev ## Run every benchmark in its quick form
 	for file in bench/*.py; do $(BESIDE_TESTS) $$file --quick || exit 1; done

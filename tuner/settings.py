@@ -59,7 +59,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str | None = None) -> Settings:
-    """Read the six `TUNER_…` variables that the README lists; `storage`, the `--storage` flag, replaces the first.
+    """Read the `TUNER_…` variables that docs/settings.md lists; `storage`, the `--storage` flag, replaces the first.
 
     Without them everything is in `TUNER_HOME`, which is `.tuner/` below the current folder, and data in
     `~/.cache/tuner/data`.

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tuner.training_settings import Section, contradiction
+from tuner.training_settings import Section, contradiction, shown
 
 
 def _check_scalar(value: Any) -> Any:
@@ -26,6 +26,8 @@ def _check_number(value: Any) -> Any:
 Scalar = Annotated[bool | int | float | str, BeforeValidator(_check_scalar)]
 _Number = Annotated[int | float, BeforeValidator(_check_number)]
 
+_AS_DECLARED = "as the space declares it"
+
 #: The settings of a range, which go with each other and not with `values`.
 _OF_RANGE = ("low", "high", "step", "log")
 
@@ -33,17 +35,34 @@ _OF_RANGE = ("low", "high", "step", "log")
 class SpaceRange(Section):
     """What a search may draw for one hyperparameter; what is left out stays as the builder declares it."""
 
-    low: _Number | None = Field(default=None, description="the smallest value")
-    high: _Number | None = Field(default=None, description="the largest value")
-    step: _Number | None = Field(
-        default=None, gt=0, description="distance of two values; on a logarithmic scale their ratio"
+    low: _Number | None = Field(
+        default=None, description="the smallest value", json_schema_extra=shown(default=_AS_DECLARED, allowed="number")
     )
-    log: bool | None = Field(default=None, description="whether small and large values are drawn alike often")
+    high: _Number | None = Field(
+        default=None, description="the largest value", json_schema_extra=shown(default=_AS_DECLARED, allowed="number")
+    )
+    step: _Number | None = Field(
+        default=None,
+        gt=0,
+        description="distance between neighbouring values; on a logarithmic range, their ratio",
+        json_schema_extra=shown(default=_AS_DECLARED, allowed="number above 0"),
+    )
+    log: bool | None = Field(
+        default=None,
+        description="whether the range is logarithmic, so that each order of magnitude is drawn equally often",
+        json_schema_extra=shown(default=_AS_DECLARED, allowed="true, false"),
+    )
     values: Annotated[tuple[Scalar, ...] | None, Field(strict=False, min_length=2)] = Field(
-        default=None, description="the values to choose from, in place of a range"
+        default=None,
+        description="the values to choose from, in place of a range",
+        json_schema_extra=shown(default=_AS_DECLARED, allowed="list of at least two numbers, texts or booleans"),
     )
     default: Scalar | None = Field(
-        default=None, description="what the first trial has; the declared default where it is among the values"
+        default=None,
+        description="the value in the first trial, and in comparisons with the defaults",
+        json_schema_extra=shown(
+            default="as the space declares it, or the nearest allowed value", allowed="number, text or boolean"
+        ),
     )
 
     @model_validator(mode="after")

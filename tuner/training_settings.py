@@ -20,10 +20,23 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 Rule = Literal["plateau", "cosine", "one-cycle", "step", "none"]
 Monitor = Literal["val_accuracy", "val_loss", "accuracy", "loss"]
+
+
+def shown(*, unit: str = "", default: str = "", allowed: str = "") -> JsonDict:
+    """Return what `tuner study settings` prints of a field that its type, its bounds and its default do not say.
+
+    Args:
+        unit: What a number counts or measures.
+        default: The default in words, where it follows from other settings or where leaving a setting out means more
+            than a value does.
+        allowed: The allowed values in words, where type and bounds do not say them.
+    """
+    return {"unit": unit, "default": default, "allowed": allowed}
 
 
 class Section(BaseModel):
@@ -191,24 +204,80 @@ class Augmentation(SearchableSection):
     minus and plus.
     """
 
-    rotation: float = Field(default=10.0, ge=0, le=180, description="degrees")
-    zoom: float = Field(default=0.1, ge=0, lt=1, description="fraction of the size")
-    shift: float = Field(default=0.1, ge=0, lt=1, description="fraction of the side, in both directions")
-    shear: float = Field(default=0.1, ge=0, lt=1, description="sideways shift of the top edge, fraction of the height")
+    rotation: float = Field(
+        default=10.0,
+        ge=0,
+        le=180,
+        description="largest rotation to either side",
+        json_schema_extra=shown(unit="degrees"),
+    )
+    zoom: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="largest enlargement or reduction, drawn for height and width separately",
+        json_schema_extra=shown(unit="fraction of the size"),
+    )
+    shift: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="largest shift, drawn for the two directions separately",
+        json_schema_extra=shown(unit="fraction of the side"),
+    )
+    shear: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="largest sideways shift of the top edge while the middle stays",
+        json_schema_extra=shown(unit="fraction of the height"),
+    )
     elastic: float = Field(
-        default=0.0, ge=0, le=0.5, description="standard deviation of each pixel's displacement, fraction of the side"
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="standard deviation of each pixel's displacement",
+        json_schema_extra=shown(unit="fraction of the side"),
     )
     elastic_smoothness: float = Field(
-        default=0.15, ge=0.1, le=1, description="elastic: how far displacements go together, fraction of the side"
+        default=0.15,
+        ge=0.1,
+        le=1,
+        description="for elastic: distance over which neighbouring displacements are alike",
+        json_schema_extra=shown(unit="fraction of the side"),
     )
-    brightness: float = Field(default=0.0, ge=0, le=1, description="added to every pixel, fraction of the range")
-    contrast: float = Field(default=0.0, ge=0, le=1, description="fraction of the differences from an image's mean")
-    cutout: float = Field(default=0.0, ge=0, le=1, description="side of a blackened square, fraction of the side")
+    brightness: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="largest amount added to or taken from every pixel",
+        json_schema_extra=shown(unit="fraction of the range from black to white"),
+    )
+    contrast: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="largest change of the differences from an image's mean",
+        json_schema_extra=shown(unit="fraction of the differences"),
+    )
+    cutout: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="side of a square that is made black",
+        json_schema_extra=shown(unit="fraction of the side"),
+    )
     mixup: float = Field(
-        default=0.0, ge=0, le=10, description="two images are blended, shares from Beta(mixup, mixup); 0.2 is usual"
+        default=0.0,
+        ge=0,
+        le=10,
+        description="two images and their labels are blended, in proportions from Beta(mixup, mixup); 0.2 is usual",
     )
     cutmix: float = Field(
-        default=0.0, ge=0, le=10, description="a box of another image, its area from Beta(cutmix, cutmix); 1 is usual"
+        default=0.0,
+        ge=0,
+        le=10,
+        description="a box is replaced by that of another image, its area from Beta(cutmix, cutmix); 1 is usual",
     )
 
     @classmethod
@@ -233,22 +302,42 @@ class Annealing(SearchableSection):
 
     rule: Rule = Field(
         default="cosine",
-        description="cosine and one-cycle follow the planned epochs, plateau what is monitored, step a fixed interval",
+        description="how the learning rate falls: cosine and one-cycle follow the planned epochs, plateau waits until "
+        "what is monitored stops improving, step falls at a fixed interval, none keeps the rate",
     )
     warmup_epochs: int = Field(
         default_factory=lambda found: 1 if found["rule"] == "cosine" else 0,
         ge=0,
-        description="cosine, one-cycle, step: epochs of rising learning rate at the start; 1 for cosine, else 0",
+        description="cosine, one-cycle, step: epochs at the start in which the learning rate rises",
+        json_schema_extra=shown(unit="epochs", default="1 for cosine, else 0"),
     )
-    min_lr: float = Field(default=1e-5, ge=0, description="every rule: never below it")
-    factor: float = Field(default=0.5, gt=0, lt=1, description="plateau, step: what the learning rate is multiplied by")
+    min_lr: float = Field(default=1e-5, ge=0, description="every rule: the learning rate does not fall below this")
+    factor: float = Field(
+        default=0.5, gt=0, lt=1, description="plateau, step: factor by which the learning rate is multiplied"
+    )
     monitor: Monitor = Field(
-        default="val_accuracy", description="plateau: what must improve; without a validation set val_ is dropped"
+        default="val_accuracy",
+        description="plateau: what must improve; without a validation set, the same of the training set is taken",
     )
-    patience: int = Field(default=3, ge=1, description="plateau: epochs without improvement before the rate falls")
-    min_delta: float = Field(default=1e-4, ge=0, description="plateau: a smaller change is no improvement")
-    cooldown: int = Field(default=0, ge=0, description="plateau: epochs to wait after the rate fell")
-    every_epochs: int = Field(default=5, ge=1, description="step: epochs between falls")
+    patience: int = Field(
+        default=3,
+        ge=1,
+        description="plateau: epochs without improvement before the learning rate falls",
+        json_schema_extra=shown(unit="epochs"),
+    )
+    min_delta: float = Field(default=1e-4, ge=0, description="plateau: a smaller change does not count as improvement")
+    cooldown: int = Field(
+        default=0,
+        ge=0,
+        description="plateau: epochs to wait after the learning rate has fallen",
+        json_schema_extra=shown(unit="epochs"),
+    )
+    every_epochs: int = Field(
+        default=5,
+        ge=1,
+        description="step: epochs from one fall to the next",
+        json_schema_extra=shown(unit="epochs"),
+    )
 
     def refuse_contradictions(self) -> None:
         """Refuse a warm-up of a rule that has none."""
@@ -275,33 +364,41 @@ class Training(SearchableSection):
     """`[search.training]`, `[finals.training]`: rules of training that act on the model of any builder."""
 
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="share of each label that is spread evenly over all classes; 0: as built"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="part of each label that is spread evenly over all classes; 0: as the model was built",
+        json_schema_extra=shown(unit="fraction"),
     )
     weight_decay: float = Field(
         default=0.0,
         ge=0,
-        description="share of each kernel lost at a step, times the learning rate; biases and scales lose nothing; "
-        "0: as built",
+        description="fraction by which each kernel shrinks per step, times the learning rate; biases and scales do not "
+        "shrink; 0: as the model was built",
     )
     ema_momentum: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="the weights are averaged over the steps with this momentum, and the average is measured and kept, "
-        "such as 0.99; 0: as built",
+        description="momentum of a moving average of the weights, such as 0.99; the average is validated, tested and "
+        "kept; 0: as the model was built",
     )
     early_stopping: int = Field(
         default=0,
         ge=0,
-        description="epochs without a better validation score after which training stops and the best epoch's weights "
-        "return; 0: never",
+        description="epochs without a better validation score after which training stops and the weights of the best "
+        "epoch are restored; 0: never",
+        json_schema_extra=shown(unit="epochs"),
     )
     class_weights: Annotated[
         Literal["none", "balanced"] | tuple[float, ...] | dict[str, float], BeforeValidator(_check_weights)
     ] = Field(
         default="none",
-        description="what the loss of an image counts by its class: one number for each class in their order; a table "
-        "of numbers by class, 1 for the others; or balanced, the inverse of the class's frequency",
+        description="weight of each class in the loss; balanced: the inverse of the class's frequency",
+        json_schema_extra=shown(
+            allowed='"none", "balanced", a list of numbers ≥ 0, one for each class in order, or a table of numbers by '
+            "class, 1 for the others"
+        ),
     )
 
     @classmethod

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from support.warm_commands import CommandServer, WarmCommand
@@ -70,9 +70,20 @@ def start_warm(folder: Path, *arguments: str, settings: Mapping[str, str] = {}) 
 
     What a command starts itself, such as a pool's workers, imports everything.
     """
+    return _start_warm(folder, arguments, settings, script=None)
+
+
+def start_script(folder: Path, name: str) -> WarmCommand:
+    """Start a Python script in its folder, as `start_warm` starts the command."""
+    return _start_warm(folder, (), {}, script=folder / name)
+
+
+def _start_warm(
+    folder: Path, arguments: Sequence[str], settings: Mapping[str, str], *, script: Path | None
+) -> WarmCommand:
     if not _servers:
         _servers.append(CommandServer(_environment(folder, {})))
-    process = _servers[0].start(folder, arguments, _environment(folder, settings))
+    process = _servers[0].start(folder, arguments, _environment(folder, settings), script=script)
     started.append(process)
     return process
 

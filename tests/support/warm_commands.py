@@ -7,6 +7,7 @@ stdout. It ends with its stdin, and the commands with it. Only the interpreter's
 import gc
 import json
 import os
+import runpy
 import select
 import signal
 import subprocess
@@ -82,11 +83,14 @@ class CommandServer:
             stdout=subprocess.PIPE,
         )
 
-    def start(self, folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> WarmCommand:
-        """Start `tuner` with these arguments in a folder, with this environment alone."""
+    def start(
+        self, folder: Path, arguments: Sequence[str], environment: Mapping[str, str], *, script: Path | None = None
+    ) -> WarmCommand:
+        """Start `tuner`, or a Python script, with these arguments in a folder, with this environment alone."""
         assert self._process.stdin
         answers = Path(tempfile.mkdtemp(dir=self._folder.name))
         order = {"folder": str(folder), "arguments": list(arguments), "environment": dict(environment)}
+        order["script"] = None if script is None else str(script)
         self._process.stdin.write(json.dumps(order | {"answers": str(answers)}).encode() + b"\n")
         self._process.stdin.flush()
         self._born = None
@@ -174,10 +178,13 @@ def _become_command(order: dict[str, Any]) -> NoReturn:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.argv = ["tuner", *order["arguments"]]
+    sys.argv = [order["script"] or "tuner", *order["arguments"]]
     status = 70
     try:
-        run()
+        if order["script"] is None:
+            run()
+        else:
+            runpy.run_path(order["script"], run_name="__main__")
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -54,7 +54,7 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Change one setting, as in search.trials=200; may be repeated. `tuner init NAME` writes all settings.",
+        help="Change one setting, as in search.trials=200; may be repeated. `tuner study settings` lists all.",
         metavar="KEY=VALUE",
     ),
 ]

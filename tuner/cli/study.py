@@ -1,4 +1,4 @@
-"""`tuner study`: create, check, list, show, extend, stop, resume, delete and export studies."""
+"""`tuner study`: create, check, settings, list, show, extend, stop, resume, delete and export studies."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from tuner.cli.output import open_console, open_progress_console, print_json
 from tuner.cli.plan import describe_expectation
 from tuner.cli.shipped import definitions
 from tuner.cli.study_set import set_sharing
+from tuner.cli.study_settings import settings
 
 if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
@@ -41,6 +42,7 @@ def create(wanted: "StudyDefinition", *, no_check: NoCheckOption = False, storag
 app.command()(check)
 app.command()(definitions)
 app.command("set")(set_sharing)
+app.command()(settings)
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ from tuner.bundles.looked_at import first_of_each_class
 from tuner.bundles.study_pictures import DataPictures, StudyPictures
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import split_stratified
-from tuner.studies.sections import DataSection
+from tuner.studies.data_section import DataSection
 from tuner.training.augmented_examples import augment_examples
 from tuner.training.plan import TrainingData
 from tuner.training_settings import Augmentation

@@ -12,26 +12,26 @@ from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.objectives import Objective, find_objective
 from tuner.space_ranges import Scalar, SpaceRange
+from tuner.studies.data_section import DataSection
 from tuner.studies.explanation import explain
 from tuner.studies.finals_defaults import with_finals_in_proportion
 from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.other_names import OTHER_NAMES
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
+from tuner.studies.published import PublishedFigure
 from tuner.studies.samplers import SAMPLERS
 from tuner.studies.sections import (
     ONE_FACTOR,
     REGIME,
-    DataSection,
     FinalsSection,
-    PublishedFigure,
     SearchSection,
     inherit_regime,
 )
 from tuner.studies.sharing import SharingSection
 from tuner.studies.shipped import find_shipped, shipped_paths
 from tuner.studies.toml import TomlError, parse_toml
-from tuner.training_settings import Section, contradiction
+from tuner.training_settings import Section, contradiction, shown
 
 #: What a study is made for when no dataset is named.
 DEFAULT_DATASET = "mnist"
@@ -47,30 +47,42 @@ class StudyDefinition(Section):
     """A study, as `studies/*.toml` holds it."""
 
     name: Annotated[str, AfterValidator(check_study_name)] = Field(
-        description="what the study is called in commands, folders and URLs"
+        description="what the study is called in commands, folders and URLs",
+        json_schema_extra=shown(default="required in a file; else DATASET-SPACE"),
     )
     space: str = Field(
-        min_length=1, description="architecture family, recipe, or `package.module:Object` of your own builder"
+        min_length=1,
+        description="architecture family, recipe, or `package.module:Object` of your own builder; a table [space] has "
+        "it as space.name",
     )
     ranges: Mapping[str, SpaceRange] = Field(
         default_factory=dict,
-        description="what is searched of single hyperparameters in place of what the space declares: [space.NAME]",
+        description="what is searched of the hyperparameter NAME, in place of what the space declares",
     )
-    dataset: str = Field(min_length=1, description=f"name in the catalogue, or path of {list_file_formats()}")
+    dataset: str = Field(
+        min_length=1,
+        description=f"name in the catalogue, or path of {list_file_formats()}",
+        json_schema_extra=shown(default="required in a file; else mnist"),
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="determines every random number of the study")
     data: DataSection = Field(default_factory=DataSection, description="how images are read and divided")
     search: SearchSection = Field(default_factory=SearchSection, description="the trials")
     fixed: Mapping[str, Scalar] = Field(
-        default_factory=dict, description="hyperparameters that are not searched, each with its value"
+        default_factory=dict,
+        description="value of the hyperparameter NAME, which is then not searched",
+        json_schema_extra=shown(default="none: it is searched", allowed="number, text or boolean"),
     )
     finals: FinalsSection = Field(
-        default_factory=FinalsSection, description="how the best trials are retrained and tested"
+        default_factory=FinalsSection, description="how the best trials are confirmed, retrained and tested"
     )
     sharing: SharingSection = Field(
         default_factory=SharingSection, description="how it shares the workers with other studies"
     )
     published: tuple[PublishedFigure, ...] = Field(
-        default=(), strict=False, description="numbers that others have published, which the report shows beside ours"
+        default=(),
+        strict=False,
+        description="numbers that others have published, which the report shows beside the study's own; one table "
+        "[[published]] for each",
     )
 
     @model_validator(mode="before")

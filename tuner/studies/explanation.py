@@ -97,7 +97,10 @@ def _describe_unknown_key(item: ErrorDetails, model: type[BaseModel]) -> str:
     *path, name = [str(part) for part in item["loc"]]
     owner = _model_at(model, path)
     known = list(owner.model_fields) if owner else []
-    return f"no setting has this name.{did_you_mean(name, known)} Known here: {', '.join(known)}."
+    # The numbers of a list's tables, and the name of a range's hyperparameter, are no part of a section's name.
+    section = ["space", "NAME"] if path[:1] == ["ranges"] else [part for part in path if not part.isdigit()]
+    more = " ".join(filter(None, ("tuner study settings", ".".join(section) if owner else "")))
+    return f"no setting has this name.{did_you_mean(name, known)} Known here: {', '.join(known)}; see `{more}`."
 
 
 def _field_description(item: ErrorDetails, model: type[BaseModel]) -> str:

@@ -3,15 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.splits import VALIDATION_FRACTION
-from tuner.datasets.stored_range import Range, parse_range
 from tuner.objectives import DEFAULT_OBJECTIVE, DEFAULT_TOP_K, OBJECTIVES, Direction
 from tuner.space_ranges import Scalar
 from tuner.studies.durations import Duration
-from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction
+from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction, shown
 
 #: The tables of `[search]` and `[finals]` that say how a model is trained.
 REGIME: Mapping[str, type[SearchableSection]] = {
@@ -21,73 +18,8 @@ REGIME: Mapping[str, type[SearchableSection]] = {
 }
 
 
-def _check_auto_or_bool(value: Any) -> Any:
-    if value != "auto" and not isinstance(value, bool):
-        raise ValueError("expected true, false or auto")
-    return value
-
-
 #: The sampler that changes one hyperparameter at a time.
 ONE_FACTOR = "one-factor"
-
-#: How far a validation fraction may be from that of a fold, as a fraction of it: 0.33 agrees with three folds.
-_FOLD_TOLERANCE = 0.02
-
-_Side = Annotated[int, Field(ge=1, le=4096)]
-
-
-class DataSection(Section):
-    """`[data]`: how images are read and divided before a model sees them."""
-
-    folds: int | None = Field(
-        default=None,
-        ge=2,
-        le=1000,
-        description="cross-validation: a trial's score is the mean over so many folds, each validated once by a model "
-        "that was trained on the others; default: one validation set",
-    )
-    validation_fraction: float = Field(
-        default_factory=lambda found: 1 / found["folds"] if found["folds"] else VALIDATION_FRACTION,
-        gt=0,
-        lt=1,
-        description="fraction of each class of the training set that scores the trials; default: 0.1, or one fold",
-    )
-    labels: Literal["auto", "indices", "one-hot"] = Field(
-        default="auto",
-        description="labels for the loss and for fit: class indices or one-hot rows; auto: what the loss takes",
-    )
-    # A JSON or TOML list becomes the pair.
-    resize: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = Field(
-        default=None,
-        description="height and width in pixels to which images are scaled; by default they keep their size",
-    )
-    range: Annotated[Literal["auto"] | Range, BeforeValidator(parse_range)] = Field(
-        default="auto",
-        description="stored pixel values of black and white, such as [0, 255]; auto finds them in the images",
-    )
-    background: Literal["auto", "white", "black"] = Field(
-        default="auto",
-        description="background of transparent images; auto takes the one on which their content can be seen",
-    )
-    invert: Annotated[Literal["auto"] | bool, BeforeValidator(_check_auto_or_bool)] = Field(
-        default="auto",
-        description="whether all images are inverted; auto inverts small grey images that are mostly dark on light",
-    )
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.folds and abs(self.folds * self.validation_fraction - 1) > _FOLD_TOLERANCE:
-            raise contradiction(
-                "folds",
-                f"received {self.folds}, so that {1 / self.folds:.4g} of the images score, but data.validation_fraction"
-                f" is {self.validation_fraction:g}; expected {1 / self.folds:.4g}, or only one of the two",
-            )
-        return self
-
-    @property
-    def pixels(self) -> PixelSettings:
-        """The settings that say what the images' pixels mean."""
-        return PixelSettings(range=self.range, background=self.background, invert=self.invert)
 
 
 class PruningSettings(Section):
@@ -97,24 +29,41 @@ class PruningSettings(Section):
     """
 
     min_resource: int = Field(
-        default=1, ge=1, description="asha, hyperband: epochs, or folds, before the first decision"
+        default=1,
+        ge=1,
+        description="asha, hyperband: epochs, or folds, before the first decision",
+        json_schema_extra=shown(unit="epochs or folds"),
     )
-    reduction_factor: int = Field(default=3, ge=2, description="asha, hyperband: one in this many trials goes on")
+    reduction_factor: int = Field(
+        default=3,
+        ge=2,
+        description="asha, hyperband: one in this many trials continues after each decision",
+    )
     startup_trials: int = Field(
-        default=5, ge=0, description="median, percentile, patient: number of complete trials before any trial is pruned"
+        default=5,
+        ge=0,
+        description="median, percentile, patient: number of complete trials before any trial is pruned",
+        json_schema_extra=shown(unit="trials"),
     )
     warmup_epochs: int = Field(
         default=0,
         ge=0,
-        description="median, percentile, patient: epochs, or folds, at the start of a trial without pruning",
+        description="median, percentile, patient: epochs, or folds, at the start of a trial in which it is not pruned",
+        json_schema_extra=shown(unit="epochs or folds"),
     )
     percentile: float = Field(
         default=25.0,
         ge=0,
         le=100,
-        description="percentile: how many of the complete trials a trial must be among, the best ones, in %",
+        description="percentile: a trial continues if it is among this share of the complete trials, the best ones",
+        json_schema_extra=shown(unit="%"),
     )
-    patience: int = Field(default=3, ge=0, description="patient: epochs without a better score before pruning")
+    patience: int = Field(
+        default=3,
+        ge=0,
+        description="patient: epochs without a better score before a trial may be pruned",
+        json_schema_extra=shown(unit="epochs"),
+    )
 
 
 class SearchSection(Section):
@@ -124,25 +73,43 @@ class SearchSection(Section):
         default=20,
         ge=1,
         le=1_000_000,
-        description="the budget: number of trials to finish; of the sampler one-factor it follows from the factors",
+        description="the budget: number of trials that the search finishes; with the sampler one-factor it follows "
+        "from search.vary and search.repeats",
+        json_schema_extra=shown(unit="trials"),
     )
-    epochs: int = Field(default=10, ge=1, le=100_000, description="epochs of each trial that is not pruned")
+    epochs: int = Field(
+        default=10,
+        ge=1,
+        le=100_000,
+        description="epochs of each trial that is not pruned",
+        json_schema_extra=shown(unit="epochs"),
+    )
     objective: str = Field(
         default=DEFAULT_OBJECTIVE,
         min_length=1,
-        description=f"what is optimised on the validation images: {', '.join(OBJECTIVES)}, a metric that the model is "
-        "compiled with, or `package.module:function` of labels and probabilities",
+        description="what is optimised on the validation images",
+        json_schema_extra=shown(
+            allowed=f"{', '.join(OBJECTIVES)}, a metric that the model is compiled with, or package.module:function of "
+            "labels and probabilities"
+        ),
     )
     direction: Direction | None = Field(
         default=None,
-        description="maximize or minimize, for a metric of the model and a function of your own; default: maximize",
+        description="which end of the objective is better, for a metric of the model and a function of your own",
+        json_schema_extra=shown(default="maximize for these"),
     )
-    top_k: int = Field(default=DEFAULT_TOP_K, ge=1, description="top_k_accuracy: how many first answers may be right")
+    top_k: int = Field(
+        default=DEFAULT_TOP_K,
+        ge=1,
+        description="top_k_accuracy: number of first answers of which one may be right",
+        json_schema_extra=shown(unit="classes"),
+    )
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
     pruner: str = Field(
         # Of a pruned trial it is not known how good its value would have been.
         default_factory=lambda found: "none" if found["sampler"] == ONE_FACTOR else "asha",
-        description="which trials are stopped early; default: asha, for the sampler one-factor none",
+        description="which trials are stopped early",
+        json_schema_extra=shown(default='"asha"; with the sampler one-factor "none"'),
     )
     start_with_defaults: bool = Field(
         default=True,
@@ -151,69 +118,96 @@ class SearchSection(Section):
     baselines: tuple[Annotated[Mapping[str, Scalar], Field(min_length=1)], ...] = Field(
         default=(),
         strict=False,
-        description="hyperparameters of the next trials, such as a recipe; those left out are drawn",
+        description="hyperparameters of the trials after the defaults, such as values that you know; those left out "
+        "are drawn",
+        json_schema_extra=shown(allowed="list of tables of hyperparameters, such as [{dropout = 0.2}]"),
     )
     warm_start: str | None = Field(
-        default=None, min_length=1, description="a study in the same database whose best trials are tried next"
+        default=None,
+        min_length=1,
+        description="study in the same database whose best trials are tried after the baselines",
+        json_schema_extra=shown(default="none", allowed="name of a study"),
     )
-    warm_start_trials: int = Field(default=5, ge=1, description="how many of its trials are tried")
+    warm_start_trials: int = Field(
+        default=5,
+        ge=1,
+        description="number of trials taken from the study that warm_start names",
+        json_schema_extra=shown(unit="trials"),
+    )
     startup_trials: int = Field(
-        default=10, ge=0, description="trials drawn at random before the sampler begins to learn"
+        default=10,
+        ge=0,
+        description="number of trials drawn at random before the sampler uses results",
+        json_schema_extra=shown(unit="trials"),
     )
     train_images: int | None = Field(
         default=None,
         ge=1,
-        description="training images for the search, the same fraction of every class; finals use all; default: all",
+        description="number of training images for the search, the same fraction of every class; finals use all",
+        json_schema_extra=shown(unit="images", default="none: all"),
     )
     batch_size: int = Field(
-        default=64, ge=1, description="images per step, for spaces without a hyperparameter batch_size"
+        default=64,
+        ge=1,
+        description="images per step, for spaces without a hyperparameter batch_size",
+        json_schema_extra=shown(unit="images"),
     )
     timeout: Duration | None = Field(
         default=None,
-        description='time after which the search ends, as "2h" or in seconds, from its first trial on and without the '
-        "time in which the study is stopped; default: no limit",
+        description="time after which the search ends, counted from its first trial on, without the time in which the "
+        "study is stopped",
+        json_schema_extra=shown(unit="seconds", default="none: no limit", allowed='> 0, or text such as "2h 30m"'),
     )
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="the search ends when so many trials have finished since the best one; default: no limit",
+        description="number of trials that finish without a better score before the search ends",
+        json_schema_extra=shown(unit="trials", default="none: no limit"),
     )
     trial_timeout: Duration | None = Field(
         default=None,
-        description='time of training after which a trial is pruned with its finished epochs, as "10m" or in seconds; '
-        "default: no limit",
+        description="training time after which a trial is pruned with the epochs that it has finished",
+        json_schema_extra=shown(unit="seconds", default="none: no limit", allowed='> 0, or text such as "10m"'),
     )
     pruning: PruningSettings = Field(default_factory=PruningSettings, description="settings of the pruner")
     augmentation: Augmentation | None = Field(
-        default=None, description="distorted images, as in finals, each number of which may be a range; default: none"
+        default=None,
+        description="augmentation of the training images in the search, off unless this table is present",
     )
     annealing: Annealing | None = Field(
         default=None,
-        description="the falling learning rate, as in finals, each setting of which may be a range; default: none",
+        description="how the learning rate falls in the search, constant unless this table is present",
     )
-    training: Training = Field(
-        default_factory=Training, description="rules of training, each number of which may be a range"
-    )
+    training: Training = Field(default_factory=Training, description="rules of training in the search")
     weights_from: str | None = Field(
         default=None,
         min_length=1,
-        description="bundle, or weights file of keras.applications, whose weights models start from where layers agree",
+        description="bundle, or weights file of keras.applications, from which models take their first weights, layer "
+        "by layer where name and shapes agree",
+        json_schema_extra=shown(default="none: new weights", allowed="path or URL"),
     )
     freeze_epochs: int = Field(
-        default=0, ge=0, description="epochs at the start in which the layers taken from weights_from do not change"
+        default=0,
+        ge=0,
+        description="epochs at the start in which the layers taken from weights_from do not change",
+        json_schema_extra=shown(unit="epochs"),
     )
     grid: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
-        default_factory=dict, description="values to try by hyperparameter, for the sampler grid"
+        default_factory=dict,
+        description="sampler grid: values of one hyperparameter to try; each combination is one trial",
+        json_schema_extra=shown(default="none", allowed="list of numbers, texts or booleans"),
     )
     vary: Mapping[str, Annotated[list[Scalar], Field(min_length=1)]] = Field(
         default_factory=dict,
-        description="values to compare with the default by hyperparameter, for the sampler one-factor",
+        description="sampler one-factor: values of one hyperparameter to compare with its default",
+        json_schema_extra=shown(default="none", allowed="list of numbers, texts or booleans"),
     )
     repeats: int = Field(
         default=3,
         ge=1,
         le=10_000,
-        description="one-factor: how often each value is trained; each repeat has one seed for all values",
+        description="sampler one-factor: number of seeds with which each value is trained",
+        json_schema_extra=shown(unit="seeds"),
     )
 
     @model_validator(mode="before")
@@ -285,58 +279,91 @@ class FinalsSection(Section):
     top: int = Field(
         default=3,
         ge=0,
-        description="number of configurations to retrain, at most those that the search has; 0: no finals; default: "
-        "one for 5 trials, from 1 to 3",
+        description="number of configurations to retrain and test, at most those that the search has; 0: no finals",
+        json_schema_extra=shown(
+            unit="configurations", default="one for 5 trials, from 1 to 3; with the sampler one-factor 0"
+        ),
     )
     candidates: int = Field(
         default_factory=lambda found: max(found["top"], 5),
         ge=1,
-        description="number of best trials that are confirmed to choose the top; default: one of 3 trials, at most 5, "
-        "or top if it is larger",
+        description="number of the best trials that are confirmed with new seeds, to choose the top ones",
+        json_schema_extra=shown(unit="trials", default="one of 3 trials, at most 5, or finals.top if that is larger"),
     )
     confirm_repeats: int = Field(
-        default=2, ge=1, description="how often each candidate is trained, each time with a new seed"
+        default=2,
+        ge=1,
+        description="number of new seeds with which each candidate is confirmed",
+        json_schema_extra=shown(unit="trainings"),
     )
     confirm_epochs: int | None = Field(
-        default=None, ge=1, description="epochs of a confirmation; default: those of the search"
+        default=None,
+        ge=1,
+        description="epochs of each confirmation",
+        json_schema_extra=shown(unit="epochs", default="search.epochs"),
     )
     repeats: int = Field(
-        default=3, ge=1, description="number of models retrained and tested for each final; 3 or more show the spread"
+        default=3,
+        ge=1,
+        description="number of models retrained and tested for each final; at least 3 show the spread between seeds",
+        json_schema_extra=shown(unit="models"),
     )
     epochs: int = Field(
         default=20,
         ge=1,
         le=100_000,
-        description="epochs of a retrained model; default: twice those of a trial, at most 20, or those of a longer "
-        "trial; 20 where a warm-up is set",
+        description="epochs of each retrained model",
+        json_schema_extra=shown(
+            unit="epochs",
+            default="twice search.epochs, at most 20, or search.epochs if that is more; 20 where a warm-up is set",
+        ),
     )
     timeout: Duration | None = Field(
         default=None,
-        description="time after which finals end with the models that are tested, counted as in search; "
-        "default: no limit",
+        description="time after which finals end with the models that are tested, counted as that of the search",
+        json_schema_extra=shown(unit="seconds", default="none: no limit", allowed='> 0, or text such as "2h 30m"'),
     )
     train_on: Literal["train", "train+validation"] = Field(
         default="train+validation",
-        description="images that a retrained model learns from; your own fit always learns from train, and validates",
+        description="images on which retrained models are trained; a model with your own fit is always trained on "
+        "train, and receives the validation images",
     )
     validation_curves: bool = Field(
         default=False,
-        description="with train+validation, whether one more model of each final is trained without the validation "
-        "images, for its curve alone: it is not tested and is in no mean and no ensemble",
+        description="with train+validation: whether one more model of each final is trained without the validation "
+        "images, only to show its validation curve; it is not tested and is in no mean and no ensemble",
     )
-    augmentation: Augmentation = Field(default_factory=Augmentation, description="distorted images")
-    annealing: Annealing = Field(default_factory=Annealing, description="the falling learning rate")
+    augmentation: Augmentation = Field(
+        default_factory=Augmentation,
+        description="augmentation of the training images in the finals; what is left out here is as in the search, if "
+        "that has this table",
+    )
+    annealing: Annealing = Field(
+        default_factory=Annealing,
+        description="how the learning rate falls in the finals; what is left out here is as in the search, if that has "
+        "this table",
+    )
     training: Training = Field(
-        default_factory=Training, description="rules of training; default, as of the two above: those of the search"
+        default_factory=Training,
+        description="rules of training in the finals; what is left out here is as in the search",
     )
     weights_from: str | None = Field(
-        default=None, min_length=1, description="bundle whose weights models start from; default: that of the search"
+        default=None,
+        min_length=1,
+        description="bundle, or weights file, from which retrained models take their first weights",
+        json_schema_extra=shown(default="search.weights_from", allowed="path or URL"),
     )
-    freeze_epochs: int = Field(default=0, ge=0, description="as in search; default: those of the search")
+    freeze_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="epochs at the start in which the layers taken from weights_from do not change",
+        json_schema_extra=shown(unit="epochs", default="search.freeze_epochs"),
+    )
     compare_augmentation: bool = Field(
         default=True,
-        description="whether the best configuration is retrained without augmentation too, for the report; default: "
-        "from 20 trials on",
+        description="whether the best configuration is also retrained without augmentation, so that the report can "
+        "compare the two",
+        json_schema_extra=shown(default="true from 20 trials on"),
     )
 
     @property
@@ -429,25 +456,3 @@ def _is_valid(table: type[SearchableSection], written: Any) -> bool:
         # The search's own table reports it.
         return False
     return True
-
-
-class PublishedFigure(Section):
-    """`[[published]]`: a number that others have published for this work; the report shows it beside the study's own.
-
-    It determines nothing: a study is the same with and without it.
-    """
-
-    name: str = Field(min_length=1, description="what was published, such as accuracy on the test set")
-    value: float = Field(ge=0, le=1, description="the accuracy as it was published, a fraction")
-    corrected: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="the accuracy that the publication's own data support, where it is another",
-    )
-    beside: Literal["test", "test without augmentation", "validation", "train"] = Field(
-        default="test", description="which of the study's own accuracies stands beside it"
-    )
-    protocol: str = Field(min_length=1, description="how it was measured: images, epochs, what was chosen by them")
-    source: str = Field(min_length=1, description="where it was published")
-    note: str = Field(default="", description="what is wrong or unknown of it")

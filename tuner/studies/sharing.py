@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tuner.training_settings import Section
+from tuner.training_settings import Section, shown
 
 #: Bounds of a priority, which databases store in four bytes.
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -1_000_000, 1_000_000
@@ -24,7 +24,11 @@ class SharingSection(Section):
         description="share of the workers among studies of equal priority: one of weight 2 gets twice as many",
     )
     max_workers: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="most workers that train for it at the same time; default: all"
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="largest number of workers that train for the study at the same time",
+        json_schema_extra=shown(unit="workers", default="none: no limit"),
     )
 
 
