@@ -1,5 +1,6 @@
 """Slices: the score against one hyperparameter at a time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,15 +13,15 @@ from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import is_numeric, varied_hyperparameters
 from tuner.report.markup import Table
-from tuner.report.plots.history import scored
-from tuner.report.theme import BLUE, GREY, figure, log_axis, plain, score_axis
+from tuner.report.plots.history import mark_beyond, scored
+from tuner.report.theme import BLUE, PRUNED_MARKER, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
-_SHOWN = 12
-#: Characters that fit below one plot.
-_LABELS_WIDTH = 26
+_SHOWN = 24
+#: Characters that fit below one plot in a line, and the lines that there may be.
+_LABELS_WIDTH, _LINES = 26, 3
 #: Numbers that span this factor get a logarithmic axis when their median lies this near the low end.
 _LOG_SPAN, _LOG_CROWDING = 50, 0.15
 #: Up to this many distinct numbers (batch sizes, layers) count as choices.
@@ -95,9 +96,12 @@ def slice_figure(one: Slice) -> go.Figure:
     """Plot the score against the values: choices side by side, ranges along an axis."""
     axis = score_axis(one.objective, one.scores)
     choices = one.choices
+    settings_y = axis.axis("", one.scores_shown)
+    beyond = set(axis.hidden(one.scores, shown=one.scores_shown))
+    complete = {"color": BLUE, "size": 5, "opacity": 0.7}
     traces = []
-    for state, colour, symbol, size in (("pruned", GREY, "x-thin-open", 7), ("complete", BLUE, "circle", 5)):
-        chosen = [trial for trial in one.trials if trial.state == state]
+    for state, marker in (("pruned", PRUNED_MARKER), ("complete", complete)):
+        chosen = [trial for trial in one.trials if trial.state == state and trial.score not in beyond]
         traces.append(
             go.Scatter(
                 x=[_place(trial, one.name, choices) for trial in chosen],
@@ -105,14 +109,18 @@ def slice_figure(one: Slice) -> go.Figure:
                 customdata=[_hover(trial, one) for trial in chosen],
                 mode="markers",
                 showlegend=False,
-                marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.7, "line": {"color": colour}},
+                marker=marker,
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
+    if outside := [trial for trial in one.trials if trial.score in beyond]:
+        places = [_place(trial, one.name, choices) for trial in outside]
+        traces.append(mark_beyond(places, outside, settings_y, one.objective))
     return figure(
         *traces,
+        showlegend=False,
         xaxis=_value_axis(one, choices),
-        yaxis=axis.axis("", one.scores_shown),
+        yaxis=settings_y,
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         title={"text": plain(one.name), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.97},
     )
@@ -147,12 +155,23 @@ def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
 def _labels(choices: Sequence[Any]) -> list[str]:
     """Return labels that fit below one plot without overlap; the points' hover texts have the whole values."""
     names = [setting(choice) for choice in choices]
-    if sum(map(len, names)) + 2 * len(names) > _LABELS_WIDTH:
-        if is_numeric(choices):
-            return [names[0], *[""] * (len(names) - 2), names[-1]]
-        width = max(5, _LABELS_WIDTH // len(names) - 1)
-        names = [name if len(name) <= width else f"{name[: width - 1]}…" for name in names]
-    return [plain(name) for name in names]
+    if sum(map(len, names)) + 2 * len(names) <= _LABELS_WIDTH:
+        return [plain(name) for name in names]
+    if is_numeric(choices):
+        return [names[0], *[""] * (len(names) - 2), names[-1]]
+    width = max(5, _LABELS_WIDTH // len(names) - 1)
+    return ["<br>".join(plain(line) for line in _in_lines(name, width)) for name in names]
+
+
+def _in_lines(name: str, width: int) -> list[str]:
+    """Break a name after its underscores; what does not fit into the lines or their width is cut."""
+    lines = [""]
+    for word in re.findall("[^_]*_|[^_]+", name):
+        if lines[-1] and len(lines[-1] + word) > width:
+            lines.append("")
+        lines[-1] += word
+    cut = [line if len(line) <= width + 1 else f"{line[:width]}\u2026" for line in lines[:_LINES]]
+    return cut if len(lines) <= _LINES else [*cut[:-1], f"{cut[-1].rstrip(chr(0x2026))[:width]}\u2026"]
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
@@ -197,7 +216,10 @@ def _tell_hidden(shown: Sequence[Slice], objective: Objective) -> str:
     most = max(len(score_axis(objective, one.scores).hidden(one.scores, shown=one.scores_shown)) for one in shown)
     words = DIRECTION_WORDS[objective.direction]
     return (
-        f" The {words.worst} scores, up to {count(most, 'trial')} in each plot, lie {words.beyond} it." if most else ""
+        f" The {words.worst} scores, up to {count(most, 'trial')} in each plot, lie {words.beyond} it: the triangles "
+        "at its edge."
+        if most
+        else ""
     )
 
 
