@@ -180,7 +180,7 @@ def plain(text: str) -> str:
     return html.escape(shortened(text), quote=False).replace("%{", "% {")
 
 
-def figure(*traces: go.Scatter | go.Bar | go.Heatmap, **layout: Any) -> go.Figure:
+def figure(*traces: go.Scatter | go.Bar | go.Heatmap | go.Contour, **layout: Any) -> go.Figure:
     """Make a figure of these traces in the common style."""
     axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE, "automargin": True, "ticks": ""}
     style = go.layout.Template(

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -48,6 +48,7 @@ from tuner.studies.records import (
 )
 from tuner.studies.repeats import training_seed
 from tuner.studies.schema import slots
+from tuner.studies.searched import read_ranges, read_worker_names
 from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.storage import Storage
 
@@ -79,7 +80,11 @@ def load_scores(storage: Storage, name: str) -> StudyRecord:
     """
     study = find_study(storage, name)
     read_trial_curve = partial(read_scores, objective=study.definition.objective)
-    return _read_record(storage, study, slots.c.curve, read_trial_curve=read_trial_curve)
+    return replace(
+        _read_record(storage, study, slots.c.curve, read_trial_curve=read_trial_curve),
+        ranges=read_ranges(storage, study),
+        worker_names=read_worker_names(storage, study),
+    )
 
 
 def load_outline(storage: Storage, name: str) -> StudyRecord:
@@ -290,6 +295,7 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         folds=folds,
         varied=None if job.repeat is None else job.varied,
         repeat=job.repeat,
+        position=row.position,
     )
 
 
@@ -371,6 +377,9 @@ def _confirmation(slot: ConfirmSlot) -> ConfirmationRecord:
         score=outcome.score if outcome else None,
         failure=outcome.failure if outcome else None,
         notes=outcome.notes if outcome else (),
+        n_epochs=slot.epoch,
+        started_at=_time(slot.started_at),
+        finished_at=_time(slot.finished_at),
     )
 
 
@@ -393,6 +402,9 @@ def _retrain(slot: RetrainSlot) -> RetrainRecord:
         failure=outcome.failure if outcome else None,
         notes=outcome.notes if outcome else (),
         pictures=outcome.pictures if outcome else None,
+        prediction_s=outcome.prediction_s if outcome else None,
+        started_at=_time(slot.started_at),
+        finished_at=_time(slot.finished_at),
         took_augmentation=not slot.job.augmented or outcome is None or outcome.augmented is not False,
     )
 

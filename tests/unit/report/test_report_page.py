@@ -85,7 +85,7 @@ def test_the_answer_holds_ensemble_parameters_and_budget(artifacts: ArtifactStor
     page = words(render_report([finished_study(artifacts, n_trials=20, n_images=500)], artifacts))
 
     assert "test accuracy of the ensemble: 9 models" in page
-    assert "Model parameters314,120" in page
+    assert "The model of final 1Parameters314,120" in page
     assert "Trials20 of 20" in page
 
 

@@ -23,7 +23,7 @@ from tuner.report.plots.history import best_so_far, records_set
 from tuner.report.plots.intermediate import epoch_summaries
 from tuner.report.plots.parallel import height_on_axis, score_bands, score_heights
 from tuner.report.plots.slices import _labels, slices
-from tuner.report.plots.timeline import _short, stretches, worker_summaries
+from tuner.report.plots.timeline import _name, stretches, worker_summaries
 from tuner.report.theme import log_axis, nines, whole_axis
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -362,7 +362,8 @@ def test_labels_below_a_slice_do_not_overlap(choices: list[Any], labels: list[st
     ],
 )
 def test_a_timeline_shows_the_first_block_of_a_workers_id(worker: str, shown: str) -> None:
-    assert _short(worker) == shown
+    assert _name(worker, {}) == shown
+    assert _name(worker, {worker: "gpu-1:4711"}) == "gpu-1:4711"
 
 
 def test_the_first_axis_of_parallel_coordinates_is_the_score() -> None:

@@ -16,10 +16,10 @@ from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
-from tuner.report.plots.slices import Slice, slices
+from tuner.report.plots.slices import Slice, in_lines, slices
 from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain, score_axis
 from tuner.report.thinning import drawn
-from tuner.report.wording import count, setting, shortened
+from tuner.report.wording import count, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
 #: More axes are too wide to be followed, even in a plot that scrolls.
@@ -153,7 +153,7 @@ def _band_lines(band: Band, axes: Sequence[Slice], heights: Mapping[int, float])
 def _marks(one: Slice, trials: Sequence[TrialRecord]) -> list[tuple[float, str]]:
     if (choices := one.choices) is not None:
         marks = [
-            ((index + 0.5) / len(choices), plain(shortened(setting(choice), width=_MARK_WIDTH)))
+            ((index + 0.5) / len(choices), "<br>".join(plain(line) for line in in_lines(setting(choice), _MARK_WIDTH)))
             for index, choice in enumerate(choices)
         ]
     else:
@@ -164,7 +164,14 @@ def _marks(one: Slice, trials: Sequence[TrialRecord]) -> list[tuple[float, str]]
 
 
 def _axis_labels(x: int, marks: Sequence[tuple[float, str]]) -> list[dict[str, object]]:
-    look = {"showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 11, "color": SOFT}, "bgcolor": SURFACE}
+    look = {
+        "showarrow": False,
+        "xanchor": "left",
+        "xshift": 5,
+        "align": "left",
+        "font": {"size": 11, "color": SOFT},
+        "bgcolor": SURFACE,
+    }
     return [{"x": x, "y": y, "text": text, **look} for y, text in marks]
 
 
@@ -211,5 +218,6 @@ def _spread(trials: Sequence[TrialRecord], one: Slice) -> str:
     if not values:
         return "not used"
     if one.choices is None:
-        return f"{setting(min(values))} to {setting(max(values))}"
+        low, high = setting(min(values)), setting(max(values))
+        return low if low == high else f"{low} to {high}"
     return " or ".join(sorted({setting(value) for value in values}, key=lambda text: (len(text), text)))

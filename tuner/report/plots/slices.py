@@ -22,6 +22,8 @@ from tuner.studies.records import StudyRecord, TrialRecord
 _SHOWN = 24
 #: Characters that fit below one plot in a line, and the lines that there may be.
 _LABELS_WIDTH, _LINES = 26, 3
+#: Characters of a plot's title in a line.
+_TITLE_WIDTH = 30
 #: Numbers that span this factor get a logarithmic axis when their median lies this near the low end.
 _LOG_SPAN, _LOG_CROWDING = 50, 0.15
 #: Up to this many distinct numbers (batch sizes, layers) count as choices.
@@ -104,7 +106,7 @@ def slice_figure(one: Slice) -> go.Figure:
         chosen = [trial for trial in one.trials if trial.state == state and trial.score not in beyond]
         traces.append(
             go.Scatter(
-                x=[_place(trial, one.name, choices) for trial in chosen],
+                x=[place_on_axis(trial, one.name, choices) for trial in chosen],
                 y=[axis.place(trial.score) for trial in chosen],
                 customdata=[_hover(trial, one) for trial in chosen],
                 mode="markers",
@@ -114,19 +116,26 @@ def slice_figure(one: Slice) -> go.Figure:
             )
         )
     if outside := [trial for trial in one.trials if trial.score in beyond]:
-        places = [_place(trial, one.name, choices) for trial in outside]
+        places = [place_on_axis(trial, one.name, choices) for trial in outside]
         traces.append(mark_beyond(places, outside, settings_y, one.objective))
     return figure(
         *traces,
         showlegend=False,
-        xaxis=_value_axis(one, choices),
+        xaxis=value_axis(one, choices),
         yaxis=settings_y,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        title={"text": plain(one.name), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.97},
+        margin={"l": 8, "r": 8, "t": 48 if len(one.name) > _TITLE_WIDTH else 34, "b": 8},
+        title={
+            "text": "<br>".join(plain(line) for line in in_lines(one.name, _TITLE_WIDTH)),
+            "font": {"size": 14},
+            "x": 0,
+            "xanchor": "left",
+            "y": 0.97,
+        },
     )
 
 
-def _place(trial: TrialRecord, name: str, choices: list[Any] | None) -> float:
+def place_on_axis(trial: TrialRecord, name: str, choices: list[Any] | None) -> float:
+    """Return where a trial lies on a hyperparameter's axis: its value, or a place beside its choice's number."""
     value = trial.hyperparameters[name]
     if choices is None:
         return float(value)
@@ -139,7 +148,8 @@ def _hover(trial: TrialRecord, one: Slice) -> str:
     return f"trial {trial.number}: {value}, {one.objective.format(trial.score)}"
 
 
-def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
+def value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
+    """Return Plotly's settings for a hyperparameter's axis: names at the numbers of choices, or a range."""
     if choices is not None:
         return {
             "tickvals": list(range(len(choices))),
@@ -160,10 +170,10 @@ def _labels(choices: Sequence[Any]) -> list[str]:
     if is_numeric(choices):
         return [names[0], *[""] * (len(names) - 2), names[-1]]
     width = max(5, _LABELS_WIDTH // len(names) - 1)
-    return ["<br>".join(plain(line) for line in _in_lines(name, width)) for name in names]
+    return ["<br>".join(plain(line) for line in in_lines(name, width)) for name in names]
 
 
-def _in_lines(name: str, width: int) -> list[str]:
+def in_lines(name: str, width: int) -> list[str]:
     """Break a name after its underscores; what does not fit into the lines or their width is cut."""
     lines = [""]
     for word in re.findall("[^_]*_|[^_]+", name):
