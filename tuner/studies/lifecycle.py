@@ -16,6 +16,7 @@ from tuner.studies.optuna_tables import (
     delete_from_optuna,
     find_in_optuna,
     lock_in_optuna,
+    name_metric,
     set_direction,
 )
 from tuner.studies.outages import retried
@@ -127,6 +128,7 @@ def insert_study(
             optuna_study_id = _open_in_optuna(connection, definition.name)
             # Also where somebody's own study of Optuna is taken, which minimizes unless it was told otherwise.
             set_direction(connection, optuna_study_id, definition.objective.direction)
+            name_metric(connection, optuna_study_id, definition.objective.label)
             row = sa.insert(studies).values(**values, optuna_study_id=optuna_study_id).returning(studies.c.id)
             study_id = connection.execute(row).scalar_one()
             create_slots(connection, study_id, "search", jobs[: definition.search.trials])

@@ -13,6 +13,7 @@ from optuna.storages._rdb.models import (
     BaseModel,
     StudyDirectionModel,
     StudyModel,
+    StudySystemAttributeModel,
     TrialIntermediateValueModel,
     TrialModel,
     TrialParamModel,
@@ -24,7 +25,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
+_of_studies = StudySystemAttributeModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
+
+#: Optuna's key of a study's system attribute; a test holds it against Optuna's own.
+_METRIC_NAMES = "study:metric_names"
 
 #: The revision of the tables that Optuna 5.0 creates; a test holds it against Optuna's own.
 OPTUNA_REVISION = "v3.2.0.a"
@@ -60,6 +65,14 @@ def set_direction(connection: sa.Connection, optuna_study_id: int, direction: Li
     connection.execute(sa.delete(_directions).where(_directions.c.study_id == optuna_study_id))
     values = {"study_id": optuna_study_id, "objective": 0, "direction": StudyDirection[direction.upper()]}
     connection.execute(sa.insert(_directions).values(values))
+
+
+def name_metric(connection: sa.Connection, optuna_study_id: int, name: str) -> None:
+    """Say what the study's scores are, in place of what was said before, as `optuna.Study.set_metric_names` does."""
+    of_study = sa.and_(_of_studies.c.study_id == optuna_study_id, _of_studies.c.key == _METRIC_NAMES)
+    connection.execute(sa.delete(_of_studies).where(of_study))
+    values = {"study_id": optuna_study_id, "key": _METRIC_NAMES, "value_json": json.dumps([name])}
+    connection.execute(sa.insert(_of_studies).values(values))
 
 
 def lock_in_optuna(connection: sa.Connection, optuna_study_id: int) -> None:

@@ -45,6 +45,7 @@ from tuner.studies.records import (
     StudyRecord,
     TrialRecord,
     TrialState,
+    find_winner,
 )
 from tuner.studies.repeats import training_seed
 from tuner.studies.schema import slots
@@ -240,6 +241,16 @@ def read_slots(storage: Storage, study_id: int) -> list[Slot]:
     query = sa.select(slots).where(slots.c.study_id == study_id).order_by(slots.c.id)
     with storage.reader.connect() as connection:
         return [read_slot(row, read_curve(row.curve)) for row in connection.execute(query)]
+
+
+@retried
+def read_winner(storage: Storage, study: Study) -> FinalRecord | None:
+    """Return the winner of a study's finals without its curves; None while there is none. It reads no trial."""
+    columns = [column for column in slots.c if column is not slots.c.curve]
+    of_finals = sa.select(*columns).where(slots.c.study_id == study.id, slots.c.stage.in_(("confirm", "retrain")))
+    with storage.reader.connect() as connection:
+        found = [read_slot(row) for row in connection.execute(of_finals.order_by(slots.c.id))]
+    return find_winner(_finals(found, study, augmented=True))
 
 
 @retried

@@ -4,7 +4,7 @@ Accuracies are in [0, 1], epochs count from 1, times are UTC.
 """
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -176,6 +176,16 @@ class FinalRecord:
         return self.runs if self.curve_run is None else (*self.runs, self.curve_run)
 
 
+def find_winner(finals: Iterable[FinalRecord]) -> FinalRecord | None:
+    """Return the final that `StudyRecord.winner` describes."""
+    for final in sorted(finals, key=lambda final: final.rank):
+        if final.test_accuracy_mean is not None:
+            return final
+        if any(run.state != "failed" for run in final.runs):
+            return None
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class EnsembleRecord:
     """Augmented finals voting softly: the mean of their probabilities."""
@@ -323,12 +333,7 @@ class StudyRecord:
 
         Ranks come from confirmations alone, so that the test set chooses nothing.
         """
-        for final in sorted(self.finals, key=lambda final: final.rank):
-            if final.test_accuracy_mean is not None:
-                return final
-            if any(run.state != "failed" for run in final.runs):
-                return None
-        return None
+        return find_winner(self.finals)
 
     @property
     def failures(self) -> tuple[tuple[Part, Failure], ...]:

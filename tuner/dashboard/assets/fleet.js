@@ -57,11 +57,14 @@
       draw("line", { x1: 0, x2: width, y1: height, y2: height }),
       draw("polyline", { points: points.join(" ") }),
     );
-    const ends = make("p", { class: "ends", "aria-hidden": "true" },
-      make("span", {}, `${step} 1: ${write(scores[0])}`),
-      // The mean over the first folds may be higher than over all so far, which alone is compared.
-      make("span", {}, worker.folds === null ? `best ${best}` : `mean of ${scores.length}: ${write(scores.at(-1))}`));
-    return [picture, ends];
+    const hidden = { "aria-hidden": "true" };
+    // Highest and lowest score beside the curve, first and last epoch below it.
+    const heights = make("p", { class: "heights", ...hidden }, make("span", {}, write(high)), make("span", {}, high === low ? "" : write(low)));
+    const ends = make("p", { class: "ends", ...hidden }, make("span", {}, `${step} 1`), make("span", {}, `${step} ${last}`));
+    // The mean over the first folds may be higher than over all so far, which alone is compared.
+    const reached = worker.folds === null ? `best ${best}` : `mean of ${scores.length}: ${write(scores.at(-1))}`;
+    return [make("p", { class: "detail", ...hidden }, `${worker.objective.label}, ${reached}`),
+      make("div", { class: "plotted" }, heights, picture, ends)];
   };
 
   const STAGES = { confirm: "confirming trial", retrain: "retraining trial", ensemble: "ensemble" };
@@ -92,12 +95,12 @@
       make("ul", { class: "cards" }, ...here.map(cardOf))));
   };
 
-  const HEADERS = ["Study", "State", "Progress", "Complete", "Pruned", "Failed", "Running", "Best score", "Trials an hour", "Time left", "Finals", "Failures by kind"];
+  const HEADERS = ["Study", "See", "State", "Progress", "Complete", "Pruned", "Failed", "Running", "Best score", "Trials an hour", "Time left", "Trainings after the search", "Failures by kind"];
   const rowOf = (study) => {
     const finished = study.complete + study.pruned + study.failed;
     const failures = Object.entries(study.failures).map(([kind, number]) => `${kind.replaceAll("_", " ")}: ${number}`);
     const cells = [
-      study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state,
+      study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state === "finals" ? "retraining the best" : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
       study.complete, study.pruned, study.failed, study.running, scoreOf(study.best_score, study.objective),
       study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),
@@ -105,9 +108,9 @@
       study.finals_planned ? `${study.finals_done} of ${study.finals_planned}` : none,
       failures.join(", ") || none,
     ];
-    const name = make("a", { href: study.optuna_path }, study.name);
-    const report = make("a", { href: study.report_path, "aria-label": `Report of ${study.name}` }, "report");
-    return make("tr", { "data-study": study.name }, make("th", { scope: "row" }, name, " · ", report),
+    const name = make("a", { href: study.report_path, "aria-label": `Report of ${study.name}` }, study.name);
+    const optuna = make("a", { href: study.optuna_path, "aria-label": `${study.name} in Optuna Dashboard` }, "Optuna Dashboard");
+    return make("tr", { "data-study": study.name }, make("th", { scope: "row" }, name), make("td", {}, optuna),
       ...cells.map((cell) => make("td", {}, typeof cell === "number" ? String(cell) : cell)));
   };
 

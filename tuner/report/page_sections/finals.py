@@ -22,9 +22,9 @@ _TRAINING_FIGURES = (training.report_figure, training.unaugmented_report_figure)
 #: Figures of a model's predictions on the test set; those as wide as the page follow the others.
 _PREDICTION_FIGURES = (
     confusion.report_figure,
+    calibration.report_figure,
     discrimination.roc_report_figure,
     discrimination.precision_recall_report_figure,
-    calibration.report_figure,
 )
 
 

@@ -23,6 +23,8 @@ from tuner.report.theme import BLUE, GREY, INK, figure
 from tuner.report.wording import count, percent
 
 N_BINS = 15
+#: Width of a bar in percent, with a little space between two.
+_BAR = 94 / N_BINS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,9 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 def reliability_figure(bins: Sequence[Bin]) -> go.Figure:
     """Plot the accuracy of each bin as a bar, its mean confidence as a line on it, and the diagonal."""
     bars = go.Bar(
-        x=[(one.low + one.high) / 2 for one in bins],
-        y=[one.accuracy for one in bins],
-        width=0.94 / N_BINS,
+        x=[50 * (one.low + one.high) for one in bins],
+        y=[100 * one.accuracy for one in bins],
+        width=_BAR,
         name="accuracy",
         marker={"color": BLUE, "opacity": 0.75},
         customdata=[
@@ -78,24 +80,36 @@ def reliability_figure(bins: Sequence[Bin]) -> go.Figure:
         hovertemplate="%{customdata}<extra></extra>",
     )
     confidences = go.Scatter(
-        x=[(one.low + one.high) / 2 for one in bins],
-        y=[one.confidence for one in bins],
+        x=[50 * (one.low + one.high) for one in bins],
+        y=[100 * one.confidence for one in bins],
         mode="markers",
         name="mean confidence",
         marker={"symbol": "line-ew-open", "color": INK, "size": 14, "line": {"width": 2, "color": INK}},
         hoverinfo="skip",
     )
     ideal = go.Scatter(
-        x=[0, 1], y=[0, 1], mode="lines", name="perfect", line={"color": GREY, "dash": "dash"}, hoverinfo="skip"
+        x=[0, 100], y=[0, 100], mode="lines", name="perfect", line={"color": GREY, "dash": "dash"}, hoverinfo="skip"
     )
-    ticks = {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2}
-    return figure(
-        bars,
-        confidences,
-        ideal,
-        xaxis=ticks | {"title": {"text": "confidence"}},
-        yaxis=ticks | {"title": {"text": "accuracy"}},
+    return figure(bars, confidences, ideal, xaxis=_percent_axis("confidence"), yaxis=_percent_axis("accuracy"))
+
+
+def confidence_figure(bins: Sequence[Bin]) -> go.Figure:
+    """Plot the share of the images in each bin."""
+    n_images = sum(one.n_images for one in bins)
+    bars = go.Bar(
+        x=[50 * (one.low + one.high) for one in bins],
+        y=[100 * one.n_images / n_images for one in bins],
+        width=_BAR,
+        showlegend=False,
+        marker={"color": GREY},
+        customdata=[count(one.n_images, "image") for one in bins],
+        hovertemplate="%{customdata}<extra></extra>",
     )
+    return figure(bars, xaxis=_percent_axis("confidence"), yaxis=_percent_axis("share of the images"))
+
+
+def _percent_axis(title: str) -> dict[str, object]:
+    return {"title": {"text": title}, "range": [0, 102], "dtick": 20, "ticksuffix": "\u00a0%"}
 
 
 def report_figure(predictions: Predictions, class_names: Sequence[str], *, source: str) -> ReportFigure:
@@ -124,6 +138,10 @@ def report_figure(predictions: Predictions, class_names: Sequence[str], *, sourc
         key="calibration",
         title="Calibration",
         finding=finding,
-        plots=(Plot(figure=reliability_figure(bins), label=f"Reliability diagram. {finding}", height_px=360),),
+        plots=(
+            Plot(figure=reliability_figure(bins), label=f"Reliability diagram. {finding}", height_px=340),
+            Plot(figure=confidence_figure(bins), label="Share of the images by confidence.", height_px=340),
+        ),
         table=Table(headers=("Confidence", "Test images", "Mean confidence", "Accuracy"), rows=rows),
+        wide=True,
     )

@@ -13,29 +13,28 @@ from tuner.studies.records import StudyRecord
 
 #: Shares of the trials whose scores the table names.
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-#: Fewer trials have no distribution.
-_FEWEST = 5
+#: Fewer trials have no distribution; more steps than these are not seen.
+_FEWEST, _POINTS = 5, 500
 
 
 def distribution_figure(scores: list[float], objective: Objective) -> go.Figure:
     """Plot the share of trials up to each score; `scores` are from worst to best."""
     axis = score_axis(objective, scores)
-    steps = evenly(list(enumerate(scores, start=1)), 500)
+    steps = [(0, scores[0]), *evenly(list(enumerate(scores, start=1)), _POINTS)]
     line = go.Scatter(
         x=[axis.place(score) for _, score in steps],
-        y=[place / len(scores) for place, _ in steps],
+        y=[round(100 * place / len(scores), 2) for place, _ in steps],
         customdata=[objective.format(score) for _, score in steps],
         mode="lines",
         line={"shape": "hv", "color": BLUE, "width": 2},
         showlegend=False,
-        hovertemplate="%{y:.0%} of the trials: %{customdata} or worse<extra></extra>",
+        hovertemplate="%{y:.0f} % of the trials: %{customdata} or worse<extra></extra>",
     )
     across = axis.axis("validation score", scores)
     if objective.direction == "minimize":
         across["range"] = across["range"][::-1]
-    return figure(
-        line, xaxis=across, yaxis={"title": {"text": "share of trials"}, "tickformat": ".0%", "range": [0, 1.02]}
-    )
+    up = {"title": {"text": "share of trials"}, "ticksuffix": "\u00a0%", "range": [0, 102]}
+    return figure(line, xaxis=across, yaxis=up)
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:

@@ -69,7 +69,7 @@ def report_figures(study: StudyRecord, importance: Importance | None) -> list[Re
     pairs = pairs_of(study, importance)
     if not pairs:
         return []
-    which = "the most important hyperparameters" if importance else "the first hyperparameters"
+    which = "the hyperparameters of largest importance" if importance else "the first hyperparameters"
     names = list(dict.fromkeys(name for pair in pairs for name in (pair.across.name, pair.up.name)))
     figures = [_rank_report_figure(study, pairs, f"Pairs of {which}: {listing(names)}.")]
     surfaces = [(pair, surface) for pair in pairs if (surface := interpolate(pair, study)) is not None]

@@ -121,7 +121,7 @@ def slice_figure(one: Slice) -> go.Figure:
     return figure(
         *traces,
         showlegend=False,
-        xaxis=value_axis(one, choices),
+        xaxis=value_axis(one, choices) | {"tickfont": {"size": 11}},
         yaxis=settings_y,
         margin={"l": 8, "r": 8, "t": 48 if len(one.name) > _TITLE_WIDTH else 34, "b": 8},
         title={
