@@ -111,16 +111,7 @@ def report_path(*names: str) -> str:
 
 def _studies_table(studies: Sequence[ListedStudy]) -> Html:
     several = len(studies) > 1
-    headers = [
-        "Study",
-        "Dataset",
-        "Space",
-        "State",
-        "Trials",
-        "Best of the search, validation",
-        "Test accuracy",
-        "Also in",
-    ]
+    headers = ["Study", "Test accuracy", "Best in the search", "State", "Trials", "Dataset", "Space", "Also in"]
     rows = [_study_row(study) for study in studies]
     if several:
         headers = ["Study", "Compare", *headers[1:]]
@@ -138,12 +129,12 @@ def _study_row(study: ListedStudy) -> list[Child | Cell]:
     )
     return [
         element("a", progress.name, href=report_path(progress.name), aria_label=f"Report of {progress.name}"),
-        study.dataset,
-        study.space,
+        _test_accuracy(study.winner),
+        study.objective.format(progress.best_score),
         _state(progress),
         f"{progress.finished:,} of {progress.budget:,}",
-        study.objective.format(progress.best_score),
-        _test_accuracy(study.winner),
+        study.dataset,
+        study.space,
         optuna,
     ]
 

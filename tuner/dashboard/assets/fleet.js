@@ -95,22 +95,23 @@
       make("ul", { class: "cards" }, ...here.map(cardOf))));
   };
 
-  const HEADERS = ["Study", "See", "State", "Progress", "Complete", "Pruned", "Failed", "Running", "Best score", "Trials an hour", "Time left", "Trainings after the search", "Failures by kind"];
+  const HEADERS = ["Study", "State", "Progress", "Best score", "Complete", "Pruned", "Failed", "Running", "Trials an hour", "Time left", "Trainings after the search", "Failures by kind", "Also in"];
   const rowOf = (study) => {
     const finished = study.complete + study.pruned + study.failed;
     const failures = Object.entries(study.failures).map(([kind, number]) => `${kind.replaceAll("_", " ")}: ${number}`);
+    const optuna = make("a", { href: study.optuna_path, "aria-label": `${study.name} in Optuna Dashboard` }, "Optuna Dashboard");
     const cells = [
       study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state === "finals" ? "retraining the best" : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
-      study.complete, study.pruned, study.failed, study.running, scoreOf(study.best_score, study.objective),
+      scoreOf(study.best_score, study.objective), study.complete, study.pruned, study.failed, study.running,
       study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),
       study.state === "searching" ? duration(study.time_left_s) : none,
       study.finals_planned ? `${study.finals_done} of ${study.finals_planned}` : none,
       failures.join(", ") || none,
+      optuna,
     ];
     const name = make("a", { href: study.report_path, "aria-label": `Report of ${study.name}` }, study.name);
-    const optuna = make("a", { href: study.optuna_path, "aria-label": `${study.name} in Optuna Dashboard` }, "Optuna Dashboard");
-    return make("tr", { "data-study": study.name }, make("th", { scope: "row" }, name), make("td", {}, optuna),
+    return make("tr", { "data-study": study.name }, make("th", { scope: "row" }, name),
       ...cells.map((cell) => make("td", {}, typeof cell === "number" ? String(cell) : cell)));
   };
 
