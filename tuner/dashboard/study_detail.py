@@ -37,7 +37,7 @@ FIRST = 250
 _KEPT = 400
 
 #: How people read the attributes that tuner gives to trials.
-_WORDS = {SLOT_ATTRIBUTE: "place in the budget, from 0", "failure": "why it failed"}
+_WORDS = {SLOT_ATTRIBUTE: "place in the budget (from 0)", "failure": "why it failed"}
 _FIXED, _CONSTRAINTS = "fixed_params", "constraints"
 
 

@@ -27,6 +27,8 @@ PRUNED_MARKER = {"symbol": "x-thin-open", "color": GREY, "size": 8, "line": {"co
 _TICKED_ERRORS = (0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002)
 #: Smallest distance of two labels as a share of the axis; closer ones overlap in the smallest plot.
 _LEAST_GAP = 0.12
+#: The same where labels stand side by side, which takes more room.
+GAP_ACROSS = 0.18
 #: The axis of equal accuracies has at least this length.
 _LEAST_ROOM = 0.02
 #: Digits that are labelled on a logarithmic axis, the fewest first; more are taken until the scale can be read.
@@ -51,13 +53,13 @@ class Nines:
         """Return the position of an accuracy on the axis."""
         return None if accuracy is None else round(-math.log10(max(1 - accuracy, self.floor)), 5)
 
-    def axis(self, title: str, accuracies: Sequence[float]) -> dict[str, Any]:
-        """Return Plotly's settings for an axis that shows these accuracies."""
+    def axis(self, title: str, accuracies: Sequence[float], *, least_gap: float = _LEAST_GAP) -> dict[str, Any]:
+        """Return Plotly's settings for an axis that shows these accuracies; labels lie at least this share apart."""
         low, high = self._range(accuracies)
         ticks = self._ticks(low, high)
         if any(1 - accuracy <= self.floor for accuracy in accuracies):
             ticks.append(1.0)
-        ticks = self._apart(ticks, least=_LEAST_GAP * (high - low))
+        ticks = self._apart(ticks, least=least_gap * (high - low))
         return {
             "title": {"text": title},
             "tickvals": [self.place(tick) for tick in ticks],
@@ -109,10 +111,10 @@ class Linear:
         """Return the position of a score on the axis."""
         return score
 
-    def axis(self, title: str, scores: Sequence[float]) -> dict[str, Any]:
-        """Return Plotly's settings for an axis that shows these scores."""
+    def axis(self, title: str, scores: Sequence[float], *, least_gap: float = _LEAST_GAP) -> dict[str, Any]:
+        """Return Plotly's settings for an axis that shows these scores; labels lie about this share apart or more."""
         low, high = _with_room(min(scores, default=0.0), max(scores, default=1.0))
-        return {"title": {"text": title}, "range": [low, high], "zeroline": False}
+        return {"title": {"text": title}, "range": [low, high], "zeroline": False, "nticks": round(1 / least_gap)}
 
     def hidden(self, scores: Sequence[float], *, shown: Sequence[float]) -> list[float]:
         """Return the scores that lie beyond the worse end of an axis made for `shown`, the worst first."""
@@ -132,13 +134,13 @@ def nines(accuracies: Sequence[float]) -> Nines:
     return Nines(floor=min((1 - accuracy for accuracy in accuracies if accuracy < 1), default=2 * _FLAWLESS) / 2)
 
 
-def log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
-    """Return Plotly's settings for a logarithmic axis with three to eight round numbers as labels."""
+def log_axis(title: str, values: Sequence[float], *, most: int = _MOST_WHOLE) -> dict[str, Any]:
+    """Return Plotly's settings for a logarithmic axis with three round numbers as labels, or up to `most`."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = math.log10(min(positive)), math.log10(max(positive))
     room = 0.05 * (high - low) or 0.1
     low, high = low - room, high + room
-    choices = (_log_ticks(low, high, digits) for digits in _LOG_DIGITS)
+    choices = (_log_ticks(low, high, digits, most=most) for digits in _LOG_DIGITS)
     ticks = next((ticks for ticks in choices if len(ticks) >= _FEWEST_TICKS), None) or _even_ticks(10**low, 10**high)
     return {
         "type": "log",
@@ -149,11 +151,11 @@ def log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _log_ticks(low: float, high: float, digits: Sequence[int]) -> list[float]:
-    """Return the numbers that begin with these digits between two powers of ten, at most `_MOST_WHOLE`."""
+def _log_ticks(low: float, high: float, digits: Sequence[int], *, most: int) -> list[float]:
+    """Return the numbers that begin with these digits between two powers of ten, evenly left out beyond `most`."""
     ticks = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for digit in digits]
     inside = [tick for tick in ticks if low <= math.log10(tick) <= high]
-    return inside[:: -(-len(inside) // _MOST_WHOLE)] if inside else []
+    return inside[:: -(-len(inside) // most)] if inside else []
 
 
 def whole_axis(title: str, last: int) -> dict[str, Any]:

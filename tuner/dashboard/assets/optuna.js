@@ -6,7 +6,8 @@
   // What Optuna alone would change, and tuner's tables would then contradict; without --allow-writes everything.
   const LABELS = ["rename study", "skip trial", "delete artifact", ...(readOnly ? ["delete study"] : [])];
   const TEXTS = ["Create", "Upload", "Fail Trial", ...(readOnly ? ["Edit", "Save"] : [])];
-  const isRefused = (button) => LABELS.includes(button.getAttribute("aria-label")) || TEXTS.includes(button.textContent.trim());
+  const PENCIL = '[data-testid="EditIcon"]';
+  const isRefused = (button) => (readOnly && button.querySelector(PENCIL) !== null) || LABELS.includes(button.getAttribute("aria-label")) || TEXTS.includes(button.textContent.trim());
   const hideRefused = () => {
     for (const button of document.querySelectorAll("#dashboard button, .MuiDialog-root button")) {
       // Its own style wins over that of a class.

@@ -77,7 +77,7 @@ def _against_defaults(study: StudyRecord, headline: Headline) -> Html | None:
         when = f", pruned after {count(default.n_epochs, 'epoch')}" if default.state == "pruned" else ""
         text = (
             f"The space's defaults (trial {default.number}{when}) reached {objective.format(default.score)} in the "
-            f"search, trial {headline.best_trial} {objective.format(headline.best_score)}: {signed(gain, objective)}"
+            f"search and trial {headline.best_trial} {objective.format(headline.best_score)}: {signed(gain, objective)}"
             f"{unit}. {_tested(study, headline.final, default.number)}"
         )
     return element("p", element("b", "Default against tuned: "), text, class_="detail")
@@ -93,4 +93,5 @@ def _tested(study: StudyRecord, winner: FinalRecord | None, trial: int) -> str:
     if winner is None or winner.test_accuracy_mean is None or own is winner:
         return f"On the test set the defaults reached {percent(own.test_accuracy_mean)}."
     gain = points(winner.test_accuracy_mean - own.test_accuracy_mean)
-    return f"On the test set the defaults reached {percent(own.test_accuracy_mean)}, the winner {gain} points more."
+    tested = [percent(one.test_accuracy_mean) for one in (own, winner)]
+    return f"On the test set the defaults reached {tested[0]} and the winner {tested[1]}: {gain} points."

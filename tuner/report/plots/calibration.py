@@ -23,6 +23,7 @@ from tuner.report.theme import BLUE, GREY, INK, figure
 from tuner.report.wording import count, percent
 
 N_BINS = 15
+_ROUNDING = 1e-5
 #: Width of a bar in percent, with a little space between two.
 _BAR = 94 / N_BINS
 
@@ -44,8 +45,8 @@ def calibration_bins(predictions: Predictions) -> list[Bin]:
     """Return the bins that hold images, by confidence."""
     confidence = predictions.probabilities.max(axis=1).astype(np.float64)
     right = predicted_classes(predictions) == predictions.labels
-    # The upper end belongs to a bin, as in the paper; rounding must not make a bin more than the last.
-    places = np.clip(np.ceil(confidence * N_BINS).astype(int) - 1, 0, N_BINS - 1)
+    # The upper end belongs to a bin, as in the paper, also where a float32 is a little larger than it.
+    places = np.clip(np.ceil(confidence * N_BINS - _ROUNDING).astype(int) - 1, 0, N_BINS - 1)
     return [
         Bin(
             low=place / N_BINS,
@@ -105,11 +106,17 @@ def confidence_figure(bins: Sequence[Bin]) -> go.Figure:
         customdata=[count(one.n_images, "image") for one in bins],
         hovertemplate="%{customdata}<extra></extra>",
     )
-    return figure(bars, xaxis=_percent_axis("confidence"), yaxis=_percent_axis("share of the images"))
+    return figure(bars, xaxis=_percent_axis("confidence"), yaxis=_shares_axis())
 
 
 def _percent_axis(title: str) -> dict[str, object]:
-    return {"title": {"text": title}, "range": [0, 102], "dtick": 20, "ticksuffix": "\u00a0%"}
+    # Without 0 %, whose label would touch that of the other axis.
+    ticks = [20, 40, 60, 80, 100]
+    return {"title": {"text": title}, "range": [0, 102], "tickvals": ticks, "ticksuffix": "\u00a0%"}
+
+
+def _shares_axis() -> dict[str, object]:
+    return {"title": {"text": "share of the images"}, "rangemode": "tozero", "ticksuffix": "\u00a0%"}
 
 
 def report_figure(predictions: Predictions, class_names: Sequence[str], *, source: str) -> ReportFigure:

@@ -26,6 +26,8 @@ _LABELS_WIDTH, _LINES = 26, 3
 _TITLE_WIDTH = 30
 #: Numbers that span this factor get a logarithmic axis when their median lies this near the low end.
 _LOG_SPAN, _LOG_CROWDING = 50, 0.15
+#: Numbers below one plot on a logarithmic axis: more would be slanted.
+_MOST_LABELS = 4
 #: Up to this many distinct numbers (batch sizes, layers) count as choices.
 _FEW = 6
 
@@ -158,7 +160,7 @@ def value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
             "range": [-0.6, len(choices) - 0.4],
         }
     if one.is_logarithmic:
-        return log_axis("", one.values)
+        return log_axis("", one.values, most=_MOST_LABELS)
     return {"nticks": 5}
 
 
