@@ -148,6 +148,7 @@ def test_figures_and_tables_are_downloaded_without_a_network(context: BrowserCon
 
 def test_the_contents_stay_in_view_and_name_every_part(context: BrowserContext, report: Path) -> None:
     page, _ = open_quietly(context, report)
+    page.emulate_media(reduced_motion="reduce")
 
     page.get_by_text("All parts").click()
     page.get_by_role("link", name="Calibration").first.click()
@@ -160,6 +161,7 @@ def test_the_contents_stay_in_view_and_name_every_part(context: BrowserContext, 
 
 def test_finals_and_their_trials_lead_to_each_other(context: BrowserContext, report: Path) -> None:
     page, _ = open_quietly(context, report)
+    page.emulate_media(reduced_motion="reduce")
     table = page.get_by_role("region", name="Finals by rank")
 
     table.get_by_role("link").first.click()

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from scipy.interpolate import griddata
-from scipy.spatial import QhullError
 
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import MIN_TRIALS, Importance
@@ -109,6 +107,10 @@ def interpolate(pair: Pair, study: StudyRecord) -> NDArray[np.float32] | None:
     Returns:
         float32, shape (30, 30), by rows from the low end; None where the trials span no area.
     """
+    # Imported here: a study without pairs does not need them.
+    from scipy.interpolate import griddata
+    from scipy.spatial import QhullError
+
     points = np.array([[_scaled(trial, one) for one in (pair.across, pair.up)] for trial in pair.trials])
     if min(len(np.unique(points[:, side])) for side in (0, 1)) < _FEWEST_PLACES:
         return None
