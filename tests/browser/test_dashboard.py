@@ -270,6 +270,41 @@ def test_a_write_is_refused_and_said_so(context: BrowserContext, address: str, f
     assert page.evaluate("path => fetch(path).then((r) => r.status)", path) == 200
 
 
+def test_optuna_dashboard_leads_back_and_offers_nothing_that_is_refused(
+    lasting_context: BrowserContext, address: str, finished: Study
+) -> None:
+    page, noises = open_quietly(lasting_context, f"{address}/dashboard")
+    expect(page.get_by_role("link", name=re.compile("finished"))).to_be_attached(timeout=60_000)
+
+    for label in ("delete study", "rename study"):
+        button = page.locator(f"[aria-label='{label}']")
+        assert button.count() > 0
+        expect(button.first).to_be_hidden()
+    expect(page.get_by_role("button", name="Create")).to_have_count(0)
+
+    page.goto(f"{address}/dashboard/studies/{finished.optuna_study_id}")
+    expect(page.get_by_text("validation accuracy").first).to_be_attached(timeout=60_000)
+    page.get_by_role("link", name="Report of this study").click()
+    expect(page).to_have_url(f"{address}/report/finished")
+    assert noises == []
+    page.close()
+
+
+def test_a_refusal_of_optuna_dashboards_own_page_is_told_with_its_reason(
+    lasting_context: BrowserContext, address: str
+) -> None:
+    page, _ = open_quietly(lasting_context, f"{address}/dashboard")
+
+    page.evaluate("""() => {
+        const request = new XMLHttpRequest();
+        request.open("DELETE", "/api/studies/1");
+        request.send();
+    }""")
+
+    expect(page.get_by_role("alert").filter(has_text="read-only")).to_be_visible()
+    page.close()
+
+
 def tab_to(page: Page, name: str) -> None:
     """Press Tab until the link or button of that name has the focus."""
     for _ in range(60):

@@ -1,9 +1,12 @@
 """The report in a real Chromium: drawn, silent on the network, usable by keyboard, in light, dark and on a phone."""
 
+import csv
 import dataclasses
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from support.factors import compared_study
 from support.report_sample import finished_study, searching_study
@@ -95,7 +98,7 @@ def test_tab_reaches_the_trials_table_and_enter_sorts_it_both_ways(context: Brow
     page, _ = open_quietly(context, report)
     focused = "document.activeElement.closest('.trials th')?.textContent"
 
-    for _ in range(120):
+    for _ in range(300):
         page.keyboard.press("Tab")
         if page.evaluate(focused) == "Validation score":
             break
@@ -114,6 +117,58 @@ def test_tab_reaches_the_trials_table_and_enter_sorts_it_both_ways(context: Brow
 def scores_shown(page: Page) -> list[float]:
     cells = page.locator(".trials tbody tr td:nth-child(3)").all_inner_texts()
     return [float(cell.removesuffix("\u00a0%")) for cell in cells if cell != "\u2013"]
+
+
+def test_figures_and_tables_are_downloaded_without_a_network(context: BrowserContext, report: Path) -> None:
+    page, noises = open_quietly(context, report)
+
+    def download(name: str) -> tuple[str, bytes]:
+        with page.expect_download() as started:
+            page.get_by_role("button", name=name, exact=True).click()
+        return started.value.suggested_filename, started.value.path().read_bytes()
+
+    name, drawing = download("Download Score by hyperparameter as SVG")
+    assert name == "mnist-cnn-score-by-hyperparameter.svg"
+    assert drawing.startswith(b"<svg")
+    assert drawing.count(b"<svg") > 6
+    assert page.evaluate("text => new DOMParser().parseFromString(text, 'image/svg+xml').documentElement.tagName",
+                         drawing.decode()) == "svg"  # fmt: skip
+    name, picture = download("Download Optimisation history as PNG")
+    assert name.endswith(".png")
+    with Image.open(io.BytesIO(picture)) as opened:
+        # Not one colour alone: something is drawn.
+        assert len(opened.convert("RGB").getcolors(1 << 24) or []) > 20
+    name, table = download("Download Trials of mnist-cnn as CSV")
+    rows = list(csv.reader(io.StringIO(table.decode())))
+    assert name == "mnist-cnn-trials-of-mnist-cnn.csv"
+    assert len(rows) == 1 + 60
+    assert 0 < float(rows[1][rows[0].index("Validation score")]) < 1
+    assert noises == []
+
+
+def test_the_contents_stay_in_view_and_name_every_part(context: BrowserContext, report: Path) -> None:
+    page, _ = open_quietly(context, report)
+    page.emulate_media(reduced_motion="reduce")
+
+    page.get_by_text("All parts").click()
+    page.get_by_role("link", name="Calibration").first.click()
+
+    expect(page.locator(".contents")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="Calibration").first).to_be_in_viewport()
+    expect(page.locator(".contents [aria-current]")).to_have_text("Finals")
+    expect(page.locator(".parts")).not_to_have_attribute("open", "")
+
+
+def test_finals_and_their_trials_lead_to_each_other(context: BrowserContext, report: Path) -> None:
+    page, _ = open_quietly(context, report)
+    page.emulate_media(reduced_motion="reduce")
+    table = page.get_by_role("region", name="Finals by rank")
+
+    table.get_by_role("link").first.click()
+
+    expect(page.locator(":target")).to_be_in_viewport()
+    page.locator(":target").get_by_role("link", name="Final 1").click()
+    expect(table).to_be_in_viewport()
 
 
 def test_the_first_tab_offers_to_skip_to_the_answer_and_focus_is_seen(context: BrowserContext, report: Path) -> None:

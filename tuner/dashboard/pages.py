@@ -12,8 +12,10 @@ from urllib.parse import quote
 from tuner.dashboard.policies import page_policy
 from tuner.objectives import Objective
 from tuner.report.document import page_style, sources_of
-from tuner.report.markup import Cell, Html, Table, element, join, render_table
+from tuner.report.markup import Cell, Child, Html, Table, element, join, render_table
+from tuner.report.wording import percent, spread
 from tuner.studies.progress import StudyProgress
+from tuner.studies.records import FinalRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class ListedStudy:
     #: Optuna's id of the study.
     optuna_study_id: int
     objective: Objective
+    #: The winner of its finals; None while there is none.
+    winner: FinalRecord | None = None
 
 
 def start_page(studies: Sequence[ListedStudy], *, signed_in: bool) -> Page:
@@ -107,7 +111,7 @@ def report_path(*names: str) -> str:
 
 def _studies_table(studies: Sequence[ListedStudy]) -> Html:
     several = len(studies) > 1
-    headers = ["Study", "Space", "Dataset", "State", "Trials", "Best validation score", "Finals", "See"]
+    headers = ["Study", "Test accuracy", "Best in the search", "State", "Trials", "Dataset", "Space", "Also in"]
     rows = [_study_row(study) for study in studies]
     if several:
         headers = ["Study", "Compare", *headers[1:]]
@@ -115,31 +119,39 @@ def _studies_table(studies: Sequence[ListedStudy]) -> Html:
     return render_table(Table(headers=headers, rows=rows), label="Studies")
 
 
-def _study_row(study: ListedStudy) -> list[str | Cell | None]:
+def _study_row(study: ListedStudy) -> list[Child | Cell]:
     progress = study.progress
-    finals = f"{progress.finals_done} of {progress.finals_planned}" if progress.finals_planned else None
-    ways = join(
-        [
-            element("a", "Report", href=report_path(progress.name), aria_label=f"Report of {progress.name}"),
-            " · ",
-            element(
-                "a",
-                "Optuna Dashboard",
-                href=f"/dashboard/studies/{study.optuna_study_id}",
-                aria_label=f"{progress.name} in Optuna Dashboard",
-            ),
-        ]
+    optuna = element(
+        "a",
+        "Optuna Dashboard",
+        href=f"/dashboard/studies/{study.optuna_study_id}",
+        aria_label=f"{progress.name} in Optuna Dashboard",
     )
     return [
-        progress.name,
-        study.space,
-        study.dataset,
-        progress.state if progress.stop_reason is None else f"{progress.state}: {progress.stop_reason}",
-        f"{progress.finished:,} of {progress.budget:,}",
+        element("a", progress.name, href=report_path(progress.name), aria_label=f"Report of {progress.name}"),
+        _test_accuracy(study.winner),
         study.objective.named(progress.best_score),
-        finals,
-        ways,
+        _state(progress),
+        f"{progress.finished:,} of {progress.budget:,}",
+        study.dataset,
+        study.space,
+        optuna,
     ]
+
+
+def _state(progress: StudyProgress) -> str:
+    if progress.state == "finals":
+        done = f"{progress.finals_done} of {progress.finals_planned} trainings" if progress.finals_planned else "begins"
+        return f"retraining the best: {done}"
+    return progress.state if progress.stop_reason is None else f"{progress.state}: {progress.stop_reason}"
+
+
+def _test_accuracy(winner: FinalRecord | None) -> str | None:
+    if winner is None or winner.test_accuracy_mean is None:
+        return None
+    if winner.test_accuracy_sd is None:
+        return percent(winner.test_accuracy_mean)
+    return spread(winner.test_accuracy_mean, winner.test_accuracy_sd)
 
 
 def _choice(name: str) -> Html:

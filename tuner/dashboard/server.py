@@ -97,6 +97,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
             ArtifactStore(settings.artifacts),
             storage_url=settings.storage,
             signed_in=visitors is not None,
+            allow_writes=access.allow_writes,
         )
         guard = Guard(
             application=Compression(application=site),

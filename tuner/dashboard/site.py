@@ -10,17 +10,20 @@ from urllib.parse import parse_qs
 
 from tuner.artifacts import ArtifactNotRemovedError, ArtifactStore, ArtifactStoreAwayError
 from tuner.dashboard.fleet import FleetWatch
+from tuner.dashboard.optuna_page import SCRIPT_PATH, is_optuna_page, optuna_page, optuna_script
 from tuner.dashboard.optuna_requests import read_id, refuse_unanswerable, with_clear_failures
-from tuner.dashboard.pages import ListedStudy, Page, fleet_page, message_page, start_page
+from tuner.dashboard.pages import ListedStudy, Page, fleet_page, message_page, report_path, start_page
 from tuner.dashboard.reports import RendererBusyError, ReportNotRenderedError, Reports
-from tuner.dashboard.responses import Response, html_response, json_response, refusal
+from tuner.dashboard.responses import Response, html_response, json_response, redirect, refusal
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.errors import TunerError
 from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.deletion import remove_study
 from tuner.studies.lifecycle import StudyNotFoundError, find_studies
 from tuner.studies.progress import read_all_progress
+from tuner.studies.reading import read_winner
 from tuner.studies.storage import Storage
+from tuner.studies.trial_details import read_study_head
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,6 +33,8 @@ _log = logging.getLogger(__name__)
 #: The report's own policy stands in its head; this one adds a sandbox without an origin.
 _REPORT_POLICY = "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
 _OPTUNA_STUDY = "/api/studies/"
+#: The report of a study by its number, for links on Optuna Dashboard's page.
+_OPTUNA_REPORT = "/dashboard-report/"
 #: Studies in one report.
 _MOST_COMPARED = 20
 
@@ -46,6 +51,8 @@ class Site:
     details: StudyDetails
     #: Whether visitors sign in, and may sign out again.
     signed_in: bool
+    #: Whether they may change notes and delete studies.
+    allow_writes: bool = False
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "") or "/"
@@ -70,10 +77,15 @@ class Site:
             "/": self._start,
             "/fleet": lambda: _show(fleet_page(self.fleet.now(), signed_in=self.signed_in)),
             "/fleet.json": lambda: json_response(self.fleet.now()),
+            SCRIPT_PATH: optuna_script,
             "/report": lambda: self._report(environ, parse_qs(environ.get("QUERY_STRING", "")).get("study", [])),
         }
         if path in ours:
             return ours[path]
+        if environ["REQUEST_METHOD"] == "GET" and is_optuna_page(path):
+            return lambda: optuna_page(allow_writes=self.allow_writes)
+        if path.startswith(_OPTUNA_REPORT):
+            return lambda: self._lead_to_report(path.removeprefix(_OPTUNA_REPORT))
         if path.startswith("/report/"):
             return lambda: self._report(environ, [path.removeprefix("/report/")])
         study_id = read_id(path.removeprefix(_OPTUNA_STUDY))
@@ -106,6 +118,7 @@ class Site:
                 dataset=study.definition.dataset,
                 optuna_study_id=study.optuna_study_id,
                 objective=study.definition.objective,
+                winner=read_winner(self.storage, study) if progress.finals_planned else None,
             )
             for study, progress in read_all_progress(self.storage)
         ]
@@ -134,6 +147,14 @@ class Site:
             body=report.compressed if packed else gzip.decompress(report.compressed),
         )
         return _with_headers(page, {**headers, "Content-Encoding": "gzip"} if packed else headers)
+
+    def _lead_to_report(self, number: str) -> Response:
+        """Redirect to the report of a study that Optuna Dashboard knows by its number."""
+        study_id = read_id(number)
+        head = None if study_id is None else read_study_head(self.storage, study_id)
+        if head is None:
+            return refusal(HTTPStatus.NOT_FOUND, "No study of tuner has that number.")
+        return redirect(report_path(head.name))
 
     def _delete(self, optuna_study_id: int) -> Response:
         """Delete a study as `tuner study delete` does; Optuna Dashboard alone would leave tuner's tables and files."""
@@ -185,7 +206,9 @@ def _explain(error: TunerError) -> tuple[HTTPStatus, str]:
     return status, str(error) if text is None else text
 
 
-def open_site(storage: Storage, artifacts: ArtifactStore, *, storage_url: str, signed_in: bool) -> Site:
+def open_site(
+    storage: Storage, artifacts: ArtifactStore, *, storage_url: str, signed_in: bool, allow_writes: bool = False
+) -> Site:
     """Build the WSGI application of all pages.
 
     Args:
@@ -193,6 +216,7 @@ def open_site(storage: Storage, artifacts: ArtifactStore, *, storage_url: str, s
         artifacts: Holds the files of reports and of Optuna Dashboard.
         storage_url: The storage's URL, for the processes that render reports.
         signed_in: Whether visitors sign in.
+        allow_writes: Whether they may change notes and delete studies, so that the controls for it are shown.
     """
     from optuna_dashboard import wsgi
 
@@ -207,4 +231,5 @@ def open_site(storage: Storage, artifacts: ArtifactStore, *, storage_url: str, s
         details=StudyDetails(storage=storage),
         reports=Reports(storage=storage, storage_url=storage_url, artifacts_url=artifacts.url),
         signed_in=signed_in,
+        allow_writes=allow_writes,
     )

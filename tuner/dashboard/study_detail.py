@@ -17,6 +17,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from tuner.studies.single_creation import SLOT_ATTRIBUTE
 from tuner.studies.storage import Storage
 from tuner.studies.trial_details import (
     StoredParameter,
@@ -35,6 +36,8 @@ FIRST = 250
 #: Compressed pieces kept, of about 80 kB each.
 _KEPT = 400
 
+#: How people read the attributes that tuner gives to trials.
+_WORDS = {SLOT_ATTRIBUTE: "place in the budget (from 0)", "failure": "why it failed"}
 _FIXED, _CONSTRAINTS = "fixed_params", "constraints"
 
 
@@ -142,11 +145,14 @@ def _describe(storage: Storage, head: StudyHead, shown: _Shown) -> dict[str, Any
         "user_attrs": _attributes(storage.optuna.get_study_user_attrs(study_id)),
         "directions": [direction.name.lower() for direction in storage.optuna.get_study_directions(study_id)],
         "name": head.name,
-        **_objective_names(storage.optuna.get_study_system_attrs(study_id)),
+        # Studies that are older than the name of their metric have it too.
+        "objective_names": [head.score_label],
         "artifacts": _files(shown, "artifacts:"),
         "intersection_search_space": [described for parameter, described in space if parameter.is_everywhere],
         "union_search_space": [described for _, described in space],
-        "union_user_attrs": [{"key": key, "sortable": sortable} for key, sortable in summary.attributes.items()],
+        "union_user_attrs": [
+            {"key": _in_words(key), "sortable": sortable} for key, sortable in summary.attributes.items()
+        ],
         "has_intermediate_values": summary.has_curves,
         "note": _note(shown, "dashboard:"),
         "is_preferential": False,
@@ -205,9 +211,13 @@ def _number(value: float) -> float | str:
 def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, str]]:
     longest = 1024
     return [
-        {"key": key, "value": value if isinstance(value, str) else _short(json.dumps(value), value, longest)}
+        {"key": _in_words(key), "value": value if isinstance(value, str) else _short(json.dumps(value), value, longest)}
         for key, value in attributes.items()
     ]
+
+
+def _in_words(key: str) -> str:
+    return _WORDS.get(key, key)
 
 
 def _short(text: str, value: Any, longest: int) -> str:
@@ -216,12 +226,6 @@ def _short(text: str, value: Any, longest: int) -> str:
 
 def _shown_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in attributes.items() if key.startswith(("dashboard:", "artifacts:"))}
-
-
-def _objective_names(attributes: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what the study's values are called; studies of older versions have no name for them."""
-    names = attributes.get("study:metric_names")
-    return {"objective_names": names} if names else {}
 
 
 def _note(shown: _Shown, prefix: str) -> dict[str, Any]:

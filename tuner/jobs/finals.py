@@ -48,7 +48,7 @@ from tuner.studies.outcomes import (
 from tuner.studies.ranking import read_rank
 from tuner.studies.reading import read_retrainings
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.predictions import predict_probabilities
+from tuner.training.predictions import predict_probabilities, time_prediction
 
 _log = logging.getLogger(__name__)
 
@@ -178,6 +178,8 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         notes=tuple(notes),
         validation_predictions=_predict_validation(context, model, data.validation),
         pictures=pictures,
+        # Of a final's first repeat: the others have the same net.
+        prediction_s=None if job.repeat else time_prediction(model, data.train.images[0]),
     )
 
 

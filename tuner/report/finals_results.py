@@ -30,6 +30,17 @@ class ModelPredictions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """What a bundle says of its model."""
+
+    #: Numbers in the weights, as Keras' `count_params` counts them.
+    n_parameters: int
+    size_bytes: int
+    #: Path in the model and shape of each array of weights, in the model's order.
+    weights: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalsResults:
     """What the page shows of a study's tested models."""
 
@@ -38,11 +49,17 @@ class FinalsResults:
     ensemble: ModelPredictions | None
     #: Why predictions that should exist cannot be read.
     problem: str | None
-    #: Numbers in the weights of each final whose bundle can be read, by its trial.
-    parameters: Mapping[int, int] = field(default_factory=dict)
+    #: Of each final whose bundle can be read, by its trial.
+    models: Mapping[int, ModelFile] = field(default_factory=dict)
     #: Of images and layers, with the final that they are of; None where there are none, or none can be read.
     pictures: StudyPictures | None = None
     pictured: FinalRecord | None = None
+
+    @property
+    def n_validation(self) -> int | None:
+        """Number of validation images of the search, where known."""
+        counts = self.pictures.data.class_counts.get("validation") if self.pictures else None
+        return sum(counts) if counts else None
 
     @property
     def n_test(self) -> int | None:
@@ -66,12 +83,12 @@ def read_finals_results(study: StudyRecord, artifacts: ArtifactStore) -> FinalsR
         ensemble, lost = _read_first(study, artifacts, [(name, study.ensemble.predictions)])
         problem = problem or lost
     pictures, pictured, lost = _read_pictures(study, artifacts)
-    counted = {final.trial: count_parameters(artifacts, final.bundle) for final in study.finals}
+    models = {final.trial: read_model_file(artifacts, final.bundle) for final in study.finals}
     return FinalsResults(
         single=single,
         ensemble=ensemble,
         problem=problem or lost,
-        parameters={trial: number for trial, number in counted.items() if number is not None},
+        models={trial: model for trial, model in models.items() if model is not None},
         pictures=pictures,
         pictured=pictured,
     )
@@ -141,14 +158,20 @@ def predicted_classes(predictions: Predictions) -> NDArray[np.int64]:
     return np.asarray(predictions.probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def count_parameters(artifacts: ArtifactStore, bundle: str | None) -> int | None:
-    """Count the numbers in a bundle's weights, as Keras' `count_params` does; None when the bundle cannot be read."""
+def read_model_file(artifacts: ArtifactStore, bundle: str | None) -> ModelFile | None:
+    """Return what a bundle says of its model; None when the bundle cannot be read."""
     if bundle is None:
         return None
     try:
-        return parse_manifest(artifacts.read(bundle), origin=bundle).n_parameters
+        content = artifacts.read(bundle)
+        manifest = parse_manifest(content, origin=bundle)
     except (ArtifactNotFoundError, NotABundleError, BundleDamagedError, BundleTooNewError):
         return None
+    return ModelFile(
+        n_parameters=manifest.n_parameters,
+        size_bytes=len(content),
+        weights=tuple((entry.path, entry.shape) for entry in manifest.weights),
+    )
 
 
 def _check_fit(predictions: Predictions, path: str, *, n_classes: int) -> None:

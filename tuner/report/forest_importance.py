@@ -45,7 +45,7 @@ def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
     Args:
         trials: Trials with a score.
     """
-    is_large, trials = len(trials) > MOST_DRAWN, evenly(trials)
+    measure_errors, trials = _measured_apart if is_large(trials) else _held_out_errors, evenly(trials)
     columns = varied_hyperparameters(trials)
     scores = np.array([trial.score for trial in trials], dtype=np.float64)
     if len(trials) < MIN_TRIALS or not columns or np.ptp(scores) == 0:
@@ -55,7 +55,7 @@ def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
     )
     # Ranks, because a few trials that never learned would otherwise make up most of the variance.
     ranks = scores.argsort().argsort() / len(scores)
-    error, shuffled = (_measured_apart if is_large else _held_out_errors)(features, ranks)
+    error, shuffled = measure_errors(features, ranks)
     gains = np.maximum(shuffled - error, 0)
     order = np.argsort(-gains)
     total = gains.sum()
@@ -64,6 +64,11 @@ def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
         shares={columns[index]: float(gains[index] / total) for index in order} if total > 0 else {},
         n_trials=len(trials),
     )
+
+
+def is_large(trials: Sequence[TrialRecord]) -> bool:
+    """Say whether so many trials are measured in a process of their own."""
+    return len(trials) > MOST_DRAWN
 
 
 def varied_hyperparameters(trials: Sequence[TrialRecord]) -> list[str]:

@@ -63,6 +63,7 @@ def build_headline(study: StudyRecord, results: FinalsResults) -> Headline:
     shown = final or min(study.finals, key=lambda one: one.rank, default=None)
     n_test = results.n_test
     chosen = shown or best
+    model = results.models.get(final.trial) if final else None
     return Headline(
         study=study.name,
         space=study.space,
@@ -80,7 +81,7 @@ def build_headline(study: StudyRecord, results: FinalsResults) -> Headline:
         n_repeats=len(tested_runs(final)) if final else 0,
         n_test=n_test,
         test_labels_sha256=results.test_labels_sha256,
-        n_parameters=results.parameters.get(final.trial) if final else None,
+        n_parameters=model.n_parameters if model else None,
         test_interval=wilson_interval(round(mean * n_test), n_test) if mean is not None and n_test else None,
         ensemble_accuracy=study.ensemble.test_accuracy if study.ensemble else None,
         ensemble_members=study.ensemble.members if study.ensemble else 0,

@@ -25,6 +25,7 @@ from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
 
 _PARTS = (
+    ("overview", "Overview"),
     ("data", "Data"),
     ("search", "Search"),
     ("finals", "Finals"),
@@ -81,7 +82,7 @@ def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> s
 def _study_parts(view: StudyView, headline: Headline, results: FinalsResults) -> Html:
     return join(
         [
-            render_overview(view, headline),
+            render_overview(view, headline, results),
             _data(view, results),
             render_factors(view),
             render_search(view),
@@ -145,13 +146,13 @@ def _contents_of_several(views: Sequence[StudyView]) -> Html:
 
 def _links(targets: Sequence[tuple[str, str]]) -> Html:
     items = [element("li", element("a", title, href=f"#{anchor}")) for anchor, title in targets]
-    return element("nav", element("ul", *items), aria_label="Contents")
+    return element("nav", element("ul", *items), aria_label="Contents", class_="contents")
 
 
 def _document(*, title: str, lead: str | None, contents: Html, main: Html) -> str:
-    header = element("header", element("h1", title), element("p", lead, class_="lead") if lead else None, contents)
+    header = element("header", element("h1", title), element("p", lead, class_="lead") if lead else None)
     closing = how_to_read(
         "Validation and test are kept apart: the search saw training and validation images only, each retrained model "
         "was tested once."
     )
-    return render_document(title=f"{title} · tuner report", header=header, main=main, closing=closing)
+    return render_document(title=f"{title} · tuner report", header=join([header, contents]), main=main, closing=closing)

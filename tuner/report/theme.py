@@ -21,18 +21,20 @@ INK, SOFT, LINE, SURFACE, RAISED, BLUE, ORANGE, GREEN, PURPLE, GREY, HEAT, BAND2
     light for light, _ in COLOURS.values()
 )
 _FLAWLESS = 1e-4
+#: How a pruned trial is drawn: a cross that is seen in a small plot.
+PRUNED_MARKER = {"symbol": "x-thin-open", "color": GREY, "size": 8, "line": {"color": GREY, "width": 1.5}}
 #: Errors whose accuracies are labelled: 10 % to 99.98 %.
 _TICKED_ERRORS = (0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002)
-#: More labels on one axis would touch each other.
-_CROWDED = 5
 #: Smallest distance of two labels as a share of the axis; closer ones overlap in the smallest plot.
 _LEAST_GAP = 0.12
+#: The same where labels stand side by side, which takes more room.
+GAP_ACROSS = 0.18
 #: The axis of equal accuracies has at least this length.
 _LEAST_ROOM = 0.02
-#: On a longer logarithmic axis only powers of ten are labelled.
-_MANY_DECADES = 1.7
+#: Digits that are labelled on a logarithmic axis, the fewest first; more are taken until the scale can be read.
+_LOG_DIGITS = ((1,), (1, 2, 5), (1, 2, 3, 4, 5, 6, 8))
 #: With fewer labels the scale cannot be read.
-_FEWEST_TICKS = 2
+_FEWEST_TICKS = 3
 #: Labels on an axis of whole numbers, and the powers of ten that their steps are taken from.
 _MOST_WHOLE, _POWERS = 8, [10**power for power in range(9)]
 
@@ -51,13 +53,13 @@ class Nines:
         """Return the position of an accuracy on the axis."""
         return None if accuracy is None else round(-math.log10(max(1 - accuracy, self.floor)), 5)
 
-    def axis(self, title: str, accuracies: Sequence[float]) -> dict[str, Any]:
-        """Return Plotly's settings for an axis that shows these accuracies."""
+    def axis(self, title: str, accuracies: Sequence[float], *, least_gap: float = _LEAST_GAP) -> dict[str, Any]:
+        """Return Plotly's settings for an axis that shows these accuracies; labels lie at least this share apart."""
         low, high = self._range(accuracies)
         ticks = self._ticks(low, high)
         if any(1 - accuracy <= self.floor for accuracy in accuracies):
             ticks.append(1.0)
-        ticks = self._apart(ticks, least=_LEAST_GAP * (high - low))
+        ticks = self._apart(ticks, least=least_gap * (high - low))
         return {
             "title": {"text": title},
             "tickvals": [self.place(tick) for tick in ticks],
@@ -109,10 +111,10 @@ class Linear:
         """Return the position of a score on the axis."""
         return score
 
-    def axis(self, title: str, scores: Sequence[float]) -> dict[str, Any]:
-        """Return Plotly's settings for an axis that shows these scores."""
+    def axis(self, title: str, scores: Sequence[float], *, least_gap: float = _LEAST_GAP) -> dict[str, Any]:
+        """Return Plotly's settings for an axis that shows these scores; labels lie about this share apart or more."""
         low, high = _with_room(min(scores, default=0.0), max(scores, default=1.0))
-        return {"title": {"text": title}, "range": [low, high], "zeroline": False}
+        return {"title": {"text": title}, "range": [low, high], "zeroline": False, "nticks": round(1 / least_gap)}
 
     def hidden(self, scores: Sequence[float], *, shown: Sequence[float]) -> list[float]:
         """Return the scores that lie beyond the worse end of an axis made for `shown`, the worst first."""
@@ -132,22 +134,28 @@ def nines(accuracies: Sequence[float]) -> Nines:
     return Nines(floor=min((1 - accuracy for accuracy in accuracies if accuracy < 1), default=2 * _FLAWLESS) / 2)
 
 
-def log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
-    """Return Plotly's settings for a logarithmic axis with round numbers as labels: 1, 2, 5, 10 in a wide range."""
+def log_axis(title: str, values: Sequence[float], *, most: int = _MOST_WHOLE) -> dict[str, Any]:
+    """Return Plotly's settings for a logarithmic axis with three round numbers as labels, or up to `most`."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = math.log10(min(positive)), math.log10(max(positive))
-    factors = (1, 2, 5) if high - low < _MANY_DECADES else (1,)
-    ticks = [factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
     room = 0.05 * (high - low) or 0.1
-    if sum(low - room <= math.log10(tick) <= high + room for tick in ticks) < _FEWEST_TICKS:
-        ticks = _even_ticks(10 ** (low - room), 10 ** (high + room))
+    low, high = low - room, high + room
+    choices = (_log_ticks(low, high, digits, most=most) for digits in _LOG_DIGITS)
+    ticks = next((ticks for ticks in choices if len(ticks) >= _FEWEST_TICKS), None) or _even_ticks(10**low, 10**high)
     return {
         "type": "log",
         "title": {"text": title},
         "tickvals": ticks,
-        "ticktext": [f"{tick:.4g}" for tick in ticks],
-        "range": [low - room, high + room],
+        "ticktext": [f"{tick:.6g}" for tick in ticks],
+        "range": [low, high],
     }
+
+
+def _log_ticks(low: float, high: float, digits: Sequence[int], *, most: int) -> list[float]:
+    """Return the numbers that begin with these digits between two powers of ten, evenly left out beyond `most`."""
+    ticks = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for digit in digits]
+    inside = [tick for tick in ticks if low <= math.log10(tick) <= high]
+    return inside[:: -(-len(inside) // most)] if inside else []
 
 
 def whole_axis(title: str, last: int) -> dict[str, Any]:
@@ -162,10 +170,11 @@ def _with_room(low: float, high: float) -> tuple[float, float]:
 
 
 def _even_ticks(low: float, high: float) -> list[float]:
-    """Return round numbers between two positive ones, evenly spaced, about five of them."""
+    """Return round numbers between two positive ones, evenly spaced, three to seven of them."""
     power = 10 ** math.floor(math.log10(high - low))
-    step = next(power * part for part in (0.2, 0.5, 1, 2) if (high - low) / (power * part) <= _CROWDED)
-    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    steps = (power * part for part in (2, 1, 0.5, 0.2, 0.1))
+    ticks = ([step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)] for step in steps)
+    return next(found for found in ticks if len(found) >= _FEWEST_TICKS)
 
 
 def plain(text: str) -> str:
@@ -173,7 +182,7 @@ def plain(text: str) -> str:
     return html.escape(shortened(text), quote=False).replace("%{", "% {")
 
 
-def figure(*traces: go.Scatter | go.Bar | go.Heatmap, **layout: Any) -> go.Figure:
+def figure(*traces: go.Scatter | go.Bar | go.Heatmap | go.Contour, **layout: Any) -> go.Figure:
     """Make a figure of these traces in the common style."""
     axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE, "automargin": True, "ticks": ""}
     style = go.layout.Template(

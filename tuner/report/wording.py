@@ -9,6 +9,7 @@ from tuner.objectives import NO_VALUE, Objective, write_percent
 from tuner.studies.outcomes import Failure
 from tuner.studies.records import EnsembleRecord, FinalRecord, Part
 
+_KILO = 1000
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 #: From here on one decimal would show 10.0.
 _ROUNDED_TO_10_S = 9.95
@@ -103,6 +104,21 @@ def duration(seconds: float | None) -> str:
     if whole < _DAY_S:
         return f"{whole // _HOUR_S}\u00a0h {whole % _HOUR_S // _MINUTE_S:02}\u00a0min"
     return f"{whole // _DAY_S}\u00a0d {whole % _DAY_S // _HOUR_S:02}\u00a0h"
+
+
+def duration_of_one(seconds: float) -> str:
+    """Write the time of something short: `3.2 ms`, or as `duration` does."""
+    return f"{1000 * seconds:.3g}\u00a0ms" if seconds < 1 else duration(seconds)
+
+
+def file_size(n_bytes: int) -> str:
+    """Write the size of a file in decimal units, as operating systems do: `312 kB`, `4.1 MB`."""
+    size, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB"):
+        if size < _KILO:
+            break
+        size, unit = size / _KILO, larger
+    return f"{size:.{0 if unit == 'B' or size >= _KILO / 10 else 1}f}\u00a0{unit}"
 
 
 def moment(time: datetime | None) -> str:

@@ -28,6 +28,9 @@ _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__tab
 _of_studies = StudySystemAttributeModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
 
+#: Optuna's key of a study's system attribute; a test holds it against Optuna's own.
+_METRIC_NAMES = "study:metric_names"
+
 #: The revision of the tables that Optuna 5.0 creates; a test holds it against Optuna's own.
 OPTUNA_REVISION = "v3.2.0.a"
 
@@ -63,13 +66,18 @@ def set_objective(
     connection: sa.Connection, optuna_study_id: int, *, name: str, direction: Literal["maximize", "minimize"]
 ) -> None:
     """Give the study, which has no trials, this direction and name of its values in place of any that it has."""
-    names = (_of_studies.c.study_id == optuna_study_id, _of_studies.c.key == _METRIC_NAMES)
-    connection.execute(sa.delete(_of_studies).where(*names))
-    named = {"study_id": optuna_study_id, "key": _METRIC_NAMES, "value_json": json.dumps([name])}
-    connection.execute(sa.insert(_of_studies).values(named))
+    name_metric(connection, optuna_study_id, name)
     connection.execute(sa.delete(_directions).where(_directions.c.study_id == optuna_study_id))
     values = {"study_id": optuna_study_id, "objective": 0, "direction": StudyDirection[direction.upper()]}
     connection.execute(sa.insert(_directions).values(values))
+
+
+def name_metric(connection: sa.Connection, optuna_study_id: int, name: str) -> None:
+    """Say what the study's scores are, in place of what was said before, as `optuna.Study.set_metric_names` does."""
+    of_study = sa.and_(_of_studies.c.study_id == optuna_study_id, _of_studies.c.key == _METRIC_NAMES)
+    connection.execute(sa.delete(_of_studies).where(of_study))
+    values = {"study_id": optuna_study_id, "key": _METRIC_NAMES, "value_json": json.dumps([name])}
+    connection.execute(sa.insert(_of_studies).values(values))
 
 
 def lock_in_optuna(connection: sa.Connection, optuna_study_id: int) -> None:

@@ -161,6 +161,8 @@ class RetrainOutcome:
     augmented: bool | None = None
     #: What the report shows of images and layers, of the first repeat of a final.
     pictures: str | None = None
+    #: Seconds for the prediction of one image, as the worker measured it; None in what older versions stored.
+    prediction_s: float | None = None
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
 

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -45,9 +45,11 @@ from tuner.studies.records import (
     StudyRecord,
     TrialRecord,
     TrialState,
+    find_winner,
 )
 from tuner.studies.repeats import training_seed
 from tuner.studies.schema import slots
+from tuner.studies.searched import read_ranges, read_worker_names
 from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.storage import Storage
 
@@ -79,7 +81,11 @@ def load_scores(storage: Storage, name: str) -> StudyRecord:
     """
     study = find_study(storage, name)
     read_trial_curve = partial(read_scores, objective=study.definition.objective)
-    return _read_record(storage, study, slots.c.curve, read_trial_curve=read_trial_curve)
+    return replace(
+        _read_record(storage, study, slots.c.curve, read_trial_curve=read_trial_curve),
+        ranges=read_ranges(storage, study),
+        worker_names=read_worker_names(storage, study),
+    )
 
 
 def load_outline(storage: Storage, name: str) -> StudyRecord:
@@ -240,6 +246,16 @@ def read_slots(storage: Storage, study_id: int) -> list[Slot]:
 
 
 @retried
+def read_winner(storage: Storage, study: Study) -> FinalRecord | None:
+    """Return the winner of a study's finals without its curves; None while there is none. It reads no trial."""
+    columns = [column for column in slots.c if column is not slots.c.curve]
+    of_finals = sa.select(*columns).where(slots.c.study_id == study.id, slots.c.stage.in_(("confirm", "retrain")))
+    with storage.reader.connect() as connection:
+        found = [read_slot(row) for row in connection.execute(of_finals.order_by(slots.c.id))]
+    return find_winner(_finals(found, study, augmented=True))
+
+
+@retried
 def read_retrainings(storage: Storage, slot_ids: Sequence[int]) -> list[RetrainOutcome]:
     """Return the outcomes of those of these slots, all of retrainings, that have one."""
     ended = sa.select(slots.c.outcome).where(slots.c.id.in_(slot_ids), slots.c.finished_at.is_not(None))
@@ -292,6 +308,7 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         folds=folds,
         varied=None if job.repeat is None else job.varied,
         repeat=job.repeat,
+        position=row.position,
     )
 
 
@@ -376,6 +393,9 @@ def _confirmation(slot: ConfirmSlot) -> ConfirmationRecord:
         score=outcome.score if outcome else None,
         failure=outcome.failure if outcome else None,
         notes=outcome.notes if outcome else (),
+        n_epochs=slot.epoch,
+        started_at=_time(slot.started_at),
+        finished_at=_time(slot.finished_at),
     )
 
 
@@ -399,6 +419,9 @@ def _retrain(slot: RetrainSlot) -> RetrainRecord:
         failure=outcome.failure if outcome else None,
         notes=outcome.notes if outcome else (),
         pictures=outcome.pictures if outcome else None,
+        prediction_s=outcome.prediction_s if outcome else None,
+        started_at=_time(slot.started_at),
+        finished_at=_time(slot.finished_at),
         took_augmentation=not slot.job.augmented or outcome is None or outcome.augmented is not False,
     )
 

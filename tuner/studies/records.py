@@ -4,8 +4,8 @@ Accuracies are in [0, 1], epochs count from 1, times are UTC.
 """
 
 import statistics
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,6 +17,25 @@ from tuner.training_settings import Augmentation
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 StudyState = Literal["searching", "finals", "done", "stopped"]
 JobState = Literal["waiting", "running", "complete", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchedRange:
+    """What the search drew a hyperparameter from; in a space with conditions there may be several of one name."""
+
+    name: str
+    #: The possible values of a choice; None for a range.
+    choices: tuple[Any, ...] | None = None
+    #: Ends of a range, both included, its step where it has one, and whether it is drawn by its logarithm.
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    is_logarithmic: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds more than one value, so that something was searched."""
+        return self.low != self.high if self.choices is None else len(self.choices) > 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +79,9 @@ class TrialRecord:
     #: the defaults; and the repeat from 0, in which all values have one seed. None in other studies.
     varied: Mapping[str, Any] | None = None
     repeat: int | None = None
+    #: Place among the trials that were asked for, from 0: the first ones take values that were chosen before the
+    #: search, such as the space's defaults. Numbers follow the order in which workers began.
+    position: int | None = None
 
     @property
     def score_sd(self) -> float | None:
@@ -92,6 +114,10 @@ class ConfirmationRecord:
     score: float | None
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    #: Epochs that it has trained, those of all folds together.
+    n_epochs: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +143,10 @@ class RetrainRecord:
     took_augmentation: bool = True
     #: Path in the artifact store of the pictures that `tuner.bundles.study_pictures` reads.
     pictures: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    #: Seconds for the prediction of one image by the worker; None where it was not measured, as in older studies.
+    prediction_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +179,16 @@ class FinalRecord:
     def all_runs(self) -> tuple[RetrainRecord, ...]:
         """The repeats, and the training for the curve."""
         return self.runs if self.curve_run is None else (*self.runs, self.curve_run)
+
+
+def find_winner(finals: Iterable[FinalRecord]) -> FinalRecord | None:
+    """Return the final that `StudyRecord.winner` describes."""
+    for final in sorted(finals, key=lambda final: final.rank):
+        if final.test_accuracy_mean is not None:
+            return final
+        if any(run.state != "failed" for run in final.runs):
+            return None
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +289,10 @@ class StudyRecord:
     ensemble_failure: Failure | None = None
     #: What a person should know of the ensemble, or of why there is none, in sentences.
     ensemble_notes: tuple[str, ...] = ()
+    #: What the search drew from, in the order in which the space asks for it; empty where it was not read.
+    ranges: tuple[SearchedRange, ...] = ()
+    #: `host:pid` of the workers that the database still knows, by their ids.
+    worker_names: Mapping[str, str] = field(default_factory=dict)
 
     def trials_in(self, *states: TrialState) -> tuple[TrialRecord, ...]:
         """Return the trials in any of these states, by number."""
@@ -279,17 +323,26 @@ class StudyRecord:
         return bool(self.definition.get("finals", {}).get("top", 1))
 
     @property
+    def default_trial(self) -> TrialRecord | None:
+        """The trial with the space's defaults; None where the search did not begin with them."""
+        search = self.definition.get("search", {})
+        if not search.get("start_with_defaults", True) or search.get("sampler") == "grid":
+            return None
+        return next((trial for trial in self.trials if trial.position == 0), None)
+
+    @property
+    def retrained(self) -> tuple[RetrainRecord, ...]:
+        """All retrainings: of the finals, for curves alone, and without augmentation for the comparison."""
+        plain = () if self.without_augmentation is None else (self.without_augmentation,)
+        return tuple(run for final in (*self.finals, *plain) for run in final.all_runs)
+
+    @property
     def winner(self) -> FinalRecord | None:
         """The final of the best rank that was tested; None while one of a better rank may yet be.
 
         Ranks come from confirmations alone, so that the test set chooses nothing.
         """
-        for final in sorted(self.finals, key=lambda final: final.rank):
-            if final.test_accuracy_mean is not None:
-                return final
-            if any(run.state != "failed" for run in final.runs):
-                return None
-        return None
+        return find_winner(self.finals)
 
     @property
     def failures(self) -> tuple[tuple[Part, Failure], ...]:

@@ -43,6 +43,8 @@ class StudyHead:
     n_trials: int
     #: Optuna's id of the best trial.
     best_trial_id: int | None
+    #: What the scores are, as people read it.
+    score_label: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,7 @@ def read_study_head(storage: Storage, optuna_study_id: int) -> StudyHead | None:
             optuna_study_id=optuna_study_id,
             n_trials=connection.scalar(n_trials) or 0,
             best_trial_id=connection.scalar(best),
+            score_label=objective.label,
         )
 
 

@@ -11,6 +11,8 @@ The values that the model returns for the images and for noise decide what they 
 custom one. The class of the largest output stays the most probable.
 """
 
+import statistics
+import time
 from typing import Any, Literal
 
 import keras
@@ -26,6 +28,8 @@ CHUNK_SIZE = 8192
 #: How far a row's sum may be from 1: half-precision softmax of many classes is off by some thousandths.
 _TOLERANCE = 0.01
 _N_NOISE = 32
+#: Calls of which the median time is taken.
+_N_TIMED = 5
 
 OutputKind = Literal["probabilities", "sigmoids", "logits", "binary logits"]
 
@@ -58,6 +62,23 @@ def predict_raw(model: keras.Model, images: NDArray[np.uint8], *, batch_size: in
             for start in range(0, len(images), CHUNK_SIZE)
         ]
     return np.concatenate(chunks).astype(np.float32)
+
+
+def time_prediction(model: keras.Model, image: NDArray[np.uint8]) -> float:
+    """Return the seconds that Keras' `predict` takes for one image: the median of several calls after the first.
+
+    Args:
+        model: Built, for float32 images in [0, 1].
+        image: uint8, shape (height, width, channels).
+    """
+    one = image[np.newaxis]
+    predict_raw(model, one)
+    times = []
+    for _ in range(_N_TIMED):
+        started = time.perf_counter()
+        predict_raw(model, one)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 def output_kind(model: keras.Model, outputs: NDArray[np.float32]) -> OutputKind:

@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from optuna_dashboard import wsgi
 from support.running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
 from support.wsgi_client import ask
@@ -70,6 +71,8 @@ def test_both_answers_are_equal(full: Storage, after: int) -> None:
     own, optunas = ours(full, number, after=after), theirs(full, number, after=after)
 
     left = own.pop("trials_left")
+    optunas = json.loads(json.dumps(optunas).replace('"key": "slot"', '"key": "place in the budget (from 0)"'))
+    optunas = json.loads(json.dumps(optunas).replace('"key": "failure"', '"key": "why it failed"'))
 
     assert in_order(own) == in_order(optunas)
     assert [trial["number"] for trial in own["trials"]] == [trial["number"] for trial in optunas["trials"]]
@@ -83,6 +86,23 @@ def test_a_study_without_trials_is_answered_too(full: Storage) -> None:
     del own["trials_left"]
 
     assert in_order(own) == in_order(theirs(full, number))
+
+
+def test_a_study_that_is_older_than_its_metrics_name_has_it_too(full: Storage) -> None:
+    study = create_study(full, "old")
+    with full.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM study_system_attributes"))
+
+    own = ours(full, study.optuna_study_id)
+
+    assert "objective_names" not in theirs(full, study.optuna_study_id)
+    assert own["objective_names"] == [study.definition.objective.label]
+
+
+def test_optuna_itself_knows_the_metrics_name(full: Storage) -> None:
+    study = optuna.load_study(study_name="s", storage=full.optuna)
+
+    assert study.metric_names == [find_study(full, "s").definition.objective.label]
 
 
 def test_a_study_of_optunas_alone_is_left_to_optuna_dashboard(full: Storage) -> None:

@@ -90,6 +90,8 @@ def test_finals_store_pictures_once_and_a_curve_of_images_that_no_repeat_left_ou
     assert record.ensemble.members == 2
     first, second = final.runs
     assert (first.pictures is None, second.pictures) == (False, None)
+    assert (first.prediction_s or 0) > 0
+    assert second.prediction_s is None
     read = read_study_pictures(ArtifactStore(str(tmp_path / "artifacts")), first.pictures)
     assert {part: sum(counts) for part, counts in read.data.class_counts.items()} == {
         "train": 1294,

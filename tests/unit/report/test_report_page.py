@@ -85,7 +85,7 @@ def test_the_answer_holds_ensemble_parameters_and_budget(artifacts: ArtifactStor
     page = words(render_report([finished_study(artifacts, n_trials=20, n_images=500)], artifacts))
 
     assert "test accuracy of the ensemble: 9 models" in page
-    assert "Model parameters314,120" in page
+    assert "The model of final 1Parameters314,120" in page
     assert "Trials20 of 20" in page
 
 
@@ -445,7 +445,7 @@ def test_trials_below_the_plot_of_the_history_are_counted(artifacts: ArtifactSto
     page = words(render_report([dataclasses.replace(study, trials=trials)], artifacts))
     few = words(render_report([dataclasses.replace(study, trials=trials[1:4])], artifacts))
 
-    assert "2 trials lie below the plot, down to 10.00 %." in page
+    assert "2 trials lie below the plot, down to 10.00 %: the triangles at its edge." in page
     # Most of a short search is drawn whatever it scored.
     assert "below the plot, down to" not in few
 

@@ -23,7 +23,7 @@ from tuner.report.plots.history import best_so_far, records_set
 from tuner.report.plots.intermediate import epoch_summaries
 from tuner.report.plots.parallel import height_on_axis, score_bands, score_heights
 from tuner.report.plots.slices import _labels, slices
-from tuner.report.plots.timeline import _short, stretches, worker_summaries
+from tuner.report.plots.timeline import _name, stretches, worker_summaries
 from tuner.report.theme import log_axis, nines, whole_axis
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -324,12 +324,12 @@ def test_labels_of_an_accuracy_axis_lie_apart() -> None:
     assert gaps.min() >= 0.12
 
 
-@pytest.mark.parametrize("values", [[0.11, 0.19], [1.1, 1.7], [0.31, 0.32], [0.001, 3.0]])
-def test_a_logarithmic_axis_has_at_least_two_labels_however_narrow_its_range(values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[0.11, 0.19], [1.1, 1.7], [0.31, 0.32], [0.001, 3.0], [0.9, 45.0], [1e-9, 10.0]])
+def test_a_logarithmic_axis_has_three_to_eight_labels_however_narrow_its_range(values: list[float]) -> None:
     axis = log_axis("loss", values)
 
     low, high = axis["range"]
-    assert 2 <= sum(low <= math.log10(tick) <= high for tick in axis["tickvals"]) <= 8
+    assert 3 <= sum(low <= math.log10(tick) <= high for tick in axis["tickvals"]) <= 8
     assert len(set(axis["ticktext"])) == len(axis["ticktext"])
 
 
@@ -345,7 +345,7 @@ def test_epochs_are_labelled_at_whole_numbers(last: int, step: int) -> None:
         ([0.0003046, 0.000873, 0.001, 0.002529], ["0.0003046", "", "", "0.002529"]),
         (
             ["categorical_crossentropy", "kl_divergence", "sparse_categorical_crossentropy"],
-            ["catego…", "kl_div…", "sparse…"],
+            ["categor…<br>crossen…", "kl_<br>diverge…", "sparse_<br>categor…<br>crossen…"],
         ),
     ],
 )
@@ -362,7 +362,8 @@ def test_labels_below_a_slice_do_not_overlap(choices: list[Any], labels: list[st
     ],
 )
 def test_a_timeline_shows_the_first_block_of_a_workers_id(worker: str, shown: str) -> None:
-    assert _short(worker) == shown
+    assert _name(worker, {}) == shown
+    assert _name(worker, {worker: "gpu-1:4711"}) == "gpu-1:4711"
 
 
 def test_the_first_axis_of_parallel_coordinates_is_the_score() -> None:

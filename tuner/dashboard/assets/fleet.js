@@ -60,11 +60,14 @@
       draw("line", { x1: 0, x2: width, y1: height, y2: height }),
       draw("polyline", { points: points.join(" ") }),
     );
-    const ends = make("p", { class: "ends", "aria-hidden": "true" },
-      make("span", {}, `${step} 1: ${write(scores[0])}`),
-      // The mean over the first folds may be higher than over all so far, which alone is compared.
-      make("span", {}, worker.folds === null ? `best ${best}` : `mean of ${scores.length}: ${write(scores.at(-1))}`));
-    return [picture, ends];
+    const hidden = { "aria-hidden": "true" };
+    // Highest and lowest score beside the curve, first and last epoch below it.
+    const heights = make("p", { class: "heights", ...hidden }, make("span", {}, write(high)), make("span", {}, high === low ? "" : write(low)));
+    const ends = make("p", { class: "ends", ...hidden }, make("span", {}, `${step} 1`), make("span", {}, `${step} ${last}`));
+    // The mean over the first folds may be higher than over all so far, which alone is compared.
+    const reached = worker.folds === null ? `best ${best}` : `mean of ${scores.length}: ${write(scores.at(-1))}`;
+    return [make("p", { class: "detail", ...hidden }, `${worker.objective.label}, ${reached}`),
+      make("div", { class: "plotted" }, heights, picture, ends)];
   };
 
   const STAGES = { confirm: "confirming trial", retrain: "retraining trial", ensemble: "ensemble" };
@@ -95,22 +98,23 @@
       make("ul", { class: "cards" }, ...here.map(cardOf))));
   };
 
-  const HEADERS = ["Study", "State", "Progress", "Complete", "Pruned", "Failed", "Running", "Best score", "Trials an hour", "Time left", "Finals", "Failures by kind"];
+  const HEADERS = ["Study", "State", "Progress", "Best score", "Complete", "Pruned", "Failed", "Running", "Trials an hour", "Time left", "Trainings after the search", "Failures by kind", "Also in"];
   const rowOf = (study) => {
     const finished = study.complete + study.pruned + study.failed;
     const failures = Object.entries(study.failures).map(([kind, number]) => `${kind.replaceAll("_", " ")}: ${number}`);
+    const optuna = make("a", { href: study.optuna_path, "aria-label": `${study.name} in Optuna Dashboard` }, "Optuna Dashboard");
     const cells = [
-      study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state,
+      study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state === "finals" ? "retraining the best" : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
-      study.complete, study.pruned, study.failed, study.running, namedScoreOf(study.best_score, study.objective),
+      namedScoreOf(study.best_score, study.objective), study.complete, study.pruned, study.failed, study.running,
       study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),
       study.state === "searching" ? duration(study.time_left_s) : none,
       study.finals_planned ? `${study.finals_done} of ${study.finals_planned}` : none,
       failures.join(", ") || none,
+      optuna,
     ];
-    const name = make("a", { href: study.optuna_path }, study.name);
-    const report = make("a", { href: study.report_path, "aria-label": `Report of ${study.name}` }, "report");
-    return make("tr", { "data-study": study.name }, make("th", { scope: "row" }, name, " · ", report),
+    const name = make("a", { href: study.report_path, "aria-label": `Report of ${study.name}` }, study.name);
+    return make("tr", { "data-study": study.name }, make("th", { scope: "row" }, name),
       ...cells.map((cell) => make("td", {}, typeof cell === "number" ? String(cell) : cell)));
   };
 

@@ -1,4 +1,4 @@
-"""The most confident mistakes, as images."""
+"""The most confident mistakes as images, and the mistakes of each class."""
 
 import base64
 import io
@@ -11,11 +11,15 @@ from tuner.bundles.predictions import Predictions
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import predicted_classes
 from tuner.report.markup import Html, element
+from tuner.report.mistakes import confused_pairs, confusion_matrix
+from tuner.report.tiles import picture_element, tile
 from tuner.report.wording import count, percent
 
 _SHOWN = 24
 #: Larger images are scaled down, because the page shows them small.
 _LONGEST_SIDE_PX = 128
+#: Kinds of mistakes, pictures of each, and the side that these have at most.
+_PAIRS, _PER_PAIR, _PAIR_PX = 24, 6, 40
 
 
 def png_data_uri(image: NDArray[np.uint8]) -> str:
@@ -49,6 +53,43 @@ def render_worst_errors(view: StudyView, predictions: Predictions, *, source: st
     order = ", the most confident first" if len(items) > 1 else ""
     lead = f"Test set, {source}: {shown}{order}."
     return element("div", heading, element("p", lead), element("ul", *items, class_="errors"), class_="block")
+
+
+def render_confused_pairs(view: StudyView, predictions: Predictions, *, source: str) -> Html | None:
+    """Write pictures of each kind of mistake, class by class; None where each kind has one picture at most."""
+    names = view.study.class_names
+    labels, predicted = predictions.labels, predicted_classes(predictions)
+    shown: dict[tuple[int, int], list[NDArray[np.uint8]]] = {}
+    for index, image in zip(predictions.error_indices, predictions.error_images, strict=True):
+        shown.setdefault((int(labels[index]), int(predicted[index])), []).append(image)
+    if max(map(len, shown.values()), default=0) < 2:  # noqa: PLR2004 - the most confident mistakes show those
+        return None
+    counts = confused_pairs(confusion_matrix(labels, predicted, len(names)))
+    pairs = [(true, taken, n_images) for true, taken, n_images in counts if (true, taken) in shown][:_PAIRS]
+    items = [
+        element(
+            "li",
+            element("span", f"{names[true]} taken for {names[taken]}: {count(n_images, 'time')}"),
+            _row_of(shown[true, taken][:_PER_PAIR]),
+        )
+        for true, taken, n_images in sorted(pairs, key=lambda pair: (pair[0], -pair[2]))
+    ]
+    heading = element(f"h{view.level + 1}", "Mistakes by class", id=view.anchor("pairs"))
+    lead = (
+        f"Test set, {source}: by true class, of each kind of mistake up to {_PER_PAIR} of the most confident images; "
+        f"of all kinds together the {len(predictions.error_images)} most confident are stored."
+    )
+    return element("div", heading, element("p", lead), element("ul", *items, class_="samples pairs"), class_="block")
+
+
+def _row_of(images: list[NDArray[np.uint8]]) -> Html:
+    small = []
+    for image in images:
+        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+        picture.thumbnail((_PAIR_PX, _PAIR_PX))
+        small.append(np.asarray(picture))
+    # The text beside them says what they are.
+    return picture_element(tile(small, columns=_PER_PAIR), alt="", scale=max(1, _PAIR_PX // max(small[0].shape[:2])))
 
 
 def _error(predictions: Predictions, position: int, class_names: tuple[str, ...]) -> Html:

@@ -1,17 +1,20 @@
 """The finals: retrained models, their test results, and their mistakes."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tuner.bundles.predictions import Predictions
 from tuner.objectives import Objective
 from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
 from tuner.report.headline import Headline
-from tuner.report.markup import Cell, Html, Table, element, render_table
+from tuner.report.markup import Cell, Child, Html, Table, element, render_table
 from tuner.report.mistakes import ClassScores, average_scores, class_scores, confusion_matrix
-from tuner.report.page_sections.errors import render_worst_errors
+from tuner.report.page_sections.errors import render_confused_pairs, render_worst_errors
+from tuner.report.page_sections.model import render_model
 from tuner.report.page_sections.models import render_models
-from tuner.report.plots import agreement, confusion, discrimination, training
+from tuner.report.plots import agreement, calibration, confusion, discrimination, training
 from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 
@@ -20,6 +23,7 @@ _TRAINING_FIGURES = (training.report_figure, training.unaugmented_report_figure)
 #: Figures of a model's predictions on the test set; those as wide as the page follow the others.
 _PREDICTION_FIGURES = (
     confusion.report_figure,
+    calibration.report_figure,
     discrimination.roc_report_figure,
     discrimination.precision_recall_report_figure,
 )
@@ -32,7 +36,8 @@ def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -
     if study.finals:
         # Several studies share one table, beside each other.
         models = render_models(view, [(study, results)]) if view.is_alone else None
-        parts = [_finals_table(view), models, _agreement(view), _training(view), _other_training(view)]
+        model = render_model(view, headline, results)
+        parts = [_finals_table(view), models, model, _agreement(view), _training(view), _other_training(view)]
         parts.append(_augmentation(view, headline))
     if results.problem:
         parts.append(element("p", results.problem, class_="warning"))
@@ -61,33 +66,53 @@ def _none_yet(study: StudyRecord) -> Html:
 def _finals_table(view: StudyView) -> Html:
     objective = view.study.objective
     lead = (
-        f"Ranked by {objective.label} over confirmation repeats, then retrained; each retrained model was tested "
-        "once, after its last epoch."
+        f"Ranked by {objective.label} over confirmation repeats, then retrained; each retrained model was tested once, "
+        "after its last epoch."
     )
-    rows = [_final_row(final, objective) for final in sorted(view.study.finals, key=lambda one: one.rank)]
+    finals = sorted(view.study.finals, key=lambda one: one.rank)
+    differing, equal = divide_by_difference([final.hyperparameters for final in finals])
+    rows = [_final_row(view, final, shown=differing) for final in finals]
     headers = (
         "Rank",
         "Trial",
         "Validation, mean of confirmation" if objective.is_accuracy else f"{objective.title}, mean of confirmation",
-        "Test, mean ± sd",
+        "Test, mean ± sd" if objective.is_accuracy else "Test accuracy, mean ± sd",
         *_score_header(objective),
         "Repeats tested",
-        "Hyperparameters",
+        "Hyperparameters that differ" if equal else "Hyperparameters",
     )
-    table = render_table(Table(headers=headers, rows=rows), label=view.unique("Finals by rank"))
-    return element("div", element("p", lead, class_="lead"), table)
+    common = element("p", f"Equal in all finals: {settings(equal)}.", class_="note") if equal else None
+    shown = Table(headers=headers, rows=rows)
+    table = render_table(shown, label=view.unique("Finals by rank"), id_=view.anchor("finals-table"))
+    return element("div", element("p", lead, class_="lead"), common, table)
 
 
-def _final_row(final: FinalRecord, objective: Objective) -> tuple[str | Cell, ...]:
+def divide_by_difference(configurations: Sequence[Mapping[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of the values that differ between configurations, and the other values.
+
+    Of a single configuration all are taken to differ.
+    """
+    names = list(dict.fromkeys(name for values in configurations for name in values))
+    if len(configurations) == 1:
+        return names, {}
+    differing = [name for name in names if len({repr(values.get(name)) for values in configurations}) > 1]
+    return differing, {name: configurations[0][name] for name in names if name not in differing}
+
+
+def _final_row(view: StudyView, final: FinalRecord, *, shown: Sequence[str]) -> tuple[Child | Cell, ...]:
+    objective = view.study.objective
     n_tested = len(tested_runs(final))
+    values = {name: value for name, value in final.hyperparameters.items() if name in shown}
     return (
         str(final.rank),
-        str(final.trial),
+        element(
+            "a", str(final.trial), href=f"#{view.anchor(f'trial-{final.trial}')}", aria_label=f"Trial {final.trial}"
+        ),
         objective.format(final.mean_score),
         _test_text(final),
         *[score_spread(final.test_score_mean, final.test_score_sd, objective) for _ in _score_header(objective)],
         f"{n_tested} of {len(final.runs)}",
-        element("span", settings(final.hyperparameters), class_="message"),
+        element("span", settings(values), class_="message"),
     )
 
 
@@ -157,10 +182,10 @@ def _failures_and_notes(study: StudyRecord) -> list[Html]:
     ]
 
 
-def _all_mistakes(view: StudyView, results: FinalsResults) -> list[Html]:
+def _all_mistakes(view: StudyView, results: FinalsResults) -> list[Html | None]:
     """Show the mistakes of one of the headline's models and, in a part that can be folded, those of the ensemble."""
     single, ensemble = results.single, results.ensemble
-    parts: list[Html] = []
+    parts: list[Html | None] = []
     if single is not None:
         lead = f"Confusion, mistakes and curves of one of the models that the headline is about: {single.source}."
         also = " Those of the ensemble follow below." if ensemble is not None else ""
@@ -173,13 +198,14 @@ def _all_mistakes(view: StudyView, results: FinalsResults) -> list[Html]:
     return parts
 
 
-def _mistakes(view: StudyView, predictions: Predictions, source: str) -> list[Html]:
+def _mistakes(view: StudyView, predictions: Predictions, source: str) -> list[Html | None]:
     names = view.study.class_names
     figures = [figure for build in _PREDICTION_FIGURES if (figure := build(predictions, names, source=source))]
     beside = [render_figure(figure, view) for figure in figures if not figure.wide]
     return [
         element("div", *beside, _class_table(view, predictions, source), class_="figures"),
         render_worst_errors(view, predictions, source=source),
+        render_confused_pairs(view, predictions, source=source),
         _render_figures(view, [figure for figure in figures if figure.wide]),
     ]
 
@@ -203,13 +229,14 @@ def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html
         )
         for index, score in enumerate(scores)
     ]
+    macro, weighted = average_scores(scores)
     averages = [
         (
             average.name,
             f"{average.images:,}",
             *(percent(value) for value in (average.precision, average.recall, average.f1)),
         )
-        for average in average_scores(scores)
+        for average in (macro, weighted)
     ]
     table = Table(
         headers=("Class", "Test images", "Precision", "Recall (95\u00a0% interval)", "F1"), rows=rows, footer=averages
@@ -217,7 +244,7 @@ def _class_table(view: StudyView, predictions: Predictions, source: str) -> Html
     return element(
         "div",
         element(f"h{view.level + 1}", "Each class", id=view.anchor("classes")),
-        element("p", f"Test set, {source}."),
+        element("p", f"Test set, {source}. Balanced accuracy, the mean of the recalls: {percent(macro.recall)}."),
         render_table(table, label=view.unique("Precision, recall and F1 of each class"), sortable=True),
         class_="figure block",
     )

@@ -78,11 +78,12 @@ def _rows(study: StudyRecord, results: FinalsResults) -> list[_Row]:
 
 
 def _final_rows(study: StudyRecord, final: FinalRecord, results: FinalsResults, how: str) -> list[_Row]:
+    model = results.models.get(final.trial)
     named = [(f"repeat {number}{how}", run) for number, run in enumerate(final.runs, start=1)]
     if final.curve_run is not None:
         named.append(("for its validation curve, not tested", final.curve_run))
     return [
-        _row(study, f"final {final.rank}, {name}", final, run, results.parameters.get(final.trial))
+        _row(study, f"final {final.rank}, {name}", final, run, model.n_parameters if model else None)
         for name, run in named
         if run.state == "complete"
     ]

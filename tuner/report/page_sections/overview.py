@@ -1,14 +1,17 @@
 """The top of the page: one large number with its meaning and uncertainty, and the configuration that reached it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from tuner.report.doubts import find_doubts
 from tuner.report.figures import StudyView
+from tuner.report.finals_results import FinalsResults
 from tuner.report.headline import Headline, still_to_come
 from tuner.report.markup import Child, Html, definition_list, element, join
+from tuner.report.page_sections.configuration import render_configuration
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
-from tuner.report.wording import count, duration, interval, percent, points, setting, settings, test_score
+from tuner.report.totals import Totals, count_totals
+from tuner.report.wording import count, duration, interval, percent, points, test_score
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.records import StudyRecord
@@ -21,33 +24,36 @@ _OPTIMISM = {
 _STATES = {"searching": "searching", "finals": "retraining the best", "done": "done", "stopped": "stopped"}
 
 
-def render_overview(view: StudyView, headline: Headline) -> Html:
+def render_overview(view: StudyView, headline: Headline, results: FinalsResults) -> Html:
     """Write the top of a study's part of the page."""
     study = view.study
-    eyebrow = element(
-        "p",
-        *[element("span", part) for part in (f"dataset {study.dataset}", f"space {study.space}", _STATES[study.state])],
-        class_="eyebrow",
-    )
+    totals = count_totals(study)
+    told = (f"dataset {study.dataset}", f"space {study.space}", _STATES[study.state], _when(study, totals))
+    eyebrow = element("p", *[element("span", part) for part in told], class_="eyebrow")
     to_come = still_to_come(study)
     return element(
         "div",
         eyebrow,
         element("div", _headline(study, headline), _ensemble(headline), class_="headline"),
+        _doubts(find_doubts(study, headline, results)),
         _shortfall(study),
         _failed_finals(study),
         *(element("p", sentence, class_="to-come") for sentence in describe_ends(study)),
         _largest_class(study),
         element("p", to_come, class_="to-come") if to_come else None,
         render_published(view, headline),
-        element(f"h{view.level}", "Best configuration", id=view.anchor("configuration"))
-        if headline.hyperparameters
-        else None,
-        _configuration(headline, fixed=study.definition.get("fixed") or {}),
+        render_configuration(view, headline),
         element(f"h{view.level}", "Budget used", id=view.anchor("budget")),
-        _budget(study, headline),
+        _budget(study, totals),
         class_="overview",
+        id=view.anchor("overview"),
     )
+
+
+def _when(study: StudyRecord, totals: Totals) -> str:
+    begun = f"{study.created_at:%Y-%m-%d}"
+    ended = f"{totals.finished_at:%Y-%m-%d}" if totals.finished_at and study.state == "done" else begun
+    return begun if ended == begun else f"{begun} to {ended}"
 
 
 def _headline(study: StudyRecord, headline: Headline) -> Html:
@@ -169,42 +175,31 @@ def _commonest(study: StudyRecord) -> str:
     return f"Most often {kind.replace('_', ' ')} ({kinds.count(kind)} of {len(kinds)}): {example.message}"
 
 
-def _configuration(headline: Headline, *, fixed: Mapping[str, Any]) -> Html | None:
-    """Write the searched values as a list, and those that the definition fixes in one line."""
-    if not headline.hyperparameters:
+def _doubts(doubts: Sequence[str]) -> Html | None:
+    if not doubts:
         return None
-    pairs: list[tuple[str, Child]] = [
-        (name, setting(value)) for name, value in headline.hyperparameters.items() if name not in fixed
-    ]
-    held = {name: value for name, value in headline.hyperparameters.items() if name in fixed}
-    notes = [element("p", f"Fixed by the definition: {settings(held)}.", class_="detail")] if held else []
-    if headline.confirmed_score is not None:
-        objective = headline.objective
-        mean, best = objective.format(headline.confirmed_score), objective.format(headline.best_score)
-        found = f"; best score in the search {best}." if headline.best_score is not None else "."
-        confirmed = f"{objective.title} {mean}, mean of confirmation repeats with new seeds"
-        notes.append(element("p", confirmed + found, class_="detail"))
-    return element("div", definition_list(pairs, class_="settings") if pairs else None, *notes)
+    items = [element("li", doubt) for doubt in doubts]
+    return element("div", element("p", "How far this number can be trusted:"), element("ul", *items), class_="to-come")
 
 
-def _budget(study: StudyRecord, headline: Headline) -> Html:
+def _budget(study: StudyRecord, totals: Totals) -> Html:
     epochs = epoch_budget(study.trials, epochs=epochs_of(study))
     states = [(state, len(study.trials_in(state))) for state in ("complete", "pruned", "failed", "running")]
     finished = sum(number for state, number in states if state != "running")
-    starts = [trial.started_at for trial in study.trials if trial.started_at]
-    ends = [trial.finished_at for trial in study.trials if trial.finished_at]
-    wall_s = (max(ends) - min(starts)).total_seconds() if starts and ends else None
     by_state = ", ".join(f"{number:,} {state}" for state, number in states if number)
+    stages = (
+        ("search", totals.search_epochs),
+        ("confirmations", totals.confirmation_epochs),
+        ("retraining", totals.retraining_epochs),
+    )
+    trained = ", ".join(f"{stage} {number:,}" for stage, number in stages if number)
+    times = [("search", totals.search_s), ("finals", totals.finals_s)]
+    lasted = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in times if seconds)
     facts: list[tuple[str, Child]] = [
         ("Trials", join([f"{finished:,} of {study.budget:,}", element("small", by_state)])),
-        ("Epochs in the search", f"{epochs.trained:,}"),
+        ("Epochs of the whole study", join([f"{totals.epochs:,}", element("small", trained)])),
+        ("Time of the whole study", join([duration(totals.whole_s or None), element("small", lasted)])),
+        ("Time of all workers together", duration(totals.workers_s)),
         ("Saved by pruning", percent(epochs.saved_share, digits=0)),
-        ("Search, wall clock", duration(wall_s)),
-        ("Search, all workers", duration(sum(trial.duration_s or 0.0 for trial in study.trials))),
     ]
-    retrained = [*study.finals, *([study.without_augmentation] if study.without_augmentation else [])]
-    if n_retraining := sum(len(run.curve) for final in retrained for run in final.runs):
-        facts.append(("Epochs of retraining", f"{n_retraining:,}"))
-    if headline.n_parameters is not None:
-        facts.append(("Model parameters", f"{headline.n_parameters:,}"))
     return definition_list(facts)

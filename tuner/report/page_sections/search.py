@@ -1,16 +1,32 @@
 """The search: all figures about its trials."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tuner.report.figures import ReportFigure, StudyView, render_figure
+from tuner.report.forest_importance import Importance
 from tuner.report.markup import Html, element
-from tuner.report.plots import budget, folds, history, importance, intermediate, parallel, slices, timeline
+from tuner.report.page_sections.ranges import render_ranges
+from tuner.report.plots import (
+    budget,
+    distribution,
+    folds,
+    history,
+    importance,
+    intermediate,
+    pairs,
+    parallel,
+    slices,
+    timeline,
+)
 from tuner.report.thinning import tell
 from tuner.studies.records import StudyRecord
 
-#: In the order of the page; the parameter importance follows the first. A new plot of the search is one line here.
+#: In the order of the page; the parameter importance follows the first, and pairs of hyperparameters the slices. A new
+#: plot of the search is one line here.
 _FIGURES = (
     history.report_figure,
+    distribution.report_figure,
     folds.report_figure,
     intermediate.report_figure,
     budget.report_figure,
@@ -32,6 +48,7 @@ def render_search(view: StudyView) -> Html:
         element(f"h{view.level}", "Search", id=view.anchor("search-title")),
         element("p", "Every score in this section is a validation score.", class_="lead"),
         nothing,
+        render_ranges(view),
         element("p", thinned, class_="note") if thinned and figures else None,
         element("div", *[render_figure(figure, view) for figure in figures], class_="figures") if figures else None,
         element("p", missing, class_="note") if missing and figures else None,
@@ -41,8 +58,21 @@ def render_search(view: StudyView) -> Html:
 
 
 def _build_figures(study: StudyRecord) -> list[ReportFigure | None]:
+    if not importance.is_measured_apart(study):
+        # Not beside the other figures: scikit-learn imports pandas where there is one, and Plotly looks into it while
+        # it is not yet whole.
+        return _in_order(study, importance.measure(study), [build(study) for build in _FIGURES])
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Another process measures the importance of a large study: the other figures need not wait for it.
         measured = pool.submit(importance.measure, study)
-        first, *others = [build(study) for build in _FIGURES]
-        return [first, importance.report_figure(measured.result()), *others]
+        figures = [build(study) for build in _FIGURES]
+        return _in_order(study, measured.result(), figures)
+
+
+def _in_order(
+    study: StudyRecord, measured: Importance | None, figures: Sequence[ReportFigure | None]
+) -> list[ReportFigure | None]:
+    first, *others = figures
+    after = 1 + next(place for place, build in enumerate(_FIGURES[1:]) if build is slices.report_figure)
+    paired = pairs.report_figures(study, measured)
+    return [first, importance.report_figure(measured), *others[:after], *paired, *others[after:]]

@@ -1,6 +1,6 @@
 """All trials, sortable by every column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from tuner.objectives import Objective
@@ -25,7 +25,7 @@ def render_trials(view: StudyView) -> Html:
         element("p", f"Equal in all trials: {settings(equal)}.", class_="note") if equal else None,
         element("p", printed, class_="print-only") if len(trials) > PRINTED_ROWS else None,
         render_table(
-            _table(trials, varied, view.study.objective),
+            _table(view, varied),
             label=f"Trials of {view.study.name}",
             id_=view.anchor("trials-table"),
             sortable=True,
@@ -53,27 +53,52 @@ def _split_hyperparameters(trials: Sequence[TrialRecord]) -> tuple[list[str], di
     return varied, {name: value for name, value in drawn[0].items() if name not in varied}
 
 
-def _table(trials: Sequence[TrialRecord], names: Sequence[str], objective: Objective) -> Table:
+def _table(view: StudyView, names: Sequence[str]) -> Table:
+    trials = view.study.trials
     extra = {
+        "Attempts": any(trial.attempts > 1 for trial in trials),
         "Folds": any(trial.folds for trial in trials),
         "Failure": any(trial.failure for trial in trials),
         "Notes": any(trial.notes for trial in trials),
     }
     wanted = [name for name, is_there in extra.items() if is_there]
-    headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Attempts", "Duration", "Finished"]
+    headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Duration", "Finished"]
     return Table(
         headers=[*headers, *wanted],
-        rows=_Rows(trials, names, objective, extra=wanted),
+        rows=_Rows(trials, names, view.study.objective, extra=wanted, linked=_linked_numbers(view)),
     )
+
+
+def _linked_numbers(view: StudyView) -> dict[int, Html]:
+    """Return the numbers of the finals' trials, each with a link to the finals and a place that they link to."""
+    table = view.anchor("finals-table")
+    return {
+        final.trial: element(
+            "span",
+            f"{final.trial} ",
+            element(
+                "a", f"final {final.rank}", href=f"#{table}", aria_label=f"Final {final.rank}, trial {final.trial}"
+            ),
+            id=view.anchor(f"trial-{final.trial}"),
+        )
+        for final in view.study.finals
+    }
 
 
 class _Rows(Sequence[list[Cell]]):
     """The table's rows, made one at a time: all rows of a large study would take more memory than the page."""
 
     def __init__(
-        self, trials: Sequence[TrialRecord], names: Sequence[str], objective: Objective, *, extra: Sequence[str]
+        self,
+        trials: Sequence[TrialRecord],
+        names: Sequence[str],
+        objective: Objective,
+        *,
+        extra: Sequence[str],
+        linked: Mapping[int, Html],
     ) -> None:
-        self._trials, self._names, self._objective, self._extra = trials, names, objective, extra
+        self._trials, self._names, self._objective = trials, names, objective
+        self._extra, self._linked = extra, linked
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -86,23 +111,29 @@ class _Rows(Sequence[list[Cell]]):
 
     def __getitem__(self, place: int | slice) -> list[Cell] | Sequence[list[Cell]]:
         if isinstance(place, slice):
-            return _Rows(self._trials[place], self._names, self._objective, extra=self._extra)
-        return _row(self._trials[place], self._names, self._objective, extra=self._extra)
+            return _Rows(self._trials[place], self._names, self._objective, extra=self._extra, linked=self._linked)
+        return _row(self._trials[place], self._names, self._objective, extra=self._extra, linked=self._linked)
 
 
-def _row(trial: TrialRecord, names: Sequence[str], objective: Objective, *, extra: Sequence[str]) -> list[Cell]:
+def _row(
+    trial: TrialRecord,
+    names: Sequence[str],
+    objective: Objective,
+    *,
+    extra: Sequence[str],
+    linked: Mapping[int, Html],
+) -> list[Cell]:
     cells = [
-        Cell(content=str(trial.number), key=trial.number),
+        Cell(content=linked.get(trial.number, str(trial.number)), key=trial.number),
         Cell(content=element("span", trial.state, class_=f"state {trial.state}"), key=trial.state),
         Cell(content=score_spread(trial.score, trial.score_sd, objective), key=trial.score),
         Cell(content=_number(trial.best_epoch), key=trial.best_epoch),
         Cell(content=str(trial.n_epochs), key=trial.n_epochs),
         *(_setting_cell(trial, name) for name in names),
-        Cell(content=str(trial.attempts), key=trial.attempts),
         Cell(content=duration(trial.duration_s), key=trial.duration_s),
         Cell(content=moment(trial.finished_at), key=trial.finished_at.timestamp() if trial.finished_at else None),
     ]
-    makers = {"Folds": _folds_cell, "Failure": _failure_cell, "Notes": _notes_cell}
+    makers = {"Attempts": _attempts_cell, "Folds": _folds_cell, "Failure": _failure_cell, "Notes": _notes_cell}
     return [*cells, *(makers[name](trial) for name in extra)]
 
 
@@ -111,6 +142,10 @@ def _setting_cell(trial: TrialRecord, name: str) -> Cell:
     if name not in trial.hyperparameters:
         return Cell(content=None, key=None)
     return Cell(content=setting(value), key=value if isinstance(value, int | float) else str(value))
+
+
+def _attempts_cell(trial: TrialRecord) -> Cell:
+    return Cell(content=str(trial.attempts), key=trial.attempts)
 
 
 def _folds_cell(trial: TrialRecord) -> Cell:

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, ORANGE, figure, nines, score_axis
+from tuner.report.theme import BLUE, GAP_ACROSS, ORANGE, figure, nines, score_axis
 from tuner.report.wording import percent
 from tuner.studies.records import StudyRecord
 
@@ -128,7 +128,9 @@ def _drawing(study: StudyRecord, rows: Sequence[LaterScores], *, tested: bool) -
         marker={"color": ORANGE if tested else BLUE, "size": 10},
         hovertemplate="%{customdata}<extra></extra>",
     )
-    return figure(dots, xaxis=across.axis("score in the search", searched), yaxis=up.axis(title, later))
+    return figure(
+        dots, xaxis=across.axis("score in the search", searched, least_gap=GAP_ACROSS), yaxis=up.axis(title, later)
+    )
 
 
 def _table(study: StudyRecord, rows: Sequence[LaterScores]) -> Table:

@@ -1,19 +1,17 @@
 """Optimisation history: each trial's score, and the best so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREY, INK, figure, score_axis, whole_axis
+from tuner.report.theme import BLUE, INK, ORANGE, PRUNED_MARKER, figure, score_axis, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count, settings
 from tuner.studies.records import StudyRecord, TrialRecord
-
-#: Towards what lies beyond the plot.
-_ARROWS = {"maximize": "\u2193", "minimize": "\u2191"}
 
 
 def best_so_far(trials: Sequence[TrialRecord], objective: Objective) -> tuple[list[int], list[float]]:
@@ -53,10 +51,15 @@ def history_figure(trials: Sequence[TrialRecord], objective: Objective) -> go.Fi
     numbers, best = best_so_far(trials, objective)
     axis = score_axis(objective, best + [trial.score or 0.0 for trial in scored(trials)])
     hidden = hidden_scores(trials, objective)
-    looks = {"complete": ("circle", BLUE), "pruned": ("x-thin-open", GREY)}
+    settings_y = axis.axis("validation score", _scores_shown(trials, objective))
+    beyond = set(hidden)
+    looks: dict[str, dict[str, Any]] = {
+        "complete": {"symbol": "circle", "color": BLUE, "size": 6, "opacity": 0.8},
+        "pruned": PRUNED_MARKER,
+    }
     traces = []
-    for state, (symbol, colour) in looks.items():
-        chosen = [trial for trial in scored(trials) if trial.state == state]
+    for state, marker in looks.items():
+        chosen = [trial for trial in scored(trials) if trial.state == state and trial.score not in beyond]
         traces.append(
             go.Scatter(
                 x=[trial.number for trial in chosen],
@@ -64,7 +67,7 @@ def history_figure(trials: Sequence[TrialRecord], objective: Objective) -> go.Fi
                 customdata=[objective.format(trial.score) for trial in chosen],
                 mode="markers",
                 name=state,
-                marker={"symbol": symbol, "color": colour, "size": 6, "opacity": 0.8, "line": {"color": colour}},
+                marker=marker,
                 hovertemplate="trial %{x}: %{customdata}<extra></extra>",
             )
         )
@@ -77,20 +80,38 @@ def history_figure(trials: Sequence[TrialRecord], objective: Objective) -> go.Fi
         line={"shape": "hv", "color": INK, "width": 2},
         hovertemplate="best up to trial %{x}: %{customdata}<extra></extra>",
     )
-    beyond = {
-        "text": f"{_ARROWS[objective.direction]} {_tell_hidden(hidden, objective)}" if hidden else "",
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0.01,
-        "y": 0.01 if objective.direction == "maximize" else 0.99,
-        "showarrow": False,
-    }
+    outside = [trial for trial in scored(trials) if trial.score in beyond]
+    if outside:
+        traces.append(mark_beyond([trial.number for trial in outside], outside, settings_y, objective))
     return figure(
         *traces,
         line,
-        annotations=[beyond] if hidden else [],
         xaxis=whole_axis("trial", max(numbers)),
-        yaxis=axis.axis("validation score", _scores_shown(trials, objective)),
+        yaxis=settings_y,
+    )
+
+
+def mark_beyond(
+    x: Sequence[float], trials: Sequence[TrialRecord], axis: Mapping[str, Any], objective: Objective
+) -> go.Scatter:
+    """Return triangles at the edge of a plot, towards the trials that lie beyond it.
+
+    Args:
+        x: The trials' places on the other axis.
+        trials: Each too bad for the plot.
+        axis: Settings of the axis of scores.
+        objective: Of the scores.
+    """
+    upwards = objective.direction == "minimize"
+    return go.Scatter(
+        x=x,
+        y=[axis["range"][1 if upwards else 0]] * len(trials),
+        customdata=[f"trial {trial.number}, {trial.state}: {objective.format(trial.score)}" for trial in trials],
+        mode="markers",
+        name="beyond the plot",
+        cliponaxis=False,
+        marker={"symbol": f"triangle-{'up' if upwards else 'down'}", "color": ORANGE, "size": 8, "opacity": 0.8},
+        hovertemplate="%{customdata}<extra></extra>",
     )
 
 
@@ -132,7 +153,7 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     sentences = (
         f"The best validation score, {objective.format(last.score)}, came with trial {last.number}; {later}.",
         score_axis(objective, [last.score or 0.0]).note,
-        f"{_tell_hidden(hidden, objective)}." if hidden else "",
+        f"{_tell_hidden(hidden, objective)}: the triangles at its edge." if hidden else "",
     )
     finding = " ".join(filter(None, sentences))
     rows = [(str(trial.number), objective.format(trial.score), settings(trial.hyperparameters)) for trial in steps]

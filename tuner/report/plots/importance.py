@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from tuner.report.figures import Plot, ReportFigure
-from tuner.report.forest_importance import MIN_TRIALS, Importance, measure_importance
+from tuner.report.forest_importance import MIN_TRIALS, Importance, is_large, measure_importance
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, figure, plain
@@ -40,6 +40,11 @@ def importance_figure(shares: Sequence[tuple[str, float]]) -> go.Figure:
 def measure(study: StudyRecord) -> Importance | None:
     """Measure which hyperparameters matter; None where it cannot be measured."""
     return measure_importance(scored(study.trials))
+
+
+def is_measured_apart(study: StudyRecord) -> bool:
+    """Say whether another process measures it, because there are so many trials."""
+    return is_large(scored(study.trials))
 
 
 def report_figure(importance: Importance | None) -> ReportFigure | None:

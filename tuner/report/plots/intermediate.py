@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREY, INK, Linear, Nines, figure, score_axis, whole_axis
+from tuner.report.theme import BLUE, GREY, INK, PRUNED_MARKER, Linear, Nines, figure, score_axis, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count
 from tuner.studies.records import StudyRecord, TrialRecord
@@ -134,7 +134,7 @@ def _ends(curves: Sequence[_Curve], axis: Nines | Linear, objective: Objective) 
         customdata=[f"trial {number} pruned at {objective.format(score)}" for number, _, score in ends],
         mode="markers",
         showlegend=False,
-        marker={"symbol": "x-thin-open", "color": GREY, "size": 6, "line": {"color": GREY}},
+        marker=PRUNED_MARKER,
         hovertemplate="%{customdata}<extra></extra>",
     )
 

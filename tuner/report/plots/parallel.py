@@ -4,6 +4,7 @@ Drawn from plain lines: Plotly's own trace needs WebGL and run-time compiled cod
 policy forbids, and prints as a bitmap.
 """
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +16,18 @@ from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
-from tuner.report.plots.slices import Slice, slices
+from tuner.report.plots.slices import Slice, in_lines, slices
 from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain, score_axis
 from tuner.report.thinning import drawn
-from tuner.report.wording import count, setting, shortened
+from tuner.report.wording import count, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
-_SHOWN = 10
+#: More axes are too wide to be followed, even in a plot that scrolls.
+_SHOWN = 40
 #: Characters of a choice's label that fit between two axes.
 _MARK_WIDTH = 13
+#: Pixels between two axes at least, and of a character of their names, which stand in two rows.
+_GAP_PX, _CHARACTER_PX = 95, 7.5
 #: Where the line of a trial runs in which the hyperparameter was inactive.
 _NOT_ASKED = -0.12
 #: (share of the trials down to its end, colour, width), the best first.
@@ -70,7 +74,7 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice], object
     scores = [trial.score or 0.0 for trial in scored(trials)]
     heights = score_heights(trials, objective)
     lines = [_band_lines(band, axes, heights) for band in reversed(score_bands(trials, objective))]
-    names = ["score", *(plain(one.name) for one in axes)]
+    names = axis_names(axes)
     labels = [label for x, one in enumerate(axes, start=1) for label in _axis_labels(x, _marks(one, scored(trials)))]
     ends = [(0.0, objective.format(min(scores))), (1.0, objective.format(max(scores)))]
     uprights = [
@@ -92,6 +96,7 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice], object
         xaxis={
             "tickvals": list(range(len(names))),
             "ticktext": names,
+            "tickangle": 0,
             # Plotly leaves out a name that reaches beyond the plot.
             "ticklabeloverflow": "allow",
             "range": [-0.4, len(names) - 0.3],
@@ -100,6 +105,18 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice], object
         yaxis={"visible": False, "range": [_NOT_ASKED - 0.06, 1.06]},
         legend={"traceorder": "reversed"},
     )
+
+
+def axis_names(axes: Sequence[Slice]) -> list[str]:
+    """Return the whole names below the axes, every second one a line lower, so that neighbours do not touch."""
+    names = ["score", *(html.escape(one.name, quote=False).replace("%{", "% {") for one in axes)]
+    return [f"<br>{name}" if place % 2 else name for place, name in enumerate(names)]
+
+
+def least_width_px(axes: Sequence[Slice]) -> int:
+    """Return the width at which neither choices nor names overlap."""
+    longest = max(len(one.name) for one in axes)
+    return round(max(_GAP_PX, _CHARACTER_PX * longest / 2 + 6) * (len(axes) + 1))
 
 
 def score_heights(trials: Sequence[TrialRecord], objective: Objective) -> dict[int, float]:
@@ -136,7 +153,7 @@ def _band_lines(band: Band, axes: Sequence[Slice], heights: Mapping[int, float])
 def _marks(one: Slice, trials: Sequence[TrialRecord]) -> list[tuple[float, str]]:
     if (choices := one.choices) is not None:
         marks = [
-            ((index + 0.5) / len(choices), plain(shortened(setting(choice), width=_MARK_WIDTH)))
+            ((index + 0.5) / len(choices), "<br>".join(plain(line) for line in in_lines(setting(choice), _MARK_WIDTH)))
             for index, choice in enumerate(choices)
         ]
     else:
@@ -147,7 +164,14 @@ def _marks(one: Slice, trials: Sequence[TrialRecord]) -> list[tuple[float, str]]
 
 
 def _axis_labels(x: int, marks: Sequence[tuple[float, str]]) -> list[dict[str, object]]:
-    look = {"showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 11, "color": SOFT}, "bgcolor": SURFACE}
+    look = {
+        "showarrow": False,
+        "xanchor": "left",
+        "xshift": 5,
+        "align": "left",
+        "font": {"size": 11, "color": SOFT},
+        "bgcolor": SURFACE,
+    }
     return [{"x": x, "y": y, "text": text, **look} for y, text in marks]
 
 
@@ -170,8 +194,8 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     plot = Plot(
         figure=parallel_figure(drawn(study.trials, objective), shown, objective),
         label=f"Parallel coordinates of {count(n_scored, 'trial')}. {finding}",
-        height_px=380,
-        min_width_px=95 * (len(shown) + 1),
+        height_px=400,
+        min_width_px=least_width_px(shown),
     )
     return ReportFigure(
         key="parallel",
@@ -194,5 +218,6 @@ def _spread(trials: Sequence[TrialRecord], one: Slice) -> str:
     if not values:
         return "not used"
     if one.choices is None:
-        return f"{setting(min(values))} to {setting(max(values))}"
+        low, high = setting(min(values)), setting(max(values))
+        return low if low == high else f"{low} to {high}"
     return " or ".join(sorted({setting(value) for value in values}, key=lambda text: (len(text), text)))

@@ -1,5 +1,6 @@
 """Slices: the score against one hyperparameter at a time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,17 +13,21 @@ from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import is_numeric, varied_hyperparameters
 from tuner.report.markup import Table
-from tuner.report.plots.history import scored
-from tuner.report.theme import BLUE, GREY, figure, log_axis, plain, score_axis
+from tuner.report.plots.history import mark_beyond, scored
+from tuner.report.theme import BLUE, PRUNED_MARKER, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
-_SHOWN = 12
-#: Characters that fit below one plot.
-_LABELS_WIDTH = 26
+_SHOWN = 24
+#: Characters that fit below one plot in a line, and the lines that there may be.
+_LABELS_WIDTH, _LINES = 26, 3
+#: Characters of a plot's title in a line.
+_TITLE_WIDTH = 30
 #: Numbers that span this factor get a logarithmic axis when their median lies this near the low end.
 _LOG_SPAN, _LOG_CROWDING = 50, 0.15
+#: Numbers below one plot on a logarithmic axis: more would be slanted.
+_MOST_LABELS = 4
 #: Up to this many distinct numbers (batch sizes, layers) count as choices.
 _FEW = 6
 
@@ -95,30 +100,44 @@ def slice_figure(one: Slice) -> go.Figure:
     """Plot the score against the values: choices side by side, ranges along an axis."""
     axis = score_axis(one.objective, one.scores)
     choices = one.choices
+    settings_y = axis.axis("", one.scores_shown)
+    beyond = set(axis.hidden(one.scores, shown=one.scores_shown))
+    complete = {"color": BLUE, "size": 5, "opacity": 0.7}
     traces = []
-    for state, colour, symbol, size in (("pruned", GREY, "x-thin-open", 7), ("complete", BLUE, "circle", 5)):
-        chosen = [trial for trial in one.trials if trial.state == state]
+    for state, marker in (("pruned", PRUNED_MARKER), ("complete", complete)):
+        chosen = [trial for trial in one.trials if trial.state == state and trial.score not in beyond]
         traces.append(
             go.Scatter(
-                x=[_place(trial, one.name, choices) for trial in chosen],
+                x=[place_on_axis(trial, one.name, choices) for trial in chosen],
                 y=[axis.place(trial.score) for trial in chosen],
                 customdata=[_hover(trial, one) for trial in chosen],
                 mode="markers",
                 showlegend=False,
-                marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.7, "line": {"color": colour}},
+                marker=marker,
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
+    if outside := [trial for trial in one.trials if trial.score in beyond]:
+        places = [place_on_axis(trial, one.name, choices) for trial in outside]
+        traces.append(mark_beyond(places, outside, settings_y, one.objective))
     return figure(
         *traces,
-        xaxis=_value_axis(one, choices),
-        yaxis=axis.axis("", one.scores_shown),
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        title={"text": plain(one.name), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.97},
+        showlegend=False,
+        xaxis=value_axis(one, choices) | {"tickfont": {"size": 11}},
+        yaxis=settings_y,
+        margin={"l": 8, "r": 8, "t": 48 if len(one.name) > _TITLE_WIDTH else 34, "b": 8},
+        title={
+            "text": "<br>".join(plain(line) for line in in_lines(one.name, _TITLE_WIDTH)),
+            "font": {"size": 14},
+            "x": 0,
+            "xanchor": "left",
+            "y": 0.97,
+        },
     )
 
 
-def _place(trial: TrialRecord, name: str, choices: list[Any] | None) -> float:
+def place_on_axis(trial: TrialRecord, name: str, choices: list[Any] | None) -> float:
+    """Return where a trial lies on a hyperparameter's axis: its value, or a place beside its choice's number."""
     value = trial.hyperparameters[name]
     if choices is None:
         return float(value)
@@ -131,7 +150,8 @@ def _hover(trial: TrialRecord, one: Slice) -> str:
     return f"trial {trial.number}: {value}, {one.objective.format(trial.score)}"
 
 
-def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
+def value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
+    """Return Plotly's settings for a hyperparameter's axis: names at the numbers of choices, or a range."""
     if choices is not None:
         return {
             "tickvals": list(range(len(choices))),
@@ -140,19 +160,30 @@ def _value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
             "range": [-0.6, len(choices) - 0.4],
         }
     if one.is_logarithmic:
-        return log_axis("", one.values)
+        return log_axis("", one.values, most=_MOST_LABELS)
     return {"nticks": 5}
 
 
 def _labels(choices: Sequence[Any]) -> list[str]:
     """Return labels that fit below one plot without overlap; the points' hover texts have the whole values."""
     names = [setting(choice) for choice in choices]
-    if sum(map(len, names)) + 2 * len(names) > _LABELS_WIDTH:
-        if is_numeric(choices):
-            return [names[0], *[""] * (len(names) - 2), names[-1]]
-        width = max(5, _LABELS_WIDTH // len(names) - 1)
-        names = [name if len(name) <= width else f"{name[: width - 1]}…" for name in names]
-    return [plain(name) for name in names]
+    if sum(map(len, names)) + 2 * len(names) <= _LABELS_WIDTH:
+        return [plain(name) for name in names]
+    if is_numeric(choices):
+        return [names[0], *[""] * (len(names) - 2), names[-1]]
+    width = max(5, _LABELS_WIDTH // len(names) - 1)
+    return ["<br>".join(plain(line) for line in in_lines(name, width)) for name in names]
+
+
+def in_lines(name: str, width: int) -> list[str]:
+    """Break a name after its underscores; what does not fit into the lines or their width is cut."""
+    lines = [""]
+    for word in re.findall("[^_]*_|[^_]+", name):
+        if lines[-1] and len(lines[-1] + word) > width:
+            lines.append("")
+        lines[-1] += word
+    cut = [line if len(line) <= width + 1 else f"{line[:width]}\u2026" for line in lines[:_LINES]]
+    return cut if len(lines) <= _LINES else [*cut[:-1], f"{cut[-1].rstrip(chr(0x2026))[:width]}\u2026"]
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
@@ -197,7 +228,10 @@ def _tell_hidden(shown: Sequence[Slice], objective: Objective) -> str:
     most = max(len(score_axis(objective, one.scores).hidden(one.scores, shown=one.scores_shown)) for one in shown)
     words = DIRECTION_WORDS[objective.direction]
     return (
-        f" The {words.worst} scores, up to {count(most, 'trial')} in each plot, lie {words.beyond} it." if most else ""
+        f" The {words.worst} scores, up to {count(most, 'trial')} in each plot, lie {words.beyond} it: the triangles "
+        "at its edge."
+        if most
+        else ""
     )
 
 

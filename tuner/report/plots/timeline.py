@@ -1,7 +1,7 @@
 """Timeline: which worker ran which trial when."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -97,8 +97,8 @@ def _covered_s(rows: Sequence[Stretch]) -> float:
     return seconds
 
 
-def timeline_figure(rows: Sequence[Stretch]) -> go.Figure:
-    """Plot one bar a trial in its worker's row."""
+def timeline_figure(rows: Sequence[Stretch], names: Mapping[str, str]) -> go.Figure:
+    """Plot one bar a trial in its worker's row; `names` are of the workers that are known by one."""
     workers = [summary.worker for summary in worker_summaries(rows)]
     traces = []
     for state, (colour, pattern) in _LOOKS.items():
@@ -120,16 +120,22 @@ def timeline_figure(rows: Sequence[Stretch]) -> go.Figure:
                     hovertemplate="%{customdata}<extra></extra>",
                 )
             )
-    names = {"tickvals": list(range(len(workers))), "ticktext": [plain(_short(worker)) for worker in workers]}
+    rows_axis = {
+        "tickvals": list(range(len(workers))),
+        "ticktext": [plain(_name(worker, names)) for worker in workers],
+    }
     return figure(
         *traces,
         barmode="overlay",
         xaxis={"type": "date", "title": {"text": "time (UTC)"}, "nticks": 6, "tickangle": 0},
-        yaxis=names | {"range": [len(workers) - 0.4, -0.6], "showgrid": False},
+        yaxis=rows_axis | {"range": [len(workers) - 0.4, -0.6], "showgrid": False},
     )
 
 
-def _short(worker: str) -> str:
+def _name(worker: str, names: Mapping[str, str]) -> str:
+    """Return `host:pid` where it is known, otherwise the first block of the worker's id."""
+    if worker in names:
+        return names[worker]
     return worker[:_BLOCK] if _UUID.fullmatch(worker) else worker
 
 
@@ -150,10 +156,17 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     share = f", busy {100 * busy_s / (wall_s * len(summaries)):.0f}\u00a0% of it" if wall_s else ""
     finding = f"{count(len(summaries), 'worker')} ran {count(len(rows), 'trial')} in {duration(wall_s)}{share}.{moved}"
     table_rows = [
-        (row.worker, str(row.trials), duration(row.busy_s), moment(row.first), moment(row.last)) for row in summaries
+        (
+            _name(row.worker, study.worker_names),
+            str(row.trials),
+            duration(row.busy_s),
+            moment(row.first),
+            moment(row.last),
+        )
+        for row in summaries
     ]
     plot = Plot(
-        figure=timeline_figure(evenly(rows)),
+        figure=timeline_figure(evenly(rows), study.worker_names),
         label=f"Trials of each worker over time. {finding}",
         height_px=min(_TALLEST_PX, 130 + _ROW_PX * len(summaries)),
         # On a narrower plot the times on the axis overlap.

@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tuner.epochs import Epoch
+from tuner.objectives import NO_VALUE
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines, whole_axis
@@ -180,4 +181,5 @@ def _table(final: FinalRecord, runs: Sequence[RetrainRecord]) -> Table:
         "Validation accuracy",
         "Learning rate",
     )
-    return Table(headers=headers, rows=rows)
+    known = [place for place in range(len(headers)) if any(row[place] not in {None, NO_VALUE} for row in rows)]
+    return Table(headers=[headers[place] for place in known], rows=[[row[place] for place in known] for row in rows])

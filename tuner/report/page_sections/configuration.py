@@ -1,0 +1,97 @@
+"""The best configuration: what was searched, what was not, and what it gains over the space's defaults."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.report.figures import StudyView
+from tuner.report.headline import Headline
+from tuner.report.markup import Child, Html, definition_list, element, join
+from tuner.report.wording import count, percent, points, setting, settings, signed
+from tuner.studies.records import FinalRecord, StudyRecord
+
+
+def render_configuration(view: StudyView, headline: Headline) -> Html | None:
+    """Write the searched values as a list, and the others in a line each; None without any."""
+    study, values = view.study, headline.hyperparameters
+    if not values:
+        return None
+    searched, unsearched, fixed = divide_values(study, values)
+    pairs: list[tuple[str, Child]] = [(name, setting(value)) for name, value in searched.items()]
+    lines = [
+        f"Fixed by the definition: {settings(fixed)}." if fixed else None,
+        f"Not searched, because the space offers one value: {settings(unsearched)}." if unsearched else None,
+        _confirmed(headline),
+    ]
+    return join(
+        [
+            element(f"h{view.level}", "Best configuration", id=view.anchor("configuration")),
+            element("p", f"{count(len(searched), 'value')} that the search chose:", class_="detail") if pairs else None,
+            definition_list(pairs, class_="settings") if pairs else None,
+            *[element("p", line, class_="detail") for line in lines if line],
+            _against_defaults(study, headline),
+        ]
+    )
+
+
+def divide_values(
+    study: StudyRecord, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the values that were searched, those that the space offered alone, and those that the study fixes."""
+    fixed = study.definition.get("fixed") or {}
+    held = {name: value for name, value in values.items() if name in fixed}
+    free = {name: value for name, value in values.items() if name not in fixed}
+    if not study.ranges:
+        return free, {}, held
+    drawn = {one.name for one in study.ranges if one.is_open}
+    return (
+        {name: value for name, value in free.items() if name in drawn},
+        {name: value for name, value in free.items() if name not in drawn},
+        held,
+    )
+
+
+def _confirmed(headline: Headline) -> str | None:
+    if headline.confirmed_score is None:
+        return None
+    objective = headline.objective
+    mean, best = objective.format(headline.confirmed_score), objective.format(headline.best_score)
+    found = f"; best score in the search {best}." if headline.best_score is not None else "."
+    return f"{objective.title} {mean}, mean of confirmation repeats with new seeds{found}"
+
+
+def _against_defaults(study: StudyRecord, headline: Headline) -> Html | None:
+    """Compare the tuned configuration with the space's defaults, or say how to have that."""
+    default, objective = study.default_trial, study.objective
+    if any(trial.varied is not None for trial in study.trials):
+        # Such a study compares every value with the defaults.
+        return None
+    if default is None:
+        text = "The space's defaults were not tried: search.start_with_defaults = true makes the first trial take them."
+    elif default.score is None or headline.best_score is None:
+        return None
+    elif default.number == headline.best_trial:
+        text = f"The space's defaults (trial {default.number}) are the best trial of the search."
+    else:
+        gain = headline.best_score - default.score
+        unit = " points" if objective.written_as == "percent" else ""
+        when = f", pruned after {count(default.n_epochs, 'epoch')}" if default.state == "pruned" else ""
+        text = (
+            f"The space's defaults (trial {default.number}{when}) reached {objective.format(default.score)} in the "
+            f"search and trial {headline.best_trial} {objective.format(headline.best_score)}: {signed(gain, objective)}"
+            f"{unit}. {_tested(study, headline.final, default.number)}"
+        )
+    return element("p", element("b", "Default against tuned: "), text, class_="detail")
+
+
+def _tested(study: StudyRecord, winner: FinalRecord | None, trial: int) -> str:
+    own = next((final for final in study.finals if final.trial == trial), None)
+    if own is None or own.test_accuracy_mean is None:
+        return (
+            "One trial of the defaults against the best of many: a study of the defaults alone (search.trials = 1) "
+            "would test them too."
+        )
+    if winner is None or winner.test_accuracy_mean is None or own is winner:
+        return f"On the test set the defaults reached {percent(own.test_accuracy_mean)}."
+    gain = points(winner.test_accuracy_mean - own.test_accuracy_mean)
+    tested = [percent(one.test_accuracy_mean) for one in (own, winner)]
+    return f"On the test set the defaults reached {tested[0]} and the winner {tested[1]}: {gain} points."
