@@ -1,6 +1,6 @@
-"""A person's own builder, found by its import path.
+"""A person's own builder, found by its import path, or in a file.
 
-| object at `package.module:Object` | the space is made of |
+| object at `package.module:Object` or `folder/file.py:Object` | the space is made of |
 |---|---|
 | subclass of `keras_tuner.HyperModel` | an instance; its constructor may take `input_shape` and `classes` |
 | instance of such a class | this instance |
@@ -31,6 +31,8 @@ from tuner.spaces.space import Space
 
 #: Most characters of what an import raised.
 _MAX_WORDS = 500
+#: What the name of a file ends with.
+_PYTHON = ".py"
 
 
 class SpaceImportError(TunerError):
@@ -48,7 +50,9 @@ class SpaceModelError(TunerError):
 
 
 def import_space(path: str) -> Space:
-    """Open the builder at `package.module:Object`; the current folder is put on `sys.path` and stays there.
+    """Open the builder at `package.module:Object` or `folder/file.py:Object`.
+
+    The current folder is put on `sys.path` and stays there, and so does the folder of such a file.
 
     Raises:
         SpaceImportError: The module cannot be imported, has no such object, or the object is no builder.
@@ -57,7 +61,9 @@ def import_space(path: str) -> Space:
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise SpaceImportError(path, "expected package.module:Object, for example my_models.nets:TinyNet.")
-    module = _import_module(path, module_name)
+    module = _import_module(path, module_of(path))
+    if module_name.endswith(_PYTHON):
+        _refuse_other_file(path, module)
     found = _find_attribute(path, module, attribute)
     _check_builder(path, found)
     builder = _Builder(path, found)
@@ -72,6 +78,42 @@ def import_space(path: str) -> Space:
         help={name: str(text) for name, text in parameters.items()} if isinstance(parameters, Mapping) else {},
         sources=read_sources(module),
     )
+
+
+def module_of(path: str) -> str:
+    """Return the name of the module that an import path names; the folder of a file is put at the end of `sys.path`.
+
+    Raises:
+        SpaceImportError: It names a file, and there is none.
+    """
+    name = path.partition(":")[0]
+    if not name.endswith(_PYTHON):
+        return name
+    file = _find_file(path)
+    folder = str(file.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return file.stem
+
+
+def _find_file(path: str) -> Path:
+    """Return the file of a builder: where the path says, or of that name in the current folder."""
+    named = Path(path.partition(":")[0]).expanduser()
+    # Whoever uses a study or a bundle on another machine copies the file there.
+    for file in (named, Path(named.name)):
+        if file.is_file():
+            return file.resolve()
+    raise SpaceImportError(
+        path, f"there is no file {named}. Copy it to the current folder; a bundle has it in its folder source/."
+    )
+
+
+def _refuse_other_file(path: str, module: ModuleType) -> None:
+    file = _find_file(path)
+    if module.__file__ is None or not file.samefile(module.__file__):
+        raise SpaceImportError(
+            path, f"Python finds another module {module.__name__!r} first, {module.__file__}. Rename {file.name}."
+        )
 
 
 class _Builder:
