@@ -36,12 +36,15 @@ class DefinitionChangedError(TunerError):
     """A study of that name exists with another definition."""
 
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
+        self.study, self.wanted = study, wanted
         before, now = (_dotted(one.determining()) for one in (study.definition, wanted))
         changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         told = ", ".join(
             f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_MOST_NAMED]
         )
         told += f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+        #: Which settings differ, by their dotted keys; and how, as text.
+        self.changed, self.told = tuple(changed), told
         extend = ""
         if changed == ["search.trials"] and (more := wanted.search.trials - study.budget) > 0:
             extend = f"add the trials with `tuner study extend {study.name} --trials {more}`, "

@@ -80,6 +80,18 @@ def import_space(path: str) -> Space:
     )
 
 
+def call_builder(found: Any, images: ImageFormat, *, values: Mapping[str, Any]) -> keras.Model:
+    """Build the model of a builder that is at hand, with these values and otherwise its defaults.
+
+    Raises:
+        SpaceModelError: What it returns is no model for these images.
+        Exception: What the builder raises, unchanged.
+    """
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.values = dict(values)
+    return _Builder("given", found).build(hyperparameters, images)
+
+
 def module_of(path: str) -> str:
     """Return the name of the module that an import path names; the folder of a file is put at the end of `sys.path`.
 
