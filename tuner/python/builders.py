@@ -12,6 +12,7 @@ The module lies in `TUNER_HOME`, its name ends with the hash of its text, and it
 import hashlib
 import inspect
 import linecache
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from types import FunctionType
 from typing import Any
 
 from tuner.errors import TunerError
-from tuner.python.source import SourceUnavailableError, Text, write_module
+from tuner.python.source import Module, SourceUnavailableError, Text, write_module
 from tuner.spaces.own_code import is_installed
 
 #: Folder in `TUNER_HOME`.
@@ -49,6 +50,17 @@ class PlacedBuilder:
     found: Any = None
     #: Said to people: what was done so that workers find it; empty where nothing was.
     told: str = ""
+    #: What was written for workers, where it was.
+    module: Module | None = None
+
+    def tell_cells(self, text: str) -> str:
+        """Return an error's text with the lines of the written module as lines of the script or of a cell."""
+        if self.module is None:
+            return text
+        module, file = self.module, Path(self.space.rpartition(":")[0]).name
+        return re.sub(
+            rf"{re.escape(file)}(?::|, line )(\d+)", lambda found: module.place_of(int(found[1])) or found[0], text
+        )
 
 
 def place_builder(space: Any, *, home: Path) -> PlacedBuilder:
@@ -71,9 +83,9 @@ def place_builder(space: Any, *, home: Path) -> PlacedBuilder:
 def _hand_over(name: str, namespace: Mapping[str, Any], *, home: Path, found: Any) -> PlacedBuilder:
     texts = read_texts(namespace)
     where = "the notebook" if is_notebook() else "the script"
-    source = write_module(name, namespace, texts)
-    heading = f'"""`{name}` with what it needs, as {where} defined it: written by `tuner.create_study` for workers."""'
-    content = f"{heading}\n\n{source}".encode()
+    heading = f"`{name}` with what it needs, as a script or notebook defined it: written by `tuner.create_study`."
+    module = write_module(name, namespace, texts, heading=heading)
+    content = module.source.encode()
     file = home / FOLDER / f"{name}_{hashlib.sha256(content).hexdigest()[:_NAME_LENGTH]}.py"
     if not file.is_file():
         try:
@@ -84,7 +96,7 @@ def _hand_over(name: str, namespace: Mapping[str, Any], *, home: Path, found: An
                 f"{file} cannot be written: {error.strerror or error}", "Free some space, or set TUNER_HOME."
             ) from error
     told = f"{name} is defined in {where}: workers import it, with what it needs, from {file}"
-    return PlacedBuilder(space=f"{file}:{name}", found=found, told=told)
+    return PlacedBuilder(space=f"{file}:{name}", found=found, told=told, module=module)
 
 
 def _find(space: Any) -> tuple[str, str]:
@@ -109,10 +121,17 @@ def _not_named(space: Any) -> SourceUnavailableError:
         return SourceUnavailableError(
             f"{name} is defined within another function", "Define it at the top level of the script or of a cell."
         )
-    what = f"{name or 'the ' + type(space).__name__} is no longer the value of a name here"
-    if not isinstance(space, type | FunctionType):
-        what = f"the {type(space).__name__} has no name here"
-    return SourceUnavailableError(what, f"Give it one, as in `builder = {type(space).__name__}(…)`, and space=builder.")
+    if name == "<lambda>":
+        return SourceUnavailableError("it is a lambda without a name", "Define it by `def build(hp): …`.")
+    if isinstance(space, type | FunctionType):
+        return SourceUnavailableError(
+            f"the name {name} means something else by now", f"Give space={name}, as it is now."
+        )
+    kind = type(space).__name__
+    return SourceUnavailableError(
+        f"the {kind} has no name, so that it is not known how it was made",
+        f"Give it one, as in `builder = {kind}(…)`, and space=builder.",
+    )
 
 
 def _module_of(space: Any) -> str:

@@ -10,7 +10,9 @@ from tuner.errors import TunerError
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
 from tuner.jobs.creation import create_study as store_study
 from tuner.jobs.preflight.report import PreflightError, StageReport
+from tuner.python.builders import FOLDER as BUILDERS
 from tuner.python.builders import PlacedBuilder, place_builder
+from tuner.python.datasets import FOLDER as DATASETS
 from tuner.python.datasets import place_dataset
 from tuner.python.definitions import define
 from tuner.python.study import Study
@@ -41,8 +43,17 @@ class StudyDiffersError(TunerError):
         more = error.wanted.search.trials - error.study.budget
         if error.changed == ("search.trials",) and more > 0:
             advice.insert(0, f"add the trials: load_study({name!r}).extend({more})")
+        told = error.told
+        for key, words, folder in (
+            ("space", "the builder's source is another", BUILDERS),
+            ("dataset", "the images are others", DATASETS),
+        ):
+            before, now = getattr(error.study.definition, key), getattr(error.wanted, key)
+            # The names of these files tell people nothing.
+            if all(f"/{folder}/" in place for place in (before, now)):
+                told = told.replace(f"{key}: {before} -> {now}", words)
         super().__init__(
-            f"A study named {name!r} exists already, with another definition: {error.told}. It stays as it is, with "
+            f"A study named {name!r} exists already, with another definition: {told}. It stays as it is, with "
             f"its own builder and data, and load_study({name!r}) continues it. For what you ask for now, "
             f"{', '.join(advice)}."
         )
@@ -156,10 +167,13 @@ def _find_or_store(wanted: StudyDefinition, builder: PlacedBuilder, places: Sett
         if found is not None:
             _say(f"Study {found.name} is there already, {found.state}: run() continues it.")
             return Study(found, places)
+        _say("Trying what search and finals will need …" if check else "Building the model with its defaults …")
         try:
             stored = store_study(opened, wanted, data_dir=places.data_dir, check=check, on_report=_say_warnings)
-        except (PreflightError, BuilderError):
+        except (PreflightError, BuilderError) as error:
             raise_as_builder_does(builder, wanted, places)
+            if isinstance(error, PreflightError):
+                raise PreflightError(builder.tell_cells(str(error))) from None
             raise
     if builder.told:
         _say(f"{builder.told}.")

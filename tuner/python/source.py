@@ -64,13 +64,45 @@ class _Binding:
     text: Text
 
 
-def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text]) -> str:
-    """Return the source of a module that defines `name` as the namespace does.
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A statement of the module that is written."""
+
+    source: str
+    #: Where it stands: the text, and the number of its first line there; None for a value.
+    origin: str | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """A module for workers. Equal definitions give equal sources, whichever cell they were in."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def source(self) -> str:
+        return "\n\n".join(piece.source for piece in self.pieces) + "\n"
+
+    def place_of(self, line: int) -> str | None:
+        """Return where a line of the source stands in the script or notebook, as in `In [3], line 2`."""
+        first = 1
+        for piece in self.pieces:
+            n_lines = piece.source.count("\n") + 1
+            if first <= line < first + n_lines and piece.origin is not None:
+                return f"{piece.origin}, line {piece.line + line - first}"
+            first += n_lines + 1
+        return None
+
+
+def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text], *, heading: str = "") -> Module:
+    """Return a module that defines `name` as the namespace does.
 
     Args:
         name: A name in the namespace.
         namespace: Of the script or notebook, as it is now.
         texts: What has run there, oldest first.
+        heading: The module's docstring.
 
     Raises:
         SourceUnavailableError: A source cannot be found, or a name has no value.
@@ -78,7 +110,9 @@ def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text])
     collected = _Collected(namespace=namespace, texts=texts)
     collected.need(name, needed_by="")
     future = [_FUTURE] if collected.postpones_annotations else []
-    return "\n\n".join(["\n".join([*future, *collected.imports]), *collected.pieces]) + "\n"
+    docstring = [Piece(source=f'"""{heading}"""')] if heading else []
+    imports = [Piece(source="\n".join([*future, *collected.imports]))] if future or collected.imports else []
+    return Module(pieces=(*docstring, *imports, *collected.pieces))
 
 
 @dataclass(kw_only=True)
@@ -86,7 +120,7 @@ class _Collected:
     namespace: Mapping[str, Any]
     texts: Sequence[Text]
     imports: list[str] = field(default_factory=list)
-    pieces: list[str] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
     postpones_annotations: bool = False
     _seen: set[str] = field(default_factory=set)
 
@@ -101,7 +135,7 @@ class _Collected:
             raise _no_value(name, needed_by)
         value = self.namespace[name]
         if self._is_defined_here(value):
-            self._write(name, *self._find_definition(name, value))
+            self._write(name, self._find_definition(name, value))
             return
         bindings = self._find_bindings(name)
         if bindings and all(isinstance(one.statement, ast.Import | ast.ImportFrom) for one in bindings):
@@ -109,9 +143,9 @@ class _Collected:
         elif isinstance(value, ModuleType):
             self._import(f"import {value.__name__} as {name}")
         elif _is_literal(value) and len(repr(value)) <= _LONGEST_VALUE:
-            self.pieces.append(f"{name} = {value!r}")
+            self.pieces.append(Piece(source=f"{name} = {value!r}"))
         elif bindings:
-            self._write(name, *_find_assignment(name, value, bindings, needed_by))
+            self._write(name, _find_assignment(name, value, bindings, needed_by))
         else:
             self._import(_import_of(name, value, needed_by))
 
@@ -122,13 +156,13 @@ class _Collected:
     def _import(self, *statements: str) -> None:
         self.imports += [one for one in dict.fromkeys(statements) if one not in self.imports and one != _FUTURE]
 
-    def _write(self, name: str, source: str, place: str) -> None:
-        for needed in free_names(source):
+    def _write(self, name: str, piece: Piece) -> None:
+        for needed in free_names(piece.source):
             self.need(needed, needed_by=name)
-        self.pieces.append(f"# {place}\n{source}")
+        self.pieces.append(piece)
 
-    def _find_definition(self, name: str, value: Any) -> tuple[str, str]:
-        """Return the source of a function or class, and where it stands."""
+    def _find_definition(self, name: str, value: Any) -> Piece:
+        """Return the source of a function or class."""
         functions = [value] if isinstance(value, FunctionType) else _methods_of(value)
         codes = [inspect.unwrap(one).__code__ for one in functions]
         self.postpones_annotations |= any(code.co_flags & _POSTPONED for code in codes)
@@ -140,12 +174,12 @@ class _Collected:
                 if found.name == value.__name__ and _first_line(found) <= code.co_firstlineno <= (
                     found.end_lineno or 0
                 ):
-                    return _source_of(content, found), f"{origin}, line {_first_line(found)}"
+                    return Piece(source=_source_of(content, found), origin=origin, line=_first_line(found))
         # A class without a method of its own.
         bindings = [one for one in self._find_bindings(name) if isinstance(one.statement, ast.ClassDef)]
         if isinstance(value, type) and bindings:
             last = bindings[-1]
-            return last.source, f"{last.text.origin}, line {_first_line(last.statement)}"
+            return Piece(source=last.source, origin=last.text.origin, line=_first_line(last.statement))
         raise SourceUnavailableError(
             f"the source of {name} is not known here",
             "Define it in a file, a notebook or a script, at the top level; not with exec, nor at Python's prompt.",
@@ -189,7 +223,7 @@ def free_names(source: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in bound]
 
 
-def _find_assignment(name: str, value: Any, bindings: Sequence[_Binding], needed_by: str) -> tuple[str, str]:
+def _find_assignment(name: str, value: Any, bindings: Sequence[_Binding], needed_by: str) -> Piece:
     statement = bindings[0].statement
     is_plain = isinstance(statement, ast.Assign | ast.AnnAssign) and all(
         isinstance(target, ast.Name)
@@ -200,7 +234,7 @@ def _find_assignment(name: str, value: Any, bindings: Sequence[_Binding], needed
             f"{_used(name, needed_by)}, {_describe(value)} that no single statement `{name} = …` makes",
             "Make it so, or make it inside the builder.",
         )
-    return bindings[0].source, f"{bindings[0].text.origin}, line {statement.lineno}"
+    return Piece(source=bindings[0].source, origin=bindings[0].text.origin, line=statement.lineno)
 
 
 def _import_of(name: str, value: Any, needed_by: str) -> str:

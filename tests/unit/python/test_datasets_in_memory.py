@@ -81,5 +81,5 @@ def test_what_is_no_dataset_is_one_line_and_stores_nothing(tmp_path: Path, datas
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "datasets").write_text("a file")
 
-    with pytest.raises(DatasetGivenError, match="cannot be written to .* Free some space, or set TUNER_HOME"):
+    with pytest.raises(DatasetGivenError, match=r"cannot be written to .* Free some space, or set TUNER_HOME"):
         place_dataset((X, Y), home=tmp_path)

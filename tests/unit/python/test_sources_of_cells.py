@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tuner.python import source
+from tuner.python.builders import PlacedBuilder, read_texts
 from tuner.python.source import SourceUnavailableError, Text, free_names, write_module
 
 Cells = Callable[..., str]
@@ -35,7 +35,7 @@ def write(main: ModuleType) -> Cells:
             linecache.cache[file] = (len(cell), None, cell.splitlines(keepends=True), file)
             exec(compile(cell, file, "exec"), vars(main))  # noqa: S102 - as a notebook does
             texts.append(Text(origin=f"In [{number}]", content=cell))
-        return write_module(name, vars(main), texts)
+        return write_module(name, vars(main), texts).source
 
     return run_and_write
 
@@ -48,7 +48,8 @@ def run(module: str) -> dict[str, Any]:
 
 def test_functions_constants_and_imports_of_other_cells_come_along(write: Cells) -> None:
     module = write(
-        "import math as m\nfrom json import dumps as text, loads\nimport os.path\nSIZES = {'a': [1, 2.5], 'b': (True, None)}\n",
+        "import math as m\nfrom json import dumps as text, loads\nimport os.path\n"
+        "SIZES = {'a': [1, 2.5], 'b': (True, None)}\n",
         "def half(x):\n    return m.floor(x / 2)\n",
         "unused = 5\ndef build(hp, n=SIZES['a'][0]):\n    return text([half(hp), n, os.path.sep, len(SIZES)])\n",
     )
@@ -58,8 +59,35 @@ def test_functions_constants_and_imports_of_other_cells_come_along(write: Cells)
     assert "loads" in module
 
 
-def test_what_stands_in_a_cell_is_told_beside_it(write: Cells) -> None:
-    assert "# In [2], line 3\ndef build" in write("a = 1\n", "b = 2\n\ndef build(hp):\n    return a\n")
+def test_a_line_of_the_module_is_told_as_the_line_of_its_cell(main: ModuleType, write: Cells) -> None:
+    cells = (
+        "import json\na = [1]\nb = json.JSONDecoder()\n",
+        "c = 3\n\n@staticmethod\ndef one(): pass\ndef build(hp):\n    return (a, b)\n",
+    )
+    write(*cells)
+    texts = [Text(origin=f"In [{number}]", content=cell) for number, cell in enumerate(cells, start=1)]
+
+    module = write_module("build", vars(main), texts, heading="A module.")
+
+    told = dict(zip(module.source.splitlines(), map(module.place_of, range(1, 20)), strict=False))
+    assert told["    return (a, b)"] == "In [2], line 6"
+    assert told["b = json.JSONDecoder()"] == "In [1], line 3"
+    assert told["a = [1]"] is None
+
+
+def test_equal_definitions_give_equal_modules_whichever_cell_they_are_in(write: Cells) -> None:
+    assert write("def build(hp): return 1\n") == write("x = 1\n", "\n\ndef build(hp): return 1\n")
+
+
+def test_an_error_of_the_module_is_told_with_the_line_of_the_cell(main: ModuleType, write: Cells) -> None:
+    write("def build(hp):\n    return 1\n")
+    module = write_module("build", vars(main), [Text(origin="In [1]", content="def build(hp):\n    return 1\n")])
+    placed = PlacedBuilder(space="/x/build_12.py:build", module=module)
+
+    assert placed.tell_cells("build_12.py:2 in build: no (build_12.py, line 1)") == (
+        "In [1], line 2 in build: no (In [1], line 1)"
+    )
+    assert PlacedBuilder(space="cnn").tell_cells("cnn.py:2") == "cnn.py:2"
 
 
 def test_a_constant_has_the_value_of_now_and_a_function_the_source_of_its_last_run(write: Cells) -> None:
@@ -109,7 +137,7 @@ def test_a_cell_that_failed_or_is_no_python_is_passed_over(main: ModuleType, wri
     texts = [Text(origin="In [1]", content="def build(:"), Text(origin="In [2]", content="import json\n")]
     vars(main)["json"] = __import__("json")
 
-    assert "import json" in source.write_module("json", vars(main), texts)
+    assert "import json" in write_module("json", vars(main), texts).source
 
 
 @pytest.mark.parametrize(
@@ -157,9 +185,7 @@ def test_names_of_all_scopes_are_found_and_local_ones_are_not() -> None:
     assert sorted(found) == ["A", "B", "Base", "C", "D", "E", "F", "G", "H", "T", "deco"]
 
 
-def test_a_script_is_read_from_its_file(tmp_path: Path, main: ModuleType) -> None:
-    from tuner.python.builders import read_texts
-
+def test_a_script_is_read_from_its_file(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("N = 1\n")
 
