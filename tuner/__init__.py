@@ -2,6 +2,7 @@
 
 The way down, each package importing only what stands below it:
 
+    python       what a person writes in a script or a notebook: `create_study` and the `Study` that it returns
     cli          what a person types; the terminal's progress
     dashboard    Optuna Dashboard, guarded, with our pages          doctor    what works on this machine
     workers      processes: the loop, the pool, heartbeats
@@ -12,72 +13,77 @@ The way down, each package importing only what stands below it:
     datasets     readers, what pixels mean, downloads, splits, the test set
     objectives   what a search optimizes: the one table of what a score is
     space_ranges what a study searches in place of what a builder declares
-    settings, artifacts, logs, training_settings, epochs, backends
+    settings, artifacts, logs, training_settings, epochs, backends, summaries
     errors
 
-From Python:
+From Python, in a script or a notebook, without a shell (docs/python.md):
 
     >>> import tuner
-    >>> definition = tuner.make_definition(space="mlp", dataset="digits", trials=10)
-    >>> with tuner.open_storage("sqlite:///tuner.db") as storage:
-    ...     tuner.create_study(storage, definition, data_dir=Path("data"))
-    ...     record = tuner.load_study(storage, definition.name)
+    >>> tuner.load_study("digits-mlp")
+    <Study 'digits-mlp', done, 3 of 3 trials>
 
-Workers are processes: start them with `tuner workers`. Names are imported when first used, so that `import tuner` costs
-nothing.
+    study = tuner.create_study(build, (x, y), trials=20)    # build(hp), as KerasTuner calls it
+    study.run()                                              # processes; again after an interruption
+    model = study.best_model()                               # a plain keras.Model
+
+Studies are those of the command line, in the same database. Names are imported when first used, so that `import tuner`
+costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.artifacts import ArtifactStore
     from tuner.bundles.bundle import Bundle, read_bundle
     from tuner.bundles.prediction import predict_files
     from tuner.errors import TunerError
-    from tuner.jobs.creation import create_study
-    from tuner.report.page import write_report
-    from tuner.studies.definition import StudyDefinition, make_definition, read_definition
-    from tuner.studies.reading import load_study
-    from tuner.studies.records import StudyRecord
-    from tuner.studies.storage import Storage, open_storage
+    from tuner.python.opening import create_study, list_studies, load_study
+    from tuner.python.study import Study
+    from tuner.studies.definition import StudyDefinition, read_definition
+    from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord
+
+    __version__: str
 
 _HOMES = {
-    "ArtifactStore": "tuner.artifacts",
     "Bundle": "tuner.bundles.bundle",
-    "Storage": "tuner.studies.storage",
+    "FinalRecord": "tuner.studies.records",
+    "Study": "tuner.python.study",
     "StudyDefinition": "tuner.studies.definition",
     "StudyRecord": "tuner.studies.records",
+    "TrialRecord": "tuner.studies.records",
     "TunerError": "tuner.errors",
-    "create_study": "tuner.jobs.creation",
-    "load_study": "tuner.studies.reading",
-    "make_definition": "tuner.studies.definition",
-    "open_storage": "tuner.studies.storage",
+    "create_study": "tuner.python.opening",
+    "list_studies": "tuner.python.opening",
+    "load_study": "tuner.python.opening",
     "predict_files": "tuner.bundles.prediction",
     "read_bundle": "tuner.bundles.bundle",
     "read_definition": "tuner.studies.definition",
-    "write_report": "tuner.report.page",
 }
 
 __all__ = [
-    "ArtifactStore",
     "Bundle",
-    "Storage",
+    "FinalRecord",
+    "Study",
     "StudyDefinition",
     "StudyRecord",
+    "TrialRecord",
     "TunerError",
     "create_study",
+    "list_studies",
     "load_study",
-    "make_definition",
-    "open_storage",
     "predict_files",
     "read_bundle",
     "read_definition",
-    "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("tuner")
     if name not in _HOMES:
         raise AttributeError(f"module 'tuner' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

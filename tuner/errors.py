@@ -22,6 +22,10 @@ class TunerError(Exception):
     #: Exit status of the command line.
     exit_status = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the line says what to do, this package's own lines would not."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class RestartNeededError(TunerError):
     """This process cannot continue, but a new one can: a device failed, or the database was away for too long."""

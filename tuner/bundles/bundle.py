@@ -25,6 +25,7 @@ from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError, shorten
+from tuner.summaries import summary_html
 
 if TYPE_CHECKING:
     import keras
@@ -132,7 +133,7 @@ class _Versioned(BaseModel):
     format_version: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Bundle:
     """A description and the weights that belong to it."""
 
@@ -154,6 +155,29 @@ class Bundle:
         from tuner.bundles.model import build_model
 
         return build_model(self)
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers in all weights, as Keras' `count_params` counts them."""
+        return sum(array.size for array in self.weights)
+
+    def __repr__(self) -> str:
+        """Return whose model it is, and its size."""
+        origin = self.description.provenance
+        return f"<Bundle of study {origin.study!r}, trial {origin.trial}, {self.n_parameters:,} parameters>"
+
+    def _repr_html_(self) -> str:
+        description, origin = self.description, self.description.provenance
+        rows = {
+            "study": f"{origin.study}, trial {origin.trial}, seed {origin.seed}",
+            "space": description.space,
+            "images": " x ".join(map(str, description.images.shape)),
+            "classes": ", ".join(description.images.class_names),
+            "test accuracy": None if origin.test_accuracy is None else f"{origin.test_accuracy:.4f}",
+            "parameters": f"{self.n_parameters:,}",
+            **description.hyperparameters,
+        }
+        return summary_html("Bundle", rows)
 
 
 def pack_bundle(

@@ -43,6 +43,7 @@ class DefinitionChangedError(TunerError):
     """A study of that name exists with another definition."""
 
     def __init__(self, study: Study, wanted: StudyDefinition) -> None:
+        self.study, self.wanted = study, wanted
         before, now = (_dotted(one.determining()) for one in (study.definition, wanted))
         changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         changed = _without_what_follows(changed, study.definition, now)
@@ -50,6 +51,8 @@ class DefinitionChangedError(TunerError):
             f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}" for key in changed[:_MOST_NAMED]
         )
         told += f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+        #: Which settings differ, by their dotted keys; and how, as text.
+        self.changed, self.told = tuple(changed), told
         extend = ""
         if changed == ["search.trials"] and (more := wanted.search.trials - study.budget) > 0:
             extend = f"add the trials with `tuner study extend {study.name} --trials {more}`, "

@@ -1,5 +1,8 @@
 """Figures that are readable without seeing them: each has a title, its finding in words and its numbers as a table."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -80,8 +83,25 @@ class ReportFigure:
     wide: bool = False
 
 
+#: Where figures are kept while `kept_figures` is open.
+_kept: ContextVar[list[ReportFigure] | None] = ContextVar("kept_figures", default=None)
+
+
+@contextmanager
+def kept_figures() -> Iterator[list[ReportFigure]]:
+    """Yield a list that receives each figure which is written within the block, in its order."""
+    kept: list[ReportFigure] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
+
+
 def render_figure(figure: ReportFigure, view: View) -> Html:
     """Write the figure with its caption and its table."""
+    if (kept := _kept.get()) is not None:
+        kept.append(figure)
     title_id = view.anchor(figure.key)
     numbers = element(
         "details",

@@ -1,6 +1,6 @@
-"""A person's own builder, found by its import path.
+"""A person's own builder, found by its import path, or in a file.
 
-| object at `package.module:Object` | the space is made of |
+| object at `package.module:Object` or `folder/file.py:Object` | the space is made of |
 |---|---|
 | subclass of `keras_tuner.HyperModel` | an instance; its constructor may take `input_shape` and `classes` |
 | instance of such a class | this instance |
@@ -42,7 +42,9 @@ class SpaceModelError(TunerError):
 
 
 def import_space(path: str) -> Space:
-    """Open the builder at `package.module:Object`; the current folder is put on `sys.path` and stays there.
+    """Open the builder at `package.module:Object` or `folder/file.py:Object`.
+
+    The current folder is put on `sys.path` and stays there, and so does the folder of such a file.
 
     Raises:
         SpaceImportError: The module cannot be imported, has no such object, or the object is no builder.
@@ -67,6 +69,18 @@ def import_space(path: str) -> Space:
         help={name: str(text) for name, text in parameters.items()} if isinstance(parameters, Mapping) else {},
         sources=read_sources(module),
     )
+
+
+def call_builder(found: Any, images: ImageFormat, *, values: Mapping[str, Any]) -> keras.Model:
+    """Build the model of a builder that is at hand, with these values and otherwise its defaults.
+
+    Raises:
+        SpaceModelError: What it returns is no model for these images.
+        Exception: What the builder raises, unchanged.
+    """
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.values = dict(values)
+    return _Builder("given", found).build(hyperparameters, images)
 
 
 class _Builder:

@@ -1,4 +1,4 @@
-"""Find an object of a person's own code by its import path, `package.module:name`."""
+"""Find an object of a person's own code by its import path, `package.module:name` or `folder/file.py:name`."""
 
 import importlib
 import sys
@@ -12,13 +12,17 @@ from tuner.logs import stdout_as_stderr
 
 #: Most characters of what an import raised.
 _MAX_WORDS = 500
+#: What the name of a file ends with.
+_PYTHON = ".py"
 
 #: Makes the error for an import path and the reason why it leads nowhere.
 Refuse = Callable[[str, str], TunerError]
 
 
 def find_own_object(path: str, *, expected: str, what: str, refuse: Refuse) -> tuple[ModuleType, Any]:
-    """Return the module and the object at an import path; the current folder is put on `sys.path` and stays there.
+    """Return the module and the object at an import path.
+
+    The current folder is put on `sys.path` and stays there, and so does the folder of a file.
 
     Args:
         path: The import path.
@@ -32,12 +36,50 @@ def find_own_object(path: str, *, expected: str, what: str, refuse: Refuse) -> t
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise refuse(path, f"expected {expected}.")
-    module = _import_module(path, module_name, refuse)
+    module = _import_module(path, module_of(path, refuse=refuse), refuse)
+    if module_name.endswith(_PYTHON):
+        _refuse_other_file(path, module, refuse)
     if hasattr(module, attribute):
         return module, getattr(module, attribute)
     public = [name for name, value in vars(module).items() if not name.startswith("_") and callable(value)]
     hint = did_you_mean(attribute, public) or f" It has {', '.join(public) or f'no {what}'}."
     raise refuse(path, f"{module.__name__} ({module.__file__}) has no {attribute!r}.{hint}")
+
+
+def module_of(path: str, *, refuse: Refuse) -> str:
+    """Return the name of the module that an import path names; the folder of a file is put at the end of `sys.path`.
+
+    Raises:
+        TunerError: It names a file, and there is none; what `refuse` makes.
+    """
+    name = path.partition(":")[0]
+    if not name.endswith(_PYTHON):
+        return name
+    file = _find_file(path, refuse)
+    folder = str(file.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return file.stem
+
+
+def _find_file(path: str, refuse: Refuse) -> Path:
+    """Return the file that a path names: where it says, or of that name in the current folder."""
+    named = Path(path.partition(":")[0]).expanduser()
+    # Whoever uses a study or a bundle on another machine copies the file there.
+    for file in (named, Path(named.name)):
+        if file.is_file():
+            return file.resolve()
+    raise refuse(
+        path, f"there is no file {named}. Copy it to the current folder; a bundle has it in its folder source/."
+    )
+
+
+def _refuse_other_file(path: str, module: ModuleType, refuse: Refuse) -> None:
+    file = _find_file(path, refuse)
+    if module.__file__ is None or not file.samefile(module.__file__):
+        raise refuse(
+            path, f"Python finds another module {module.__name__!r} first, {module.__file__}. Rename {file.name}."
+        )
 
 
 def _import_module(path: str, name: str, refuse: Refuse) -> ModuleType:

@@ -52,7 +52,7 @@ RECIPES: Mapping[str, str] = {name: text for nets in _REPORTS.values() for name,
 SPACES: Mapping[str, str] = {**FAMILIES, **RECIPES}
 
 #: What `open_space` takes, for help texts.
-SPACE_NAMES = f"{', '.join(FAMILIES)}, a recipe of `tuner space list`, or package.module:Object"
+SPACE_NAMES = f"{', '.join(FAMILIES)}, a recipe of `tuner space list`, package.module:Object, or file.py:Object"
 
 
 class UnknownSpaceError(TunerError):
@@ -66,7 +66,7 @@ class UnknownSpaceError(TunerError):
 
 
 def open_space(name: str) -> "Space":
-    """Open a listed family or recipe, or a person's own builder given as `package.module:Object`.
+    """Open a listed family or recipe, or a person's own builder: `package.module:Object` or `folder/file.py:Object`.
 
     A builder is a HyperModel class or instance, or a function `build(hp)` or `build(hp, images)`. Its module is
     imported with the current folder on `sys.path`.
@@ -77,10 +77,11 @@ def open_space(name: str) -> "Space":
         SourceUnreadableError: A source file of the builder cannot be read.
     """
     if ":" in name:
-        from tuner.spaces.import_path import import_space
+        from tuner.spaces.import_path import SpaceImportError, import_space
         from tuner.spaces.imported_settings import keep_settings_of, with_settings_of
+        from tuner.spaces.own_objects import module_of
 
-        module = name.partition(":")[0]
+        module = module_of(name, refuse=SpaceImportError)
         with keep_settings_of(module):
             space = import_space(name)
         return replace(space, build=with_settings_of(module, space.build))

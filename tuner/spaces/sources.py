@@ -1,13 +1,14 @@
 """The source files of a person's own builder, read and never run.
 
-They are the file of its module and those of the modules beside it that it imports, directly or through another module.
-What is installed (Python's own modules, packages in `site-packages`) is not among them: versions tell that. Imports are
-found in the text, so that a module imported by a computed name is not found.
+They are the file of its module and those of the modules that it imports, directly or through another module, from the
+folder that it came from or from the current one. What is installed (Python's own modules, packages in `site-packages`)
+is not among them: versions tell that. Imports are found in the text, so that a module imported by a computed name is
+not found.
 """
 
 import ast
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
@@ -54,10 +55,11 @@ def _find(module: ModuleType) -> dict[str, bytes]:
     if file is None or not _is_file(Path(file)) or is_installed(Path(file)):
         return {}
     root = _import_folder(module.__name__, Path(file))
+    roots = tuple(dict.fromkeys((root, Path.cwd())))
     found: dict[str, bytes] = {}
-    waiting = [(module.__name__, Path(file))]
+    waiting = [(module.__name__, Path(file), root)]
     while waiting:
-        name, path = waiting.pop()
+        name, path, root = waiting.pop()
         key = path.relative_to(root).as_posix()
         if key in found:
             continue
@@ -72,7 +74,7 @@ def _find(module: ModuleType) -> dict[str, bytes]:
             )
             return found
         found[key] = content
-        waiting += [each for each in _imported(name, path, content, root) if not is_installed(each[1])]
+        waiting += [each for each in _imported(name, path, content, roots) if not is_installed(each[1])]
     return found
 
 
@@ -99,7 +101,8 @@ def _import_folder(name: str, file: Path) -> Path:
     return file.parents[n_packages]
 
 
-def _imported(name: str, file: Path, content: bytes, root: Path) -> Iterator[tuple[str, Path]]:
+def _imported(name: str, file: Path, content: bytes, roots: Sequence[Path]) -> Iterator[tuple[str, Path, Path]]:
+    """Yield the modules that a file imports, each with its name, its file and its import folder."""
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     try:
         tree = ast.parse(content)
@@ -116,8 +119,8 @@ def _imported(name: str, file: Path, content: bytes, root: Path) -> Iterator[tup
         else:
             continue
         for each in wanted:
-            yield from _files_of(each, root)
-    yield from _files_of(package, root)
+            yield from _files_of(each, roots)
+    yield from _files_of(package, roots)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
@@ -128,15 +131,23 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
     return ".".join([*parts, *([node.module] if node.module else [])])
 
 
-def _files_of(name: str, root: Path) -> Iterator[tuple[str, Path]]:
-    """Find the module of that name and the packages that hold it, below the import folder."""
+def _files_of(name: str, roots: Sequence[Path]) -> Iterator[tuple[str, Path, Path]]:
+    """Find the module of that name and the packages that hold it, below the first import folder that has it."""
     parts = name.split(".") if name else []
     # This package has a hash of its own.
     if not parts or parts[0] == __name__.partition(".")[0]:
         return
+    for root in roots:
+        found = list(_files_below(parts, root))
+        if found:
+            yield from found
+            return
+
+
+def _files_below(parts: Sequence[str], root: Path) -> Iterator[tuple[str, Path, Path]]:
     for n_parts in range(1, len(parts) + 1):
         start = root.joinpath(*parts[:n_parts])
         for path in (start / "__init__.py", start.with_name(f"{start.name}.py")):
             if _is_file(path):
-                yield ".".join(parts[:n_parts]), path
+                yield ".".join(parts[:n_parts]), path, root
                 break

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from tuner.epochs import Epoch
 from tuner.objectives import Objective
 from tuner.studies.outcomes import EnsembleJob, Failure, Job, RetrainJob, SearchJob, Stage
+from tuner.summaries import summary_html
 from tuner.training_settings import Augmentation
 
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
@@ -50,7 +51,7 @@ class FoldRecord:
     curve: tuple[Epoch, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class TrialRecord:
     """One trial of the search."""
 
@@ -99,6 +100,25 @@ class TrialRecord:
         """The mean over the first fold, over the first two, and so on: what trials with folds are compared by."""
         scores = [fold.score for fold in self.folds]
         return tuple(statistics.fmean(scores[:n]) for n in range(1, len(scores) + 1))
+
+    def __repr__(self) -> str:
+        """Return number, state and score; the curve alone may be thousands of characters."""
+        return f"<Trial {self.number}, {self.state}{_told_score(self.score)}>"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "state": self.state,
+            "score": None if self.score is None else f"{self.score:.4f}",
+            "best epoch": None if self.best_epoch is None else f"{self.best_epoch} of {self.n_epochs}",
+            "duration": None if self.duration_s is None else f"{self.duration_s:.1f} s",
+            **self.hyperparameters,
+            "failure": None if self.failure is None else f"{self.failure.kind}: {self.failure.message}",
+        }
+        return summary_html(f"Trial {self.number}", rows)
+
+
+def _told_score(score: float | None) -> str:
+    return "" if score is None else f", score {score:.4f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +169,7 @@ class RetrainRecord:
     prediction_s: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FinalRecord:
     """One of the best configurations, confirmed with new seeds, retrained and tested."""
 
@@ -179,6 +199,22 @@ class FinalRecord:
     def all_runs(self) -> tuple[RetrainRecord, ...]:
         """The repeats, and the training for the curve."""
         return self.runs if self.curve_run is None else (*self.runs, self.curve_run)
+
+    def __repr__(self) -> str:
+        """Return rank, trial and test accuracy."""
+        tested = "" if self.test_accuracy_mean is None else f", test accuracy {self.test_accuracy_mean:.4f}"
+        return f"<Final {self.rank}, trial {self.trial}{tested}, {len(self.runs)} models>"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "trial": self.trial,
+            "score, mean of confirmations": f"{self.mean_score:.4f}",
+            "test accuracy, mean": None if self.test_accuracy_mean is None else f"{self.test_accuracy_mean:.4f}",
+            "standard deviation": None if self.test_accuracy_sd is None else f"{self.test_accuracy_sd:.4f}",
+            "models": len(self.runs),
+            **self.hyperparameters,
+        }
+        return summary_html(f"Final {self.rank}", rows)
 
 
 def find_winner(finals: Iterable[FinalRecord]) -> FinalRecord | None:
@@ -252,7 +288,7 @@ def part_of(stage: Stage, job: Job, trial_number: int | None, definition: Mappin
     return Part(stage=stage, trial=job.trial, repeat=job.repeat + 1, augmented=augmented)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class StudyRecord:
     """A study with its trials and finals."""
 
@@ -293,6 +329,10 @@ class StudyRecord:
     ranges: tuple[SearchedRange, ...] = ()
     #: `host:pid` of the workers that the database still knows, by their ids.
     worker_names: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return name, state and number of trials."""
+        return f"<StudyRecord {self.name!r}, {self.state}, {len(self.trials)} trials>"
 
     def trials_in(self, *states: TrialState) -> tuple[TrialRecord, ...]:
         """Return the trials in any of these states, by number."""

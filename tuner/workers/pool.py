@@ -50,11 +50,12 @@ def run_pool(
     until_done: bool = False,
     max_slots: int | None = None,
     follow: Follow = follow_silently,
+    again: str | None = None,
 ) -> int:
     """Run workers for the named studies, or for all studies; return the exit status.
 
     If both `per_gpu` and `n_workers` are None, the number of workers per GPU is chosen by measurement. `follow` shows
-    people what the workers are doing.
+    people what the workers are doing. `again` is what they type to continue after a signal, if it is no command.
 
     Raises:
         TunerError: A study is unknown, or the machine has no such device or no backend.
@@ -84,7 +85,7 @@ def run_pool(
                 _ask(show)
 
             status = processes.run(tick)
-        _print_end(studies, processes, status)
+        _print_end(again or f"tuner workers {' '.join([*studies, '--until-done'])}", processes, status)
     return status
 
 
@@ -126,9 +127,8 @@ def _command(studies: Sequence[str], *, until_done: bool, max_slots: int) -> lis
     return [sys.executable, "-m", "tuner", "worker", *studies, *options]
 
 
-def _print_end(names: Sequence[str], processes: WorkerProcesses, status: int) -> None:
+def _print_end(again: str, processes: WorkerProcesses, status: int) -> None:
     if status in {130, 143}:
-        again = f"tuner workers {' '.join(names)}".strip()
-        sys.stderr.write(f"Stopped. Nothing is lost: continue with `{again} --until-done`.\n")
+        sys.stderr.write(f"Stopped. Nothing is lost: continue with `{again}`.\n")
     elif status:
         sys.stderr.write(f"{processes.last_log_line()}\nA worker failed; its log is in {processes.log_dir}.\n")

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -71,13 +72,14 @@ class WorkerProcesses:
         """Start the workers and wait for them, calling `on_tick` about twice a second.
 
         SIGINT and SIGTERM are passed on to the workers: the first lets them finish their epochs, a second SIGINT ends
-        them.
+        them. Python gives signals to the main thread alone: in another one nothing is passed on.
 
         Returns:
             The exit status: 0 if all workers succeeded, 130 or 143 after a signal, otherwise the highest status.
         """
         make_log_folder(self.log_dir)
-        previous = {number: signal.signal(number, self._forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        passed_on = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        previous = {number: signal.signal(number, self._forward) for number in passed_on}
         try:
             for share in self.shares:
                 self.add(share)

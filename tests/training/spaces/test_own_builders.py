@@ -5,6 +5,7 @@ import pytest
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceImportError, SpaceModelError
+from tuner.spaces.own_objects import module_of
 from tuner.spaces.registry import UnknownSpaceError, fixed_hyperparameters, open_space
 
 pytestmark = pytest.mark.usefixtures("beside_own_builders")
@@ -130,3 +131,32 @@ def test_a_model_that_cannot_be_trained_on_the_images_is_refused(
 
     with pytest.raises(SpaceModelError, match=reason):
         space.build(fixed_hyperparameters({}), digits)
+
+
+_FILE = (
+    "import keras\nfrom beside_file import N\ndef build(hp):\n    return keras.Sequential([keras.Input((N, N, 1))])\n"
+)
+
+
+def test_a_builder_is_found_in_a_file_with_what_it_imports_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nets = tmp_path / "elsewhere" / "nets_in_a_file.py"
+    nets.parent.mkdir()
+    nets.write_text(_FILE)
+    (tmp_path / "beside_file.py").write_text("N = 8")
+    monkeypatch.chdir(tmp_path)
+
+    space = open_space(f"{nets}:build")
+
+    assert set(space.sources) == {"nets_in_a_file.py", "beside_file.py"}
+    nets.rename(tmp_path / nets.name)
+    assert module_of(f"{nets}:build", refuse=SpaceImportError) == "nets_in_a_file"
+
+
+def test_a_file_of_a_builder_that_is_not_there_or_not_found_first_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpaceImportError, match=r"there is no file .*gone\.py\. Copy it to the current folder"):
+        open_space(f"{tmp_path / 'gone.py'}:build")
+    (tmp_path / "json.py").write_text(_FILE)
+    with pytest.raises(SpaceImportError, match=r"finds another module 'json' first, .*\. Rename json\.py"):
+        open_space(f"{tmp_path / 'json.py'}:build")

@@ -1,0 +1,51 @@
+"""Studies as a notebook and an interactive prompt show them."""
+
+from collections.abc import Mapping
+
+from tuner.report.wording import percent, plain, score_spread, setting, spread
+from tuner.studies.progress import StudyProgress
+from tuner.studies.records import StudyRecord, StudyState
+from tuner.summaries import summary_html
+
+#: State → how a sentence says it.
+STATE_WORDS: Mapping[StudyState, str] = {
+    "searching": "searching",
+    "finals": "making its finals",
+    "done": "done",
+    "stopped": "stopped",
+}
+_ENDED = frozenset({"complete", "pruned", "failed"})
+
+
+def study_line(now: StudyProgress) -> str:
+    """Return the name, the state and the number of trials, in one line."""
+    return f"{now.name!r}, {STATE_WORDS[now.state]}, {now.finished} of {now.budget} trials"
+
+
+def study_html(record: StudyRecord) -> str:
+    """Return a small table of what the study has found so far, as HTML."""
+    n_ended = sum(trial.state in _ENDED for trial in record.trials)
+    rows: dict[str, object] = {
+        "space": record.space.rpartition("/")[2],
+        "dataset": record.dataset.rpartition("/")[2],
+        "state": record.stop_reason or STATE_WORDS[record.state],
+        "trials": f"{n_ended} of {record.budget}",
+    }
+    if best := record.best:
+        score = score_spread(best.score, best.score_sd, record.objective)
+        rows["best of the search"] = plain(f"trial {best.number}, {record.objective.label} {score}")
+    if winner := record.winner:
+        mean, sd = winner.test_accuracy_mean, winner.test_accuracy_sd
+        accuracy = percent(mean) if mean is None or sd is None else spread(mean, sd)
+        rows["winner"] = plain(f"trial {winner.trial}, test accuracy {accuracy}")
+    if record.ensemble:
+        rows["ensemble"] = plain(
+            f"{record.ensemble.members} models, test accuracy {percent(record.ensemble.test_accuracy)}"
+        )
+    told = (winner or best) and (record.winner or record.best)
+    if told:
+        rows["hyperparameters"] = ", ".join(f"{name} {setting(value)}" for name, value in told.hyperparameters.items())
+    if record.failures:
+        part, failure = record.failures[-1]
+        rows["failed"] = f"{len(record.failures)}, the last: {part}: {failure.message}"
+    return summary_html(f"Study {record.name}", rows)

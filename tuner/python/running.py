@@ -1,0 +1,86 @@
+"""Run a study in worker processes from a script or a notebook, as `tuner run` does."""
+
+import sys
+from typing import Literal
+
+from tuner.artifacts import ArtifactStore
+from tuner.cli.endings import describe_ending
+from tuner.errors import TunerError
+from tuner.python.notebook import follow_in_notebook, is_in_notebook
+from tuner.settings import Settings
+from tuner.studies.lifecycle import Study, StudyStateError
+from tuner.studies.reading import load_outline
+from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.storage import open_storage
+from tuner.workers.pool import Follow, run_pool
+
+#: Exit status of a pool that SIGINT, or SIGTERM, has drained.
+_INTERRUPTED, _TERMINATED = 130, 143
+
+
+class RunFailedError(TunerError):
+    """Workers failed, or the study's result is incomplete."""
+
+
+def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"], device: str) -> None:
+    """Run search and finals, see `tuner.python.study.Study.run`.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted.
+        SystemExit: SIGTERM has asked this process to end.
+        TunerError: The study is stopped, workers failed, or the result is incomplete.
+    """
+    if study.state == "stopped":
+        reason = f" ({study.stop_reason})" if study.stop_reason else ""
+        raise StudyStateError(
+            f"Study {study.name!r} is stopped{reason}. Continue it with study.resume(), then study.run()."
+        )
+    if study.state != "done":
+        status = run_pool(
+            settings,
+            [study.name],
+            n_workers=_parse(workers),
+            device=device,
+            until_done=True,
+            follow=_choose_follow(),
+            again="study.run()",
+        )
+        _raise_for(status, settings)
+    with open_storage(settings.storage) as storage:
+        record = load_outline(storage, study.name)
+    if not is_in_notebook():
+        for line in describe_ending(record, ArtifactStore(settings.artifacts)):
+            # The last one names commands.
+            if not line.startswith("Next: "):
+                sys.stderr.write(f"{line}\n")
+        sys.stderr.write("Next: study.best_model(), study.report(), study.trials_dataframe().\n")
+    if shortfall := find_shortfall(record):
+        raise RunFailedError(f"{INCOMPLETE_LABEL} of study {study.name}: {shortfall}")
+
+
+def _choose_follow() -> Follow:
+    if is_in_notebook():
+        return follow_in_notebook
+    from tuner.cli.progress import follow
+
+    return follow
+
+
+def _parse(workers: int | Literal["auto"]) -> int | None:
+    if workers == "auto":
+        return None
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise TunerError(f"run received workers={workers!r}. Expected 'auto' or a number of at least 1.")
+    return workers
+
+
+def _raise_for(status: int, settings: Settings) -> None:
+    if status == _INTERRUPTED:
+        # The next cell, or the rest of the script, counts on the study's end.
+        raise KeyboardInterrupt
+    if status == _TERMINATED:
+        raise SystemExit(_TERMINATED)
+    if status:
+        raise RunFailedError(
+            f"A worker failed with status {status}: the line above says why. Its log is in {settings.home / 'logs'}."
+        )
