@@ -15,11 +15,7 @@ KUSTOMIZATIONS = ("base", "gpu", "kueue")
 def read_base() -> list[dict[str, Any]]:
     """Return the resources of the base, as they are written."""
     names = yaml.safe_load((MANIFESTS / "base" / "kustomization.yaml").read_text())["resources"]
-    return [
-        resource
-        for name in names
-        for resource in yaml.safe_load_all((MANIFESTS / "base" / name).read_text())
-    ]
+    return [resource for name in names for resource in yaml.safe_load_all((MANIFESTS / "base" / name).read_text())]
 
 
 def has_kustomize() -> bool:

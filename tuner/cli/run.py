@@ -18,6 +18,7 @@ from tuner.cli.options import (
     parse_count,
     settings_for,
 )
+from tuner.cli.ray import CpusPerWorkerOption, GpusPerWorkerOption, RayOption
 from tuner.cli.report import write_page
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def run(
     vary: VaryOption = None,
     overrides: SetOption = None,
     no_check: NoCheckOption = False,
+    ray: RayOption = None,
+    cpus_per_worker: CpusPerWorkerOption = 1.0,
+    gpus_per_worker: GpusPerWorkerOption = 0.0,
     storage: StorageOption = None,
 ) -> None:
     """Create a study, run its search and its finals, and write its report.
@@ -58,7 +62,15 @@ def run(
         changes = factors_of(vary) | ({} if name is None else {"name": name})
         wanted = read_definition(definition, overrides or (), changes=changes)
         _create_or_find(wanted, settings, process)
-    status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
+    if ray is None:
+        status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
+    else:
+        from tuner.workers.ray_pool import RayPlaces, run_ray_pool
+
+        places = RayPlaces(
+            address=ray, n_workers=n_workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
+        )
+        status = run_ray_pool(settings, [wanted.name], places, until_done=True, follow=follow)
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
