@@ -50,12 +50,9 @@ def workers(
 ) -> None:
     """Start worker processes on this machine, one per GPU or CPU core, for the named studies (default: all).
 
-    Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once. With --ray the nodes of a Ray cluster
-    run them, and Ray starts them again when one is lost.
+    Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once. With --ray the nodes of a Ray
+    cluster run them, and Ray starts them again when one is lost.
     """
-    from tuner.cli.progress import follow
-    from tuner.workers.pool import run_pool
-
     from tuner.cli.progress import follow
     from tuner.workers.pool import run_pool
 

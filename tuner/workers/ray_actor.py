@@ -3,17 +3,23 @@
 Ray pickles both by reference, so that every node needs tuner installed, of the driver's version.
 """
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
+
 from tuner.errors import TunerError
 from tuner.settings import Settings
 from tuner.studies.storage import open_storage
 from tuner.workers.pool import run_shares
 from tuner.workers.shares import granted_share
+
+#: The option of `tuner worker` by which a worker of an actor is recognized, in `tuner status` and on its node.
+_PLACED_AS = "--placed-as"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,8 +39,9 @@ class WorkerOrder:
 class RayWorker:
     """Keeps one worker process running on a node, and ends with its last exit status.
 
-    Ray restarts an actor that dies, on this node or on another one, by calling the constructor again, whether its driver is
-    still there or not. If the actor is killed, its worker process notices, finishes its epoch and releases its trial.
+    Ray restarts an actor that dies, on this node or on another one, by calling the constructor again, whether its
+    driver is still there or not. If the actor is killed, so is its worker, and another one claims the trial when its
+    lease ends.
     """
 
     def __init__(self, name: str, order: WorkerOrder) -> None:
@@ -55,16 +62,16 @@ class RayWorker:
                 settings,
                 order.studies,
                 [granted_share(n_cores=order.cpus, gpu_fraction=order.gpus)],
-                options=[*order.options, "--placed-as", self._name],
+                options=[*order.options, _PLACED_AS, self._name],
                 log_dir=settings.home / "logs" / self._name,
             )
         except TunerError as error:
             print(f"tuner: {error}")  # noqa: T201 - in Ray's log of this actor
             self._status = error.exit_status
         if order.detached:
-            import ray
+            from ray.actor import exit_actor
 
-            ray.actor.exit_actor()
+            exit_actor()
 
     def result(self) -> int | None:
         """Return the exit status. A call waits behind `run`, because an actor does one thing at a time."""
@@ -108,3 +115,18 @@ def look_at_node(settings: Settings, marker: Path | None) -> NodeView:
     return NodeView(
         version=version("tuner"), sees_artifacts=marker is None or marker.is_file(), database_problem=problem
     )
+
+
+def drain_on_this_node(names: Sequence[str]) -> int:
+    """Ask the workers of these actors on this node to finish their epochs and end; return how many there are.
+
+    Ray can only kill an actor that is busy, and its worker with it.
+    """
+    found = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if _PLACED_AS in words and words[words.index(_PLACED_AS) + 1] in names:
+                process.terminate()
+                found += 1
+    return found

@@ -9,8 +9,9 @@ import logging
 import signal
 import socket
 import sys
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from tuner.studies.lifecycle import find_studies
 from tuner.studies.progress import read_all_progress
 from tuner.studies.storage import Storage, open_storage
 from tuner.workers.pool import Follow, follow_silently, worker_options
-from tuner.workers.ray_actor import RayWorker, WorkerOrder, look_at_node
+from tuner.workers.ray_actor import RayWorker, WorkerOrder, drain_on_this_node, look_at_node
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ _NAMESPACE = "tuner"
 _CONNECT_S, _LOOK_S = 10.0, 60.0
 #: What the working directory leaves behind; Ray sends the rest of it to each node.
 _NOT_SENT = [".tuner", ".git", ".venv", "__pycache__", "*.bundle", "*.npz"]
+#: Seconds for workers to finish their epochs; they need at most 8, and a little for the database.
+_DRAIN_S = 15.0
 #: Seconds between two counts of the open slots.
 _SCALING_S = 5.0
 
@@ -92,7 +95,7 @@ def run_ray_pool(
             actors.grow(storage)
             if places.detach:
                 sys.stderr.write(
-                    f"{len(actors.results)} workers are placed. They continue when this command ends: `tuner status` "
+                    f"{len(actors)} workers are placed. They continue when this command ends: `tuner status` "
                     f"shows them, `tuner workers --ray {places.address} --stop` ends them.\n"
                 )
                 return 0
@@ -108,8 +111,9 @@ def stop_ray_workers(settings: Settings, address: str) -> int:
     """
     with _connected(address, settings) as ray:
         names = ray.util.list_named_actors()
-        for name in names:
-            _end(ray, ray.get_actor(name))
+        _ask_to_drain(ray, names)
+        _wait_for(lambda: not ray.util.list_named_actors())
+        _kill(ray, names)
         return len(names)
 
 
@@ -121,38 +125,41 @@ class _Actors:
         self._order = order
         self._n_most = n_most
         self._name = f"tuner-{uuid.uuid4().hex[:6]}"
-        self._handles: list[Any] = []
-        #: Of each actor, in their order: what its worker will have ended with.
-        self.results: list[Any] = []
+        self._names: list[str] = []
+        #: What each actor's worker will have ended with; an actor that is detached tells nobody.
+        self._results: list[Any] = []
+
+    def __len__(self) -> int:
+        return len(self._names)
 
     def grow(self, storage: Storage) -> None:
         """Add an actor for each open slot that has none, up to the most that were asked for."""
         wanted = min(self._n_most, max(1, _count_open_slots(storage, self._order.studies)))
-        for position in range(len(self._handles), wanted):
-            self._handles.append(self._start(f"{self._name}-{position}"))
-            self.results.append(None if self._order.detached else self._handles[-1].result.remote())
+        for position in range(len(self._names), wanted):
+            self._names.append(f"{self._name}-{position}")
+            actor = self._start(self._names[-1])
+            if not self._order.detached:
+                self._results.append(actor.result.remote())
 
-    def wait(self, storage: Storage, show: Any) -> int:
+    def wait(self, storage: Storage, show: Callable[[], None]) -> int:
         """Wait until every worker has ended; return the highest status, or 130 or 143 after a signal."""
-        next_look = _SCALING_S
-        waited = 0.0
-        with _signals_as_interruptions():
+        next_count = time.monotonic() + _SCALING_S
+        with _noted_signals() as received:
             try:
-                while True:
-                    ended, running = self._ray.wait(self.results, num_returns=len(self.results), timeout=0.5)
+                while not received:
+                    ended, running = self._ray.wait(self._results, num_returns=len(self), timeout=0.5)
                     show()
                     if not running:
                         return max(self._ray.get(result) or 0 for result in ended)
-                    waited += 0.5
-                    if waited >= next_look:
-                        next_look = waited + _SCALING_S
+                    if time.monotonic() >= next_count:
+                        next_count = time.monotonic() + _SCALING_S
                         self.grow(storage)
-            except _SignalReceived as received:
-                sys.stderr.write("Stopped. Nothing is lost: type the same command to continue.\n")
-                return 128 + received.number
+                _ask_to_drain(self._ray, self._names)
+                self._ray.wait(self._results, num_returns=len(self), timeout=_DRAIN_S)
             finally:
-                for handle in self._handles:
-                    _end(self._ray, handle)
+                _kill(self._ray, self._names)
+        sys.stderr.write("Stopped. Nothing is lost: type the same command to continue.\n")
+        return 128 + received[0]
 
     def _start(self, name: str) -> Any:
         actor = self._ray.remote(RayWorker).options(
@@ -234,18 +241,8 @@ def _check_resources(ray: Any, wanted: RayPlaces) -> None:
 
 def _check_nodes(ray: Any, settings: Settings) -> None:
     """Refuse a cluster of which a node has another tuner, or sees neither the database nor the artifacts."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     with _marker_among(settings.artifacts) as marker:
-        look = ray.remote(num_cpus=0, max_retries=1)(look_at_node)
-        looks = {
-            node["NodeManagerHostname"]: look.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(settings, marker)
-            for node in ray.nodes()
-            if node["Alive"]
-        }
-        for host, reference in looks.items():
+        for host, reference in _on_each_node(ray, look_at_node, settings, marker):
             try:
                 seen = ray.get(reference, timeout=_LOOK_S)
             except ray.exceptions.RayError as error:
@@ -261,6 +258,44 @@ def _check_nodes(ray: Any, settings: Settings) -> None:
                     f"The node {host} does not see the artifacts in {settings.artifacts}. Set TUNER_ARTIFACTS to a "
                     "folder that all nodes share, or to s3://…."
                 )
+
+
+def _on_each_node(ray: Any, function: Callable[..., Any], *arguments: Any) -> list[tuple[str, Any]]:
+    """Call a function on every node that lives, at once; return each node's name with the reference to its answer."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0, max_retries=1)(function)
+    return [
+        (
+            node["NodeManagerHostname"],
+            task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+                *arguments
+            ),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _ask_to_drain(ray: Any, names: Sequence[str]) -> None:
+    """Let the workers of these actors finish their epochs, on whichever nodes they are."""
+    answers = [answer for _, answer in _on_each_node(ray, drain_on_this_node, list(names))]
+    if answers:
+        ray.wait(answers, num_returns=len(answers), timeout=_DRAIN_S)
+
+
+def _kill(ray: Any, names: Sequence[str]) -> None:
+    """End these actors for good, and with them what is left of their workers."""
+    for name in set(names) & set(ray.util.list_named_actors()):
+        with contextlib.suppress(ValueError):  # it has just ended
+            ray.kill(ray.get_actor(name), no_restart=True)
+
+
+def _wait_for(is_true: Callable[[], bool]) -> None:
+    """Wait until it is true, for as long as workers may take to finish their epochs."""
+    deadline = time.monotonic() + _DRAIN_S
+    while not is_true() and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager
@@ -296,26 +331,15 @@ def _count_open_slots(storage: Storage, names: Sequence[str]) -> int:
     return trials + sum(study.finals_planned - study.finals_done for study in found if study.state == "finals")
 
 
-def _end(ray: Any, handle: Any) -> None:
-    """End an actor for good. Its worker notices, finishes its epoch and releases its trial."""
-    ray.kill(handle, no_restart=True)
-
-
-class _SignalReceived(Exception):  # noqa: N818 - no error
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
 @contextlib.contextmanager
-def _signals_as_interruptions() -> Iterator[None]:
-    """Raise `_SignalReceived` at Ctrl-C and SIGTERM, which Ray would otherwise answer by ending this process."""
-
-    def interrupt(number: int, _frame: object) -> None:
-        raise _SignalReceived(number)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+def _noted_signals() -> Iterator[list[int]]:
+    """Yield a list that grows by each Ctrl-C and SIGTERM, at which Ray would end this process."""
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    # An exception that is raised in the middle of Ray's own calls is lost.
+    previous = {number: signal.signal(number, lambda number, _frame: received.append(number)) for number in numbers}
     try:
-        yield
+        yield received
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

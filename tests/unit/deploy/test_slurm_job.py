@@ -18,7 +18,7 @@ def test_bash_reads_it() -> None:
     [(0, 0, False), (1, 1, False), (2, 2, False), (137, 137, False), (75, 0, True), (143, 0, True)],
 )
 def test_a_task_is_requeued_by_its_worker_s_status(
-    tmp_path: Path, ended: int, exit_status: int, requeued: bool
+    tmp_path: Path, ended: int, exit_status: int, *, requeued: bool
 ) -> None:
     calls = tmp_path / "calls"
     _stand_in(tmp_path, "srun", f'echo "srun $* in $TUNER_HOME" >>{calls}; exec "$@"')
