@@ -18,6 +18,7 @@ from tuner.cli.options import (
     settings_for,
 )
 from tuner.cli.plan import describe_expectation
+from tuner.cli.ray import CpusPerWorkerOption, GpusPerWorkerOption, RayOption, run_workers
 from tuner.cli.report import write_page
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def run(
         Path | None, typer.Option(help="Folder for report.html.", metavar="DIR", show_default=".tuner/reports/NAME")
     ] = None,
     no_check: NoCheckOption = False,
+    ray: RayOption = None,
+    cpus_per_worker: CpusPerWorkerOption = 1.0,
+    gpus_per_worker: GpusPerWorkerOption = 0.0,
     storage: StorageOption = None,
 ) -> None:
     """Create a study from a file, from options, or from both; run its search and its finals, and write its report.
@@ -51,19 +55,19 @@ def run(
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:
         # The process of the check imports Keras while this one imports the rest.
-        from tuner.cli.progress import follow
-        from tuner.workers.pool import run_pool
         from tuner.workers.shares import divide_machine
 
         _create_or_find(wanted, settings, process, n_workers=len(divide_machine(n_workers, device=device)))
-    status = run_pool(
+    status = run_workers(
         settings,
         [wanted.name],
-        n_workers=n_workers,
-        per_gpu=parse_count(per_gpu, option="--per-gpu"),
+        count=count,
+        per_gpu=per_gpu,
         device=device,
+        ray=ray,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
         until_done=True,
-        follow=follow,
     )
     if status:
         raise typer.Exit(status)

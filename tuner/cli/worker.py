@@ -25,6 +25,7 @@ def worker(
         ),
     ] = None,
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
+    placed_as: Annotated[str | None, typer.Option("--placed-as", hidden=True)] = None,
     watched: Annotated[list[str] | None, typer.Option("--watch", hidden=True)] = None,
     storage: StorageOption = None,
 ) -> None:
@@ -52,6 +53,7 @@ def worker(
         device=device,
         until_done=until_done,
         worker_id=worker_id,
+        placed_as=placed_as,
         max_slots=max_slots or MAX_SLOTS,
     )
     if status is None and max_slots is None:

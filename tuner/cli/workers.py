@@ -12,8 +12,16 @@ from tuner.cli.options import (
     StorageOption,
     StudiesArgument,
     UntilDoneOption,
-    parse_count,
     settings_for,
+)
+from tuner.cli.ray import (
+    CpusPerWorkerOption,
+    DetachOption,
+    GpusPerWorkerOption,
+    RayOption,
+    StopOption,
+    refuse_without_ray,
+    run_workers,
 )
 from tuner.workers.lifetime import MAX_SLOTS
 
@@ -34,28 +42,41 @@ def workers(
             show_default=str(MAX_SLOTS),
         ),
     ] = None,
+    ray: RayOption = None,
+    cpus_per_worker: CpusPerWorkerOption = 1.0,
+    gpus_per_worker: GpusPerWorkerOption = 0.0,
+    detach: DetachOption = False,
+    stop: StopOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Start worker processes on this machine, one per GPU or CPU core, for the named studies (default: all).
 
-    Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once.
+    Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once. With --ray the nodes of a Ray
+    cluster run them, and Ray starts them again when one is lost.
     """
-    from tuner.cli.progress import follow
-    from tuner.workers.pool import run_pool
-
+    refuse_without_ray(ray, detach=detach, stop=stop)
     settings = settings_for(storage)
-    watched = names_to_watch(settings, studies or []) if until_done else []
-    status = run_pool(
+    names = studies or []
+    if ray is not None and stop:
+        from tuner.workers.ray_pool import stop_ray_workers
+
+        typer.echo(f"Ended {stop_ray_workers(settings, ray)} workers on the Ray cluster.", err=True)
+        return
+    watched = names_to_watch(settings, names) if until_done else []
+    status = run_workers(
         settings,
-        studies or [],
-        n_workers=parse_count(count),
-        per_gpu=parse_count(per_gpu, option="--per-gpu"),
+        names,
+        count=count,
+        per_gpu=per_gpu,
         device=device,
+        ray=ray,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
+        detach=detach,
         until_done=until_done,
         max_slots=max_slots,
-        follow=follow,
     )
     if status:
         raise typer.Exit(status)
-    if until_done:
+    if until_done and not detach:
         print_endings(settings, watched)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch, FoldProgress
@@ -72,6 +72,8 @@ class WorkerSettings:
     #: Names of studies; empty means all studies, also later ones.
     studies: Sequence[str]
     device: str
+    #: Where it runs, for people.
+    host: str = field(default_factory=socket.gethostname)
     places: DataPlaces
     artifacts: ArtifactStore
     #: End when all studies are done or stopped, instead of waiting for more work.
@@ -116,7 +118,7 @@ class Worker:
                 read on this machine; the slot has been released.
         """
         register_worker(
-            self._storage, worker_id=self.id, host=socket.gethostname(), device=self._settings.device, pid=os.getpid()
+            self._storage, worker_id=self.id, host=self._settings.host, device=self._settings.device, pid=os.getpid()
         )
         try:
             with self._reporter:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tuner.settings import Settings
@@ -20,7 +21,7 @@ from tuner.training.backend import refuse_without_backend
 from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.lifetime import MAX_SLOTS
 from tuner.workers.processes import WorkerProcesses
-from tuner.workers.shares import divide_machine
+from tuner.workers.shares import DeviceShare, divide_machine
 
 _log = logging.getLogger(__name__)
 
@@ -63,16 +64,48 @@ def run_pool(
     refuse_without_backend()
     with open_storage(settings.storage) as storage:
         find_studies(storage, studies)
-        shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
-        measures = per_gpu is None and n_workers is None and shares[0].device != "cpu"
+    shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
+    return run_shares(
+        settings,
+        studies,
+        shares,
+        measures=per_gpu is None and n_workers is None and shares[0].device != "cpu",
+        options=worker_options(until_done=until_done, max_slots=max_slots),
+        log_dir=settings.home / "logs",
+        follow=follow,
+    )
+
+
+def run_shares(
+    settings: Settings,
+    studies: Sequence[str],
+    shares: Sequence[DeviceShare],
+    *,
+    measures: bool = False,
+    options: Sequence[str] = (),
+    log_dir: Path,
+    follow: Follow = follow_silently,
+) -> int:
+    """Run a worker on each of these shares of the machine; return the exit status.
+
+    Args:
+        settings: The locations of database, data and artifacts.
+        studies: Names of existing studies; empty means all studies.
+        shares: One for each worker.
+        measures: Add workers to the GPUs while throughput rises.
+        options: Further options of `tuner worker`.
+        log_dir: Folder of the workers' logs.
+        follow: Shows people what the workers are doing.
+    """
+    with open_storage(settings.storage) as storage:
         scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
         processes = WorkerProcesses(
-            command=_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
+            command=[sys.executable, "-m", "tuner", "worker", *studies, *options],
             shares=shares,
             # In the environment, because every user of the machine can see passwords in a command line.
             environment={**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
-            log_dir=settings.home / "logs",
+            log_dir=log_dir,
             on_death=keeper.free_slots_of,
             on_signal=expect_answers_soon,
         )
@@ -122,9 +155,9 @@ def _ask(call: Callable[[], T]) -> T | None:
         return None
 
 
-def _command(studies: Sequence[str], *, until_done: bool, max_slots: int) -> list[str]:
-    options = ["--max-slots", str(max_slots), *(["--until-done"] if until_done else [])]
-    return [sys.executable, "-m", "tuner", "worker", *studies, *options]
+def worker_options(*, until_done: bool, max_slots: int | None) -> list[str]:
+    """Return the options with which a pool starts `tuner worker`."""
+    return ["--max-slots", str(max_slots or MAX_SLOTS), *(["--until-done"] if until_done else [])]
 
 
 def _print_end(again: str, processes: WorkerProcesses, status: int) -> None:

@@ -61,6 +61,7 @@ def run_worker(
     device: str,
     until_done: bool,
     worker_id: str | None = None,
+    placed_as: str | None = None,
     max_slots: int | None = None,
 ) -> int | None:
     """Work until the studies are done or a signal asks this process to end.
@@ -71,6 +72,7 @@ def run_worker(
         device: The device to which this process was bound, for people.
         until_done: End when the studies are done or stopped.
         worker_id: Given by a pool; the worker then ends when its pool ends.
+        placed_as: The name by which a scheduler placed this process on its machine.
         max_slots: See `Lifetime`.
 
     Returns:
@@ -89,6 +91,7 @@ def run_worker(
         worker_id=worker_id or uuid.uuid4().hex,
         studies=studies,
         device=device,
+        host=f"{placed_as}@{socket.gethostname()}" if placed_as else socket.gethostname(),
         places=DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache),
         artifacts=ArtifactStore(settings.artifacts),
         until_done=until_done,

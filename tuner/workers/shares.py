@@ -63,6 +63,19 @@ def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "au
     return _cpu_shares(n_workers)
 
 
+def granted_share(*, n_cores: float, gpu_fraction: float) -> DeviceShare:
+    """Return the share of a process that a scheduler has placed: it set which GPU is visible, and counts the cores.
+
+    Args:
+        n_cores: CPU cores that the scheduler counts for the process.
+        gpu_fraction: The part of a GPU, or the number of GPUs, that it granted; 0 for none.
+    """
+    n_threads = max(1, int(n_cores))
+    if not gpu_fraction:
+        return DeviceShare(device="cpu", environment=_cpu_environment(n_threads))
+    return DeviceShare(device="gpu:0", environment=_gpu_memory(min(gpu_fraction, 1.0)))
+
+
 def take_share(share: DeviceShare) -> None:
     """Apply the share to this process; call it before Keras is imported."""
     os.environ.update(share.environment)
@@ -73,9 +86,23 @@ def _gpu_share(index: int, gpus: Sequence[Gpu], per_gpu: int) -> DeviceShare:
         device=f"gpu:{index}",
         environment={
             "CUDA_VISIBLE_DEVICES": gpus[index].uuid,
-            **{name: value for backend in BACKENDS for name, value in backend.gpu_environment(0.9 / per_gpu).items()},
+            **_gpu_memory(1 / per_gpu),
         },
     )
+
+
+def _gpu_memory(fraction: float) -> dict[str, str]:
+    """Return the variables by which each backend takes no more than this part of a GPU's memory."""
+    return {name: value for backend in BACKENDS for name, value in backend.gpu_environment(0.9 * fraction).items()}
+
+
+def _cpu_environment(n_threads: int) -> dict[str, str]:
+    """Return the variables by which each backend trains on a CPU with this number of threads."""
+    return {
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": str(n_threads),
+        **{name: value for backend in BACKENDS for name, value in backend.cpu_environment(n_threads).items()},
+    }
 
 
 def _cpu_shares(n_workers: int | None) -> list[DeviceShare]:
@@ -83,11 +110,7 @@ def _cpu_shares(n_workers: int | None) -> list[DeviceShare]:
     n_fitting = psutil.virtual_memory().available // _BYTES_PER_WORKER
     n = n_workers or max(1, min(len(cores), n_fitting))
     n_threads = max(1, len(cores) // n)
-    environment = {
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": str(n_threads),
-        **{name: value for backend in BACKENDS for name, value in backend.cpu_environment(n_threads).items()},
-    }
+    environment = _cpu_environment(n_threads)
     shares = []
     for position in range(n):
         first = position * n_threads

@@ -1,0 +1,155 @@
+"""Workers on a real Ray cluster: actors, a node and the driver are killed, and nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cluster.ray_cluster import RayCluster, running_cluster
+from support.postgres import PostgresServer
+
+from tuner.studies.fleet import WorkerRecord, read_workers
+from tuner.studies.reading import load_study
+from tuner.studies.storage import Storage, open_storage
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+_N_TRIALS, _N_EPOCHS = 6, 80
+_BUILDER = """
+import keras
+
+def build(hp):
+    units = hp.Int("units", 8, 32)
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(units), keras.layers.Softmax()]
+    model = keras.Sequential([*layers[:-1], keras.layers.Dense(10), layers[-1]])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A folder with a builder of one's own, and the cluster that trains it."""
+
+    folder: Path
+    storage_url: str
+    cluster: RayCluster
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command of tuner's in the folder."""
+        environment = {
+            **os.environ,
+            "TUNER_STORAGE": self.storage_url,
+            "TUNER_ARTIFACTS": str(self.folder / "artifacts"),
+            "TUNER_HOME": str(self.folder / "home"),
+            "TUNER_LEASE_S": "10",
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "tuner", *words],
+            cwd=self.folder,
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """Run a command; return its exit status and what it wrote to stderr."""
+        process = self.start(*words)
+        _, told = process.communicate(timeout=300)
+        return process.returncode, told
+
+    def create(self, name: str) -> None:
+        """Create a study of the folder's builder."""
+        settings = [f"search.epochs={_N_EPOCHS}", "search.pruner=none", "finals.top=0", f"search.trials={_N_TRIALS}"]
+        flags = [word for setting in settings for word in ("--set", setting)]
+        space = ("--space", "nets:build", "--dataset", "digits")
+        status, told = self.run("study", "create", *space, "--name", name, "--no-check", *flags)
+        assert status == 0, told
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Project]:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "nets.py").write_text(_BUILDER)
+    with running_cluster({"TUNER_HOME": str(folder / "home")}) as cluster:
+        yield Project(
+            folder=folder, storage_url=postgres_server.url(postgres_server.create_database()), cluster=cluster
+        )
+
+
+@pytest.fixture(scope="module")
+def storage(project: Project) -> Iterator[Storage]:
+    with open_storage(project.storage_url) as opened:
+        yield opened
+
+
+def test_a_killed_actor_and_a_lost_node_cost_nothing(project: Project, storage: Storage) -> None:
+    project.create("killed")
+    driver = project.start("workers", "killed", "--ray", project.cluster.address, "-n", "3", "--until-done")
+    _wait_until(lambda: _n_training(storage) == 3)
+    project.cluster.actors()[0].kill()
+    _wait_until(lambda: len(project.cluster.actors()) == 3)
+    project.cluster.kill_node(3)
+    _, told = driver.communicate(timeout=600)
+    assert driver.returncode == 0, told
+    _assert_whole(storage, "killed")
+
+
+def test_workers_outlive_their_driver_and_are_stopped_by_another(project: Project, storage: Storage) -> None:
+    project.create("detached")
+    status, told = project.run("workers", "detached", "--ray", project.cluster.address, "-n", "2", "--detach")
+    assert status == 0, told
+    _wait_until(lambda: _n_training(storage) == 2)
+    assert {worker.host.partition("@")[0][:6] for worker in _training(storage)} == {"tuner-"}
+    status, told = project.run("workers", "--ray", project.cluster.address, "--stop")
+    assert (status, told) == (0, "Ended 2 workers on the Ray cluster.\n")
+    assert not _training(storage)
+    # A driver that is killed takes its workers with it; what they trained is continued.
+    driver = project.start("workers", "detached", "--ray", project.cluster.address, "-n", "2", "--until-done")
+    _wait_until(lambda: _n_training(storage) == 2)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    status, told = project.run("workers", "detached", "--ray", project.cluster.address, "-n", "2", "--until-done")
+    assert status == 0, told
+    _assert_whole(storage, "detached")
+
+
+def test_what_a_cluster_cannot_do_is_one_line(project: Project) -> None:
+    address = project.cluster.address
+    for words, told_words in (
+        (("--ray", address, "--gpus-per-worker", "1"), "No node of the Ray cluster has a GPU: it has "),
+        (("--ray", "127.0.0.1:1"), "No Ray cluster answers at 127.0.0.1:1: "),
+        (("--ray", "somewhere"), "Received the address 'somewhere'. "),
+        (("--ray", address, "--storage", f"sqlite:///{project.folder}/tuner.db"), "Workers on a Ray cluster need "),
+    ):
+        status, told = project.run("workers", *words)
+        assert (status, told.count("\n")) == (1, 1), told
+        assert told_words in told
+
+
+def _training(storage: Storage) -> list[WorkerRecord]:
+    return [worker for worker in read_workers(storage) if worker.state == "training"]
+
+
+def _n_training(storage: Storage) -> int:
+    return sum(worker.epoch is not None and worker.epoch > 0 for worker in _training(storage))
+
+
+def _assert_whole(storage: Storage, name: str) -> None:
+    record = load_study(storage, name)
+    assert [trial.state for trial in record.trials] == ["complete"] * _N_TRIALS
+    for trial in record.trials:
+        assert [epoch.epoch for epoch in trial.curve] == list(range(1, _N_EPOCHS + 1))
+
+
+def _wait_until(is_true: Callable[[], bool], *, timeout_s: float = 300.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline, "It did not come true in time."
+        time.sleep(0.2)

@@ -1,0 +1,87 @@
+"""Commands whose workers run on this machine, or on a Ray cluster: their options, and what starts the workers."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import parse_count
+
+if TYPE_CHECKING:
+    from tuner.settings import Settings
+
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        help="Run the workers on this Ray cluster: auto, HOST:PORT of its head node, or ray://HOST:PORT.",
+        metavar="ADDRESS",
+    ),
+]
+CpusPerWorkerOption = Annotated[
+    float, typer.Option(min=0.1, help="With --ray: CPU cores that each worker is given.", metavar="N")
+]
+GpusPerWorkerOption = Annotated[
+    float,
+    typer.Option(min=0.0, help="With --ray: GPUs that each worker is given; 0.25 lets four share one.", metavar="N"),
+]
+DetachOption = Annotated[
+    bool, typer.Option("--detach", help="With --ray: exit when the workers are placed; they continue.")
+]
+StopOption = Annotated[
+    bool, typer.Option("--stop", help="With --ray: end all workers on the cluster; each finishes its epoch.")
+]
+
+
+def refuse_without_ray(ray: str | None, **flags: bool) -> None:
+    """Refuse flags that mean something on a Ray cluster alone.
+
+    Raises:
+        typer.BadParameter: One of them is given without --ray.
+    """
+    given = [f"--{name}" for name, is_given in flags.items() if is_given]
+    if ray is None and given:
+        raise typer.BadParameter("Expected --ray ADDRESS beside it.", param_hint=given[0])
+
+
+def run_workers(
+    settings: "Settings",
+    studies: Sequence[str],
+    *,
+    count: str,
+    per_gpu: str,
+    device: str,
+    ray: str | None,
+    cpus_per_worker: float,
+    gpus_per_worker: float,
+    detach: bool = False,
+    until_done: bool = False,
+    max_slots: int | None = None,
+) -> int:
+    """Run workers here, or on the Ray cluster at the address `ray`; return their exit status."""
+    from tuner.cli.progress import follow
+
+    n_workers = parse_count(count)
+    if ray is None:
+        from tuner.workers.pool import run_pool
+
+        return run_pool(
+            settings,
+            studies,
+            n_workers=n_workers,
+            per_gpu=parse_count(per_gpu, option="--per-gpu"),
+            device=device,
+            until_done=until_done,
+            max_slots=max_slots,
+            follow=follow,
+        )
+    from tuner.workers.ray_pool import RayPlaces, run_ray_pool
+
+    places = RayPlaces(
+        address=ray,
+        n_workers=n_workers,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
+        detach=detach,
+    )
+    return run_ray_pool(settings, studies, places, until_done=until_done, max_slots=max_slots, follow=follow)
