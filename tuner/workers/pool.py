@@ -73,6 +73,7 @@ def run_pool(
         options=worker_options(until_done=until_done, max_slots=max_slots),
         log_dir=settings.home / "logs",
         follow=follow,
+        again=again,
     )
 
 
@@ -85,6 +86,7 @@ def run_shares(
     options: Sequence[str] = (),
     log_dir: Path,
     follow: Follow = follow_silently,
+    again: str | None = None,
 ) -> int:
     """Run a worker on each of these shares of the machine; return the exit status.
 
@@ -96,6 +98,7 @@ def run_shares(
         options: Further options of `tuner worker`.
         log_dir: Folder of the workers' logs.
         follow: Shows people what the workers are doing.
+        again: What they type to continue after a signal, if it is no command.
     """
     with open_storage(settings.storage) as storage:
         scaler = GpuScaler(storage, shares) if measures else None
