@@ -34,7 +34,8 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 
 def commands_of(block: Block) -> list[list[str]]:
-    return [words for line in block.text.splitlines() if (words := shlex.split(line, comments=True))]
+    lines = block.text.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 def finish(process: WarmCommand, what: object) -> str:
