@@ -16,6 +16,7 @@ from tuner.cli import database, dataset, space, study, trial
 from tuner.cli.dashboard import dashboard
 from tuner.cli.doctor import doctor
 from tuner.cli.ensemble import ensemble
+from tuner.cli.export import export
 from tuner.cli.finals import finals
 from tuner.cli.gc import gc
 from tuner.cli.inspect import inspect
@@ -49,6 +50,7 @@ for command in (
     report,
     predict,
     submit,
+    export,
     inspect,
     lr_range,
     status,

@@ -156,6 +156,11 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             f"Ensemble of {record.ensemble.members}: test accuracy {format_percent(record.ensemble.test_accuracy)}",
             highlight=False,
         )
+        if record.ensemble.bundle:
+            where = artifacts.location(record.ensemble.bundle)
+            console.print(f"Bundle of the ensemble: {escape(where)}", highlight=False, soft_wrap=True)
+        elif record.ensemble.members > 1:
+            console.print(f"`tuner ensemble {record.name}` makes its bundle.", highlight=False, soft_wrap=True)
 
 
 def _begin(text: str) -> str:

@@ -98,7 +98,11 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
         "finals": [_final_values(final, artifacts) for final in record.finals],
         "ensemble": None
         if record.ensemble is None
-        else {"members": record.ensemble.members, "test_accuracy": record.ensemble.test_accuracy},
+        else {
+            "members": record.ensemble.members,
+            "test_accuracy": record.ensemble.test_accuracy,
+            "bundle": record.ensemble.bundle,
+        },
         "failures": [
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures
         ],

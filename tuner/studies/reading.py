@@ -402,7 +402,12 @@ def _ensemble(outcomes: Sequence[EnsembleOutcome]) -> EnsembleRecord | None:
     newest = next((outcome for outcome in reversed(outcomes) if outcome.failure is None), None)
     if newest is None or newest.members is None or newest.test_accuracy is None or newest.predictions is None:
         return None
-    return EnsembleRecord(members=newest.members, test_accuracy=newest.test_accuracy, predictions=newest.predictions)
+    return EnsembleRecord(
+        members=newest.members,
+        test_accuracy=newest.test_accuracy,
+        predictions=newest.predictions,
+        bundle=newest.bundle,
+    )
 
 
 def _time(seconds: float | None) -> Any:

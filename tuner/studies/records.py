@@ -154,6 +154,8 @@ class EnsembleRecord:
     test_accuracy: float
     #: As `RetrainRecord.predictions`, of the ensemble.
     predictions: str
+    #: Path of its file in the artifact store; None where there is none, see `EnsembleOutcome`.
+    bundle: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
