@@ -345,6 +345,16 @@ class Annealing(SearchableSection):
             raise contradiction("warmup_epochs", f"received {self.warmup_epochs}, expected 0 with rule = {self.rule!r}")
 
 
+#: Which settings of `Annealing` each rule uses.
+USED_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "plateau": ("monitor", "patience", "factor", "min_lr", "min_delta", "cooldown"),
+    "cosine": ("warmup_epochs", "min_lr"),
+    "one-cycle": ("warmup_epochs", "min_lr"),
+    "step": ("factor", "every_epochs", "warmup_epochs", "min_lr"),
+    "none": (),
+}
+
+
 def _check_weights(value: Any) -> Any:
     if value in ("none", "balanced"):
         return value

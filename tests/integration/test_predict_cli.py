@@ -123,6 +123,9 @@ def test_an_ensemble_predicts_and_submits_as_its_members_do_together(
     for one, out in zip((bundle, tmp_path / "e.bundle"), files, strict=True):
         run_command(submit, one, table, "--out", out)
 
+    looked = run_command(inspect, tmp_path / "e.bundle", picture, "--out", tmp_path / "page.html", "--json")
+    assert json.loads(looked.stdout)["images"][0]["class"] == answers[0][0]["class"]
+    assert "An ensemble of 2 models: shown is the first, trial 0 of digits with seed 0." in looked.stderr
     assert answers[0][0]["probability"] == pytest.approx(answers[1][0]["probability"])
     assert files[0].read_text() == files[1].read_text()
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import keras
 
 #: Raised when an older tuner could not read a new bundle.
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 #: How the pixels of a file are prepared for the model.
 PREPROCESSING = (
@@ -86,6 +86,34 @@ class Provenance(BaseModel):
     data_sha256: str
 
 
+class HowTrained(BaseModel):
+    """How the model was trained and tested: what its card tells, and what repeats it in plain Keras."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: As the study names it.
+    dataset: str
+    #: What the training images are, and how many: `train` or `train+validation`.
+    train_on: str
+    n_train: int
+    n_test: int
+    #: What the search optimized, in words, and what the configuration came to, in confirmations with other seeds.
+    score_name: str
+    score: float
+    epochs: int
+    #: The epoch whose weights the model has.
+    kept_epoch: int
+    batch_size: int
+    #: The tables of `training_settings` without ranges; None: images as they are, the model's own learning rate.
+    augmentation: dict[str, Any] | None
+    annealing: dict[str, Any] | None
+    training: dict[str, Any]
+    #: Whose weights it started from; None: random ones.
+    starts_from: str | None
+    #: Whether the HyperModel's own `fit` trained it.
+    has_own_fit: bool
+
+
 class BundleDescription(BaseModel):
     """What is needed to use the model."""
 
@@ -99,6 +127,8 @@ class BundleDescription(BaseModel):
     pixels: PixelMeaning | None = None
     preprocessing: tuple[str, ...] = PREPROCESSING
     provenance: Provenance
+    #: None in bundles of formats 1 and 2.
+    training: HowTrained | None = None
 
 
 class _WeightEntry(BaseModel):
@@ -116,7 +146,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2] = FORMAT_VERSION
+    format_version: Literal[1, 2, 3] = FORMAT_VERSION
     description: BundleDescription
     weights: tuple[_WeightEntry, ...] = Field(min_length=1)
     weights_sha256: str

@@ -95,11 +95,20 @@ def store_ensemble(store: ArtifactStore, description: EnsembleDescription, bundl
         description: What it is.
         bundles: The content of each member's bundle file, in the order of the description.
     """
-    members = {f"{_MEMBERS}{index}.bundle": content for index, content in enumerate(bundles)}
-    described = description.model_dump_json(indent=2).encode()
-    store.write(description.bundle, seal({_MANIFEST: described, **members}))
+    store.write(description.bundle, pack_ensemble(description, bundles))
     # Last: where it is, the file is.
-    store.write(f"{description.bundle.removesuffix('.bundle')}.json", described)
+    store.write(f"{description.bundle.removesuffix('.bundle')}.json", description.model_dump_json(indent=2).encode())
+
+
+def pack_ensemble(description: EnsembleDescription, bundles: Sequence[bytes]) -> bytes:
+    """Return the content of an ensemble's file; equal parts give equal bytes.
+
+    Args:
+        description: What it is.
+        bundles: The content of each member's bundle file, in the order of the description.
+    """
+    members = {f"{_MEMBERS}{index}.bundle": content for index, content in enumerate(bundles)}
+    return seal({_MANIFEST: description.model_dump_json(indent=2).encode(), **members})
 
 
 def list_ensembles(store: ArtifactStore) -> list[EnsembleDescription]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.bundles.bundle import BundleDescription
+from tuner.bundles.bundle import Bundle, BundleDescription
+from tuner.bundles.ensemble import Ensemble, members_of
 from tuner.bundles.picture_files import read_pictures
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
@@ -19,6 +20,18 @@ class OtherImagesError(TunerError):
 
     def __init__(self, dataset: str, *, received: str, expected: str) -> None:
         super().__init__(f"{dataset} holds {received}, and the model takes {expected}. Choose a dataset like its own.")
+
+
+def choose_member(model: Bundle | Ensemble) -> tuple[Bundle, str | None]:
+    """Return the bundle whose layers are shown, and a sentence that says so where others vote with it."""
+    members = members_of(model)
+    first = members[0].description.provenance
+    if len(members) == 1:
+        return members[0], None
+    return members[0], (
+        f"An ensemble of {len(members)} models: shown is the first, trial {first.trial} of {first.study} with seed "
+        f"{first.seed}. Give the bundle of another member to look into that one."
+    )
 
 
 def read_files(description: BundleDescription, paths: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8]]:

@@ -17,6 +17,7 @@ from tuner.cli.dashboard import dashboard
 from tuner.cli.doctor import doctor
 from tuner.cli.ensemble import ensemble
 from tuner.cli.examples import complete_help
+from tuner.cli.export import export
 from tuner.cli.finals import finals
 from tuner.cli.gc import gc
 from tuner.cli.init import init
@@ -52,6 +53,7 @@ for command in (
     report,
     predict,
     submit,
+    export,
     inspect,
     lr_range,
     status,

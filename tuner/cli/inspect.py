@@ -45,12 +45,12 @@ def inspect(
         from tuner.training.backend import load_backend
 
         load_backend()
-        from tuner.bundles.bundle import read_bundle
+        from tuner.bundles.ensemble import read_model_file
         from tuner.bundles.inspection import look_inside
-        from tuner.bundles.looked_at import read_files, take_training_images
+        from tuner.bundles.looked_at import choose_member, read_files, take_training_images
         from tuner.report.inspection_page import write_inspection
 
-        read = read_bundle(bundle, artifacts=settings.artifacts)
+        read, remark = choose_member(read_model_file(bundle, artifacts=settings.artifacts))
         if dataset is None:
             names, pixels = read_files(read.description, images or [])
         else:
@@ -60,6 +60,8 @@ def inspect(
         model = read.build_model()
         pictures = look_inside(model, pixels)
         path = write_inspection(read.description, pictures, names=names, n_parameters=model.count_params(), path=out)
+    if remark:
+        typer.echo(remark, err=True)
     if as_json:
         print_json(_to_json(pictures, names, read.description.images.class_names, path))
     else:

@@ -184,6 +184,11 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             + (f", {plain(score)}" if score else ""),
             highlight=False,
         )
+        if record.ensemble.bundle:
+            where = artifacts.location(record.ensemble.bundle)
+            console.print(f"Bundle of the ensemble: {escape(where)}", highlight=False, soft_wrap=True)
+        elif record.ensemble.members > 1:
+            console.print(f"`tuner ensemble {record.name}` makes its bundle.", highlight=False, soft_wrap=True)
 
 
 def _begin(text: str) -> str:

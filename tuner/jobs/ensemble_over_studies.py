@@ -55,19 +55,19 @@ def build_ensemble(records: Sequence[StudyRecord], artifacts: ArtifactStore, *, 
     _refuse_other_classes(records)
     candidates = [candidate for record in records for candidate in _tested_models(record)]
     chosen = _choose(candidates, members)
-    name = hashlib.sha256(json.dumps(sorted(one.bundle for one in chosen)).encode()).hexdigest()[:12]
+    name = hashlib.sha256(json.dumps(sorted(one.member.bundle for one in chosen)).encode()).hexdigest()[:12]
     path = f"{ENSEMBLES_FOLDER}/{name}.bundle"
     made = next((one for one in list_ensembles(artifacts) if one.bundle == path), None)
     if made is not None:
         return StoredEnsemble(description=made, is_new=False)
     answers = [read_predictions(artifacts, one.predictions) for one in chosen]
     _refuse_other_test_images(chosen, answers)
-    bundles = [artifacts.read(one.bundle) for one in chosen]
+    bundles = [artifacts.read(one.member.bundle) for one in chosen]
     vote = soft_vote([answer.probabilities for answer in answers])
     labels = answers[0].labels
     description = EnsembleDescription(
         class_names=records[0].class_names,
-        members=tuple(one.describe() for one in chosen),
+        members=tuple(one.member for one in chosen),
         n_test=len(labels),
         test_accuracy=float((vote.argmax(axis=1) == labels).mean()),
         bundle=path,
@@ -78,25 +78,10 @@ def build_ensemble(records: Sequence[StudyRecord], artifacts: ArtifactStore, *, 
 
 @dataclass(frozen=True, kw_only=True)
 class _Candidate:
-    """A tested model."""
+    """A tested model, and where its answers on the test set are stored."""
 
-    study: str
-    trial: int
-    seed: int
-    bundle: str
+    member: EnsembleMember
     predictions: str
-    known_accuracy: float | None
-    test_accuracy: float
-
-    def describe(self) -> EnsembleMember:
-        return EnsembleMember(
-            study=self.study,
-            bundle=self.bundle,
-            trial=self.trial,
-            seed=self.seed,
-            known_accuracy=self.known_accuracy,
-            test_accuracy=self.test_accuracy,
-        )
 
 
 def _tested_models(record: StudyRecord) -> list[_Candidate]:
@@ -117,28 +102,30 @@ def _candidate(record: StudyRecord, final: FinalRecord, run: RetrainRecord) -> _
     if run.bundle is None or run.predictions is None or run.test_accuracy is None:
         return None
     confirmed = final.mean_score if record.objective.is_accuracy else None
-    return _Candidate(
+    member = EnsembleMember(
         study=record.name,
+        bundle=run.bundle,
         trial=final.trial,
         seed=run.seed,
-        bundle=run.bundle,
-        predictions=run.predictions,
         known_accuracy=confirmed if run.val_accuracy is None else run.val_accuracy,
         test_accuracy=run.test_accuracy,
     )
+    return _Candidate(member=member, predictions=run.predictions)
 
 
 def _choose(candidates: Sequence[_Candidate], members: int | None) -> list[_Candidate]:
     """Return those that vote, chosen without the test set; of equals the earlier."""
     if members is None:
-        chosen = [candidates[index] for index in choose_members([one.known_accuracy for one in candidates])]
+        chosen = [candidates[index] for index in choose_members([one.member.known_accuracy for one in candidates])]
     elif members > len(candidates):
         raise EnsembleError(
             f"Received {members} members, but these studies have {len(candidates)} tested models. Expected fewer, or "
             "more finals: `tuner finals NAME --top N --until-done`."
         )
     else:
-        chosen = sorted(candidates, key=lambda one: -1.0 if one.known_accuracy is None else -one.known_accuracy)
+        chosen = sorted(
+            candidates, key=lambda one: -1.0 if one.member.known_accuracy is None else -one.member.known_accuracy
+        )
         chosen = chosen[:members]
     if not 1 < len(chosen) <= MAX_MEMBERS:
         raise EnsembleError(
@@ -167,6 +154,6 @@ def _refuse_other_test_images(chosen: Sequence[_Candidate], answers: Sequence[Pr
     for one, answer in zip(chosen, answers, strict=True):
         if not np.array_equal(answer.labels, answers[0].labels):
             raise EnsembleError(
-                f"Study {one.study!r} was tested on other images than {chosen[0].study!r}. Expected studies that share "
-                "a test set."
+                f"Study {one.member.study!r} was tested on other images than {chosen[0].member.study!r}. Expected "
+                "studies that share a test set."
             )

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from tuner.bundles.bundle import BundleDescription, Provenance
 from tuner.bundles.ensemble import soft_vote
-from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
 from tuner.bundles.study_pictures import write_study_pictures
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError, shorten
 from tuner.jobs.context import JobContext
+from tuner.jobs.final_files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
 from tuner.jobs.final_score import score_probabilities, score_test
 from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
@@ -35,7 +33,6 @@ from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
-from tuner.spaces.space import Space
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
@@ -45,7 +42,6 @@ from tuner.studies.outcomes import (
     RetrainOutcome,
     mean_over,
 )
-from tuner.studies.ranking import read_rank
 from tuner.studies.reading import read_retrainings
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities, time_prediction
@@ -172,8 +168,8 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         ),
         val_accuracy=fitted.kept.val_accuracy,
         curve=epochs,
-        bundle=_store_bundle(context, space, model, data.train, tested.accuracy),
-        predictions=f"{_final_path(context)}.npz",
+        bundle=store_bundle(context, space, fitted, data, tested),
+        predictions=f"{final_path(context)}.npz",
         augmented=fitted.augmented,
         notes=tuple(notes),
         validation_predictions=_predict_validation(context, model, data.validation),
@@ -200,20 +196,21 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
     if any(not np.array_equal(one.labels, test.labels) for one in tested):
         raise ChangedTestPartError(context.study.definition.dataset)
     votes = [one.probabilities for one in tested]
-    # With the slot's position, because a later ensemble may have the same number of other members.
-    path = f"{context.study.folder}/finals/ensemble-of-{len(votes)}-slot-{context.lease.position}.npz"
+    path = f"{ensemble_path(context, n_members=len(votes))}.npz"
     predictions = write_predictions(
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
     scoring, told = open_scoring(context.study.definition, context.study.provenance), list(notes)
     score = score_probabilities(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
+    bundle, note = store_ensemble_bundle(context, outcomes, predictions)
     return EnsembleOutcome(
         state="complete",
         members=len(votes),
         test_accuracy=predictions.accuracy,
         test_score=score,
         predictions=path,
-        notes=tuple(told),
+        bundle=bundle,
+        notes=(*told, *filter(None, [note])),
     )
 
 
@@ -228,7 +225,7 @@ def _load(context: JobContext, load: Callable[..., TrainingData]) -> TrainingDat
 def _test(context: JobContext, model: keras.Model, test: LabelledImages) -> Predictions:
     return write_predictions(
         context.artifacts,
-        f"{_final_path(context)}.npz",
+        f"{final_path(context)}.npz",
         labels=test.labels,
         probabilities=predict_probabilities(model, test.images),
         images=test.images,
@@ -239,7 +236,7 @@ def _predict_validation(context: JobContext, model: keras.Model, held_out: Label
     """Store the predictions for the held-out validation images and return their path; None if nothing was held out."""
     if held_out is None:
         return None
-    path = f"{_final_path(context)}-validation.npz"
+    path = f"{final_path(context)}-validation.npz"
     probabilities = predict_probabilities(model, held_out.images)
     write_predictions(
         context.artifacts, path, labels=held_out.labels, probabilities=probabilities, images=held_out.images
@@ -255,7 +252,7 @@ def _store_pictures(
     if job.repeat or not job.augmented:
         return None
     regime = finals_regime(context.study.definition, augmented=augmented)
-    path = f"{_final_path(context)}-pictures.zip"
+    path = f"{final_path(context)}-pictures.zip"
     try:
         pictures = make_study_pictures(
             model,
@@ -302,39 +299,3 @@ def _load_test(context: JobContext) -> LabelledImages:
         )
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error
-
-
-def _store_bundle(
-    context: JobContext, space: Space, model: keras.Model, train: LabelledImages, test_accuracy: float
-) -> str:
-    job = context.job_as(RetrainJob)
-    provenance = dict(context.study.provenance)
-    path = f"{_final_path(context)}.bundle"
-    write_bundle(
-        context.artifacts,
-        path,
-        model,
-        BundleDescription(
-            space=context.study.definition.space,
-            hyperparameters=job.hyperparameters,
-            images=train.image_format,
-            pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
-            provenance=Provenance(
-                study=context.study.name,
-                trial=job.trial,
-                rank=read_rank(context.storage, context.study, trial=job.trial),
-                seed=job.seed,
-                test_accuracy=test_accuracy,
-                data_sha256=provenance.pop("data_sha256"),
-                versions=provenance,
-            ),
-        ),
-        sources=space.sources,
-    )
-    return path
-
-
-def _final_path(context: JobContext) -> str:
-    job = context.job_as(RetrainJob)
-    suffix = "" if job.augmented else "-without-augmentation"
-    return f"{context.study.folder}/finals/trial-{job.trial}-repeat-{job.repeat + 1}{suffix}"

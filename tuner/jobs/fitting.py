@@ -55,6 +55,8 @@ class Fitted:
     augmented: bool
     #: Whose weights the model has: the last epoch, or the best one where early stopping restored it.
     kept: Epoch
+    #: With the regime's tables, and the batch size that the space asked for.
+    plan: TrainingPlan
 
 
 def fit(
@@ -135,7 +137,13 @@ def fit(
             _refuse_no_score(data, history, objective)
             epochs = history.epochs
             kept = epochs[-1 if history.restored_epoch is None else history.restored_epoch - 1]
-            return Fitted(model=model, epochs=epochs, augmented=history.augmented, kept=kept)
+            return Fitted(
+                model=model,
+                epochs=epochs,
+                augmented=history.augmented,
+                kept=kept,
+                plan=replace(settled, batch_size=asked),
+            )
 
 
 def _once(on_note: OnNote) -> OnNote:

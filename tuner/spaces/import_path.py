@@ -96,9 +96,9 @@ class _Builder:
         self._hypermodel = self._for_images(images)
         if isinstance(self._hypermodel, keras_tuner.HyperModel):
             # An instance wraps its `build` in a function of any signature; the class shows it, with `self`.
-            build, n_own = self._hypermodel.build, _count_required(type(self._hypermodel).build) - 1
+            build, n_own = self._hypermodel.build, count_required(type(self._hypermodel).build) - 1
         else:
-            build, n_own = self._hypermodel, _count_required(self._hypermodel)
+            build, n_own = self._hypermodel, count_required(self._hypermodel)
         model = build(hp, images) if n_own > 1 else build(hp)
         _check_model(self._path, model, images)
         return model
@@ -145,7 +145,8 @@ def _has_own_fit(found: Any) -> bool:
     return issubclass(cls, keras_tuner.HyperModel) and cls.fit is not keras_tuner.HyperModel.fit
 
 
-def _count_required(function: Callable[..., Any]) -> int:
+def count_required(function: Callable[..., Any]) -> int:
+    """Return how many arguments a function must be given; those of a method include `self`."""
     return sum(_is_required(parameter) for parameter in inspect.signature(function).parameters.values())
 
 

@@ -113,6 +113,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "members": record.ensemble.members,
             "test_accuracy": record.ensemble.test_accuracy,
             "test_score": record.ensemble.test_score,
+            "bundle": record.ensemble.bundle,
         },
         "failures": [
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures

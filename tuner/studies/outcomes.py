@@ -176,6 +176,8 @@ class EnsembleOutcome:
     test_accuracy: float | None = None
     test_score: float | None = None
     predictions: str | None = None
+    #: The file of its members, for predictions; None where it is too large, and where an earlier version stored it.
+    bundle: str | None = None
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
 
@@ -317,8 +319,8 @@ def list_files(outcomes: Iterable[Outcome]) -> Iterator[str]:
         if isinstance(outcome, RetrainOutcome):
             files = (outcome.bundle, outcome.predictions, outcome.validation_predictions, outcome.pictures)
             yield from filter(None, files)
-        elif isinstance(outcome, EnsembleOutcome) and outcome.predictions:
-            yield outcome.predictions
+        elif isinstance(outcome, EnsembleOutcome):
+            yield from filter(None, (outcome.bundle, outcome.predictions))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -436,6 +436,7 @@ def _ensemble(outcomes: Sequence[EnsembleOutcome]) -> EnsembleRecord | None:
         test_accuracy=newest.test_accuracy,
         test_score=newest.test_score,
         predictions=newest.predictions,
+        bundle=newest.bundle,
     )
 
 

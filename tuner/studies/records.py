@@ -236,6 +236,8 @@ class EnsembleRecord:
     test_score: float | None = None
     #: As `RetrainRecord.predictions`, of the ensemble.
     predictions: str
+    #: Path of its file in the artifact store; None where there is none, see `EnsembleOutcome`.
+    bundle: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

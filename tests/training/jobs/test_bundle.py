@@ -192,7 +192,7 @@ def test_the_description_can_be_read_without_this_package(content: bytes) -> Non
     members = members_of(content)
     manifest = json.loads(members["bundle.json"])
 
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert manifest["description"]["space"] == "mlp"
     assert manifest["description"]["images"] == {
         "height": 12,
@@ -292,7 +292,7 @@ def test_a_missing_file_and_a_folder_are_no_bundles(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_asks_for_an_upgrade(content: bytes) -> None:
-    newer = change_description(content, format_version=3, more="than this version knows")
+    newer = change_description(content, format_version=4, more="than this version knows")
 
     with pytest.raises(BundleTooNewError, match="was made by a newer tuner: received format 3, expected 2 at most"):
         parse_bundle(newer, origin="my model")

@@ -119,7 +119,7 @@ STUDY = StudyRecord(
     trials=(COMPLETE, FAILED, WAITING),
     finals=(FINAL,),
     without_augmentation=None,
-    ensemble=EnsembleRecord(members=1, test_accuracy=0.991, predictions="predictions/e"),
+    ensemble=EnsembleRecord(members=1, test_accuracy=0.991, predictions="predictions/e", bundle="bundles/e"),
     confirmations=(
         ConfirmationRecord(
             trial=0,
@@ -268,7 +268,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         },
         "winner": SHOWN_FINAL,
         "finals": [SHOWN_FINAL],
-        "ensemble": {"members": 1, "test_accuracy": 0.991},
+        "ensemble": {"members": 1, "test_accuracy": 0.991, "bundle": "bundles/e"},
         "failures": [
             search | {"trial": 1, "kind": "nan_loss", "message": "The loss became NaN in epoch 1."},
             confirm

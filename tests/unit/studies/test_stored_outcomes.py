@@ -71,7 +71,7 @@ OUTCOMES: list[tuple[Stage, Outcome]] = [
             validation_predictions="v", augmented=False, notes=("One.", "Two."),
         ),
     ),
-    ("ensemble", EnsembleOutcome(state="complete", members=2, test_accuracy=0.9, predictions="p")),
+    ("ensemble", EnsembleOutcome(state="complete", members=2, test_accuracy=0.9, predictions="p", bundle="b")),
     ("ensemble", EnsembleOutcome(state="complete", members=2, notes=("Not built.",))),
 ]  # fmt: skip
 
@@ -157,4 +157,4 @@ def test_characters_that_no_database_keeps_are_escaped_wherever_they_are() -> No
 def test_the_files_of_outcomes_are_those_of_retrainings_and_ensembles() -> None:
     outcomes = [outcome for _, outcome in OUTCOMES]
 
-    assert list(list_files(outcomes)) == ["b", "p", "v", "p"]
+    assert list(list_files(outcomes)) == ["b", "p", "v", "b", "p"]

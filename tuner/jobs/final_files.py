@@ -1,0 +1,139 @@
+"""The files of finals that leave their study: the bundle of a retrained model, and that of the ensemble."""
+
+from collections.abc import Sequence
+
+from tuner.artifacts import ArtifactNotFoundError
+from tuner.bundles.bundle import BundleDescription, HowTrained, Provenance, parse_manifest
+from tuner.bundles.ensemble import EnsembleDescription, EnsembleMember, pack_ensemble
+from tuner.bundles.model import write_bundle
+from tuner.bundles.predictions import Predictions
+from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.jobs.context import JobContext
+from tuner.jobs.fitting import Fitted
+from tuner.spaces.space import Space
+from tuner.studies.outcomes import RetrainJob, RetrainOutcome
+from tuner.studies.ranking import read_rank
+from tuner.training.plan import TrainingData
+
+#: Members of an ensemble's file together: it is made in memory, twice.
+_MOST_BYTES = 2**30
+
+
+def final_path(context: JobContext) -> str:
+    """Return the path of a retraining's files in the artifact store, without a suffix."""
+    job = context.job_as(RetrainJob)
+    suffix = "" if job.augmented else "-without-augmentation"
+    return f"{context.study.folder}/finals/trial-{job.trial}-repeat-{job.repeat + 1}{suffix}"
+
+
+def ensemble_path(context: JobContext, *, n_members: int) -> str:
+    """Return the path of the ensemble's files in the artifact store, without a suffix."""
+    # With the slot's position, because a later ensemble may have the same number of other members.
+    return f"{context.study.folder}/finals/ensemble-of-{n_members}-slot-{context.lease.position}"
+
+
+def store_bundle(context: JobContext, space: Space, fitted: Fitted, data: TrainingData, tested: Predictions) -> str:
+    """Write the bundle of a retrained model and return its path in the artifact store.
+
+    Args:
+        context: Of the retraining.
+        space: That has built the model.
+        fitted: The model, and how it was trained.
+        data: What it was trained on.
+        tested: What it answered on the test set.
+    """
+    job = context.job_as(RetrainJob)
+    provenance = dict(context.study.provenance)
+    path = f"{final_path(context)}.bundle"
+    description = BundleDescription(
+        space=context.study.definition.space,
+        hyperparameters=job.hyperparameters,
+        images=data.train.image_format,
+        pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
+        provenance=Provenance(
+            study=context.study.name,
+            trial=job.trial,
+            rank=read_rank(context.storage, context.study, trial=job.trial),
+            seed=job.seed,
+            test_accuracy=tested.accuracy,
+            data_sha256=provenance.pop("data_sha256"),
+            versions=provenance,
+        ),
+        training=_how_trained(context, fitted, data, n_test=len(tested.labels), has_own_fit=space.fit is not None),
+    )
+    write_bundle(context.artifacts, path, fitted.model, description, sources=space.sources)
+    return path
+
+
+def _how_trained(
+    context: JobContext, fitted: Fitted, data: TrainingData, *, n_test: int, has_own_fit: bool
+) -> HowTrained:
+    definition, plan = context.study.definition, fitted.plan
+    return HowTrained(
+        dataset=definition.dataset,
+        train_on=definition.finals.train_on if data.validation is None else "train",
+        n_train=len(data.train),
+        n_test=n_test,
+        score_name=definition.objective.label,
+        score=context.job_as(RetrainJob).val_accuracy_mean,
+        epochs=plan.epochs,
+        kept_epoch=fitted.kept.epoch,
+        batch_size=plan.batch_size,
+        augmentation=None if plan.augmentation is None else plan.augmentation.model_dump(mode="json"),
+        annealing=None if plan.annealing is None else plan.annealing.model_dump(mode="json"),
+        training=plan.training.model_dump(mode="json"),
+        starts_from=definition.finals.weights_from,
+        has_own_fit=has_own_fit,
+    )
+
+
+def store_ensemble_bundle(
+    context: JobContext, outcomes: Sequence[RetrainOutcome], voted: Predictions
+) -> tuple[str | None, str | None]:
+    """Write the ensemble as one file with the bundles of its members.
+
+    Args:
+        context: Of the ensemble.
+        outcomes: Of its members.
+        voted: What they answered on the test set together.
+
+    Returns:
+        Its path in the artifact store, or None and a sentence that says why there is no file.
+    """
+    bundles: list[bytes] = []
+    members: list[EnsembleMember] = []
+    for outcome in outcomes:
+        if outcome.bundle is None or outcome.test_accuracy is None:
+            return None, None
+        try:
+            bundles.append(context.artifacts.read(outcome.bundle))
+        except ArtifactNotFoundError as error:
+            return None, f"It has no file of its own, because a member's is missing: {error}"
+        provenance = parse_manifest(bundles[-1], origin=outcome.bundle).description.provenance
+        members.append(
+            EnsembleMember(
+                study=provenance.study,
+                bundle=outcome.bundle,
+                trial=provenance.trial,
+                seed=provenance.seed,
+                known_accuracy=outcome.val_accuracy,
+                test_accuracy=outcome.test_accuracy,
+            )
+        )
+        if sum(map(len, bundles)) > _MOST_BYTES:
+            return None, (
+                f"Its {len(outcomes)} models are too large for one file. Make it where there is more memory: "
+                f"`tuner ensemble {context.study.name}`."
+            )
+    if len(members) < 2:  # noqa: PLR2004 - one model is no ensemble
+        return None, None
+    path = f"{ensemble_path(context, n_members=len(members))}.bundle"
+    description = EnsembleDescription(
+        class_names=context.study.class_names,
+        members=tuple(members),
+        n_test=len(voted.labels),
+        test_accuracy=voted.accuracy,
+        bundle=path,
+    )
+    context.artifacts.write(path, pack_ensemble(description, bundles))
+    return path, None
