@@ -35,7 +35,7 @@ RUN python3 -m venv --without-pip /opt/tuner \
     && /opt/tuner/bin/python -m compileall -qq -j 0 --invalidation-mode unchecked-hash .
 
 FROM dependencies AS build
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE PACKAGE.md pyproject.toml ./
 COPY tuner tuner
 COPY studies studies
 RUN python3 -m pip --python /opt/tuner/bin/python install --quiet --no-compile --no-build-isolation --no-deps . \
@@ -50,7 +50,7 @@ COPY requirements-gpu.lock ./
 RUN python3 -m pip --python /opt/tuner/bin/python install --quiet --no-compile --require-hashes -r requirements-gpu.lock
 
 FROM dependencies-gpu AS build-gpu
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE PACKAGE.md pyproject.toml ./
 COPY tuner tuner
 COPY studies studies
 RUN python3 -m pip --python /opt/tuner/bin/python install --quiet --no-compile --no-build-isolation --no-deps . \

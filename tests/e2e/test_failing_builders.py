@@ -22,14 +22,17 @@ def test_a_study_whose_builder_keeps_failing_stops_with_the_reason(run: Run, run
     create = ("study", "create", "--space", "broken:build", "--dataset", "digits", "--name", "b", "--trials", "20")
     run(*create, "--no-check")
 
-    ended = run("workers", "b", "--until-done", "-n", "1", status=1)
+    worker = run("worker", "b", "--until-done", status=1)
+    # The study has ended, so that a pool starts no worker.
+    pool = run("workers", "b", "--until-done", status=1)
 
     shown = json.loads(run_here("study", "show", "b", "--json"))
     assert shown["state"] == "stopped"
     assert shown["trials"]["failed"] == 5
     assert "no such layer" in shown["stop_reason"]
-    assert "broken.py:7 in build: ValueError: no such layer" in ended.stderr.splitlines()[-1]
-    assert "tuner study resume b" in ended.stderr.splitlines()[-1]
+    for ended in (worker, pool):
+        assert "broken.py:7 in build: ValueError: no such layer" in ended.stderr.splitlines()[-1]
+        assert "tuner study resume b" in ended.stderr.splitlines()[-1]
     assert shown["failures"][0]["kind"] == "builder_error"
     assert "no such layer" in run_here("trial", "show", "b", "1")
 

@@ -9,7 +9,8 @@ from commands import Run, RunHere, artifacts_of
 def test_gc_removes_what_no_study_refers_to_and_nothing_else(
     run: Run, run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
-    create_tiny("--set", "search.trials=1", "--set", "search.epochs=1")
+    few = ("search.trials=1", "search.epochs=1", "finals.top=1", "finals.epochs=1", "finals.compare_augmentation=false")
+    create_tiny(*[word for setting in few for word in ("--set", setting)])
     run("worker", "tiny", "--until-done")
     artifacts = folder / ".tuner/artifacts"
     kept = {path for path in artifacts.rglob("*") if path.is_file()}

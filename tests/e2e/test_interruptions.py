@@ -49,7 +49,7 @@ def test_a_stopped_study_ends_its_workers_and_resumes(
     run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
     create_tiny(*LONG)
-    worker = start_warm(folder, "workers", "tiny", "--until-done", "-n", "1")
+    worker = start_warm(folder, "worker", "tiny", "--until-done")
     wait_for_an_epoch(folder)
 
     run_here("study", "stop", "tiny")

@@ -114,7 +114,9 @@ def test_status_lists_no_worker_that_has_ended(run_here: RunHere) -> None:
 def test_more_finals_keep_those_that_are_there(run: Run, run_here: RunHere) -> None:
     before = json.loads(run_here("study", "show", "tiny", "--json"))
 
-    run("finals", "tiny", "--repeats", "3", "--until-done")
+    # `--until-done` here would start a pool, as in `test_failing_builders.py`.
+    run("finals", "tiny", "--repeats", "3")
+    run("worker", "tiny", "--until-done")
 
     after = json.loads(run_here("study", "show", "tiny", "--json"))
     assert [final["repeats"] for final in after["finals"]] == [3, 3]

@@ -60,6 +60,14 @@ def test_an_imported_package_is_declared(package: str, file: str) -> None:
         assert EXTRAS[package] in extras
 
 
+def test_the_packages_own_description_leads_nowhere_that_an_installed_package_lacks() -> None:
+    text = (ROOT / PROJECT["readme"]).read_text(encoding="utf-8")
+
+    assert "](" not in text
+    assert all(f"`{extra}`" in text for extra in PROJECT["optional-dependencies"])
+    assert f"tuner-{PROJECT['version']}-py3-none-any.whl" in text
+
+
 def test_every_extra_that_is_named_to_people_exists() -> None:
     for package, extra in EXTRAS.items():
         distributions = {canonicalize_name(name) for name in DISTRIBUTIONS.get(package, [package])}

@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 #: Command → what a person may type. Tests parse each.
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "run": (
-        "tuner run studies/digits.toml",
+        "tuner run digits",
         "tuner run --space cnn --dataset ./pictures --trials 30",
     ),
     "init": ("tuner init pets --space my_models:Net --dataset ./pictures",),
@@ -24,16 +24,23 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "study stop": ("tuner study stop mnist-cnn",),
     "study resume": ("tuner study resume mnist-cnn",),
     "study delete": ("tuner study delete mnist-cnn",),
+    "study definitions": ("tuner study definitions mnist-cnn > mine.toml",),
+    "study set": ("tuner study set mnist-cnn --priority 5 --max-workers 4",),
+    "study settings": ("tuner study settings search.pruning",),
     "study export": ("tuner study export mnist-cnn --to trials.csv",),
     "trial list": ("tuner trial list mnist-cnn --sort score",),
     "trial show": ("tuner trial show mnist-cnn 7",),
     "trial replay": ("tuner trial replay mnist-cnn 7",),
     "worker": ("tuner worker mnist-cnn --device gpu:0",),
-    "workers": ("tuner workers mnist-cnn -n 4 --until-done",),
+    "workers": (
+        "tuner workers mnist-cnn -n 4 --until-done",
+        "tuner workers --ray head-node:6379 --gpus-per-worker 0.25 --detach",
+    ),
     "finals": ("tuner finals mnist-cnn --top 5 --until-done",),
     "ensemble": ("tuner ensemble mnist-cnn mnist-mlp",),
     "report": ("tuner report mnist-cnn mnist-mlp --out families.html",),
     "predict": ("tuner predict winner.bundle photo.png",),
+    "export": ("tuner export winner.bundle --to model.keras",),
     "submit": ("tuner submit winner.bundle test.csv --out submission.csv",),
     "inspect": ("tuner inspect winner.bundle photo.png",),
     "lr-range": ("tuner lr-range --space cnn --dataset mnist --optimizers sgd,adam",),

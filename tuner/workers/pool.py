@@ -55,15 +55,19 @@ def run_pool(
 ) -> int:
     """Run workers for the named studies, or for all studies; return the exit status.
 
-    If both `per_gpu` and `n_workers` are None, the number of workers per GPU is chosen by measurement. `follow` shows
-    people what the workers are doing. `again` is what they type to continue after a signal, if it is no command.
+    With `until_done` no worker is started for studies that have all ended. If both `per_gpu` and `n_workers` are None,
+    the number of workers per GPU is chosen by measurement. `follow` shows people what the workers are doing. `again` is
+    what they type to continue after a signal, if it is no command.
 
     Raises:
         TunerError: A study is unknown, or the machine has no such device or no backend.
     """
     refuse_without_backend()
     with open_storage(settings.storage) as storage:
-        find_studies(storage, studies)
+        found = find_studies(storage, studies)
+    if until_done and found and all(study.state in {"done", "stopped"} for study in found):
+        # Each worker would import Keras, and end.
+        return 0
     shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
     return run_shares(
         settings,
