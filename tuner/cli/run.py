@@ -19,6 +19,7 @@ from tuner.cli.options import (
     settings_for,
 )
 from tuner.cli.report import write_page
+from tuner.cli.watching_options import LogFormat, LogFormatOption, pass_log_format
 
 if TYPE_CHECKING:
     from tuner.jobs.preflight.process import PreflightProcess
@@ -40,6 +41,7 @@ def run(
     vary: VaryOption = None,
     overrides: SetOption = None,
     no_check: NoCheckOption = False,
+    log_format: LogFormatOption = LogFormat.text,
     storage: StorageOption = None,
 ) -> None:
     """Create a study, run its search and its finals, and write its report.
@@ -48,6 +50,7 @@ def run(
     finals, or when a part of the finals has failed.
     """
     n_workers = parse_count(count)
+    worker_options = pass_log_format(log_format)
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:
         # The process of the check imports Keras while this one imports the rest.
@@ -58,7 +61,15 @@ def run(
         changes = factors_of(vary) | ({} if name is None else {"name": name})
         wanted = read_definition(definition, overrides or (), changes=changes)
         _create_or_find(wanted, settings, process)
-    status = run_pool(settings, [wanted.name], n_workers=n_workers, device=device, until_done=True, follow=follow)
+    status = run_pool(
+        settings,
+        [wanted.name],
+        n_workers=n_workers,
+        device=device,
+        until_done=True,
+        follow=follow,
+        worker_options=worker_options,
+    )
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")

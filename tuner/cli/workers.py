@@ -15,6 +15,14 @@ from tuner.cli.options import (
     parse_count,
     settings_for,
 )
+from tuner.cli.watching_options import (
+    LogFormat,
+    LogFormatOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    describe_metrics,
+    pass_log_format,
+)
 from tuner.workers.lifetime import MAX_SLOTS
 
 
@@ -33,6 +41,9 @@ def workers(
             f"Default: {MAX_SLOTS}.",
         ),
     ] = None,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = "127.0.0.1",
+    log_format: LogFormatOption = LogFormat.text,
     storage: StorageOption = None,
 ) -> None:
     """Start worker processes on this machine, one per GPU or CPU core, for the named studies (default: all).
@@ -42,6 +53,7 @@ def workers(
     from tuner.cli.progress import follow
     from tuner.workers.pool import run_pool
 
+    worker_options = pass_log_format(log_format)
     settings = settings_for(storage)
     watched = names_to_watch(settings, studies or []) if until_done else []
     status = run_pool(
@@ -53,6 +65,8 @@ def workers(
         until_done=until_done,
         max_slots=max_slots,
         follow=follow,
+        metrics=describe_metrics(metrics_host, metrics_port),
+        worker_options=worker_options,
     )
     if status:
         raise typer.Exit(status)

@@ -14,6 +14,7 @@ from tuner.bundles.study_pictures import write_study_pictures
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError, shorten
+from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
@@ -96,6 +97,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         regime=regime,
         initial=initial,
         checkpoint=context.checkpoint,
+        open_callbacks=callbacks_of(context),
     )
     best = definition.objective.best_epoch(fitted.epochs)
     return ConfirmOutcome(
@@ -140,6 +142,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
             definition.finals, data.train.image_format, sha256=context.study.provenance.get(FINALS_WEIGHTS_SHA256)
         ),
         checkpoint=context.checkpoint,
+        open_callbacks=callbacks_of(context),
         data_for_own_fit=open_data_for_own_fit,
     )
     model, epochs = fitted.model, fitted.epochs

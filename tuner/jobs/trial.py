@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import optuna
 
 from tuner.epochs import Epoch, FoldProgress
+from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.fitting import fit
@@ -142,6 +143,7 @@ def _train(
         regime=regime,
         initial=initial,
         checkpoint=context.checkpoint,
+        open_callbacks=callbacks_of(context),
     )
 
 

@@ -34,10 +34,10 @@ _MAX_WORDS = 500
 
 
 class SpaceImportError(TunerError):
-    """An import path leads to no builder."""
+    """An import path leads to no builder, or to nothing at all."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"Cannot open space {path!r}: {' '.join(reason.split())}")
+    def __init__(self, path: str, reason: str, *, what: str = "space") -> None:
+        super().__init__(f"Cannot open {what} {path!r}: {' '.join(reason.split())}")
 
 
 class SpaceModelError(TunerError):
@@ -54,11 +54,7 @@ def import_space(path: str) -> Space:
         SpaceImportError: The module cannot be imported, has no such object, or the object is no builder.
         SourceUnreadableError: One of its source files cannot be read.
     """
-    module_name, _, attribute = path.partition(":")
-    if not module_name or not attribute:
-        raise SpaceImportError(path, "expected package.module:Object, for example my_models.nets:TinyNet.")
-    module = _import_module(path, module_name)
-    found = _find_attribute(path, module, attribute)
+    module, found = import_object(path, what="space")
     _check_builder(path, found)
     builder = _Builder(path, found)
     documentation = found.__doc__ if inspect.isclass(found) or inspect.isfunction(found) else None
@@ -72,6 +68,24 @@ def import_space(path: str) -> Space:
         help={name: str(text) for name, text in parameters.items()} if isinstance(parameters, Mapping) else {},
         sources=read_sources(module),
     )
+
+
+def import_object(path: str, *, what: str) -> tuple[ModuleType, Any]:
+    """Return the module and the object at `package.module:Object`; the current folder is put on `sys.path` and stays.
+
+    Args:
+        path: The import path.
+        what: What it should be, for errors.
+
+    Raises:
+        SpaceImportError: The module cannot be imported, or has no such object.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        reason = "expected package.module:Object, for example my_models.nets:TinyNet."
+        raise SpaceImportError(path, reason, what=what)
+    module = _import_module(path, module_name, what=what)
+    return module, _find_attribute(path, module, attribute, what=what)
 
 
 class _Builder:
@@ -110,7 +124,7 @@ class _Builder:
         return self._found(**{name: value for name, value in known.items() if name in taken})
 
 
-def _import_module(path: str, name: str) -> ModuleType:
+def _import_module(path: str, name: str, *, what: str) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -123,22 +137,25 @@ def _import_module(path: str, name: str) -> ModuleType:
                 path,
                 f"no module named {error.name!r} in {folder} nor installed. Check its spelling (dots, no slashes, "
                 "no .py), or start tuner in the folder that holds it.",
+                what=what,
             ) from error
-        raise SpaceImportError(path, f"{name} itself imports {error.name!r}, which is not installed.") from error
+        reason = f"{name} itself imports {error.name!r}, which is not installed."
+        raise SpaceImportError(path, reason, what=what) from error
     except (Exception, SystemExit) as error:
         raise SpaceImportError(
             path,
             f"importing {name} raised {type(error).__name__}: {shorten(str(error), width=_MAX_WORDS)}. Try `python -c "
             f"'import {name}'`.",
+            what=what,
         ) from error
 
 
-def _find_attribute(path: str, module: ModuleType, attribute: str) -> Any:
+def _find_attribute(path: str, module: ModuleType, attribute: str, *, what: str) -> Any:
     if hasattr(module, attribute):
         return getattr(module, attribute)
     public = [name for name, value in vars(module).items() if not name.startswith("_") and callable(value)]
-    hint = did_you_mean(attribute, public) or f" It has {', '.join(public) or 'no builders'}."
-    raise SpaceImportError(path, f"{module.__name__} ({module.__file__}) has no {attribute!r}.{hint}")
+    hint = did_you_mean(attribute, public) or f" It has {', '.join(public) or f'no {what}'}."
+    raise SpaceImportError(path, f"{module.__name__} ({module.__file__}) has no {attribute!r}.{hint}", what=what)
 
 
 def _check_builder(path: str, found: Any) -> None:

@@ -10,6 +10,7 @@ import keras
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.errors import TunerError
+from tuner.training.callbacks import RunCallbacks
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.fit_call import FitCall
@@ -45,6 +46,7 @@ def train(
     programs: ProgramCache = PROGRAMS,
     utility: Utility = accuracy_or_worst,
     initial: InitialWeights | None = None,
+    callbacks: RunCallbacks | None = None,
 ) -> TrainingHistory:
     """Train a compiled model, from the epoch after its checkpoint's last one if there is one.
 
@@ -64,6 +66,7 @@ def train(
         programs: Where the program of the last model is found, and this one's is kept.
         utility: How good an epoch was, for early stopping.
         initial: What the model starts from, as far as it has the same layers; None: what it was built with.
+        callbacks: Watch the run.
 
     Raises:
         NanLossError: The loss is not finite.
@@ -99,15 +102,19 @@ def train(
             checkpoint=checkpoint,
             programs=programs,
             utility=utility,
+            callbacks=callbacks,
         )
         for sentence in (started_from, guess):
             if sentence is not None:
                 run.note(sentence)
-        if own_fit is not None:
-            augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
-        else:
-            augmented = plan.augmentation is not None
-            _train_here(run)
+        try:
+            if own_fit is not None:
+                augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
+            else:
+                augmented = plan.augmentation is not None
+                _train_here(run)
+        finally:
+            run.end_callbacks()
         restored_epoch = run.restore_best_epoch()
     return TrainingHistory(
         resumed_from=run.resumed_from,
@@ -167,7 +174,7 @@ def _train_with_keras(run: TrainingRun) -> None:
         run.plan,
         class_weight=run.class_weight,
         first_epoch=run.resumed_from + 1,
-        begin_epoch=run.learning_rates,
+        begin_epoch=run.begin_epoch,
         finish_epoch=run.finish_epoch,
     )
     return separate_average(run.model)

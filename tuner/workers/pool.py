@@ -3,8 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from tuner.settings import Settings
@@ -49,11 +50,14 @@ def run_pool(
     until_done: bool = False,
     max_slots: int | None = None,
     follow: Follow = follow_silently,
+    metrics: "Metrics | None" = None,
+    worker_options: Sequence[str] = (),
 ) -> int:
     """Run workers for the named studies, or for all studies; return the exit status.
 
     If both `per_gpu` and `n_workers` are None, the number of workers per GPU is chosen by measurement. `follow` shows
     people what the workers are doing.
+    `metrics` says where Prometheus finds metrics; `worker_options` are further options of each `tuner worker`.
 
     Raises:
         TunerError: A study is unknown, or the machine has no such device.
@@ -65,7 +69,8 @@ def run_pool(
         scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
         processes = WorkerProcesses(
-            command=_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
+            command=[*_command(studies, until_done=until_done, max_slots=max_slots or MAX_SLOTS), *worker_options],
+            shares_counters=metrics is not None,
             shares=shares,
             # In the environment, because every user of the machine can see passwords in a command line.
             environment={**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
@@ -73,7 +78,7 @@ def run_pool(
             on_death=keeper.free_slots_of,
             on_signal=expect_answers_soon,
         )
-        with follow(storage, studies, n_workers=len(shares)) as show:
+        with _served(metrics, storage), follow(storage, studies, n_workers=len(shares)) as show:
 
             def tick() -> None:
                 keeper.tidy_up()
@@ -84,6 +89,29 @@ def run_pool(
             status = processes.run(tick)
         _print_end(studies, processes, status)
     return status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """Where a pool serves metrics for Prometheus."""
+
+    host: str
+    port: int
+    #: Told the port once it is served, as port 0 takes any free one.
+    on_serving: Callable[[int], None]
+
+
+@contextmanager
+def _served(metrics: Metrics | None, storage: Storage) -> Iterator[None]:
+    if metrics is None:
+        yield
+        return
+    # prometheus-client takes a tenth of a second to import.
+    from tuner.workers.metrics import serving_metrics
+
+    with serving_metrics(storage, host=metrics.host, port=metrics.port) as port:
+        metrics.on_serving(port)
+        yield
 
 
 class _Keeper:
