@@ -1,11 +1,14 @@
 import ctypes
+import io
+import json
+import logging
 import os
 import subprocess
 import sys
 
 import pytest
 
-from tuner.logs import stdout_as_stderr
+from tuner.logs import configure_logging, stdout_as_stderr
 
 
 def test_whatever_a_block_writes_to_stdout_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
@@ -49,3 +52,32 @@ def test_a_process_without_stdout_or_stderr_runs_the_block() -> None:
     ]
 
     assert [(process.stdout, process.stderr) for process in ended] == [(b"", b"x\nrun "), (b"x\nrun ", b"")]
+
+
+def test_every_line_of_json_logs_is_an_object_with_the_same_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    root, ours = logging.getLogger(), logging.getLogger("tuner")
+    monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(ours, "handlers", [])
+    monkeypatch.setattr(ours, "propagate", ours.propagate)
+
+    for _ in range(2):
+        configure_logging(log_format="json", worker="w1")
+    logging.getLogger("tuner.x").info("trial %d: %s", 3, "näh\udce9\nsecond line")
+    logging.getLogger("other").warning("of another package")
+    sys.stderr.write("Metrics: http://…\nhalf a ")
+    sys.stderr.write("line\n\n")
+    try:
+        int("bad")
+    except ValueError:
+        logging.getLogger("tuner.x").exception("it failed")
+
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == [
+        "trial 3: näh\udce9\nsecond line", "of another package", "Metrics: http://…", "half a line", "it failed",
+    ]  # fmt: skip
+    assert {tuple(line) for line in lines} == {("time", "level", "logger", "message", "worker", "host", "pid", "error")}
+    assert {line["worker"] for line in lines} == {"w1"}
+    assert [line["level"] for line in lines] == ["info", "warning", "info", "info", "error"]
+    assert lines[-1]["error"].splitlines()[-1] == "ValueError: invalid literal for int() with base 10: 'bad'"

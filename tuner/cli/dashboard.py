@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli.options import StorageOption, settings_for
+from tuner.cli.watching_options import LogFormat, LogFormatOption, apply_log_format
 
 
 def dashboard(
@@ -30,12 +31,15 @@ def dashboard(
         list[str] | None,
         typer.Option(help="Another host name by which visitors reach the dashboard; may be repeated.", metavar="NAME"),
     ] = None,
+    metrics_token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with another token, with which Prometheus reads /metrics. Default: no metrics."),
+    ] = None,
+    log_format: LogFormatOption = LogFormat.text,
     storage: StorageOption = None,
 ) -> None:
     """Show studies, workers and reports in a browser; by default read-only and for this machine alone."""
-    from tuner.logs import configure_logging
-
-    configure_logging()
+    apply_log_format(log_format)
     settings = settings_for(storage)
     from tuner.dashboard.server import Access, serve
     from tuner.dashboard.visitors import read_token
@@ -46,6 +50,7 @@ def dashboard(
         token=read_token(token_file) if token_file else settings.dashboard_token,
         allow_writes=allow_writes,
         allowed_hosts=allowed_host or [],
+        metrics_token=read_token(metrics_token_file) if metrics_token_file else None,
     )
     mode = "visitors may write" if allow_writes else "read-only"
     status = serve(settings, access, on_listening=lambda url: typer.echo(f"Dashboard ({mode}): {url}", err=True))

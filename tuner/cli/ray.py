@@ -9,6 +9,7 @@ from tuner.cli.options import parse_count
 
 if TYPE_CHECKING:
     from tuner.settings import Settings
+    from tuner.workers.pool import Metrics
 
 RayOption = Annotated[
     str | None,
@@ -57,8 +58,14 @@ def run_workers(
     detach: bool = False,
     until_done: bool = False,
     max_slots: int | None = None,
+    metrics: "Metrics | None" = None,
+    options: Sequence[str] = (),
 ) -> int:
-    """Run workers here, or on the Ray cluster at the address `ray`; return their exit status."""
+    """Run workers here, or on the Ray cluster at the address `ray`; return their exit status.
+
+    Raises:
+        typer.BadParameter: A number of workers is none, or metrics are asked of a cluster.
+    """
     from tuner.cli.progress import follow
 
     n_workers = parse_count(count)
@@ -74,7 +81,16 @@ def run_workers(
             until_done=until_done,
             max_slots=max_slots,
             follow=follow,
+            metrics=metrics,
+            options=options,
         )
+    if metrics is not None:
+        raise typer.BadParameter(
+            "Counts the workers of one machine. Of workers on a Ray cluster the dashboard serves metrics: `tuner "
+            "dashboard --metrics-token-file FILE`.",
+            param_hint="--metrics-port",
+        )
+    from tuner.workers.pool import worker_options
     from tuner.workers.ray_pool import RayPlaces, run_ray_pool
 
     places = RayPlaces(
@@ -84,4 +100,5 @@ def run_workers(
         gpus_per_worker=gpus_per_worker,
         detach=detach,
     )
-    return run_ray_pool(settings, studies, places, until_done=until_done, max_slots=max_slots, follow=follow)
+    asked = [*worker_options(until_done=until_done, max_slots=max_slots), *options]
+    return run_ray_pool(settings, studies, places, options=asked, follow=follow)

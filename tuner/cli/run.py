@@ -20,6 +20,7 @@ from tuner.cli.options import (
 from tuner.cli.plan import describe_expectation
 from tuner.cli.ray import CpusPerWorkerOption, GpusPerWorkerOption, RayOption, run_workers
 from tuner.cli.report import write_page
+from tuner.cli.watching_options import LogFormat, LogFormatOption, pass_log_format
 
 if TYPE_CHECKING:
     from tuner.jobs.preflight.process import PreflightProcess
@@ -41,6 +42,7 @@ def run(
     ray: RayOption = None,
     cpus_per_worker: CpusPerWorkerOption = 1.0,
     gpus_per_worker: GpusPerWorkerOption = 0.0,
+    log_format: LogFormatOption = LogFormat.text,
     storage: StorageOption = None,
 ) -> None:
     """Create a study from a file, from options, or from both; run its search and its finals, and write its report.
@@ -52,6 +54,7 @@ def run(
 
     refuse_without_backend()
     n_workers = parse_count(count)
+    options = pass_log_format(log_format)
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:
         # The process of the check imports Keras while this one imports the rest.
@@ -68,6 +71,7 @@ def run(
         cpus_per_worker=cpus_per_worker,
         gpus_per_worker=gpus_per_worker,
         until_done=True,
+        options=options,
     )
     if status:
         raise typer.Exit(status)

@@ -6,6 +6,7 @@ import typer
 
 from tuner.cli.endings import names_to_watch, print_endings
 from tuner.cli.options import DeviceOption, StorageOption, StudiesArgument, UntilDoneOption, settings_for
+from tuner.cli.watching_options import LogFormat, LogFormatOption, apply_log_format
 from tuner.errors import RestartNeededError
 from tuner.workers.lifetime import MAX_SLOTS
 
@@ -27,15 +28,19 @@ def worker(
     worker_id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     placed_as: Annotated[str | None, typer.Option("--placed-as", hidden=True)] = None,
     watched: Annotated[list[str] | None, typer.Option("--watch", hidden=True)] = None,
+    log_format: LogFormatOption = LogFormat.text,
+    counters: Annotated[str | None, typer.Option(hidden=True)] = None,
     storage: StorageOption = None,
 ) -> None:
     """Run one worker in this process for the named studies (default: all).
 
     Ctrl-C finishes the epoch and releases the trial; a second Ctrl-C ends the process at once.
     """
-    from tuner.logs import configure_logging
+    apply_log_format(log_format, worker=(worker_id or "") if log_format is LogFormat.json else "")
+    if counters is not None:
+        from tuner.counters import share_counters
 
-    configure_logging()
+        share_counters(counters)
     settings = settings_for(storage)
     from tuner.workers.process import prepare_process, restart_process, run_worker
     from tuner.workers.processes import PATIENCE_S

@@ -23,6 +23,14 @@ from tuner.cli.ray import (
     refuse_without_ray,
     run_workers,
 )
+from tuner.cli.watching_options import (
+    LogFormat,
+    LogFormatOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    describe_metrics,
+    pass_log_format,
+)
 from tuner.workers.lifetime import MAX_SLOTS
 
 
@@ -47,6 +55,9 @@ def workers(
     gpus_per_worker: GpusPerWorkerOption = 0.0,
     detach: DetachOption = False,
     stop: StopOption = False,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = "127.0.0.1",
+    log_format: LogFormatOption = LogFormat.text,
     storage: StorageOption = None,
 ) -> None:
     """Start worker processes on this machine, one per GPU or CPU core, for the named studies (default: all).
@@ -55,6 +66,7 @@ def workers(
     cluster run them, and Ray starts them again when one is lost.
     """
     refuse_without_ray(ray, detach=detach, stop=stop)
+    options = pass_log_format(log_format)
     settings = settings_for(storage)
     names = studies or []
     if ray is not None and stop:
@@ -75,6 +87,8 @@ def workers(
         detach=detach,
         until_done=until_done,
         max_slots=max_slots,
+        metrics=describe_metrics(metrics_host, metrics_port),
+        options=options,
     )
     if status:
         raise typer.Exit(status)

@@ -22,6 +22,7 @@ from tuner.errors import shorten
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+METRICS_PATH = "/metrics"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -48,6 +49,8 @@ class Guard:
     #: None when no sign-in is needed.
     visitors: Visitors | None
     allow_writes: bool
+    #: Who reads the metrics, with a token that opens nothing else; None when there are no metrics.
+    scraper: Visitors | None = None
     #: Differs between dashboards on one machine, because cookies are shared between ports.
     cookie: str = "tuner_session"
 
@@ -59,7 +62,9 @@ class Guard:
         ) -> Callable[[bytes], object]:
             return start_response(status, guard_headers(path, headers), exc_info)
 
-        refused = self._refuse(environ, path)
+        is_scrape = path == METRICS_PATH and environ["REQUEST_METHOD"] in _READING
+        refuse = self._refuse_scraper if is_scrape else self._refuse
+        refused = self._refuse_name(environ) or refuse(environ)
         if refused is not None:
             return refused.send(environ, start_guarded)
         # Optuna Dashboard fails when the header is missing or is not UTF-8.
@@ -67,8 +72,8 @@ class Guard:
         environ["HTTP_ACCEPT_ENCODING"] = "gzip" if takes_gzip else "identity"
         return self.application(environ, start_guarded)
 
-    def _refuse(self, environ: "WSGIEnvironment", path: str) -> Response | None:
-        """Return the response to a refused request; None for an allowed one."""
+    def _refuse_name(self, environ: "WSGIEnvironment") -> Response | None:
+        """Return the response to a request under a name that is not this site's; None for others."""
         header = environ.get("HTTP_HOST", "")
         host = host_of(header)
         if not host or host not in self.hosts:
@@ -77,7 +82,11 @@ class Guard:
                 f"This dashboard does not answer to the name {shorten(host or header)!r}. "
                 "Start it with --allowed-host NAME to allow this name.",
             )
-        method = environ["REQUEST_METHOD"]
+        return None
+
+    def _refuse(self, environ: "WSGIEnvironment") -> Response | None:
+        """Return the response to a refused request; None for an allowed one."""
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if method not in _READING and not _sent_from_here(environ):
             return refusal(HTTPStatus.FORBIDDEN, "Another site sent this request.")
         if self.visitors is not None:
@@ -111,14 +120,20 @@ class Guard:
             return None
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer":
-            wait_s = visitors.try_token(token.strip(), address=environ.get("REMOTE_ADDR", ""))
-            if wait_s == 0.0:
-                return None
-            return _too_many(wait_s) if wait_s else _unauthorized("The token is wrong.")
+            return _refuse_token(visitors, token, environ)
         if environ["REQUEST_METHOD"] == "GET" and "text/html" in environ.get("HTTP_ACCEPT", ""):
             query = environ.get("QUERY_STRING", "")
             return redirect(f"/login?next={quote(f'{path}?{query}' if query else path, safe='/')}")
         return _unauthorized("Sign in at /login, or send the token as `Authorization: Bearer TOKEN`.")
+
+    def _refuse_scraper(self, environ: "WSGIEnvironment") -> Response | None:
+        if self.scraper is None:
+            reason = "This dashboard serves no metrics. Start it with --metrics-token-file."
+            return refusal(HTTPStatus.NOT_FOUND, reason)
+        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return _unauthorized("Send the token of the metrics as `Authorization: Bearer TOKEN`.")
+        return _refuse_token(self.scraper, token, environ)
 
     def _login(self, environ: "WSGIEnvironment", visitors: Visitors) -> Response:
         if environ["REQUEST_METHOD"] != "POST":
@@ -149,6 +164,14 @@ class Guard:
     def _cookie(self, environ: "WSGIEnvironment", value: str, *, max_age_s: int) -> str:
         secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
         return f"{self.cookie}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _refuse_token(visitors: Visitors, token: str, environ: "WSGIEnvironment") -> Response | None:
+    """Return None for the right token."""
+    wait_s = visitors.try_token(token.strip(), address=environ.get("REMOTE_ADDR", ""))
+    if wait_s == 0.0:
+        return None
+    return _too_many(wait_s) if wait_s else _unauthorized("The token is wrong.")
 
 
 def host_of(header: str) -> str:

@@ -44,6 +44,8 @@ class Access:
     allow_writes: bool
     #: Further host names under which it may be requested.
     allowed_hosts: Iterable[str]
+    #: With which Prometheus reads the metrics; None: there are none.
+    metrics_token: str | None = None
 
     def visitors(self) -> Visitors | None:
         """Return the visitors to check, or None where all users of this machine may read.
@@ -103,6 +105,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
             application=Compression(application=site),
             hosts=access.names,
             visitors=visitors,
+            scraper=None if access.metrics_token is None else Visitors(check_token(access.metrics_token)),
             allow_writes=access.allow_writes,
             cookie=f"tuner_session_{access.port}",
         )

@@ -11,6 +11,7 @@ from tuner.bundles.predictions import Predictions, read_predictions, write_predi
 from tuner.bundles.study_pictures import write_study_pictures
 from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError, shorten
+from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.final_files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
 from tuner.jobs.final_score import score_probabilities, score_test
@@ -95,6 +96,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         regime=regime,
         initial=initial,
         checkpoint=context.checkpoint,
+        open_callbacks=callbacks_of(context),
     )
     best = definition.objective.best_epoch(fitted.epochs)
     return ConfirmOutcome(
@@ -141,6 +143,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
             definition.finals, data.train.image_format, sha256=context.study.provenance.get(FINALS_WEIGHTS_SHA256)
         ),
         checkpoint=context.checkpoint,
+        open_callbacks=callbacks_of(context),
         data_for_own_fit=open_data_for_own_fit,
     )
     model, epochs = fitted.model, fitted.epochs

@@ -9,6 +9,7 @@ import keras_tuner
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.jobs.callbacks import OpenCallbacks
 from tuner.jobs.regime import Regime
 from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
@@ -73,6 +74,7 @@ def fit(
     initial: InitialWeights | None = None,
     checkpoint: Checkpoint | None = None,
     data_for_own_fit: Callable[[], TrainingData] | None = None,
+    open_callbacks: OpenCallbacks | None = None,
 ) -> Fitted:
     """Build the model from the hyperparameters and train it; equal seeds give equal results.
 
@@ -94,6 +96,7 @@ def fit(
         checkpoint: As in `train`.
         data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
             format, with validation images.
+        open_callbacks: Makes the callbacks that watch each training of the model.
 
     Raises:
         BuilderError: `build` raised.
@@ -119,6 +122,7 @@ def fit(
                 on_note=note,
                 checkpoint=checkpoint,
                 initial=initial,
+                callbacks=open_callbacks and open_callbacks(dict(hyperparameters.values)),
                 utility=lambda epoch: objective.utility(objective.of(epoch)),
                 scoring=scoring,
                 own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),

@@ -13,6 +13,7 @@ import keras_tuner
 
 from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch, FoldProgress
+from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.finished_folds import FinishedFolds, FinishedFoldsStore
 from tuner.jobs.fitting import fit
@@ -135,6 +136,7 @@ def train_folds(
             regime=regime,
             initial=initial,
             checkpoint=context.checkpoint_of_fold(fold),
+            open_callbacks=callbacks_of(context, fold=fold),
         ).epochs
 
     store = FinishedFoldsStore(

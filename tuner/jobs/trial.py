@@ -10,6 +10,7 @@ import optuna
 from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.beginnings import find_values
+from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.fitting import fit
@@ -164,6 +165,7 @@ def _train(
         regime=regime,
         initial=initial,
         checkpoint=context.checkpoint,
+        open_callbacks=callbacks_of(context),
     )
 
 

@@ -28,10 +28,10 @@ from tuner.spaces.space import Space
 
 
 class SpaceImportError(TunerError):
-    """An import path leads to no builder."""
+    """An import path leads to no builder, or to nothing at all."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"Cannot open space {path!r}: {' '.join(reason.split())}")
+    def __init__(self, path: str, reason: str, *, what: str = "space") -> None:
+        super().__init__(f"Cannot open {what} {path!r}: {' '.join(reason.split())}")
 
 
 class SpaceModelError(TunerError):

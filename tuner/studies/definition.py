@@ -43,6 +43,13 @@ class DefinitionError(TunerError):
     """A study definition cannot be read, or has settings that are not possible."""
 
 
+def _check_import_path(path: str) -> str:
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError("expected package.module:Callback, for example my_callbacks:Tracker")
+    return path
+
+
 class StudyDefinition(Section):
     """A study, as `studies/*.toml` holds it."""
 
@@ -74,6 +81,11 @@ class StudyDefinition(Section):
     )
     finals: FinalsSection = Field(
         default_factory=FinalsSection, description="how the best trials are confirmed, retrained and tested"
+    )
+    callbacks: tuple[Annotated[str, AfterValidator(_check_import_path)], ...] = Field(
+        default=(),
+        strict=False,
+        description="Keras callbacks of your own that watch each training, as `package.module:Callback`",
     )
     sharing: SharingSection = Field(
         default_factory=SharingSection, description="how it shares the workers with other studies"

@@ -17,6 +17,7 @@ import psycopg2
 import psycopg2.extensions
 import tenacity
 
+from tuner.counters import count
 from tuner.studies.database_errors import DatabaseAwayError, translate, words_of
 
 P = ParamSpec("P")
@@ -77,6 +78,7 @@ class DatabaseConnection:
             retry=tenacity.retry_if_exception_type(DatabaseAwayError),
             wait=tenacity.wait_random_exponential(multiplier=_SHORTEST_WAIT_S, max=_LONGEST_WAIT_S),
             stop=lambda _: time.monotonic() - started >= self.patience_s,
+            before_sleep=lambda _: count("database_retries"),
             reraise=True,
         )
         result: T = retrying(self.once, call)
@@ -107,6 +109,7 @@ class DatabaseConnection:
             if self._since is None:
                 return
             self._since = None
+        count("database_outages")
         # Without patience the command fails at once, and its own message says why.
         level = logging.WARNING if self.patience_s else logging.DEBUG
         _log.log(level, "The database is away (%s).", words_of(error))

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from tuner.counters import count
 from tuner.errors import TunerError
 from tuner.studies.limits import end_by_time, is_time_over
 from tuner.studies.outages import retried
@@ -274,6 +275,7 @@ def renew_lease(
             store_scores(connection, trial_id, scores, restarted=restarted)
         held = None if renewed else connection.scalar(sa.select(slots.c.id).where(_held(lease)))
     if renewed is not None:
+        count("lease_renewals")
         if renewed[0]:
             raise TimeOverError(lease.stage)
         return

@@ -283,7 +283,7 @@ class _OwnFitCall:
         if run.plan.annealing is not None and self._is_recompiled():
             run.leave_annealing_out("the space's fit compiles the model anew")
         self._asked_for_rates = True
-        return run.learning_rates(epoch)
+        return run.begin_epoch(epoch)
 
     def _finish_epoch(self, number: int, logs: Mapping[str, float], duration_s: float) -> None:
         run = self._run

@@ -9,10 +9,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.counters import count
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.training.accuracy import AccuracyNames
 from tuner.training.annealing import LearningRates, start_annealing
+from tuner.training.callbacks import RunCallbacks
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, fits, restore_model, take_snapshot
 from tuner.training.fit_call import FitCall
 from tuner.training.history import read_epoch
@@ -78,6 +80,7 @@ class TrainingRun:
         programs: ProgramCache,
         utility: Utility = accuracy_or_worst,
         scoring: Scoring | None = None,
+        callbacks: RunCallbacks | None = None,
     ) -> None:
         self.model, self.data, self.plan, self.programs = model, data, plan, programs
         self.epochs: list[Epoch] = []
@@ -100,6 +103,7 @@ class TrainingRun:
         self._resumed = False
         self._snapshot: Snapshot | None = None
         self._utility, self._scoring = utility, scoring
+        self._callbacks = callbacks or RunCallbacks()
         self._stopping = self._start_early_stopping()
         #: Class index → weight in the loss; None where all count alike.
         self.class_weight = weigh_classes(plan.training, data.train)
@@ -235,6 +239,17 @@ class TrainingRun:
         """Whether the score is measured of what the model returns for the validation images."""
         return self._scoring is not None and self._scoring.function is not None and self.data.validation is not None
 
+    def begin_epoch(self, epoch: int) -> NDArray[np.float32] | None:
+        """Tell the callbacks, and return the rate of each step as `learning_rates` does."""
+        steps = math.ceil(len(self.data.train) / self.plan.batch_size)
+        keras_params = {"epochs": self.plan.epochs, "steps": steps, "verbose": 0}
+        self._callbacks.begin_epoch(epoch, model=self.model, params=keras_params, note=self.note)
+        return self.learning_rates(epoch)
+
+    def end_callbacks(self) -> None:
+        """Tell the callbacks that the run is over, however it ended."""
+        self._callbacks.end(self.logs[-1] if self.logs else {}, self.note)
+
     def learning_rates(self, epoch: int) -> NDArray[np.float32] | None:
         """Return the rate of each step; None leaves the optimizer alone."""
         return None if self._rates is None else self._rates.of_epoch(epoch)
@@ -274,6 +289,8 @@ class TrainingRun:
             accuracy_names=self._accuracy_names.read(self.plan.settled_labels),
             score=self._score(logs, answers),
         )
+        count("epochs")
+        count("images", len(self.data.train))
         self.epochs.append(result)
         self.logs.append({name: float(value) for name, value in logs.items()})
         if self._rates is not None:
@@ -284,6 +301,10 @@ class TrainingRun:
                 self.model.stop_training = True
         if self._checkpoint is not None:
             self._checkpoint.write(self._take_snapshot(kept))
+        if not self._callbacks.has_begun:
+            # A loop of one's own may tell nobody when an epoch begins.
+            self.begin_epoch(epoch)
+        self._callbacks.end_epoch(epoch, logs, self.note)
         try:
             self._on_epoch(result)
         except BaseException as error:

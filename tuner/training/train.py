@@ -10,6 +10,7 @@ import keras
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.errors import TunerError
+from tuner.training.callbacks import RunCallbacks
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.fit_call import FitCall
@@ -47,6 +48,7 @@ def train(
     utility: Utility = accuracy_or_worst,
     scoring: Scoring | None = None,
     initial: InitialWeights | None = None,
+    callbacks: RunCallbacks | None = None,
 ) -> TrainingHistory:
     """Train a compiled model, from the epoch after its checkpoint's last one if there is one.
 
@@ -67,6 +69,7 @@ def train(
         utility: How good an epoch was, for early stopping.
         scoring: How the score of an epoch is measured; None: it is one of Keras' losses and accuracies.
         initial: What the model starts from, as far as it has the same layers; None: what it was built with.
+        callbacks: Watch the run.
 
     Raises:
         NanLossError: The loss is not finite.
@@ -104,15 +107,19 @@ def train(
             programs=programs,
             utility=utility,
             scoring=scoring,
+            callbacks=callbacks,
         )
         for sentence in (started_from, guess):
             if sentence is not None:
                 run.note(sentence)
-        if own_fit is not None:
-            augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
-        else:
-            augmented = plan.augmentation is not None
-            _train_here(run)
+        try:
+            if own_fit is not None:
+                augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
+            else:
+                augmented = plan.augmentation is not None
+                _train_here(run)
+        finally:
+            run.end_callbacks()
         restored_epoch = run.restore_best_epoch()
     return TrainingHistory(
         resumed_from=run.resumed_from,
@@ -172,7 +179,7 @@ def _train_with_keras(run: TrainingRun) -> None:
         run.plan,
         class_weight=run.class_weight,
         first_epoch=run.resumed_from + 1,
-        begin_epoch=run.learning_rates,
+        begin_epoch=run.begin_epoch,
         finish_epoch=run.finish_epoch,
     )
     return separate_average(run.model)

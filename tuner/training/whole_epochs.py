@@ -66,7 +66,7 @@ def _train_and_validate(
         epoch=epoch,
         n_images=len(images),
         image_shape=images.image_format.shape,
-        learning_rates=run.learning_rates(epoch),
+        learning_rates=run.begin_epoch(epoch),
     )
     logs = program.train_epoch(draws)
     refuse_nan_loss(epoch, logs)

@@ -3,8 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -52,12 +53,26 @@ def run_pool(
     max_slots: int | None = None,
     follow: Follow = follow_silently,
     again: str | None = None,
+    metrics: "Metrics | None" = None,
+    options: Sequence[str] = (),
 ) -> int:
     """Run workers for the named studies, or for all studies; return the exit status.
 
     With `until_done` no worker is started for studies that have all ended. If both `per_gpu` and `n_workers` are None,
-    the number of workers per GPU is chosen by measurement. `follow` shows people what the workers are doing. `again` is
-    what they type to continue after a signal, if it is no command.
+    the number of workers per GPU is chosen by measurement.
+
+    Args:
+        settings: The locations of database, data and artifacts.
+        studies: Names of existing studies; empty means all studies.
+        n_workers: Number of workers; None for one per share of the machine.
+        per_gpu: Number of workers that share a GPU.
+        device: `cpu`, `gpu:N` or `auto`.
+        until_done: End when the studies are done or stopped.
+        max_slots: See `Lifetime`.
+        follow: Shows people what the workers are doing.
+        again: What they type to continue after a signal, if it is no command.
+        metrics: Where Prometheus finds metrics.
+        options: Further options of each `tuner worker`.
 
     Raises:
         TunerError: A study is unknown, or the machine has no such device or no backend.
@@ -74,10 +89,11 @@ def run_pool(
         studies,
         shares,
         measures=per_gpu is None and n_workers is None and shares[0].device != "cpu",
-        options=worker_options(until_done=until_done, max_slots=max_slots),
+        options=[*worker_options(until_done=until_done, max_slots=max_slots), *options],
         log_dir=settings.home / "logs",
         follow=follow,
         again=again,
+        metrics=metrics,
     )
 
 
@@ -91,6 +107,7 @@ def run_shares(
     log_dir: Path,
     follow: Follow = follow_silently,
     again: str | None = None,
+    metrics: "Metrics | None" = None,
 ) -> int:
     """Run a worker on each of these shares of the machine; return the exit status.
 
@@ -103,12 +120,14 @@ def run_shares(
         log_dir: Folder of the workers' logs.
         follow: Shows people what the workers are doing.
         again: What they type to continue after a signal, if it is no command.
+        metrics: Where Prometheus finds metrics.
     """
     with open_storage(settings.storage) as storage:
         scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
         processes = WorkerProcesses(
             command=[sys.executable, "-m", "tuner", "worker", *studies, *options],
+            shares_counters=metrics is not None,
             shares=shares,
             # In the environment, because every user of the machine can see passwords in a command line.
             environment={**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
@@ -116,7 +135,7 @@ def run_shares(
             on_death=keeper.free_slots_of,
             on_signal=expect_answers_soon,
         )
-        with follow(storage, studies, n_workers=len(shares)) as show:
+        with _served(metrics, storage), follow(storage, studies, n_workers=len(shares)) as show:
 
             def tick() -> None:
                 keeper.tidy_up()
@@ -127,6 +146,29 @@ def run_shares(
             status = processes.run(tick)
         _print_end(again or f"tuner workers {' '.join([*studies, '--until-done'])}", processes, status)
     return status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """Where a pool serves metrics for Prometheus."""
+
+    host: str
+    port: int
+    #: Told the port once it is served, as port 0 takes any free one.
+    on_serving: Callable[[int], None]
+
+
+@contextmanager
+def _served(metrics: Metrics | None, storage: Storage) -> Iterator[None]:
+    if metrics is None:
+        yield
+        return
+    # prometheus-client takes a tenth of a second to import.
+    from tuner.workers.metrics import serving_metrics
+
+    with serving_metrics(storage, host=metrics.host, port=metrics.port) as port:
+        metrics.on_serving(port)
+        yield
 
 
 class _Keeper:

@@ -65,6 +65,8 @@ class WorkerProcesses:
     on_death: Callable[[str, int], bool]
     #: Called at each signal, at any point of the pool's work.
     on_signal: Callable[[], object] = lambda: None
+    #: Whether each worker shares its counts under the name of its log, see `tuner.counters`.
+    shares_counters: bool = False
     _workers: list[_WorkerProcess] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
@@ -127,8 +129,9 @@ class WorkerProcesses:
 
     def _start(self, worker: _WorkerProcess) -> None:
         worker.worker_id = uuid.uuid4().hex
+        counters = ["--counters", worker.log.path.stem] if self.shares_counters else []
         worker.process = subprocess.Popen(  # noqa: S603 - our own command
-            [*self.command, "--device", worker.share.device, "--id", worker.worker_id],
+            [*self.command, "--device", worker.share.device, "--id", worker.worker_id, *counters],
             env={**os.environ, **self.environment, **worker.share.environment},
             # Nothing is ever written to it. It closes when the pool ends, in whatever way, and the worker then drains.
             stdin=subprocess.PIPE,

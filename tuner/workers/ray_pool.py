@@ -24,7 +24,7 @@ from tuner.studies.database_url import parse_url
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.progress import read_all_progress
 from tuner.studies.storage import Storage, open_storage
-from tuner.workers.pool import Follow, follow_silently, worker_options
+from tuner.workers.pool import Follow, follow_silently
 from tuner.workers.ray_actor import RayWorker, WorkerOrder, drain_on_this_node, look_at_node
 
 _log = logging.getLogger(__name__)
@@ -64,14 +64,13 @@ def run_ray_pool(
     studies: Sequence[str],
     places: RayPlaces,
     *,
-    until_done: bool = False,
-    max_slots: int | None = None,
+    options: Sequence[str] = (),
     follow: Follow = follow_silently,
 ) -> int:
     """Run workers for the named studies, or for all studies, on a Ray cluster; return the exit status.
 
     Never more actors are asked for than there are open slots, so that a cluster that grows with demand does not grow
-    for workers without work. Ctrl-C lets the workers finish their epochs.
+    for workers without work. Ctrl-C lets the workers finish their epochs. `options` are those of each `tuner worker`.
 
     Raises:
         TunerError: A study is unknown, Ray is missing, the cluster does not answer, or it cannot do what was asked for.
@@ -86,7 +85,7 @@ def run_ray_pool(
             order = WorkerOrder(
                 settings=settings,
                 studies=studies,
-                options=worker_options(until_done=until_done, max_slots=max_slots),
+                options=options,
                 cpus=places.cpus_per_worker,
                 gpus=places.gpus_per_worker,
                 detached=places.detach,

@@ -55,7 +55,7 @@ class WorkerLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         try:
             # In append mode, so that a process writes to the end of the file even after it was truncated.
             self.file = path.open("ab")
@@ -76,18 +76,18 @@ class WorkerLog:
             for number in range(KEPT, 1, -1):
                 with suppress(FileNotFoundError):
                     self._older(number - 1).replace(self._older(number))
-            with self._path.open("rb") as source, self._older(1).open("wb") as target:
+            with self.path.open("rb") as source, self._older(1).open("wb") as target:
                 source.seek(max(0, size - LARGEST_BYTES))
                 shutil.copyfileobj(source, target)
         os.ftruncate(self.file.fileno(), 0)
 
     def last_line(self) -> str:
         """Return the last line that was written, or an empty one; it may already be in the newest older file."""
-        return _last_line(self._path) or _last_line(self._older(1))
+        return _last_line(self.path) or _last_line(self._older(1))
 
     def close(self) -> None:
         """Close the file in this process; it stays open in the worker."""
         self.file.close()
 
     def _older(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
+        return self.path.with_name(f"{self.path.name}.{number}")

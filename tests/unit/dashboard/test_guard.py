@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -301,3 +302,16 @@ def test_the_name_is_read_from_the_header(header: str, host: str) -> None:
 )
 def test_loopback_is_this_machine_alone(host: str, *, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_metrics_have_a_token_of_their_own_and_are_not_there_without_one(closed_guard: Guard, clock: Clock) -> None:
+    scraper = "a token for the metrics".replace(" ", "-")
+    with_metrics = replace(closed_guard, scraper=Visitors(scraper, clock=clock))
+
+    def status(guard: Guard, token: str | None, path: str = "/metrics") -> int:
+        return ask(guard, path, **({} if token is None else {"authorization": f"Bearer {token}"})).status
+
+    assert status(with_metrics, scraper) == 200
+    assert [status(with_metrics, token) for token in (TOKEN, None)] == [401, 401]
+    assert status(with_metrics, scraper, path="/fleet") == 401
+    assert [status(closed_guard, token) for token in (TOKEN, scraper, None)] == [404, 404, 404]

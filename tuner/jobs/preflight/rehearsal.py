@@ -18,6 +18,7 @@ from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bun
 from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.epochs import Epoch
+from tuner.jobs.callbacks import tried_callbacks
 from tuner.jobs.finals import RETRAINED_ON_TRAIN
 from tuner.jobs.fitting import fit
 from tuner.jobs.hyperparameters import OptunaHyperParameters
@@ -189,6 +190,7 @@ class Rehearsal:
             regime=regime,
             initial=open_weights(finals, self.image_format, sha256=None),
             data_for_own_fit=open_data_for_own_fit,
+            open_callbacks=tried_callbacks(self.definition),
         ).model
 
     def plan_of(self, *, epochs: int) -> TrainingPlan:
@@ -262,6 +264,7 @@ class Rehearsal:
             regime=search_regime(definition).without_warmup(),
             initial=open_weights(definition.search, self.image_format, sha256=None),
             checkpoint=checkpoint,
+            open_callbacks=tried_callbacks(definition),
         )
         return hyperparameters
 

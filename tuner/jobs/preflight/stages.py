@@ -13,6 +13,7 @@ from itertools import takewhile
 import numpy as np
 
 from tuner.errors import TunerError
+from tuner.jobs.callbacks import make_callbacks
 from tuner.jobs.factors import plan_comparison
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.grid import check_grid
@@ -89,7 +90,8 @@ def explain(error: BaseException) -> str:
 
 
 def open_builder(rehearsal: Rehearsal) -> None:
-    """Import the space."""
+    """Import the space, and make the definition's callbacks, which the trainings of later stages call."""
+    make_callbacks(rehearsal.definition)
     rehearsal.space = asking_regime(open_space(rehearsal.definition.space), rehearsal.definition)
 
 
