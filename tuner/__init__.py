@@ -12,7 +12,7 @@ The way down, each package importing only what stands below it:
     datasets     readers, what pixels mean, downloads, splits, the test set
     objectives   what a search optimizes: the one table of what a score is
     space_ranges what a study searches in place of what a builder declares
-    settings, artifacts, logs, training_settings, epochs, backends
+    settings, artifacts, logs, training_settings, epochs, backends, class_metrics
     errors
 
 From Python:

@@ -69,7 +69,7 @@ def _finals_table(view: StudyView) -> Html:
         "Rank",
         "Trial",
         "Validation, mean of confirmation" if objective.is_accuracy else f"{objective.title}, mean of confirmation",
-        "Test, mean ± sd",
+        "Test, mean ± sd" if objective.is_accuracy else "Test accuracy, mean ± sd",
         *_score_header(objective),
         "Repeats tested",
         "Hyperparameters",
