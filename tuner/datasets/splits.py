@@ -106,12 +106,13 @@ def warn_of_few(counts: NDArray[np.int64], class_names: Sequence[str]) -> str | 
     smallest = int(counts.argmin())
     if counts[smallest] >= FEWEST_VALIDATION_IMAGES:
         return None
-    n_others = int((counts < FEWEST_VALIDATION_IMAGES).sum()) - 1
-    others = f", and {n_others} more classes have fewer than {FEWEST_VALIDATION_IMAGES}" if n_others else ""
+    n_images, n_others = int(counts[smallest]), int((counts < FEWEST_VALIDATION_IMAGES).sum()) - 1
+    more = "1 more class has" if n_others == 1 else f"{n_others} more classes have"
+    others = f", and {more} fewer than {FEWEST_VALIDATION_IMAGES}" if n_others else ""
+    images = f"{n_images} validation image{'s' * (n_images != 1)}"
     return (
-        f"Class {shorten(class_names[smallest])!r} has {counts[smallest]} validation images{others}: measures by "
-        "class, such as balanced accuracy, are uncertain. A larger data.validation_fraction, or data.folds, scores "
-        "with more."
+        f"Class {shorten(class_names[smallest])!r} has {images}{others}: measures by class, such as balanced accuracy, "
+        "are uncertain. A larger data.validation_fraction, or data.folds, scores with more."
     )
 
 

@@ -13,6 +13,7 @@ The way of one epoch:
       annealing.py       sets the learning rates of the next epoch
       rules.py           averages weights, weighs classes, stops early and holds the best weights
       accuracy.py        finds the accuracy among the logs
+      scoring.py         measures the score where it is none of Keras' losses and accuracies
       checkpoint.py      stores what a new process needs to go on
 
 Beside them: `targets.py` chooses between class indices and one-hot rows, `initial_weights.py` starts a model from the

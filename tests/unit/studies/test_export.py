@@ -139,6 +139,8 @@ SHOWN_FINAL = {
     "val_accuracy_mean": 0.968,
     "test_accuracy_mean": 0.99,
     "test_accuracy_sd": None,
+    "test_score_mean": None,
+    "test_score_sd": None,
     "repeats": 1,
     "bundle": "bundles/5",
     "bundle_location": "/store/bundles/5",
@@ -164,8 +166,8 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
         "finished_at": "2026-03-01T12:01:30+00:00",
         "duration_s": 90.0,
         "curve": [
-            {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9},
-            {"epoch": 2, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.97},
+            {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9, "score": None},
+            {"epoch": 2, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.97, "score": None},
         ],
         "folds": [],
         "failure": None,
@@ -257,6 +259,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         "seed": 0,
         "state": "finals",
         "budget": 3,
+        "objective": {"name": "accuracy", "direction": "maximize", "label": "validation accuracy"},
         "trials": {"complete": 1, "pruned": 0, "failed": 1, "running": 0, "waiting": 1},
         "best": {
             "number": 0,
@@ -268,7 +271,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         },
         "winner": SHOWN_FINAL,
         "finals": [SHOWN_FINAL],
-        "ensemble": {"members": 1, "test_accuracy": 0.991, "bundle": "bundles/e"},
+        "ensemble": {"members": 1, "test_accuracy": 0.991, "test_score": None, "bundle": "bundles/e"},
         "failures": [
             search | {"trial": 1, "kind": "nan_loss", "message": "The loss became NaN in epoch 1."},
             confirm
