@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose gpu-test fuzz check fix docs bench pictures up lock
+.PHONY: help demo test test-compose test-cluster gpu-test fuzz check fix docs bench pictures up lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +31,9 @@ test-compose: $(VENV)/dev ## Build the images and run them, with kills, on an en
 
 fuzz: $(VENV)/dev ## Try 10,000 damaged files and texts on each reader; FUZZ_SEED=N tries those of another seed
 	TUNER_FUZZ_EXAMPLES=$${TUNER_FUZZ_EXAMPLES:-10000} $(BIN)/pytest tests/fuzz $(if $(FUZZ_SEED),--hypothesis-seed=$(FUZZ_SEED))
+
+test-cluster: $(VENV)/dev ## Kill actors, a node and drivers of a Ray cluster of three nodes on this machine
+	$(BIN)/pytest tests/cluster -m cluster
 
 gpu-test: $(VENV)/dev ## Run the tests that need a GPU, on the backend that KERAS_BACKEND names
 	XLA_PYTHON_CLIENT_PREALLOCATE=false TF_FORCE_GPU_ALLOW_GROWTH=true $(BIN)/pytest tests/gpu -m gpu

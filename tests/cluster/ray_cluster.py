@@ -34,9 +34,16 @@ class RayCluster:
 
     def _start(self, *options: str, node: int) -> None:
         common = ["--num-cpus=1", f"--node-ip-address=127.0.0.{node}", "--object-store-memory=100000000"]
-        subprocess.run(
-            [_RAY, "start", *options, *common], env=self._environment, check=True, capture_output=True, timeout=240
+        started = subprocess.run(
+            [_RAY, "start", *options, *common],
+            env=self._environment,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
         )
+        assert started.returncode == 0, started.stdout
 
     def actors(self) -> list[psutil.Process]:
         """Return the processes of tuner's actors that work."""
