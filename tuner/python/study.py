@@ -139,7 +139,7 @@ class Study:
         >>> sorted(study.best_trial.hyperparameters)
         ['dropout', 'learning_rate', 'units']
         """
-        return self._outline().best
+        return self.record.best
 
     @property
     def finals(self) -> tuple["FinalRecord", ...]:
@@ -148,7 +148,7 @@ class Study:
         >>> [final.rank for final in study.finals]
         [1]
         """
-        return self._outline().finals
+        return self.record.finals
 
     @property
     def winner(self) -> "FinalRecord | None":
@@ -157,7 +157,7 @@ class Study:
         >>> 0 <= study.winner.test_accuracy_mean <= 1
         True
         """
-        return self._outline().winner
+        return self.record.winner
 
     @property
     def ensemble(self) -> "EnsembleRecord | None":
@@ -166,7 +166,7 @@ class Study:
         >>> study.ensemble.members
         1
         """
-        return self._outline().ensemble
+        return self.record.ensemble
 
     def run(
         self,
