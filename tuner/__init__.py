@@ -19,8 +19,8 @@ The way down, each package importing only what stands below it:
 From Python, in a script or a notebook, without a shell (docs/python.md):
 
     >>> import tuner
-    >>> tuner.load_study("digits-mlp")
-    <Study 'digits-mlp', done, 3 of 3 trials>
+    >>> tuner.load_study("arrays-build")
+    <Study 'arrays-build', done, 3 of 3 trials>
 
     study = tuner.create_study(build, (x, y), trials=20)    # build(hp), as KerasTuner calls it
     study.run()                                              # processes; again after an interruption

@@ -7,7 +7,7 @@ import html
 from collections.abc import Mapping
 
 _HEADING = "text-align:left;padding:2px 8px;font-weight:bold"
-_NAME = "text-align:left;padding:2px 8px;font-weight:normal;opacity:0.75"
+_NAME = "text-align:left;white-space:nowrap;padding:2px 8px;font-weight:normal;opacity:0.75"
 _VALUE = "text-align:left;padding:2px 8px"
 #: Longer texts lose their end: a path or an error may be very long.
 _MAX_LENGTH = 300
@@ -31,5 +31,6 @@ def summary_html(title: str, rows: Mapping[str, object], *, below: str = "") -> 
 
 
 def _escape(value: object) -> str:
-    text = str(value)
+    # As the report writes hyperparameters.
+    text = str(value).lower() if isinstance(value, bool) else f"{value:.4g}" if isinstance(value, float) else str(value)
     return html.escape(text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tuner.report.wording import percent, plain, score_spread, setting, spread
+from tuner.report.wording import count, percent, plain, score_spread, setting, spread
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import StudyRecord, StudyState
 from tuner.summaries import summary_html
@@ -40,7 +40,7 @@ def study_html(record: StudyRecord) -> str:
         rows["winner"] = plain(f"trial {winner.trial}, test accuracy {accuracy}")
     if record.ensemble:
         rows["ensemble"] = plain(
-            f"{record.ensemble.members} models, test accuracy {percent(record.ensemble.test_accuracy)}"
+            f"{count(record.ensemble.members, 'model')}, test accuracy {percent(record.ensemble.test_accuracy)}"
         )
     told = (winner or best) and (record.winner or record.best)
     if told:

@@ -128,9 +128,10 @@ def draw_best_so_far(record: StudyRecord, objective: Objective) -> str:
     )
     line = " ".join(f"{x},{y}" for x, y in steps)
     ends = " to ".join(plain(objective.format(end)) for end in (low, high))
-    label = html.escape(f"Scores of {len(scored)} trials, from {ends}, and the best so far")
+    label = html.escape(f"{len(scored)} scores from {ends}, by trial; the line is the best so far")
     return (
         f'<svg role="img" aria-label="{label}" width="{_WIDTH}" height="{_HEIGHT}" '
-        f'viewBox="0 0 {_WIDTH} {_HEIGHT}"><title>{label}</title>{dots}'
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT}">{dots}'
         f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"/></svg>'
+        f'<div style="opacity:0.75">{label}</div>'
     )

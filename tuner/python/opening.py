@@ -108,10 +108,9 @@ def create_study(
         TunerError: An argument is wrong, the data cannot be read, or the builder's source cannot be had.
         Exception: What the builder itself raises with its defaults, with its own traceback.
 
-    >>> study = tuner.create_study("mlp", "digits", name="example", trials=2, epochs=1, finals={"top": 1, "epochs": 2})
-    >>> study.name, study.state
-    ('example', 'searching')
-    >>> study.delete()
+    >>> again = tuner.create_study(definition=study.definition)  # as create_study(build, (x, y), trials=3, …) again
+    >>> again
+    <Study 'arrays-build', done, 3 of 3 trials>
     """
     places = read_settings(storage=storage)
     builder = place_builder(space, home=places.home) if space is not None else PlacedBuilder(space="")
@@ -136,8 +135,8 @@ def load_study(name: str, *, storage: str | None = None) -> Study:
     Raises:
         StudyNotFoundError: There is none.
 
-    >>> tuner.load_study("digits-mlp").name
-    'digits-mlp'
+    >>> tuner.load_study("arrays-build").state
+    'done'
     """
     places = read_settings(storage=storage)
     with open_storage(places.storage) as opened:
@@ -151,7 +150,7 @@ def list_studies(*, storage: str | None = None) -> list[Study]:
         storage: As in `create_study`.
 
     >>> [study.name for study in tuner.list_studies()]
-    ['digits-mlp']
+    ['arrays-build']
     """
     places = read_settings(storage=storage)
     with open_storage(places.storage) as opened:

@@ -168,7 +168,7 @@ class _Collected:
         self.postpones_annotations |= any(code.co_flags & _POSTPONED for code in codes)
         for code in codes:
             content = "".join(linecache.getlines(code.co_filename))
-            text = next((one for one in self.texts if one.content == content), None)
+            text = next((one for one in self.texts if one.content.rstrip() == content.rstrip()), None)
             origin = text.origin if text else code.co_filename
             for found in _definitions(content):
                 if found.name == value.__name__ and _first_line(found) <= code.co_firstlineno <= (

@@ -123,10 +123,10 @@ class Study:
     def trials(self) -> tuple["TrialRecord", ...]:
         """The trials of the search by number, with their curves.
 
-        >>> [trial.state for trial in study.trials]
-        ['complete', 'complete', 'complete']
+        >>> [trial.number for trial in study.trials]
+        [0, 1, 2]
         >>> [epoch.epoch for epoch in study.trials[0].curve]
-        [1, 2]
+        [1, 2, 3]
         """
         return self.record.trials
 
@@ -134,12 +134,12 @@ class Study:
     def best_trial(self) -> "TrialRecord | None":
         """The trial of the best score of the search; None before there is one. The finals may choose another one.
 
-        >>> study.best_trial.score > 0.3
+        >>> 0 < study.best_trial.score <= 1
         True
-        >>> sorted(study.best_trial.hyperparameters)[:2]
-        ['activation', 'batch_normalization']
+        >>> sorted(study.best_trial.hyperparameters)
+        ['dropout', 'learning_rate', 'units']
         """
-        return self._outline().best
+        return self.record.best
 
     @property
     def finals(self) -> tuple["FinalRecord", ...]:
@@ -148,7 +148,7 @@ class Study:
         >>> [final.rank for final in study.finals]
         [1]
         """
-        return self._outline().finals
+        return self.record.finals
 
     @property
     def winner(self) -> "FinalRecord | None":
@@ -157,16 +157,16 @@ class Study:
         >>> 0 <= study.winner.test_accuracy_mean <= 1
         True
         """
-        return self._outline().winner
+        return self.record.winner
 
     @property
     def ensemble(self) -> "EnsembleRecord | None":
         """The vote of all finals and its test accuracy; None where there is none.
 
         >>> study.ensemble.members
-        2
+        1
         """
-        return self._outline().ensemble
+        return self.record.ensemble
 
     def run(
         self,
@@ -278,8 +278,8 @@ class Study:
         Raises:
             NoModelYetError: There is no such model.
 
-        >>> study.bundle().description.space
-        'mlp'
+        >>> study.bundle().description.images.shape
+        (8, 8, 1)
         """
         from tuner.bundles.bundle import read_bundle
 
@@ -324,8 +324,8 @@ class Study:
             ImagesUnreadableError: A file is missing or not a picture.
 
         >>> import numpy
-        >>> study.predict(numpy.zeros((2, 8, 8))).shape
-        (2, 10)
+        >>> study.predict(numpy.eye(8)[numpy.newaxis]).shape
+        (1, 10)
         """
         from tuner.python.predicting import predict
 

@@ -109,7 +109,8 @@ class TrialRecord:
         rows = {
             "state": self.state,
             "score": None if self.score is None else f"{self.score:.4f}",
-            "best epoch": None if self.best_epoch is None else f"{self.best_epoch} of {self.n_epochs}",
+            "best epoch": self.best_epoch,
+            "epochs": self.n_epochs or None,
             "duration": None if self.duration_s is None else f"{self.duration_s:.1f} s",
             **self.hyperparameters,
             "failure": None if self.failure is None else f"{self.failure.kind}: {self.failure.message}",
@@ -203,7 +204,7 @@ class FinalRecord:
     def __repr__(self) -> str:
         """Return rank, trial and test accuracy."""
         tested = "" if self.test_accuracy_mean is None else f", test accuracy {self.test_accuracy_mean:.4f}"
-        return f"<Final {self.rank}, trial {self.trial}{tested}, {len(self.runs)} models>"
+        return f"<Final {self.rank}, trial {self.trial}{tested}, {len(self.runs)} model{'s' * (len(self.runs) != 1)}>"
 
     def _repr_html_(self) -> str:
         rows = {

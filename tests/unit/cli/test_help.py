@@ -112,7 +112,7 @@ def test_finals_run_on_the_devices_that_workers_run_on() -> None:
 def test_help_names_the_families_and_where_the_recipes_are_listed(command: list[str]) -> None:
     shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300"}).stdout
 
-    assert f"{', '.join(FAMILIES)}, a recipe of `tuner space list`, or package.module:Object." in shown
+    assert f"{', '.join(FAMILIES)}, a recipe of `tuner space list`, package.module:Object, or file.py:Object." in shown
     assert not any(name in shown for name in RECIPES)
 
 
