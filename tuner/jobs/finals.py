@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from tuner.bundles.bundle import BundleDescription, Provenance
+from tuner.bundles.bundle import BundleDescription, Provenance, preprocessing_for
 from tuner.bundles.ensemble import soft_vote
 from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions, read_predictions, write_predictions
@@ -64,7 +64,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     notes: list[str] = []
     hyperparameters = fixed_hyperparameters(job.hyperparameters)
     data = _load(context, load_search_data)
-    space, regime = open_study_space(definition.space, context.study.provenance), search_regime(definition)
+    space, regime = open_study_space(definition, context.study.provenance), search_regime(definition)
     initial = open_weights(
         definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
@@ -121,7 +121,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
             _log.warning("%s", RETRAINED_ON_TRAIN)
         return _load(context, load_data_for_own_fit)
 
-    space = open_study_space(definition.space, context.study.provenance)
+    space = open_study_space(definition, context.study.provenance)
     fitted = fit(
         space,
         fixed_hyperparameters(job.hyperparameters),
@@ -297,6 +297,8 @@ def _store_bundle(
             hyperparameters=job.hyperparameters,
             images=train.image_format,
             pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
+            image_range=context.study.definition.data.images,
+            preprocessing=preprocessing_for(context.study.definition.data.images),
             provenance=Provenance(
                 study=context.study.name,
                 trial=job.trial,

@@ -96,7 +96,7 @@ def _train(
 ) -> None:
     """Train the trial's model, or those of its folds."""
     definition = context.study.definition
-    space = asking_regime(open_study_space(definition.space, context.study.provenance), definition)
+    space = asking_regime(open_study_space(definition, context.study.provenance), definition)
     regime = search_regime(definition)
     plan = TrainingPlan(
         epochs=definition.search.epochs,

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.stored_range import Range, parse_range
+from tuner.image_ranges import UNIT_RANGE, ImageRange
 from tuner.space_ranges import Scalar
 from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction
 
@@ -52,6 +53,11 @@ class DataSection(Section):
     labels: Literal["auto", "indices", "one-hot"] = Field(
         default="auto",
         description="labels for the loss and for fit: class indices or one-hot rows; auto: what the loss takes",
+    )
+    images: ImageRange = Field(
+        default=UNIT_RANGE,
+        description="images as models take them, float32: unit-range, 0 to 1; uint8-range, 0 to 255, for models that "
+        "scale by themselves",
     )
     # A JSON or TOML list becomes the pair.
     resize: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = Field(

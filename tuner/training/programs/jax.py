@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.image_ranges import white_of
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.programs.interface import EpochInputs, ProgramImages, machine_memory_bytes
@@ -162,7 +163,7 @@ class EpochLoops:
 
     def _take_validation_step(self, state: Any, batch: tuple[Any, ...]) -> Any:
         images, targets = batch
-        _, state = self._model.test_step(state, (scale(images), targets))
+        _, state = self._model.test_step(state, (scale(images, white_of(self._model)), targets))
         return state
 
 

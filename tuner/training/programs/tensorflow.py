@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
+from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
@@ -93,7 +94,11 @@ class TensorFlowProgram:
             batch_size=inputs.batch_size,
         )
         self._validate = images.validation and _Loop(
-            _run_validation, model, model.test_step, images.validation, batch_size=inputs.validation_batch_size
+            partial(_run_validation, white=white_of(model)),
+            model,
+            model.test_step,
+            images.validation,
+            batch_size=inputs.validation_batch_size,
         )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
@@ -225,11 +230,11 @@ def _run_epoch(
         step_on(augmenter(tf.gather(images, order), others_here, take_part(draws.images, part)))
 
 
-def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:
+def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int, white: float) -> None:
     images, targets = data
     for step in tf.range(-(-len(images) // batch_size)):
         part = slice(step * batch_size, (step + 1) * batch_size)
-        step_on((scale(images[part]), targets[part]))
+        step_on((scale(images[part], white), targets[part]))
 
 
 def _compile(loop: partial[None], *, jit_compile: bool = False) -> Callable[..., None]:
