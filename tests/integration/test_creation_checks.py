@@ -174,9 +174,9 @@ def test_one_trial_of_a_net_without_hyperparameters_is_nothing_odd(
 def test_a_study_knows_the_source_of_its_builder(create: Create) -> None:
     own = create(space="own_builders.nets:build")
 
-    assert open_study_space(own.definition.space, own.provenance).source_sha256 == own.provenance["space_sha256"]
+    assert open_study_space(own.definition, own.provenance).source_sha256 == own.provenance["space_sha256"]
     with pytest.raises(SpaceChangedError, match=r"own_builders.nets:build' \(own_builders/__init__.py, .*has changed"):
-        open_study_space(own.definition.space, {**own.provenance, "space_sha256": "0" * 64})
+        open_study_space(own.definition, {**own.provenance, "space_sha256": "0" * 64})
 
 
 def test_a_family_of_this_package_has_no_source_of_its_own(create: Create) -> None:

@@ -25,6 +25,7 @@ from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.errors import TunerError, shorten
+from tuner.image_ranges import UNIT_RANGE, ImageRange
 from tuner.summaries import summary_html
 
 if TYPE_CHECKING:
@@ -125,10 +126,17 @@ class BundleDescription(BaseModel):
     images: ImageFormat
     #: What the pixels mean, as decided for training; None in bundles of format 1.
     pixels: PixelMeaning | None = None
+    #: In which range the model takes its images.
+    image_range: ImageRange = UNIT_RANGE
     preprocessing: tuple[str, ...] = PREPROCESSING
     provenance: Provenance
     #: None in bundles of formats 1 and 2.
     training: HowTrained | None = None
+
+
+def preprocessing_for(image_range: ImageRange) -> tuple[str, ...]:
+    """Return `PREPROCESSING` for a model that takes images in this range."""
+    return PREPROCESSING if image_range == UNIT_RANGE else (*PREPROCESSING[:-1], "uint8 as float32 in [0, 255]")
 
 
 class _WeightEntry(BaseModel):

@@ -19,6 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.bundles.bundle import Bundle
 from tuner.bundles.ensemble import Ensemble
@@ -83,11 +84,8 @@ def export_model(
         model, is_own = bundle.build_model(), True
     else:
         model, is_own = build_served_model(bundle, takes=takes)
-    shape = (
-        bundle.description.images.shape if isinstance(bundle, Bundle) else bundle.members[0].description.images.shape
-    )
     with open_output(described_in, option="--to") as card, open_output(place, option="--to") as path:
-        objects, compiles = _write(model, path, chosen, shape=shape, takes=takes)
+        objects, compiles = _write(model, path, chosen, example_images(bundle, takes))
         exported = Exported(
             name=place.rpartition("/")[2],
             format=chosen,
@@ -105,7 +103,7 @@ def export_model(
 
 
 def _write(
-    model: keras.Model, path: Path, chosen: ExportFormat, *, shape: tuple[int, int, int], takes: InputKind
+    model: keras.Model, path: Path, chosen: ExportFormat, examples: NDArray[Any]
 ) -> tuple[list[OwnObject], bool]:
     """Write the model; return what must be at hand where it is loaded, and whether it is loaded compiled."""
     try:
@@ -116,9 +114,11 @@ def _write(
                 model.save_weights(path)
             elif chosen.name == "keras":
                 model.save(path)
-                return _check_reloaded(model, path, example_images(shape, takes))
+                return _check_reloaded(model, path, examples)
             else:
-                signature = keras.InputSpec(shape=(None, *shape), dtype=takes, name=INPUT_NAME)
+                signature = keras.InputSpec(
+                    shape=(None, *examples.shape[1:]), dtype=str(examples.dtype), name=INPUT_NAME
+                )
                 model.export(path, format=chosen.keras_name, input_signature=[signature], verbose=False)
     except (TunerError, OSError):
         raise

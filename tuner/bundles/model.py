@@ -9,6 +9,7 @@ import numpy as np
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import Bundle, BundleDescription, BundleMismatchError, pack_bundle
+from tuner.image_ranges import mark_range
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.training.variables import renew_constants
 
@@ -53,6 +54,7 @@ def build_model(bundle: Bundle) -> keras.Model:
             ", ".join(changed),
         )
     model = space.build(fixed_hyperparameters(description.hyperparameters), description.images)
+    mark_range(model, description.image_range)
     received = [(array.shape, str(array.dtype)) for array in bundle.weights]
     if received != [(tuple(weight.shape), weight.dtype) for weight in model.weights]:
         raise BundleMismatchError(

@@ -14,6 +14,7 @@ from tuner.bundles.ensemble import Ensemble, class_names_of, members_of
 from tuner.bundles.export_formats import ExportFormat, InputKind
 from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.bundles.own_objects import OwnObject
+from tuner.image_ranges import describe_range, levels_to_floats
 from tuner.training_settings import USED_SETTINGS
 
 _TITLE = "# Model card: "
@@ -90,9 +91,11 @@ def _contract(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
     yield "## What it takes and returns"
     yield ""
     if exported.takes == "uint8":
-        yield f"- Input: `images`, uint8, shape {shape}, levels 0 to 255. The division by 255 is part of the model."
+        yield f"- Input: `images`, uint8, shape {shape}, levels 0 to 255. The model turns them into floats itself."
     else:
-        yield f"- Input: float32, shape {shape}, in [0, 1]: levels 0 to 255 divided by 255."
+        floats = levels_to_floats(described.image_range, "levels")
+        interval = describe_range(described.image_range)
+        yield f"- Input: float32, shape {shape}, in {interval}: `{floats}`, with levels 0 to 255."
     colour = "grey" if images.channels == 1 else "red, green, blue"
     yield f"- Channels come last: {colour}."
     if described.pixels is not None:
@@ -131,8 +134,10 @@ def _load_images(bundle: Bundle | Ensemble) -> str:
     return f'images = np.load("images.npy")  # uint8, shape {shape}, prepared as above'
 
 
-def _given(exported: Exported) -> str:
-    return "images" if exported.takes == "uint8" else 'images.astype("float32") / 255'
+def _given(bundle: Bundle | Ensemble, exported: Exported) -> str:
+    if exported.takes == "uint8":
+        return "images"
+    return levels_to_floats(members_of(bundle)[0].description.image_range, "images")
 
 
 def _load_keras(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
@@ -144,7 +149,7 @@ def _load_keras(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
     options = (f", custom_objects={{{own}}}" if own else "") + ("" if exported.compiles else ", compile=False")
     yield f"model = keras.models.load_model({json.dumps(exported.name)}{options})"
     yield _load_images(bundle)
-    yield f"probabilities = model.predict({_given(exported)})"
+    yield f"probabilities = model.predict({_given(bundle, exported)})"
 
 
 def _load_weights(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
@@ -153,7 +158,7 @@ def _load_weights(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str
     yield "model = build_model()"
     yield f"model.load_weights({json.dumps(exported.name)})"
     yield _load_images(bundle)
-    yield f"outputs = model.predict({_given(exported)})"
+    yield f"outputs = model.predict({_given(bundle, exported)})"
 
 
 def _load_saved_model(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
@@ -161,7 +166,7 @@ def _load_saved_model(bundle: Bundle | Ensemble, exported: Exported) -> Iterator
     yield "import tensorflow as tf"
     yield f"model = tf.saved_model.load({json.dumps(exported.name)})"
     yield _load_images(bundle)
-    yield f"probabilities = model.serve({_given(exported)}).numpy()"
+    yield f"probabilities = model.serve({_given(bundle, exported)}).numpy()"
 
 
 def _load_onnx(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
@@ -169,7 +174,7 @@ def _load_onnx(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
     yield "import onnxruntime"
     yield f"session = onnxruntime.InferenceSession({json.dumps(exported.name)})"
     yield _load_images(bundle)
-    yield f'(probabilities,) = session.run(None, {{"images": {_given(exported)}}})'
+    yield f'(probabilities,) = session.run(None, {{"images": {_given(bundle, exported)}}})'
 
 
 def _load_litert(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
@@ -177,7 +182,7 @@ def _load_litert(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]
     yield "import tensorflow as tf  # or Interpreter of ai_edge_litert.interpreter, without TensorFlow"
     yield f"interpreter = tf.lite.Interpreter({json.dumps(exported.name)})"
     yield _load_images(bundle)
-    yield f"(probabilities,) = interpreter.get_signature_runner()(images={_given(exported)}).values()"
+    yield f"(probabilities,) = interpreter.get_signature_runner()(images={_given(bundle, exported)}).values()"
 
 
 _LOADERS = {

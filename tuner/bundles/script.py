@@ -25,6 +25,7 @@ from tuner.bundles.script_training import (
     schedule_code,
 )
 from tuner.errors import TunerError
+from tuner.image_ranges import describe_range, levels_to_floats, range_of
 from tuner.spaces.import_path import count_required
 from tuner.training.rules import set_up_optimizer
 from tuner.training.targets import accept_soft_targets, choose_labels, smooth_labels
@@ -107,7 +108,8 @@ def _apply_rules(model: keras.Model, training: HowTrained) -> None:
 
 
 def _documented(model: keras.Model) -> Iterator[str]:
-    yield f'"""Return the compiled model of {model.count_params():,} weights, for float32 images in [0, 1]."""'
+    interval = describe_range(range_of(model))
+    yield f'"""Return the compiled model of {model.count_params():,} weights, for float32 images in {interval}."""'
     yield from model_code(model)
     yield from compile_code(model)
     yield "return model"
@@ -216,13 +218,13 @@ def _train(described: BundleDescription, *, one_hot: bool, rate: float) -> Itera
     yield from _indented(schedule_code(training, rate=rate))
     encode = f"keras.utils.to_categorical(labels, {n_classes})" if one_hot else "labels"
     yield f"{_INDENT}targets = {encode}"
-    yield f'{_INDENT}pictures = images.astype("float32") / 255'
+    yield f"{_INDENT}pictures = {levels_to_floats(described.image_range, 'images')}"
     if is_augmented(training):
         yield f"{_INDENT}batches = tf.data.Dataset.from_tensor_slices((pictures, targets)).shuffle(len(pictures))"
         yield f"{_INDENT}batches = batches.batch(BATCH_SIZE).map(augment, tf.data.AUTOTUNE).prefetch(2)"
     yield f"{_INDENT}if validation is not None:"
     held_out = f"keras.utils.to_categorical(validation[1], {n_classes})" if one_hot else "validation[1]"
-    yield f'{_INDENT * 2}validation = (validation[0].astype("float32") / 255, {held_out})'
+    yield f"{_INDENT * 2}validation = ({levels_to_floats(described.image_range, 'validation[0]')}, {held_out})"
     callbacks = list(callback_calls(training, has_validation=training.train_on == "train"))
     if callbacks:
         yield f"{_INDENT}callbacks = ["

@@ -2,8 +2,8 @@
 
 | input     | one image                                                | is                             |
 |-----------|----------------------------------------------------------|--------------------------------|
-| `float32` | float32, shape (height, width, channels), in [0, 1]      | what the bundle's model takes  |
-| `uint8`   | uint8, shape (height, width, channels), from 0 to 255    | divided by 255, as in training |
+| `float32` | float32, shape (height, width, channels), in its range   | what the bundle's model takes  |
+| `uint8`   | uint8, shape (height, width, channels), from 0 to 255    | scaled as in training          |
 
 No other preparation of pictures is exact outside of this package: decoding, background, range and size of pictures
 belong to `tuner predict`. Outputs become probabilities as in `training.predictions`.
@@ -21,6 +21,7 @@ from tuner.bundles.bundle import Bundle, BundleDescription
 from tuner.bundles.ensemble import Ensemble, members_of
 from tuner.bundles.export_formats import InputKind
 from tuner.errors import TunerError, shorten
+from tuner.image_ranges import UNIT_RANGE, white_of
 from tuner.training.batches import scale
 from tuner.training.predictions import OutputKind, noise_images, output_kind, predict_raw
 
@@ -76,7 +77,7 @@ def _join(
     models: Sequence[keras.Model], kinds: Sequence[OutputKind], shape: tuple[int, int, int], takes: InputKind
 ) -> keras.Model:
     inputs = keras.Input(shape, dtype=takes, name=INPUT_NAME)
-    pictures = scale(inputs) if takes == "uint8" else inputs
+    pictures = scale(inputs, white_of(models[0])) if takes == "uint8" else inputs
     answers = []
     for number, (model, kind) in enumerate(zip(models, kinds, strict=True), start=1):
         if len(models) > 1:
@@ -88,10 +89,12 @@ def _join(
     return keras.Model(inputs, mean, name="served")
 
 
-def example_images(shape: tuple[int, int, int], takes: InputKind) -> NDArray[Any]:
-    """Return a few images of noise as the exported model takes them: shape (32, *shape)."""
-    images = noise_images(shape)
-    return images if takes == "uint8" else np.asarray(images, np.float32) / np.float32(255)
+def example_images(bundle: Bundle | Ensemble, takes: InputKind) -> NDArray[Any]:
+    """Return a few images of noise as the exported model takes them: shape (32, height, width, channels)."""
+    described = members_of(bundle)[0].description
+    images = noise_images(described.images.shape)
+    divisor = np.float32(255 if described.image_range == UNIT_RANGE else 1)
+    return images if takes == "uint8" else np.asarray(images, np.float32) / divisor
 
 
 def _find_output_kind(model: keras.Model, shape: tuple[int, int, int]) -> OutputKind:
@@ -115,12 +118,12 @@ def _to_probabilities(outputs: Any, kind: OutputKind) -> Any:
 
 
 def _refuse_other_inputs(descriptions: Sequence[BundleDescription]) -> None:
-    seen = {(one.images.shape, one.pixels): one for one in descriptions}
+    seen = {(one.images.shape, one.pixels, one.image_range): one for one in descriptions}
     if len(seen) > 1:
         raise OtherInputsError(
             [
                 f"{'x'.join(map(str, one.images.shape))} of {one.provenance.study}, "
-                f"{'pixels unknown' if one.pixels is None else one.pixels.describe()}"
+                f"{'pixels unknown' if one.pixels is None else one.pixels.describe()}, {one.image_range}"
                 for one in seen.values()
             ]
         )

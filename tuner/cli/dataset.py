@@ -222,5 +222,11 @@ def _print_summary(summary: "Summary") -> None:
         markup=False,
         soft_wrap=True,
     )
+    console.print(
+        'models take them as float32 from 0 to 1; with data.images = "uint8-range" from 0 to 255',
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     origin = "its own" if summary.has_test_set else "a fifth of every class, held out"
     console.print(f"test set: {origin}; shown to models by finals alone", highlight=False)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tuner.report.wording import count, percent, plain, score_spread, spread, test_score
+from tuner.report.wording import count, percent, plain, score_spread, settings, spread, test_score
 from tuner.settings import Settings
 from tuner.studies.ended_by import describe_ends
 
@@ -68,6 +68,7 @@ def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterat
         yield f"Best of the search: {describe_best(record.best, record.objective)}."
     if record.winner is not None:
         yield f"Winner: {describe_winner(record.winner, record.objective)}."
+        yield f"Its hyperparameters: {settings(record.winner.hyperparameters)}."
         if record.winner.bundle:
             yield f"Its bundle: {artifacts.location(record.winner.bundle)}"
     if record.state == "stopped" and not record.stop_reason:
@@ -101,17 +102,18 @@ def describe_best(best: "TrialRecord", objective: "Objective") -> str:
 def describe_winner(winner: "FinalRecord", objective: "Objective") -> str:
     """Return the final of the best rank and what it reached on the test set."""
     n_tested = sum(run.test_accuracy is not None for run in winner.runs)
-    accuracy = (
-        percent(winner.test_accuracy_mean)
-        if winner.test_accuracy_mean is None or winner.test_accuracy_sd is None
-        else spread(winner.test_accuracy_mean, winner.test_accuracy_sd)
-    )
     score = test_score(winner, objective)
     beside = f", {plain(score)}" if score else ""
     return (
-        f"rank {winner.rank}, trial {winner.trial}, test accuracy {plain(accuracy)}{beside} "
+        f"rank {winner.rank}, trial {winner.trial}, test accuracy {describe_accuracy(winner)}{beside} "
         f"({plain(count(n_tested, 'retrained model'))})"
     )
+
+
+def describe_accuracy(final: "FinalRecord") -> str:
+    """Return a final's test accuracy, as mean ± standard deviation where there are several models."""
+    mean, sd = final.test_accuracy_mean, final.test_accuracy_sd
+    return plain(percent(mean) if mean is None or sd is None else spread(mean, sd))
 
 
 def _all_finals(record: "StudyRecord") -> "list[FinalRecord]":

@@ -34,7 +34,13 @@ StudiesArgument = Annotated[
 ]
 FileArgument = Annotated[Path | None, typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE")]
 SpaceOption = Annotated[
-    str | None, typer.Option(help=f"{SPACE_NAMES}.", metavar="SPACE", autocompletion=complete_spaces)
+    str | None,
+    typer.Option(
+        help=f"{SPACE_NAMES}. Your own builder's model takes float32 images of shape (height, width, channels) from 0 "
+        "to 1 (from 0 to 255 with --set data.images=uint8-range) and returns one number for each class.",
+        metavar="SPACE",
+        autocompletion=complete_spaces,
+    ),
 ]
 DatasetOption = Annotated[
     str | None,

@@ -112,9 +112,13 @@ def _print_description(description: "SpaceDescription") -> None:
             escape(parameter.condition or "always"),
             escape(parameter.help),
         )
+    if not description.parameters:
+        console.print("It asks for no hyperparameter.", highlight=False)
+        return
     console.print(table)
-    continuous = f", times {description.n_continuous} continuous hyperparameters" if description.n_continuous else ""
-    console.print(f"At most {description.n_combinations:,} combinations{continuous}.", highlight=False)
+    n, n_continuous = description.n_combinations, description.n_continuous
+    continuous = f", times {n_continuous} continuous hyperparameter{'s' * (n_continuous > 1)}" if n_continuous else ""
+    console.print(f"At most {n:,} combination{'s' * (n > 1)}{continuous}.", highlight=False)
 
 
 def _print_toml(name: str, ranges: "Sequence[DeclaredRange]") -> None:

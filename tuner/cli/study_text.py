@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tuner.cli.endings import count_parts, describe_best, describe_winner
+from tuner.cli.endings import count_parts, describe_accuracy, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.image_ranges import UNIT_RANGE
 from tuner.report.factor_words import write_interval, write_spread
 from tuner.report.wording import plain, score_spread, setting, signed, test_score
 from tuner.studies.ended_by import describe_ends
@@ -46,6 +47,9 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     if record.pixels is not None:
         pixels = PixelMeaning.from_json(record.pixels).describe()
         console.print(f"pixels: {pixels}", highlight=False, soft_wrap=True)
+    images = record.definition["data"].get("images", UNIT_RANGE)
+    if images != UNIT_RANGE:
+        console.print(f"images as models take them: {images}, float32 from 0 to 255", highlight=False)
     for warning in record.data_warnings:
         console.print(f"[yellow]Warning about the data:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     if record.stop_reason:
@@ -160,14 +164,13 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
         )
     table = Table("rank", "trial", *headings, *of_test, "repeats", box=None)
     for final in record.finals:
-        sd = "" if final.test_accuracy_sd is None else f" ± {100 * final.test_accuracy_sd:.2f}"
         n_failed = sum(run.state == "failed" for run in final.runs)
         failed = f", [red]{n_failed} failed[/]" if n_failed else ""
         table.add_row(
             str(final.rank),
             str(final.trial),
             format_score(final.mean_score, record.objective),
-            format_percent(final.test_accuracy_mean) + sd,
+            describe_accuracy(final),
             *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tuner.artifacts import ArtifactNotFoundError
-from tuner.bundles.bundle import BundleDescription, HowTrained, Provenance, parse_manifest
+from tuner.bundles.bundle import BundleDescription, HowTrained, Provenance, parse_manifest, preprocessing_for
 from tuner.bundles.ensemble import EnsembleDescription, EnsembleMember, pack_ensemble
 from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions
@@ -50,6 +50,8 @@ def store_bundle(context: JobContext, space: Space, fitted: Fitted, data: Traini
         hyperparameters=job.hyperparameters,
         images=data.train.image_format,
         pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
+        image_range=context.study.definition.data.images,
+        preprocessing=preprocessing_for(context.study.definition.data.images),
         provenance=Provenance(
             study=context.study.name,
             trial=job.trial,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
 from tuner.errors import shorten
+from tuner.image_ranges import white_of
 from tuner.jobs.interruptions import is_interruption
 from tuner.logs import stdout_as_stderr
 from tuner.studies.definition import StudyDefinition
@@ -63,7 +64,11 @@ def _evaluate(model: keras.Model, test: LabelledImages, definition: StudyDefinit
     labels, _ = choose_labels(model, len(test.class_names), definition.data.labels)
     with stdout_as_stderr():
         logs: dict[str, float] = model.evaluate(
-            to_pictures(test), to_targets(test, labels), batch_size=_BATCH_SIZE, verbose=0, return_dict=True
+            to_pictures(test, white=white_of(model)),
+            to_targets(test, labels),
+            batch_size=_BATCH_SIZE,
+            verbose=0,
+            return_dict=True,
         )
     return logs
 

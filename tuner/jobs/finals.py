@@ -63,7 +63,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     notes: list[str] = []
     hyperparameters = fixed_hyperparameters(job.hyperparameters)
     data = _load(context, load_search_data)
-    space, regime = open_study_space(definition.space, context.study.provenance), search_regime(definition)
+    space, regime = open_study_space(definition, context.study.provenance), search_regime(definition)
     initial = open_weights(
         definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
@@ -122,7 +122,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
             _log.warning("%s", RETRAINED_ON_TRAIN)
         return _load(context, load_data_for_own_fit)
 
-    space = open_study_space(definition.space, context.study.provenance)
+    space = open_study_space(definition, context.study.provenance)
     scoring = open_scoring(definition, context.study.provenance)
     fitted = fit(
         space,

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError, did_you_mean
+from tuner.image_ranges import white_of
 from tuner.logs import stdout_as_stderr
 from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.spaces.double_scaling import find_double_scaling
 from tuner.spaces.space import Space
 from tuner.training.accuracy import accuracy_names, decides_what_is_measured, lacks_accuracy, metric_names
 from tuner.training.batches import scale
+from tuner.training.layer_outputs import values_before_weights
+from tuner.training.losses import doubt_about_loss
 from tuner.training.predictions import OutputKind, noise_images, output_kind
 from tuner.training.targets import LabelsChoice, choose_labels
 
@@ -102,11 +105,13 @@ def check_model(
     if objective.is_metric:
         _check_metric(space, model, objective, metric_names(model, images.n_classes, taken))
     looked_at = noise_images(images.shape) if examples is None else examples[:_N_LOOKED_AT]
+    kind = output_kind(model, _answers(model, looked_at))
+    doubts = (guess, doubt_about_loss(model, kind))
     return ModelFacts(
         n_weights=model.count_params(),
-        output_kind=output_kind(model, _answers(model, looked_at)),
+        output_kind=kind,
         accuracy_name=accuracy_names(model, images.n_classes, taken)[0],
-        warnings=((guess,) if guess else ()) + model_warnings(model, looked_at),
+        warnings=tuple(doubt for doubt in doubts if doubt) + model_warnings(model, looked_at),
     )
 
 
@@ -125,7 +130,7 @@ def _check_metric(space: Space, model: keras.Model, objective: Objective, measur
 def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> NDArray[np.float32]:
     # Called directly: tracing a prediction takes longer than computing a few images.
     with stdout_as_stderr():
-        return np.asarray(keras.ops.convert_to_numpy(model(scale(examples))), np.float32)
+        return np.asarray(keras.ops.convert_to_numpy(model(scale(examples, white_of(model)))), np.float32)
 
 
 def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -135,13 +140,15 @@ def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str
         model: A model with weights.
         examples: uint8, shape (n, height, width, channels).
     """
-    pictures = keras.ops.convert_to_numpy(scale(examples))
-    found = find_double_scaling(model, pictures)
+    white = white_of(model)
+    pictures = keras.ops.convert_to_numpy(scale(examples, white))
+    found = find_double_scaling(model, pictures, of_subclass=lambda: values_before_weights(model, examples))
     if found is None:
         return ()
     warning = (
-        f"The model's layer {found.layer!r} turns images, which arrive in [0, 1], into values from {found.low:.3g} to "
-        f"{found.high:.3g}: they are scaled twice, and a model learns little from such small differences. Remove this "
-        "layer (such as Rescaling(1/255) or a preprocess_input) from the builder."
+        f"The model's layer {found.layer!r} turns images, which arrive in [0, {white:g}], into values from "
+        f"{found.low:.3g} to {found.high:.3g}: they are scaled twice, and a model learns little from such small "
+        "differences. Remove this layer (such as Rescaling(1/255) or a preprocess_input) from the builder, or set "
+        'data.images = "uint8-range" to have images from 0 to 255.'
     )
     return (warning,)

@@ -11,7 +11,7 @@ from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError, did_you_mean
 from tuner.jobs.hyperparameters import OptunaHyperParameters
-from tuner.spaces.registry import open_space
+from tuner.jobs.study_space import open_definition_space
 from tuner.spaces.space import Space, read_batch_size
 from tuner.studies.definition import StudyDefinition
 from tuner.training.devices import translate_device_errors
@@ -84,7 +84,7 @@ def run_range_tests(
         if name not in _KERAS_OPTIMIZERS:
             raise UnknownOptimizerError(name)
     images = _load_images(definition, data_dir)
-    space = open_space(definition.space)
+    space = open_definition_space(definition)
     rates = exponential_rates(low, high, steps)
     curves = []
     wanted: Sequence[str | None] = optimizers or (None,)

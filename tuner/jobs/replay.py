@@ -90,7 +90,7 @@ def _replay(
     )
     with contextlib.suppress(_ReplayFinished):
         fit(
-            open_study_space(record.space, record.provenance),
+            open_study_space(definition, record.provenance),
             fixed_hyperparameters(trial.hyperparameters),
             data,
             plan,

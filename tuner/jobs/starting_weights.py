@@ -83,5 +83,6 @@ def _open(place: str, freeze_epochs: int, images: ImageFormat, sha256: str | Non
         origin=f"trial {source.trial} of study {source.study} ({place})",
         paths=weights.paths,
         values=weights.weights,
+        image_range=weights.description.image_range,
         freeze_epochs=freeze_epochs,
     )

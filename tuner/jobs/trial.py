@@ -108,7 +108,7 @@ def _find_values(context: JobContext, images: ImageFormat) -> tuple[SearchJob, E
     if job.beginning is None or context.lease.trial_id is not None:
         return job, None
     try:
-        space = asking_regime(open_study_space(definition.space, context.study.provenance), definition)
+        space = asking_regime(open_study_space(definition, context.study.provenance), definition)
         return find_values(job, definition, space, images), None
     except Exception as error:
         if is_interruption(error):
@@ -133,7 +133,7 @@ def _train(
     if progress.refused is not None:
         raise progress.refused
     definition = context.study.definition
-    space = asking_regime(open_study_space(definition.space, context.study.provenance), definition)
+    space = asking_regime(open_study_space(definition, context.study.provenance), definition)
     regime = search_regime(definition)
     plan = TrainingPlan(
         epochs=definition.search.epochs,

@@ -1,6 +1,6 @@
 """Models that scale images a second time, found by the outputs of their first layers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from tuner.logs import stdout_as_stderr
 
-#: Images whose values span at least `_WIDE`, and at most `_NARROW` after a layer, were divided by 255 or the like.
+#: Images whose values span at least `_WIDE`, and after a layer at most `_NARROW` of their largest, were divided by 255,
+#: or moved by a mean of pixels from 0 to 255.
 _WIDE, _NARROW = 0.2, 0.02
+
+#: Names of layers, or of places between them, and what the images have become there.
+Stations = Iterable[tuple[str, NDArray[np.floating]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +30,34 @@ class DoubleScaling:
 
 
 @stdout_as_stderr()
-def find_double_scaling(model: keras.Model, pictures: NDArray[np.float32]) -> DoubleScaling | None:
+def find_double_scaling(
+    model: keras.Model, pictures: NDArray[np.float32], *, of_subclass: Callable[[], Stations]
+) -> DoubleScaling | None:
     """Return the layer that makes images nearly equal, if no later layer without weights undoes it; None without one.
 
     Args:
         model: With weights.
-        pictures: float32, shape (n, height, width, channels), in [0, 1].
+        pictures: float32, shape (n, height, width, channels), in the range in which the model takes them.
+        of_subclass: Called for a model that declares no input: what its layers make of the pictures, in their order.
     """
     if np.ptp(pictures) < _WIDE:
         return None
     found = None
-    for name, values in _outputs(model, pictures):
-        if np.ptp(values) > _NARROW:
+    stations = _outputs(model, pictures) if getattr(model, "inputs", None) else of_subclass()
+    for name, values in stations:
+        if _spread(values) > _NARROW:
             # A later layer has spread them again.
             found = None
         elif found is None:
             found = DoubleScaling(layer=name, low=float(values.min()), high=float(values.max()))
     return found
+
+
+def _spread(values: NDArray[np.floating]) -> float:
+    """Return how far the values of a channel reach, as a part of the largest value where that is above 1."""
+    channels = values.reshape(-1, values.shape[-1])
+    largest = max(1.0, float(np.abs(channels).max()))
+    return float(np.ptp(channels, axis=0).max()) / largest
 
 
 def _outputs(model: keras.Model, pictures: NDArray[np.float32]) -> Iterator[tuple[str, NDArray[np.floating]]]:
@@ -73,8 +88,9 @@ def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras
         if isinstance(operation, keras.Model):
             return names, outputs, operation
         output = operation.output
-        # `Flatten` and `Reshape` keep the number of values.
-        if getattr(operation, "trainable_weights", ()) or _count_values(output) != n_values:
+        # `Resizing` and a copy of the one channel leave images, `Flatten` and `Reshape` the number of values.
+        is_kept = len(getattr(output, "shape", ())) == len(model.inputs[0].shape) or _count_values(output) == n_values
+        if getattr(operation, "trainable_weights", ()) or not is_kept:
             break
         names.append(operation.name)
         outputs.append(output)

@@ -44,10 +44,15 @@ def find_own_line(error: BaseException, text: str) -> CodeLine | None:
     return next((line for line in reversed(stack + quoted) if is_own_file(line.file)), None)
 
 
+#: A terminal's commands in a text.
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def text_of(error: BaseException) -> str:
     """Return an exception's message; empty where it fails to write one."""
     try:
-        return str(error)
+        # Keras prints parts of its messages in bold.
+        return _ANSI.sub("", str(error))
     except Exception:  # noqa: BLE001 - a person's exception may have any `__str__`
         return ""
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.splits import VALIDATION_FRACTION
 from tuner.datasets.stored_range import Range, parse_range
+from tuner.image_ranges import UNIT_RANGE, ImageRange
 from tuner.training_settings import Section, contradiction, shown
 
 #: How far a validation fraction may be from that of a fold, as a fraction of it: 0.33 agrees with three folds.
@@ -43,6 +44,11 @@ class DataSection(Section):
         default="auto",
         description="labels that the loss and your own fit receive: class indices, or one-hot rows; auto: what the "
         "loss takes",
+    )
+    images: ImageRange = Field(
+        default=UNIT_RANGE,
+        description="range of the float32 images that models take: unit-range, 0 to 1; uint8-range, 0 to 255, for "
+        "models that scale by themselves",
     )
     # A JSON or TOML list becomes the pair.
     resize: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = Field(

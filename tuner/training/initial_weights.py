@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from tuner.image_ranges import ImageRange, range_of
 from tuner.training.variables import renew_constants
 
 _NUMBERED = re.compile(r"(.+?)(?:_(\d+))?")
@@ -38,6 +39,8 @@ class InitialWeights:
     by_layer_alone: bool = False
     #: Epochs at the start in which the layers that are taken do not change.
     freeze_epochs: int = 0
+    #: In which range the other model took its images; None where that is not known.
+    image_range: ImageRange | None = None
 
 
 def take_weights(model: keras.Model, initial: InitialWeights, *, steps_per_epoch: int) -> str:
@@ -66,7 +69,16 @@ def take_weights(model: keras.Model, initial: InitialWeights, *, steps_per_epoch
             if initial.freeze_epochs and weight.trainable:
                 weight.constraint = Frozen(found[name], model, n_steps=initial.freeze_epochs * steps_per_epoch)
     renew_constants(model)
-    return _describe(initial, taken, [layer for layer in own if layer not in taken])
+    return _describe(initial, taken, [layer for layer in own if layer not in taken]) + _compare_ranges(model, initial)
+
+
+def _compare_ranges(model: keras.Model, initial: InitialWeights) -> str:
+    if initial.image_range in (None, range_of(model)):
+        return ""
+    return (
+        f" That model took its images in the {initial.image_range}, this one takes them in the {range_of(model)} "
+        "(data.images): unless the builder scales them, the weights that were taken see other values than they learned."
+    )
 
 
 class Frozen(keras.constraints.Constraint):  # type: ignore[misc] # Keras ships no types

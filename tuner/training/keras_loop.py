@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
+from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -57,11 +58,13 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
         targets: NDArray[Any],
         plan: TrainingPlan,
         class_weight: Mapping[int, float] | None = None,
+        *,
+        white: float,
     ) -> None:
         super().__init__()
         self._images, self._plan = images, plan
         self._others = [targets, *weigh_images(images, class_weight)]
-        self._augmenter = Augmenter(plan.augmentation, images.image_format.shape)
+        self._augmenter = Augmenter(plan.augmentation, images.image_format.shape, white=white)
         self.draw(epoch=1)
 
     def draw(self, *, epoch: int) -> None:
@@ -97,7 +100,8 @@ def fit_with_keras(
 ) -> None:
     """Train by a single `model.fit`: a second one would end the moving average of the weights (EMA) too early."""
     labels = plan.settled_labels
-    batches = EpochBatches(data.train, to_targets(data.train, labels), plan, class_weight)
+    white = white_of(model)
+    batches = EpochBatches(data.train, to_targets(data.train, labels), plan, class_weight, white=white)
 
     def begin(epoch: int) -> NDArray[np.float32] | None:
         batches.draw(epoch=epoch)
@@ -105,7 +109,7 @@ def fit_with_keras(
 
     model.fit(
         batches,
-        validation_data=validation_arrays(data, labels),
+        validation_data=validation_arrays(data, labels, white=white),
         validation_batch_size=None if data.validation is None else plan.batch_size,
         initial_epoch=first_epoch - 1,
         epochs=plan.epochs,
@@ -120,13 +124,15 @@ def to_targets(images: LabelledImages, labels: Labels) -> NDArray[Any]:
     return encode_targets(images.labels, len(images.class_names), labels)
 
 
-def to_pictures(images: LabelledImages) -> NDArray[np.float32]:
-    """Return the images as a model is given them: float32 in [0, 1]."""
+def to_pictures(images: LabelledImages, *, white: float) -> NDArray[np.float32]:
+    """Return the images as a model is given them: float32 in [0, white]."""
     # One pass of NumPy gives the values of `scale`, whose two passes on the device and the way back take up to 0.4 s.
-    return np.divide(images.images, np.float32(255), dtype=np.float32)
+    return np.divide(images.images, np.float32(255 / white), dtype=np.float32)
 
 
-def validation_arrays(data: TrainingData, labels: Labels) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+def validation_arrays(
+    data: TrainingData, labels: Labels, *, white: float
+) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
     """Return the validation images and their labels as a model is given them; None where there are none."""
     validation = data.validation
-    return None if validation is None else (to_pictures(validation), to_targets(validation, labels))
+    return None if validation is None else (to_pictures(validation, white=white), to_targets(validation, labels))

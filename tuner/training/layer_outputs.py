@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.image_ranges import white_of
 from tuner.logs import stdout_as_stderr
 from tuner.training.batches import scale
 from tuner.training.programs.interface import find_backend
@@ -43,13 +44,13 @@ def layer_outputs(model: keras.Model, images: NDArray[np.uint8]) -> list[LayerOu
     other ranks, such as sequences.
 
     Args:
-        model: Built, for float32 images in [0, 1].
+        model: Built, with the range of its images, see `image_ranges`.
         images: uint8, shape (n, height, width, channels), at least one.
     """
-    pictures = scale(images)
+    pictures = scale(images, white_of(model))
     found: list[LayerOutput] = []
     before = _to_array(pictures)
-    for layer, output in _watched_pass(model, pictures):
+    for layer, _, output in _watched_pass(model, pictures):
         values = _to_array(output)
         if values is None or values.ndim not in (_IMAGE_RANK, _VECTOR_RANK) or len(values) != len(images):
             continue
@@ -57,6 +58,27 @@ def layer_outputs(model: keras.Model, images: NDArray[np.uint8]) -> list[LayerOu
             found.append(LayerOutput(layer=layer, values=values))
         before = values
     return found
+
+
+def values_before_weights(model: keras.Model, images: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.float32]]]:
+    """Return what the images have become after each layer before the first with weights, and what that one is given.
+
+    For models of any kind; what a model's `call` does between layers is in the last of them.
+
+    Args:
+        model: As in `layer_outputs`.
+        images: As in `layer_outputs`.
+
+    Returns:
+        Names and float32 of any shape, first axis images.
+    """
+    found: list[tuple[str, Any]] = []
+    for layer, given, output in _watched_pass(model, scale(images, white_of(model))):
+        if layer.trainable_weights:
+            found.append((f"before {layer.name}", _to_array(given)))
+            break
+        found.append((layer.name, _to_array(output)))
+    return [(name, values) for name, values in found if values is not None and len(values) == len(images)]
 
 
 def saliency(model: keras.Model, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> NDArray[np.float32] | None:
@@ -87,12 +109,14 @@ def saliency(model: keras.Model, images: NDArray[np.uint8], classes: NDArray[np.
         return keras.ops.sum(outputs[:, : chosen.shape[1]] * chosen)
 
     with stdout_as_stderr(), _without_squashing(last):
-        gradient = backend.gradient(score, np.asarray(keras.ops.convert_to_numpy(scale(images)), np.float32))
+        gradient = backend.gradient(
+            score, np.asarray(keras.ops.convert_to_numpy(scale(images, white_of(model))), np.float32)
+        )
     return np.asarray(np.abs(gradient).max(axis=-1), np.float32)
 
 
 def _last_layer(model: keras.Model, images: NDArray[np.uint8]) -> keras.Layer | None:
-    called = _watched_pass(model, scale(images[:1]))
+    called = _watched_pass(model, scale(images[:1], white_of(model)))
     return called[-1][0] if called else None
 
 
@@ -110,9 +134,9 @@ def _without_squashing(layer: keras.Layer | None) -> Iterator[None]:
         layer.activation = activation
 
 
-def _watched_pass(model: keras.Model, pictures: Any) -> list[tuple[keras.Layer, Any]]:
-    """Call the model and return each innermost layer with its output, in the order of the calls."""
-    called: list[tuple[keras.Layer, Any]] = []
+def _watched_pass(model: keras.Model, pictures: Any) -> list[tuple[keras.Layer, Any, Any]]:
+    """Call the model and return each innermost layer with its first input and its output, in the order of the calls."""
+    called: list[tuple[keras.Layer, Any, Any]] = []
     watched = _innermost_layers(model)
     for layer in watched:
         # In the instance, where it precedes the method of the class; `setattr` would have Keras track it.
@@ -126,12 +150,12 @@ def _watched_pass(model: keras.Model, pictures: Any) -> list[tuple[keras.Layer, 
     return called
 
 
-def _watch(layer: keras.Layer, called: list[tuple[keras.Layer, Any]]) -> Callable[..., Any]:
+def _watch(layer: keras.Layer, called: list[tuple[keras.Layer, Any, Any]]) -> Callable[..., Any]:
     original = layer.call
 
     def call(*arguments: Any, **named: Any) -> Any:
         output = original(*arguments, **named)
-        called.append((layer, output))
+        called.append((layer, next(iter((*arguments, *named.values())), None), output))
         return output
 
     return call

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
+from tuner.image_ranges import white_of
 from tuner.training.fit_call import (
     RATE_CALLBACKS,
     FitArguments,
@@ -127,9 +128,9 @@ class _OwnFitCall:
                 f"{WORDING[other_labels(labels)]}, which the loss takes."
             )
         return FitArguments(
-            x=to_pictures(run.data.train),
+            x=to_pictures(run.data.train, white=white_of(run.model)),
             y=to_targets(run.data.train, labels),
-            validation_data=validation_arrays(run.data, labels),
+            validation_data=validation_arrays(run.data, labels, white=white_of(run.model)),
             reporter=EpochReporter(self._begin_epoch, self._finish_epoch),
             optimizer=run.model.optimizer,
             initial_epoch=run.resumed_from,
@@ -255,9 +256,9 @@ class _OwnFitCall:
                 return None
             run.accept_soft_targets()
             targets = to_targets(run.data.train, run.plan.settled_labels)
-            measured = measured and validation_arrays(run.data, run.plan.settled_labels)
+            measured = measured and validation_arrays(run.data, run.plan.settled_labels, white=white_of(run.model))
         plan = replace(run.plan, batch_size=batch_size, shuffle=bool(passed["shuffle"]))
-        self._batches = EpochBatches(run.data.train, targets, plan)
+        self._batches = EpochBatches(run.data.train, targets, plan, white=white_of(run.model))
         own = {"x": self._batches, "y": None, "validation_data": measured, "batch_size": None, "shuffle": False}
         if measured is not None and passed["validation_batch_size"] is None:
             own["validation_batch_size"] = batch_size

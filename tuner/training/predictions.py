@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.image_ranges import white_of
 from tuner.logs import stdout_as_stderr
 from tuner.training.batches import scale
 
@@ -40,7 +41,7 @@ def predict_probabilities(
     """Return each class's probability for each image.
 
     Args:
-        model: Built, for float32 images in [0, 1].
+        model: Built, with the range of its images, see `image_ranges`.
         images: uint8, shape (n, height, width, channels).
         batch_size: Images computed at a time.
 
@@ -56,9 +57,12 @@ def predict_probabilities(
 
 def predict_raw(model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 512) -> NDArray[np.float32]:
     """Return what the model returns for at least one image: float32, shape (n, classes)."""
+    white = white_of(model)
     with stdout_as_stderr():
         chunks = [
-            model.predict(keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE])), batch_size, verbose=0)
+            model.predict(
+                keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE], white)), batch_size, verbose=0
+            )
             for start in range(0, len(images), CHUNK_SIZE)
         ]
     return np.concatenate(chunks).astype(np.float32)

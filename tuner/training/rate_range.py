@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
+from tuner.image_ranges import white_of
 from tuner.logs import stdout_as_stderr
+from tuner.training.keras_loop import to_pictures
 from tuner.training.targets import LabelsChoice, choose_labels, encode_targets
 from tuner.training.variables import build_variables
 
@@ -85,7 +87,7 @@ def measure_losses(
         model.optimizer.learning_rate = float(rate)
         # Keras would return the mean over all batches so far.
         model.reset_metrics()
-        pictures = np.divide(batch.images, np.float32(255), dtype=np.float32)
+        pictures = to_pictures(batch, white=white_of(model))
         with stdout_as_stderr():
             logs = model.train_on_batch(
                 pictures, encode_targets(batch.labels, len(images.class_names), taken), return_dict=True

@@ -1,15 +1,18 @@
 """What is known of a builder's model before it is trained: shapes, weights, accuracy, outputs, scaling."""
 
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.own_builders import odd
 from typer.testing import CliRunner
 
 from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
+from tuner.image_ranges import mark_range
 from tuner.jobs.model_check import NoAccuracyMetricError, check_model
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceModelError
@@ -219,3 +222,45 @@ def test_an_exception_of_a_builder_is_one_line_with_its_place(digits: ImageForma
         build("raises", digits)
 
     assert "\n" not in str(error.value)
+
+
+#: Builders of a person who has read another tutorial, and what the warning about each says.
+MISTAKES = [
+    ("logits_as_probabilities", "outputs are logits .* End the model in activation='softmax'"),
+    ("logits_of_a_subclass", "outputs are logits"),
+    ("softmax_as_logits", r"outputs are probabilities .* sparse_categorical_crossentropy\(from_logits=True\)"),
+    ("resized_and_rescaled", r"arrive in \[0, 1\], into values from 0 to 0.0039.*: they are scaled twice"),
+    ("moved_by_a_mean", "into values from -128 to -126"),
+    ("coloured_and_moved", "scaled twice"),
+    ("divided_in_call", "layer 'before .*' turns images"),
+    ("divided_with_a_lambda", "scaled twice"),
+    ("logits_declared", None),
+    ("pooled_first", None),
+    ("subclass_without_scaling", None),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), MISTAKES, ids=[name for name, _ in MISTAKES])
+def test_what_a_model_does_to_its_images_and_its_loss_is_doubted_where_it_is_no_use(
+    name: str, expected: str | None, digits: ImageFormat, pictures: NDArray[np.uint8]
+) -> None:
+    space = open_space(f"own_builders.doubtful:{name}")
+    model = space.build(fixed_hyperparameters({}), digits)
+
+    warnings = check_model(space, model, digits, examples=pictures).warnings
+
+    if expected is None:
+        assert warnings == ()
+    else:
+        assert len(warnings) == 1
+        assert re.search(expected, warnings[0])
+
+
+def test_a_model_that_scales_by_itself_is_not_doubted_in_the_range_that_it_takes(
+    digits: ImageFormat, pictures: NDArray[np.uint8]
+) -> None:
+    space = open_space("own_builders.doubtful:resized_and_rescaled")
+    model = space.build(fixed_hyperparameters({}), digits)
+    mark_range(model, "uint8-range")
+
+    assert check_model(space, model, digits, examples=pictures).warnings == ()

@@ -78,6 +78,7 @@ def test_space_show_prints_a_table() -> None:
 
     assert result.exit_code == 0
     assert "hidden_layers" in result.stdout
+    assert re.search(r"At most [\d,]+ combinations, times \d+ continuous hyperparameters\.", result.stdout)
     assert "669,706 weights" in result.stdout
 
 

@@ -288,9 +288,9 @@ KERAS_OWN = {
 def test_anything_else_is_refused_with_the_reason(reason: str, digits: TrainingData) -> None:
     model = build_mlp()
     given = FitArguments(
-        x=to_pictures(digits.train),
+        x=to_pictures(digits.train, white=1),
         y=to_targets(digits.train, "indices"),
-        validation_data=validation_arrays(digits, "indices"),
+        validation_data=validation_arrays(digits, "indices", white=1),
         reporter=keras.callbacks.Callback(),
         optimizer=model.optimizer,
         initial_epoch=0,

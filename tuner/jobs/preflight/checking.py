@@ -133,7 +133,7 @@ def _count_images(images: _Images, definition: StudyDefinition) -> dict[str, int
 
 
 def _measured_time(process: PreflightProcess) -> dict[str, str]:
-    measured = process.findings["measured_time"]
+    measured = process.findings.get("measured_time")
     return {} if measured is None else {MEASURED_TIME: measured}
 
 

@@ -231,6 +231,7 @@ class Rehearsal:
             space=self.space.name,
             hyperparameters=self._default_values,
             images=self.image_format,
+            image_range=self.definition.data.images,
             provenance=Provenance(
                 study=self.definition.name, trial=0, rank=1, seed=0, test_accuracy=None, versions={}, data_sha256=""
             ),

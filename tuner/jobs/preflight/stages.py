@@ -24,9 +24,9 @@ from tuner.jobs.preflight.trying import collected_warnings
 from tuner.jobs.regime import asking_regime
 from tuner.jobs.space_check import check_space
 from tuner.jobs.study_scoring import open_scoring
+from tuner.jobs.study_space import open_definition_space
 from tuner.objectives import OBJECTIVES
 from tuner.spaces.builder_errors import BuilderError
-from tuner.spaces.registry import open_space
 from tuner.studies.outcomes import SearchJob
 from tuner.studies.sections import ONE_FACTOR
 from tuner.training.devices import DeviceMemoryError
@@ -92,7 +92,7 @@ def explain(error: BaseException) -> str:
 def open_builder(rehearsal: Rehearsal) -> None:
     """Import the space, and make the definition's callbacks, which the trainings of later stages call."""
     make_callbacks(rehearsal.definition)
-    rehearsal.space = asking_regime(open_space(rehearsal.definition.space), rehearsal.definition)
+    rehearsal.space = asking_regime(open_definition_space(rehearsal.definition), rehearsal.definition)
 
 
 def open_objective(rehearsal: Rehearsal) -> None:

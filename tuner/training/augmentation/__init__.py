@@ -23,9 +23,13 @@ ImageDraws = Mapping[str, Draws]
 
 
 class Augmenter:
-    """Draws and applies the changes that the settings ask for; None asks for none."""
+    """Draws and applies the changes that the settings ask for; None asks for none.
 
-    def __init__(self, augmentation: Augmentation | None, shape: ImageShape) -> None:
+    `white` is its value in the pictures that the model takes.
+    """
+
+    def __init__(self, augmentation: Augmentation | None, shape: ImageShape, *, white: float = 1.0) -> None:
+        self._white = white
         set_up = (
             {} if augmentation is None else {name: kind.set_up(augmentation, shape) for name, kind in KINDS.items()}
         )
@@ -44,12 +48,16 @@ class Augmenter:
             draws: Of these images.
 
         Returns:
-            The pictures, float32, shape (batch, height, width, channels), in [0, 1]; then the others, mixed likewise.
+            The pictures, float32, shape (batch, height, width, channels), in [0, white]; then the others, mixed
+            likewise.
         """
+        if not self._kinds:
+            return scale(images, self._white), *others
+        # Every kind knows images in [0, 1].
         pictures = scale(images)
         for name, kind in self._kinds.items():
             pictures, others = kind.apply(pictures, others, draws[name])
-        return pictures, *others
+        return pictures if self._white == 1 else pictures * self._white, *others
 
 
 def take_part(draws: ImageDraws, rows: slice) -> ImageDraws:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
+from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
@@ -136,7 +137,7 @@ def _epoch_inputs(
     build_metrics(model, data.train, plan.settled_labels)
     return EpochInputs(
         images=to_program_images(data, plan.settled_labels, class_weight=class_weight),
-        augmenter=Augmenter(plan.augmentation, data.train.image_format.shape),
+        augmenter=Augmenter(plan.augmentation, data.train.image_format.shape, white=white_of(model)),
         batch_size=min(plan.batch_size, len(data.train)),
         validation_batch_size=min(VALIDATION_BATCH_SIZE, len(data.validation or ())),
         xla_epoch=xla_epoch,

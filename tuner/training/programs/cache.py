@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import keras
 
 from tuner.datasets.images import LabelledImages
+from tuner.image_ranges import white_of
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.initial_weights import has_frozen_weights
 from tuner.training.plan import TrainingData, TrainingPlan
@@ -43,6 +44,8 @@ class _Constants:
     batch_size: int
     class_weight: Mapping[int, float] | None
     labels: Labels
+    #: See `image_ranges.white_of`.
+    white: float
     xla_epoch: bool
     with_answers: bool
 
@@ -90,6 +93,7 @@ def _read_constants(
         batch_size=plan.batch_size,
         class_weight=class_weight,
         labels=plan.settled_labels,
+        white=white_of(model),
         xla_epoch=description is not None and is_faster_with_xla(model, data, plan),
         with_answers=with_answers,
     )

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.image_ranges import white_of
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.programs.interface import (
@@ -178,10 +179,11 @@ class EpochLoops:
 
     def _take_validation_step(self, state: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
         images, targets = batch
+        scaled = scale(images, white_of(self._model))
         if not self._with_answers:
-            return self._model.test_step(state, (scale(images), targets))[1], None
+            return self._model.test_step(state, (scaled, targets))[1], None
         with caught_outputs(self._model) as outputs:
-            _, state = self._model.test_step(state, (scale(images), targets))
+            _, state = self._model.test_step(state, (scaled, targets))
         return state, outputs[-1]
 
 

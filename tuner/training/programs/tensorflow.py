@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
+from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
@@ -102,7 +103,11 @@ class TensorFlowProgram:
             (_run_answers, partial(_answer, model)) if inputs.with_answers else (_run_validation, model.test_step)
         )
         self._validate = images.validation and _Loop(
-            loop, model, step, images.validation, batch_size=inputs.validation_batch_size
+            partial(loop, white=white_of(model)),
+            model,
+            step,
+            images.validation,
+            batch_size=inputs.validation_batch_size,
         )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
@@ -237,21 +242,21 @@ def _run_epoch(
         step_on(augmenter(tf.gather(images, order), others_here, take_part(draws.images, part)))
 
 
-def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> None:
+def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int, white: float) -> None:
     images, targets = data
     for step in tf.range(-(-len(images) // batch_size)):
         part = slice(step * batch_size, (step + 1) * batch_size)
-        step_on((scale(images[part]), targets[part]))
+        step_on((scale(images[part], white), targets[part]))
 
 
-def _run_answers(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int) -> Any:
+def _run_answers(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int, white: float) -> Any:
     """As `_run_validation`; returns what the model returned, float32, shape (n, classes)."""
     images, targets = data
     n_steps = -(-len(images) // batch_size)
     answers = tf.TensorArray(tf.float32, size=n_steps, infer_shape=False)
     for step in tf.range(n_steps):
         part = slice(step * batch_size, (step + 1) * batch_size)
-        answers = answers.write(step, step_on((scale(images[part]), targets[part])))
+        answers = answers.write(step, step_on((scale(images[part], white), targets[part])))
     return answers.concat()
 
 
