@@ -23,8 +23,8 @@ from tuner.report.thinning import drawn
 from tuner.report.wording import count, listing, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
-#: Hyperparameters of which all pairs are drawn, and points of the grid between which scores are interpolated.
-_MOST, _GRID = 3, 30
+#: Hyperparameters that are taken, pairs that are drawn, and points of the grid on which scores are interpolated.
+_TAKEN, _MOST, _GRID = 6, 3, 30
 #: Trials that have both of a pair, for it to be drawn, and places that they need on each axis for a surface.
 _FEWEST, _FEWEST_PLACES = 5, 3
 
@@ -43,9 +43,12 @@ class Pair:
 
 
 def pairs_of(study: StudyRecord, importance: Importance | None) -> list[Pair]:
-    """Return the pairs of the most important hyperparameters; of the first ones where importances are unknown."""
+    """Return the pairs of the most important hyperparameters; of the first ones where importances are unknown.
+
+    A pair that hardly any trial had, because one of the two is seldom active, gives way to the next.
+    """
     found = {one.name: one for one in slices(study.trials, study.objective)}
-    names = [name for name in (importance.shares if importance else found) if name in found][:_MOST]
+    names = [name for name in (importance.shares if importance else found) if name in found][:_TAKEN]
     trials = drawn(scored(study.trials), study.objective)
     pairs = [
         Pair(
@@ -57,9 +60,11 @@ def pairs_of(study: StudyRecord, importance: Importance | None) -> list[Pair]:
                 if trial.hyperparameters.get(first) is not None and trial.hyperparameters.get(second) is not None
             ),
         )
-        for first, second in itertools.combinations(names, 2)
+        for first, second in sorted(
+            itertools.combinations(names, 2), key=lambda pair: (names.index(pair[1]), names.index(pair[0]))
+        )
     ]
-    return [pair for pair in pairs if len(pair.trials) >= _FEWEST]
+    return [pair for pair in pairs if len(pair.trials) >= _FEWEST][:_MOST]
 
 
 def report_figures(study: StudyRecord, importance: Importance | None) -> list[ReportFigure]:
