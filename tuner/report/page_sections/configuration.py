@@ -62,23 +62,25 @@ def _confirmed(headline: Headline) -> str | None:
 def _against_defaults(study: StudyRecord, headline: Headline) -> Html | None:
     """Compare the tuned configuration with the space's defaults, or say how to have that."""
     default, objective = study.default_trial, study.objective
+    number = headline.final.trial if headline.final else headline.best_trial
+    tuned = next((trial for trial in study.trials if trial.number == number), None)
     if any(trial.varied is not None for trial in study.trials):
         # Such a study compares every value with the defaults.
         return None
     if default is None:
         text = "The space's defaults were not tried: search.start_with_defaults = true makes the first trial take them."
-    elif default.score is None or headline.best_score is None:
+    elif default.score is None or tuned is None or tuned.score is None:
         return None
-    elif default.number == headline.best_trial:
-        text = f"The space's defaults (trial {default.number}) are the best trial of the search."
+    elif default.number == tuned.number:
+        text = f"The space's defaults (trial {default.number}) are this configuration: nothing better was found."
     else:
-        gain = headline.best_score - default.score
+        gain = tuned.score - default.score
         unit = " points" if objective.written_as == "percent" else ""
         when = f", pruned after {count(default.n_epochs, 'epoch')}" if default.state == "pruned" else ""
         text = (
             f"The space's defaults (trial {default.number}{when}) reached {objective.format(default.score)} in the "
-            f"search and trial {headline.best_trial} {objective.format(headline.best_score)}: {signed(gain, objective)}"
-            f"{unit}. {_tested(study, headline.final, default.number)}"
+            f"search and this configuration (trial {tuned.number}) {objective.format(tuned.score)}: "
+            f"{signed(gain, objective)}{unit}. {_tested(study, headline.final, default.number)}"
         )
     return element("p", element("b", "Default against tuned: "), text, class_="detail")
 
@@ -86,10 +88,7 @@ def _against_defaults(study: StudyRecord, headline: Headline) -> Html | None:
 def _tested(study: StudyRecord, winner: FinalRecord | None, trial: int) -> str:
     own = next((final for final in study.finals if final.trial == trial), None)
     if own is None or own.test_accuracy_mean is None:
-        return (
-            "One trial of the defaults against the best of many: a study of the defaults alone (search.trials = 1) "
-            "would test them too."
-        )
+        return "That is one trial of each; a study of the defaults alone (search.trials = 1) would test them too."
     if winner is None or winner.test_accuracy_mean is None or own is winner:
         return f"On the test set the defaults reached {percent(own.test_accuracy_mean)}."
     gain = points(winner.test_accuracy_mean - own.test_accuracy_mean)

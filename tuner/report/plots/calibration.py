@@ -112,7 +112,8 @@ def confidence_figure(bins: Sequence[Bin]) -> go.Figure:
 def _percent_axis(title: str) -> dict[str, object]:
     # Without 0 %, whose label would touch that of the other axis.
     ticks = [20, 40, 60, 80, 100]
-    return {"title": {"text": title}, "range": [0, 102], "tickvals": ticks, "ticksuffix": "\u00a0%"}
+    texts = [f"{tick}\u00a0%" for tick in ticks]
+    return {"title": {"text": title}, "range": [0, 102], "tickvals": ticks, "ticktext": texts}
 
 
 def _shares_axis() -> dict[str, object]:

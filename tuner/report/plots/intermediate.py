@@ -50,13 +50,15 @@ def epoch_summaries(trials: Sequence[TrialRecord], objective: Objective) -> list
             values.setdefault(epoch, []).append(score)
         if points and trial.state == "pruned":
             pruned[points[-1][0]] = pruned.get(points[-1][0], 0) + 1
+    # Numbers without exception: faster than by their utility.
+    best_of = max if objective.direction == "maximize" else min
     return [
         EpochSummary(
             epoch=epoch,
             n_trials=len(values[epoch]),
             n_pruned=pruned.get(epoch, 0),
             median=median(values[epoch]),
-            best=max(values[epoch], key=objective.utility),
+            best=best_of(values[epoch]),
         )
         for epoch in sorted(values)
     ]
@@ -140,8 +142,11 @@ def _ends(curves: Sequence[_Curve], axis: Nines | Linear, objective: Objective) 
 
 
 def _without_outliers(shown: Sequence[float], objective: Objective) -> list[float]:
-    worst = float(np.quantile([objective.utility(score) for score in shown], 0.05))
-    return [score for score in shown if objective.utility(score) >= worst]
+    # As arrays: a large study has hundreds of thousands of scores, all of which are numbers.
+    scores = np.asarray(shown, dtype=np.float64)
+    utilities = scores if objective.direction == "maximize" else -scores
+    kept: list[float] = scores[utilities >= np.quantile(utilities, 0.05)].tolist()
+    return kept
 
 
 def _tell_hidden(trials: Sequence[TrialRecord], objective: Objective) -> str:

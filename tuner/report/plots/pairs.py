@@ -19,12 +19,14 @@ from tuner.report.plots.history import scored
 from tuner.report.plots.parallel import score_bands
 from tuner.report.plots.slices import Slice, place_on_axis, slices, value_axis
 from tuner.report.theme import BLUE, GREY, SURFACE, figure, score_axis
-from tuner.report.thinning import drawn
-from tuner.report.wording import count, listing, setting
+from tuner.report.thinning import evenly
+from tuner.report.wording import listing, setting
 from tuner.studies.records import StudyRecord, TrialRecord
 
-#: Hyperparameters of which all pairs are drawn, and points of the grid between which scores are interpolated.
-_MOST, _GRID = 3, 30
+#: Hyperparameters that are taken, pairs that are drawn, and points of the grid on which scores are interpolated.
+_TAKEN, _MOST, _GRID = 6, 3, 30
+#: Trials that are drawn of a large study: a surface over more is slow to compute, and shows no more.
+_DRAWN = 400
 #: Trials that have both of a pair, for it to be drawn, and places that they need on each axis for a surface.
 _FEWEST, _FEWEST_PLACES = 5, 3
 
@@ -43,10 +45,13 @@ class Pair:
 
 
 def pairs_of(study: StudyRecord, importance: Importance | None) -> list[Pair]:
-    """Return the pairs of the most important hyperparameters; of the first ones where importances are unknown."""
-    found = {one.name: one for one in slices(study.trials, study.objective)}
-    names = [name for name in (importance.shares if importance else found) if name in found][:_MOST]
-    trials = drawn(scored(study.trials), study.objective)
+    """Return the pairs of the most important hyperparameters; of the first ones where importances are unknown.
+
+    A pair that hardly any trial had, because one of the two is seldom active, gives way to the next.
+    """
+    trials = _drawn(study)
+    found = {one.name: one for one in slices(trials, study.objective)}
+    names = [name for name in (importance.shares if importance else found) if name in found][:_TAKEN]
     pairs = [
         Pair(
             across=found[first],
@@ -57,9 +62,21 @@ def pairs_of(study: StudyRecord, importance: Importance | None) -> list[Pair]:
                 if trial.hyperparameters.get(first) is not None and trial.hyperparameters.get(second) is not None
             ),
         )
-        for first, second in itertools.combinations(names, 2)
+        for first, second in sorted(
+            itertools.combinations(names, 2), key=lambda pair: (names.index(pair[1]), names.index(pair[0]))
+        )
     ]
-    return [pair for pair in pairs if len(pair.trials) >= _FEWEST]
+    return [pair for pair in pairs if len(pair.trials) >= _FEWEST][:_MOST]
+
+
+def _drawn(study: StudyRecord) -> Sequence[TrialRecord]:
+    """Return the trials that are drawn: the best ones, and of a large study about as many others, evenly spaced."""
+    known = scored(study.trials)
+    if len(known) <= _DRAWN:
+        return known
+    best = sorted(known, key=lambda trial: -study.objective.utility(trial.score))[: _DRAWN // 2]
+    kept = {trial.number for trial in (*best, *evenly(known, _DRAWN // 2))}
+    return [trial for trial in known if trial.number in kept]
 
 
 def report_figures(study: StudyRecord, importance: Importance | None) -> list[ReportFigure]:
@@ -69,9 +86,11 @@ def report_figures(study: StudyRecord, importance: Importance | None) -> list[Re
         return []
     which = "the hyperparameters of largest importance" if importance else "the first hyperparameters"
     names = list(dict.fromkeys(name for pair in pairs for name in (pair.across.name, pair.up.name)))
-    figures = [_rank_report_figure(study, pairs, f"Pairs of {which}: {listing(names)}.")]
+    n_scored = len(scored(study.trials))
+    part = f" Of {n_scored:,} trials about {_DRAWN} are drawn, half of them the best." if n_scored > _DRAWN else ""
+    figures = [_rank_report_figure(pairs, study, f"Pairs of {which}: {listing(names)}.{part}")]
     surfaces = [(pair, surface) for pair in pairs if (surface := interpolate(pair, study)) is not None]
-    if surfaces and len(scored(study.trials)) >= MIN_TRIALS:
+    if surfaces and n_scored >= MIN_TRIALS:
         figures.append(_contour_report_figure(study, surfaces))
     return figures
 
@@ -161,8 +180,8 @@ def contour_figure(pair: Pair, surface: NDArray[np.float32], study: StudyRecord)
     return figure(contour, dots, xaxis=_axis(pair.across), yaxis=_axis(pair.up))
 
 
-def _rank_report_figure(study: StudyRecord, pairs: Sequence[Pair], which: str) -> ReportFigure:
-    finding = f"{which} Each point is a trial, coloured by its place. {_best_area(study, pairs)}"
+def _rank_report_figure(pairs: Sequence[Pair], study: StudyRecord, which: str) -> ReportFigure:
+    finding = f"{which} Each point is a trial, coloured by its place among those of its plot."
     plots = [
         Plot(figure=rank_figure(pair, study), label=f"Trials by {pair.name}, coloured by place.", height_px=320)
         for pair in pairs
@@ -197,11 +216,6 @@ def _contour_report_figure(study: StudyRecord, surfaces: Sequence[tuple[Pair, ND
         table=Table(headers=("Pair", "Trials", "Best trial", "Its values"), rows=rows),
         wide=True,
     )
-
-
-def _best_area(study: StudyRecord, pairs: Sequence[Pair]) -> str:
-    best = score_bands(study.trials, study.objective)[0]
-    return f"Darkest: the best {count(len(best.trials), 'trial')}." if pairs else ""
 
 
 def _best_values(study: StudyRecord, pair: Pair) -> tuple[str, str]:
