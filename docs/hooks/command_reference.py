@@ -1,6 +1,7 @@
 """The page of all commands, in Markdown, from the command line's own help texts."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer.main
@@ -28,7 +29,9 @@ def _describe(command: Any, words: tuple[str, ...]) -> Iterator[str]:
     yield f"{(command.help or '').replace(chr(8), '')}\n"
     if not getattr(command, "commands", {}):
         usage = command.get_usage(command.context_class(command, info_name=" ".join(words)))
-        yield f"```text\n{' '.join(usage.removeprefix('Usage: ').split())}\n```\n"
+        # Typer puts what is required between braces.
+        plain = usage.removeprefix("Usage: ").translate({ord("{"): None, ord("}"): None}).replace("......", "...")
+        yield f"```text\n{' '.join(plain.split())}\n```\n"
     if command.epilog:
         yield f"{command.epilog}\n"
     for parameter in command.params:
@@ -60,5 +63,5 @@ def _kind(parameter: Any) -> str:
 
 def _default(parameter: Any) -> str:
     is_said = "Default:" in (parameter.help or "")
-    is_plain = isinstance(parameter.default, str | int | float) and not isinstance(parameter.default, bool)
+    is_plain = isinstance(parameter.default, str | int | float | Path) and not isinstance(parameter.default, bool)
     return str(parameter.default) if is_plain and not is_said and parameter.show_default else ""

@@ -9,10 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 from playwright.sync_api import BrowserContext, Request, expect
 
+from tuner.cli import app
 from tuner.studies.settings_reference import list_settings
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +71,19 @@ def test_search_finds_a_setting_and_asks_nobody_else(context: BrowserContext, ad
     expect(found).to_be_visible(timeout=20_000)
     assert not errors
     assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+
+
+def test_the_page_of_commands_has_every_command_and_option(site: Path) -> None:
+    page = (site / "commands.html").read_text()
+
+    def check(command: Any, words: tuple[str, ...]) -> None:
+        assert f'id="{"-".join(words)}"' in page
+        for parameter in command.params:
+            assert parameter.hidden or parameter.opts[0].removeprefix("--") in page
+        for name, inner in getattr(command, "commands", {}).items():
+            check(inner, (*words, name))
+
+    check(typer.main.get_command(app), ("tuner",))
 
 
 def test_the_page_of_settings_has_every_setting_and_fits_a_phone(context: BrowserContext, site: Path) -> None:

@@ -73,7 +73,10 @@ class StudyDefinition(Section):
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="determines every random number of the study")
     data: DataSection = Field(default_factory=DataSection, description="how images are read and divided")
-    search: SearchSection = Field(default_factory=SearchSection, description="the trials")
+    search: SearchSection = Field(
+        default_factory=SearchSection,
+        description="the trials: how many, how their hyperparameters are drawn, how they are trained",
+    )
     fixed: Mapping[str, Scalar] = Field(
         default_factory=dict,
         description="value of the hyperparameter NAME, which is then not searched",

@@ -169,7 +169,10 @@ class SearchSection(Section):
         description="training time after which a trial is pruned with the epochs that it has finished",
         json_schema_extra=shown(unit="seconds", default="none: no limit", allowed='> 0, or text such as "10m"'),
     )
-    pruning: PruningSettings = Field(default_factory=PruningSettings, description="settings of the pruner")
+    pruning: PruningSettings = Field(
+        default_factory=PruningSettings,
+        description="when trials are stopped early; each pruner reads its own settings and ignores the others",
+    )
     augmentation: Augmentation | None = Field(
         default=None,
         description="augmentation of the training images in the search, off unless this table is present",
