@@ -17,8 +17,8 @@ from tuner.bundles.ensemble import EnsembleDescription, EnsembleMember, store_en
 from tuner.bundles.looked_at import OtherImagesError
 from tuner.bundles.model import write_bundle
 from tuner.bundles.outputs import OutputNotWrittenError
-from tuner.bundles.script import NoScriptError
 from tuner.bundles.picture_files import ImagesUnreadableError
+from tuner.bundles.script import NoScriptError
 from tuner.cli.export import export
 from tuner.cli.inspect import inspect
 from tuner.cli.predict import predict

@@ -102,6 +102,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "members": record.ensemble.members,
             "test_accuracy": record.ensemble.test_accuracy,
             "bundle": record.ensemble.bundle,
+            "bundle_location": record.ensemble.bundle and artifacts.location(record.ensemble.bundle),
         },
         "failures": [
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures
