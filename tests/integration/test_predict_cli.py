@@ -18,6 +18,8 @@ from tuner.bundles.looked_at import OtherImagesError
 from tuner.bundles.model import write_bundle
 from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.bundles.picture_files import ImagesUnreadableError
+from tuner.bundles.script import NoScriptError
+from tuner.cli.export import export
 from tuner.cli.inspect import inspect
 from tuner.cli.predict import predict
 from tuner.cli.submit import submit
@@ -324,6 +326,25 @@ def test_inspect_takes_training_images_of_a_dataset_that_fits(bundle: Path, tmp_
 @pytest.mark.parametrize("words", [[], ["x.png", "--dataset", "digits"], ["x.png"] * 25], ids=["none", "both", "25"])
 def test_inspect_wants_a_few_images_of_one_kind(bundle: Path, words: list[str]) -> None:
     assert run_command(inspect, bundle, *words).exit_code == 2
+
+
+def test_export_prints_what_it_has_written(bundle: Path, tmp_path: Path) -> None:
+    told = json.loads(run_command(export, bundle, "--to", tmp_path / "m.weights.h5", "--json").stdout)
+
+    assert told == {
+        "file": f"{tmp_path}/m.weights.h5", "card": f"{tmp_path}/m.weights.h5.md", "format": "weights",
+        "input": "float32", "needs": [],
+    }  # fmt: skip
+    card = Path(told["card"]).read_text()
+    assert "- It was not tested." in card
+    assert "- Training: not recorded, as the bundle is of an older format." in card
+    with pytest.raises(NoScriptError, match="does not say how it was trained"):
+        run_command(export, bundle, "--script")
+
+
+@pytest.mark.parametrize("words", [[], ["--to", "m.keras", "--script"], ["--to", "m.keras", "--input", "int8"]])
+def test_export_wants_a_file_or_a_script(bundle: Path, words: list[str]) -> None:
+    assert run_command(export, bundle, *words).exit_code == 2
 
 
 def test_a_submission_answers_every_row_in_kaggles_format(

@@ -113,6 +113,7 @@ def _write(
             if chosen.name == "weights":
                 model.save_weights(path)
             elif chosen.name == "keras":
+                _build_optimizers(model)
                 model.save(path)
                 return _check_reloaded(model, path, examples)
             else:
@@ -127,6 +128,15 @@ def _write(
         reason = shorten(f"{type(error).__name__}: {error}", width=_MAX_WORDS)
         raise ModelNotExportedError(chosen, reason, advice=_advise(chosen)) from error
     return [], False
+
+
+def _build_optimizers(model: keras.Model) -> None:
+    """Give optimizers their variables, at zero: Keras warns at each load of a file that lacks them."""
+    parts = [model, *(layer for layer in model.layers if isinstance(layer, keras.Model))]
+    for part in parts:
+        optimizer = getattr(part, "optimizer", None)
+        if isinstance(optimizer, keras.optimizers.Optimizer) and not optimizer.built:
+            optimizer.build(part.trainable_variables)
 
 
 def _advise(chosen: ExportFormat) -> str:

@@ -69,11 +69,10 @@ def write_script(bundle: Bundle | Ensemble) -> str:
     model = bundle.build_model()
     if ":" in described.space:
         imports, build = _own_builder(described)
-        rate = float(np.asarray(model.optimizer.learning_rate)) if hasattr(model.optimizer, "learning_rate") else 0.0
+        rate = _find_rate(model)
     else:
         _apply_rules(model, described.training)
-        # Keras keeps it as float32.
-        rate = float(str(np.float32(model.optimizer.learning_rate)))
+        rate = _find_rate(model)
         imports, build = "", ["def build_model():", *_indented(_documented(model))]
     labels, _ = choose_labels(model, described.images.n_classes)
     return "\n".join(
@@ -93,6 +92,16 @@ def write_script(bundle: Bundle | Ensemble) -> str:
             "",
         ]
     )
+
+
+def _find_rate(model: keras.Model) -> float | None:
+    """Return the learning rate; None where a person's own optimizer has a schedule, which training keeps."""
+    optimizer = model.optimizer
+    if isinstance(getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule):
+        return None
+    rate = getattr(optimizer, "learning_rate", None)
+    # Keras keeps it as float32, whose digits nobody wrote.
+    return None if rate is None else float(str(np.float32(rate)))
 
 
 def _apply_rules(model: keras.Model, training: HowTrained) -> None:
@@ -201,7 +210,7 @@ def _data(described: BundleDescription) -> Iterator[str]:
     yield f"{_INDENT}return images, labels"
 
 
-def _train(described: BundleDescription, *, one_hot: bool, rate: float) -> Iterator[str]:
+def _train(described: BundleDescription, *, one_hot: bool, rate: float | None) -> Iterator[str]:
     training = described.training
     if training is None:
         return
@@ -215,7 +224,8 @@ def _train(described: BundleDescription, *, one_hot: bool, rate: float) -> Itera
     weights = class_weight_code(training, n_classes)
     if weights:
         yield f"{_INDENT}class_weight = {weights}"
-    yield from _indented(schedule_code(training, rate=rate))
+    if rate is not None:
+        yield from _indented(schedule_code(training, rate=rate))
     encode = f"keras.utils.to_categorical(labels, {n_classes})" if one_hot else "labels"
     yield f"{_INDENT}targets = {encode}"
     yield f"{_INDENT}pictures = {levels_to_floats(described.image_range, 'images')}"
@@ -230,7 +240,7 @@ def _train(described: BundleDescription, *, one_hot: bool, rate: float) -> Itera
         yield f"{_INDENT}callbacks = ["
         yield from (f"{_INDENT * 2}{one}," for one in callbacks)
         yield f"{_INDENT}]"
-    given = "batches" if is_augmented(training) else "pictures, targets, batch_size=BATCH_SIZE"
+    given = "batches, shuffle=False" if is_augmented(training) else "pictures, targets, batch_size=BATCH_SIZE"
     options = (", class_weight=class_weight" if weights else "") + (", callbacks=callbacks" if callbacks else "")
     yield f"{_INDENT}return model.fit({given}, epochs=epochs, validation_data=validation{options})"
 

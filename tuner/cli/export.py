@@ -22,7 +22,7 @@ def export(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", help="keras, weights, saved-model, onnx or litert [default: by the suffix]", metavar="FORMAT"
+            "--format", help="keras, weights, saved-model, onnx or litert. Default: by the suffix.", metavar="FORMAT"
         ),
     ] = None,
     takes: Annotated[
@@ -38,8 +38,11 @@ def export(
 ) -> None:
     """Write a bundle's model for use without tuner, with a model card; an ensemble becomes one model.
 
-    Examples: tuner export BUNDLE --to model.keras; tuner export BUNDLE --to model.onnx --input uint8; tuner export
-    BUNDLE --script > train.py
+    tuner export BUNDLE --to model.keras
+
+    tuner export BUNDLE --to model.onnx --input uint8
+
+    tuner export BUNDLE --script > train.py
     """
     if script == (to is not None):
         raise typer.BadParameter("Expected either --to FILE or --script.", param_hint="--to")

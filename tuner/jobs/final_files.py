@@ -13,7 +13,6 @@ from tuner.jobs.fitting import Fitted
 from tuner.spaces.space import Space
 from tuner.studies.outcomes import RetrainJob, RetrainOutcome
 from tuner.studies.ranking import read_rank
-from tuner.training.plan import TrainingData
 
 #: Members of an ensemble's file together: it is made in memory, twice.
 _MOST_BYTES = 2**30
@@ -32,14 +31,13 @@ def ensemble_path(context: JobContext, *, n_members: int) -> str:
     return f"{context.study.folder}/finals/ensemble-of-{n_members}-slot-{context.lease.position}"
 
 
-def store_bundle(context: JobContext, space: Space, fitted: Fitted, data: TrainingData, tested: Predictions) -> str:
+def store_bundle(context: JobContext, space: Space, fitted: Fitted, tested: Predictions) -> str:
     """Write the bundle of a retrained model and return its path in the artifact store.
 
     Args:
         context: Of the retraining.
         space: That has built the model.
         fitted: The model, and how it was trained.
-        data: What it was trained on.
         tested: What it answered on the test set.
     """
     job = context.job_as(RetrainJob)
@@ -48,7 +46,7 @@ def store_bundle(context: JobContext, space: Space, fitted: Fitted, data: Traini
     description = BundleDescription(
         space=context.study.definition.space,
         hyperparameters=job.hyperparameters,
-        images=data.train.image_format,
+        images=fitted.data.train.image_format,
         pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
         image_range=context.study.definition.data.images,
         preprocessing=preprocessing_for(context.study.definition.data.images),
@@ -61,20 +59,18 @@ def store_bundle(context: JobContext, space: Space, fitted: Fitted, data: Traini
             data_sha256=provenance.pop("data_sha256"),
             versions=provenance,
         ),
-        training=_how_trained(context, fitted, data, n_test=len(tested.labels), has_own_fit=space.fit is not None),
+        training=_how_trained(context, fitted, n_test=len(tested.labels), has_own_fit=space.fit is not None),
     )
     write_bundle(context.artifacts, path, fitted.model, description, sources=space.sources)
     return path
 
 
-def _how_trained(
-    context: JobContext, fitted: Fitted, data: TrainingData, *, n_test: int, has_own_fit: bool
-) -> HowTrained:
+def _how_trained(context: JobContext, fitted: Fitted, *, n_test: int, has_own_fit: bool) -> HowTrained:
     definition, plan = context.study.definition, fitted.plan
     return HowTrained(
         dataset=definition.dataset,
-        train_on=definition.finals.train_on if data.validation is None else "train",
-        n_train=len(data.train),
+        train_on=definition.finals.train_on if fitted.data.validation is None else "train",
+        n_train=len(fitted.data.train),
         n_test=n_test,
         score_name=definition.objective.label,
         score=context.job_as(RetrainJob).val_accuracy_mean,

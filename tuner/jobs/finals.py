@@ -15,7 +15,7 @@ from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.final_files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
 from tuner.jobs.final_score import score_probabilities, score_test
-from tuner.jobs.fitting import fit
+from tuner.jobs.fitting import Fitted, fit
 from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.pictures import make_study_pictures
@@ -34,6 +34,7 @@ from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
+from tuner.spaces.space import Space
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
@@ -46,6 +47,7 @@ from tuner.studies.outcomes import (
 from tuner.studies.reading import read_retrainings
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities, time_prediction
+from tuner.training.scoring import Scoring
 
 _log = logging.getLogger(__name__)
 
@@ -67,12 +69,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     initial = open_weights(
         definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
-    plan = TrainingPlan(
-        epochs=definition.finals.confirm_epochs or definition.search.epochs,
-        seed=job.seed,
-        batch_size=definition.search.batch_size,
-        labels=definition.data.labels,
-    )
+    plan = _plan(context, epochs=definition.finals.confirm_epochs or definition.search.epochs, seed=job.seed)
     if definition.data.folds:
         curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
         train_folds(context, space, hyperparameters, plan, regime=regime, initial=initial, curves=curves, notes=notes)
@@ -113,31 +110,61 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
     """Retrain a configuration with augmentation and annealing, then test it once, after the last epoch."""
     definition = context.study.definition
     job = context.job_as(RetrainJob)
-    data = _load(context, load_data_for_own_fit if job.for_curve else load_final_data)
     notes: list[str] = []
+    space = open_study_space(definition, context.study.provenance)
+    scoring = open_scoring(definition, context.study.provenance)
+    fitted = _retrain(context, space, scoring, on_note=notes.append)
+    if job.for_curve:
+        return RetrainOutcome(
+            state="complete",
+            val_accuracy=fitted.kept.val_accuracy,
+            curve=fitted.epochs,
+            augmented=fitted.augmented,
+            notes=tuple(notes),
+        )
+    test = _load_test(context)
+    tested = _test(context, fitted.model, test)
+    pictures = _store_pictures(context, fitted.model, tested, augmented=fitted.augmented, on_note=notes.append)
+    return RetrainOutcome(
+        state="complete",
+        test_accuracy=tested.accuracy,
+        test_score=score_test(
+            fitted.model, test, tested.probabilities, definition=definition, scoring=scoring, on_note=notes.append
+        ),
+        val_accuracy=fitted.kept.val_accuracy,
+        curve=fitted.epochs,
+        bundle=store_bundle(context, space, fitted, tested),
+        predictions=f"{final_path(context)}.npz",
+        augmented=fitted.augmented,
+        notes=tuple(notes),
+        validation_predictions=_predict_validation(context, fitted.model, fitted.asked_data.validation),
+        pictures=pictures,
+        # Of a final's first repeat: the others have the same net.
+        prediction_s=None if job.repeat else time_prediction(fitted.model, test.images[0]),
+    )
+
+
+def _retrain(context: JobContext, space: Space, scoring: Scoring | None, *, on_note: Callable[[str], None]) -> Fitted:
+    """Train the configuration of a retraining on the data that `finals.train_on` asks for."""
+    definition = context.study.definition
+    job = context.job_as(RetrainJob)
+    data = _load(context, load_data_for_own_fit if job.for_curve else load_final_data)
 
     def open_data_for_own_fit() -> TrainingData:
         if definition.finals.train_on != "train":
-            notes.append(RETRAINED_ON_TRAIN)
+            on_note(RETRAINED_ON_TRAIN)
             _log.warning("%s", RETRAINED_ON_TRAIN)
         return _load(context, load_data_for_own_fit)
 
-    space = open_study_space(definition, context.study.provenance)
-    scoring = open_scoring(definition, context.study.provenance)
-    fitted = fit(
+    return fit(
         space,
         fixed_hyperparameters(job.hyperparameters),
         data,
-        TrainingPlan(
-            epochs=definition.finals.epochs,
-            seed=job.seed,
-            batch_size=definition.search.batch_size,
-            labels=definition.data.labels,
-        ),
+        _plan(context, epochs=definition.finals.epochs, seed=job.seed),
         objective=definition.objective,
         scoring=scoring,
         on_epoch=context.on_epoch,
-        on_note=notes.append,
+        on_note=on_note,
         regime=finals_regime(definition, augmented=job.augmented),
         initial=open_weights(
             definition.finals, data.train.image_format, sha256=context.study.provenance.get(FINALS_WEIGHTS_SHA256)
@@ -146,39 +173,12 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         open_callbacks=callbacks_of(context),
         data_for_own_fit=open_data_for_own_fit,
     )
-    model, epochs = fitted.model, fitted.epochs
-    if job.for_curve:
-        return RetrainOutcome(
-            state="complete",
-            val_accuracy=fitted.kept.val_accuracy,
-            curve=epochs,
-            augmented=fitted.augmented,
-            notes=tuple(notes),
-        )
-    test = _load_test(context)
-    tested = _test(context, model, test)
-    pictures = _store_pictures(context, model, tested, augmented=fitted.augmented, on_note=notes.append)
-    return RetrainOutcome(
-        state="complete",
-        test_accuracy=tested.accuracy,
-        test_score=score_test(
-            model,
-            test,
-            tested.probabilities,
-            definition=definition,
-            scoring=scoring,
-            on_note=notes.append,
-        ),
-        val_accuracy=fitted.kept.val_accuracy,
-        curve=epochs,
-        bundle=store_bundle(context, space, fitted, data, tested),
-        predictions=f"{final_path(context)}.npz",
-        augmented=fitted.augmented,
-        notes=tuple(notes),
-        validation_predictions=_predict_validation(context, model, data.validation),
-        pictures=pictures,
-        # Of a final's first repeat: the others have the same net.
-        prediction_s=None if job.repeat else time_prediction(model, data.train.images[0]),
+
+
+def _plan(context: JobContext, *, epochs: int, seed: int) -> TrainingPlan:
+    definition = context.study.definition
+    return TrainingPlan(
+        epochs=epochs, seed=seed, batch_size=definition.search.batch_size, labels=definition.data.labels
     )
 
 

@@ -58,6 +58,9 @@ class Fitted:
     kept: Epoch
     #: With the regime's tables, and the batch size that the space asked for.
     plan: TrainingPlan
+    #: What the caller gave, and what it was trained on, which differ for a `fit` of the user's own.
+    asked_data: TrainingData
+    data: TrainingData
 
 
 def fit(
@@ -107,6 +110,7 @@ def fit(
     """
     note = _once(on_note)
     failed: OtherLabelsError | None = None
+    asked_data = data
     while True:
         model = _build(space, hyperparameters, data, seed=plan.seed, checkpoint=checkpoint)
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
@@ -147,6 +151,8 @@ def fit(
                 augmented=history.augmented,
                 kept=kept,
                 plan=replace(settled, batch_size=asked),
+                asked_data=asked_data,
+                data=data,
             )
 
 

@@ -114,6 +114,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "test_accuracy": record.ensemble.test_accuracy,
             "test_score": record.ensemble.test_score,
             "bundle": record.ensemble.bundle,
+            "bundle_location": record.ensemble.bundle and artifacts.location(record.ensemble.bundle),
         },
         "failures": [
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures

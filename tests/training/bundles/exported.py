@@ -110,6 +110,6 @@ def follow_card(card: Path) -> dict[str, Any]:
     defined: dict[str, Any] = {}
     with warnings.catch_warnings():
         # TensorFlow announces the end of its interpreter of LiteRT.
-        warnings.simplefilter("ignore")
+        warnings.filterwarnings("ignore", "(?s).*Interpreter is deprecated")
         exec(lines, defined)  # noqa: S102 - the card's own
     return defined

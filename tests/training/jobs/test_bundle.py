@@ -294,7 +294,7 @@ def test_a_missing_file_and_a_folder_are_no_bundles(tmp_path: Path) -> None:
 def test_a_newer_format_asks_for_an_upgrade(content: bytes) -> None:
     newer = change_description(content, format_version=4, more="than this version knows")
 
-    with pytest.raises(BundleTooNewError, match="was made by a newer tuner: received format 3, expected 2 at most"):
+    with pytest.raises(BundleTooNewError, match="was made by a newer tuner: received format 4, expected 3 at most"):
         parse_bundle(newer, origin="my model")
 
 

@@ -271,7 +271,13 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         },
         "winner": SHOWN_FINAL,
         "finals": [SHOWN_FINAL],
-        "ensemble": {"members": 1, "test_accuracy": 0.991, "test_score": None, "bundle": "bundles/e"},
+        "ensemble": {
+            "members": 1,
+            "test_accuracy": 0.991,
+            "test_score": None,
+            "bundle": "bundles/e",
+            "bundle_location": "/store/bundles/e",
+        },
         "failures": [
             search | {"trial": 1, "kind": "nan_loss", "message": "The loss became NaN in epoch 1."},
             confirm
