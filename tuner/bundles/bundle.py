@@ -113,6 +113,8 @@ class HowTrained(BaseModel):
     starts_from: str | None
     #: Whether the HyperModel's own `fit` trained it.
     has_own_fit: bool
+    #: What was done in another way than these settings ask, in sentences.
+    notes: tuple[str, ...] = ()
 
 
 class BundleDescription(BaseModel):

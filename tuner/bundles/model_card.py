@@ -257,6 +257,7 @@ def _regime(training: HowTrained) -> Iterator[str]:
     yield f"- Learning rate: {settings if annealing else 'constant'}"
     rules = {name: value for name, value in training.training.items() if value not in (0, "none")}
     yield f"- Rules of training: {_settings(rules)}"
+    yield from (f"- Note: {' '.join(note.split())}" for note in training.notes)
 
 
 def _origin(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:

@@ -31,7 +31,9 @@ def ensemble_path(context: JobContext, *, n_members: int) -> str:
     return f"{context.study.folder}/finals/ensemble-of-{n_members}-slot-{context.lease.position}"
 
 
-def store_bundle(context: JobContext, space: Space, fitted: Fitted, tested: Predictions) -> str:
+def store_bundle(
+    context: JobContext, space: Space, fitted: Fitted, tested: Predictions, *, notes: Sequence[str]
+) -> str:
     """Write the bundle of a retrained model and return its path in the artifact store.
 
     Args:
@@ -39,6 +41,7 @@ def store_bundle(context: JobContext, space: Space, fitted: Fitted, tested: Pred
         space: That has built the model.
         fitted: The model, and how it was trained.
         tested: What it answered on the test set.
+        notes: What a person should know of how it was trained, in sentences.
     """
     job = context.job_as(RetrainJob)
     provenance = dict(context.study.provenance)
@@ -59,13 +62,17 @@ def store_bundle(context: JobContext, space: Space, fitted: Fitted, tested: Pred
             data_sha256=provenance.pop("data_sha256"),
             versions=provenance,
         ),
-        training=_how_trained(context, fitted, n_test=len(tested.labels), has_own_fit=space.fit is not None),
+        training=_how_trained(
+            context, fitted, n_test=len(tested.labels), has_own_fit=space.fit is not None, notes=notes
+        ),
     )
     write_bundle(context.artifacts, path, fitted.model, description, sources=space.sources)
     return path
 
 
-def _how_trained(context: JobContext, fitted: Fitted, *, n_test: int, has_own_fit: bool) -> HowTrained:
+def _how_trained(
+    context: JobContext, fitted: Fitted, *, n_test: int, has_own_fit: bool, notes: Sequence[str]
+) -> HowTrained:
     definition, plan = context.study.definition, fitted.plan
     return HowTrained(
         dataset=definition.dataset,
@@ -77,11 +84,12 @@ def _how_trained(context: JobContext, fitted: Fitted, *, n_test: int, has_own_fi
         epochs=plan.epochs,
         kept_epoch=fitted.kept.epoch,
         batch_size=plan.batch_size,
-        augmentation=None if plan.augmentation is None else plan.augmentation.model_dump(mode="json"),
+        augmentation=plan.augmentation.model_dump(mode="json") if plan.augmentation and fitted.augmented else None,
         annealing=None if plan.annealing is None else plan.annealing.model_dump(mode="json"),
         training=plan.training.model_dump(mode="json"),
         starts_from=definition.finals.weights_from,
         has_own_fit=has_own_fit,
+        notes=tuple(notes),
     )
 
 

@@ -133,7 +133,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         ),
         val_accuracy=fitted.kept.val_accuracy,
         curve=fitted.epochs,
-        bundle=store_bundle(context, space, fitted, tested),
+        bundle=store_bundle(context, space, fitted, tested, notes=notes),
         predictions=f"{final_path(context)}.npz",
         augmented=fitted.augmented,
         notes=tuple(notes),

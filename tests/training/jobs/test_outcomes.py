@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tuner.artifacts import ArtifactStore
+from tuner.bundles.bundle import read_bundle
 from tuner.bundles.study_pictures import read_study_pictures
 from tuner.jobs import pictures, time_limit
 from tuner.jobs.creation import create_study
@@ -52,7 +53,9 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
     return search_with
 
 
-def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(search: Callable[..., Any]) -> None:
+def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(
+    search: Callable[..., Any], tmp_path: Path
+) -> None:
     rows, record = search(
         "fits:OwnLoop",
         *("search.epochs=1", "finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=1"),
@@ -70,6 +73,11 @@ def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(sear
     ]
     assert record.without_augmentation is None, "there is nothing to compare"
     assert record.state == "done"
+    trained = read_bundle(outcome.bundle, artifacts=str(tmp_path / "artifacts")).description.training
+    assert trained is not None
+    assert (trained.train_on, trained.n_test, trained.epochs, trained.has_own_fit) == ("train", 359, 2, True)
+    assert trained.augmentation is None
+    assert trained.notes == outcome.notes
 
 
 def test_finals_store_pictures_once_and_a_curve_of_images_that_no_repeat_left_out(
