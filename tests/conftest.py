@@ -37,7 +37,7 @@ _MANY_MODULES = 100
 def _closed_environment() -> Iterator[None]:
     """Keep tests from a person's own studies, from hidden caps on training, and from the network."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("TUNER_STORAGE", "TUNER_ARTIFACTS", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
+        for name in ("TUNER_STORAGE", "TUNER_ARTIFACTS", "TUNER_HOME", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
             patch.delenv(name, raising=False)
         patch.setattr(socket.socket, "connect", _connect_locally)
         yield

@@ -96,9 +96,12 @@ def test_the_winner_stands_beside_the_best_of_the_search(run_here: RunHere, fold
     assert "Best:" not in printed
 
 
-def test_a_second_start_of_the_workers_ends_with_the_result_and_the_next_command(run: Run) -> None:
+def test_a_second_start_of_the_workers_ends_with_the_result_and_the_next_command(run: Run, folder: Path) -> None:
+    logs = sorted((folder / ".tuner/logs").iterdir())
+
     ended = run("workers", "tiny", "--until-done", "-n", "1")
 
+    assert sorted((folder / ".tuner/logs").iterdir()) == logs, "a worker was started"
     assert "Winner: rank 1" in ended.stderr
     assert ended.stderr.splitlines()[-1] == "Next: `tuner study show tiny`, `tuner report tiny`."
 

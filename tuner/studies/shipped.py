@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
-#: In a wheel, see `force-include` in `pyproject.toml`; in a checkout.
+#: In a wheel, see `sources` in `pyproject.toml`; in a checkout.
 _FOLDERS = (_PACKAGE / "shipped_studies", _PACKAGE.parent / "studies")
 
 

@@ -236,7 +236,7 @@ def test_an_unknown_sampler_is_refused_with_the_known_ones() -> None:
 def test_the_gaussian_process_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
 
-    with pytest.raises(TunerError, match=r"needs PyTorch, which is not installed.*pip install torch"):
+    with pytest.raises(TunerError, match=r"needs PyTorch, which is not installed.*pip install .tuner\[gp\]"):
         make_sampler(search_section("gp"), study_seed=0, trial_number=0)
 
 
