@@ -61,6 +61,7 @@ def main() -> None:
                 n_studies=4 if arguments.quick else 20,
                 n_trials=100 if arguments.quick else 10_000,
                 claims=100 if arguments.quick else 500,
+                server_pid=server.pid,
             )
         if "clients" in arguments.only:
             result["clients"] = [
@@ -116,10 +117,11 @@ def measure_growth(url: str, n_finished: int) -> dict[str, Any]:
     return row
 
 
-def measure_shared(url: str, *, n_studies: int, n_trials: int, claims: int) -> dict[str, Any]:
+def measure_shared(url: str, *, n_studies: int, n_trials: int, claims: int, server_pid: int | None) -> dict[str, Any]:
     """Time claims among many large studies that share the workers, beside those that take the oldest slot of all.
 
-    Half of each study's trials are finished; 40 slots are leased, as by 40 workers.
+    Half of each study's trials are finished; 40 slots are leased, as by 40 workers. CPU seconds are those of this
+    process and of the server together, of a claim and its release.
     """
     with open_storage(url) as storage:
         for number in range(n_studies):
@@ -135,21 +137,37 @@ def measure_shared(url: str, *, n_studies: int, n_trials: int, claims: int) -> d
             claim(storage)
         # In turns, so that both sides see the same server.
         taken: dict[str, list[float]] = {"in_turn": [], "oldest": []}
+        cpu_s = dict.fromkeys(taken, 0.0)
         for _ in range(claims):
+            before = cpu_of(server_pid)
             taken["in_turn"].append(timed_claim(storage))
+            between = cpu_of(server_pid)
             taken["oldest"].append(timed(lambda: claim_oldest(storage)))
+            cpu_s["in_turn"] += between - before
+            cpu_s["oldest"] += cpu_of(server_pid) - between
         plan = explain_turns(storage)
     row: dict[str, Any] = {"n_studies": n_studies, "n_trials": n_trials, "plan": plan}
     for side, seconds in taken.items():
         row[f"{side}_p50_ms"] = 1e3 * statistics.median(seconds)
         row[f"{side}_p95_ms"] = 1e3 * float(np.percentile(seconds, 95))
+        row[f"{side}_cpu_ms"] = 1e3 * cpu_s[side] / claims
         print(
             f"{n_studies} studies of {n_trials} trials, claims {side.replace('_', ' ')}: "
-            f"p50 {row[f'{side}_p50_ms']:.1f} ms, p95 {row[f'{side}_p95_ms']:.1f} ms",
+            f"p50 {row[f'{side}_p50_ms']:.1f} ms, p95 {row[f'{side}_p95_ms']:.1f} ms, "
+            f"CPU {row[f'{side}_cpu_ms']:.1f} ms",
             flush=True,
         )
     print("\n".join(plan), flush=True)
     return row
+
+
+def cpu_of(server_pid: int | None) -> float:
+    """Return the CPU seconds that this process, the server and its processes have used so far."""
+    processes = [psutil.Process()]
+    if server_pid is not None:
+        server = psutil.Process(server_pid)
+        processes += [server, *server.children(recursive=True)]
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
 
 def claim_oldest(storage: Storage) -> None:

@@ -12,12 +12,16 @@ from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.limits import NO_CLOCK, begin_clock
 from tuner.studies.outages import retried
-from tuner.studies.outcomes import Job, Slot, Stage
+from tuner.studies.outcomes import Job, Slot, SlotState, Stage
 from tuner.studies.ranking import read_ranked_slots
 from tuner.studies.schema import slots, studies
 from tuner.studies.sections import ONE_FACTOR
 from tuner.studies.slots import create_slots
 from tuner.studies.storage import Storage
+from tuner.studies.turns import RUNNING
+
+#: States of slots, by which an index finds them.
+_UNFINISHED: Sequence[SlotState] = ("waiting", "leased", "ended")
 
 
 class Plan(Protocol):
@@ -50,6 +54,15 @@ def has_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
 
 
 @retried
+def list_between_stages(storage: Storage) -> list[str]:
+    """Return the names of running studies whose slots are all done: their next stage is to begin, or they are done."""
+    unfinished = sa.select(slots.c.id).where(slots.c.study_id == studies.c.id, slots.c.state.in_(_UNFINISHED)).limit(1)
+    query = sa.select(studies.c.name).where(RUNNING, unfinished.scalar_subquery().is_(None))
+    with storage.reader.connect() as connection:
+        return list(connection.scalars(query.order_by(studies.c.id)))
+
+
+@retried
 def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
     """Create the next stage's slots once the present stage is over, or mark the study done.
 
@@ -58,7 +71,7 @@ def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
     Returns:
         Whether slots were created.
     """
-    unfinished = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.state != "done").limit(1)
+    unfinished = sa.select(slots.c.id).where(slots.c.study_id == study.id, slots.c.state.in_(_UNFINISHED)).limit(1)
     with storage.reader.connect() as connection:
         if connection.scalar(unfinished) is not None:
             return False

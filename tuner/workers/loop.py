@@ -44,6 +44,7 @@ from tuner.studies.slots import (
     is_over,
     release_slot,
 )
+from tuner.studies.stages import list_between_stages
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasible
 from tuner.training.devices import DeviceLostError
@@ -238,6 +239,7 @@ class Worker:
             self._note_served(study)
             self._stop_if_failing(study, outcome)
             self._end_if_in_vain(study, lease)
+            self._begin_next_stages()
             self._publisher.publish(study)
         finally:
             self._lease = None
@@ -308,6 +310,13 @@ class Worker:
             reason = f"{MAX_FAILURES_IN_A_ROW} failures in a row, the last: {failures[0].message}"
             _log.error("study %r stops: %s", study.name, reason)
             stop_study(self._storage, study, reason=reason)
+
+    def _begin_next_stages(self) -> None:
+        """Plan the next stage of studies that wait for one: not only when no study has work, which may take days."""
+        mine = self._settings.studies
+        names = [name for name in list_between_stages(self._storage) if not mine or name in mine]
+        for study in find_present(self._storage, names) if names else ():
+            advance_study(self._storage, study)
 
     def _end_if_in_vain(self, study: Study, lease: Lease) -> None:
         search = study.definition.search

@@ -144,8 +144,8 @@ def test_an_endless_epoch_after_others_ends_its_trial_with_those(run: Callable[.
     assert [epoch.epoch for epoch in row.outcome.curve] == [1]
     assert (row.outcome.state, row.outcome.ended) == ("pruned", "timeout")
     assert row.outcome.notes == ("Ended after epoch 1 by search.trial_timeout = 10 seconds.",)
-    assert trial.state == TrialState.COMPLETE
-    assert trial.value == row.outcome.score > 0
+    assert trial.state == TrialState.PRUNED
+    assert trial.values == [row.outcome.score]
 
 
 def test_a_full_disk_gives_the_slot_back_and_says_what_to_do(

@@ -43,6 +43,19 @@ def test_a_study_that_is_deleted_while_it_is_trained_costs_the_others_nothing_an
     assert [path for path in surroundings.artifacts.rglob("*") if path.is_file()] == []
 
 
+def test_a_study_is_done_although_its_workers_never_lack_other_work(
+    fleet: Fleet, surround: Surround, storage: Storage
+) -> None:
+    insert_chaos_study(storage, trials=1, epochs=2)
+    insert_chaos_study(storage, name="large", trials=40, epochs=2)
+    worker = fleet.start(surround(studies=[], epoch_s=0.1))
+
+    wait_until(lambda: find_study(storage, "chaos").state == "done", timeout_s=60, fleet=fleet)
+
+    assert worker.status is None
+    assert load_study(storage, "large").trials_in("waiting")
+
+
 def test_a_study_whose_data_is_gone_is_left_to_others_and_told_of_at_the_end(
     fleet: Fleet, surround: Surround, storage: Storage
 ) -> None:

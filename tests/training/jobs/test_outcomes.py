@@ -131,7 +131,7 @@ def test_a_layer_that_cannot_be_looked_at_costs_the_final_nothing_but_its_pictur
     assert run.notes == ("Its layers cannot be shown: ValueError: no such gradient",)
 
 
-def test_a_trial_whose_time_is_over_is_complete_with_its_epochs_and_says_so(
+def test_a_trial_whose_time_is_over_is_pruned_with_its_epochs_and_says_so(
     search: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However busy this machine is, its first epoch may end.
@@ -144,7 +144,21 @@ def test_a_trial_whose_time_is_over_is_complete_with_its_epochs_and_says_so(
     assert (outcome.state, outcome.ended) == ("pruned", "timeout")
     assert outcome.notes == ("Ended after epoch 1 by search.trial_timeout = 0.001 seconds.",)
     assert [epoch.epoch for epoch in trial.curve] == [1]
-    assert (trial.state, trial.score) == ("complete", trial.curve[0].val_accuracy)
+    assert (trial.state, trial.score) == ("pruned", trial.curve[0].val_accuracy)
+
+
+def test_a_trial_in_training_ends_with_the_searchs_time_and_its_finals_follow(search: Callable[..., Any]) -> None:
+    of_finals = ("finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.timeout=0.001")
+
+    rows, record = search("nets:build", "search.epochs=5000", "search.timeout=0.001", *of_finals)
+
+    (trial,) = record.trials
+    confirmation = rows[1].outcome
+    assert (trial.state, record.search_ended, record.state) == ("pruned", "timeout", "done")
+    assert trial.notes == (f"Ended after epoch {len(trial.curve)} by search.timeout = 0.001s.",)
+    assert 0 < len(trial.curve) < 5000
+    assert (len(rows), confirmation.state, confirmation.failure.kind) == (2, "failed", "timeout")
+    assert record.finals_ended == "timeout"
 
 
 def test_values_are_compared_with_equal_seeds_and_a_trial_is_what_its_seed_and_values_make_it(
