@@ -38,3 +38,9 @@ def with_more_metrics(_hp: HP) -> keras.Model:
     metrics = [keras.metrics.F1Score(average="macro", name="f1"), keras.metrics.MeanSquaredError(name="mse")]
     model.compile(keras.optimizers.SGD(0.01), "categorical_crossentropy", metrics=metrics, run_eagerly=True)
     return model
+
+
+def brier(y_true: Any, probabilities: Any) -> float:
+    """Return the mean squared distance of the probabilities from certain right answers."""
+    certain = np.eye(probabilities.shape[1])[y_true]
+    return float(((probabilities - certain) ** 2).sum(axis=1).mean())

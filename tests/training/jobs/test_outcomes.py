@@ -80,6 +80,26 @@ def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(
     assert trained.notes == outcome.notes
 
 
+def test_an_objective_of_ones_own_scores_folds_and_finals(search: Callable[..., Any]) -> None:
+    _, record = search(
+        "failing_later:fine",
+        *("search.objective=own_builders.objectives:brier", "search.direction=minimize", "data.folds=2"),
+        *("search.epochs=2", "finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=1"),
+        *("finals.epochs=1", "finals.compare_augmentation=false"),
+    )
+
+    (trial,) = record.trials
+    (final,) = record.finals
+    assert [fold.score for fold in trial.folds] == [min(epoch.score for epoch in fold.curve) for fold in trial.folds]
+    assert trial.score == sum(fold.score for fold in trial.folds) / 2
+    assert record.objective.direction == "minimize"
+    assert record.provenance["objective_sha256"]
+    assert final.test_score_mean is not None
+    assert 0 < final.test_score_mean < 2
+    assert record.ensemble is not None
+    assert record.ensemble.test_score == pytest.approx(final.test_score_mean, abs=1e-6)
+
+
 def test_finals_store_pictures_once_and_a_curve_of_images_that_no_repeat_left_out(
     search: Callable[..., Any], tmp_path: Path
 ) -> None:
