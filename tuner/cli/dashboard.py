@@ -33,7 +33,11 @@ def dashboard(
     ] = None,
     metrics_token_file: Annotated[
         Path | None,
-        typer.Option(help="File with another token, with which Prometheus reads /metrics. Default: no metrics."),
+        typer.Option(
+            help="File with another token, with which Prometheus reads /metrics.",
+            metavar="FILE",
+            show_default="no metrics",
+        ),
     ] = None,
     log_format: LogFormatOption = LogFormat.text,
     storage: StorageOption = None,

@@ -24,7 +24,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "study stop": ("tuner study stop mnist-cnn",),
     "study resume": ("tuner study resume mnist-cnn",),
     "study delete": ("tuner study delete mnist-cnn",),
-    "study definitions": ("tuner study definitions mnist-cnn > mine.toml",),
+    "study definitions": ("tuner study definitions mnist-cnn",),
     "study set": ("tuner study set mnist-cnn --priority 5 --max-workers 4",),
     "study settings": ("tuner study settings search.pruning",),
     "study export": ("tuner study export mnist-cnn --to trials.csv",),

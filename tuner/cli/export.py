@@ -22,13 +22,18 @@ def export(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", help="keras, weights, saved-model, onnx or litert. Default: by the suffix.", metavar="FORMAT"
+            "--format",
+            help="keras, weights, saved-model, onnx or litert.",
+            metavar="FORMAT",
+            show_default="by the suffix",
         ),
     ] = None,
     takes: Annotated[
         str,
         typer.Option(
-            "--input", help="What the exported model takes: float32 in [0, 1], or uint8 from 0 to 255.", metavar="DTYPE"
+            "--input",
+            help="What the exported model takes: float32 as the model takes it, or uint8 from 0 to 255.",
+            metavar="DTYPE",
         ),
     ] = "float32",
     script: Annotated[

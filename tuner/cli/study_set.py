@@ -11,7 +11,7 @@ def set_sharing(
     name: StudyArgument,
     *,
     priority: Annotated[
-        int | None, typer.Option(help="Studies of higher priority get workers first. Default of a study: 0.")
+        int | None, typer.Option(help="Studies of higher priority get workers first; a new study has 0.", metavar="N")
     ] = None,
     max_workers: Annotated[
         str | None,
@@ -19,7 +19,9 @@ def set_sharing(
     ] = None,
     weight: Annotated[
         float | None,
-        typer.Option(help="Share among studies of equal priority: weight 2 gets twice as many workers as weight 1."),
+        typer.Option(
+            help="Share among studies of equal priority: weight 2 gets twice as many workers as weight 1.", metavar="X"
+        ),
     ] = None,
     storage: StorageOption = None,
 ) -> None:

@@ -15,9 +15,9 @@ def settings(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A section such as search.pruning, or a key such as search.trials. Default: all settings.",
+            help="A section such as search.pruning, or a key such as search.trials.",
             metavar="[SECTION|KEY]",
-            show_default=False,
+            show_default="all settings",
         ),
     ] = None,
     *,
@@ -27,8 +27,6 @@ def settings(
 
     A definition file has them in its sections, as `trials = 50` below `[search]`; on the command line they follow
     --set, as in `--set search.trials=50`.
-
-    Example: `tuner study settings search.pruning`
     """
     from dataclasses import asdict
 

@@ -21,9 +21,13 @@ LogFormatOption = Annotated[
 ]
 MetricsPortOption = Annotated[
     int | None,
-    typer.Option(min=0, max=65_535, help="Serve metrics for Prometheus on this port; 0 takes any free port."),
+    typer.Option(
+        min=0, max=65_535, help="Serve metrics for Prometheus on this port; 0 takes any free port.", metavar="N"
+    ),
 ]
-MetricsHostOption = Annotated[str, typer.Option(help="Address for the metrics. They need no token, and name studies.")]
+MetricsHostOption = Annotated[
+    str, typer.Option(help="Address for the metrics. They need no token, and name studies.", metavar="ADDRESS")
+]
 
 
 def apply_log_format(log_format: LogFormat, *, worker: str = "") -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tuner.errors import TunerError
+from tuner.extras import install_command
 from tuner.studies.records import StudyRecord
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ class PandasMissingError(TunerError):
 
     def __init__(self) -> None:
         super().__init__(
-            "trials_dataframe needs pandas: `pip install pandas`. Without it, study.trials has the same values, and "
-            "`tuner study export` writes them as CSV."
+            f"trials_dataframe needs pandas: {install_command('pandas')}. Without it, study.trials has the same "
+            "values, and `tuner study export` writes them as CSV."
         )
 
 

@@ -88,7 +88,8 @@ class StudyDefinition(Section):
     callbacks: tuple[Annotated[str, AfterValidator(_check_import_path)], ...] = Field(
         default=(),
         strict=False,
-        description="Keras callbacks of your own that watch each training, as `package.module:Callback`",
+        description="Keras callbacks of your own that watch each training",
+        json_schema_extra=shown(allowed='list of import paths, such as ["my_callbacks:Tracker"]'),
     )
     sharing: SharingSection = Field(
         default_factory=SharingSection, description="how it shares the workers with other studies"

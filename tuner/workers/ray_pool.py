@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tuner.errors import TunerError
+from tuner.extras import ExtraMissingError
 from tuner.settings import Settings
 from tuner.studies.database_url import parse_url
 from tuner.studies.lifecycle import find_studies
@@ -42,7 +43,7 @@ _SCALING_S = 5.0
 
 
 class RayError(TunerError):
-    """Ray is not installed, or its cluster cannot do what was asked for."""
+    """A Ray cluster does not answer, or cannot do what was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +180,7 @@ def _connected(address: str, settings: Settings) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise RayError("Ray is not installed. Install it with pip install 'tuner[ray]'.") from error
+        raise ExtraMissingError("ray", needed_for="A Ray cluster") from error
     _check_reachable(address)
     # Ray reports how it is used; this command does not decide that for a cluster, but it starts none.
     try:

@@ -100,7 +100,8 @@ def test_create_check_and_run_take_the_same_description_of_a_study() -> None:
 
     assert created - checked == {"--no-check"}
     assert checked - created == {"--json"}
-    assert run - created == {"-n", "--workers", "--per-gpu", "--device", "--out"}
+    on_ray = {"--ray", "--cpus-per-worker", "--gpus-per-worker"}
+    assert run - created == {"-n", "--workers", "--per-gpu", "--device", "--out", "--log-format", *on_ray}
     assert not created - run
 
 

@@ -55,7 +55,7 @@ def test_ranges_are_hyperparameters_beside_those_of_the_builder(definition: Stud
         "training.ema_momentum": 0.5,
         "units": 1,
     }
-    assert asking_regime(space, definition).help["augmentation.rotation"] == "degrees"
+    assert asking_regime(space, definition).help["augmentation.rotation"] == "largest rotation to either side"
 
 
 def test_what_a_trial_draws_is_what_it_and_its_finals_train_with(definition: StudyDefinition, space: Space) -> None:

@@ -35,7 +35,7 @@ def test_each_setting_says_what_it_is_for_its_default_and_what_is_allowed(settin
     assert setting.allowed
 
 
-@pytest.mark.parametrize(("ending", "unit"), [("_s", "seconds"), ("epochs", "epochs"), ("_images", "images")])
+@pytest.mark.parametrize(("ending", "unit"), [("timeout", "seconds"), ("epochs", "epochs"), ("_images", "images")])
 def test_a_name_that_ends_in_a_unit_has_it(ending: str, unit: str) -> None:
     assert {setting.unit.removesuffix(" or folds") for key, setting in ALL.items() if key.endswith(ending)} == {unit}
 
@@ -44,7 +44,7 @@ def test_defaults_are_those_of_the_definition() -> None:
     definition = make_definition(space="cnn")
 
     assert ALL["search.trials"].default == str(definition.search.trials)
-    assert ALL["finals.epochs"].default == str(definition.finals.epochs)
+    assert ALL["finals.repeats"].default == str(definition.finals.repeats)
     assert json.loads(ALL["search.annealing.min_lr"].default) == definition.finals.annealing.min_lr
 
 
@@ -57,7 +57,7 @@ def test_samplers_and_pruners_are_named(key: str, table: dict[str, object]) -> N
     ("name", "keys"),
     [
         ("search.trials", ["search.trials"]),
-        ("patience", ["search.pruning.patience", "search.annealing.patience", "finals.annealing.patience"]),
+        ("min_lr", ["search.annealing.min_lr", "finals.annealing.min_lr"]),
         ("fixed.augmentation.rotation", ["fixed.NAME"]),
         ("search.grid", ["search.grid.NAME"]),
         ("space.dropout.low", ["space.NAME.low"]),
