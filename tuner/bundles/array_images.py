@@ -35,12 +35,13 @@ def read_images(images: NDArray[Any], description: BundleDescription) -> NDArray
     if stored.channels != expected.channels:
         problem = f"they have {stored.channels} channels, expected {expected.channels} as in training"
         raise UnreadableDataError(_WHERE, problem, remedy="Give them in grey, or in RGB, as the study's were.")
+    is_other_size = stored.values.shape[1:3] != expected.shape[:2]
+    if is_other_size and not pixels.any_size:
+        problem = f"they have the shape {stored.values.shape[1:]}, expected {expected.shape} as in training"
+        raise UnreadableDataError(_WHERE, problem, remedy="Scale them first.")
     levels = pixels.to_levels(stored, where=_WHERE)
     for warning in check_range_and_polarity(levels, pixels, where=_WHERE):
         _log.warning("%s: %s", _WHERE, warning)
-    if levels.shape[1:] != expected.shape:
-        if not pixels.any_size:
-            problem = f"they have the shape {levels.shape[1:]}, expected {expected.shape} as in training"
-            raise UnreadableDataError(_WHERE, problem, remedy="Scale them first.")
+    if is_other_size:
         levels = resize_images(levels, (expected.height, expected.width), where=_WHERE)
     return pixels.invert(levels)
