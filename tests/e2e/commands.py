@@ -34,6 +34,7 @@ candidates = 2
 confirm_repeats = 1
 repeats = 2
 epochs = 3
+compare_augmentation = true
 """
 
 

@@ -84,18 +84,20 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"ended": asdict(report)}
         if report.problem is not None:
             return
-    measured: list[MeasuredTime | None] = [None]
+    found = {
+        "first_jobs": [to_json(job) for job in rehearsal.first_jobs],
+        "space_sha256": rehearsal.space.source_sha256,
+        "objective": objective_hash(definition),
+        "measured_time": None,
+    }
+    measured: list[MeasuredTime | None] = []
     if request["sizes"] is not None:
+        # Whatever happens from here on, the study can be stored.
+        yield {"found": found, "is_last": False}
         yield {"begun": TIME}
         yield {"ended": asdict(_try_measuring(rehearsal, PartSizes(**request["sizes"]), start_s, measured))}
-    yield {
-        "found": {
-            "first_jobs": [to_json(job) for job in rehearsal.first_jobs],
-            "space_sha256": rehearsal.space.source_sha256,
-            "objective": objective_hash(definition),
-            "measured_time": None if measured[0] is None else str(measured[0]),
-        }
-    }
+    times = [str(one) for one in measured if one is not None]
+    yield {"found": {**found, "measured_time": next(iter(times), None)}, "is_last": True}
 
 
 def _try_measuring(
@@ -106,7 +108,7 @@ def _try_measuring(
     from tuner.jobs.preflight.timing import measure_time
 
     def measure() -> None:
-        measured[0] = measure_time(rehearsal, sizes, start_s=start_s)
+        measured.append(measure_time(rehearsal, sizes, start_s=start_s))
 
     report = try_stage(TIME, measure, explain=explain)
     return StageReport(stage=TIME, duration_s=report.duration_s, warnings=((report.problem,) if report.problem else ()))

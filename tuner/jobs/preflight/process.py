@@ -119,8 +119,14 @@ class PreflightProcess:
                     return
             else:
                 self.findings = event["found"]
-                return
-        yield StageReport(stage=self._stage, duration_s=time.monotonic() - self._began, problem=self._describe_end())
+                if event["is_last"]:
+                    return
+        end, duration_s = self._describe_end(), time.monotonic() - self._began
+        if self.findings:
+            # Only the measurement of the time is missing, which no study needs.
+            yield StageReport(stage=self._stage, duration_s=duration_s, warnings=(end,))
+        else:
+            yield StageReport(stage=self._stage, duration_s=duration_s, problem=end)
 
     def _begin(self, stage: str, *, limit_s: float) -> None:
         self._stage, self._began = stage, time.monotonic()

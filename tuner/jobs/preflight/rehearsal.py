@@ -207,6 +207,8 @@ class Rehearsal:
 
     def _train_on(self, data: TrainingData, plan: TrainingPlan, on_epoch: OnEpoch, regime: Regime) -> None:
         release_memory()
+        checkpoint = self._checkpoint(writer=3)
+        checkpoint.delete()
         fit(
             self.space,
             fixed_hyperparameters(self._default_values),
@@ -216,9 +218,8 @@ class Rehearsal:
             on_epoch=on_epoch,
             on_note=ignore_note,
             regime=regime.without_warmup(),
-            checkpoint=self._checkpoint(writer=3),
+            checkpoint=checkpoint,
         )
-        self._checkpoint(writer=3).delete()
 
     def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
         """Return a model's probabilities for the few training images; None means the retrained model."""

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,8 +22,14 @@ _FIRST_TRY, _ENOUGH_S = 512, 0.4
 #: Seconds that an epoch of the first try may take, where the few images of the stages do not take longer, and the
 #: seconds of an epoch of those from which nothing is measured.
 _LONGEST_S, _TOO_LONG_S = 1.0, 10.0
+#: Seconds after which a training ends with the epoch that it has.
+_LONGEST_RUN_S = 20.0
 #: Limit on the bytes of the images.
 _MOST_BYTES = 2**27
+
+
+class _MeasuredEnoughError(Exception):
+    """Ends a training whose time is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +113,16 @@ def _measure_on(
     plan = rehearsal.plan_of(epochs=1 + _EPOCHS)
     plan = replace(plan, n_models=max(1, round(epochs / plan.epochs / share)))
     ends: list[float] = []
-    began = time.process_time()
-    train(data, plan, lambda _: ends.append(time.process_time()))
+    began, began_here = time.process_time(), time.monotonic()
+
+    def note_end(_: Epoch) -> None:
+        ends.append(time.process_time())
+        # A person's own `fit` may train more epochs than it is asked for.
+        if len(ends) > _EPOCHS or time.monotonic() - began_here > _LONGEST_RUN_S:
+            raise _MeasuredEnoughError
+
+    with suppress(_MeasuredEnoughError):
+        train(data, plan, note_end)
     epoch_s = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else ends[0] - began
     return _Measured(before_s=max(0.0, ends[0] - began - epoch_s), epoch_s=epoch_s / share)
 

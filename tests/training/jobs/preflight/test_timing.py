@@ -1,0 +1,47 @@
+"""What the check measures of the time, on digits and the smallest net."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from tuner.datasets.images import LabelledImages
+from tuner.datasets.splits import split_stratified
+from tuner.jobs.preflight.rehearsal import Rehearsal
+from tuner.jobs.preflight.sample import PartSizes, take_sample
+from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, resume_in_the_middle
+from tuner.jobs.preflight.timing import measure_time
+from tuner.studies.definition import make_definition
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path) -> Rehearsal:
+    bunch = load_digits()
+    images = (bunch.images * 255 / 16).astype(np.uint8)[..., None]
+    everything = LabelledImages(images=images, labels=bunch.target.astype(np.int64), class_names=tuple("0123456789"))
+    split = split_stratified(everything, validation_fraction=0.2, seed=0)
+    definition = make_definition(space="mlp", dataset="digits", trials=4, epochs=3)
+    rehearsal = Rehearsal(definition, take_sample(split), tmp_path)
+    for stage in (open_builder, find_hyperparameters, resume_in_the_middle):
+        stage(rehearsal)
+    return rehearsal
+
+
+def test_an_epoch_of_search_and_of_finals_is_measured(rehearsal: Rehearsal) -> None:
+    measured = measure_time(rehearsal, PartSizes(search=600, train=1400, validation=300), start_s=4.0)
+
+    assert measured is not None
+    assert measured.start == 4
+    assert 0 < measured.epoch < 10
+    # Nearly three times the images, augmented.
+    assert measured.retraining_epoch > measured.epoch
+    assert measured.trial > 0 < measured.retraining
+
+
+def test_nothing_is_measured_where_a_few_images_take_long(rehearsal: Rehearsal) -> None:
+    rehearsal.image_s = 1.0
+
+    assert measure_time(rehearsal, PartSizes(search=600, train=600, validation=60), start_s=4.0) is None
