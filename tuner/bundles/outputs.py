@@ -59,7 +59,7 @@ def open_output(place: Path | str, *, option: str) -> Iterator[Path]:
             raise OutputNotWrittenError(target, "it is a pipe or a device", option=option)
         _refuse_folder(target, option)
     # In a folder of its own, because some formats are chosen by a file's suffix.
-    folder = target.parent / f".{target.name}.{uuid.uuid4().hex}.partial"
+    folder = target.parent / f".{target.name[:40]}.{uuid.uuid4().hex}.partial"
     with _translated(target, option):
         folder.mkdir(parents=True)
     try:

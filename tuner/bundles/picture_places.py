@@ -69,7 +69,7 @@ def find_pictures(places: Sequence[Path | str]) -> FoundPictures:
     for place in map(str, places):
         if is_url(place):
             found, others = _look_at_url(place)
-        elif Path(place).is_dir():
+        elif os.path.isdir(place):  # noqa: PTH112 - False for names that no file can have, where pathlib raises
             found, others = _look_into_folder(place)
         else:
             found, others = [Picture(place=place, is_named=True)], Counter()

@@ -16,7 +16,7 @@ from tuner.bundles.served_model import OtherInputsError
 from tuner.datasets.images import ImageFormat
 from tuner.training.predictions import predict_probabilities
 
-NAMES = {"keras": "m.keras", "saved-model": "saved", "onnx": "m.onnx", "litert": "m.tflite"}
+NAMES = {"saved-model": "saved", "onnx": "m.onnx", "litert": "m.tflite"}
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,7 @@ def ensemble_of(*members: Bundle) -> Ensemble:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "takes"), [("keras", "float32"), ("saved-model", "uint8"), ("onnx", "float32"), ("litert", "uint8")]
-)
+@pytest.mark.parametrize(("name", "takes"), [("saved-model", "uint8"), ("onnx", "float32"), ("litert", "uint8")])
 def test_what_was_exported_predicts_by_the_lines_of_its_card_as_the_bundle_does(
     bundle: Bundle, name: str, takes: str
 ) -> None:
@@ -67,10 +65,16 @@ def test_what_was_exported_predicts_by_the_lines_of_its_card_as_the_bundle_does(
     )
 
 
-def test_a_card_says_what_the_model_is_and_how_good_it_is(bundle: Bundle) -> None:
-    export_model(bundle, "m.keras")
+@pytest.fixture(scope="module")
+def keras_file(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keras") / "m.keras"
+    export_model(bundle, path)
+    return path
 
-    card = Path("m.keras.md").read_text()
+
+def test_a_card_says_what_the_model_is_and_how_good_it_is(keras_file: Path) -> None:
+    card = Path(f"{keras_file}.md").read_text()
+
     for sentence in (
         "# Model card: `digits, trial 7`",
         "- Dataset: `digits`",
@@ -86,14 +90,20 @@ def test_a_card_says_what_the_model_is_and_how_good_it_is(bundle: Bundle) -> Non
     assert len(card.partition("```python\n")[2].partition("```")[0].splitlines()) == 5
 
 
-def test_a_keras_file_is_the_model_itself_compiled(bundle: Bundle) -> None:
-    export_model(bundle, "m.keras")
+def test_a_keras_file_is_the_model_itself_compiled(
+    bundle: Bundle, keras_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(keras_file.with_name("images.npy"), digit_images()[0])
+    monkeypatch.chdir(keras_file.parent)
 
-    model = keras.models.load_model("m.keras")
+    loaded = follow_card(Path("m.keras.md"))
 
+    model, expected = loaded["model"], bundle.build_model()
     assert model.compiled
     assert model.optimizer.get_config()["learning_rate"] == pytest.approx(0.01)
-    assert [type(layer) for layer in model.layers] == [type(layer) for layer in bundle.build_model().layers]
+    assert [type(layer) for layer in model.layers] == [type(layer) for layer in expected.layers]
+    probabilities = predict_probabilities(expected, digit_images()[0])
+    np.testing.assert_allclose(loaded["probabilities"], probabilities, atol=1e-5)
 
 
 def test_weights_are_loaded_into_the_model_of_the_script(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

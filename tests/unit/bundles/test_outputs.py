@@ -46,7 +46,7 @@ def test_a_folder_is_written_as_a_whole_and_never_over_another_one(tmp_path: Pat
         pytest.fail("begun")
 
 
-@pytest.mark.parametrize("place", ["/dev/null", "file.txt/answers.csv"])
+@pytest.mark.parametrize("place", ["/dev/null", "file.txt/answers.csv", "a" * 300])
 def test_a_place_that_takes_no_file_is_named(place: str, tmp_path: Path) -> None:
     (tmp_path / "file.txt").touch()
 

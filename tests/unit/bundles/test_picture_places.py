@@ -46,6 +46,12 @@ def test_files_and_folders_keep_the_order_in_which_they_are_named(tmp_path: Path
     ]  # fmt: skip
 
 
+def test_a_name_that_no_file_can_have_is_left_to_the_reader() -> None:
+    name = "a" * 300 + ".png"
+
+    assert [picture.place for picture in find_pictures([name]).pictures] == [name]
+
+
 def test_a_folder_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
     fill(tmp_path, "a.txt", "b.txt")
 
