@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tuner.artifacts import ArtifactStore
-from tuner.errors import TunerError, did_you_mean
-from tuner.python.describing import STATE_WORDS, study_html, study_line
+from tuner.errors import TunerError
+from tuner.python.describing import study_html, study_line
+from tuner.python.study_errors import NoModelYetError, UnknownFigureError
 from tuner.settings import Settings
 from tuner.studies import lifecycle
 from tuner.studies.deletion import remove_study
@@ -27,34 +28,6 @@ if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
     from tuner.studies.progress import StudyProgress
     from tuner.studies.records import EnsembleRecord, FinalRecord, StudyRecord, StudyState, TrialRecord
-
-
-class NoModelYetError(TunerError):
-    """The study has no retrained and tested model."""
-
-    def __init__(self, record: "StudyRecord") -> None:
-        name = record.name
-        if not record.asks_for_finals:
-            advice = (
-                f"Its definition asks for none: create it with finals={{'top': 3}}, or `tuner finals {name} --top 3`."
-            )
-        elif record.state == "stopped":
-            advice = "Continue it: study.resume(), then study.run()."
-        elif record.state == "done":
-            advice = f"Its finals failed: see study.record.failures, then `tuner finals {name} --until-done`."
-        else:
-            advice = "They are made at its end: study.run()."
-        super().__init__(f"Study {name!r} is {STATE_WORDS[record.state]} and has no tested final yet. {advice}")
-
-
-class UnknownFigureError(TunerError):
-    """The study's report has no figure of that name."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(
-            f"No figure named {name!r} in the report.{did_you_mean(name, known)} There are: "
-            f"{', '.join(known) or 'none yet, as no trial has reported an epoch'}."
-        )
 
 
 class Study:
