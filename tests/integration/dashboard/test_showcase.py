@@ -60,7 +60,8 @@ def test_a_searching_study_has_a_note_and_nothing_else(
     assert "/report/s" in shown["note"]["body"]
     assert shown["plotly_graph_objects"] == []
     assert artifacts.list("") == []
-    assert len(attributes(storage, study)) == 3
+    # The metric's name, the note in two attributes, and the stage.
+    assert len(attributes(storage, study)) == 4
 
 
 def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
