@@ -60,7 +60,7 @@ def test_a_searching_study_has_a_note_and_nothing_else(
     assert "/report/s" in shown["note"]["body"]
     assert shown["plotly_graph_objects"] == []
     assert artifacts.list("") == []
-    # With the name of the values, which has been there since the study was created.
+    # The metric's name, the note in two attributes, and the stage.
     assert len(attributes(storage, study)) == 4
 
 

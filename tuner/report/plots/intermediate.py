@@ -42,10 +42,16 @@ class _Curve(NamedTuple):
 
 def epoch_summaries(trials: Sequence[TrialRecord], objective: Objective) -> list[EpochSummary]:
     """Return one row an epoch over the complete and pruned trials."""
+    return _summarize([(trial, score_points(trial, objective)) for trial in trials], objective)
+
+
+def _summarize(
+    found: Sequence[tuple[TrialRecord, Sequence[tuple[int, float]]]], objective: Objective
+) -> list[EpochSummary]:
+    """Return the rows of `epoch_summaries` from the trials with their points."""
     values: dict[int, list[float]] = {}
     pruned: dict[int, int] = {}
-    for trial in trials:
-        points = score_points(trial, objective)
+    for trial, points in found:
         for epoch, score in points:
             values.setdefault(epoch, []).append(score)
         if points and trial.state == "pruned":
@@ -149,9 +155,8 @@ def _without_outliers(shown: Sequence[float], objective: Objective) -> list[floa
     return kept
 
 
-def _tell_hidden(trials: Sequence[TrialRecord], objective: Objective) -> str:
+def _tell_hidden(values: Sequence[float], objective: Objective) -> str:
     """Say how many values lie beyond the plot's axis."""
-    values = [score for trial in trials for _, score in score_points(trial, objective)]
     hidden = score_axis(objective, values).hidden(values, shown=_without_outliers(values, objective))
     beyond = DIRECTION_WORDS[objective.direction].beyond
     return f" {len(hidden):,} of {count(len(values), 'value')} lie {beyond} the plot." if hidden else ""
@@ -160,7 +165,8 @@ def _tell_hidden(trials: Sequence[TrialRecord], objective: Objective) -> str:
 def report_figure(study: StudyRecord) -> ReportFigure | None:
     """Show the learning curves that the pruner used; None before the first epoch."""
     objective = study.objective
-    summaries = epoch_summaries(study.trials, objective)
+    found = [(trial, score_points(trial, objective)) for trial in study.trials]
+    summaries = _summarize(found, objective)
     if not summaries:
         return None
     n_pruned = sum(summary.n_pruned for summary in summaries)
@@ -171,7 +177,7 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
         f"{count(first.n_trials, 'trial')} reported {step} {first.epoch}, {last.n_trials:,} reached {step} "
         f"{last.epoch}; "
         f"{f'{n_pruned:,} were pruned (dotted lines that end in a cross)' if n_pruned else 'none was pruned'}."
-        f"{_tell_hidden(study.trials, objective)}"
+        f"{_tell_hidden([score for _, points in found for _, score in points], objective)}"
     )
     rows = [
         (
