@@ -25,9 +25,8 @@ ON_BOTH = (
     "test_layer_outputs.py::test_saliency_is_the_gradient_of_the_score_before_the_softmax",
     "test_rate_range.py::test_each_rate_is_set_before_its_step_and_no_loss_is_a_mean_of_earlier_ones",
 )
-#: The nets here train for some steps only, and compiling them is most of the time: 15 seconds of the processor for two
-#: tests, 6 with these.
-COMPILED_IN_HALF_THE_TIME = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+#: The nets here train for some steps only, and compiling them is most of the time; see `docs/experiments.md`.
+COMPILED_FASTER = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 #: What JAX alone does.
 ON_JAX = ("test_population.py",)
 
@@ -42,7 +41,7 @@ def test_training_and_resuming_are_the_same_on_jax(tmp_path: Path) -> None:
         env={
             **os.environ,
             "KERAS_BACKEND": "jax",
-            "XLA_FLAGS": COMPILED_IN_HALF_THE_TIME,
+            "XLA_FLAGS": COMPILED_FASTER,
             PICTURES_OF_TENSORFLOW: str(tmp_path / "pictures.npy"),
         },
         capture_output=True,
