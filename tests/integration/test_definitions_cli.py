@@ -109,7 +109,7 @@ def test_the_definition_of_a_study_makes_the_same_study_again(storage: Storage, 
 
 
 def test_a_study_like_another_has_its_settings_but_for_those_that_are_given(storage: Storage) -> None:
-    create_study(storage, "s", trials=6, epochs=4, overrides=["fixed.dropout=0.5", "seed=3"])
+    create_study(storage, "s", trials=6, epochs=4, overrides=["fixed.dropout=0.5", "seed=3"], finals=())
 
     taken = create("--like=s")
     create("--like=s", "--name=t", "--epochs=2", "--set=seed=5")
