@@ -13,8 +13,9 @@ from tuner.summaries import summary_html
 
 NOW = StudyProgress(
     name="s", state="searching", budget=9, complete=3, pruned=1, failed=0, running=2, waiting=3, best_score=0.5,
-    finals_done=0, finals_planned=0, trials_per_hour=60.0, time_left_s=90.0, finals_time_left_s=None, total_time_left_s=None,
-    stop_reason=None, priority=0, weight=1.0, max_workers=None, limit_left_s=None, search_ended=None, finals_ended=None,
+    finals_done=0, finals_planned=0, trials_per_hour=60.0, time_left_s=90.0, finals_time_left_s=None,
+    total_time_left_s=None, stop_reason=None, priority=0, weight=1.0, max_workers=None, limit_left_s=None,
+    search_ended=None, finals_ended=None,
 )  # fmt: skip
 
 
