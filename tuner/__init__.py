@@ -12,8 +12,9 @@ The way down, each package importing only what stands below it:
     training     one training run        spaces   model builders        studies   database, slots, outcomes, records
     datasets     readers, what pixels mean, downloads, splits, the test set
     objectives   what a search optimizes: the one table of what a score is
-    space_ranges what a study searches in place of what a builder declares
+    space_ranges what a study searches in place of what a builder declares     image_ranges  what models take
     settings, artifacts, logs, training_settings, epochs, backends, counters, class_metrics, summaries
+    extras       which packages only some uses need
     errors
 
 From Python, in a script or a notebook, without a shell (docs/python.md):
