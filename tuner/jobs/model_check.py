@@ -133,6 +133,11 @@ def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> NDArray[np.floa
         return np.asarray(keras.ops.convert_to_numpy(model(scale(examples, white_of(model)))), np.float32)
 
 
+def _described(station: str) -> str:
+    name = station.removeprefix("before ")
+    return f"The model's layer {name!r}" if name == station else f"What the model computes before its layer {name!r}"
+
+
 def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str, ...]:
     """Return warnings about a model that works, one line each.
 
@@ -146,9 +151,9 @@ def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str
     if found is None:
         return ()
     warning = (
-        f"The model's layer {found.layer!r} turns images, which arrive in [0, {white:g}], into values from "
+        f"{_described(found.layer)} turns images, which arrive in [0, {white:g}], into values from "
         f"{found.low:.3g} to {found.high:.3g}: they are scaled twice, and a model learns little from such small "
-        "differences. Remove this layer (such as Rescaling(1/255) or a preprocess_input) from the builder, or set "
+        "differences. Remove this scaling (such as Rescaling(1/255) or a preprocess_input) from the builder, or set "
         'data.images = "uint8-range" to have images from 0 to 255.'
     )
     return (warning,)

@@ -49,6 +49,10 @@ def divided_with_a_lambda(_hp: Any) -> Any:
     return _net(layers.Lambda(lambda pictures: pictures / 255))
 
 
+def divided_by_16(_hp: Any) -> Any:
+    return _net(layers.Rescaling(1 / 16))
+
+
 def pooled_first(_hp: Any) -> Any:
     return _net(layers.AveragePooling2D(4))
 
