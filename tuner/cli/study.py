@@ -78,7 +78,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
     for (study, now), share in zip(progress, shares, strict=True):
         table.add_row(
             study.name,
-            study.definition.space,
+            study.definition.space.rpartition("/")[2],
             Path(study.definition.dataset).name,
             now.state,
             f"{now.finished}/{now.budget}",

@@ -133,10 +133,15 @@ def _study_row(study: ListedStudy) -> list[Child | Cell]:
         study.objective.named(progress.best_score),
         _state(progress),
         f"{progress.finished:,} of {progress.budget:,}",
-        study.dataset,
-        study.space,
+        _last_part(study.dataset),
+        _last_part(study.space),
         optuna,
     ]
+
+
+def _last_part(place: str) -> Html:
+    """Write the last part of a path; a mouse that rests on it shows the whole."""
+    return element("span", place.rstrip("/").rpartition("/")[2], title=place)
 
 
 def _state(progress: StudyProgress) -> str:
