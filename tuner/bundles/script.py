@@ -4,11 +4,11 @@ The nets of this package's own families and recipes are written out layer by lay
 imported, with its hyperparameters fixed. What plain Keras has no equal of is marked in the script as `Differs`.
 """
 
-import importlib
 import inspect
 import json
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -23,10 +23,12 @@ from tuner.bundles.script_training import (
     class_weight_code,
     is_augmented,
     schedule_code,
+    stopping_remark,
 )
 from tuner.errors import TunerError
 from tuner.image_ranges import describe_range, levels_to_floats, range_of
-from tuner.spaces.import_path import count_required
+from tuner.spaces.import_path import SpaceImportError, count_required
+from tuner.spaces.own_objects import find_own_object
 from tuner.training.rules import set_up_optimizer
 from tuner.training.targets import accept_soft_targets, choose_labels, smooth_labels
 from tuner.training_settings import Augmentation, Training
@@ -82,7 +84,7 @@ def write_script(bundle: Bundle | Ensemble) -> str:
             "",
             "",
             *_data(described),
-            *augmentation_code(described.training),
+            *augmentation_code(described.training, described.image_range),
             "",
             "",
             *_train(described, one_hot=labels == "one-hot", rate=rate),
@@ -157,13 +159,18 @@ def _head(described: BundleDescription, imports: str) -> Iterator[str]:
 
 def _own_builder(described: BundleDescription) -> tuple[str, list[str]]:
     """Return the import of a person's builder, and the function that calls it with the values of the trial."""
-    module, _, name = described.space.partition(":")
-    found: Any = getattr(importlib.import_module(module), name)
+    place, _, name = described.space.partition(":")
+    module, found = find_own_object(
+        described.space, expected="package.module:Object", what="builders", refuse=SpaceImportError
+    )
     images = described.images
     fixed = {key: value for key, value in described.hyperparameters.items() if not key.startswith(_OF_THE_REGIME)}
     lines = ["def build_model():", f'{_INDENT}"""Return the compiled model, with the hyperparameters of the trial."""']
     lines += [f"{_INDENT}hp = keras_tuner.HyperParameters()", f"{_INDENT}hp.values = {fixed!r}"]
-    imports = f"from {module} import {name}\n"
+    imports = f"from {module.__name__} import {name}\n"
+    if place.endswith(".py"):
+        file = _text(Path(place).name)
+        imports = f"# {file} must lie beside this script; the bundle has it in its folder source/.\n{imports}"
     if inspect.isclass(found):
         known = {"input_shape": images.shape, "classes": images.n_classes}
         taken = inspect.signature(found).parameters
@@ -237,6 +244,8 @@ def _train(described: BundleDescription, *, one_hot: bool, rate: float | None) -
     yield f"{_INDENT * 2}validation = ({levels_to_floats(described.image_range, 'validation[0]')}, {held_out})"
     callbacks = list(callback_calls(training, has_validation=training.train_on == "train"))
     if callbacks:
+        if training.train_on == "train" and (remark := stopping_remark(training)):
+            yield f"{_INDENT}{remark}"
         yield f"{_INDENT}callbacks = ["
         yield from (f"{_INDENT * 2}{one}," for one in callbacks)
         yield f"{_INDENT}]"
