@@ -479,9 +479,8 @@ def read_source(path: Path) -> str:
 
 def _find_file(path: Path) -> Path:
     """Return the file that a person means: a file of that path, else the shipped definition of that name."""
-    is_name = len(path.parts) == 1
-    shipped = find_shipped(path) if is_name and not path.is_file() else None
-    return shipped or path
+    shipped = find_shipped(path) if len(path.parts) == 1 else None
+    return path if shipped is None or path.is_file() else shipped
 
 
 def _describe_missing(path: Path) -> str:
