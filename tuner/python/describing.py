@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tuner.report.wording import count, percent, plain, score_spread, setting, spread
+from tuner.report.wording import count, percent, plain, score_spread, settings, spread
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import StudyRecord, StudyState
 from tuner.summaries import summary_html
@@ -42,9 +42,8 @@ def study_html(record: StudyRecord) -> str:
         rows["ensemble"] = plain(
             f"{count(record.ensemble.members, 'model')}, test accuracy {percent(record.ensemble.test_accuracy)}"
         )
-    told = (winner or best) and (record.winner or record.best)
-    if told:
-        rows["hyperparameters"] = ", ".join(f"{name} {setting(value)}" for name, value in told.hyperparameters.items())
+    if told := winner or best:
+        rows["hyperparameters"] = settings(told.hyperparameters)
     if record.failures:
         part, failure = record.failures[-1]
         rows["failed"] = f"{len(record.failures)}, the last: {part}: {failure.message}"

@@ -1,5 +1,6 @@
 """A study in a script or a notebook: run it, look at it, take its model."""
 
+import html
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -265,9 +266,10 @@ class Study:
         return read_bundle(place, artifacts=self._settings.artifacts)
 
     def best_model(self) -> "keras.Model":
-        """Return the winner's retrained model: a plain `keras.Model` with its weights, for images in [0, 1].
+        """Return the winner's retrained model: a plain `keras.Model` with its weights.
 
-        Its input is float32 of shape (n, height, width, channels); `predict` prepares images as the study's were.
+        Its input is float32 of shape (n, height, width, channels), from 0 to 1, or from 0 to 255 in a study with
+        `data.images = "uint8-range"`; `predict` prepares images as the study's were.
 
         Raises:
             NoModelYetError: No final was tested yet.
@@ -391,7 +393,7 @@ class Study:
             return study_html(self._outline())
         except TunerError:
             # The text says why.
-            return f"<pre>{self!r}</pre>".replace("<Study", "&lt;Study")
+            return f"<pre>{html.escape(repr(self))}</pre>"
 
 
 def _positive(number: int) -> int:

@@ -72,7 +72,7 @@ def time_prediction(model: keras.Model, image: NDArray[np.uint8]) -> float:
     """Return the seconds that Keras' `predict` takes for one image: the median of several calls after the first.
 
     Args:
-        model: Built, for float32 images in [0, 1].
+        model: Built, with the range of its images, see `image_ranges`.
         image: uint8, shape (height, width, channels).
     """
     one = image[np.newaxis]
