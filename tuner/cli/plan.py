@@ -24,6 +24,7 @@ def describe_expectation(study: "Study", *, n_workers: int) -> Iterator[str]:
     from tuner.studies.finals_plan import describe_plan, plan_finals
 
     definition = study.definition
+    n_workers = min(n_workers, definition.sharing.max_workers or n_workers)
     yield f"It will train {describe_plan(definition)}"
     plan = plan_finals(definition, n_candidates=definition.search.trials)
     most, likely = definition.search.trials * definition.epochs_of_trial, round(expected_epochs(definition))
@@ -46,8 +47,9 @@ def describe_expectation(study: "Study", *, n_workers: int) -> Iterator[str]:
             for setting, shorter in _shorter(definition)
         ]
         best = sorted(savings, reverse=True)[:_MOST_NAMED]
-        named = ", ".join(f"`--set {setting}` saves {format_duration(saved)}" for saved, setting in best if saved > 0)
-        yield f"Shorter: {named}."
+        named = [f"`--set {setting}` saves {format_duration(saved)}" for saved, setting in best if saved > 0]
+        if named:
+            yield f"Shorter: {', '.join(named)}."
 
 
 def _shorter(definition: "StudyDefinition") -> "Iterator[tuple[str, StudyDefinition]]":

@@ -214,7 +214,9 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     limit_left_s = None if row.deadline_at is None else max(0.0, row.deadline_at - now)
     measured = MeasuredTime.read(study.provenance) or _EPOCHS_ALONE
     time_left = _search_time_left(left, rate, limit_left_s if state == "searching" else None)
-    finals_time_left = _finals_time_left(jobs, plan, measured, now) if state == "finals" else None
+    finals_time_left = (
+        _sooner(_finals_time_left(jobs, plan, measured, now), limit_left_s) if state == "finals" else None
+    )
     return StudyProgress(
         name=study.name,
         state=state,
@@ -249,8 +251,12 @@ def _search_time_left(n_left: int, trials_per_hour: float | None, limit_left_s: 
     """Return the seconds until the budget is used up or the search's time is over."""
     if not n_left:
         return 0.0
-    lefts = [n_left / trials_per_hour * 3600] if trials_per_hour else []
-    return min([*lefts, *([] if limit_left_s is None else [limit_left_s])], default=None)
+    return _sooner(n_left / trials_per_hour * 3600 if trials_per_hour else None, limit_left_s)
+
+
+def _sooner(*lefts_s: float | None) -> float | None:
+    """Return the shortest of those times that are known; None where none is."""
+    return min((left_s for left_s in lefts_s if left_s is not None), default=None)
 
 
 def _best_score(study: Study, trials: Sequence[Any]) -> float | None:
@@ -264,13 +270,14 @@ def _best_score(study: Study, trials: Sequence[Any]) -> float | None:
 def _total_time_left(
     study: Study, measured: MeasuredTime, search_left_s: float | None, trials_per_hour: float | None
 ) -> float | None:
-    """Return the seconds until search and finals are over, at the speed of the search so far."""
+    """Return the seconds until search and finals are over, at the speed of the search so far, or by their limits."""
     if search_left_s is None or not trials_per_hour:
         return None
     definition = study.definition
     trial = measured.trial + expected_epochs(definition) / definition.search.trials * measured.epoch
     finals = measured.of_finals(plan_finals(definition, n_candidates=definition.search.trials))
-    return search_left_s + finals / (trial * trials_per_hour / 3600)
+    finals_left_s = _sooner(finals / (trial * trials_per_hour / 3600), definition.finals.timeout)
+    return search_left_s + (finals_left_s or 0.0)
 
 
 def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, measured: MeasuredTime, now: float) -> float | None:

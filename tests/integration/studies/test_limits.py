@@ -196,6 +196,7 @@ def test_finals_have_a_clock_of_their_own_and_end_with_what_is_tested(storage: S
     finish_finals(storage)
     assert advance_study(storage, study)
     left = limit_left(storage)
+    told = read_progress(storage, find_study(storage, "s")).total_time_left_s
     tested = claim(storage)
     end_slot(storage, tested, RetrainOutcome(state="complete", test_accuracy=0.9, bundle="b", predictions="p"))
     in_training = claim(storage)
@@ -209,6 +210,8 @@ def test_finals_have_a_clock_of_their_own_and_end_with_what_is_tested(storage: S
 
     vote = claim(storage)
     assert left == pytest.approx(1800, abs=60)
+    # No epoch was reported, from which their time could follow.
+    assert told == pytest.approx(1800, abs=60)
     assert planned
     assert vote.job == EnsembleJob(slots=(tested.slot_id,))
     end_slot(storage, vote, failed_outcome("ensemble", Failure(kind="x", message="y")))
