@@ -15,26 +15,29 @@ _MOST_NAMED = 2
 _SHORT_S = 60
 
 
-def describe_expectation(study: "Study", *, n_workers: int) -> Iterator[str]:
+def describe_expectation(study: "Study", *, n_workers: int | None) -> Iterator[str]:
     """Yield lines on what the study will train and how long it takes with so many workers on this machine's cores.
 
-    No time without a measurement: with `--no-check`, or where there is a GPU.
+    No time for workers elsewhere (None), and none without a measurement: with `--no-check`, or where there is a GPU.
     """
     from tuner.studies.expected_time import MeasuredTime, expect_time, expected_epochs
     from tuner.studies.finals_plan import describe_plan, plan_finals
 
     definition = study.definition
-    n_workers = min(n_workers, definition.sharing.max_workers or n_workers)
     yield f"It will train {describe_plan(definition)}"
     plan = plan_finals(definition, n_candidates=definition.search.trials)
     most, likely = definition.search.trials * definition.epochs_of_trial, round(expected_epochs(definition))
     pruned = f" (about {likely:,} after pruning)" if likely < most else ""
     in_finals = plan.confirmations * plan.confirmation_epochs + plan.retrainings * plan.retraining_epochs
     epochs = f"{most:,} epochs of search{pruned}, {in_finals:,} of finals"
+    if n_workers is None:
+        yield f"That is {epochs}."
+        return
     measured = MeasuredTime.read(study.provenance)
     if measured is None:
         yield f"That is {epochs}; how long they take was not measured."
         return
+    n_workers = min(n_workers, definition.sharing.max_workers or n_workers)
     expected = expect_time(definition, measured, n_workers=n_workers)
     yield (
         f"That is {epochs}: about {format_duration(expected.total_s)} here with {n_workers} "
