@@ -8,14 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binomtest
-
 from tuner.bundles.bundle import Bundle, BundleDescription, HowTrained
 from tuner.bundles.ensemble import Ensemble, class_names_of, members_of
 from tuner.bundles.export_formats import ExportFormat, InputKind
 from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.bundles.own_objects import OwnObject
 from tuner.image_ranges import describe_range, levels_to_floats
+from tuner.intervals import wilson_interval
 from tuner.training_settings import USED_SETTINGS
 
 _TITLE = "# Model card: "
@@ -225,7 +224,7 @@ def _quality(bundle: Bundle | Ensemble) -> Iterator[str]:
 def _accuracy(accuracy: float, n_test: int | None) -> str:
     if n_test is None:
         return f"{100 * accuracy:.2f} % (the bundle is of an older format and does not say of how many images)"
-    low, high = binomtest(round(accuracy * n_test), n_test).proportion_ci(method="wilson")
+    low, high = wilson_interval(round(accuracy * n_test), n_test)
     return f"{100 * accuracy:.2f} % of {n_test:,} images, 95 % interval {100 * low:.2f} to {100 * high:.2f} % (Wilson)"
 
 

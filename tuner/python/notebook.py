@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from tuner.objectives import Objective
-from tuner.python.describing import STATE_WORDS
 from tuner.python.shell import find_shell
-from tuner.report.wording import duration, plain
+from tuner.report.wording import STATE_WORDS, duration, plain
 from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_studies

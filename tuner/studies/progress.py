@@ -1,6 +1,5 @@
 """The progress of studies: counts of their slots, rates, and what finished last."""
 
-import math
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from tuner.studies.outcomes import (
 )
 from tuner.studies.records import Part, StudyState, part_of
 from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.spans import covered_s
 from tuner.studies.storage import Storage
 
 #: Where the check has measured nothing: an epoch is an epoch.
@@ -297,25 +297,13 @@ def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, measured: MeasuredT
     worked = sum(job.epoch * of_epoch[job.stage] + before[job.stage] for job in begun if job.epoch)
     if not worked:
         return None
-    worked_s = _covered([(job.started_at, now if job.finished_at is None else job.finished_at) for job in begun])
+    worked_s = covered_s([(job.started_at, now if job.finished_at is None else job.finished_at) for job in begun])
     seconds: float = left * worked_s / worked
     return seconds
 
 
 def _epochs_of(stage: str, plan: FinalsPlan) -> int:
     return plan.confirmation_epochs if stage == "confirm" else plan.retraining_epochs
-
-
-def _covered(times: Sequence[tuple[float, float]]) -> float:
-    """Return the seconds in which at least one of these spans of time, begin and end, ran.
-
-    Finals that are asked for later begin after a pause, in which nobody trained.
-    """
-    covered, until = 0.0, -math.inf
-    for begin, end in sorted(times):
-        covered += max(0.0, end - max(begin, until))
-        until = max(until, end)
-    return covered
 
 
 def _counts(study: Study) -> sa.Select[Any]:
