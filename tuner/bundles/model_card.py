@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tuner.bundles.bundle import Bundle, BundleDescription, HowTrained
+from tuner.bundles.custom_objects import OwnObject
 from tuner.bundles.ensemble import Ensemble, class_names_of, members_of
 from tuner.bundles.export_formats import ExportFormat, InputKind
 from tuner.bundles.outputs import OutputNotWrittenError
-from tuner.bundles.own_objects import OwnObject
 from tuner.image_ranges import describe_range, levels_to_floats
 from tuner.intervals import wilson_interval
 from tuner.training_settings import USED_SETTINGS
