@@ -268,8 +268,8 @@ class Study:
     def best_model(self) -> "keras.Model":
         """Return the winner's retrained model: a plain `keras.Model` with its weights.
 
-        Its input is float32 of shape (n, height, width, channels), from 0 to 1, or from 0 to 255 in a study with
-        `data.images = "uint8-range"`; `predict` prepares images as the study's were.
+        Its input is float32 of shape (n, height, width, channels), from 0 to 1, or to 255 by `data.images`; `predict`
+        prepares images as the study's were.
 
         Raises:
             NoModelYetError: No final was tested yet.
@@ -382,7 +382,6 @@ class Study:
         return draw_figures(record, self._artifacts)
 
     def __repr__(self) -> str:
-        """Return the name, the state and the number of trials."""
         try:
             return f"<Study {study_line(self.progress)}>"
         except TunerError as error:
@@ -392,7 +391,6 @@ class Study:
         try:
             return study_html(self._outline())
         except TunerError:
-            # The text says why.
             return f"<pre>{html.escape(repr(self))}</pre>"
 
 

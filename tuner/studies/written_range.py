@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
-from tuner.studies.definition import DefinitionError, read_definition, read_source
+from tuner.studies.definition import read_definition
+from tuner.studies.definition_files import DefinitionError, read_source
 from tuner.studies.toml import TomlError, parse_toml
 
 _NAME = "learning_rate"

@@ -8,15 +8,8 @@ import sqlalchemy as sa
 from tuner.jobs.planning import advance_study
 from tuner.studies.definition import make_definition
 from tuner.studies.ended_by import describe_ends
-from tuner.studies.lifecycle import (
-    Study,
-    change_finals,
-    extend_study,
-    find_study,
-    insert_study,
-    resume_study,
-    stop_study,
-)
+from tuner.studies.finals_request import change_finals
+from tuner.studies.lifecycle import Study, extend_study, find_study, insert_study, resume_study, stop_study
 from tuner.studies.limits import end_search_without_progress
 from tuner.studies.outcomes import ConfirmOutcome, EnsembleJob, Failure, RetrainOutcome, SearchOutcome, failed_outcome
 from tuner.studies.progress import read_progress
