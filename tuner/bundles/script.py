@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from pydantic import ValidationError
 
 from tuner.bundles.bundle import Bundle, BundleDescription, HowTrained
 from tuner.bundles.ensemble import Ensemble
@@ -25,13 +26,13 @@ from tuner.bundles.script_training import (
     schedule_code,
     stopping_remark,
 )
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 from tuner.image_ranges import describe_range, levels_to_floats, range_of
 from tuner.spaces.import_path import SpaceImportError, count_required
 from tuner.spaces.own_objects import find_own_object
 from tuner.training.rules import set_up_optimizer
 from tuner.training.targets import accept_soft_targets, choose_labels, smooth_labels
-from tuner.training_settings import Augmentation, Training
+from tuner.training_settings import Annealing, Augmentation, Training
 
 #: Datasets of the catalogue that come with a package: how their training images and labels are loaded.
 _DATASETS = {
@@ -56,7 +57,8 @@ def write_script(bundle: Bundle | Ensemble) -> str:
     """Return the script as text.
 
     Raises:
-        NoScriptError: It is an ensemble, or a bundle of an older format, which does not say how it was trained.
+        NoScriptError: It is an ensemble, a bundle of an older format, which does not say how it was trained, or one
+            that says what no training has.
         TunerError: The model cannot be rebuilt.
     """
     if isinstance(bundle, Ensemble):
@@ -68,6 +70,7 @@ def write_script(bundle: Bundle | Ensemble) -> str:
             "The bundle is of an older format, which does not say how it was trained. Retrain it: `tuner finals "
             f"{described.provenance.study}` of a new study."
         )
+    _refuse_other_values(described.training)
     model = bundle.build_model()
     if ":" in described.space:
         imports, build = _own_builder(described)
@@ -94,6 +97,21 @@ def write_script(bundle: Bundle | Ensemble) -> str:
             "",
         ]
     )
+
+
+def _refuse_other_values(training: HowTrained) -> None:
+    """Raise `NoScriptError` for values that no study writes: they become code that a person runs."""
+    rules = {**training.training, "class_weights": "none"}
+    tables = ((Augmentation, training.augmentation), (Annealing, training.annealing), (Training, rules))
+    for table, values in tables:
+        try:
+            table.model_validate(values or {})
+        except ValidationError as error:
+            problem = f"{'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"
+            raise NoScriptError(
+                f"The bundle says what no training has ({table.__name__.lower()}, {shorten(problem)}), so that no "
+                "script is written. Take the bundle from its study again."
+            ) from error
 
 
 def _find_rate(model: keras.Model) -> float | None:

@@ -50,9 +50,9 @@ def percent(fraction: float | None, *, digits: int = 2) -> str:
     return NO_VALUE if fraction is None else write_percent(fraction, digits=digits)
 
 
-def points(fraction: float, *, digits: int = 2) -> str:
+def points(fraction: float) -> str:
     """Write a difference of two fractions in percentage points, with its sign."""
-    return f"{100 * fraction:+.{digits}f}".replace("-", "\u2212")
+    return f"{100 * fraction:+.2f}".replace("-", "\u2212")
 
 
 def signed(difference: float | None, objective: Objective) -> str:

@@ -35,7 +35,7 @@ _NAMESPACE = "tuner"
 #: Seconds for a cluster to answer, and for its nodes to be looked at.
 _CONNECT_S, _LOOK_S = 10.0, 60.0
 #: What the working directory leaves behind; Ray sends the rest of it to each node.
-_NOT_SENT = [".tuner", ".git", ".venv", "__pycache__", "*.bundle", "*.npz"]
+_NOT_SENT = [".tuner", ".git", ".venv", ".env", "__pycache__", "*.bundle", "*.npz"]
 #: Seconds for workers to finish their epochs; they need at most 8, and a little for the database.
 _DRAIN_S = 15.0
 #: Seconds between two counts of the open slots.

@@ -146,6 +146,29 @@ def test_stopping_by_a_score_that_keras_does_not_log_is_marked() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"annealing": {"rule": "plateau", "monitor": 'loss"); print("code'}},
+        {"augmentation": {"rotation": "print('code')"}},
+        {"training": {"early_stopping": "print('code')"}},
+    ],
+)
+def test_no_script_holds_what_a_forged_bundle_writes_as_a_setting(
+    forged: dict[str, Any], folder_of_bundles: Path
+) -> None:
+    bundle = make_bundle(
+        folder_of_bundles,
+        "mlp",
+        {"units": 10, "hidden_layers": 1},
+        training=how_trained(**forged),
+        is_trained=False,
+    )
+
+    with pytest.raises(NoScriptError, match="The bundle says what no training has"):
+        write_script(bundle)
+
+
 def test_a_bundle_that_does_not_say_how_it_was_trained_has_no_script(folder_of_bundles: Path) -> None:
     bundle = make_bundle(folder_of_bundles, "mlp", {"units": 10, "hidden_layers": 1}, is_trained=False)
     old = Bundle(description=bundle.description.model_copy(update={"training": None}), weights=bundle.weights)
