@@ -29,18 +29,8 @@ from tuner.studies.storage import Storage
 _EPOCHS_ALONE = MeasuredTime(start=0.0, trial=0.0, epoch=1.0, retraining=0.0, retraining_epoch=1.0)
 #: The rate is taken over this many of the last finished trials.
 _RATE_TRIALS = 20
-#: Columns of a study that its progress is made of.
-_COLUMNS = (
-    "state",
-    "stop_reason",
-    "budget",
-    "priority",
-    "weight",
-    "max_workers",
-    "deadline_at",
-    "search_ended",
-    "finals_ended",
-)
+#: Columns of a study that its progress has unchanged.
+_COLUMNS = ("state", "stop_reason", "budget", "priority", "weight", "max_workers", "search_ended", "finals_ended")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,24 +177,15 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     """
     with storage.reader.connect() as connection:
         row = connection.execute(
-            sa.select(database_time().label("now"), *(studies.c[name] for name in _COLUMNS)).where(
-                studies.c.uid == study.uid
-            )
+            sa.select(
+                database_time().label("now"), studies.c.deadline_at, *(studies.c[name] for name in _COLUMNS)
+            ).where(studies.c.uid == study.uid)
         ).one_or_none()
         if row is None:
             raise StudyNotFoundError(study.name, list_names(storage))
         now, state = row.now, row.state
         counts = connection.execute(_counts(study)).all()
-        search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
-        finished_at = list(
-            connection.scalars(
-                sa.select(slots.c.finished_at)
-                .where(search, slots.c.finished_at.is_not(None))
-                .order_by(slots.c.finished_at.desc())
-                .limit(_RATE_TRIALS)
-            )
-        )
-        first_start = connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search))
+        first_start, finished_at = _read_pace(connection, study)
         jobs = connection.execute(_jobs(study)).all() if any(row.stage != "search" for row in counts) else ()
     trials = [row for row in counts if row.stage == "search"]
     left = _sum(trials, state="leased") + _sum(trials, state="waiting")
@@ -219,8 +200,6 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     )
     return StudyProgress(
         name=study.name,
-        state=state,
-        budget=row.budget,
         complete=complete,
         pruned=pruned,
         failed=_sum(trials, result="failed"),
@@ -237,14 +216,17 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         total_time_left_s=_total_time_left(study, measured, time_left, rate)
         if state == "searching"
         else finals_time_left,
-        stop_reason=row.stop_reason,
-        priority=row.priority,
-        weight=row.weight,
-        max_workers=row.max_workers,
         limit_left_s=limit_left_s,
-        search_ended=row.search_ended,
-        finals_ended=row.finals_ended,
+        **{name: getattr(row, name) for name in _COLUMNS},
     )
+
+
+def _read_pace(connection: sa.Connection, study: Study) -> tuple[float | None, list[float]]:
+    """Return when the first trial began, and when the last ones ended, the latest first."""
+    search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
+    ended = sa.select(slots.c.finished_at).where(search, slots.c.finished_at.is_not(None))
+    last = connection.scalars(ended.order_by(slots.c.finished_at.desc()).limit(_RATE_TRIALS))
+    return connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search)), [*last.all()]
 
 
 def _search_time_left(n_left: int, trials_per_hour: float | None, limit_left_s: float | None) -> float | None:
