@@ -14,13 +14,13 @@ import inspect
 import linecache
 import re
 import sys
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
 from tuner.python.shell import find_shell
 from tuner.python.source import Module, SourceUnavailableError, Text, write_module
@@ -91,14 +91,11 @@ def _hand_over(name: str, namespace: Mapping[str, Any], *, home: Path, found: An
     file = home / FOLDER / f"{name}_{hashlib.sha256(content).hexdigest()[:_NAME_LENGTH]}.py"
     if not file.is_file():
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            # Under its own name it appears whole: a worker may import it at any time, and it is never written again.
-            unfinished = file.with_name(f".{uuid.uuid4().hex}.partial")
-            unfinished.write_bytes(content)
-            unfinished.replace(file)
-        except OSError as error:
+            # It appears whole: a worker may import it at any time, and it is never written again.
+            ArtifactStore(str(file.parent)).write(file.name, content)
+        except ArtifactNotWrittenError as error:
             raise SourceUnavailableError(
-                f"{file} cannot be written: {error.strerror or error}", "Free some space, or set TUNER_HOME."
+                f"{file} cannot be written: {error.reason}", "Free some space, or set TUNER_HOME."
             ) from error
     told = f"{name} is defined in {where}: workers import it, with what it needs, from {file}"
     return PlacedBuilder(space=f"{file}:{name}", found=found, told=told, module=module)

@@ -42,7 +42,7 @@ def write_learning_rate(path: Path, *, low: float, high: float) -> None:
     try:
         ArtifactStore(str(target.parent)).write(target.name, text.encode())
     except ArtifactNotWrittenError as error:
-        raise DefinitionError(f"Could not write {path}: {error.__cause__ or error}. It is as it was.") from error
+        raise DefinitionError(f"Could not write {path}: {error.reason}. It is as it was.") from error
 
 
 def _add_range(path: Path, wanted: Mapping[str, Any]) -> str:
