@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tuner.cli.endings import count_parts, describe_accuracy, describe_best, describe_winner
+from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.image_ranges import UNIT_RANGE
 from tuner.report.factor_words import write_interval, write_spread
-from tuner.report.wording import plain, score_spread, setting, signed, test_score
+from tuner.report.wording import plain, score_spread, setting, signed, test_score, tested_accuracy
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.factors import compare_factors
 from tuner.studies.largest_class import beaten_by_largest_class
@@ -170,7 +170,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             str(final.rank),
             str(final.trial),
             format_score(final.mean_score, record.objective),
-            describe_accuracy(final),
+            plain(tested_accuracy(final)),
             *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )

@@ -195,7 +195,7 @@ def check_without_model(
     return CheckedDefinition(
         class_names=images.train.class_names,
         hashes=hashes,
-        pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
+        pixels=images.pixels_to_json() | {"test_warnings": test_warnings},
         first_jobs=[SearchJob(beginning=place) for place in range(n_beginnings)],
     )
 
