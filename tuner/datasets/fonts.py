@@ -58,13 +58,29 @@ def has_glyphs(font: Font, texts: Iterable[str]) -> bool:
 
 
 def romanise(text: str) -> str:
-    """Return the text in ASCII, foreign characters by the last word of their Unicode name: `お` becomes `o`."""
+    """Return the text in ASCII, foreign characters by the last word of their Unicode name: `お` becomes `o`.
+
+    Latin letters lose their accents: `ü` becomes `u`.
+    """
     return "".join(_romanise_character(character) for character in text)
+
+
+def is_latin(text: str) -> bool:
+    """Say whether all letters of the text are Latin ones, with or without accents."""
+    return all(_is_latin_character(character) for character in text if character.isalpha())
+
+
+def _is_latin_character(character: str) -> bool:
+    return unicodedata.name(character, "").startswith("LATIN ")
 
 
 def _romanise_character(character: str) -> str:
     if character.isascii():
         return character
+    if _is_latin_character(character):
+        # `NFKD` writes an accent as a character of its own; `ß`, `ø` and their like have none.
+        plain = "".join(part for part in unicodedata.normalize("NFKD", character) if part.isascii())
+        return plain or unicodedata.name(character).split(" WITH ")[0].split()[-1].lower()
     return unicodedata.name(character, "?").split()[-1].lower()
 
 

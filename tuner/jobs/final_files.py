@@ -11,6 +11,7 @@ from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.jobs.context import JobContext
 from tuner.jobs.fitting import Fitted
 from tuner.spaces.space import Space
+from tuner.studies.expected_time import MEASURED_TIME
 from tuner.studies.outcomes import RetrainJob, RetrainOutcome
 from tuner.studies.ranking import read_rank
 
@@ -44,7 +45,8 @@ def store_bundle(
         notes: What a person should know of how it was trained, in sentences.
     """
     job = context.job_as(RetrainJob)
-    provenance = dict(context.study.provenance)
+    # The time that the study would take where it was created is nothing of the model.
+    provenance = {key: value for key, value in context.study.provenance.items() if key != MEASURED_TIME}
     path = f"{final_path(context)}.bundle"
     description = BundleDescription(
         space=context.study.definition.space,

@@ -37,7 +37,7 @@ class StudyDiffersError(TunerError):
     def __init__(self, error: DefinitionChangedError) -> None:
         name = error.study.name
         advice = [
-            f"study with another name: name={name + '-2'!r}",
+            f"give another name: name={name + '-2'!r}",
             f"or first remove it: load_study({name!r}).delete()",
         ]
         more = error.wanted.search.trials - error.study.budget

@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tuner.errors import did_you_mean, shorten
@@ -69,12 +70,28 @@ def _describe(item: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = item["type"], item.get("ctx", {})
     if kind == "extra_forbidden":
         return _describe_unknown_key(item, model)
+    form = _form_of_list(item, model)
+    if form is not None:
+        return _end(f"received {_shorten(item['input'])}, expected {form}")
     if kind == "missing":
         return f"missing; expected {_field_description(item, model)}."
     if kind == "contradiction":
         return _end(item["msg"])
     expected = _expectation(item, context)
     return _end(f"received {_shorten(item['input'])}, {expected}")
+
+
+def _form_of_list(item: ErrorDetails, model: type[BaseModel]) -> str | None:
+    """Return what a list of a fixed form has to be, such as `[height, width]`; None where the mistake is another."""
+    if item["type"] not in {"list_type", "tuple_type", "too_long", "too_short", "missing"}:
+        return None
+    path = [str(part) for part in item["loc"]]
+    # An element that is missing is reported at its index.
+    path = path[:-1] if path[-1].isdigit() else path
+    field = _field_at(model, path)
+    said = field.json_schema_extra if field is not None and isinstance(field.json_schema_extra, dict) else {}
+    allowed = str(said.get("allowed") or "")
+    return allowed if allowed.startswith("[") else None
 
 
 def _end(sentence: str) -> str:
@@ -100,14 +117,26 @@ def _describe_unknown_key(item: ErrorDetails, model: type[BaseModel]) -> str:
     # The numbers of a list's tables, and the name of a range's hyperparameter, are no part of a section's name.
     section = ["space", "NAME"] if path[:1] == ["ranges"] else [part for part in path if not part.isdigit()]
     more = " ".join(filter(None, ("tuner study settings", ".".join(section) if owner else "")))
-    return f"no setting has this name.{did_you_mean(name, known)} Known here: {', '.join(known)}; see `{more}`."
+    elsewhere = " or ".join(f"'{place}'" for place in _sections_with(name, model))
+    meant = f" Did you mean {elsewhere}?" if elsewhere else did_you_mean(name, known)
+    return f"no setting has this name.{meant} Known here: {', '.join(known)}; see `{more}`."
+
+
+def _sections_with(name: str, model: type[BaseModel]) -> list[str]:
+    """Return the dotted keys of the sections that have a setting of this name: `search.trials` for `trials`."""
+    sections = {section: _model_at(model, [section]) for section in model.model_fields}
+    return [f"{section}.{name}" for section, owner in sections.items() if owner and name in owner.model_fields]
 
 
 def _field_description(item: ErrorDetails, model: type[BaseModel]) -> str:
-    *path, name = [str(part) for part in item["loc"]]
-    owner = _model_at(model, path)
-    field = owner.model_fields.get(name) if owner else None
+    field = _field_at(model, [str(part) for part in item["loc"]])
     return (field.description if field else None) or "a value"
+
+
+def _field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
+    *owners, name = path
+    owner = _model_at(model, owners)
+    return owner.model_fields.get(name) if owner else None
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:

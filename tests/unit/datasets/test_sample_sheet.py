@@ -52,7 +52,16 @@ def test_a_font_without_kana_is_found_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "romanised"), [("お", "o"), ("を", "wo"), ("ま", "ma"), ("λ", "lamda"), ("Ankle boot", "Ankle boot")]
+    ("name", "romanised"),
+    [
+        ("お", "o"),
+        ("を", "wo"),
+        ("ま", "ma"),
+        ("λ", "lamda"),
+        ("Ankle boot", "Ankle boot"),
+        ("Dreieck ü", "Dreieck u"),
+        ("øre", "ore"),
+    ],
 )
 def test_names_are_romanised_where_no_font_can_write_them(name: str, romanised: str) -> None:
     assert romanise(name) == romanised

@@ -123,7 +123,11 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("data.validation_fraction=1", "data.validation_fraction: received 1, expected a number below 1"),
         ("data.folds=1", "data.folds: received 1, expected a number of at least 2"),
         ("data.folds=2.0", "data.folds: received 2.0, expected a whole number."),
-        ("data.resize=28", "data.resize: received 28, expected a list."),
+        ("data.resize=28", "data.resize: received 28, expected [height, width], each 1 to 4096."),
+        ("data.resize=[28]", "data.resize.1: received [28], expected [height, width], each 1 to 4096."),
+        ("data.resize=[28,28,1]", "data.resize: received [28, 28, 1], expected [height, width], each 1 to 4096."),
+        ("trials=3", "trials: no setting has this name. Did you mean 'search.trials'?"),
+        ("data.epochs=3", "data.epochs: no setting has this name. Did you mean 'search.epochs' or 'finals.epochs'?"),
         ("fixed.units=[1]", "fixed.units: received [1], expected a number, a string, true or false."),
         ("finals.candidates=1", "finals.candidates: received 1, expected at least finals.top (2)."),
         ("finals.train_on=tain", "expected one of train, train+validation. Did you mean 'train'?"),
@@ -222,7 +226,7 @@ def test_pruners_decide_by_folds_where_there_are_more_of_them_than_epochs(path: 
         ('space = "a\\u0000b"', "a text holds the character NUL"),
         (
             "name = 'a'\nspace = 'cnn'\ndataset = 'digits'\n[data]\nresize = [8]",
-            "data.resize.1: missing; expected a value.",
+            "data.resize.1: received [8], expected [height, width], each 1 to 4096.",
         ),
     ],
 )

@@ -43,6 +43,13 @@ def test_the_winners_test_accuracy_is_what_counts(tmp_path: Path, accuracy: floa
     assert (told is not None) is is_beaten
 
 
+def test_few_validation_images_do_not_decide_about_the_test_accuracy(tmp_path: Path) -> None:
+    study = finished_study(ArtifactStore(str(tmp_path)), n_trials=12, n_images=200, accuracy=0.9)
+    pixels = {"validation_counts": [19, 1], "class_counts": [100, 100]}
+
+    assert beaten_by_largest_class(dataclasses.replace(study, pixels=pixels)) is None
+
+
 def test_nothing_is_said_without_counts_or_without_an_accuracy() -> None:
     study = searching_study(n_trials=3)
     worse = tuple(dataclasses.replace(trial, score=0.1) for trial in study.trials)

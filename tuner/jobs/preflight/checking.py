@@ -75,7 +75,11 @@ class _Images:
     def pixels_to_json(self) -> dict[str, Any]:
         """Return what a study stores of its images: their pixels' meaning, their warnings, and how they are shared."""
         stored = self.part.pixels_to_json()
-        return stored | {"warnings": [*stored["warnings"], *self.warnings], "validation_counts": list(self.n_scored)}
+        return stored | {
+            "warnings": [*stored["warnings"], *self.warnings],
+            "validation_counts": list(self.n_scored),
+            "class_counts": class_counts(self.train).tolist(),
+        }
 
 
 def check_definition(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tuner.bundles.study_pictures import DataPictures
-from tuner.datasets.fonts import romanise
+from tuner.datasets.fonts import is_latin, romanise
 from tuner.report.figures import View, render_figure
 from tuner.report.markup import Html, element, join
 from tuner.report.plots import class_balance
@@ -44,8 +44,7 @@ def render_data(view: View, data: DataPictures, class_names: Sequence[str]) -> H
 
 def readable_name(name: str) -> str:
     """Return a class's name and, if it is in another script, how it is read: `お (o)`."""
-    reading = romanise(name)
-    return name if name.isascii() or reading == name else f"{name} ({reading})"
+    return name if is_latin(name) else f"{name} ({romanise(name)})"
 
 
 def _describe_samples(data: DataPictures, class_names: Sequence[str]) -> str:
