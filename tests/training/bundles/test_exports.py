@@ -78,7 +78,7 @@ def test_a_card_says_what_the_model_is_and_how_good_it_is(keras_file: Path) -> N
     for sentence in (
         "# Model card: `digits, trial 7`",
         "- Dataset: `digits`",
-        "- Input: float32, shape (n, 8, 8, 1), in [0, 1]: levels 0 to 255 divided by 255.",
+        '- Input: float32, shape (n, 8, 8, 1), in [0, 1]: `levels.astype("float32") / 255`, with levels 0 to 255.',
         "- Test accuracy: 97.49 % of 359 images, 95 % interval 95.30 to 98.68 % (Wilson)",
         "- Validation accuracy of its configuration, mean over trainings with other seeds: 0.9700",
         "`dense_units` = `16`",
