@@ -65,9 +65,15 @@ def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: C
     """Print the best of the search, the winner of the finals, and what is missing."""
     console.print(f"Its definition: `tuner study show {record.name} --toml`.", highlight=False)
     if record.best:
-        console.print(f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}", highlight=False)
+        console.print(
+            f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     if record.winner:
-        console.print(f"[bold]Winner[/]: {describe_winner(record.winner, record.objective)}", highlight=False)
+        console.print(
+            f"[bold]Winner[/]: {describe_winner(record.winner, record.objective)}", highlight=False, soft_wrap=True
+        )
     if beaten := beaten_by_largest_class(record):
         console.print(f"[yellow]Warning:[/] {escape(plain(beaten))}", highlight=False, soft_wrap=True)
     _print_hyperparameters(record, console)
