@@ -36,6 +36,12 @@ class ArtifactNotFoundError(TunerError):
 class ArtifactNotWrittenError(TunerError):
     """The disk is full, or the store refuses the file."""
 
+    @property
+    def reason(self) -> str:
+        """Return what the system says, without the file's name."""
+        cause = self.__cause__
+        return cause.strerror or str(cause) if isinstance(cause, OSError) else str(self)
+
 
 class ArtifactNotRemovedError(TunerError):
     """The disk or the store does not allow the file to be removed."""

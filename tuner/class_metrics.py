@@ -1,7 +1,7 @@
 """Measures of a classifier from labels and probabilities, as scikit-learn defines them, in a few NumPy calls each.
 
 scikit-learn's own functions check and encode their arguments anew each time, which takes longer than a small net's
-validation; tests hold these against them. Every function takes
+validation; tests hold these against them. Every function but the first takes
 
     labels          class indices, int, shape (n,), n at least 1
     probabilities   float, shape (n, classes), each row a distribution; NaN gives NaN
@@ -16,10 +16,15 @@ Labels = NDArray[np.integer]
 Probabilities = NDArray[np.floating]
 
 
-def count_confusions(labels: Labels, probabilities: Probabilities) -> NDArray[np.int64]:
-    """Return how many images of each class (row) are taken for each class (column): shape (classes, classes)."""
-    n_classes = probabilities.shape[1]
-    cells = labels.astype(np.int64) * n_classes + probabilities.argmax(axis=1)
+def confusion_matrix(labels: Labels, predicted: Labels, n_classes: int) -> NDArray[np.int64]:
+    """Return how many images of each class (row) are taken for each class (column): shape (classes, classes).
+
+    Args:
+        labels: Class indices, shape (n,).
+        predicted: The classes that they are taken for, shape (n,).
+        n_classes: Number of classes.
+    """
+    cells = labels.astype(np.int64) * n_classes + predicted
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
@@ -27,7 +32,7 @@ def balanced_accuracy(labels: Labels, probabilities: Probabilities) -> float:
     """Return the mean recall of the classes, each counting alike; a class without a label is left out."""
     if not _are_numbers(probabilities):
         return np.nan
-    confusions = count_confusions(labels, probabilities)
+    confusions = _confusions(labels, probabilities)
     n_of_class = confusions.sum(axis=1)
     present = n_of_class > 0
     return float((confusions.diagonal()[present] / n_of_class[present]).mean())
@@ -40,7 +45,7 @@ def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
     """
     if not _are_numbers(probabilities):
         return np.nan
-    confusions = count_confusions(labels, probabilities)
+    confusions = _confusions(labels, probabilities)
     either = confusions.sum(axis=0) + confusions.sum(axis=1)
     return float((2 * confusions.diagonal()[either > 0] / either[either > 0]).mean())
 
@@ -82,6 +87,10 @@ def top_k_accuracy(labels: Labels, probabilities: Probabilities, *, k: int) -> f
     is_later = np.arange(probabilities.shape[1])[None] > labels[:, None]
     n_before = ((probabilities > right) | ((probabilities == right) & is_later)).sum(axis=1)
     return float((n_before < k).mean())
+
+
+def _confusions(labels: Labels, probabilities: Probabilities) -> NDArray[np.int64]:
+    return confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
 
 
 def _are_numbers(probabilities: Probabilities) -> bool:

@@ -19,6 +19,8 @@ EXTRAS: Mapping[str, str] = {
     "s3fs": "s3",
     "IPython": "notebook",
     "pandas": "notebook",
+    "onnx": "onnx",
+    "tf2onnx": "onnx",
     "ray": "ray",
     "itsdangerous": "dashboard",
     "optuna_dashboard": "dashboard",

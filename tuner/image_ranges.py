@@ -21,6 +21,11 @@ def describe_range(image_range: ImageRange) -> str:
     return f"[0, {_WHITE[image_range]:g}]"
 
 
+def white_value(image_range: ImageRange) -> float:
+    """Return the value of white in images of this range."""
+    return _WHITE[image_range]
+
+
 def levels_to_floats(image_range: ImageRange, levels: str) -> str:
     """Return the Python expression that turns the array `levels`, uint8, into images in this range."""
     return f'{levels}.astype("float32")' + (" / 255" if image_range == UNIT_RANGE else "")
@@ -39,4 +44,4 @@ def range_of(model: Any) -> ImageRange:
 
 def white_of(model: Any) -> float:
     """Return the value of white in the images that a model takes."""
-    return _WHITE[range_of(model)]
+    return white_value(range_of(model))

@@ -18,28 +18,27 @@ _STDOUT, _STDERR = 1, 2
 LogFormat = Literal["text", "json"]
 
 
-def configure_logging(*, verbose: bool = False, worker: str = "", log_format: LogFormat = "text") -> None:
+def configure_logging(*, worker: str = "", log_format: LogFormat = "text") -> None:
     """Send this package's log lines to stderr; may be called again.
 
     Args:
-        verbose: Whether to show debug lines.
         worker: A prefix of each line, which distinguishes the workers of a pool; in JSON a field.
         log_format: With `json`, each line that this process' Python writes to stderr is an object with the same fields,
             other packages' lines and messages to people included.
     """
     if log_format == "json":
-        _log_as_json(verbose=verbose, worker=worker)
+        _log_as_json(worker)
         return
     prefix = f"{worker} " if worker else ""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f"%(asctime)s {prefix}%(levelname)s %(message)s", datefmt="%H:%M:%S"))
     logger = logging.getLogger("tuner")
     logger.handlers[:] = [handler]
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
 
 
-def _log_as_json(*, verbose: bool, worker: str) -> None:
+def _log_as_json(worker: str) -> None:
     stream = sys.stderr.stream if isinstance(sys.stderr, _JsonLines) else sys.stderr
     sys.stderr = _JsonLines(stream, worker)
     handler = logging.StreamHandler(stream)
@@ -47,7 +46,7 @@ def _log_as_json(*, verbose: bool, worker: str) -> None:
     root, ours = logging.getLogger(), logging.getLogger("tuner")
     root.handlers[:] = [handler]
     ours.handlers.clear()
-    ours.setLevel(logging.DEBUG if verbose else logging.INFO)
+    ours.setLevel(logging.INFO)
     ours.propagate = True
 
 

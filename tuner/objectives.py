@@ -66,6 +66,11 @@ class Objective:
         return self.name not in OBJECTIVES and not self.is_function
 
     @property
+    def may_be_by_class(self) -> bool:
+        """Whether every class counts alike in it, or may, as in a function of a person's own."""
+        return self.name not in OBJECTIVES or self.name in _BY_CLASS
+
+    @property
     def plain_label(self) -> str:
         """The label without the images that it is measured on."""
         return self.label.removeprefix("validation ")
@@ -182,6 +187,8 @@ OBJECTIVES: Mapping[str, Objective] = {
     ]
 }
 DEFAULT_OBJECTIVE = "accuracy"
+#: Those in which every class counts alike, whatever its size.
+_BY_CLASS = frozenset({"balanced_accuracy", "macro_f1", "auc"})
 
 
 def find_objective(name: str, *, direction: Direction | None = None, top_k: int = DEFAULT_TOP_K) -> Objective:

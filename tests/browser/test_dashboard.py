@@ -151,6 +151,7 @@ def test_axe_would_find_something_serious(axe_context: BrowserContext, address: 
 def test_a_reports_plots_are_drawn_in_its_sandbox(context: BrowserContext, address: str) -> None:
     page, noises = open_quietly(context, f"{address}/report/finished")
 
+    page.locator(".frame").first.scroll_into_view_if_needed()
     expect(page.locator(".frame").first).to_have_attribute("data-drawn", "light", timeout=30_000)
 
     assert page.evaluate("origin") == "null"

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.training.programs.interface import Measured
+
 #: Three, so that a worker can die between two of them.
 HYPERPARAMETERS = ("first", "second", "third")
 _N_WEIGHTS = 64
@@ -65,9 +67,9 @@ class Program:
         self._accuracy = accuracy_of(weights.value)
         return {"loss": 1.0 - self._accuracy, "accuracy": self._accuracy}
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Measured:
         """Return what the last epoch reached."""
-        return {"loss": 1.0 - self._accuracy, "accuracy": self._accuracy}
+        return Measured({"loss": 1.0 - self._accuracy, "accuracy": self._accuracy})
 
 
 class _TimeSpec(ctypes.Structure):

@@ -15,12 +15,12 @@ import pytest
 from chaos.races import ROUNDS
 from tuner.jobs.planning import advance_study
 from tuner.studies.definition import make_definition
+from tuner.studies.finals_request import change_finals
 from tuner.studies.lifecycle import (
     Study,
     StudyExistsError,
     StudyNotFoundError,
     StudyStateError,
-    change_finals,
     delete_study,
     extend_study,
     find_study,

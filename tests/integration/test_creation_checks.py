@@ -16,7 +16,8 @@ from tuner.jobs.model_check import NoAccuracyMetricError
 from tuner.jobs.study_space import SpaceChangedError, open_study_space
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceModelError
-from tuner.studies.definition import DefinitionError, make_definition
+from tuner.studies.definition import make_definition
+from tuner.studies.definition_files import DefinitionError
 from tuner.studies.lifecycle import Study, find_study, list_names
 from tuner.studies.samplers.grid import GridValuesError
 from tuner.studies.storage import Storage, open_storage

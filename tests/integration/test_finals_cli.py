@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from tuner.cli import app
 from tuner.errors import TunerError
 from tuner.jobs.planning import advance_study
-from tuner.studies.lifecycle import StartingWeights, change_finals, find_study, stop_study
+from tuner.studies.finals_request import StartingWeights, change_finals
+from tuner.studies.lifecycle import find_study, stop_study
 from tuner.studies.outcomes import ConfirmOutcome, EnsembleOutcome, Failure, RetrainOutcome, failed_outcome
 from tuner.studies.reading import load_study
 from tuner.studies.slots import claim_slot, end_slot

@@ -19,7 +19,8 @@ from tuner.jobs.initial_trials import BaselineError, NothingToStartFromError
 from tuner.jobs.study_data import DataPlaces
 from tuner.jobs.trial import run_trial
 from tuner.spaces.registry import open_space
-from tuner.studies.definition import DefinitionError, make_definition
+from tuner.studies.definition import make_definition
+from tuner.studies.definition_files import DefinitionError
 from tuner.studies.lifecycle import StudyNotFoundError, find_study, list_names
 from tuner.studies.outcomes import SearchJob, SearchOutcome
 from tuner.studies.reading import load_study

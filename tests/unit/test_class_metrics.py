@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from tuner.class_metrics import auc, balanced_accuracy, count_confusions, log_loss, macro_f1, top_k_accuracy
+from tuner.class_metrics import auc, balanced_accuracy, confusion_matrix, log_loss, macro_f1, top_k_accuracy
 
 N_CLASSES = 5
 SHARES = {
@@ -100,4 +100,4 @@ def test_one_class_alone_has_no_auc() -> None:
 def test_confusions_are_counted_by_label_and_answer() -> None:
     labels, probabilities = np.array([0, 0, 2]), np.eye(3, dtype=np.float32)[[0, 1, 2]]
 
-    assert count_confusions(labels, probabilities).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    assert confusion_matrix(labels, probabilities.argmax(axis=1), 3).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]

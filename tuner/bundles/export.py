@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.bundles.bundle import Bundle
+from tuner.bundles.custom_objects import OwnObject, find_own_objects, load_objects
 from tuner.bundles.ensemble import Ensemble
 from tuner.bundles.export_formats import FORMATS, ExportFormat, InputKind, choose_format
 from tuner.bundles.model_card import Exported, card_place, refuse_other_text, write_card
 from tuner.bundles.outputs import is_url, open_output
-from tuner.bundles.own_objects import OwnObject, find_own_objects, load_objects
 from tuner.bundles.served_model import INPUT_NAME, build_served_model, example_images
 from tuner.errors import TunerError, shorten
+from tuner.extras import install_command
 from tuner.logs import stdout_as_stderr
 
 #: How far probabilities of the model that was written may be from those of the model in memory.
@@ -64,7 +65,7 @@ def export_model(
         bundle: The model; an ensemble is written as one model.
         place: A local path, or a URL such as `s3://bucket/model.keras`. An existing file is replaced, a folder is not.
         format_name: One of `FORMATS`; None: by the place's suffix.
-        takes: What one image is for the exported model; `uint8` puts the division by 255 into it.
+        takes: What one image is for the exported model; `uint8` puts the scaling into it.
 
     Raises:
         FormatError: The suffix and the format do not go together, or the model has no such format.
@@ -144,7 +145,7 @@ def _advise(chosen: ExportFormat) -> str:
     if backend != "tensorflow" and chosen.name not in {"keras", "weights"}:
         return "Try it on TensorFlow, which a bundle of any backend can be exported with: KERAS_BACKEND=tensorflow."
     if chosen.packages:
-        return f"It needs {', '.join(chosen.packages)}, which `pip install 'tuner[{chosen.extra}]'` installs."
+        return f"It needs {', '.join(chosen.packages)}: {install_command(chosen.packages[0])}."
     return f"Another format may hold it: {', '.join(name for name in FORMATS if name != chosen.name)}."
 
 

@@ -22,9 +22,8 @@ class ExportFormat:
     suffix: str
     #: Its name in `keras.Model.export`; None: Keras saves it.
     keras_name: str | None
-    #: Packages beside Keras and its backend that write it, and the extra of `tuner` that has them.
+    #: Packages beside Keras and its backend that write it, of one extra, see `tuner.extras`.
     packages: tuple[str, ...] = ()
-    extra: str = ""
 
     def refuse(self, *, takes: InputKind, is_ensemble: bool) -> None:
         """Raise `FormatError` where the format cannot hold what is asked for."""
@@ -45,7 +44,7 @@ FORMATS: Mapping[str, ExportFormat] = {
         ExportFormat(name="keras", suffix=".keras", keras_name=None),
         ExportFormat(name="weights", suffix=".weights.h5", keras_name=None),
         ExportFormat(name="saved-model", suffix="", keras_name="tf_saved_model"),
-        ExportFormat(name="onnx", suffix=".onnx", keras_name="onnx", packages=("tf2onnx", "onnx"), extra="onnx"),
+        ExportFormat(name="onnx", suffix=".onnx", keras_name="onnx", packages=("tf2onnx", "onnx")),
         ExportFormat(name="litert", suffix=".tflite", keras_name="litert"),
     )
 }

@@ -8,14 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binomtest
-
 from tuner.bundles.bundle import Bundle, BundleDescription, HowTrained
+from tuner.bundles.custom_objects import OwnObject
 from tuner.bundles.ensemble import Ensemble, class_names_of, members_of
 from tuner.bundles.export_formats import ExportFormat, InputKind
 from tuner.bundles.outputs import OutputNotWrittenError
-from tuner.bundles.own_objects import OwnObject
 from tuner.image_ranges import describe_range, levels_to_floats
+from tuner.intervals import wilson_interval
 from tuner.training_settings import USED_SETTINGS
 
 _TITLE = "# Model card: "
@@ -80,7 +79,7 @@ def _data(bundle: Bundle | Ensemble) -> Iterator[str]:
         yield f"- Dataset: {', '.join(datasets)}"
     counts = {(one.n_train, one.train_on, one.n_test) for one in trained if one is not None}
     for n_train, train_on, n_test in sorted(counts):
-        yield f"- {n_train:,} images to learn from ({train_on}), {n_test:,} to test on"
+        yield f"- {n_train:,} images to learn from ({_line(train_on)}), {n_test:,} to test on"
     names = class_names_of(bundle)
     yield f"- {len(names)} classes, in the order of the outputs: {', '.join(map(_code, names))}"
 
@@ -105,7 +104,7 @@ def _contract(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
         if described.pixels.inverted:
             yield "- **Invert your pictures** (255 minus the level), as the training pictures were."
     yield "- `tuner predict` prepares a picture in these steps, which are not part of the exported model:"
-    yield from (f"  {number}. {step}" for number, step in enumerate(described.preprocessing[:-1], start=1))
+    yield from (f"  {number}. {_line(step)}" for number, step in enumerate(described.preprocessing[:-1], start=1))
     if exported.format.name == "weights":
         yield "- The file holds the weights alone, of the model as its builder makes it."
     elif exported.is_own_model:
@@ -212,10 +211,8 @@ def _quality(bundle: Bundle | Ensemble) -> Iterator[str]:
             n_test = None if training is None else training.n_test
             yield f"- Test accuracy: {_accuracy(origin.test_accuracy, n_test)}"
         if training is not None:
-            yield (
-                f"- {training.score_name.capitalize()} of its configuration, mean over trainings with other seeds: "
-                f"{training.score:.4f}"
-            )
+            score = f"{_line(training.score_name.capitalize())} of its configuration"
+            yield f"- {score}, mean over trainings with other seeds: {training.score:.4f}"
         yield f"- Rank {origin.rank} among the finals of its study when it was trained"
     yield ""
     yield "The test images were shown to each model once, after all choices were made. The interval covers which images"
@@ -225,7 +222,7 @@ def _quality(bundle: Bundle | Ensemble) -> Iterator[str]:
 def _accuracy(accuracy: float, n_test: int | None) -> str:
     if n_test is None:
         return f"{100 * accuracy:.2f} % (the bundle is of an older format and does not say of how many images)"
-    low, high = binomtest(round(accuracy * n_test), n_test).proportion_ci(method="wilson")
+    low, high = wilson_interval(round(accuracy * n_test), n_test)
     return f"{100 * accuracy:.2f} % of {n_test:,} images, 95 % interval {100 * low:.2f} to {100 * high:.2f} % (Wilson)"
 
 
@@ -258,7 +255,7 @@ def _regime(training: HowTrained) -> Iterator[str]:
     yield f"- Learning rate: {settings if annealing else 'constant'}"
     rules = {name: value for name, value in training.training.items() if value not in (0, "none")}
     yield f"- Rules of training: {_settings(rules)}"
-    yield from (f"- Note: {' '.join(note.split())}" for note in training.notes)
+    yield from (f"- Note: {_line(note)}" for note in training.notes)
 
 
 def _origin(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
@@ -278,6 +275,10 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _code(text: str) -> str:
     """Return text as code of Markdown, in one line."""
-    return f"`{' '.join(text.replace('`', chr(0x2019)).split()) or ' '}`"
+    return f"`{_line(text.replace('`', chr(0x2019))) or ' '}`"

@@ -99,9 +99,7 @@ def _upload(written: Path, url: str, option: str) -> None:
             below = "" if path == written else f"/{path.relative_to(written).as_posix()}"
             store.write(f"{name}{below}", path.read_bytes())
     except ArtifactNotWrittenError as error:
-        cause = error.__cause__
-        reason = cause.strerror or str(cause) if isinstance(cause, OSError) else str(error)
-        raise OutputNotWrittenError(url, reason, option=option) from error
+        raise OutputNotWrittenError(url, error.reason, option=option) from error
     except (OSError, ValueError, ImportError) as error:
         # A URL whose scheme fsspec does not know or lacks a package for, or a refusal of the store.
         raise OutputNotWrittenError(url, str(error) or type(error).__name__, option=option) from error

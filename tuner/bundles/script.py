@@ -4,15 +4,16 @@ The nets of this package's own families and recipes are written out layer by lay
 imported, with its hyperparameters fixed. What plain Keras has no equal of is marked in the script as `Differs`.
 """
 
-import importlib
 import inspect
 import json
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from pydantic import ValidationError
 
 from tuner.bundles.bundle import Bundle, BundleDescription, HowTrained
 from tuner.bundles.ensemble import Ensemble
@@ -23,13 +24,15 @@ from tuner.bundles.script_training import (
     class_weight_code,
     is_augmented,
     schedule_code,
+    stopping_remark,
 )
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 from tuner.image_ranges import describe_range, levels_to_floats, range_of
-from tuner.spaces.import_path import count_required
+from tuner.spaces.import_path import SpaceImportError, count_required
+from tuner.spaces.own_objects import find_own_object
 from tuner.training.rules import set_up_optimizer
 from tuner.training.targets import accept_soft_targets, choose_labels, smooth_labels
-from tuner.training_settings import Augmentation, Training
+from tuner.training_settings import Annealing, Augmentation, Training
 
 #: Datasets of the catalogue that come with a package: how their training images and labels are loaded.
 _DATASETS = {
@@ -54,7 +57,8 @@ def write_script(bundle: Bundle | Ensemble) -> str:
     """Return the script as text.
 
     Raises:
-        NoScriptError: It is an ensemble, or a bundle of an older format, which does not say how it was trained.
+        NoScriptError: It is an ensemble, a bundle of an older format, which does not say how it was trained, or one
+            that says what no training has.
         TunerError: The model cannot be rebuilt.
     """
     if isinstance(bundle, Ensemble):
@@ -66,6 +70,7 @@ def write_script(bundle: Bundle | Ensemble) -> str:
             "The bundle is of an older format, which does not say how it was trained. Retrain it: `tuner finals "
             f"{described.provenance.study}` of a new study."
         )
+    _refuse_other_values(described.training)
     model = bundle.build_model()
     if ":" in described.space:
         imports, build = _own_builder(described)
@@ -82,7 +87,7 @@ def write_script(bundle: Bundle | Ensemble) -> str:
             "",
             "",
             *_data(described),
-            *augmentation_code(described.training),
+            *augmentation_code(described.training, described.image_range),
             "",
             "",
             *_train(described, one_hot=labels == "one-hot", rate=rate),
@@ -92,6 +97,21 @@ def write_script(bundle: Bundle | Ensemble) -> str:
             "",
         ]
     )
+
+
+def _refuse_other_values(training: HowTrained) -> None:
+    """Raise `NoScriptError` for values that no study writes: they become code that a person runs."""
+    rules = {**training.training, "class_weights": "none"}
+    tables = ((Augmentation, training.augmentation), (Annealing, training.annealing), (Training, rules))
+    for table, values in tables:
+        try:
+            table.model_validate(values or {})
+        except ValidationError as error:
+            problem = f"{'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"
+            raise NoScriptError(
+                f"The bundle says what no training has ({table.__name__.lower()}, {shorten(problem)}), so that no "
+                "script is written. Take the bundle from its study again."
+            ) from error
 
 
 def _find_rate(model: keras.Model) -> float | None:
@@ -157,13 +177,18 @@ def _head(described: BundleDescription, imports: str) -> Iterator[str]:
 
 def _own_builder(described: BundleDescription) -> tuple[str, list[str]]:
     """Return the import of a person's builder, and the function that calls it with the values of the trial."""
-    module, _, name = described.space.partition(":")
-    found: Any = getattr(importlib.import_module(module), name)
+    place, _, name = described.space.partition(":")
+    module, found = find_own_object(
+        described.space, expected="package.module:Object", what="builders", refuse=SpaceImportError
+    )
     images = described.images
     fixed = {key: value for key, value in described.hyperparameters.items() if not key.startswith(_OF_THE_REGIME)}
     lines = ["def build_model():", f'{_INDENT}"""Return the compiled model, with the hyperparameters of the trial."""']
     lines += [f"{_INDENT}hp = keras_tuner.HyperParameters()", f"{_INDENT}hp.values = {fixed!r}"]
-    imports = f"from {module} import {name}\n"
+    imports = f"from {module.__name__} import {name}\n"
+    if place.endswith(".py"):
+        file = _text(Path(place).name)
+        imports = f"# {file} must lie beside this script; the bundle has it in its folder source/.\n{imports}"
     if inspect.isclass(found):
         known = {"input_shape": images.shape, "classes": images.n_classes}
         taken = inspect.signature(found).parameters
@@ -237,6 +262,8 @@ def _train(described: BundleDescription, *, one_hot: bool, rate: float | None) -
     yield f"{_INDENT * 2}validation = ({levels_to_floats(described.image_range, 'validation[0]')}, {held_out})"
     callbacks = list(callback_calls(training, has_validation=training.train_on == "train"))
     if callbacks:
+        if training.train_on == "train" and (remark := stopping_remark(training)):
+            yield f"{_INDENT}{remark}"
         yield f"{_INDENT}callbacks = ["
         yield from (f"{_INDENT * 2}{one}," for one in callbacks)
         yield f"{_INDENT}]"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tuner.bundles.bundle import HowTrained
+from tuner.image_ranges import UNIT_RANGE, ImageRange, white_value
 
 #: Setting of `Augmentation` → the layer of Keras that comes closest, in the order in which they are applied.
 _LAYERS: Mapping[str, str] = {
@@ -11,10 +12,12 @@ _LAYERS: Mapping[str, str] = {
     "zoom": 'keras.layers.RandomZoom({value}, {value}, fill_mode="constant")',
     "shear": 'keras.layers.RandomShear(x_factor={value}, fill_mode="constant")',
     "shift": 'keras.layers.RandomTranslation({value}, {value}, fill_mode="constant")',
-    "contrast": "keras.layers.RandomContrast({value}, value_range=(0, 1))",
-    "brightness": "keras.layers.RandomBrightness({value}, value_range=(0, 1))",
-    "cutout": "keras.layers.RandomErasing(scale=({value}**2, {value}**2), fill_value=0, value_range=(0, 1))",
+    "contrast": "keras.layers.RandomContrast({value}, value_range=(0, {white}))",
+    "brightness": "keras.layers.RandomBrightness({value}, value_range=(0, {white}))",
+    "cutout": "keras.layers.RandomErasing(scale=({value}**2, {value}**2), fill_value=0, value_range=(0, {white}))",
 }
+#: The score by which training stops early → its name in Keras' logs.
+_MONITORS: Mapping[str, str] = {"validation accuracy": "val_accuracy", "validation loss": "val_loss"}
 #: What mixes images and labels.
 _MIXERS: Mapping[str, str] = {
     "mixup": "keras.layers.MixUp(alpha={value})",
@@ -22,10 +25,15 @@ _MIXERS: Mapping[str, str] = {
 }
 
 
-def augmentation_code(training: HowTrained) -> Iterator[str]:
-    """Yield `augment(pictures, labels)` for batches of a `tf.data.Dataset`; nothing where images are not changed."""
-    values = training.augmentation or {}
-    layers = [text.format(value=values[name]) for name, text in _LAYERS.items() if values.get(name)]
+def augmentation_code(training: HowTrained, image_range: ImageRange = UNIT_RANGE) -> Iterator[str]:
+    """Yield `augment(pictures, labels)` for batches of a `tf.data.Dataset`; nothing where images are not changed.
+
+    Args:
+        training: How.
+        image_range: In which the model takes its images.
+    """
+    values, white = training.augmentation or {}, f"{white_value(image_range):g}"
+    layers = [text.format(value=values[name], white=white) for name, text in _LAYERS.items() if values.get(name)]
     mixers = [text.format(value=values[name]) for name, text in _MIXERS.items() if values.get(name)]
     if not layers and not mixers:
         if values.get("elastic"):
@@ -108,8 +116,17 @@ def callback_calls(training: HowTrained, *, has_validation: bool) -> Iterator[st
         written = ", ".join(f"{name}={value}" for name, value in settings.items())
         yield f'keras.callbacks.ReduceLROnPlateau("{monitor}", {written}, min_lr={annealing["min_lr"]})'
     if rules.get("early_stopping") and has_validation:
+        monitor = _MONITORS.get(training.score_name, "val_accuracy")
         patience = rules["early_stopping"]
-        yield f'keras.callbacks.EarlyStopping("val_accuracy", patience={patience}, restore_best_weights=True)'
+        yield f'keras.callbacks.EarlyStopping("{monitor}", patience={patience}, restore_best_weights=True)'
+
+
+def stopping_remark(training: HowTrained) -> str | None:
+    """Return a comment where Keras cannot stop early by the score that training stopped by; None elsewhere."""
+    if not training.training.get("early_stopping") or training.score_name in _MONITORS:
+        return None
+    score = " ".join(training.score_name.split())
+    return f"# Differs: training stopped early by the {score}; here it does by the validation accuracy."
 
 
 def class_weight_code(training: HowTrained, n_classes: int) -> str | None:

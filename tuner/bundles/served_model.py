@@ -21,7 +21,7 @@ from tuner.bundles.bundle import Bundle, BundleDescription
 from tuner.bundles.ensemble import Ensemble, members_of
 from tuner.bundles.export_formats import InputKind
 from tuner.errors import TunerError, shorten
-from tuner.image_ranges import UNIT_RANGE, white_of
+from tuner.image_ranges import white_of, white_value
 from tuner.training.batches import scale
 from tuner.training.predictions import OutputKind, noise_images, output_kind, predict_raw
 
@@ -93,7 +93,7 @@ def example_images(bundle: Bundle | Ensemble, takes: InputKind) -> NDArray[Any]:
     """Return a few images of noise as the exported model takes them: shape (32, height, width, channels)."""
     described = members_of(bundle)[0].description
     images = noise_images(described.images.shape)
-    divisor = np.float32(255 if described.image_range == UNIT_RANGE else 1)
+    divisor = np.float32(255 / white_value(described.image_range))
     return images if takes == "uint8" else np.asarray(images, np.float32) / divisor
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tuner.report.wording import count, percent, plain, score_spread, settings, spread, test_score
+from tuner.report.wording import count, plain, score_spread, settings, test_score, tested_accuracy
 from tuner.settings import Settings
 from tuner.studies.ended_by import describe_ends
 
@@ -105,15 +105,9 @@ def describe_winner(winner: "FinalRecord", objective: "Objective") -> str:
     score = test_score(winner, objective)
     beside = f", {plain(score)}" if score else ""
     return (
-        f"rank {winner.rank}, trial {winner.trial}, test accuracy {describe_accuracy(winner)}{beside} "
+        f"rank {winner.rank}, trial {winner.trial}, test accuracy {plain(tested_accuracy(winner))}{beside} "
         f"({plain(count(n_tested, 'retrained model'))})"
     )
-
-
-def describe_accuracy(final: "FinalRecord") -> str:
-    """Return a final's test accuracy, as mean ± standard deviation where there are several models."""
-    mean, sd = final.test_accuracy_mean, final.test_accuracy_sd
-    return plain(percent(mean) if mean is None or sd is None else spread(mean, sd))
 
 
 def _all_finals(record: "StudyRecord") -> "list[FinalRecord]":

@@ -40,7 +40,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "ensemble": ("tuner ensemble mnist-cnn mnist-mlp",),
     "report": ("tuner report mnist-cnn mnist-mlp --out families.html",),
     "predict": ("tuner predict winner.bundle photo.png",),
-    "export": ("tuner export winner.bundle --to model.keras",),
+    "export": (
+        "tuner export winner.bundle --to model.keras",
+        "tuner export winner.bundle --to model.onnx --input uint8",
+        "tuner export winner.bundle --script",
+    ),
     "submit": ("tuner submit winner.bundle test.csv --out submission.csv",),
     "inspect": ("tuner inspect winner.bundle photo.png",),
     "lr-range": ("tuner lr-range --space cnn --dataset mnist --optimizers sgd,adam",),

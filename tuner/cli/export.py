@@ -41,14 +41,7 @@ def export(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a bundle's model for use without tuner, with a model card; an ensemble becomes one model.
-
-    tuner export BUNDLE --to model.keras
-
-    tuner export BUNDLE --to model.onnx --input uint8
-
-    tuner export BUNDLE --script > train.py
-    """
+    """Write a bundle's model for use without tuner, with a model card; an ensemble becomes one model."""
     if script == (to is not None):
         raise typer.BadParameter("Expected either --to FILE or --script.", param_hint="--to")
     if takes not in {"float32", "uint8"}:

@@ -52,7 +52,8 @@ def finals(
     if freeze and weights is None:
         raise typer.BadParameter("Received --freeze without --weights, whose layers it freezes.", param_hint="--freeze")
     from tuner.jobs.planning import lacks_finals, refuse_impossible_finals
-    from tuner.studies.lifecycle import change_finals, find_study
+    from tuner.studies.finals_request import change_finals
+    from tuner.studies.lifecycle import find_study
     from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)

@@ -15,10 +15,10 @@ _MOST_NAMED = 2
 _SHORT_S = 60
 
 
-def describe_expectation(study: "Study", *, n_workers: int) -> Iterator[str]:
+def describe_expectation(study: "Study", *, n_workers: int | None) -> Iterator[str]:
     """Yield lines on what the study will train and how long it takes with so many workers on this machine's cores.
 
-    No time without a measurement: with `--no-check`, or where there is a GPU.
+    No time for workers elsewhere (None), and none without a measurement: with `--no-check`, or where there is a GPU.
     """
     from tuner.studies.expected_time import MeasuredTime, expect_time, expected_epochs
     from tuner.studies.finals_plan import describe_plan, plan_finals
@@ -30,10 +30,14 @@ def describe_expectation(study: "Study", *, n_workers: int) -> Iterator[str]:
     pruned = f" (about {likely:,} after pruning)" if likely < most else ""
     in_finals = plan.confirmations * plan.confirmation_epochs + plan.retrainings * plan.retraining_epochs
     epochs = f"{most:,} epochs of search{pruned}, {in_finals:,} of finals"
+    if n_workers is None:
+        yield f"That is {epochs}."
+        return
     measured = MeasuredTime.read(study.provenance)
     if measured is None:
         yield f"That is {epochs}; how long they take was not measured."
         return
+    n_workers = min(n_workers, definition.sharing.max_workers or n_workers)
     expected = expect_time(definition, measured, n_workers=n_workers)
     yield (
         f"That is {epochs}: about {format_duration(expected.total_s)} here with {n_workers} "
@@ -46,8 +50,9 @@ def describe_expectation(study: "Study", *, n_workers: int) -> Iterator[str]:
             for setting, shorter in _shorter(definition)
         ]
         best = sorted(savings, reverse=True)[:_MOST_NAMED]
-        named = ", ".join(f"`--set {setting}` saves {format_duration(saved)}" for saved, setting in best if saved > 0)
-        yield f"Shorter: {named}."
+        named = [f"`--set {setting}` saves {format_duration(saved)}" for saved, setting in best if saved > 0]
+        if named:
+            yield f"Shorter: {', '.join(named)}."
 
 
 def _shorter(definition: "StudyDefinition") -> "Iterator[tuple[str, StudyDefinition]]":

@@ -111,7 +111,7 @@ def _describe(
 ) -> Iterable[str]:
     """Yield what people should know beside the predictions, for stderr."""
     from tuner.bundles.picture_files import list_problems
-    from tuner.report.intervals import wilson_interval
+    from tuner.intervals import wilson_interval
 
     if is_table and tally.n > _MOST_ROWS:
         yield f"and {tally.n - _MOST_ROWS:,} more images. Write all of them with --out predictions.csv."

@@ -34,15 +34,25 @@ StopOption = Annotated[
 ]
 
 
-def refuse_without_ray(ray: str | None, **flags: bool) -> None:
-    """Refuse flags that mean something on a Ray cluster alone.
+def refuse_mixed_places(
+    ray: str | None, *, device: str, per_gpu: str, cpus_per_worker: float, gpus_per_worker: float, **flags: bool
+) -> None:
+    """Refuse what means something on a Ray cluster alone without one, and with one what chooses this machine's devices.
 
     Raises:
-        typer.BadParameter: One of them is given without --ray.
+        typer.BadParameter: Such an option is given.
     """
-    given = [f"--{name}" for name, is_given in flags.items() if is_given]
-    if ray is None and given:
-        raise typer.BadParameter("Expected --ray ADDRESS beside it.", param_hint=given[0])
+    of_cluster = {"cpus-per-worker": cpus_per_worker != 1.0, "gpus-per-worker": gpus_per_worker != 0.0, **flags}
+    of_machine = {"device": device != "auto", "per-gpu": per_gpu != "1"}
+    given = [f"--{name}" for name, is_given in (of_cluster if ray is None else of_machine).items() if is_given]
+    if given:
+        advice = (
+            "Expected --ray ADDRESS beside it."
+            if ray is None
+            else "Chooses devices of this machine. On a Ray cluster --gpus-per-worker and --cpus-per-worker say what a "
+            "worker is given."
+        )
+        raise typer.BadParameter(advice, param_hint=given[0])
 
 
 def run_workers(

@@ -1,5 +1,6 @@
 """`tuner report`: an HTML page about one study, or several."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ def report(
     storage: StorageOption = None,
 ) -> None:
     """Write the results of studies as one HTML file that needs no network; an older file of that name is replaced."""
-    is_replaced = out.exists()
+    is_replaced = os.path.exists(out)  # noqa: PTH110 - False for names that no file can have, where pathlib raises
     path = write_page(settings_for(storage), studies, out)
     if is_replaced:
         typer.echo(f"Replaced an older {out.name}; --out FILE writes another file.", err=True)

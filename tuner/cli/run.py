@@ -18,7 +18,7 @@ from tuner.cli.options import (
     settings_for,
 )
 from tuner.cli.plan import describe_expectation
-from tuner.cli.ray import CpusPerWorkerOption, GpusPerWorkerOption, RayOption, run_workers
+from tuner.cli.ray import CpusPerWorkerOption, GpusPerWorkerOption, RayOption, refuse_mixed_places, run_workers
 from tuner.cli.report import write_page
 from tuner.cli.watching_options import LogFormat, LogFormatOption, pass_log_format
 
@@ -50,17 +50,19 @@ def run(
     Start it again after an interruption to continue. Exit status 1 when the study ends without a score or without
     finals, or when a part of the finals has failed.
     """
-    from tuner.training.backend import refuse_without_backend
-
-    refuse_without_backend()
+    refuse_mixed_places(
+        ray, device=device, per_gpu=per_gpu, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
+    )
     n_workers = parse_count(count)
     options = pass_log_format(log_format)
     settings = settings_for(storage)
+    _refuse_to_begin(settings, on_ray=ray is not None)
     with open_check(no_check=no_check) as process:
         # The process of the check imports Keras while this one imports the rest.
         from tuner.workers.shares import divide_machine
 
-        _create_or_find(wanted, settings, process, n_workers=len(divide_machine(n_workers, device=device)))
+        n_here = None if ray is not None else len(divide_machine(n_workers, device=device))
+        _create_or_find(wanted, settings, process, n_workers=n_here)
     status = run_workers(
         settings,
         [wanted.name],
@@ -78,8 +80,20 @@ def run(
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
 
 
+def _refuse_to_begin(settings: "Settings", *, on_ray: bool) -> None:
+    """Raise before anything is stored where no worker could train."""
+    if on_ray:
+        from tuner.workers.ray_pool import refuse_local_database
+
+        refuse_local_database(settings)
+    else:
+        from tuner.training.backend import refuse_without_backend
+
+        refuse_without_backend()
+
+
 def _create_or_find(
-    wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None", *, n_workers: int
+    wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None", *, n_workers: int | None
 ) -> None:
     """Create the study, unless an earlier start has."""
     from tuner.jobs.creation import find_equal_study

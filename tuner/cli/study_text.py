@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tuner.cli.endings import count_parts, describe_accuracy, describe_best, describe_winner
+from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.image_ranges import UNIT_RANGE
 from tuner.report.factor_words import write_interval, write_spread
-from tuner.report.wording import plain, score_spread, setting, signed, test_score
+from tuner.report.wording import plain, score_spread, setting, signed, test_score, tested_accuracy
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.factors import compare_factors
 from tuner.studies.largest_class import beaten_by_largest_class
@@ -65,9 +65,15 @@ def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: C
     """Print the best of the search, the winner of the finals, and what is missing."""
     console.print(f"Its definition: `tuner study show {record.name} --toml`.", highlight=False)
     if record.best:
-        console.print(f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}", highlight=False)
+        console.print(
+            f"[bold]Best of the search[/]: {describe_best(record.best, record.objective)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     if record.winner:
-        console.print(f"[bold]Winner[/]: {describe_winner(record.winner, record.objective)}", highlight=False)
+        console.print(
+            f"[bold]Winner[/]: {describe_winner(record.winner, record.objective)}", highlight=False, soft_wrap=True
+        )
     if beaten := beaten_by_largest_class(record):
         console.print(f"[yellow]Warning:[/] {escape(plain(beaten))}", highlight=False, soft_wrap=True)
     _print_hyperparameters(record, console)
@@ -170,7 +176,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             str(final.rank),
             str(final.trial),
             format_score(final.mean_score, record.objective),
-            describe_accuracy(final),
+            plain(tested_accuracy(final)),
             *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )

@@ -74,7 +74,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    from tuner.report.wording import setting
+    from tuner.report.wording import settings
 
     console = open_console()
     if not trials:
@@ -89,23 +89,20 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     columns = [name for name in names if name not in shared]
     table = Table("trial", "state", record.objective.label, "best epoch", "duration", "hyperparameters", box=None)
     for trial in trials:
-        values = ", ".join(
-            f"{name} {setting(trial.hyperparameters[name])}" for name in columns if name in trial.hyperparameters
-        )
+        own = {name: trial.hyperparameters[name] for name in columns if name in trial.hyperparameters}
         table.add_row(
             str(trial.number),
             trial.state,
             format_score(trial.score, record.objective),
             "-" if trial.best_epoch is None else str(trial.best_epoch),
             format_duration(trial.duration_s),
-            escape(values),
+            escape(settings(own)) if own else "",
         )
     for column in table.columns[:5]:
         column.no_wrap = True
     console.print(table)
     if shared:
-        told = ", ".join(f"{name} {setting(value)}" for name, value in shared.items())
-        console.print(f"All: {escape(told)}", highlight=False, soft_wrap=True)
+        console.print(f"All: {escape(settings(shared))}", highlight=False, soft_wrap=True)
 
 
 @app.command()

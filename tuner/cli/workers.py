@@ -20,7 +20,7 @@ from tuner.cli.ray import (
     GpusPerWorkerOption,
     RayOption,
     StopOption,
-    refuse_without_ray,
+    refuse_mixed_places,
     run_workers,
 )
 from tuner.cli.watching_options import (
@@ -65,7 +65,15 @@ def workers(
     Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once. With --ray the nodes of a Ray
     cluster run them, and Ray starts them again when one is lost.
     """
-    refuse_without_ray(ray, detach=detach, stop=stop)
+    refuse_mixed_places(
+        ray,
+        device=device,
+        per_gpu=per_gpu,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
+        detach=detach,
+        stop=stop,
+    )
     options = pass_log_format(log_format)
     settings = settings_for(storage)
     names = studies or []

@@ -13,7 +13,7 @@ from tuner.dashboard.policies import page_policy
 from tuner.objectives import Objective
 from tuner.report.document import page_style, sources_of
 from tuner.report.markup import Cell, Child, Html, Table, element, join, render_table
-from tuner.report.wording import percent, spread
+from tuner.report.wording import STATE_WORDS, tested_accuracy
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import FinalRecord
 
@@ -129,7 +129,7 @@ def _study_row(study: ListedStudy) -> list[Child | Cell]:
     )
     return [
         element("a", progress.name, href=report_path(progress.name), aria_label=f"Report of {progress.name}"),
-        _test_accuracy(study.winner),
+        None if study.winner is None else tested_accuracy(study.winner),
         study.objective.named(progress.best_score),
         _state(progress),
         f"{progress.finished:,} of {progress.budget:,}",
@@ -147,16 +147,8 @@ def _last_part(place: str) -> Html:
 def _state(progress: StudyProgress) -> str:
     if progress.state == "finals":
         done = f"{progress.finals_done} of {progress.finals_planned} trainings" if progress.finals_planned else "begins"
-        return f"retraining the best: {done}"
+        return f"{STATE_WORDS[progress.state]}: {done}"
     return progress.state if progress.stop_reason is None else f"{progress.state}: {progress.stop_reason}"
-
-
-def _test_accuracy(winner: FinalRecord | None) -> str | None:
-    if winner is None or winner.test_accuracy_mean is None:
-        return None
-    if winner.test_accuracy_sd is None:
-        return percent(winner.test_accuracy_mean)
-    return spread(winner.test_accuracy_mean, winner.test_accuracy_sd)
 
 
 def _choice(name: str) -> Html:

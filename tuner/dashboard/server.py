@@ -63,6 +63,21 @@ class Access:
             "--token-file token or set TUNER_DASHBOARD_TOKEN."
         )
 
+    def scraper(self) -> Visitors | None:
+        """Return who reads the metrics, with a token that opens nothing else; None without metrics.
+
+        Raises:
+            TokenError: Its token is too short, or opens the dashboard too.
+        """
+        if self.metrics_token is None:
+            return None
+        if self.metrics_token == self.token:
+            raise TokenError(
+                "The token of the metrics is also that of the dashboard, which a program that reads metrics must not "
+                "open. Make another one: openssl rand -hex 24"
+            )
+        return Visitors(check_token(self.metrics_token))
+
     @property
     def names(self) -> frozenset[str]:
         """The host names under which it may be requested.
@@ -91,7 +106,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
     Raises:
         TunerError: The database, the token, the address or a host name cannot be used.
     """
-    visitors = access.visitors()
+    visitors, scraper = access.visitors(), access.scraper()
     open_it = open_storage if access.allow_writes else open_storage_to_read
     with open_it(settings.storage) as storage:
         site = open_site(
@@ -105,7 +120,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
             application=Compression(application=site),
             hosts=access.names,
             visitors=visitors,
-            scraper=None if access.metrics_token is None else Visitors(check_token(access.metrics_token)),
+            scraper=scraper,
             allow_writes=access.allow_writes,
             cookie=f"tuner_session_{access.port}",
         )

@@ -94,17 +94,25 @@ VALIDATION_FRACTION = 0.1
 #: Validation images of a class below which its share of right answers is little more than chance: of 20, one image is
 #: 5 points, and Wilson's interval of 90 % reaches from 70 to 97 %.
 FEWEST_VALIDATION_IMAGES = 20
+#: The largest class by the smallest one, from which on classes count as unequal.
+_UNEQUAL = 2
 
 
-def warn_of_few(counts: NDArray[np.int64], class_names: Sequence[str]) -> str | None:
-    """Return a sentence on the smallest class where it has too few validation images; None where it has enough.
+def warn_of_few(counts: NDArray[np.int64], class_names: Sequence[str], *, by_class: bool = False) -> str | None:
+    """Return a sentence on the smallest class where it has too few validation images.
 
     Args:
         counts: Validation images of each class, shape (classes,).
         class_names: In the same order.
+        by_class: Whether the score is a measure by class. Otherwise only unequal classes are told: of equal ones the
+            accuracy is as certain as its number of images.
+
+    Returns:
+        None where there are enough.
     """
     smallest = int(counts.argmin())
-    if counts[smallest] >= FEWEST_VALIDATION_IMAGES:
+    is_unequal = counts.max() >= _UNEQUAL * counts[smallest]
+    if counts[smallest] >= FEWEST_VALIDATION_IMAGES or not (by_class or is_unequal):
         return None
     n_images, n_others = int(counts[smallest]), int((counts < FEWEST_VALIDATION_IMAGES).sum()) - 1
     more = "1 more class has" if n_others == 1 else f"{n_others} more classes have"

@@ -14,12 +14,10 @@ from tuner.jobs.interruptions import is_interruption
 from tuner.logs import stdout_as_stderr
 from tuner.studies.definition import StudyDefinition
 from tuner.training.keras_loop import to_pictures, to_targets
+from tuner.training.predictions import BATCH_SIZE
 from tuner.training.run import OnNote
 from tuner.training.scoring import Scoring
 from tuner.training.targets import choose_labels
-
-#: Images measured at a time.
-_BATCH_SIZE = 512
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +64,7 @@ def _evaluate(model: keras.Model, test: LabelledImages, definition: StudyDefinit
         logs: dict[str, float] = model.evaluate(
             to_pictures(test, white=white_of(model)),
             to_targets(test, labels),
-            batch_size=_BATCH_SIZE,
+            batch_size=BATCH_SIZE,
             verbose=0,
             return_dict=True,
         )

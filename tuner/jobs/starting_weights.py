@@ -8,8 +8,10 @@ from tuner.errors import TunerError
 from tuner.jobs.study_data import DataPlaces, DataUnavailableError, load_search_data
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, OtherWeightsError, WeightsFile, read_weights
 from tuner.studies.definition import absolute_place
-from tuner.studies.lifecycle import StartingWeights, Study
-from tuner.studies.sections import FinalsSection, SearchSection
+from tuner.studies.finals_request import StartingWeights
+from tuner.studies.finals_section import FinalsSection
+from tuner.studies.lifecycle import Study
+from tuner.studies.sections import SearchSection
 from tuner.training.initial_weights import InitialWeights
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from tuner.errors import RestartNeededError, TunerError
+from tuner.studies.durations import describe_duration
 
 _log = logging.getLogger(__name__)
 
@@ -22,8 +23,8 @@ class TrialTimeoutError(TunerError):
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(
-            f"The trial trained for longer than search.trial_timeout = {limit_s:g} seconds without finishing an "
-            "epoch. Raise the limit, or narrow the space to faster models."
+            f"The trial trained for longer than search.trial_timeout = {describe_duration(limit_s)} without finishing "
+            "an epoch. Raise the limit, or narrow the space to faster models."
         )
         self.limit_s = limit_s
 

@@ -227,7 +227,7 @@ class _Progress:
         """Return the outcome of a trial that took longer than its study allows."""
         if not self.n_finished:
             return self.fail(error)
-        return self._prune_by_time(f"search.trial_timeout = {error.limit_s:g} seconds")
+        return self._prune_by_time(f"search.trial_timeout = {describe_duration(error.limit_s)}")
 
     def end_with_the_search(self, error: TimeOverError, definition: StudyDefinition) -> SearchOutcome:
         """Return the outcome of a trial that was in training when the search's time was over."""

@@ -14,13 +14,15 @@ import inspect
 import linecache
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
+from tuner.python.shell import find_shell
 from tuner.python.source import Module, SourceUnavailableError, Text, write_module
 from tuner.spaces.own_code import is_installed
 
@@ -89,11 +91,11 @@ def _hand_over(name: str, namespace: Mapping[str, Any], *, home: Path, found: An
     file = home / FOLDER / f"{name}_{hashlib.sha256(content).hexdigest()[:_NAME_LENGTH]}.py"
     if not file.is_file():
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        except OSError as error:
+            # It appears whole: a worker may import it at any time, and it is never written again.
+            ArtifactStore(str(file.parent)).write(file.name, content)
+        except ArtifactNotWrittenError as error:
             raise SourceUnavailableError(
-                f"{file} cannot be written: {error.strerror or error}", "Free some space, or set TUNER_HOME."
+                f"{file} cannot be written: {error.reason}", "Free some space, or set TUNER_HOME."
             ) from error
     told = f"{name} is defined in {where}: workers import it, with what it needs, from {file}"
     return PlacedBuilder(space=f"{file}:{name}", found=found, told=told, module=module)
@@ -181,7 +183,7 @@ def _importable(module: str) -> str:
 
 def read_texts(namespace: Mapping[str, Any]) -> list[Text]:
     """Return what has run in the script or notebook so far, oldest first."""
-    shell = _shell()
+    shell = find_shell()
     if shell is not None:
         cells = shell.history_manager.input_hist_parsed
         return [Text(origin=f"In [{number}]", content=cell) for number, cell in enumerate(cells) if cell.strip()]
@@ -193,10 +195,4 @@ def read_texts(namespace: Mapping[str, Any]) -> list[Text]:
 
 def is_notebook() -> bool:
     """Say whether this process runs IPython: a notebook, or its prompt."""
-    return _shell() is not None
-
-
-def _shell() -> Any:
-    ipython = sys.modules.get("IPython")
-    find: Callable[[], Any] = getattr(ipython, "get_ipython", lambda: None)
-    return find()
+    return find_shell() is not None

@@ -89,7 +89,12 @@ def _flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
                 "given by section, as in finals={'top': 1}, or by dotted keys, as in **{'finals.top': 1}."
             )
         if section == "ranges":
-            found |= {f"space.{name}": _plain(drawn) for name, drawn in dict(value).items()}
+            if not isinstance(value, Mapping):
+                raise ArgumentError(
+                    f"{SOURCE}: ranges: received {type(value).__name__}, expected a mapping, as in "
+                    "ranges={'dropout': {'high': 0.5}}."
+                )
+            found |= {f"space.{name}": _plain(drawn) for name, drawn in value.items()}
         elif isinstance(value, Mapping) and section != "fixed":
             found |= {f"{key}.{name}": _plain(inner) for name, inner in value.items()}
         else:

@@ -1,19 +1,10 @@
 """Studies as a notebook and an interactive prompt show them."""
 
-from collections.abc import Mapping
-
-from tuner.report.wording import count, percent, plain, score_spread, setting, spread
+from tuner.report.wording import STATE_WORDS, count, percent, plain, score_spread, settings, tested_accuracy
 from tuner.studies.progress import StudyProgress
-from tuner.studies.records import StudyRecord, StudyState
+from tuner.studies.records import StudyRecord
 from tuner.summaries import summary_html
 
-#: State → how a sentence says it.
-STATE_WORDS: Mapping[StudyState, str] = {
-    "searching": "searching",
-    "finals": "making its finals",
-    "done": "done",
-    "stopped": "stopped",
-}
 _ENDED = frozenset({"complete", "pruned", "failed"})
 
 
@@ -35,16 +26,13 @@ def study_html(record: StudyRecord) -> str:
         score = score_spread(best.score, best.score_sd, record.objective)
         rows["best of the search"] = plain(f"trial {best.number}, {record.objective.label} {score}")
     if winner := record.winner:
-        mean, sd = winner.test_accuracy_mean, winner.test_accuracy_sd
-        accuracy = percent(mean) if mean is None or sd is None else spread(mean, sd)
-        rows["winner"] = plain(f"trial {winner.trial}, test accuracy {accuracy}")
+        rows["winner"] = plain(f"trial {winner.trial}, test accuracy {tested_accuracy(winner)}")
     if record.ensemble:
         rows["ensemble"] = plain(
             f"{count(record.ensemble.members, 'model')}, test accuracy {percent(record.ensemble.test_accuracy)}"
         )
-    told = (winner or best) and (record.winner or record.best)
-    if told:
-        rows["hyperparameters"] = ", ".join(f"{name} {setting(value)}" for name, value in told.hyperparameters.items())
+    if told := winner or best:
+        rows["hyperparameters"] = settings(told.hyperparameters)
     if record.failures:
         part, failure = record.failures[-1]
         rows["failed"] = f"{len(record.failures)}, the last: {part}: {failure.message}"

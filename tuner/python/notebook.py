@@ -5,15 +5,15 @@ is needed, and a saved notebook keeps the last state.
 """
 
 import html
-import sys
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from tuner.objectives import Objective
-from tuner.python.describing import STATE_WORDS
-from tuner.report.wording import duration, plain
+from tuner.python.shell import find_shell
+from tuner.report.wording import STATE_WORDS, duration, plain
 from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_studies
@@ -32,9 +32,7 @@ _FEWEST_POINTS = 2
 
 def is_in_notebook() -> bool:
     """Say whether cells of a notebook run in this process; IPython in a terminal is none."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return hasattr(find_shell(), "kernel")
 
 
 @contextmanager
@@ -86,14 +84,13 @@ class _Display:
 def draw_progress(now: StudyProgress, record: StudyRecord, *, workers: str | None, problems: Sequence[str] = ()) -> str:
     """Return the progress of a study as HTML: counts, time left, failures, and the best score so far as a plot."""
     objective = record.objective
-    left = now.time_left_s if now.state == "searching" else now.finals_time_left_s if now.state == "finals" else None
     failure = next(iter(record.failures[-1:]), None)
     rows: dict[str, object] = {
         "state": STATE_WORDS[now.state] + (f": {now.stop_reason}" if now.stop_reason else ""),
         "trials": f"{now.finished} of {now.budget}, {now.pruned} pruned, {now.failed} failed",
         "finals": f"{now.finals_done} of {now.finals_planned}" if now.finals_planned else None,
-        "best so far": plain(objective.format(now.best_score)),
-        "time left": plain(duration(left)) if left else None,
+        "best so far": plain(objective.named(now.best_score)),
+        "time left": plain(duration(now.total_time_left_s)) if now.total_time_left_s else None,
         "workers": workers,
         "last failure": f"{failure[0]}: {failure[1].message}" if failure else None,
         "problem": "; ".join(dict.fromkeys(problems)) or None,
@@ -103,12 +100,13 @@ def draw_progress(now: StudyProgress, record: StudyRecord, *, workers: str | Non
 
 def draw_best_so_far(record: StudyRecord, objective: Objective) -> str:
     """Return a small plot of the scores and of the best so far by trial, as SVG; empty with fewer than two scores."""
-    scored = [trial for trial in record.trials_in("complete", "pruned") if trial.score is not None]
+    found = [(trial.number, trial.score) for trial in record.trials_in("complete", "pruned")]
+    scored = [(number, score) for number, score in found if score is not None and math.isfinite(score)]
     if len(scored) < _FEWEST_POINTS:
         return ""
-    scores = [trial.score or 0.0 for trial in scored]
+    scores = [score for _, score in scored]
     low, high = min(scores), max(scores)
-    last = max(scored[-1].number, 1)
+    last = max(scored[-1][0], 1)
 
     def place(number: int, score: float) -> tuple[float, float]:
         up = (score - low) / (high - low) if high > low else 0.5
@@ -118,13 +116,13 @@ def draw_best_so_far(record: StudyRecord, objective: Objective) -> str:
         )
 
     best, steps = scores[0], []
-    for trial, score in zip(scored, scores, strict=True):
-        steps.append(place(trial.number, best))
+    for number, score in scored:
+        steps.append(place(number, best))
         best = max(best, score, key=objective.utility)
-        steps.append(place(trial.number, best))
+        steps.append(place(number, best))
     dots = "".join(
         f'<circle cx="{x}" cy="{y}" r="2.5" fill="currentColor" opacity="0.45"/>'
-        for x, y in (place(trial.number, score) for trial, score in zip(scored, scores, strict=True))
+        for x, y in (place(number, score) for number, score in scored)
     )
     line = " ".join(f"{x},{y}" for x, y in steps)
     ends = " to ".join(plain(objective.format(end)) for end in (low, high))

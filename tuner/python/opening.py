@@ -83,8 +83,9 @@ def create_study(
 
     Args:
         space: The builder: a function `build(hp)` or `build(hp, images)`, a `keras_tuner.HyperModel` (class or
-            instance), a family such as `"cnn"`, or an import path. A model receives float32 images in [0, 1]. Of a
-            builder that a script or a notebook defines, workers import the source, with what it needs.
+            instance), a family such as `"cnn"`, or an import path. A model receives float32 images from 0 to 1, or with
+            `data={"images": "uint8-range"}` from 0 to 255. Of a builder that a script or a notebook defines, workers
+            import the source, with what it needs.
         dataset: A name such as `"digits"`, a path, `(x, y)`, `((x_train, y_train), (x_test, y_test))`, a
             `tf.data.Dataset` or a `keras.utils.PyDataset`. Images have the shape (n, height, width) or (n, height,
             width, 1 or 3); labels are whole numbers, text, or one-hot. Without a test part a fifth of every class is

@@ -1,5 +1,6 @@
 """A study in a script or a notebook: run it, look at it, take its model."""
 
+import html
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -265,9 +266,10 @@ class Study:
         return read_bundle(place, artifacts=self._settings.artifacts)
 
     def best_model(self) -> "keras.Model":
-        """Return the winner's retrained model: a plain `keras.Model` with its weights, for images in [0, 1].
+        """Return the winner's retrained model: a plain `keras.Model` with its weights.
 
-        Its input is float32 of shape (n, height, width, channels); `predict` prepares images as the study's were.
+        Its input is float32 of shape (n, height, width, channels), from 0 to 1, or to 255 by `data.images`; `predict`
+        prepares images as the study's were.
 
         Raises:
             NoModelYetError: No final was tested yet.
@@ -380,7 +382,6 @@ class Study:
         return draw_figures(record, self._artifacts)
 
     def __repr__(self) -> str:
-        """Return the name, the state and the number of trials."""
         try:
             return f"<Study {study_line(self.progress)}>"
         except TunerError as error:
@@ -390,8 +391,7 @@ class Study:
         try:
             return study_html(self._outline())
         except TunerError:
-            # The text says why.
-            return f"<pre>{self!r}</pre>".replace("<Study", "&lt;Study")
+            return f"<pre>{html.escape(repr(self))}</pre>"
 
 
 def _positive(number: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.python.describing import STATE_WORDS
+from tuner.report.wording import STATE_WORDS
 from tuner.studies.records import StudyRecord
 
 

@@ -20,7 +20,7 @@ PRINTED_ROWS = 40
 class PageNotWrittenError(TunerError):
     """A page cannot be written to the requested file."""
 
-    def __init__(self, path: Path, reason: object, *, option: str) -> None:
+    def __init__(self, path: Path, reason: str, *, option: str) -> None:
         super().__init__(f"Could not write {path}: {reason}. Choose another place with {option}.")
 
 
@@ -75,9 +75,7 @@ def write_page(page: str, path: Path, *, option: str = "--out") -> Path:
         # As bytes, so that line ends stay unchanged: the policy holds hashes of the scripts.
         ArtifactStore(str(target.parent)).write(target.name, page.encode("utf-8", errors="replace"))
     except ArtifactNotWrittenError as error:
-        cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else error
-        raise PageNotWrittenError(target, reason, option=option) from error
+        raise PageNotWrittenError(target, error.reason, option=option) from error
     return target
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.intervals import wilson_interval
 from tuner.objectives import NO_VALUE, Objective
 from tuner.report.finals_results import FinalsResults, tested_runs
-from tuner.report.intervals import wilson_interval
 from tuner.report.wording import count, percent, spread
 from tuner.studies.records import FinalRecord, StudyRecord
 

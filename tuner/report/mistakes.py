@@ -1,4 +1,4 @@
-"""The confusion matrix, and precision, recall and F1 of each class."""
+"""What a confusion matrix tells: precision, recall and F1 of each class, and which classes are confused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.report.intervals import wilson_interval
-
-
-def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
-    """Count images by true class (rows) and predicted class (columns): int64, shape (classes, classes)."""
-    return np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+from tuner.intervals import wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)

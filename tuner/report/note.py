@@ -1,7 +1,7 @@
 """A study in a few lines of Markdown, for Optuna Dashboard's note; imports no Plotly."""
 
 from tuner.objectives import Objective
-from tuner.report.wording import count, percent, score_spread, setting, spread, test_score
+from tuner.report.wording import count, percent, score_spread, setting, test_score, tested_accuracy
 from tuner.studies.records import EnsembleRecord, FinalRecord, StudyRecord
 
 
@@ -59,14 +59,8 @@ def _final(final: FinalRecord, objective: Objective) -> str:
     confirmed = f"{objective.format(final.mean_score)} {objective.label} over confirmations"
     if final.test_accuracy_mean is None:
         return f"- Rank {final.rank}, trial {final.trial}: {confirmed}, not tested yet"
-    tested = (
-        percent(final.test_accuracy_mean)
-        if final.test_accuracy_sd is None
-        else spread(final.test_accuracy_mean, final.test_accuracy_sd)
-    )
-    return (
-        f"- Rank {final.rank}, trial {final.trial}: {confirmed}, **{tested}** test accuracy{_beside(final, objective)}"
-    )
+    tested = f"**{tested_accuracy(final)}** test accuracy{_beside(final, objective)}"
+    return f"- Rank {final.rank}, trial {final.trial}: {confirmed}, {tested}"
 
 
 def _beside(tested: FinalRecord | EnsembleRecord, objective: Objective) -> str:

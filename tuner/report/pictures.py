@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tuner.bundles.predictions import Predictions
+from tuner.class_metrics import confusion_matrix
 from tuner.report.finals_results import predicted_classes
-from tuner.report.mistakes import class_scores, confusion_matrix
+from tuner.report.mistakes import class_scores
 from tuner.report.palette import COLOURS
 from tuner.report.wording import percent, shortened
 

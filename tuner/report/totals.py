@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tuner.studies.records import ConfirmationRecord, RetrainRecord, StudyRecord
-
-_Span = tuple[datetime, datetime]
+from tuner.studies.spans import covered_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,6 @@ def count_totals(study: StudyRecord) -> Totals:
     jobs: list[ConfirmationRecord | RetrainRecord] = [*study.confirmations, *study.retrained]
     of_search = _spans((trial.started_at, trial.finished_at) for trial in study.trials)
     of_finals = _spans((job.started_at, job.finished_at) for job in jobs)
-    ends = [end for _, end in (*of_search, *of_finals)]
     is_timed = bool(of_finals) or not jobs
     return Totals(
         search_epochs=sum(trial.n_epochs for trial in study.trials),
@@ -46,20 +44,11 @@ def count_totals(study: StudyRecord) -> Totals:
         retraining_epochs=sum(len(run.curve) for run in study.retrained),
         search_s=covered_s(of_search),
         finals_s=covered_s(of_finals),
-        workers_s=sum((end - start).total_seconds() for start, end in (*of_search, *of_finals)) if is_timed else None,
-        finished_at=max(ends, default=None),
+        workers_s=sum(end - start for start, end in (*of_search, *of_finals)) if is_timed else None,
+        finished_at=max((one.finished_at for one in (*study.trials, *jobs) if one.finished_at), default=None),
     )
 
 
-def covered_s(spans: Iterable[_Span]) -> float:
-    """Return the seconds in which at least one of these spans ran: pauses between them do not count."""
-    seconds, until = 0.0, None
-    for start, end in sorted(spans):
-        begin = start if until is None else max(start, until)
-        seconds += max(0.0, (end - begin).total_seconds())
-        until = end if until is None else max(end, until)
-    return seconds
-
-
-def _spans(times: Iterable[tuple[datetime | None, datetime | None]]) -> list[_Span]:
-    return [(start, end) for start, end in times if start is not None and end is not None]
+def _spans(times: Iterable[tuple[datetime | None, datetime | None]]) -> list[tuple[float, float]]:
+    """Return begin and end, in seconds, of what has both."""
+    return [(start.timestamp(), end.timestamp()) for start, end in times if start is not None and end is not None]

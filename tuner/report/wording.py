@@ -7,8 +7,15 @@ from typing import Any
 
 from tuner.objectives import NO_VALUE, Objective, write_percent
 from tuner.studies.outcomes import Failure
-from tuner.studies.records import EnsembleRecord, FinalRecord, Part
+from tuner.studies.records import EnsembleRecord, FinalRecord, Part, StudyState
 
+#: State of a study → how people read it.
+STATE_WORDS: Mapping[StudyState, str] = {
+    "searching": "searching",
+    "finals": "retraining the best",
+    "done": "done",
+    "stopped": "stopped",
+}
 _KILO = 1000
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 #: From here on one decimal would show 10.0.
@@ -43,9 +50,9 @@ def percent(fraction: float | None, *, digits: int = 2) -> str:
     return NO_VALUE if fraction is None else write_percent(fraction, digits=digits)
 
 
-def points(fraction: float, *, digits: int = 2) -> str:
+def points(fraction: float) -> str:
     """Write a difference of two fractions in percentage points, with its sign."""
-    return f"{100 * fraction:+.{digits}f}".replace("-", "\u2212")
+    return f"{100 * fraction:+.2f}".replace("-", "\u2212")
 
 
 def signed(difference: float | None, objective: Objective) -> str:
@@ -69,6 +76,12 @@ def score_spread(mean: float | None, sd: float | None, objective: Objective) -> 
     if objective.written_as == "percent":
         return spread(mean, sd)
     return f"{objective.format(mean)}\u00a0±\u00a0{objective.format(sd, digits=2)}"
+
+
+def tested_accuracy(final: FinalRecord) -> str:
+    """Write a final's test accuracy, as mean ± standard deviation where several of its models were tested."""
+    mean, sd = final.test_accuracy_mean, final.test_accuracy_sd
+    return percent(mean) if mean is None or sd is None else spread(mean, sd)
 
 
 def test_score(tested: FinalRecord | EnsembleRecord, objective: Objective) -> str | None:

@@ -1,6 +1,7 @@
 """Find an object of a person's own code by its import path, `package.module:name` or `folder/file.py:name`."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,7 @@ def _find_file(path: str, refuse: Refuse) -> Path:
     named = Path(path.partition(":")[0]).expanduser()
     # Whoever uses a study or a bundle on another machine copies the file there.
     for file in (named, Path(named.name)):
-        if file.is_file():
+        if os.path.isfile(file):  # noqa: PTH113 - False for names that no file can have, where pathlib raises
             return file.resolve()
     raise refuse(
         path, f"there is no file {named}. Copy it to the current folder; a bundle has it in its folder source/."

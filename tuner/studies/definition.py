@@ -8,13 +8,14 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.file_formats import list_file_formats
-from tuner.datasets.reading import is_pipe_or_device
-from tuner.errors import TunerError, did_you_mean, shorten
+from tuner.errors import did_you_mean, shorten
 from tuner.objectives import Objective, find_objective
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.data_section import DataSection
+from tuner.studies.definition_files import DefinitionError, find_definition, read_definition_toml
 from tuner.studies.explanation import explain
 from tuner.studies.finals_defaults import with_finals_in_proportion
+from tuner.studies.finals_section import FinalsSection
 from tuner.studies.naming import check_study_name, default_study_name
 from tuner.studies.other_names import OTHER_NAMES
 from tuner.studies.overrides import apply_overrides, parse_overrides
@@ -24,23 +25,14 @@ from tuner.studies.samplers import SAMPLERS
 from tuner.studies.sections import (
     ONE_FACTOR,
     REGIME,
-    FinalsSection,
     SearchSection,
     inherit_regime,
 )
 from tuner.studies.sharing import SharingSection
-from tuner.studies.shipped import find_shipped, shipped_paths
-from tuner.studies.toml import TomlError, parse_toml
 from tuner.training_settings import Section, contradiction, shown
 
 #: What a study is made for when no dataset is named.
 DEFAULT_DATASET = "mnist"
-#: How many of the shipped definitions an error names.
-_MOST_NAMED = 9
-
-
-class DefinitionError(TunerError):
-    """A study definition cannot be read, or has settings that are not possible."""
 
 
 def _check_import_path(path: str) -> str:
@@ -270,8 +262,8 @@ def read_definition(
         DefinitionError: The file is missing or not TOML, or a key or value is wrong.
         OverrideError: An override has no `=` or no possible key.
     """
-    path = _find_file(Path(path))
-    settings = _read_toml(path)
+    path = find_definition(Path(path))
+    settings = read_definition_toml(path)
     if isinstance(settings.get("dataset"), str):
         settings["dataset"] = _absolute(settings["dataset"], folder=path.parent)
     for table in (settings.get("search"), settings.get("finals")):
@@ -447,64 +439,6 @@ def _drop_defaults(table: dict[str, Any], is_same: Callable[[], bool]) -> None:
         table.update(before)
         if isinstance(value, dict):
             _drop_defaults(value, is_same)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return parse_toml(read_source(path))
-    except TomlError as error:
-        # Python's message ends with "(at line 3, column 5)".
-        raise DefinitionError(f"{path} is not valid TOML: {error}.") from error
-
-
-def read_source(path: Path) -> str:
-    """Return the text of a definition file, with its own line ends.
-
-    Raises:
-        DefinitionError: There is no such file, or it is not UTF-8 text.
-    """
-    try:
-        if is_pipe_or_device(path):
-            raise DefinitionError(f"{path} is a pipe or a device; expected a study definition in TOML.")
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise DefinitionError(_describe_missing(path)) from error
-    except OSError as error:
-        raise DefinitionError(
-            f"Could not read {path}: {error.strerror}; expected a study definition in TOML."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DefinitionError(f"{path} is not UTF-8 text; expected a study definition in TOML.") from error
-
-
-def _find_file(path: Path) -> Path:
-    """Return the file that a person means: a file of that path, else the shipped definition of that name."""
-    is_name = len(path.parts) == 1
-    shipped = find_shipped(path) if is_name and not path.is_file() else None
-    return shipped or path
-
-
-def _describe_missing(path: Path) -> str:
-    names = list(shipped_paths())
-    if str(path) in names:
-        return (
-            f"No file {path} here, and the definition {str(path)!r} that comes with tuner stays as it is. Make a copy: "
-            f"`tuner study definitions {path} > {path}.toml`."
-        )
-    beside = [str(found) for found in sorted(path.parent.glob("*.toml")) if _defines_study(found)]
-    meant = did_you_mean(str(path), beside) or did_you_mean(path.stem, names)
-    there = f" There are: {', '.join(beside)}." if beside else ""
-    more = " …" * (len(names) > _MOST_NAMED)
-    shipped = f" With tuner come {', '.join(names[:_MOST_NAMED])}{more}: `tuner study definitions`." if names else ""
-    return f"No study definition at {path}.{meant}{there}{shipped} Write one with `tuner init {path.stem}`."
-
-
-def _defines_study(path: Path) -> bool:
-    """Say whether a TOML file looks like a definition, and not like another program's settings."""
-    try:
-        return "space" in _read_toml(path)
-    except DefinitionError:
-        return False
 
 
 def absolute_place(place: str, *, folder: Path) -> str:

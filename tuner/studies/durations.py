@@ -29,7 +29,7 @@ Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]
 
 
 def describe_duration(seconds: float) -> str:
-    """Return the span of time in the largest units, such as `1h 30m`."""
+    """Return the span of time as a definition may have it, in the largest units, such as `1h 30m`."""
     parts = []
     for unit, length_s in _UNIT_S.items():
         whole = seconds // length_s if unit != "s" else seconds

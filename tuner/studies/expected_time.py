@@ -67,7 +67,7 @@ class ExpectedTime:
 
 
 def expect_time(definition: StudyDefinition, measured: MeasuredTime, *, n_workers: int) -> ExpectedTime:
-    """Estimate how long a study takes.
+    """Estimate how long a study takes; `search.timeout` and `finals.timeout` end what would take longer.
 
     Args:
         definition: The study's definition.
@@ -82,7 +82,9 @@ def expect_time(definition: StudyDefinition, measured: MeasuredTime, *, n_worker
     plan = plan_finals(definition, n_candidates=trials)
     finals_s = math.ceil(plan.confirmations / n_workers) * measured.of_confirmation(plan)
     finals_s += math.ceil(plan.retrainings / n_workers) * measured.of_retraining(plan)
-    return ExpectedTime(search_s=search_s, finals_s=finals_s)
+    # The clock of a search begins with its first trial, when a worker has started.
+    most_s = measured.start + (definition.search.timeout or math.inf)
+    return ExpectedTime(search_s=min(search_s, most_s), finals_s=min(finals_s, definition.finals.timeout or math.inf))
 
 
 def expected_epochs(definition: StudyDefinition) -> float:

@@ -163,6 +163,8 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "rank": final.rank,
         "trial": final.trial,
         "hyperparameters": final.hyperparameters,
+        "score_mean": final.mean_score,
+        # As 0.1.0 called it, when every score was an accuracy.
         "val_accuracy_mean": final.mean_score,
         "test_accuracy_mean": final.test_accuracy_mean,
         "test_accuracy_sd": final.test_accuracy_sd,

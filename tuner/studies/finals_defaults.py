@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.studies.sections import FinalsSection, SearchSection
+from tuner.studies.finals_section import FinalsSection
+from tuner.studies.sections import SearchSection
 
 #: Trials for each final, and for each candidate, up to the numbers of a search of 15 trials or more.
 _TRIALS_PER_FINAL, _MOST_FINALS = 5, 3

@@ -28,13 +28,11 @@ _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__tab
 _of_studies = StudySystemAttributeModel.__table__
 _values, _attributes = TrialValueModel.__table__, TrialUserAttributeModel.__table__
 
-#: Optuna's key of a study's system attribute; a test holds it against Optuna's own.
-_METRIC_NAMES = "study:metric_names"
-
 #: The revision of the tables that Optuna 5.0 creates; a test holds it against Optuna's own.
 OPTUNA_REVISION = "v3.2.0.a"
 
-#: Where `Study.set_metric_names` keeps what it is given.
+#: Optuna's key of a study's system attribute, where `Study.set_metric_names` keeps what it is given; a test holds it
+#: against Optuna's own.
 _METRIC_NAMES = "study:metric_names"
 #: Optuna's tables, for statements in other modules.
 OPTUNA_STUDIES, TRIALS, VALUES = _studies, _trials, _values

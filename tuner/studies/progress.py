@@ -1,6 +1,5 @@
 """The progress of studies: counts of their slots, rates, and what finished last."""
 
-import math
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,24 +22,15 @@ from tuner.studies.outcomes import (
 )
 from tuner.studies.records import Part, StudyState, part_of
 from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.spans import covered_s
 from tuner.studies.storage import Storage
 
 #: Where the check has measured nothing: an epoch is an epoch.
 _EPOCHS_ALONE = MeasuredTime(start=0.0, trial=0.0, epoch=1.0, retraining=0.0, retraining_epoch=1.0)
 #: The rate is taken over this many of the last finished trials.
 _RATE_TRIALS = 20
-#: Columns of a study that its progress is made of.
-_COLUMNS = (
-    "state",
-    "stop_reason",
-    "budget",
-    "priority",
-    "weight",
-    "max_workers",
-    "deadline_at",
-    "search_ended",
-    "finals_ended",
-)
+#: Columns of a study that its progress has unchanged.
+_COLUMNS = ("state", "stop_reason", "budget", "priority", "weight", "max_workers", "search_ended", "finals_ended")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,24 +177,15 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     """
     with storage.reader.connect() as connection:
         row = connection.execute(
-            sa.select(database_time().label("now"), *(studies.c[name] for name in _COLUMNS)).where(
-                studies.c.uid == study.uid
-            )
+            sa.select(
+                database_time().label("now"), studies.c.deadline_at, *(studies.c[name] for name in _COLUMNS)
+            ).where(studies.c.uid == study.uid)
         ).one_or_none()
         if row is None:
             raise StudyNotFoundError(study.name, list_names(storage))
         now, state = row.now, row.state
         counts = connection.execute(_counts(study)).all()
-        search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
-        finished_at = list(
-            connection.scalars(
-                sa.select(slots.c.finished_at)
-                .where(search, slots.c.finished_at.is_not(None))
-                .order_by(slots.c.finished_at.desc())
-                .limit(_RATE_TRIALS)
-            )
-        )
-        first_start = connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search))
+        first_start, finished_at = _read_pace(connection, study)
         jobs = connection.execute(_jobs(study)).all() if any(row.stage != "search" for row in counts) else ()
     trials = [row for row in counts if row.stage == "search"]
     left = _sum(trials, state="leased") + _sum(trials, state="waiting")
@@ -214,11 +195,11 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
     limit_left_s = None if row.deadline_at is None else max(0.0, row.deadline_at - now)
     measured = MeasuredTime.read(study.provenance) or _EPOCHS_ALONE
     time_left = _search_time_left(left, rate, limit_left_s if state == "searching" else None)
-    finals_time_left = _finals_time_left(jobs, plan, measured, now) if state == "finals" else None
+    finals_time_left = (
+        _sooner(_finals_time_left(jobs, plan, measured, now), limit_left_s) if state == "finals" else None
+    )
     return StudyProgress(
         name=study.name,
-        state=state,
-        budget=row.budget,
         complete=complete,
         pruned=pruned,
         failed=_sum(trials, result="failed"),
@@ -235,22 +216,29 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         total_time_left_s=_total_time_left(study, measured, time_left, rate)
         if state == "searching"
         else finals_time_left,
-        stop_reason=row.stop_reason,
-        priority=row.priority,
-        weight=row.weight,
-        max_workers=row.max_workers,
         limit_left_s=limit_left_s,
-        search_ended=row.search_ended,
-        finals_ended=row.finals_ended,
+        **{name: getattr(row, name) for name in _COLUMNS},
     )
+
+
+def _read_pace(connection: sa.Connection, study: Study) -> tuple[float | None, list[float]]:
+    """Return when the first trial began, and when the last ones ended, the latest first."""
+    search = sa.and_(slots.c.study_id == study.id, slots.c.stage == "search")
+    ended = sa.select(slots.c.finished_at).where(search, slots.c.finished_at.is_not(None))
+    last = connection.scalars(ended.order_by(slots.c.finished_at.desc()).limit(_RATE_TRIALS))
+    return connection.scalar(sa.select(sa.func.min(slots.c.started_at)).where(search)), [*last.all()]
 
 
 def _search_time_left(n_left: int, trials_per_hour: float | None, limit_left_s: float | None) -> float | None:
     """Return the seconds until the budget is used up or the search's time is over."""
     if not n_left:
         return 0.0
-    lefts = [n_left / trials_per_hour * 3600] if trials_per_hour else []
-    return min([*lefts, *([] if limit_left_s is None else [limit_left_s])], default=None)
+    return _sooner(n_left / trials_per_hour * 3600 if trials_per_hour else None, limit_left_s)
+
+
+def _sooner(*lefts_s: float | None) -> float | None:
+    """Return the shortest of those times that are known; None where none is."""
+    return min((left_s for left_s in lefts_s if left_s is not None), default=None)
 
 
 def _best_score(study: Study, trials: Sequence[Any]) -> float | None:
@@ -264,13 +252,14 @@ def _best_score(study: Study, trials: Sequence[Any]) -> float | None:
 def _total_time_left(
     study: Study, measured: MeasuredTime, search_left_s: float | None, trials_per_hour: float | None
 ) -> float | None:
-    """Return the seconds until search and finals are over, at the speed of the search so far."""
+    """Return the seconds until search and finals are over, at the speed of the search so far, or by their limits."""
     if search_left_s is None or not trials_per_hour:
         return None
     definition = study.definition
     trial = measured.trial + expected_epochs(definition) / definition.search.trials * measured.epoch
     finals = measured.of_finals(plan_finals(definition, n_candidates=definition.search.trials))
-    return search_left_s + finals / (trial * trials_per_hour / 3600)
+    finals_left_s = _sooner(finals / (trial * trials_per_hour / 3600), definition.finals.timeout)
+    return search_left_s + (finals_left_s or 0.0)
 
 
 def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, measured: MeasuredTime, now: float) -> float | None:
@@ -290,25 +279,13 @@ def _finals_time_left(jobs: Sequence[Any], plan: FinalsPlan, measured: MeasuredT
     worked = sum(job.epoch * of_epoch[job.stage] + before[job.stage] for job in begun if job.epoch)
     if not worked:
         return None
-    worked_s = _covered([(job.started_at, now if job.finished_at is None else job.finished_at) for job in begun])
+    worked_s = covered_s([(job.started_at, now if job.finished_at is None else job.finished_at) for job in begun])
     seconds: float = left * worked_s / worked
     return seconds
 
 
 def _epochs_of(stage: str, plan: FinalsPlan) -> int:
     return plan.confirmation_epochs if stage == "confirm" else plan.retraining_epochs
-
-
-def _covered(times: Sequence[tuple[float, float]]) -> float:
-    """Return the seconds in which at least one of these spans of time, begin and end, ran.
-
-    Finals that are asked for later begin after a pause, in which nobody trained.
-    """
-    covered, until = 0.0, -math.inf
-    for begin, end in sorted(times):
-        covered += max(0.0, end - max(begin, until))
-        until = max(until, end)
-    return covered
 
 
 def _counts(study: Study) -> sa.Select[Any]:

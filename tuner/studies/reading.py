@@ -4,7 +4,6 @@ import itertools
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -14,17 +13,16 @@ import sqlalchemy as sa
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.studies.final_records import confirmation_record, ensemble_record, final_records, utc_time
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.optuna_tables import CURVES, PARAMS
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import (
     ConfirmSlot,
     Curve,
-    EnsembleOutcome,
     EnsembleSlot,
     FoldResult,
     RetrainOutcome,
-    RetrainSlot,
     SearchJob,
     Slot,
     divide_curve,
@@ -34,14 +32,9 @@ from tuner.studies.outcomes import (
     read_scores,
     read_slot,
 )
-from tuner.studies.ranking import mean_scores, rank_finals
 from tuner.studies.records import (
-    ConfirmationRecord,
-    EnsembleRecord,
     FinalRecord,
     FoldRecord,
-    JobState,
-    RetrainRecord,
     StudyRecord,
     TrialRecord,
     TrialState,
@@ -159,7 +152,7 @@ def _read_record(
 def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecord]) -> StudyRecord:
     """Put a study together from the slots of its confirmations and finals, and from its trials."""
     objective = study.definition.objective
-    plain = _finals(of_finals, study, augmented=False)
+    plain = final_records(of_finals, study, augmented=False)
     ensembles = [slot.outcome for slot in of_finals if isinstance(slot, EnsembleSlot) and slot.outcome]
     return StudyRecord(
         name=study.name,
@@ -173,15 +166,15 @@ def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecor
         class_names=study.class_names,
         provenance=study.provenance,
         pixels=study.pixels,
-        created_at=_time(study.created_at),
+        created_at=utc_time(study.created_at),
         trials=tuple(trials),
-        finals=tuple(_finals(of_finals, study, augmented=True)),
+        finals=tuple(final_records(of_finals, study, augmented=True)),
         without_augmentation=plain[0] if plain else None,
-        ensemble=_ensemble(ensembles),
+        ensemble=ensemble_record(ensembles),
         stop_reason=study.stop_reason,
         search_ended=study.search_ended,
         finals_ended=study.finals_ended,
-        confirmations=tuple(_confirmation(slot) for slot in of_finals if isinstance(slot, ConfirmSlot)),
+        confirmations=tuple(confirmation_record(slot) for slot in of_finals if isinstance(slot, ConfirmSlot)),
         ensemble_failure=ensembles[-1].failure if ensembles else None,
         ensemble_notes=ensembles[-1].notes if ensembles else (),
     )
@@ -252,7 +245,7 @@ def read_winner(storage: Storage, study: Study) -> FinalRecord | None:
     of_finals = sa.select(*columns).where(slots.c.study_id == study.id, slots.c.stage.in_(("confirm", "retrain")))
     with storage.reader.connect() as connection:
         found = [read_slot(row) for row in connection.execute(of_finals.order_by(slots.c.id))]
-    return find_winner(_finals(found, study, augmented=True))
+    return find_winner(final_records(found, study, augmented=True))
 
 
 @retried
@@ -299,8 +292,8 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         seed=training_seed(job, study_seed=study.definition.seed, position=row.position),
         attempts=len(row.workers),
         workers=tuple(row.workers),
-        started_at=_time(started_at),
-        finished_at=_time(finished_at),
+        started_at=utc_time(started_at),
+        finished_at=utc_time(finished_at),
         duration_s=finished_at - started_at if finished_at and started_at else None,
         curve=curve,
         failure=outcome.failure if outcome else None,
@@ -340,105 +333,3 @@ def _mean_curve(curves: Sequence[Curve]) -> Curve:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
-
-
-def _finals(of_finals: Sequence[Slot], study: Study, *, augmented: bool) -> list[FinalRecord]:
-    """Return the retrained configurations, the best first."""
-    objective = study.definition.objective
-    changes_images = augmented and not study.definition.finals.augmentation.is_off
-    groups: dict[int, list[RetrainSlot]] = {}
-    for slot in of_finals:
-        if isinstance(slot, RetrainSlot) and slot.job.augmented is augmented:
-            groups.setdefault(slot.job.trial, []).append(slot)
-    ranks = rank_finals(of_finals, objective)
-    return [
-        # What is retrained for comparison alone is the best.
-        _final(groups[trial], rank=ranks.get(trial, 1), mean_score=mean, augmented=changes_images)
-        for trial, mean in mean_scores(of_finals, objective).items()
-        if trial in groups
-    ]
-
-
-def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, augmented: bool) -> FinalRecord:
-    # One that failed and was asked for again has a later slot.
-    in_order = sorted(of_trial, key=lambda slot: slot.job.repeat)
-    runs = tuple(_retrain(slot) for slot in in_order if not slot.job.for_curve)
-    curve_runs = [_retrain(slot) for slot in in_order if slot.job.for_curve]
-    tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
-    scored = [run.test_score for run in runs if run.test_score is not None]
-    job = in_order[0].job
-    return FinalRecord(
-        rank=rank,
-        trial=job.trial,
-        hyperparameters=job.hyperparameters,
-        mean_score=mean_score,
-        augmented=augmented,
-        runs=runs,
-        test_accuracy_mean=statistics.fmean(tested) if tested else None,
-        test_accuracy_sd=statistics.stdev(tested) if len(tested) > 1 else None,
-        test_score_mean=statistics.fmean(scored) if scored else None,
-        test_score_sd=statistics.stdev(scored) if len(scored) > 1 else None,
-        bundle=next((run.bundle for run in runs if run.bundle), None),
-        curve_run=curve_runs[-1] if curve_runs else None,
-    )
-
-
-def _confirmation(slot: ConfirmSlot) -> ConfirmationRecord:
-    outcome = slot.outcome
-    return ConfirmationRecord(
-        trial=slot.job.trial,
-        repeat=slot.job.repeat + 1,
-        seed=slot.job.seed,
-        state=_job_state(slot),
-        score=outcome.score if outcome else None,
-        failure=outcome.failure if outcome else None,
-        notes=outcome.notes if outcome else (),
-        n_epochs=slot.epoch,
-        started_at=_time(slot.started_at),
-        finished_at=_time(slot.finished_at),
-    )
-
-
-def _job_state(slot: ConfirmSlot | RetrainSlot) -> JobState:
-    if slot.outcome:
-        return slot.outcome.state
-    return "running" if slot.state == "leased" else "waiting"
-
-
-def _retrain(slot: RetrainSlot) -> RetrainRecord:
-    outcome = slot.outcome
-    return RetrainRecord(
-        seed=slot.job.seed,
-        state=_job_state(slot),
-        test_accuracy=outcome.test_accuracy if outcome else None,
-        test_score=outcome.test_score if outcome else None,
-        val_accuracy=outcome.val_accuracy if outcome else None,
-        curve=outcome.curve if outcome else (),
-        bundle=outcome.bundle if outcome else None,
-        predictions=outcome.predictions if outcome else None,
-        failure=outcome.failure if outcome else None,
-        notes=outcome.notes if outcome else (),
-        pictures=outcome.pictures if outcome else None,
-        prediction_s=outcome.prediction_s if outcome else None,
-        started_at=_time(slot.started_at),
-        finished_at=_time(slot.finished_at),
-        took_augmentation=not slot.job.augmented or outcome is None or outcome.augmented is not False,
-    )
-
-
-def _ensemble(outcomes: Sequence[EnsembleOutcome]) -> EnsembleRecord | None:
-    """Return the newest ensemble that did not fail; None where it was found to be worse than one of its members."""
-    newest = next((outcome for outcome in reversed(outcomes) if outcome.failure is None), None)
-    if newest is None or newest.members is None or newest.test_accuracy is None or newest.predictions is None:
-        return None
-    return EnsembleRecord(
-        members=newest.members,
-        test_accuracy=newest.test_accuracy,
-        test_score=newest.test_score,
-        predictions=newest.predictions,
-        bundle=newest.bundle,
-    )
-
-
-def _time(seconds: float | None) -> Any:
-    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

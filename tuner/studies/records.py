@@ -212,6 +212,9 @@ class FinalRecord:
             "score, mean of confirmations": f"{self.mean_score:.4f}",
             "test accuracy, mean": None if self.test_accuracy_mean is None else f"{self.test_accuracy_mean:.4f}",
             "standard deviation": None if self.test_accuracy_sd is None else f"{self.test_accuracy_sd:.4f}",
+            "objective on the test images, mean": None
+            if self.test_score_mean is None
+            else f"{self.test_score_mean:.4f}",
             "models": len(self.runs),
             **self.hyperparameters,
         }

@@ -126,7 +126,7 @@ def _read_model(model: type[BaseModel], name: str, meaning: str) -> Iterator[Sec
     for field_name, field in model.model_fields.items():
         key = ".".join(filter(None, (name, _WRITTEN.get(field_name, field_name))))
         meaning_of_field = field.description or ""
-        if table := _table_of(field.annotation):
+        if table := table_of(field.annotation):
             inner.append((table, key, meaning_of_field))
         else:
             settings.append(_read_field(field, f"{key}.{_ANY_NAME}" if _is_open(field.annotation) else key))
@@ -140,8 +140,8 @@ def _read_model(model: type[BaseModel], name: str, meaning: str) -> Iterator[Sec
         yield from _read_model(table, key, text)
 
 
-def _table_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the model of a setting that is a table, a table for each name, or a list of tables."""
+def table_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of a setting that is a table, a table for each name, or a list of tables; None of others."""
     for one in (annotation, *get_args(annotation)):
         if isinstance(one, type) and issubclass(one, BaseModel):
             return one

@@ -34,8 +34,9 @@ class SharingSection(Section):
 
 def describe_sharing(sharing: SharingSection) -> str:
     """Return its settings in words."""
-    limit = "no limit of workers" if sharing.max_workers is None else f"at most {sharing.max_workers} workers"
-    return f"priority {sharing.priority}, weight {sharing.weight:g}, {limit}".replace("most 1 workers", "most 1 worker")
+    most = sharing.max_workers
+    limit = "no limit of workers" if most is None else f"at most {most} worker{'s' * (most != 1)}"
+    return f"priority {sharing.priority}, weight {sharing.weight:g}, {limit}"
 
 
 def describe_unequal(sharing: SharingSection) -> str:

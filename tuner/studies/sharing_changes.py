@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from tuner.studies.definition import DefinitionError, StudyDefinition
+from tuner.studies.definition import StudyDefinition
+from tuner.studies.definition_files import DefinitionError
 from tuner.studies.explanation import explain
 from tuner.studies.lifecycle import Study, change_study, find_study, update_row
 from tuner.studies.sharing import SharingSection

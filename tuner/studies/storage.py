@@ -334,12 +334,10 @@ def _schema_lock(engine: sa.Engine) -> Iterator[None]:
         with FileLock(f"{sqlite_file(engine.url)}.lock"):
             yield
         return
-    with engine.connect() as connection:
-        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _SCHEMA_LOCK_KEY})
-        try:
-            yield
-        finally:
-            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _SCHEMA_LOCK_KEY})
+    # The end of the transaction releases it, also behind a pooler that gives each transaction another session.
+    with engine.begin() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK_KEY})
+        yield
 
 
 def _known_revisions() -> set[str]:

@@ -2,13 +2,13 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from types import UnionType
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.settings_reference import table_of
 from tuner.studies.toml import write_toml
 
 #: Columns of a comment.
@@ -39,12 +39,12 @@ def write_template(definition: StudyDefinition) -> str:
 
 def _describe_table(model: type[BaseModel], values: Mapping[str, Any], *, path: tuple[str, ...]) -> Iterator[str]:
     """Yield the settings of a table, then those of the tables within it."""
-    tables: list[tuple[str, FieldInfo]] = []
+    tables: list[tuple[str, type[BaseModel], FieldInfo]] = []
     for name, field in model.model_fields.items():
         if not path and name in _NOT_LISTED:
             continue
-        if _model_of(field) is not None:
-            tables.append((name, field))
+        if (table := table_of(field.annotation)) is not None:
+            tables.append((name, table, field))
             continue
         yield ""
         yield from _comment(f"{name}: {field.description}")
@@ -53,17 +53,15 @@ def _describe_table(model: type[BaseModel], values: Mapping[str, Any], *, path: 
             yield f"# ({name} is not set)"
         else:
             yield f"# {write_toml({name: value}).rstrip()}"
-    for name, field in tables:
-        yield from _describe_inner(name, field, values[name], path=(*path, name))
+    for name, table, field in tables:
+        yield ""
+        yield from _comment(f"{name}: {field.description}")
+        yield from _describe_inner(table, values[name], path=(*path, name))
 
 
 def _describe_inner(
-    name: str, field: FieldInfo, values: Mapping[str, Any] | None, *, path: tuple[str, ...]
+    model: type[BaseModel], values: Mapping[str, Any] | None, *, path: tuple[str, ...]
 ) -> Iterator[str]:
-    model = _model_of(field)
-    assert model is not None  # noqa: S101 - for mypy
-    yield ""
-    yield from _comment(f"{name}: {field.description}")
     if values is not None:
         yield f"[{'.'.join(path)}]"
         yield from _describe_table(model, values, path=path)
@@ -77,10 +75,3 @@ def _describe_inner(
 
 def _comment(text: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(" ".join(text.split()), _WIDTH)]
-
-
-def _model_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of a setting that is a table of settings."""
-    annotation = field.annotation
-    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

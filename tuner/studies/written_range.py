@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
-from tuner.studies.definition import DefinitionError, read_definition, read_source
+from tuner.studies.definition import read_definition
+from tuner.studies.definition_files import DefinitionError, read_source
 from tuner.studies.toml import TomlError, parse_toml
 
 _NAME = "learning_rate"
@@ -41,7 +42,7 @@ def write_learning_rate(path: Path, *, low: float, high: float) -> None:
     try:
         ArtifactStore(str(target.parent)).write(target.name, text.encode())
     except ArtifactNotWrittenError as error:
-        raise DefinitionError(f"Could not write {path}: {error.__cause__ or error}. It is as it was.") from error
+        raise DefinitionError(f"Could not write {path}: {error.reason}. It is as it was.") from error
 
 
 def _add_range(path: Path, wanted: Mapping[str, Any]) -> str:

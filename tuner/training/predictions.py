@@ -25,6 +25,8 @@ from tuner.training.batches import scale
 
 #: Images converted to floats at a time, so that memory does not grow with their number.
 CHUNK_SIZE = 8192
+#: Images computed at a time.
+BATCH_SIZE = 512
 
 #: How far a row's sum may be from 1: half-precision softmax of many classes is off by some thousandths.
 _TOLERANCE = 0.01
@@ -35,33 +37,30 @@ _N_TIMED = 5
 OutputKind = Literal["probabilities", "sigmoids", "logits", "binary logits"]
 
 
-def predict_probabilities(
-    model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 512
-) -> NDArray[np.float32]:
+def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return each class's probability for each image.
 
     Args:
         model: Built, with the range of its images, see `image_ranges`.
         images: uint8, shape (n, height, width, channels).
-        batch_size: Images computed at a time.
 
     Returns:
         float32, shape (n, classes), in the order of the images; in [0, 1], the sum of each row is 1.
     """
-    noise = predict_raw(model, noise_images(images.shape[1:]), batch_size=batch_size)
-    outputs = predict_raw(model, images, batch_size=batch_size) if len(images) else noise[:0]
+    noise = predict_raw(model, noise_images(images.shape[1:]))
+    outputs = predict_raw(model, images) if len(images) else noise[:0]
     # Together with noise, so that a single image is judged as many are.
     kind = output_kind(model, np.concatenate([noise, outputs]))
     return normalise(outputs, kind)
 
 
-def predict_raw(model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 512) -> NDArray[np.float32]:
+def predict_raw(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what the model returns for at least one image: float32, shape (n, classes)."""
     white = white_of(model)
     with stdout_as_stderr():
         chunks = [
             model.predict(
-                keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE], white)), batch_size, verbose=0
+                keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE], white)), BATCH_SIZE, verbose=0
             )
             for start in range(0, len(images), CHUNK_SIZE)
         ]
@@ -72,7 +71,7 @@ def time_prediction(model: keras.Model, image: NDArray[np.uint8]) -> float:
     """Return the seconds that Keras' `predict` takes for one image: the median of several calls after the first.
 
     Args:
-        model: Built, for float32 images in [0, 1].
+        model: Built, with the range of its images, see `image_ranges`.
         image: uint8, shape (height, width, channels).
     """
     one = image[np.newaxis]

@@ -112,8 +112,7 @@ def serving_metrics(storage: Storage, *, host: str, port: int) -> Iterator[int]:
     Raises:
         MetricsAddressError: The port is taken, or the address is not this machine's.
     """
-    with tempfile.TemporaryDirectory(prefix="tuner-metrics-") as folder:
-        os.environ[SHARED_FOLDER] = folder
+    with tempfile.TemporaryDirectory(prefix="tuner-metrics-") as folder, _shared(folder):
         share_counters("pool")
         registry = CollectorRegistry()
         registry.register(DatabaseCollector(storage))
@@ -132,4 +131,17 @@ def serving_metrics(storage: Storage, *, host: str, port: int) -> Iterator[int]:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+@contextmanager
+def _shared(folder: str) -> Iterator[None]:
+    """Let the processes that the block starts find the folder of the counts by their environment."""
+    before = os.environ.get(SHARED_FOLDER)
+    os.environ[SHARED_FOLDER] = folder
+    try:
+        yield
+    finally:
+        if before is None:
             del os.environ[SHARED_FOLDER]
+        else:
+            os.environ[SHARED_FOLDER] = before

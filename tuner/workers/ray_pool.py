@@ -23,7 +23,7 @@ from tuner.extras import ExtraMissingError
 from tuner.settings import Settings
 from tuner.studies.database_url import parse_url
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.progress import read_all_progress
+from tuner.studies.progress import StudyProgress, read_all_progress
 from tuner.studies.storage import Storage, open_storage
 from tuner.workers.pool import Follow, follow_silently
 from tuner.workers.ray_actor import RayWorker, WorkerOrder, drain_on_this_node, look_at_node
@@ -35,7 +35,7 @@ _NAMESPACE = "tuner"
 #: Seconds for a cluster to answer, and for its nodes to be looked at.
 _CONNECT_S, _LOOK_S = 10.0, 60.0
 #: What the working directory leaves behind; Ray sends the rest of it to each node.
-_NOT_SENT = [".tuner", ".git", ".venv", "__pycache__", "*.bundle", "*.npz"]
+_NOT_SENT = [".tuner", ".git", ".venv", ".env", "__pycache__", "*.bundle", "*.npz"]
 #: Seconds for workers to finish their epochs; they need at most 8, and a little for the database.
 _DRAIN_S = 15.0
 #: Seconds between two counts of the open slots.
@@ -78,7 +78,7 @@ def run_ray_pool(
     """
     with open_storage(settings.storage) as storage:
         find_studies(storage, studies)
-        _refuse_local_database(settings)
+        refuse_local_database(settings)
         with _connected(places.address, settings) as ray:
             n_most = places.n_workers or _count_fitting(ray, places)
             _check_resources(ray, places)
@@ -212,7 +212,8 @@ def _check_reachable(address: str) -> None:
         raise RayError(f"No Ray cluster answers at {address}: {error}") from error
 
 
-def _refuse_local_database(settings: Settings) -> None:
+def refuse_local_database(settings: Settings) -> None:
+    """Raise `RayError` where the database is a file, which other nodes cannot share."""
     if parse_url(settings.storage).get_backend_name() == "sqlite":
         raise RayError(
             "Workers on a Ray cluster need a Postgres database, because other nodes cannot share an SQLite file: set "
@@ -305,12 +306,15 @@ def _marker_among(artifacts: str) -> Iterator[Path | None]:
         yield None
         return
     marker = Path(artifacts).absolute() / f".seen-by-all-{uuid.uuid4().hex}.partial"
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.touch()
+    try:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    except OSError as error:
+        raise RayError(f"Could not write to the artifacts in {artifacts}: {error.strerror or error}.") from error
     try:
         yield marker
     finally:
-        marker.unlink()
+        marker.unlink(missing_ok=True)
 
 
 def _own_folders(settings: Settings) -> list[str]:
@@ -325,10 +329,17 @@ def _own_folders(settings: Settings) -> list[str]:
 
 
 def _count_open_slots(storage: Storage, names: Sequence[str]) -> int:
-    """Return how many slots of these studies wait or are worked on: trials of a search, jobs of finals."""
-    found = [progress for _, progress in read_all_progress(storage, names)]
-    trials = sum(study.running + study.waiting for study in found if study.state == "searching")
-    return trials + sum(study.finals_planned - study.finals_done for study in found if study.state == "finals")
+    """Return how many slots of these studies wait or are worked on, and may be at a time: trials, jobs of finals."""
+    return sum(count_open_slots(study) for _, study in read_all_progress(storage, names))
+
+
+def count_open_slots(study: StudyProgress) -> int:
+    """Return how many workers a study has work for; none where it is over or stopped."""
+    n_open = {
+        "searching": study.running + study.waiting,
+        "finals": study.finals_planned - study.finals_done,
+    }.get(study.state, 0)
+    return n_open if study.max_workers is None else min(n_open, study.max_workers)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@ import pytest
 
 from tuner.epochs import Epoch
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.finals_request import change_finals
 from tuner.studies.fleet import read_workers, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
     StudyExistsError,
     StudyNotFoundError,
     StudyStateError,
-    change_finals,
     delete_study,
     extend_study,
     find_study,

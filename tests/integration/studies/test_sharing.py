@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tuner.studies.definition import DefinitionError, make_definition
+from tuner.studies.definition import make_definition
+from tuner.studies.definition_files import DefinitionError
 from tuner.studies.lifecycle import Study, find_study, insert_study
 from tuner.studies.outcomes import ConfirmJob, SearchOutcome
 from tuner.studies.sharing_changes import change_sharing

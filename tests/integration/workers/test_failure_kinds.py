@@ -143,7 +143,7 @@ def test_an_endless_epoch_after_others_ends_its_trial_with_those(run: Callable[.
     assert statuses == [75, 0]
     assert [epoch.epoch for epoch in row.outcome.curve] == [1]
     assert (row.outcome.state, row.outcome.ended) == ("pruned", "timeout")
-    assert row.outcome.notes == ("Ended after epoch 1 by search.trial_timeout = 10 seconds.",)
+    assert row.outcome.notes == ("Ended after epoch 1 by search.trial_timeout = 10s.",)
     assert trial.state == TrialState.PRUNED
     assert trial.values == [row.outcome.score]
 

@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.bundles.script import write_script
 from tuner.bundles.served_model import OtherInputsError
 from tuner.datasets.images import ImageFormat
+from tuner.image_ranges import ImageRange
 from tuner.training.predictions import predict_probabilities
 
 NAMES = {"saved-model": "saved", "onnx": "m.onnx", "litert": "m.tflite"}
@@ -65,6 +67,22 @@ def test_what_was_exported_predicts_by_the_lines_of_its_card_as_the_bundle_does(
     )
 
 
+@pytest.mark.parametrize("takes", ["float32", "uint8"])
+def test_a_model_that_scales_by_itself_is_exported_for_its_own_range(bundle: Bundle, takes: str) -> None:
+    scaling = replace_range(bundle, "uint8-range")
+
+    files = export_model(scaling, "saved", takes=takes)  # type: ignore[arg-type]
+
+    assert ("in [0, 255]" in Path(files.card).read_text()) == (takes == "float32")
+    expected = predict_probabilities(scaling.build_model(), digit_images()[0])
+    np.testing.assert_allclose(follow_card(Path(files.card))["probabilities"], expected, atol=1e-5)
+
+
+def replace_range(bundle: Bundle, image_range: ImageRange) -> Bundle:
+    description = bundle.description.model_copy(update={"image_range": image_range})
+    return dataclasses.replace(bundle, description=description)
+
+
 @pytest.fixture(scope="module")
 def keras_file(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("keras") / "m.keras"
@@ -78,7 +96,7 @@ def test_a_card_says_what_the_model_is_and_how_good_it_is(keras_file: Path) -> N
     for sentence in (
         "# Model card: `digits, trial 7`",
         "- Dataset: `digits`",
-        "- Input: float32, shape (n, 8, 8, 1), in [0, 1]: levels 0 to 255 divided by 255.",
+        '- Input: float32, shape (n, 8, 8, 1), in [0, 1]: `levels.astype("float32") / 255`, with levels 0 to 255.',
         "- Test accuracy: 97.49 % of 359 images, 95 % interval 95.30 to 98.68 % (Wilson)",
         "- Validation accuracy of its configuration, mean over trainings with other seeds: 0.9700",
         "`dense_units` = `16`",

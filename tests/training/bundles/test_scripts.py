@@ -8,8 +8,9 @@ from exported import DIGITS, OWN_BUILDER, digit_images, every_regime, how_traine
 
 from tuner.bundles.bundle import Bundle
 from tuner.bundles.script import NoScriptError, write_script
+from tuner.bundles.script_training import augmentation_code, stopping_remark
 from tuner.spaces.registry import SPACES
-from tuner.training_settings import Annealing, Training
+from tuner.training_settings import Annealing, Augmentation, Training
 
 #: Its blocks are those of the resnet family; it takes a second to build.
 LARGE = "kmnist-report-resnet34"
@@ -98,13 +99,17 @@ def test_each_rule_of_annealing_has_its_counterpart_in_keras(rule: str, folder_o
     assert len(history.history["val_loss"]) == 2
 
 
+@pytest.mark.parametrize("space", ["scripted:build", "{folder}/scripted.py:build"])
 def test_a_builder_of_ones_own_is_imported_with_its_values(
-    folder_of_bundles: Path, monkeypatch: pytest.MonkeyPatch
+    space: str, folder_of_bundles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(folder_of_bundles)
     (folder_of_bundles / "scripted.py").write_text(OWN_BUILDER)
     bundle = make_bundle(
-        folder_of_bundles, "scripted:build", {"units": 7, "augmentation.rotation": 3.0}, is_trained=False
+        folder_of_bundles,
+        space.format(folder=folder_of_bundles),
+        {"units": 7, "augmentation.rotation": 3.0},
+        is_trained=False,
     )
 
     script = write_script(bundle)
@@ -114,9 +119,54 @@ def test_a_builder_of_ones_own_is_imported_with_its_values(
     defined["train"](model, *digit_images(), epochs=1)
 
     assert "from scripted import build\n" in script
+    assert ("# scripted.py must lie beside this script" in script) == (".py:" in space)
     assert "hp.values = {'units': 7}" in script
     assert [type(layer).__name__ for layer in model.layers] == ["Flatten", "Doubled", "Dense", "Dense"]
     assert model.count_params() == bundle.build_model().count_params()
+
+
+def test_changes_of_brightness_know_the_range_that_the_model_takes() -> None:
+    changed = how_trained(augmentation=Augmentation.only(contrast=0.3, cutout=0.2).model_dump(mode="json"))
+
+    unit, wide = ("\n".join(augmentation_code(changed, found)) for found in ("unit-range", "uint8-range"))
+
+    assert (unit.count("value_range=(0, 1)"), wide.count("value_range=(0, 255)")) == (2, 2)
+
+
+def test_stopping_by_a_score_that_keras_does_not_log_is_marked() -> None:
+    rules = Training(early_stopping=2).model_dump(mode="json")
+
+    remarks = [
+        stopping_remark(how_trained(training=rules, score_name=name)) for name in ("validation loss", "validation AUC")
+    ]
+
+    assert remarks == [
+        None,
+        "# Differs: training stopped early by the validation AUC; here it does by the validation accuracy.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"annealing": {"rule": "plateau", "monitor": 'loss"); print("code'}},
+        {"augmentation": {"rotation": "print('code')"}},
+        {"training": {"early_stopping": "print('code')"}},
+    ],
+)
+def test_no_script_holds_what_a_forged_bundle_writes_as_a_setting(
+    forged: dict[str, Any], folder_of_bundles: Path
+) -> None:
+    bundle = make_bundle(
+        folder_of_bundles,
+        "mlp",
+        {"units": 10, "hidden_layers": 1},
+        training=how_trained(**forged),
+        is_trained=False,
+    )
+
+    with pytest.raises(NoScriptError, match="The bundle says what no training has"):
+        write_script(bundle)
 
 
 def test_a_bundle_that_does_not_say_how_it_was_trained_has_no_script(folder_of_bundles: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from tuner.datasets.images import LabelledImages
 from tuner.jobs.callbacks import CallbackNotFoundError, NotACallbackError, make_callbacks, tried_callbacks
-from tuner.studies.definition import DefinitionError, StudyDefinition, make_definition
+from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.definition_files import DefinitionError
 from tuner.training.callbacks import CallbackError
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.train import train

@@ -162,7 +162,7 @@ def test_a_trial_whose_time_is_over_is_pruned_with_its_epochs_and_says_so(
     (outcome,) = [row.outcome for row in rows]
     (trial,) = record.trials
     assert (outcome.state, outcome.ended) == ("pruned", "timeout")
-    assert outcome.notes == ("Ended after epoch 1 by search.trial_timeout = 0.001 seconds.",)
+    assert outcome.notes == ("Ended after epoch 1 by search.trial_timeout = 0.001s.",)
     assert [epoch.epoch for epoch in trial.curve] == [1]
     assert (trial.state, trial.score) == ("pruned", trial.curve[0].val_accuracy)
 

@@ -26,6 +26,18 @@ def test_a_plan_tells_epochs_and_time_and_the_two_settings_that_shorten_it_most(
     assert lines[2].count("saves") == 2
 
 
+def test_no_more_workers_are_counted_than_the_study_lets_train() -> None:
+    described = describe(MEASURED, trials=20, epochs=10, overrides=["sharing.max_workers=1"])
+
+    assert "here with 1 worker (" in described[1]
+
+
+def test_nothing_is_told_where_nothing_makes_it_shorter() -> None:
+    settings = ["finals.top=0", "search.pruner=none"]
+
+    assert len(describe(replace(MEASURED, epoch=100.0), trials=1, epochs=1, overrides=settings)) == 2
+
+
 def test_pruned_epochs_are_left_out_of_the_time() -> None:
     assert "60 epochs of search (about" in describe(MEASURED, trials=6, epochs=10)[1]
 

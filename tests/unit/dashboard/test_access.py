@@ -33,6 +33,13 @@ def test_everything_else_does(changes: dict[str, object]) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_the_token_of_the_metrics_opens_nothing_else() -> None:
+    assert access().scraper() is None
+    assert access(token="x" * 16, metrics_token="y" * 16).scraper() is not None
+    with pytest.raises(TokenError, match="is also that of the dashboard"):
+        access(token="x" * 16, metrics_token="x" * 16).scraper()
+
+
 def test_a_token_that_is_given_is_asked_for_on_this_machine_too() -> None:
     assert access(token="x" * 16).visitors() is not None
 

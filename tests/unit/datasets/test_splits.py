@@ -96,6 +96,7 @@ def test_an_impossible_number_of_images_is_refused(n_images: int) -> None:
     ("counts", "told"),
     [
         ((20, 40), None),
+        ((19, 19, 37), None),
         ((40, 19), r"Class 'c1' has 19 validation images: measures by class"),
         ((7, 40, 3, 5), r"Class 'c2' has 3 validation images, and 2 more classes have fewer than 20: measures"),
     ],
@@ -106,3 +107,10 @@ def test_a_class_with_few_validation_images_is_named(counts: tuple[int, ...], to
     warning = warn_of_few(class_counts(images), images.class_names)
 
     assert (warning is None) if told is None else (warning or "").startswith(told)
+
+
+def test_of_equal_classes_few_images_are_told_where_the_score_is_by_class() -> None:
+    images = label_images(14, 15)
+
+    assert warn_of_few(class_counts(images), images.class_names) is None
+    assert "has 14 validation images" in (warn_of_few(class_counts(images), images.class_names, by_class=True) or "")

@@ -56,6 +56,7 @@ def test_one_factor_at_a_time_is_an_argument() -> None:
             {"space": "cnn", "settings": {"finals": {"tops": 1}}},
             "finals.tops: no setting has this name. Did you mean 'top'?",
         ),
+        ({"space": "cnn", "settings": {"ranges": 5}}, "ranges: received int, expected a mapping"),
         ({"space": "cnn", "trials": "many"}, 'search.trials: received "many", expected a whole number'),
     ],
 )

@@ -10,11 +10,12 @@ from support.objectives import ACCURACY
 from support.report_sample import START, sample_answers, sample_trial, searching_study
 
 from tuner.bundles.predictions import Predictions
+from tuner.class_metrics import confusion_matrix
 from tuner.epochs import Epoch
 from tuner.report.finals_results import FinalsResults
 from tuner.report.forest_importance import MIN_TRIALS, encode_column, measure_importance
 from tuner.report.headline import Headline, build_headline
-from tuner.report.mistakes import average_scores, class_scores, confused_pairs, confusion_matrix
+from tuner.report.mistakes import average_scores, class_scores, confused_pairs
 from tuner.report.page_sections.comparison import same_data_groups
 from tuner.report.plots.budget import epoch_budget
 from tuner.report.plots.confusion import confusion_figure

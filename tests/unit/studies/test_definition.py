@@ -9,13 +9,13 @@ import pytest
 from tuner.errors import TunerError
 from tuner.space_ranges import SpaceRange
 from tuner.studies.definition import (
-    DefinitionError,
     StudyDefinition,
     change_definition,
     compose_definition,
     make_definition,
     read_definition,
 )
+from tuner.studies.definition_files import DefinitionError
 from tuner.studies.toml import parse_toml, write_toml
 
 SHIPPED = sorted((Path(__file__).parents[3] / "studies").rglob("*.toml"))

@@ -1,6 +1,7 @@
 import pytest
 
-from tuner.studies.definition import DefinitionError, StudyDefinition, make_definition
+from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.definition_files import DefinitionError
 from tuner.studies.durations import describe_duration, parse_duration
 
 

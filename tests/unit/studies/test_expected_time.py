@@ -38,6 +38,15 @@ def test_workers_divide_the_work_of_trials_and_of_whole_finals() -> None:
     assert alone.search_s / 2 < together.search_s < alone.search_s
 
 
+def test_limits_of_time_end_what_would_take_longer() -> None:
+    definition = define("search.pruner=none", "finals.top=1", "search.timeout=30", "finals.timeout=1m")
+
+    limited = expect_time(definition, MEASURED, n_workers=1)
+
+    # A worker starts for 4 seconds before the clock does.
+    assert (limited.search_s, limited.finals_s) == (34, 60)
+
+
 def test_more_workers_than_trials_gain_nothing() -> None:
     definition = define(trials=1)
 

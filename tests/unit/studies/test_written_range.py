@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.studies.definition import DefinitionError
+from tuner.studies.definition_files import DefinitionError
 from tuner.studies.written_range import refuse_unwritable_range, write_learning_rate
 
 DEFINITION = """\

@@ -199,7 +199,7 @@ def check_without_model(
     return CheckedDefinition(
         class_names=images.train.class_names,
         hashes=hashes,
-        pixels=images.part.pixels_to_json() | {"test_warnings": test_warnings},
+        pixels=images.pixels_to_json() | {"test_warnings": test_warnings},
         first_jobs=[SearchJob(beginning=place) for place in range(n_beginnings)],
     )
 
@@ -237,7 +237,7 @@ def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnRepor
             _log.warning("%s", warning)
         split = _split(part.images, definition)
         counts = class_counts(part.images if definition.data.folds else split.validation)
-        few = warn_of_few(counts, part.images.class_names)
+        few = warn_of_few(counts, part.images.class_names, by_class=definition.objective.may_be_by_class)
         if few is not None:
             _log.warning("%s", few)
         n_images = definition.search.train_images

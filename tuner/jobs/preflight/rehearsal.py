@@ -215,6 +215,8 @@ class Rehearsal:
             data,
             plan,
             objective=self.definition.objective,
+            # It is a part of each epoch.
+            scoring=open_scoring(self.definition),
             on_epoch=on_epoch,
             on_note=ignore_note,
             regime=regime.without_warmup(),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tuner.bundles.ensemble import EnsembleDescription
-from tuner.report.intervals import wilson_interval
+from tuner.intervals import wilson_interval
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.wording import interval, percent
 from tuner.studies.records import StudyRecord

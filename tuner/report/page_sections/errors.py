@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.bundles.predictions import Predictions
+from tuner.class_metrics import confusion_matrix
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import predicted_classes
 from tuner.report.markup import Html, element
-from tuner.report.mistakes import confused_pairs, confusion_matrix
+from tuner.report.mistakes import confused_pairs
 from tuner.report.tiles import picture_element, tile
 from tuner.report.wording import count, percent
 

@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.bundles.predictions import Predictions
+from tuner.class_metrics import confusion_matrix
 from tuner.objectives import Objective
 from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
 from tuner.report.headline import Headline
 from tuner.report.markup import Cell, Child, Html, Table, element, render_table
-from tuner.report.mistakes import ClassScores, average_scores, class_scores, confusion_matrix
+from tuner.report.mistakes import ClassScores, average_scores, class_scores
 from tuner.report.page_sections.errors import render_confused_pairs, render_worst_errors
 from tuner.report.page_sections.model import render_model
 from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, calibration, confusion, discrimination, training
-from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, spread
+from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, tested_accuracy
 from tuner.studies.records import FinalRecord, StudyRecord
 
 #: Figures of the retraining runs, in the order of the page. A new one is one line here.
@@ -109,7 +110,7 @@ def _final_row(view: StudyView, final: FinalRecord, *, shown: Sequence[str]) -> 
             "a", str(final.trial), href=f"#{view.anchor(f'trial-{final.trial}')}", aria_label=f"Trial {final.trial}"
         ),
         objective.format(final.mean_score),
-        _test_text(final),
+        tested_accuracy(final),
         *[score_spread(final.test_score_mean, final.test_score_sd, objective) for _ in _score_header(objective)],
         f"{n_tested} of {len(final.runs)}",
         element("span", settings(values), class_="message"),
@@ -119,12 +120,6 @@ def _final_row(view: StudyView, final: FinalRecord, *, shown: Sequence[str]) -> 
 def _score_header(objective: Objective) -> list[str]:
     """Return the header of the objective's own value on the test images; none where that is the accuracy."""
     return [] if objective.is_accuracy else [f"Test {objective.plain_label}, mean ± sd"]
-
-
-def _test_text(final: FinalRecord) -> str:
-    if final.test_accuracy_mean is None or final.test_accuracy_sd is None:
-        return percent(final.test_accuracy_mean)
-    return spread(final.test_accuracy_mean, final.test_accuracy_sd)
 
 
 def _agreement(view: StudyView) -> Html | None:
@@ -152,7 +147,12 @@ def _augmentation(view: StudyView, headline: Headline) -> Html | None:
     augmented = next((final for final in view.study.finals if final.trial == plain.trial), headline.final)
     title = element(f"h{view.level + 1}", "With and without augmentation", id=view.anchor("augmentation"))
     rows = [
-        (name, _test_text(final), f"{len(tested_runs(final))} of {len(final.runs)}", percent(_last_training(final)))
+        (
+            name,
+            tested_accuracy(final),
+            f"{len(tested_runs(final))} of {len(final.runs)}",
+            percent(_last_training(final)),
+        )
         for name, final in (("With augmentation", augmented), ("Without augmentation", plain))
         if final is not None
     ]

@@ -11,7 +11,7 @@ from tuner.report.page_sections.configuration import render_configuration
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.totals import Totals, count_totals
-from tuner.report.wording import count, duration, interval, percent, points, test_score
+from tuner.report.wording import STATE_WORDS, count, duration, interval, percent, points, test_score
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.records import StudyRecord
@@ -21,14 +21,13 @@ _OPTIMISM = {
     "maximize": "The maximum of many validation scores is optimistic: expect less on new images.",
     "minimize": "The minimum of many validation scores is optimistic: expect more on new images.",
 }
-_STATES = {"searching": "searching", "finals": "retraining the best", "done": "done", "stopped": "stopped"}
 
 
 def render_overview(view: StudyView, headline: Headline, results: FinalsResults) -> Html:
     """Write the top of a study's part of the page."""
     study = view.study
     totals = count_totals(study)
-    told = (f"dataset {study.dataset}", f"space {study.space}", _STATES[study.state], _when(study, totals))
+    told = (f"dataset {study.dataset}", f"space {study.space}", STATE_WORDS[study.state], _when(study, totals))
     eyebrow = element("p", *[element("span", part) for part in told], class_="eyebrow")
     to_come = still_to_come(study)
     return element(

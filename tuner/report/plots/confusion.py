@@ -7,10 +7,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tuner.bundles.predictions import Predictions
+from tuner.class_metrics import confusion_matrix
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.finals_results import predicted_classes
 from tuner.report.markup import Table
-from tuner.report.mistakes import confused_pairs, confusion_matrix
+from tuner.report.mistakes import confused_pairs
 from tuner.report.theme import HEAT, INK, LINE, SURFACE, figure, plain
 from tuner.report.wording import count, percent
 

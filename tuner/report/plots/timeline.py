@@ -13,6 +13,7 @@ from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, SURFACE, figure, plain
 from tuner.report.thinning import evenly
 from tuner.report.wording import count, duration, moment
 from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.spans import covered_s
 
 #: State → colour and pattern.
 _LOOKS = {"complete": (BLUE, ""), "pruned": (GREY, ""), "failed": (ORANGE, "x"), "running": (GREEN, "/")}
@@ -77,24 +78,12 @@ def worker_summaries(rows: Sequence[Stretch]) -> list[WorkerSummary]:
         WorkerSummary(
             worker=worker,
             trials=len(own),
-            busy_s=_covered_s(own),
+            busy_s=covered_s((row.started_at.timestamp(), row.finished_at.timestamp()) for row in own),
             first=min(row.started_at for row in own),
             last=max(row.finished_at for row in own),
         )
         for worker, own in by_worker.items()
     ]
-
-
-def _covered_s(rows: Sequence[Stretch]) -> float:
-    """Return the seconds in which any of them ran; rows are in order of their start.
-
-    A trial that changed workers is drawn from its first start and overlaps the earlier trials of its last worker.
-    """
-    seconds, until = 0.0, rows[0].started_at
-    for row in rows:
-        seconds += max(0.0, (row.finished_at - max(until, row.started_at)).total_seconds())
-        until = max(until, row.finished_at)
-    return seconds
 
 
 def timeline_figure(rows: Sequence[Stretch], names: Mapping[str, str]) -> go.Figure:

@@ -7,7 +7,6 @@ takes the study's seed itself.
 Optuna is imported when a sampler is made: the command line reads the table for its help, and must start fast.
 """
 
-import importlib.util
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.extras import install_command
+from tuner.extras import install_command, is_installed
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -93,7 +92,7 @@ def _random(draw: Draw) -> "BaseSampler":
 
 def _gp(draw: Draw) -> "BaseSampler":
     """Fit a Gaussian process: for few trials and few, mostly continuous hyperparameters; needs PyTorch."""
-    if importlib.util.find_spec("torch") is None:
+    if not is_installed("torch"):
         raise SamplerNotInstalledError(
             "The sampler 'gp' needs PyTorch, which is not installed. "
             f"Install it with {install_command('torch')}, or choose the sampler 'tpe'."

@@ -8,11 +8,13 @@ from sklearn.datasets import load_digits
 
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import split_stratified
+from tuner.epochs import Epoch
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.sample import PartSizes, take_sample
 from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, resume_in_the_middle
 from tuner.jobs.preflight.timing import measure_time
 from tuner.studies.definition import make_definition
+from tuner.training.plan import TrainingData
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -23,7 +25,9 @@ def rehearsal(tmp_path: Path) -> Rehearsal:
     images = (bunch.images * 255 / 16).astype(np.uint8)[..., None]
     everything = LabelledImages(images=images, labels=bunch.target.astype(np.int64), class_names=tuple("0123456789"))
     split = split_stratified(everything, validation_fraction=0.2, seed=0)
-    definition = make_definition(space="mlp", dataset="digits", trials=4, epochs=3)
+    definition = make_definition(
+        space="mlp", dataset="digits", trials=4, epochs=3, overrides=["search.objective=macro_f1"]
+    )
     rehearsal = Rehearsal(definition, take_sample(split), tmp_path)
     for stage in (open_builder, find_hyperparameters, resume_in_the_middle):
         stage(rehearsal)
@@ -39,6 +43,15 @@ def test_an_epoch_of_search_and_of_finals_is_measured(rehearsal: Rehearsal) -> N
     # Nearly three times the images, augmented.
     assert measured.retraining_epoch > measured.epoch
     assert measured.trial > 0 < measured.retraining
+
+
+def test_what_is_timed_measures_the_objective(rehearsal: Rehearsal) -> None:
+    epochs: list[Epoch] = []
+    data = TrainingData(train=rehearsal.train_images, validation=rehearsal.validation_images)
+
+    rehearsal.time_trial(data, rehearsal.plan_of(epochs=1), epochs.append)
+
+    assert [epoch.score is None for epoch in epochs] == [False]
 
 
 def test_nothing_is_measured_where_a_few_images_take_long(rehearsal: Rehearsal) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from tuner.report.intervals import wilson_interval
+from tuner.intervals import wilson_interval
 
 
 # Expected values: Newcombe 1998, table I, method 3, to four decimals.

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tuner.cli import app
+from tuner.studies.progress import StudyProgress
+from tuner.studies.records import StudyState
+from tuner.workers.ray_pool import RayError, count_open_slots
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["workers", "--gpus-per-worker", "0.25"], "Expected --ray ADDRESS beside it."),
+        (["workers", "--detach"], "Expected --ray ADDRESS beside it."),
+        (["run", "digits", "--cpus-per-worker", "2"], "Expected --ray ADDRESS beside it."),
+        (["workers", "--ray", "auto", "--device", "cpu"], "Chooses devices of this machine."),
+        (["run", "digits", "--ray", "auto", "--per-gpu", "2"], "Chooses devices of this machine."),
+    ],
+)
+def test_an_option_of_the_other_place_is_refused(command: list[str], told: str) -> None:
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_a_run_on_a_cluster_stores_nothing_in_a_database_that_its_nodes_cannot_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TUNER_STORAGE", raising=False)
+
+    result = CliRunner().invoke(app, ["run", "digits", "--ray", "auto"])
+
+    assert isinstance(result.exception, RayError)
+    assert "need a Postgres database" in str(result.exception)
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "max_workers", "expected"),
+    [("searching", None, 90), ("searching", 4, 4), ("finals", None, 6), ("finals", 9, 6), ("stopped", 4, 0)],
+)
+def test_a_cluster_is_asked_for_no_more_workers_than_a_study_lets_train(
+    state: StudyState, max_workers: int | None, expected: int
+) -> None:
+    study = StudyProgress(
+        name="s", state=state, budget=100, complete=10, pruned=0, failed=0, running=2, waiting=88, best_score=None,
+        finals_done=3, finals_planned=9, trials_per_hour=None, time_left_s=None, finals_time_left_s=None,
+        total_time_left_s=None, stop_reason=None, priority=0, weight=1.0, max_workers=max_workers, limit_left_s=None,
+        search_ended=None, finals_ended=None,
+    )  # fmt: skip
+
+    assert count_open_slots(study) == expected
