@@ -65,7 +65,7 @@ def export_model(
         bundle: The model; an ensemble is written as one model.
         place: A local path, or a URL such as `s3://bucket/model.keras`. An existing file is replaced, a folder is not.
         format_name: One of `FORMATS`; None: by the place's suffix.
-        takes: What one image is for the exported model; `uint8` puts the division by 255 into it.
+        takes: What one image is for the exported model; `uint8` puts the scaling into it.
 
     Raises:
         FormatError: The suffix and the format do not go together, or the model has no such format.

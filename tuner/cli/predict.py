@@ -116,7 +116,7 @@ def _describe(
     if is_table and tally.n > _MOST_ROWS:
         yield f"and {tally.n - _MOST_ROWS:,} more images. Write all of them with --out predictions.csv."
     if out is not None:
-        yield f"{tally.n:,} predictions in {out}."
+        yield f"{tally.n:,} {'prediction' if tally.n == 1 else 'predictions'} in {out}."
     if tally.n_in_class_folders:
         low, high = wilson_interval(tally.n_as_folder, tally.n_in_class_folders)
         yield (

@@ -78,11 +78,15 @@ class Display:
             self._next_look = max(started + _INTERVAL_S, ended + _REST * (ended - started))
 
     def _look(self) -> None:
-        self._print_begun_finals()
         if self._live is None:
-            self._print_finished()
+            fresh = self._read_fresh()
+            # The trials that ended the search come before the line that says so.
+            self._print_finished(fresh, of_search=True)
+            self._print_begun_finals()
+            self._print_finished(fresh, of_search=False)
             self._print_problems()
             return
+        self._print_begun_finals()
         workers = read_workers(self._storage)
         if workers:
             self._n_workers = 0
@@ -109,7 +113,9 @@ class Display:
                 self._printed.add(worker.problem)
                 sys.stderr.write(f"{_describe_problem(worker)}\n")
 
-    def _print_finished(self) -> None:
+    def _read_fresh(self) -> list[tuple[Study, StudyProgress, list[FinishedSlot]]]:
+        """Return what has ended since the last look."""
+        found = []
         for study in find_present(self._storage, self._names):
             finished = list_finished(self._storage, study)
             fresh = [slot_id for slot_id in finished if (study.uid, slot_id) not in self._seen]
@@ -120,8 +126,17 @@ class Display:
             except StudyNotFoundError:
                 continue
             self._seen.update((study.uid, slot_id) for slot_id in fresh)
+            found.append((study, progress, read_finished(self._storage, fresh)))
+        return found
+
+    def _print_finished(
+        self, fresh: Sequence[tuple[Study, StudyProgress, list[FinishedSlot]]], *, of_search: bool
+    ) -> None:
+        for study, progress, ended in fresh:
             objective = study.definition.objective
-            for slot in read_finished(self._storage, fresh):
+            for slot in ended:
+                if (slot.part.stage == "search") != of_search:
+                    continue
                 sys.stderr.write(f"{study.name}: {_describe(slot, objective)} · {_summarise(progress, objective)}\n")
 
     def __enter__(self) -> Self:

@@ -123,9 +123,15 @@ def _describe_unknown_key(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _sections_with(name: str, model: type[BaseModel]) -> list[str]:
-    """Return the dotted keys of the sections that have a setting of this name: `search.trials` for `trials`."""
-    sections = {section: _model_at(model, [section]) for section in model.model_fields}
-    return [f"{section}.{name}" for section, owner in sections.items() if owner and name in owner.model_fields]
+    """Return the dotted keys of the sections, at any depth, that have a setting of this name: `search.trials`."""
+    found: list[str] = []
+    for section in model.model_fields:
+        owner = _model_at(model, [section])
+        if owner is None:
+            continue
+        inside = [name] if name in owner.model_fields else _sections_with(name, owner)
+        found += [f"{section}.{key}" for key in inside]
+    return found
 
 
 def _field_description(item: ErrorDetails, model: type[BaseModel]) -> str:

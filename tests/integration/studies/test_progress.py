@@ -79,6 +79,22 @@ def test_a_pause_before_more_finals_lengthens_no_time_left(storage: Storage, sea
     assert left_s < 600
 
 
+def test_the_last_trials_are_told_before_the_end_of_the_search(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = create_study(storage, trials=1)
+    with Display(storage, [study.name], n_workers=1) as display:
+        end_trial(storage, begin_trial(storage, study, curve=(0.5,)), score=0.7)
+        advance_study(storage, study)
+        display.update()
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" · ")[0].split(",")[0] for line in lines[1:]] == [
+        f"{study.name}: trial 0 complete after 1 epoch",
+        f"{study.name}: the search is over",
+    ]
+
+
 def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
     storage: Storage, searched: Study, capsys: pytest.CaptureFixture[str]
 ) -> None:

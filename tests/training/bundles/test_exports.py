@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.bundles.script import write_script
 from tuner.bundles.served_model import OtherInputsError
 from tuner.datasets.images import ImageFormat
+from tuner.image_ranges import ImageRange
 from tuner.training.predictions import predict_probabilities
 
 NAMES = {"saved-model": "saved", "onnx": "m.onnx", "litert": "m.tflite"}
@@ -63,6 +65,22 @@ def test_what_was_exported_predicts_by_the_lines_of_its_card_as_the_bundle_does(
     assert sorted(path.name for path in Path().iterdir() if path.suffix != ".npy") == sorted(
         [NAMES[name], f"{NAMES[name]}.md"]
     )
+
+
+@pytest.mark.parametrize("takes", ["float32", "uint8"])
+def test_a_model_that_scales_by_itself_is_exported_for_its_own_range(bundle: Bundle, takes: str) -> None:
+    scaling = replace_range(bundle, "uint8-range")
+
+    files = export_model(scaling, "saved", takes=takes)  # type: ignore[arg-type]
+
+    assert ("in [0, 255]" in Path(files.card).read_text()) == (takes == "float32")
+    expected = predict_probabilities(scaling.build_model(), digit_images()[0])
+    np.testing.assert_allclose(follow_card(Path(files.card))["probabilities"], expected, atol=1e-5)
+
+
+def replace_range(bundle: Bundle, image_range: ImageRange) -> Bundle:
+    description = bundle.description.model_copy(update={"image_range": image_range})
+    return dataclasses.replace(bundle, description=description)
 
 
 @pytest.fixture(scope="module")

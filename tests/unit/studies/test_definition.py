@@ -127,6 +127,7 @@ def test_the_last_of_equal_overrides_wins(path: Path) -> None:
         ("data.resize=[28]", "data.resize.1: received [28], expected [height, width], each 1 to 4096."),
         ("data.resize=[28,28,1]", "data.resize: received [28, 28, 1], expected [height, width], each 1 to 4096."),
         ("trials=3", "trials: no setting has this name. Did you mean 'search.trials'?"),
+        ("class_weights=balanced", "Did you mean 'search.training.class_weights' or 'finals.training.class_weights'?"),
         ("data.epochs=3", "data.epochs: no setting has this name. Did you mean 'search.epochs' or 'finals.epochs'?"),
         ("fixed.units=[1]", "fixed.units: received [1], expected a number, a string, true or false."),
         ("finals.candidates=1", "finals.candidates: received 1, expected at least finals.top (2)."),
