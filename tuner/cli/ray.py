@@ -100,7 +100,6 @@ def run_workers(
             "dashboard --metrics-token-file FILE`.",
             param_hint="--metrics-port",
         )
-    from tuner.workers.pool import worker_options
     from tuner.workers.ray_pool import RayPlaces, run_ray_pool
 
     places = RayPlaces(
@@ -110,5 +109,6 @@ def run_workers(
         gpus_per_worker=gpus_per_worker,
         detach=detach,
     )
-    asked = [*worker_options(until_done=until_done, max_slots=max_slots), *options]
-    return run_ray_pool(settings, studies, places, options=asked, follow=follow)
+    return run_ray_pool(
+        settings, studies, places, until_done=until_done, max_slots=max_slots, options=options, follow=follow
+    )

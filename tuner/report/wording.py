@@ -78,6 +78,11 @@ def score_spread(mean: float | None, sd: float | None, objective: Objective) -> 
     return f"{objective.format(mean)}\u00a0±\u00a0{objective.format(sd, digits=2)}"
 
 
+def score_title(objective: Objective) -> str:
+    """Return what heads a column of scores: what they measure, where they are no accuracies."""
+    return "Validation score" if objective.is_accuracy else objective.title
+
+
 def tested_accuracy(final: FinalRecord) -> str:
     """Write a final's test accuracy, as mean ± standard deviation where several of its models were tested."""
     mean, sd = final.test_accuracy_mean, final.test_accuracy_sd

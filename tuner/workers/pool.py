@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from tuner.settings import Settings
 from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.fleet import note_kill
-from tuner.studies.lifecycle import find_studies
+from tuner.studies.lifecycle import Study, find_studies
 from tuner.studies.outages import expect_answers_soon
 from tuner.studies.reaping import reap_expired_leases
 from tuner.studies.slots import DEFAULT_LEASE_S, release_owned
@@ -80,8 +80,7 @@ def run_pool(
     refuse_without_backend()
     with open_storage(settings.storage) as storage:
         found = find_studies(storage, studies)
-    if until_done and found and all(study.state in {"done", "stopped"} for study in found):
-        # Each worker would import Keras, and end.
+    if until_done and are_over(found):
         return 0
     shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
     return run_shares(
@@ -95,6 +94,11 @@ def run_pool(
         again=again,
         metrics=metrics,
     )
+
+
+def are_over(studies: Sequence[Study]) -> bool:
+    """Say whether all of at least one study have ended: each worker would import Keras, and end."""
+    return bool(studies) and all(study.state in {"done", "stopped"} for study in studies)
 
 
 def run_shares(

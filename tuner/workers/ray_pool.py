@@ -25,7 +25,7 @@ from tuner.studies.database_url import parse_url
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.progress import StudyProgress, read_all_progress
 from tuner.studies.storage import Storage, open_storage
-from tuner.workers.pool import Follow, follow_silently
+from tuner.workers.pool import Follow, are_over, follow_silently, worker_options
 from tuner.workers.ray_actor import RayWorker, WorkerOrder, drain_on_this_node, look_at_node
 
 _log = logging.getLogger(__name__)
@@ -65,20 +65,33 @@ def run_ray_pool(
     studies: Sequence[str],
     places: RayPlaces,
     *,
+    until_done: bool = False,
+    max_slots: int | None = None,
     options: Sequence[str] = (),
     follow: Follow = follow_silently,
 ) -> int:
     """Run workers for the named studies, or for all studies, on a Ray cluster; return the exit status.
 
     Never more actors are asked for than there are open slots, so that a cluster that grows with demand does not grow
-    for workers without work. Ctrl-C lets the workers finish their epochs. `options` are those of each `tuner worker`.
+    for workers without work, and none for studies that have all ended. Ctrl-C lets the workers finish their epochs.
+
+    Args:
+        settings: The locations of database, data and artifacts.
+        studies: Names of existing studies; empty means all studies.
+        places: Where workers are placed.
+        until_done: As in `run_pool`, and so are `max_slots`, `options` and `follow`.
+        max_slots: See `Lifetime`.
+        options: Further options of each `tuner worker`.
+        follow: Shows people what the workers are doing.
 
     Raises:
         TunerError: A study is unknown, Ray is missing, the cluster does not answer, or it cannot do what was asked for.
     """
     with open_storage(settings.storage) as storage:
-        find_studies(storage, studies)
+        found = find_studies(storage, studies)
         refuse_local_database(settings)
+        if until_done and are_over(found):
+            return 0
         with _connected(places.address, settings) as ray:
             n_most = places.n_workers or _count_fitting(ray, places)
             _check_resources(ray, places)
@@ -86,7 +99,7 @@ def run_ray_pool(
             order = WorkerOrder(
                 settings=settings,
                 studies=studies,
-                options=options,
+                options=[*worker_options(until_done=until_done, max_slots=max_slots), *options],
                 cpus=places.cpus_per_worker,
                 gpus=places.gpus_per_worker,
                 detached=places.detach,

@@ -118,7 +118,8 @@ def test_warnings_about_the_test_part_are_kept_with_those_about_the_training_par
             return iter(())
 
     process = PassedProcess()
-    process.folder, process.findings = tmp_path, {"first_jobs": [], "space_sha256": None}
+    process.folder = tmp_path
+    process.findings = {"first_jobs": [], "space_sha256": None, "objective": {}}
     definition = define("mlp")
     arrays = dict(np.load(tmp_path / "own.npz"))
     kept = arrays["y_test"] != 7

@@ -77,6 +77,8 @@ def test_scores_that_are_far_too_high_lie_above_the_plot(study: StudyRecord) -> 
         "The best validation score, 0.4, came with trial 2; 2\u00a0later trials did not go below it. "
         "1\u00a0trial lies above the plot, up to 9: the triangles at its edge."
     )
+    assert figure.plots[0].figure.layout.yaxis.title.text == LOSS.label
+    assert figure.table.headers[1] == LOSS.title
     (beyond,) = (trace for trace in figure.plots[0].figure.data if trace.name == "beyond the plot")
     low, high = figure.plots[0].figure.layout.yaxis.range
     assert (beyond.y, beyond.marker.symbol) == ((high,), "triangle-up")

@@ -8,7 +8,7 @@ from tuner.report.document import PRINTED_ROWS
 from tuner.report.figures import StudyView
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Cell, Html, Table, element, render_table
-from tuner.report.wording import count, duration, moment, score_spread, setting, settings
+from tuner.report.wording import count, duration, moment, score_spread, score_title, setting, settings
 from tuner.studies.records import TrialRecord
 
 _MESSAGE_LIMIT = 400
@@ -62,7 +62,16 @@ def _table(view: StudyView, names: Sequence[str]) -> Table:
         "Notes": any(trial.notes for trial in trials),
     }
     wanted = [name for name, is_there in extra.items() if is_there]
-    headers = ["Trial", "State", "Validation score", "Best epoch", "Epochs", *names, "Duration", "Finished"]
+    headers = [
+        "Trial",
+        "State",
+        score_title(view.study.objective),
+        "Best epoch",
+        "Epochs",
+        *names,
+        "Duration",
+        "Finished",
+    ]
     return Table(
         headers=[*headers, *wanted],
         rows=_Rows(trials, names, view.study.objective, extra=wanted, linked=_linked_numbers(view)),

@@ -6,7 +6,7 @@ from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
-from tuner.report.theme import BLUE, GAP_ACROSS, figure, score_axis
+from tuner.report.theme import BLUE, GAP_ACROSS, figure, plain, score_axis
 from tuner.report.thinning import evenly
 from tuner.report.wording import count, percent
 from tuner.studies.records import StudyRecord
@@ -30,7 +30,7 @@ def distribution_figure(scores: list[float], objective: Objective) -> go.Figure:
         showlegend=False,
         hovertemplate="%{y:.0f} % of the trials: %{customdata} or worse<extra></extra>",
     )
-    across = axis.axis("validation score", scores, least_gap=GAP_ACROSS)
+    across = axis.axis(plain(objective.label), scores, least_gap=GAP_ACROSS)
     if objective.direction == "minimize":
         across["range"] = across["range"][::-1]
     up = {"title": {"text": "share of trials"}, "ticksuffix": "\u00a0%", "range": [0, 102]}

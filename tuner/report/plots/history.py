@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, INK, ORANGE, PRUNED_MARKER, figure, score_axis, whole_axis
+from tuner.report.theme import BLUE, INK, ORANGE, PRUNED_MARKER, figure, plain, score_axis, whole_axis
 from tuner.report.thinning import drawn
-from tuner.report.wording import DIRECTION_WORDS, count, settings
+from tuner.report.wording import DIRECTION_WORDS, count, score_title, settings
 from tuner.studies.records import StudyRecord, TrialRecord
 
 
@@ -51,7 +51,7 @@ def history_figure(trials: Sequence[TrialRecord], objective: Objective) -> go.Fi
     numbers, best = best_so_far(trials, objective)
     axis = score_axis(objective, best + [trial.score or 0.0 for trial in scored(trials)])
     hidden = hidden_scores(trials, objective)
-    settings_y = axis.axis("validation score", _scores_shown(trials, objective))
+    settings_y = axis.axis(plain(objective.label), _scores_shown(trials, objective))
     beyond = set(hidden)
     looks: dict[str, dict[str, Any]] = {
         "complete": {"symbol": "circle", "color": BLUE, "size": 6, "opacity": 0.8},
@@ -167,5 +167,5 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
                 label=f"Score of each trial. {finding}",
             ),
         ),
-        table=Table(headers=("New best: trial", "Validation score", "Hyperparameters"), rows=rows),
+        table=Table(headers=("New best: trial", score_title(objective), "Hyperparameters"), rows=rows),
     )
