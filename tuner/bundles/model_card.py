@@ -212,7 +212,9 @@ def _quality(bundle: Bundle | Ensemble) -> Iterator[str]:
             yield f"- Test accuracy: {_accuracy(origin.test_accuracy, n_test)}"
         if training is not None:
             score = f"{_line(training.score_name.capitalize())} of its configuration"
-            yield f"- {score}, mean over trainings with other seeds: {training.score:.4f}"
+            is_share = training.score_name.endswith("accuracy")
+            value = f"{100 * training.score:.2f} %" if is_share else f"{training.score:.4f}"
+            yield f"- {score}, mean over trainings with other seeds: {value}"
         yield f"- Rank {origin.rank} among the finals of its study when it was trained"
     yield ""
     yield "The test images were shown to each model once, after all choices were made. The interval covers which images"

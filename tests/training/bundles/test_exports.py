@@ -98,7 +98,7 @@ def test_a_card_says_what_the_model_is_and_how_good_it_is(keras_file: Path) -> N
         "- Dataset: `digits`",
         '- Input: float32, shape (n, 8, 8, 1), in [0, 1]: `levels.astype("float32") / 255`, with levels 0 to 255.',
         "- Test accuracy: 97.49 % of 359 images, 95 % interval 95.30 to 98.68 % (Wilson)",
-        "- Validation accuracy of its configuration, mean over trainings with other seeds: 0.9700",
+        "- Validation accuracy of its configuration, mean over trainings with other seeds: 97.00 %",
         "`dense_units` = `16`",
         "- Training: 6 epochs in batches of 32 images",
         f"`keras` = `{keras.__version__}`",
