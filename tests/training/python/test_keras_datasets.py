@@ -55,7 +55,6 @@ def read(dataset: Any, home: Path) -> LabelledImages:
         (Batches(), Batches()),
         (keras.ops.convert_to_tensor(X), keras.ops.convert_to_tensor(Y)),
     ],
-    ids=lambda dataset: type(dataset).__name__,
 )
 def test_batched_and_single_examples_are_images_with_labels(tmp_path: Path, dataset: Any) -> None:
     images = read(dataset, tmp_path)
