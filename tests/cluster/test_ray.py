@@ -19,7 +19,7 @@ from tuner.studies.storage import Storage, open_storage
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-_N_TRIALS, _N_EPOCHS = 6, 80
+_N_TRIALS, _N_EPOCHS = 6, 200
 _BUILDER = """
 import keras
 
@@ -92,7 +92,7 @@ def storage(project: Project) -> Iterator[Storage]:
 def test_a_killed_actor_and_a_lost_node_cost_nothing(project: Project, storage: Storage) -> None:
     project.create("killed")
     driver = project.start("workers", "killed", "--ray", project.cluster.address, "-n", "3", "--until-done")
-    _wait_until(lambda: _n_training(storage) == 3)
+    _wait_until(lambda: _n_training(storage, "killed") == 3)
     project.cluster.actors()[0].kill()
     _wait_until(lambda: len(project.cluster.actors()) == 3)
     project.cluster.kill_node(3)
@@ -105,14 +105,14 @@ def test_workers_outlive_their_driver_and_are_stopped_by_another(project: Projec
     project.create("detached")
     status, told = project.run("workers", "detached", "--ray", project.cluster.address, "-n", "2", "--detach")
     assert status == 0, told
-    _wait_until(lambda: _n_training(storage) == 2)
-    assert {worker.host.partition("@")[0][:6] for worker in _training(storage)} == {"tuner-"}
+    _wait_until(lambda: _n_training(storage, "detached") >= 1)
+    assert {worker.host.partition("@")[0][:6] for worker in _training(storage, "detached")} == {"tuner-"}
     status, told = project.run("workers", "--ray", project.cluster.address, "--stop")
     assert (status, told) == (0, "Ended 2 workers on the Ray cluster.\n")
-    assert not _training(storage)
+    assert not _training(storage, "detached")
     # A driver that is killed takes its workers with it; what they trained is continued.
     driver = project.start("workers", "detached", "--ray", project.cluster.address, "-n", "2", "--until-done")
-    _wait_until(lambda: _n_training(storage) == 2)
+    _wait_until(lambda: _n_training(storage, "detached") >= 1)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     status, told = project.run("workers", "detached", "--ray", project.cluster.address, "-n", "2", "--until-done")
@@ -133,12 +133,13 @@ def test_what_a_cluster_cannot_do_is_one_line(project: Project) -> None:
         assert told_words in told
 
 
-def _training(storage: Storage) -> list[WorkerRecord]:
-    return [worker for worker in read_workers(storage) if worker.state == "training"]
+def _training(storage: Storage, study: str) -> list[WorkerRecord]:
+    """Return the workers that train for the study; those of a lost node are shown as training for a minute."""
+    return [worker for worker in read_workers(storage) if worker.state == "training" and worker.study == study]
 
 
-def _n_training(storage: Storage) -> int:
-    return sum(worker.epoch is not None and worker.epoch > 0 for worker in _training(storage))
+def _n_training(storage: Storage, study: str) -> int:
+    return sum(worker.epoch is not None and worker.epoch > 0 for worker in _training(storage, study))
 
 
 def _assert_whole(storage: Storage, name: str) -> None:

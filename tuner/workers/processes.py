@@ -156,6 +156,9 @@ class WorkerProcesses:
             return
         _close(worker.process)
         worker.process = None
+        if status == -signal.SIGTERM:
+            # Asked to end before it could listen: while it imported its modules.
+            status = 128 + signal.SIGTERM
         if status == RESTART_STATUS and not self._signal and not worker.retired:
             self._start(worker)
             return
