@@ -101,7 +101,7 @@ def _is_batched_source(value: Any) -> bool:
 
 
 def _is_tensorflow_dataset(value: Any) -> bool:
-    # Whoever has such a dataset has imported TensorFlow.
+    # A script that holds such a dataset has imported TensorFlow.
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
 

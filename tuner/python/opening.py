@@ -127,7 +127,7 @@ def create_study(
 
 
 def load_study(name: str, *, storage: str | None = None) -> Study:
-    """Return the study of that name, whoever has created it.
+    """Return the study of that name, created by Python or by the command line.
 
     Args:
         name: As `list_studies` and `tuner study list` print it.

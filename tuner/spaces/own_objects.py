@@ -66,7 +66,7 @@ def module_of(path: str, *, refuse: Refuse) -> str:
 def _find_file(path: str, refuse: Refuse) -> Path:
     """Return the file that a path names: where it says, or of that name in the current folder."""
     named = Path(path.partition(":")[0]).expanduser()
-    # Whoever uses a study or a bundle on another machine copies the file there.
+    # On another machine, a person copies the file to the current folder.
     for file in (named, Path(named.name)):
         if os.path.isfile(file):  # noqa: PTH113 - False for names that no file can have, where pathlib raises
             return file.resolve()

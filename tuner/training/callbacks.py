@@ -1,4 +1,4 @@
-"""A person's own Keras callbacks, which watch a training run whoever runs its epochs.
+"""A person's own Keras callbacks, which watch a training run, alike for every way of training.
 
 | called | with |
 |---|---|

@@ -18,6 +18,14 @@ def test_the_base_fits_the_schemas() -> None:
         kubernetes_validate.validate(resource, KUBERNETES, strict=True)
 
 
+def test_the_schemas_refuse_a_field_that_they_do_not_have() -> None:
+    job = find(read_base(), "Job", "workers")
+    job["spec"]["paralellism"] = 4
+
+    with pytest.raises(kubernetes_validate.ValidationError, match="paralellism"):
+        kubernetes_validate.validate(job, KUBERNETES, strict=True)
+
+
 @needs_kustomize
 @pytest.mark.parametrize("kustomization", KUSTOMIZATIONS)
 def test_what_is_applied_fits_the_schemas(kustomization: str) -> None:
