@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.datasets.images import LabelledImages
 from tuner.training.targets import Labels, LabelsChoice
 from tuner.training_settings import Annealing, Augmentation, Training
@@ -59,3 +62,14 @@ class TrainingData:
     def __post_init__(self) -> None:
         if not len(self.train) or (self.validation is not None and not len(self.validation)):
             raise ValueError("Received an empty set of images. Expected at least one image in each set.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """One model's own images, as rows of those of several models that are trained at once."""
+
+    #: The same images.
+    data: TrainingData
+    #: int32, shape (n,).
+    train_rows: NDArray[np.int32]
+    validation_rows: NDArray[np.int32]

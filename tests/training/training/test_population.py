@@ -162,7 +162,7 @@ def test_rules_of_training_are_refused_and_not_left_out_in_silence() -> None:
     plan = replace(PLAN, training=Training(ema_momentum=0.9))
     members = [Member(model=build_mlp(), plan=plan, on_epoch=lambda _: None) for _ in range(2)]
 
-    with pytest.raises(UnlikeMembersError, match="Received rules of training"):
+    with pytest.raises(UnlikeMembersError, match="rules of training have ema_momentum"):
         train_population(members, DATA)
 
 
