@@ -24,7 +24,7 @@ from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
-from tuner.studies.turns import RUNNING, Turn, list_turns, take_turn
+from tuner.studies.turns import RUNNING, Turn, list_turns, still_unlimited, take_turn
 
 #: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this time.
 DEFAULT_LEASE_S = 30.0
@@ -184,6 +184,7 @@ def _claim(connection: sa.Connection, turn: Turn, *, owner: str, lease_s: float)
     oldest = (
         sa.select(slots)
         .where(slots.c.state == "waiting", slots.c.study_id == turn.study_id)
+        .where(sa.true() if turn.needs_lock else still_unlimited(turn.study_id))
         .order_by(slots.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
