@@ -180,15 +180,18 @@ def _claim_in_turn(
     return None, None
 
 
+#: Built once, as a claim waits for it.
+_OLDEST_WAITING = (
+    sa.select(slots)
+    .where(slots.c.state == "waiting", slots.c.study_id == sa.bindparam("of_study"))
+    .order_by(slots.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+
+
 def _claim(connection: sa.Connection, turn: Turn, *, owner: str, lease_s: float) -> Lease | None:
-    oldest = (
-        sa.select(slots)
-        .where(slots.c.state == "waiting", slots.c.study_id == turn.study_id)
-        .order_by(slots.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = connection.execute(oldest).one_or_none()
+    row = connection.execute(_OLDEST_WAITING, {"of_study": turn.study_id}).one_or_none()
     if row is None:
         return None
     connection.execute(
