@@ -347,14 +347,23 @@ def fence_of(lease: Lease) -> Fence:
 
     It raises `LeaseLostError` when the lease is lost.
     """
-    # Not `FOR UPDATE`: storing which slot a worker trains need not wait for it.
-    held = sa.select(slots.c.id).where(_held(lease)).with_for_update(key_share=True)
 
     def pass_holder(session: Session) -> None:
-        if session.scalar(held) is None:
-            raise _lease_lost(lease)
+        hold_slot(session, lease)
 
     return pass_holder
+
+
+def hold_slot(transaction: sa.Connection | Session, lease: Lease) -> None:
+    """Keep other workers from taking the slot before the transaction ends.
+
+    Raises:
+        LeaseLostError: Another worker has it.
+    """
+    # Not `FOR UPDATE`: storing which slot a worker trains need not wait for it.
+    held = sa.select(slots.c.id).where(_held(lease)).with_for_update(key_share=True)
+    if transaction.scalar(held) is None:
+        raise _lease_lost(lease)
 
 
 @retried
