@@ -14,10 +14,12 @@ def gc(
 ) -> None:
     """Remove checkpoints and finals that no study refers to, such as those of workers that were killed.
 
-    Decoded images that this machine keeps for deleted studies are removed too.
+    Decoded images that this machine keeps for deleted studies are removed too, and decoded pictures of folders that
+    nobody has read for a week.
     """
     from tuner.artifacts import ArtifactStore
     from tuner.datasets.image_cache import ImageCache
+    from tuner.datasets.picture_cache import PictureCache
     from tuner.studies.garbage import find_foreign_folders, find_garbage, find_unused_images
     from tuner.studies.storage import open_storage
 
@@ -36,6 +38,12 @@ def gc(
         if not dry_run:
             cache.delete(key)
         typer.echo(f"{'Would remove' if dry_run else 'Removed'} {settings.image_cache / key}")
+    pictures = PictureCache(settings.picture_cache)
+    unread = pictures.list_unused()
+    for key in unread:
+        if not dry_run:
+            pictures.delete(key)
+        typer.echo(f"{'Would remove' if dry_run else 'Removed'} {settings.picture_cache / key}")
     for folder in foreign:
         typer.echo(f"Left {artifacts.location(folder)}: it belongs to a study that this database never had.", err=True)
-    typer.echo(f"{len(garbage) + len(unused)} files that no study refers to.", err=True)
+    typer.echo(f"{len(garbage) + len(unused) + len(unread)} files that no study refers to.", err=True)
