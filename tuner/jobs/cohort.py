@@ -96,4 +96,5 @@ def _request(trial: BegunTrial) -> FitRequest:
         on_epoch=trial.on_epoch,
         on_note=trial.progress.notes.append,
         checkpoint=trial.context.checkpoint,
+        on_model=trial.progress.costs.measure,
     )

@@ -44,6 +44,7 @@ class FitRequest:
     on_epoch: OnEpoch
     on_note: OnNote
     checkpoint: Checkpoint
+    on_model: Callable[[keras.Model], None] = lambda _: None
     #: Its images among those that all are given; None: they are the same images for all.
     part: Part | None = None
 
@@ -95,6 +96,7 @@ class FitTogether:
         model = build_model(
             self.space, request.hyperparameters, request.data, seed=request.plan.seed, checkpoint=request.checkpoint
         )
+        request.on_model(model)
         return Member(
             model=model,
             plan=self.settle(request.plan, request.hyperparameters),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
@@ -92,6 +93,7 @@ def train_folds(
     curves: FoldCurves,
     notes: list[str],
     may_end_after: Callable[[int], bool] = lambda _fold: False,
+    on_model: Callable[[keras.Model], None] = lambda _: None,
 ) -> None:
     """Train the configuration on all folds but one, for each fold that is not finished yet.
 
@@ -108,12 +110,21 @@ def train_folds(
         curves: Takes all epochs; what its `on_progress` raises ends the job unchanged.
         notes: Takes sentences for people, each once.
         may_end_after: Says whether the job may end when this fold is over.
+        on_model: As in `fit`.
 
     Raises:
         TunerError: As in `fit`.
     """
     job = _FoldTraining(
-        context, space, hyperparameters, plan, regime=regime, initial=initial, curves=curves, notes=notes
+        context,
+        space,
+        hyperparameters,
+        plan,
+        regime=regime,
+        initial=initial,
+        curves=curves,
+        notes=notes,
+        on_model=on_model,
     )
     job.take_over()
     for group in job.list_groups(may_end_after):
@@ -134,7 +145,9 @@ class _FoldTraining:
         initial: InitialWeights | None,
         curves: FoldCurves,
         notes: list[str],
+        on_model: Callable[[keras.Model], None],
     ) -> None:
+        self._on_model = on_model
         self._context, self._space, self._hyperparameters, self._plan = context, space, hyperparameters, plan
         self._regime, self._initial, self._curves, self._notes = regime, initial, curves, notes
         self._definition = context.study.definition
@@ -197,6 +210,7 @@ class _FoldTraining:
             initial=self._initial,
             checkpoint=self._context.checkpoint_of_fold(fold),
             open_callbacks=callbacks_of(self._context, fold=fold),
+            on_model=self._on_model,
         ).epochs
 
     def _train_at_once(self, group: Sequence[int]) -> list[Curve]:
@@ -218,6 +232,7 @@ class _FoldTraining:
                 on_epoch=partial(self._curves.add, fold=fold),
                 on_note=self._note,
                 checkpoint=self._context.checkpoint_of_fold(fold),
+                on_model=self._on_model,
                 part=folds.parts[fold],
             )
             for fold in group

@@ -25,6 +25,7 @@ from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
+from tuner.jobs.trial_costs import ConstraintViolatedError, TrialCosts
 from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.objectives import Objective
 from tuner.spaces.space import Space
@@ -156,6 +157,7 @@ def begin_trial(
         if not is_over:
             check_time()
 
+    notes: list[str] = []
     progress = _Progress(
         objective=definition.objective,
         trial=trial,
@@ -164,6 +166,8 @@ def begin_trial(
         ),
         folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
         refused=refused,
+        costs=TrialCosts(context, trial, data.train.image_format.shape, on_note=notes.append),
+        notes=notes,
     )
     context.on_scores(scores)
     return BegunTrial(context=context, data=data, initial=initial, progress=progress, scores=scores, on_epoch=on_epoch)
@@ -219,6 +223,7 @@ def _train(begun: BegunTrial) -> None:
             curves=progress.folds,
             notes=progress.notes,
             may_end_after=_decide_on(begun.scores, definition),
+            on_model=progress.costs.measure,
         )
         return
     fit(
@@ -234,6 +239,7 @@ def _train(begun: BegunTrial) -> None:
         initial=begun.initial,
         checkpoint=context.checkpoint,
         open_callbacks=callbacks_of(context),
+        on_model=progress.costs.measure,
     )
 
 
@@ -248,9 +254,10 @@ class _Progress:
     folds: FoldCurves | None
     #: Why it cannot begin.
     refused: Exception | None
-    epochs: list[Epoch] = field(default_factory=list)
+    costs: TrialCosts
     #: Sentences for people.
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
+    epochs: list[Epoch] = field(default_factory=list)
 
     def add(self, result: Epoch) -> None:
         # A run that cannot resume from its checkpoint restarts at epoch 1.
@@ -265,6 +272,7 @@ class _Progress:
                 curve=self.folds.curve,
                 folds=self.folds.results,
                 notes=tuple(self.notes),
+                costs=self.costs.measured,
             )
         best = self.objective.best_epoch(self.epochs)
         return SearchOutcome(
@@ -274,6 +282,7 @@ class _Progress:
             hyperparameters=dict(self.hyperparameters.values),
             curve=tuple(self.epochs),
             notes=tuple(self.notes),
+            costs=self.costs.measured,
         )
 
     @property
@@ -289,6 +298,10 @@ class _Progress:
             return self.end_with_the_search(error, definition)
         if isinstance(error, TrialTimeoutError):
             return self.end_by_time(error)
+        if isinstance(error, ConstraintViolatedError):
+            _log.info("trial %d: %s", self.trial.number, error)
+            self.notes.append(str(error))
+            return replace(self.end("pruned"), ended="constraint")
         return self.fail(error)
 
     def end_by_time(self, error: TrialTimeoutError) -> SearchOutcome:
@@ -328,4 +341,5 @@ class _Progress:
             hyperparameters=dict(self.hyperparameters.values),
             notes=tuple(self.notes),
             failure=failure,
+            costs=self.costs.measured,
         )

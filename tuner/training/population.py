@@ -10,7 +10,7 @@ from tuner.errors import TunerError
 from tuner.training.checkpoint import Checkpoint, stored_however_it_ends
 from tuner.training.devices import translate_device_errors
 from tuner.training.history import TrainingHistory
-from tuner.training.initial_weights import InitialWeights, has_frozen_weights, take_weights
+from tuner.training.initial_weights import InitialWeights, take_weights
 from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.population_cache import POPULATIONS, PopulationCache
 from tuner.training.population_epochs import PopulationEpochs, PopulationRun
@@ -95,14 +95,14 @@ def find_reason_to_train_alone(model: keras.Model, data: TrainingData, plan: Tra
     """Return why no population can have this model, whatever the others are; None where one can."""
     if keras.backend.backend() != "jax":
         return f"Keras runs on {keras.backend.backend()}, and JAX alone can map a step over several models"
+    if not model.compiled:
+        return "the model is not compiled"
     if asked := [name for name in _RULES_ALONE if getattr(plan.training, name) != getattr(Training(), name)]:
         return f"the rules of training have {' and '.join(asked)}"
     if refusal := find_refusal(model, data):
         return f"Keras' own loop must train such models: {refusal}"
-    if has_frozen_weights(model):
-        return "weights are frozen for some epochs"
     if describe_model(model) is None:
-        return "the model has parts that are not Keras' own"
+        return "the model has parts that are not Keras' own, or weights that are frozen for some epochs"
     return None
 
 
@@ -122,7 +122,7 @@ def count_that_fit(model: keras.Model) -> int:
     backend = find_backend()
     n_bytes = sum(variable.value.nbytes for part in state_variables(model) for variable in part)
     # In the models, stacked, once more after a step, and gradients and activations of about that size.
-    return max(1, int(0.5 * (0 if backend is None else backend.free_memory_bytes()) / (4 * n_bytes)))
+    return max(1, int(0.5 * (0 if backend is None else backend.free_memory_bytes()) / max(1, 4 * n_bytes)))
 
 
 def _start_run(member: Member, data: TrainingData | LabelledImages, programs: ProgramCache) -> PopulationRun:
@@ -154,12 +154,7 @@ def _start_run(member: Member, data: TrainingData | LabelledImages, programs: Pr
     for sentence in filter(None, [*notes, guess]):
         run.note(sentence)
     run.accept_soft_targets()
-    part = member.part
-    return PopulationRun(
-        training=run,
-        is_stored=member.checkpoint is not None,
-        part=part,
-    )
+    return PopulationRun(training=run, is_stored=member.checkpoint is not None, part=member.part)
 
 
 def _refuse_unlike(runs: Sequence[TrainingRun]) -> None:
