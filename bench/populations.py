@@ -4,7 +4,7 @@
     python bench/populations.py --out bench/results/populations.json
 
 Cases: 784-100-100-10 at batch 32 and 128, k models that differ in seeds; 784-397-397-10 in a cross-validation of ten
-folds. Sides, each in processes of its own, all in one run and in turns:
+folds. Sides, all in one run, those on JAX in one process, in each of the rounds:
 
     alone       our program on JAX, one model after another
     at once     all k as one program
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from machine import describe_machine
 
 HERE = Path(__file__).parent
 SIDES = ("alone", "at once", "auto", "tensorflow")
+ON_JAX = SIDES[:3]
 N_FOLDS = 10
 #: Hidden units, batch size, numbers of models.
 CASES: dict[str, tuple[int, int, tuple[int, ...]]] = {
@@ -42,8 +43,8 @@ CASES: dict[str, tuple[int, int, tuple[int, ...]]] = {
 }
 #: What is measured.
 COLUMNS = ("wall_s", "cpu_s", "later_wall_s", "later_cpu_s")
-#: Seconds that one side may take.
-LIMIT_S = 1200
+#: Seconds that one process may take.
+LIMIT_S = 3600
 
 
 def main() -> None:
@@ -65,73 +66,99 @@ def main() -> None:
         return
     if arguments.quick:
         arguments.images, arguments.epochs, arguments.rounds, arguments.numbers = 1_000, 1, 1, [2]
-    rows: list[dict[str, Any]] = []
-    print(f"{'':43}{'all':>9}{'of CPU':>9}{'later':>9}{'of CPU':>9}   gains: {'all, of CPU, later, of CPU'}")
-    for case in arguments.cases:
-        numbers = CASES[case][2] if case.startswith("folds") else arguments.numbers or CASES[case][2]
-        for k in numbers:
-            rows.extend(measure(case, k, arguments))
-            if arguments.out:
-                arguments.out.parent.mkdir(parents=True, exist_ok=True)
-                conditions = {"machine": describe_machine(), "rounds": arguments.rounds, "epochs": arguments.epochs}
-                arguments.out.write_text(json.dumps({**conditions, "rows": rows}, indent=1) + "\n")
-
-
-def measure(case: str, k: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return a row for each side: medians of the rounds."""
-    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    jobs = [(case, k) for case in arguments.cases for k in numbers_of(case, arguments.numbers)]
     load_before = os.getloadavg()[0]
-    for _ in range(arguments.rounds):
-        for side in SIDES:
-            found[side].append(run_side(side, case, k, arguments))
+    found = [measure(jobs, arguments) for _ in range(arguments.rounds)]
+    rows = summarise(jobs, found)
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        conditions = {"machine": describe_machine(), "load_before": load_before, "images": arguments.images}
+        conditions |= {"epochs": arguments.epochs, "rounds": arguments.rounds}
+        arguments.out.write_text(json.dumps({**conditions, "rows": rows}, indent=1) + "\n")
+
+
+def numbers_of(case: str, asked: list[int] | None) -> Sequence[int]:
+    """Return the numbers of models with which a case is measured."""
+    return CASES[case][2] if case.startswith("folds") else asked or CASES[case][2]
+
+
+def measure(jobs: Sequence[tuple[str, int]], arguments: argparse.Namespace) -> dict[tuple[str, int, str], Any]:
+    """Return the seconds of each case, number of models and side."""
+    found: dict[tuple[str, int, str], Any] = {}
+    for line in run_children("jax", 1, jobs, arguments)[0]:
+        found[line["case"], line["k"], line["side"]] = line
+    for of_one, of_other in zip(*run_children("tensorflow", 2, jobs, arguments), strict=True):
+        both = {name: (sum if "cpu" in name else max)((of_one[name], of_other[name])) for name in COLUMNS}
+        found[of_one["case"], of_one["k"], "tensorflow"] = both
+    return found
+
+
+def run_children(
+    backend: str, n_processes: int, jobs: Sequence[tuple[str, int]], arguments: argparse.Namespace
+) -> list[list[dict[str, Any]]]:
+    """Return what each of several processes has measured, which begin each job together."""
+    with tempfile.TemporaryDirectory() as folder:
+        common = {"jobs": jobs, "n_images": arguments.images, "n_epochs": arguments.epochs, "folder": folder}
+        children = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    __file__,
+                    "--child",
+                    json.dumps({**common, "process": process, "n_processes": n_processes}),
+                ],
+                env={**os.environ, "KERAS_BACKEND": backend},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for process in range(n_processes)
+        ]
+        outputs = [child.communicate(timeout=LIMIT_S)[0] for child in children]
+    return [[json.loads(line) for line in output.splitlines() if line.startswith("{")] for output in outputs]
+
+
+def summarise(
+    jobs: Sequence[tuple[str, int]], rounds: Sequence[dict[tuple[str, int, str], Any]]
+) -> list[dict[str, Any]]:
+    """Print and return a row for each case, number of models and side: medians of the rounds."""
     rows = []
-    for side, rounds in found.items():
-        row: dict[str, Any] = {"case": case, "models": k, "side": side, "images": arguments.images, "rounds": rounds}
-        row |= {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
-        rows.append(row)
-    for row in rows:
-        for name in COLUMNS:
-            # What `auto` tries is first epochs too, of more programs.
-            is_known = row["side"] != "auto" or not name.startswith("later")
-            row[f"{name}_gain"] = min(rows[0][name], rows[-1][name]) / row[name] if is_known else None
-        row["load"] = [round(load_before, 1), round(os.getloadavg()[0], 1)]
-        seconds = "".join(f"{row[name]:9.2f}" for name in COLUMNS)
-        gains = "".join(f"{row[f'{name}_gain'] or 0:7.2f}" for name in COLUMNS)
-        print(f"{case:26}{k:3}  {row['side']:12}{seconds}   {gains}", flush=True)
+    print(f"{'':43}{'all':>9}{'of CPU':>9}{'later':>9}{'of CPU':>9}   gains: {'all, of CPU, later, of CPU'}")
+    for case, k in jobs:
+        seconds = {
+            side: {name: statistics.median(one[case, k, side][name] for one in rounds) for name in COLUMNS}
+            for side in SIDES
+        }
+        for side, own in seconds.items():
+            gains = {
+                # What `auto` tries is first epochs too, of more programs.
+                f"{name}_gain": None
+                if side == "auto" and name.startswith("later")
+                else min(seconds["alone"][name], seconds["tensorflow"][name]) / own[name]
+                for name in COLUMNS
+            }
+            every = [one[case, k, side] for one in rounds]
+            rows.append({"case": case, "models": k, "side": side, **own, **gains, "rounds": every})
+            columns = "".join(f"{own[name]:9.2f}" for name in COLUMNS)
+            print(f"{case:26}{k:3}  {side:12}{columns}   " + "".join(f"{gain or 0:7.2f}" for gain in gains.values()))
     return rows
 
 
-def run_side(side: str, case: str, k: int, arguments: argparse.Namespace) -> dict[str, float]:
-    """Return the seconds of one side, that of its processes together."""
-    shares = [k - k // 2, k // 2] if side == "tensorflow" else [k]
-    with tempfile.TemporaryDirectory() as folder:
-        common = {"side": side, "case": case, "k": k, "n_images": arguments.images, "n_epochs": arguments.epochs}
-        common |= {"folder": folder, "n_processes": len(shares)}
-        children = [
-            subprocess.Popen(
-                [sys.executable, __file__, "--child", json.dumps({**common, "first": sum(shares[:index]), "n": n})],
-                env={**os.environ, "KERAS_BACKEND": "tensorflow" if side == "tensorflow" else "jax"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            for index, n in enumerate(shares)
-        ]
-        found = [json.loads(child.communicate(timeout=LIMIT_S)[0].splitlines()[-1]) for child in children]
-    return {name: (sum if "cpu" in name else max)(one[name] for one in found) for name in COLUMNS}
-
-
-def run_child(*, side: str, first: int, n: int, folder: str, n_processes: int, **runs: Any) -> None:
-    """Train some of the models and print their seconds."""
+def run_child(*, jobs: list[tuple[str, int]], process: int, n_processes: int, folder: str, **sizes: int) -> None:
+    """Train this process's part of the models of each job, and print the seconds."""
     from tuner.training.backend import load_backend
 
     load_backend()
-    of_process = Runs(which=range(first, first + n), **runs)
-    (Path(folder) / f"ready-{first}").touch()
-    while len(list(Path(folder).iterdir())) < n_processes:
-        time.sleep(0.01)
-    train = {"at once": of_process.train_at_once, "auto": of_process.train_auto}
-    print(json.dumps(train.get(side, of_process.train_alone)()))
+    sides = ON_JAX if n_processes == 1 else ("tensorflow",)
+    for index, (case, k) in enumerate(jobs):
+        for side in sides:
+            runs = Runs(
+                case=case, k=k, which=range(k * process // n_processes, k * (process + 1) // n_processes), **sizes
+            )
+            (Path(folder) / f"{index}-{process}").touch()
+            while len(list(Path(folder).glob(f"{index}-*"))) < n_processes:
+                time.sleep(0.01)
+            train = {"at once": runs.train_at_once, "auto": runs.train_auto}.get(side, runs.train_alone)
+            print(json.dumps({"case": case, "k": k, "side": side, **train()}), flush=True)
 
 
 class Clock:
@@ -166,7 +193,12 @@ class Runs:
 
         from tuner.datasets.folds import divide_into_folds
         from tuner.training.plan import Part, TrainingData
+        from tuner.training.population_cache import POPULATIONS
+        from tuner.training.session import PROGRAMS
 
+        # Each side compiles its own programs.
+        PROGRAMS.clear()
+        POPULATIONS.clear()
         self.units, self.batch_size, _ = CASES[case]
         self.which, self.n_epochs, self.clock = which, n_epochs, Clock()
         self.parts: dict[int, Part] = {}

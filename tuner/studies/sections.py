@@ -29,7 +29,7 @@ ONE_FACTOR = "one-factor"
 
 def _check_at_once(value: Any) -> Any:
     if value != "auto" and (isinstance(value, bool) or not isinstance(value, int)):
-        raise ValueError('expected "auto" or a whole number from 1 to 1024')
+        raise ValueError('expected "auto" or a whole number of at least 1')
     return value
 
 
@@ -192,11 +192,11 @@ class SearchSection(Section):
         "auto: as many as are measured to train most epochs a second",
         json_schema_extra=shown(unit="models", allowed='"auto", or 1 to 1024'),
     )
-    cohort: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=1024)], BeforeValidator(_check_at_once)] = Field(
+    cohort: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_check_at_once)] = Field(
         default=1,
         description="number of trials that one program trains on JAX: they have all in common but seed and learning "
         "rate; auto: at most 8, as many as are measured to train most epochs a second; 1: each draws everything",
-        json_schema_extra=shown(unit="trials", allowed='"auto", or 1 to 1024'),
+        json_schema_extra=shown(unit="trials", allowed='"auto", or 1 to 64'),
     )
     timeout: Duration | None = Field(
         default=None,
