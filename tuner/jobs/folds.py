@@ -18,13 +18,13 @@ from tuner.jobs.context import JobContext
 from tuner.jobs.finished_folds import FinishedFolds, FinishedFoldsStore
 from tuner.jobs.fitting import fit
 from tuner.jobs.regime import Regime
+from tuner.jobs.starting_weights import OpenedWeights
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_scoring import open_scoring
 from tuner.objectives import Objective
 from tuner.spaces.space import Space
 from tuner.studies.outcomes import Curve, FoldResult, mean_over
 from tuner.studies.seeds import fold_seed
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.session import release_memory, seed_everything
 
@@ -82,7 +82,7 @@ def train_folds(
     plan: TrainingPlan,
     *,
     regime: Regime,
-    initial: InitialWeights | None,
+    initial: OpenedWeights | None,
     curves: FoldCurves,
     notes: list[str],
 ) -> None:

@@ -18,7 +18,7 @@ from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.regime import asking_regime, search_regime
-from tuner.jobs.starting_weights import open_weights
+from tuner.jobs.starting_weights import OpenedWeights, open_weights
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
@@ -32,7 +32,6 @@ from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
 from tuner.studies.repeats import training_seed
 from tuner.studies.slots import TimeOverError, end_slot
 from tuner.studies.trials import PrunedError, TrialScores, open_trial
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import OnEpoch
 
@@ -127,7 +126,7 @@ def _until_told_again(step: int, scores: TrialScores) -> Iterator[None]:
 
 
 def _train(
-    context: JobContext, progress: "_Progress", data: TrainingData, on_epoch: OnEpoch, initial: InitialWeights | None
+    context: JobContext, progress: "_Progress", data: TrainingData, on_epoch: OnEpoch, initial: OpenedWeights | None
 ) -> None:
     """Train the trial's model, or those of its folds."""
     if progress.refused is not None:

@@ -21,6 +21,7 @@ from tuner.jobs.hyperparameters import declared_parameters
 from tuner.jobs.initial_trials import default_answers, first_trials
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.trying import collected_warnings
+from tuner.jobs.pretrained_check import check_pretrained
 from tuner.jobs.regime import asking_regime
 from tuner.jobs.space_check import check_space
 from tuner.jobs.study_scoring import open_scoring
@@ -115,6 +116,8 @@ def open_objective(rehearsal: Rehearsal) -> None:
 def find_hyperparameters(rehearsal: Rehearsal) -> None:
     """Build with the defaults and once for each conditional scope; check the definition's hyperparameters."""
     definition, space = rehearsal.definition, rehearsal.space
+    # Before models are built, which takes seconds for large nets.
+    check_pretrained(definition)
     declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed, ranges=definition.ranges)
     check_grid(definition.search, declared)
     rehearsal.defaults = default_answers(declared)
