@@ -10,6 +10,7 @@
     regime          how a configuration is trained, with the ranges that the search draws as hyperparameters
     starting_weights, weights_file          what a study's models start from: a bundle, a file, Keras' cache folder
     pretrained_check                        what a study of pretrained nets lacks, before a model is built
+    prior_draws                             what a trial draws from the study's priors before its sampler draws the rest
     study_data      the images of a study, after a check that they are those it was created with
     failures, interruptions, time_limit     the other ways in which a job ends
     replay          trains a finished trial again

@@ -9,7 +9,7 @@ import optuna
 
 from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch, FoldProgress
-from tuner.jobs.beginnings import find_values
+from tuner.jobs.beginnings import find_values, needs_values
 from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
@@ -103,12 +103,12 @@ def run_trial(context: JobContext) -> SearchOutcome:
 
 def _find_values(context: JobContext, images: ImageFormat) -> tuple[SearchJob, Exception | None]:
     """Return the slot's job with its values; without them, and with the reason, where the space cannot say them."""
-    job, definition = context.job_as(SearchJob), context.study.definition
-    if job.beginning is None or context.lease.trial_id is not None:
+    job, definition, number = context.job_as(SearchJob), context.study.definition, context.lease.position
+    if context.lease.trial_id is not None or not needs_values(job, definition, number=number):
         return job, None
     try:
         space = asking_regime(open_study_space(definition, context.study.provenance), definition)
-        return find_values(job, definition, space, images), None
+        return find_values(job, definition, space, images, number=number), None
     except Exception as error:
         if is_interruption(error):
             raise
