@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from tuner.epochs import Epoch
 
@@ -106,7 +106,8 @@ class Objective:
 
     def only_score(self, epoch: int, score: float | None) -> Epoch:
         """Return an epoch of which nothing but its score is known."""
-        return Epoch(epoch=epoch, **{**_UNMEASURED, self.field: score})
+        values: dict[Any, Any] = {**_UNMEASURED, self.field: score}
+        return Epoch(epoch=epoch, **values)
 
     def utility(self, score: float | None) -> float:
         """Return a number of which more is better, for comparisons: the score or its negative.

@@ -17,7 +17,7 @@ from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.regime import asking_regime, search_regime
+from tuner.jobs.regime import asking_regime, plan_trial, search_regime
 from tuner.jobs.starting_weights import OpenedWeights, open_weights
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_scoring import open_scoring
@@ -32,7 +32,7 @@ from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
 from tuner.studies.repeats import training_seed
 from tuner.studies.slots import TimeOverError, end_slot
 from tuner.studies.trials import PrunedError, TrialScores, open_trial
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import TrainingData
 from tuner.training.run import OnEpoch
 
 _log = logging.getLogger(__name__)
@@ -134,12 +134,8 @@ def _train(
     definition = context.study.definition
     space = asking_regime(open_study_space(definition, context.study.provenance), definition)
     regime = search_regime(definition)
-    plan = TrainingPlan(
-        epochs=definition.search.epochs,
-        seed=training_seed(context.job_as(SearchJob), study_seed=definition.seed, position=context.lease.position),
-        batch_size=definition.search.batch_size,
-        labels=definition.data.labels,
-    )
+    seed = training_seed(context.job_as(SearchJob), study_seed=definition.seed, position=context.lease.position)
+    plan = plan_trial(definition, seed=seed)
     if progress.folds is not None:
         train_folds(
             context,

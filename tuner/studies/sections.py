@@ -1,7 +1,7 @@
 """`[search]`: how trials are drawn, trained and stopped early, and what of it `[finals]` takes over."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -22,12 +22,22 @@ REGIME: Mapping[str, type[SearchableSection]] = {
 ONE_FACTOR = "one-factor"
 
 
+#: What trials have less of before the first decisions of a pruner.
+Resource = Literal["epochs", "images"]
+#: Pruners whose decisions divide a trial into parts.
+_WITH_RUNGS = ("asha", "hyperband")
+
+
 class PruningSettings(Section):
     """`[search.pruning]`: each pruner reads its own settings and ignores the others.
 
     With `data.folds` a trial is compared with others after each fold instead of each epoch.
     """
 
+    resource: Resource = Field(
+        default="epochs",
+        description="asha, hyperband: what is saved; with images, the first epochs show a part of the training images",
+    )
     min_resource: int = Field(
         default=1,
         ge=1,
@@ -250,6 +260,12 @@ class SearchSection(Section):
             raise contradiction(
                 "timeout" if self.timeout else "patience",
                 f"the sampler {ONE_FACTOR} compares values by all of its trials; expected no limit but their number",
+            )
+        if self.pruning.resource == "images" and self.pruner not in _WITH_RUNGS:
+            raise contradiction(
+                "pruning.resource",
+                f"received 'images' with the pruner {self.pruner!r}; expected {' or '.join(_WITH_RUNGS)}, whose "
+                "decisions divide a trial",
             )
         if self.annealing is not None:
             refuse_long_warmup("annealing.warmup_epochs", self.annealing, "search.epochs", self.epochs)

@@ -149,6 +149,7 @@ class _Training:
             n_images=len(images),
             image_shape=images.image_format.shape,
             learning_rates=run.learning_rates(epoch),
+            part=run.part_of(epoch),
         )
 
     def _end_epoch(self, index: int, logs: dict[str, float], duration_s: float) -> None:
