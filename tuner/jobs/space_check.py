@@ -9,7 +9,9 @@ from tuner.errors import TunerError
 from tuner.jobs.hyperparameters import DeclaredParameter, OptunaHyperParameters
 from tuner.jobs.model_check import check_model
 from tuner.spaces.space import Space
+from tuner.studies.constraints import describe_violation
 from tuner.studies.definition import StudyDefinition
+from tuner.training.costs import count_weights
 from tuner.training.devices import translate_device_errors
 from tuner.training.programs import find_model_refusal
 
@@ -55,6 +57,12 @@ def check_space(
     if definition.search.pruning.resource == "images":
         _refuse_parts(space, model)
     warnings = list(facts.warnings)
+    known = count_weights(model)
+    limits = [limit for limit in definition.constraints if limit.cost.name in known]
+    if violated := describe_violation(limits, known):
+        warnings.append(
+            f"With the space's defaults the model has {violated}: such a trial ends before its first epoch."
+        )
     if not declared and space.fit is None and definition.search.trials > 1:
         warnings.append(
             f"The space {space.name!r} asks for no hyperparameter: all {definition.search.trials} trials train the "

@@ -99,8 +99,8 @@ def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras
 
 def _has_learned(operation: Any) -> bool:
     """Say whether an operation has weights that learn, or have learned and are frozen, and not statistics alone."""
-    is_frozen = not getattr(operation, "trainable", True) and getattr(operation, "weights", ())
-    return bool(getattr(operation, "trainable_weights", ()) or is_frozen)
+    is_frozen = not getattr(operation, "trainable", True)
+    return bool(getattr(operation, "weights" if is_frozen else "trainable_weights", ()))
 
 
 def _count_values(tensor: Any) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 | sampler | draws from priors |
 |---|---|
-| tpe, gp, cmaes | in the trials that they draw before they use results, `search.startup_trials` |
+| tpe, gp, cmaes, nsga2, nsga3 | in the trials that they draw before they use results, `search.startup_trials` |
 | random | in every trial |
 | others | never: their values follow a plan of their own |
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tuner.studies.sections import SearchSection
 
 #: Samplers that draw their first trials at random.
-_BEGIN_AT_RANDOM = frozenset({"tpe", "gp", "cmaes"})
+_BEGIN_AT_RANDOM = frozenset({"tpe", "gp", "cmaes", "nsga2", "nsga3"})
 _ALWAYS_RANDOM = "random"
 
 

@@ -84,7 +84,7 @@ def test_a_definition_with_priors_is_stored_and_written_again() -> None:
 
 @pytest.mark.parametrize(
     ("sampler", "first", "later"),
-    [("tpe", True, False), ("cmaes", True, False), ("random", True, True), ("qmc", False, False)],
+    [("tpe", True, False), ("nsga2", True, False), ("random", True, True), ("qmc", False, False)],
 )
 def test_samplers_that_begin_at_random_begin_with_priors(sampler: str, *, first: bool, later: bool) -> None:
     definition = make_definition(
@@ -97,8 +97,8 @@ def test_samplers_that_begin_at_random_begin_with_priors(sampler: str, *, first:
     assert (unused is None) == first
     if unused is not None:
         assert unused == (
-            "The prior of units is not used, because the sampler is qmc: cmaes, gp, tpe, random draw their first "
-            "trials from priors."
+            "The prior of units is not used, because the sampler is qmc: cmaes, gp, nsga2, nsga3, tpe, random draw their "
+            "first trials from priors."
         )
 
 
