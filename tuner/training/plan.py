@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
+from tuner.training.image_parts import ImageParts
 from tuner.training.targets import Labels, LabelsChoice
 from tuner.training_settings import Annealing, Augmentation, Training
 
@@ -27,6 +28,8 @@ class TrainingPlan:
     #: None: the model's own learning rate throughout.
     annealing: Annealing | None = None
     training: Training = field(default_factory=Training)
+    #: Which part of the training images the first epochs show; None: all epochs show all.
+    parts: ImageParts | None = None
     #: How many models one after another are trained by this plan on images of equal shapes, such as one for each fold.
     n_models: int = 1
     #: What the model is given; `train` settles `auto` before the first epoch, see `targets`.

@@ -97,6 +97,8 @@ def find_reason_to_train_alone(model: keras.Model, data: TrainingData, plan: Tra
         return f"Keras runs on {keras.backend.backend()}, and JAX alone can map a step over several models"
     if not model.compiled:
         return "the model is not compiled"
+    if plan.parts is not None:
+        return "the first epochs have a part of the images"
     if asked := [name for name in _RULES_ALONE if getattr(plan.training, name) != getattr(Training(), name)]:
         return f"the rules of training have {' and '.join(asked)}"
     if refusal := find_refusal(model, data):
