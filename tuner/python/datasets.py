@@ -22,12 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.arrays import store_array
+from tuner.datasets.handed_arrays import FOLDER
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.reading import MAX_DECODED_BYTES
 from tuner.errors import TunerError, shorten
 
-#: Folder in `TUNER_HOME`.
-FOLDER = "datasets"
 #: What `data.group` is called where the groups are given.
 GROUPS = "group"
 _NAME_LENGTH = 16

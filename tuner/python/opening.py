@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.datasets.handed_arrays import FOLDER as DATASETS
+from tuner.datasets.handed_arrays import note_use
 from tuner.datasets.reading import DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
@@ -13,12 +15,12 @@ from tuner.jobs.creation import create_study as store_study
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.python.builders import FOLDER as BUILDERS
 from tuner.python.builders import PlacedBuilder, place_builder
-from tuner.python.datasets import FOLDER as DATASETS
 from tuner.python.datasets import GROUPS, place_dataset
 from tuner.python.definitions import define
 from tuner.python.study import Study
 from tuner.settings import Settings, read_settings
 from tuner.spaces.builder_errors import BuilderError
+from tuner.studies.database_url import printable_url
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.finals_plan import describe_plan
 from tuner.studies.lifecycle import find_studies, find_study
@@ -125,8 +127,10 @@ def create_study(
     placed = _place(dataset, places, validation_data=validation_data, groups=groups)
     if groups is not None:
         settings["data"] = {**settings.get("data", {}), "group": GROUPS}
-    if name is None and placed is not None and builder.space and not isinstance(dataset, str | Path):
-        name = default_study_name(dataset=_ARRAYS, space=builder.space)
+    if placed is not None and not isinstance(dataset, str | Path):
+        note_use(Path(placed), database=printable_url(places.storage))
+        if name is None and builder.space:
+            name = default_study_name(dataset=_ARRAYS, space=builder.space)
     arguments = {
         "space": builder.space or None, "dataset": placed, "name": name, "seed": seed, "trials": trials,
         "epochs": epochs, "sampler": sampler, "pruner": pruner, "warm_start": warm_start,
