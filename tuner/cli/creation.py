@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
     from tuner.studies.storage import Storage
+    from tuner.training.forking import ForkServer
 
 
 #: Printed for `--no-check`.
@@ -24,10 +25,12 @@ _NOT_CHECKED = (
 )
 
 
-def open_check(*, no_check: bool) -> "AbstractContextManager[PreflightProcess | None]":
+def open_check(
+    *, no_check: bool, server: "ForkServer | None" = None
+) -> "AbstractContextManager[PreflightProcess | None]":
     """Start the process of the check before anything slow is imported here: it imports Keras meanwhile.
 
-    There is none where there is no Keras: `create_study` then tries what it can without.
+    There is none where there is no Keras: `create_study` then tries what it can without. A server forks the process.
     """
     from tuner.training.backend import has_backend
 
@@ -35,7 +38,7 @@ def open_check(*, no_check: bool) -> "AbstractContextManager[PreflightProcess | 
         return nullcontext()
     from tuner.jobs.preflight.process import PreflightProcess
 
-    return PreflightProcess()
+    return PreflightProcess(server=server)
 
 
 def create_shown(

@@ -18,7 +18,14 @@ from tuner.cli.options import (
     settings_for,
 )
 from tuner.cli.plan import describe_expectation
-from tuner.cli.ray import CpusPerWorkerOption, GpusPerWorkerOption, RayOption, refuse_mixed_places, run_workers
+from tuner.cli.ray import (
+    CpusPerWorkerOption,
+    GpusPerWorkerOption,
+    RayOption,
+    open_server,
+    refuse_mixed_places,
+    run_workers,
+)
 from tuner.cli.report import write_page
 from tuner.cli.watching_options import LogFormat, LogFormatOption, pass_log_format
 
@@ -57,24 +64,26 @@ def run(
     options = pass_log_format(log_format)
     settings = settings_for(storage)
     _refuse_to_begin(settings, on_ray=ray is not None)
-    with open_check(no_check=no_check) as process:
-        # The process of the check imports Keras while this one imports the rest.
-        from tuner.workers.shares import divide_machine
+    with open_server(settings, count=count, per_gpu=per_gpu, device=device, ray=ray) as server:
+        with open_check(no_check=no_check, server=server) as process:
+            # Another process imports Keras while this one imports the rest.
+            from tuner.workers.shares import divide_machine
 
-        n_here = None if ray is not None else len(divide_machine(n_workers, device=device))
-        _create_or_find(wanted, settings, process, n_workers=n_here)
-    status = run_workers(
-        settings,
-        [wanted.name],
-        count=count,
-        per_gpu=per_gpu,
-        device=device,
-        ray=ray,
-        cpus_per_worker=cpus_per_worker,
-        gpus_per_worker=gpus_per_worker,
-        until_done=True,
-        options=options,
-    )
+            n_here = None if ray is not None else len(divide_machine(n_workers, device=device))
+            _create_or_find(wanted, settings, process, n_workers=n_here)
+        status = run_workers(
+            settings,
+            [wanted.name],
+            count=count,
+            per_gpu=per_gpu,
+            device=device,
+            ray=ray,
+            cpus_per_worker=cpus_per_worker,
+            gpus_per_worker=gpus_per_worker,
+            until_done=True,
+            options=options,
+            server=server,
+        )
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")

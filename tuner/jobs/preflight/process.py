@@ -22,6 +22,7 @@ from tuner.backends import BACKENDS
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
+from tuner.training.forking import ForkedProcess, ForkServer
 from tuner.training.gpus import list_gpus
 
 #: Seconds that each stage may take, and the start before the first one.
@@ -53,16 +54,21 @@ class PreflightProcess:
     The process needs seconds to import Keras. If it is started early, its parent reads the definition and the images
     meanwhile.
 
+    Args:
+        stage_limit_s: Seconds that each stage may take.
+        server: Forks the process, where there is no GPU; without one it is started afresh.
+
     Raises:
         PreflightError: The temporary folder is not writable.
     """
 
-    def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
+    def __init__(self, *, stage_limit_s: float = LIMIT_S, server: ForkServer | None = None) -> None:
         self.folder = Path()
         #: After all stages have passed: `first_jobs`, see `Rehearsal`, `space_sha256`, see `Space`, and
         #: `measured_time`, see `MeasuredTime`.
         self.findings: Mapping[str, Any] = {}
         self._stage_limit_s = stage_limit_s
+        self._server = server
         self._begin("starting", limit_s=LIMIT_S)
 
     def __enter__(self) -> Self:
@@ -74,22 +80,33 @@ class PreflightProcess:
         self._temporary = tempfile.TemporaryDirectory(prefix="tuner-preflight-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
         self._stderr = self.folder / "stderr"
+        command = [sys.executable, "-m", "tuner.jobs.preflight.child"]
+        self._process: subprocess.Popen[bytes] | ForkedProcess
+        # It has a process group of its own, so that processes started by the user's code end with it.
         with self._stderr.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tuner.jobs.preflight.child"],
-                env=_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                # A separate process group, so that processes started by the user's code end with it.
-                start_new_session=True,
-            )
+            if self._server is not None and not list_gpus():
+                environment = {**self._server.environment, **_one_thread()}
+                self._process = self._server.start(
+                    command, environment=environment, stdout=subprocess.PIPE, stderr=stderr
+                )
+            else:
+                self._process = subprocess.Popen(  # noqa: S603 - our own command
+                    command,
+                    env=_environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # One that is only being forked has no group yet.
+        self._process.kill()
+        if self._process.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             # Data for a process that has died may still be in the buffer.
@@ -176,7 +193,10 @@ class PreflightProcess:
 
 def _environment() -> dict[str, str]:
     backend = os.environ.get("KERAS_BACKEND") or preferred_backend(on_gpu=bool(list_gpus()))
-    # A worker has one core, and so has what is measured for it.
-    threads = {name: value for each in BACKENDS for name, value in each.cpu_environment(1).items()}
     own = {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
-    return {**os.environ, **threads, **own}
+    return {**os.environ, **_one_thread(), **own}
+
+
+def _one_thread() -> dict[str, str]:
+    """Return what gives the process one thread: a worker has one core, and so has what is measured for it."""
+    return {name: value for each in BACKENDS for name, value in each.cpu_environment(1).items()}
