@@ -1,14 +1,19 @@
-"""How one training run trains, and on what."""
+"""How one training run trains, and on what. Imports no Keras."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
 from tuner.training.image_parts import ImageParts
-from tuner.training.targets import Labels, LabelsChoice
 from tuner.training_settings import Annealing, Augmentation, Training
+
+#: What a loss takes, see `targets`.
+Labels = Literal["indices", "one-hot"]
+#: As the setting `data.labels` has it.
+LabelsChoice = Literal["auto", "indices", "one-hot"]
 
 
 @dataclass(frozen=True, kw_only=True)

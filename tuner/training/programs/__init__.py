@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
-from tuner.training.targets import Labels, encode_targets
+from tuner.training.targets import encode_targets
 
 if TYPE_CHECKING:
     from tuner.training.programs.population import Population
