@@ -142,7 +142,7 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     from tuner.jobs.replay import replay_trial
     from tuner.jobs.study_data import DataPlaces
 
-    places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
+    places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache)
     console = open_progress_console()
     objective, differing = record.objective, 0
     for replayed in replay_trial(record, trial, places=places):

@@ -302,6 +302,7 @@ def _load_test(context: JobContext) -> LabelledImages:
             class_names=context.study.class_names,
             data_dir=context.places.data_dir,
             pixels=study_pixels(context.study.pixels),
+            decoded=context.places.decoded,
         )
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error

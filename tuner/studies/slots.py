@@ -24,7 +24,7 @@ from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
-from tuner.studies.turns import RUNNING, Turn, list_turns, take_turn
+from tuner.studies.turns import RUNNING, Turn, list_turns, still_unlimited, take_turn
 
 #: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this time.
 DEFAULT_LEASE_S = 30.0
@@ -180,7 +180,7 @@ def _claim_in_turn(
     return None, None
 
 
-#: Built once, as a claim waits for it.
+#: Built once, as a claim waits for them.
 _OLDEST_WAITING = (
     sa.select(slots)
     .where(slots.c.state == "waiting", slots.c.study_id == sa.bindparam("of_study"))
@@ -188,10 +188,12 @@ _OLDEST_WAITING = (
     .limit(1)
     .with_for_update(skip_locked=True)
 )
+_OLDEST_WAITING_WITHOUT_LIMIT = _OLDEST_WAITING.where(still_unlimited(sa.bindparam("of_study")))
 
 
 def _claim(connection: sa.Connection, turn: Turn, *, owner: str, lease_s: float) -> Lease | None:
-    row = connection.execute(_OLDEST_WAITING, {"of_study": turn.study_id}).one_or_none()
+    oldest = _OLDEST_WAITING if turn.needs_lock else _OLDEST_WAITING_WITHOUT_LIMIT
+    row = connection.execute(oldest, {"of_study": turn.study_id}).one_or_none()
     if row is None:
         return None
     connection.execute(
