@@ -11,12 +11,12 @@ from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.callbacks import OpenCallbacks
 from tuner.jobs.regime import Regime
+from tuner.jobs.starting_weights import OpenedWeights, weights_for
 from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.history import TrainingHistory
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import overrides_fit
@@ -74,7 +74,7 @@ def fit(
     on_epoch: OnEpoch,
     on_note: OnNote,
     regime: Regime | None = None,
-    initial: InitialWeights | None = None,
+    initial: OpenedWeights | None = None,
     checkpoint: Checkpoint | None = None,
     data_for_own_fit: Callable[[], TrainingData] | None = None,
     open_callbacks: OpenCallbacks | None = None,
@@ -96,7 +96,7 @@ def fit(
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
         regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
-        initial: As in `train`.
+        initial: What the study lets its models start from, see `open_weights`.
         checkpoint: As in `train`.
         data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
             format, with validation images.
@@ -107,6 +107,7 @@ def fit(
         BuilderError: `build` raised.
         BatchSizeError: The space's hyperparameter `batch_size` is not a number of images.
         NanLossError: The loss became NaN.
+        TunerError: The model cannot start from the weights that it should, see `weights_for`.
         ScoreError: The function that measures the score returned no number.
         NoScoreError: There are validation images, and no epoch has a score.
     """
@@ -127,7 +128,7 @@ def fit(
                 on_epoch=on_epoch,
                 on_note=note,
                 checkpoint=checkpoint,
-                initial=initial,
+                initial=weights_for(model, initial),
                 callbacks=open_callbacks and open_callbacks(dict(hyperparameters.values)),
                 utility=lambda epoch: objective.utility(objective.of(epoch)),
                 scoring=scoring,

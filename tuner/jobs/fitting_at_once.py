@@ -10,13 +10,13 @@ import keras_tuner
 from tuner.datasets.images import LabelledImages
 from tuner.jobs.fitting import Fitted, build_model, refuse_no_score, settle_plan, tell_once, to_fitted
 from tuner.jobs.regime import Regime
+from tuner.jobs.starting_weights import OpenedWeights, weights_for
 from tuner.objectives import Objective
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.sections import AtOnce
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.history import TrainingHistory
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.population import (
     Member,
@@ -57,7 +57,7 @@ class FitTogether:
     regime: Regime
     objective: Objective
     scoring: Scoring | None
-    initial: InitialWeights | None
+    initial: OpenedWeights | None
     at_once: AtOnce
 
     def fit(
@@ -105,7 +105,7 @@ class FitTogether:
             checkpoint=request.checkpoint,
             utility=lambda epoch: self.objective.utility(self.objective.of(epoch)),
             scoring=self.scoring,
-            initial=self.initial,
+            initial=weights_for(model, self.initial),
             part=request.part,
         )
 

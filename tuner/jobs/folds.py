@@ -21,6 +21,7 @@ from tuner.jobs.finished_folds import FinishedFolds, FinishedFoldsStore
 from tuner.jobs.fitting import Fitted, fit
 from tuner.jobs.fitting_at_once import FitRequest, FitTogether, find_reason_against
 from tuner.jobs.regime import Regime
+from tuner.jobs.starting_weights import OpenedWeights
 from tuner.jobs.study_data import FoldsAtOnce, load_folds_at_once, load_search_data
 from tuner.jobs.study_scoring import open_scoring
 from tuner.objectives import Objective
@@ -28,7 +29,6 @@ from tuner.spaces.space import Space
 from tuner.studies.outcomes import Curve, FoldResult, mean_over
 from tuner.studies.sections import AtOnce
 from tuner.studies.seeds import fold_seed
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.population import UnlikeMembersError
 from tuner.training.session import release_memory, seed_everything
@@ -89,7 +89,7 @@ def train_folds(
     plan: TrainingPlan,
     *,
     regime: Regime,
-    initial: InitialWeights | None,
+    initial: OpenedWeights | None,
     curves: FoldCurves,
     notes: list[str],
     may_end_after: Callable[[int], bool] = lambda _fold: False,
@@ -142,7 +142,7 @@ class _FoldTraining:
         plan: TrainingPlan,
         *,
         regime: Regime,
-        initial: InitialWeights | None,
+        initial: OpenedWeights | None,
         curves: FoldCurves,
         notes: list[str],
         on_model: Callable[[keras.Model], None],

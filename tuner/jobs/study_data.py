@@ -110,6 +110,10 @@ class _SplitKey:
             raise
         except TunerError as error:
             raise DataUnavailableError(str(error)) from error
+        return self.part(images)
+
+    def part(self, images: LabelledImages) -> Parts:
+        """Divide the images of a whole training part."""
         if self.validation_fraction is None:
             return {"train": images.divided()}
         if self.folds:
@@ -148,6 +152,19 @@ class _SplitKey:
         if self.train_images is None or self.train_images >= len(train):
             return train
         return take_stratified(train, n_images=self.train_images, seed=self.seed)
+
+
+def keep_search_data(definition: StudyDefinition, images: LabelledImages, cache_dir: Path) -> None:
+    """Write images that were read for a new study's check where the workers of this machine look for them.
+
+    Args:
+        definition: The study's definition.
+        images: Its whole training part.
+        cache_dir: See `DataPlaces`.
+    """
+    # The cache knows images by their content, not by what their pixels mean.
+    key = _search_key(definition, images.content_hash(), None)
+    ImageCache(cache_dir).load(key.cache_name, lambda: key.part(images))
 
 
 def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettings:

@@ -11,7 +11,7 @@ import optuna
 from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch, FoldProgress
 from tuner.errors import TunerError
-from tuner.jobs.beginnings import find_values
+from tuner.jobs.beginnings import find_values, needs_values
 from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
@@ -19,8 +19,8 @@ from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.regime import asking_regime, search_regime
-from tuner.jobs.starting_weights import open_weights
+from tuner.jobs.regime import asking_regime, plan_trial, search_regime
+from tuner.jobs.starting_weights import OpenedWeights, open_weights
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
@@ -36,7 +36,6 @@ from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
 from tuner.studies.repeats import training_seed
 from tuner.studies.slots import TimeOverError, end_slot
 from tuner.studies.trials import PrunedError, TrialScores, open_trial
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import OnEpoch
 
@@ -71,7 +70,7 @@ class BegunTrial:
 
     context: JobContext
     data: TrainingData
-    initial: InitialWeights | None
+    initial: OpenedWeights | None
     progress: "_Progress"
     scores: TrialScores
     on_epoch: OnEpoch
@@ -81,12 +80,8 @@ class BegunTrial:
         """How its model is trained."""
         definition = self.context.study.definition
         position = self.context.lease.position
-        return TrainingPlan(
-            epochs=definition.search.epochs,
-            seed=training_seed(self.context.job_as(SearchJob), study_seed=definition.seed, position=position),
-            batch_size=definition.search.batch_size,
-            labels=definition.data.labels,
-        )
+        seed = training_seed(self.context.job_as(SearchJob), study_seed=definition.seed, position=position)
+        return plan_trial(definition, seed=seed)
 
     def open_space(self) -> Space:
         """Return the study's space with the search's ranges among its hyperparameters."""
@@ -175,12 +170,12 @@ def begin_trial(
 
 def _find_values(context: JobContext, images: ImageFormat) -> tuple[SearchJob, Exception | None]:
     """Return the slot's job with its values; without them, and with the reason, where the space cannot say them."""
-    job, definition = context.job_as(SearchJob), context.study.definition
-    if job.beginning is None or context.lease.trial_id is not None:
+    job, definition, number = context.job_as(SearchJob), context.study.definition, context.lease.position
+    if context.lease.trial_id is not None or not needs_values(job, definition, number=number):
         return job, None
     try:
         space = asking_regime(open_study_space(definition, context.study.provenance), definition)
-        return find_values(job, definition, space, images), None
+        return find_values(job, definition, space, images, number=number), None
     except Exception as error:
         if is_interruption(error):
             raise

@@ -27,6 +27,12 @@ AtOnce = int | Literal["auto"]
 ONE_FACTOR = "one-factor"
 
 
+#: What trials have less of before the first decisions of a pruner.
+Resource = Literal["epochs", "images"]
+#: Pruners whose decisions divide a trial into parts.
+_WITH_RUNGS = ("asha", "hyperband")
+
+
 def _check_at_once(value: Any) -> Any:
     if value != "auto" and (isinstance(value, bool) or not isinstance(value, int)):
         raise ValueError('expected "auto" or a whole number of at least 1')
@@ -44,6 +50,10 @@ class PruningSettings(Section):
     With `data.folds` a trial is compared with others after each fold instead of each epoch.
     """
 
+    resource: Resource = Field(
+        default="epochs",
+        description="asha, hyperband: what is saved; with images, the first epochs show a part of the training images",
+    )
     min_resource: int = Field(
         default=1,
         ge=1,
@@ -294,6 +304,12 @@ class SearchSection(Section):
             raise contradiction(
                 "timeout" if self.timeout else "patience",
                 f"the sampler {ONE_FACTOR} compares values by all of its trials; expected no limit but their number",
+            )
+        if self.pruning.resource == "images" and self.pruner not in _WITH_RUNGS:
+            raise contradiction(
+                "pruning.resource",
+                f"received 'images' with the pruner {self.pruner!r}; expected {' or '.join(_WITH_RUNGS)}, whose "
+                "decisions divide a trial",
             )
         if self.annealing is not None:
             refuse_long_warmup("annealing.warmup_epochs", self.annealing, "search.epochs", self.epochs)

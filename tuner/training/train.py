@@ -111,6 +111,7 @@ def train(
                 run.note(sentence)
         try:
             if own_fit is not None:
+                run.leave_parts_out("the space has a fit of its own")
                 augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
             else:
                 augmented = plan.augmentation is not None
@@ -140,6 +141,7 @@ def _train_here(run: TrainingRun) -> None:
     refusal = run.programs.find_refusal(run.model, run.data)
     if refusal is not None:
         _log.info("Training with Keras' own loop: %s.", refusal)
+        run.leave_parts_out(refusal)
         return _train_with_keras(run)
     _log.info("Training with whole-epoch programs on %s.", keras.backend.backend())
     call = FitCall(batch_size=run.plan.batch_size, epochs=run.plan.epochs, class_weight=run.class_weight)

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
-from tuner.training.targets import Labels, encode_targets
+from tuner.training.targets import encode_targets
 
 if TYPE_CHECKING:
     from tuner.training.programs.population import Population
@@ -47,16 +47,23 @@ LARGEST_SHARE = 0.5
 LOOP_METHODS = ("fit", "evaluate", "train_step", "test_step", "make_train_function", "make_test_function")
 
 
-def find_refusal(model: keras.Model, data: TrainingData) -> str | None:
-    """Return why Keras' own loop must train this model on these images; None where a program can."""
+def find_model_refusal(model: keras.Model) -> str | None:
+    """Return why Keras' own loop must train this model, whatever the images; None where a program can."""
     replaced = [name for name in LOOP_METHODS if _overrides(model, name)]
     if replaced:
         return f"{type(model).__name__} overrides {', '.join(replaced)}"
     if model.run_eagerly:
         return "the model is compiled with run_eagerly=True"
-    backend = find_backend()
-    if backend is None:
+    if find_backend() is None:
         return f"there is no whole-epoch program for {keras.backend.backend()}"
+    return None
+
+
+def find_refusal(model: keras.Model, data: TrainingData) -> str | None:
+    """Return why Keras' own loop must train this model on these images; None where a program can."""
+    refusal, backend = find_model_refusal(model), find_backend()
+    if refusal is not None or backend is None:
+        return refusal
     n_bytes, n_free = sum(map(_device_bytes, (data.train, data.validation))), backend.free_memory_bytes()
     if n_bytes > LARGEST_SHARE * n_free:
         return (

@@ -19,11 +19,10 @@ from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.initial_weights import has_frozen_weights
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs import build_metrics, find_refusal, open_program, to_program_images
 from tuner.training.programs.interface import EpochProgram, Measured, ProgramImages
 from tuner.training.programs.xla import is_faster_with_xla
-from tuner.training.targets import Labels
 from tuner.training.variables import layers_with_constants, read_variable, state_variables
 from tuner.training_settings import Augmentation
 

@@ -167,8 +167,10 @@ class EpochLoops:
             return self._train_step(state, data, batch), None
 
         full, rest = draws.split(self._batch_size)
-        order, images = _fold((full.order, full.images), self._batch_size)
-        state, _ = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
+        # A part of the images may be smaller than a batch.
+        if len(full.order):
+            order, images = _fold((full.order, full.images), self._batch_size)
+            state, _ = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
         if rest is not None:
             rates = rest.learning_rates
             state, _ = step(state, rest._replace(learning_rates=None if rates is None else rates[0]))
