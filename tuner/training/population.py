@@ -95,10 +95,8 @@ def find_reason_to_train_alone(model: keras.Model, data: TrainingData, plan: Tra
     """Return why no population can have this model, whatever the others are; None where one can."""
     if keras.backend.backend() != "jax":
         return f"Keras runs on {keras.backend.backend()}, and JAX alone can map a step over several models"
-    if not model.compiled:
-        return "the model is not compiled"
-    if plan.parts is not None:
-        return "the first epochs have a part of the images"
+    if not model.compiled or plan.parts is not None:
+        return "the first epochs have a part of the images" if model.compiled else "the model is not compiled"
     if asked := [name for name in _RULES_ALONE if getattr(plan.training, name) != getattr(Training(), name)]:
         return f"the rules of training have {' and '.join(asked)}"
     if refusal := find_refusal(model, data):
