@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Decisions before which a part is shown; each part is `reduction_factor` times as large as the one before.
 _N_PARTS = 2
+#: No part has fewer images: of 144 digits, three steps, the first epoch's scores were little more than chance.
+FEWEST_IMAGES = 1000
 
 
 def image_shares(search: "SearchSection") -> tuple[tuple[int, float], ...]:
