@@ -128,7 +128,8 @@ def show(
 def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOption = None) -> None:
     """Train a finished trial again with its values and seed, and compare the curves; nothing is stored.
 
-    Exit status 1 when a curve differs: other package versions, another backend, or a GPU.
+    Exit status 1 when a curve differs: other package versions, another backend, a GPU, or several models trained at
+    once (docs/populations.md), which differ by rounding.
     """
     from tuner.studies.reading import load_trial
     from tuner.studies.storage import open_storage

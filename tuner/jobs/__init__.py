@@ -5,6 +5,7 @@
     table           selects the job of a slot by its stage: `trial` for the search, `finals` for the rest
     context         what every job receives: study, lease, data folders, artifact store
     fitting         one training run, used by all jobs: it builds the space's model and calls `training`
+    fitting_at_once several training runs as one program, where the backend can
     folds           several training runs for one score: cross-validation; `finished_folds` keeps what is done of it
     hyperparameters KerasTuner's `hp`, answered by an Optuna trial
     regime          how a configuration is trained, with the ranges that the search draws as hyperparameters

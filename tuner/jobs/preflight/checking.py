@@ -24,6 +24,7 @@ from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_fol
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
+from tuner.jobs.study_data import keep_search_data
 from tuner.jobs.test_part import check_test_set
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
 from tuner.spaces.registry import PRETRAINED_FAMILY
@@ -94,6 +95,7 @@ def check_definition(
     decoded: DecodedPictures = NOT_KEPT,
     stage_limit_s: float = LIMIT_S,
     process: PreflightProcess | None = None,
+    image_cache: Path | None = None,
 ) -> CheckedDefinition:
     """Try everything that search and finals will need.
 
@@ -105,6 +107,8 @@ def check_definition(
         decoded: Where decoded pictures are kept.
         stage_limit_s: Seconds that each stage in the other process may take.
         process: The other process, if the caller has started it early and will close it; None starts one here.
+        image_cache: Where the images are written for workers of this machine, while the other process works; None:
+            nowhere.
 
     Raises:
         PreflightError: A stage failed; its message names the stage.
@@ -123,6 +127,8 @@ def check_definition(
         # While the process works.
         test_warnings = _check_test_set(definition, images, data_dir, on_report, decoded)
         hashes = {"data_sha256": images.train.content_hash(), **weights}
+        if image_cache is not None:
+            keep_search_data(definition, images.train, image_cache)
         for report in process.reports():
             _pass_on(report, on_report)
         hashes |= process.findings["objective"]
