@@ -15,11 +15,13 @@ def gc(
     """Remove checkpoints and finals that no study refers to, such as those of workers that were killed.
 
     Images that this machine keeps for deleted studies are removed too: decoded ones, and arrays that a script or a
-    notebook handed over more than a day ago, where no other database has a study of them.
+    notebook handed over more than a day ago, where no other database has a study of them. So are decoded pictures of
+    folders that nobody has read for a week.
     """
     from tuner.artifacts import ArtifactStore
     from tuner.datasets.handed_arrays import drop_use, other_users
     from tuner.datasets.image_cache import ImageCache
+    from tuner.datasets.picture_cache import PictureCache
     from tuner.studies.database_url import printable_url
     from tuner.studies.garbage import find_foreign_folders, find_garbage, find_unused_arrays, find_unused_images
     from tuner.studies.storage import open_storage
@@ -45,6 +47,13 @@ def gc(
         drop_use(file, database=database)
     for file in arrays:
         typer.echo(f"{'Would remove' if dry_run else 'Removed'} {file}")
+    pictures = PictureCache(settings.picture_cache)
+    unread = pictures.list_unused()
+    for key in unread:
+        if not dry_run:
+            pictures.delete(key)
+        typer.echo(f"{'Would remove' if dry_run else 'Removed'} {settings.picture_cache / key}")
     for folder in foreign:
         typer.echo(f"Left {artifacts.location(folder)}: it belongs to a study that this database never had.", err=True)
-    typer.echo(f"{len(garbage) + len(unused) + len(arrays)} files that no study refers to.", err=True)
+    n_removed = len(garbage) + len(unused) + len(arrays) + len(unread)
+    typer.echo(f"{n_removed} files that no study refers to.", err=True)

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.cli.output import format_duration, format_percent, format_score
-from tuner.objectives import Objective
-from tuner.report.wording import plain
+from tuner.objectives import Cost, Objective
+from tuner.report.wording import plain, write_best
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.finals_plan import plan_finals
 from tuner.studies.fleet import WorkerRecord, read_workers
@@ -109,9 +109,8 @@ class Display:
             with suppress(StudyNotFoundError):
                 now = read_progress(self._storage, study)
                 plan = plan_finals(study.definition, n_candidates=now.complete + now.pruned)
-                line = (
-                    f"{study.name}: the search is over, best {format_score(now.best_score, study.definition.objective)}"
-                )
+                best = plain(write_best(now.best_score, study.definition.objective, front=now.front))
+                line = f"{study.name}: the search is over, best {best}"
                 self._console.print(f"{line}. Next {plan}.", highlight=False, markup=False, soft_wrap=True)
 
     def _print_problems(self) -> None:
@@ -154,12 +153,12 @@ class Display:
         self, fresh: Sequence[tuple[Study, list[tuple[FinishedSlot, StudyProgress]]]], *, of_search: bool
     ) -> None:
         for study, ended in fresh:
-            objective = study.definition.objective
+            objective, costs = study.definition.objective, study.definition.costs
             for slot, now in ended:
                 if (slot.part.stage == "search") != of_search:
                     continue
                 summary = _summarise(now, objective, of_search=of_search)
-                sys.stderr.write(f"{study.name}: {_describe(slot, objective)} · {summary}\n")
+                sys.stderr.write(f"{study.name}: {_describe(slot, objective, costs)} · {summary}\n")
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -199,7 +198,7 @@ def _draw_studies(studies: Sequence[tuple[Study, StudyProgress]]) -> Table:
             Text.assemble(now.name, (f"\n{share}" if share else "", "dim"), overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
-            plain(study.definition.objective.named(now.best_score)),
+            plain(write_best(now.best_score, study.definition.objective, front=now.front)),
             _time_left(now) or "-",
         )
     for column in table.columns[1:]:
@@ -259,15 +258,19 @@ def _describe_work(worker: WorkerRecord) -> str:
     return f"{worker.study} {_name(part)}{epoch}"
 
 
-def _describe(slot: FinishedSlot, objective: Objective) -> str:
+def _describe(slot: FinishedSlot, objective: Objective, costs: Sequence[Cost] = ()) -> str:
     measured = ""
     if slot.test_accuracy is not None:
         measured = f", test accuracy {format_percent(slot.test_accuracy)}"
     elif slot.score is not None:
         measured = f", {objective.label} {format_score(slot.score, objective)}"
+        measured += "".join(
+            f", {plain(cost.named(slot.costs[cost.name]))}" for cost in costs if cost.name in slot.costs
+        )
     failure = f": {slot.failure.kind.replace('_', ' ')}: {slot.failure.message}" if slot.failure else ""
     separator = "" if slot.part.stage == "search" else ":"
-    return f"{_name(slot.part)}{separator} {slot.result}{_after(slot.epochs)}{measured}{failure}"
+    beyond = f": {slot.beyond}" if slot.beyond else ""
+    return f"{_name(slot.part)}{separator} {slot.result}{_after(slot.epochs)}{measured}{failure}{plain(beyond)}"
 
 
 def _after(epochs: int) -> str:
@@ -314,7 +317,7 @@ def _summarise(now: StudyProgress, objective: Objective, *, of_search: bool) -> 
     left = f", {time_left} left" if (time_left := _time_left(now)) else ""
     if not of_search:
         return f"finals {now.finals_done}/{now.finals_planned}{left}"
-    best = plain(objective.named(now.best_score))
+    best = plain(write_best(now.best_score, objective, front=now.front))
     return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {best}{left}"
 
 

@@ -1,7 +1,7 @@
 """Labelled images in files that all processes of a machine map into memory: decoded once, in memory once.
 
-An entry is a folder: for each of its parts `PART-images.npy` and `PART-labels.npy`, and `index.json` with class names
-and hashes. It gets its name when it is complete.
+An entry is a folder: for each of its parts `PART-images.npy` and `PART-labels.npy`, and `index.json` with class names,
+hashes and, for groups in folds, the folds' sizes. It gets its name when it is complete.
 """
 
 import json
@@ -68,7 +68,11 @@ def _write_parts(entry: Path, parts: Parts) -> None:
         for name, part in parts.items():
             np.save(unfinished / f"{name}-images.npy", part.images)
             np.save(unfinished / f"{name}-labels.npy", part.labels)
-        index = {name: {"class_names": part.class_names, "sha256": part.content_hash()} for name, part in parts.items()}
+        index = {
+            name: {"class_names": part.class_names, "sha256": part.content_hash()}
+            | ({} if part.fold_sizes is None else {"fold_sizes": part.fold_sizes})
+            for name, part in parts.items()
+        }
         (unfinished / "index.json").write_text(json.dumps(index))
         try:
             unfinished.rename(entry)
@@ -87,6 +91,7 @@ def _map_parts(entry: Path) -> Parts:
             images=_map(entry / f"{name}-images.npy"),
             labels=_map(entry / f"{name}-labels.npy"),
             class_names=tuple(known["class_names"]),
+            fold_sizes=tuple(known["fold_sizes"]) if "fold_sizes" in known else None,
         )
         if part.content_hash() != known["sha256"]:
             raise ValueError(f"the hash of {name} does not match its content")

@@ -13,7 +13,7 @@ from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.templating import fill
 from tuner.report.totals import Totals, count_totals
-from tuner.report.wording import STATE_WORDS, count, duration, interval, percent, points, test_score
+from tuner.report.wording import STATE_WORDS, count, describe_front, duration, interval, percent, points, test_score
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.records import StudyRecord
@@ -58,6 +58,7 @@ def render_overview(view: StudyView, headline: Headline, results: FinalsResults)
         numbers=[_headline(study, headline), *_ensemble(headline)],
         doubts=find_doubts(study, headline, results),
         warnings=[warning for warning in warnings if warning],
+        front=describe_front(study),
         to_come=[*describe_ends(study), *([to_come] if to_come else [])],
         published=render_published(view, headline),
         configuration=render_configuration(view, headline),
