@@ -237,13 +237,20 @@ def _connected(address: str, settings: Settings) -> Iterator[Any]:
     try:
         yield ray
     except HeadLostError:
-        # Ray would wait for the head here and at the end of the process.
-        atexit.unregister(ray.shutdown)
+        # Ray would wait for the head here; at the end of the process its threads would crash the interpreter.
+        atexit.register(_leave, HeadLostError.exit_status)
         raise
     except BaseException:
         ray.shutdown()
         raise
     ray.shutdown()
+
+
+def _leave(status: int) -> None:
+    """End this process without Ray's part in it; what was written stays written."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def describe_refusal(address: str, error: BaseException) -> str:
