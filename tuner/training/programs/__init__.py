@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
-from tuner.training.targets import Labels, encode_targets
+from tuner.training.targets import encode_targets
 
 if TYPE_CHECKING:
     from tuner.training.programs.population import Population
@@ -47,16 +47,23 @@ LARGEST_SHARE = 0.5
 LOOP_METHODS = ("fit", "evaluate", "train_step", "test_step", "make_train_function", "make_test_function")
 
 
-def find_refusal(model: keras.Model, data: TrainingData) -> str | None:
-    """Return why Keras' own loop must train this model on these images; None where a program can."""
+def find_model_refusal(model: keras.Model) -> str | None:
+    """Return why Keras' own loop must train this model, whatever the images; None where a program can."""
     replaced = [name for name in LOOP_METHODS if _overrides(model, name)]
     if replaced:
         return f"{type(model).__name__} overrides {', '.join(replaced)}"
     if model.run_eagerly:
         return "the model is compiled with run_eagerly=True"
-    backend = find_backend()
-    if backend is None:
+    if find_backend() is None:
         return f"there is no whole-epoch program for {keras.backend.backend()}"
+    return None
+
+
+def find_refusal(model: keras.Model, data: TrainingData) -> str | None:
+    """Return why Keras' own loop must train this model on these images; None where a program can."""
+    refusal, backend = find_model_refusal(model), find_backend()
+    if refusal is not None or backend is None:
+        return refusal
     n_bytes, n_free = sum(map(_device_bytes, (data.train, data.validation))), backend.free_memory_bytes()
     if n_bytes > LARGEST_SHARE * n_free:
         return (
@@ -108,22 +115,36 @@ def open_program(
 
 
 def open_population(
-    models: Sequence[keras.Model], data: TrainingData, plan: TrainingPlan, *, xla_epoch: bool = False
+    models: Sequence[keras.Model],
+    data: TrainingData,
+    plan: TrainingPlan,
+    *,
+    pool: LabelledImages | None = None,
+    xla_epoch: bool = False,
+    with_answers: bool = False,
 ) -> "Population":
-    """Put the data on the device and prepare one JAX program for several models, see `population.Population`.
+    """Put the images on the device and prepare one JAX program for several models, see `population.Population`.
 
     Args:
-        models: Equal in all but their variables; `find_refusal` lets them pass.
-        data: What to train and to measure on.
+        models: Equal in all but their variables; `find_refusal` lets them pass, and their metrics are built.
+        data: What to train and to measure on, or what one of them does.
         plan: How, for all but seeds; its labels are settled.
+        pool: All images, where each member has its own of them; members then have as many as `data`.
         xla_epoch: See `EpochInputs`.
+        with_answers: See `EpochInputs`.
     """
     # JAX need not be installed where Keras runs on TensorFlow.
     from tuner.training.programs.population import Population
 
-    for model in models:
-        build_metrics(model, data.train, plan.settled_labels)
-    return Population(models, _epoch_inputs(models[0], data, plan, None, xla_epoch=xla_epoch))
+    inputs = _epoch_inputs(models[0], data, plan, None, xla_epoch=xla_epoch)
+    images = inputs.images if pool is None else to_pool(pool, plan.settled_labels)
+    with_answers = with_answers and data.validation is not None
+    return Population(models, replace(inputs, images=images, with_answers=with_answers))
+
+
+def to_pool(images: LabelledImages, labels: Labels) -> ProgramImages:
+    """Return images of which each member of a population trains and measures on its own."""
+    return ProgramImages(train=_arrays(images, labels), validation=None)
 
 
 def _epoch_inputs(

@@ -138,7 +138,9 @@ class TensorFlowProgram:
             self._train(draws)
             return
         full, rest = draws.split(self._batch_size)
-        self._train.run_with_xla(full)
+        # A part of the images may be smaller than a batch.
+        if len(full.order):
+            self._train.run_with_xla(full)
         if rest is not None:
             self._train(rest)
 
