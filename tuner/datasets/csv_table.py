@@ -8,7 +8,7 @@ import csv
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.csv_columns import LONGEST_CELL, Columns, find_columns, is_number, parse_column_names
+from tuner.datasets.large_arrays import GrowingArray
+from tuner.datasets.progress import Progress, show_bytes
 from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
 from tuner.errors import shorten
 
@@ -66,20 +68,33 @@ def read_table(path: Path, *, label_column: str | None, n_pixels: int | None = N
     with _opened(path) as file:
         names = parse_column_names(file.readline(_LONGEST_HEADER), path)
         columns = find_columns(names, path, label_column=label_column, n_pixels=n_pixels)
-        chunks = [_parse(lines, columns, path) for lines in _numbered_lines(file, path, n_columns=len(names))]
-    if not chunks:
-        raise UnreadableDataError(path, "holds column names and no rows", remedy="Add one image a row.")
-    table = Table(
-        pixels=np.concatenate([chunk.pixels for chunk in chunks]),
-        labels=np.concatenate([chunk.labels for chunk in chunks]),
-        row_numbers=np.concatenate([chunk.row_numbers for chunk in chunks]),
-        line_numbers=np.concatenate([chunk.line_numbers for chunk in chunks]),
-    )
+        table = _read_rows(file, columns, path)
     if columns.index is not None:
         _check_row_numbers(table, path)
         name = names[columns.index] or "without a name"
         _log.warning("%s: the column %s holds row numbers and is not read as a pixel", path, name)
     return table
+
+
+def _read_rows(file: TextIO, columns: Columns, path: Path) -> Table:
+    """Read the lines after the first."""
+    chunks: list[Table] = []
+    progress = Progress(f"Reading {path}", path.stat().st_size, show=show_bytes)
+    with GrowingArray(where=path) as pixels:
+        for lines in _numbered_lines(file, path, n_columns=len(columns.names)):
+            chunk = _parse(lines, columns, path)
+            pixels.append(chunk.pixels)
+            # The labels alone stay in memory.
+            chunks.append(replace(chunk, pixels=chunk.pixels[:0].copy()))
+            progress.advance(sum(len(line) for _, line in lines))
+        if not chunks:
+            raise UnreadableDataError(path, "holds column names and no rows", remedy="Add one image a row.")
+        return Table(
+            pixels=pixels.to_array(),
+            labels=np.concatenate([chunk.labels for chunk in chunks]),
+            row_numbers=np.concatenate([chunk.row_numbers for chunk in chunks]),
+            line_numbers=np.concatenate([chunk.line_numbers for chunk in chunks]),
+        )
 
 
 @contextmanager
@@ -122,7 +137,8 @@ def _parse(lines: Sequence[tuple[int, str]], columns: Columns, path: Path) -> Ta
         raise UnreadableDataError(path, _find_bad_cell(lines, columns) or "is no table of numbers", remedy=_REMEDY)
     return Table(
         pixels=values.astype(_narrowest_type(values)),
-        labels=np.char.strip(labels),
+        # No wider than needed: there may be millions.
+        labels=np.array(np.char.strip(labels).tolist(), np.str_),
         row_numbers=numbers[:, 0] if columns.index is not None else np.zeros(0, np.float32),
         line_numbers=np.array([number for number, _ in lines], np.int64),
     )

@@ -1,10 +1,13 @@
-"""Labelled images in memory, and the format that a model must accept."""
+"""Labelled images, and the format that a model must accept."""
 
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tuner.datasets.large_arrays import take_rows
+from tuner.datasets.stored_rows import windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +50,14 @@ class LabelledImages:
 
     def take(self, indices: NDArray[np.intp]) -> "LabelledImages":
         """Return the examples at these indices, in their order."""
-        return LabelledImages(images=self.images[indices], labels=self.labels[indices], class_names=self.class_names)
+        return LabelledImages(
+            images=take_rows(self.images, indices), labels=self.labels[indices], class_names=self.class_names
+        )
 
     def content_hash(self) -> str:
         """Return the SHA-256 of images, labels and class names, in hexadecimal: equal for equal content only."""
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
+        for window in windows(self.images):
+            digest.update(np.ascontiguousarray(self.images[window]).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.large_arrays import empty_array
 from tuner.datasets.picture_file import StoredPicture
-from tuner.datasets.reading import Size, StoredImages, check_decoded_size
+from tuner.datasets.reading import Size, StoredImages
+from tuner.datasets.stored_rows import windows
 
 _OPAQUE = 255
 
@@ -64,10 +66,10 @@ class PictureStack:
         if (channels, dtype) == (self._values.shape[3], self._values.dtype):
             return
         wider = self._empty((*self._values.shape[:3], channels), dtype)
-        wider[..., self._channels :] = _OPAQUE
-        wider[..., : self._values.shape[3]] = self._values
+        for window in windows(wider):
+            wider[window, ..., self._channels :] = _OPAQUE
+            wider[window, ..., : self._values.shape[3]] = self._values[window]
         self._values = wider
 
     def _empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        check_decoded_size(shape, item_bytes=dtype.itemsize, where=self._where)
-        return np.empty(shape, dtype)
+        return empty_array(shape, dtype, where=self._where)
