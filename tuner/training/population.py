@@ -15,7 +15,7 @@ from tuner.training.devices import translate_device_errors
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
 from tuner.training.history import TrainingHistory
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.programs import find_refusal, open_population
+from tuner.training.programs import find_excess, find_refusal, open_population
 from tuner.training.programs.cache import ProgramCache, describe_model
 from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.run import OnEpoch, OnNote, TrainingRun, ignore_note, refuse_nan_loss
@@ -90,9 +90,13 @@ def _refuse_unlike(runs: Sequence[TrainingRun]) -> None:
     """Raise `UnlikeMembersError` unless one program can train them all."""
     if keras.backend.backend() != "jax":
         raise UnlikeMembersError(f"Received models on {keras.backend.backend()}. Expected JAX, which alone can map.")
-    refusal = find_refusal(runs[0].model, runs[0].data)
+    refusal = find_refusal(runs[0].model)
     if refusal is not None:
         raise UnlikeMembersError(f"Keras' own loop must train these models: {refusal}.")
+    excess = find_excess(runs[0].data)
+    if excess is not None:
+        # Each member has an order of its own, so that no chunk would serve all of them.
+        raise UnlikeMembersError(f"The images of these models must be streamed, for each alone: {excess}.")
     first = describe_model(runs[0].model)
     if first is None:
         raise UnlikeMembersError("A model has parts that are not Keras' own. Expected none, or models trained alone.")

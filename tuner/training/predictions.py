@@ -23,10 +23,11 @@ from tuner.image_ranges import white_of
 from tuner.logs import stdout_as_stderr
 from tuner.training.batches import scale
 
-#: Images converted to floats at a time, so that memory does not grow with their number.
-CHUNK_SIZE = 8192
 #: Images computed at a time.
 BATCH_SIZE = 512
+#: Bytes of images that are converted to floats, which take four times as many, so that memory does not grow with their
+#: number; at least one batch.
+_CHUNK_BYTES = 2**25
 
 #: How far a row's sum may be from 1: half-precision softmax of many classes is off by some thousandths.
 _TOLERANCE = 0.01
@@ -57,12 +58,14 @@ def predict_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDAr
 def predict_raw(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what the model returns for at least one image: float32, shape (n, classes)."""
     white = white_of(model)
+    # Full batches, so that each image is computed beside the same ones however the images are divided into chunks.
+    n_images = max(1, _CHUNK_BYTES // (images[:1].nbytes * BATCH_SIZE)) * BATCH_SIZE
     with stdout_as_stderr():
         chunks = [
             model.predict(
-                keras.ops.convert_to_numpy(scale(images[start : start + CHUNK_SIZE], white)), BATCH_SIZE, verbose=0
+                keras.ops.convert_to_numpy(scale(images[start : start + n_images], white)), BATCH_SIZE, verbose=0
             )
-            for start in range(0, len(images), CHUNK_SIZE)
+            for start in range(0, len(images), n_images)
         ]
     return np.concatenate(chunks).astype(np.float32)
 
