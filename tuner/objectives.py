@@ -1,7 +1,8 @@
-"""What a search optimises: one `Objective`, by which trials and configurations are compared.
+"""What a search optimises: one `Objective`, by which trials and configurations are compared, and costs beside it.
 
 Everything else calls an objective's value the score. To add one: an entry in `OBJECTIVES`, with the field of `Epoch`
 that holds it; one that is measured of a model's answers has the field `score` and a function in `training/scoring.py`.
+A cost is what a model needs, whatever it has learned: an entry in `COSTS`, and a line in `training/costs.py`.
 """
 
 import math
@@ -22,33 +23,61 @@ Direction = Literal["maximize", "minimize"]
 #: How many of a model's first answers `top_k_accuracy` looks at, unless a study says another number.
 DEFAULT_TOP_K = 5
 
+#: From here on a number has one decimal, below it three digits.
+_TENS = 10
+
 _UNMEASURED: Mapping[Metric, None] = MappingProxyType(
     {"loss": None, "accuracy": None, "val_loss": None, "val_accuracy": None}
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objective:
-    """What is measured after each epoch, whether more of it is better, and how people read it."""
+class Measure:
+    """One number of a trial, whether more of it is better, and how people read it."""
 
-    #: As `search.objective` has it.
+    #: As `search.objective` and `search.objectives` have it.
     name: str
-    #: The field of `Epoch` that holds the score.
-    field: Metric
     #: Whether more or less of it is better.
     direction: Direction
-    #: In the middle of a sentence, on validation images.
+    #: In the middle of a sentence.
     label: str
-    #: `percent` is for a fraction in [0, 1] of which 1 is perfect; its axis stretches towards 100 %. The axis of a
-    #: `number` is linear.
-    written_as: Literal["percent", "number"]
-    #: What to do when no epoch has a score: a sentence without its full stop.
-    advice: str
 
     @property
     def title(self) -> str:
         """The label as it begins a sentence."""
         return self.label[0].upper() + self.label[1:]
+
+    @property
+    def best_word(self) -> str:
+        """Which end is better, for people."""
+        return "higher is better" if self.direction == "maximize" else "lower is better"
+
+    def describe(self) -> str:
+        """Return what is optimised, its name in a definition where the label does not say it, and the better end."""
+        name = "" if self.name in self.label else f"{self.name}, "
+        return f"{self.label} ({name}{self.best_word})"
+
+    def utility(self, value: float | None) -> float:
+        """Return a number of which more is better, for comparisons: the value or its negative.
+
+        A value that is missing or NaN is the worst.
+        """
+        if value is None or math.isnan(value):
+            return -math.inf
+        return value if self.direction == "maximize" else -value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective(Measure):
+    """What is measured after each epoch, on validation images."""
+
+    #: The field of `Epoch` that holds the score.
+    field: Metric
+    #: `percent` is for a fraction in [0, 1] of which 1 is perfect; its axis stretches towards 100 %. The axis of a
+    #: `number` is linear.
+    written_as: Literal["percent", "number"]
+    #: What to do when no epoch has a score: a sentence without its full stop.
+    advice: str
 
     @property
     def is_accuracy(self) -> bool:
@@ -75,11 +104,6 @@ class Objective:
         """The label without the images that it is measured on."""
         return self.label.removeprefix("validation ")
 
-    @property
-    def best_word(self) -> str:
-        """Which end of the scores is better, for people."""
-        return "higher is better" if self.direction == "maximize" else "lower is better"
-
     def named(self, score: float | None) -> str:
         """Write a score where a table holds those of several objectives: an arrow points to the better end.
 
@@ -88,11 +112,6 @@ class Objective:
         if score is None or self.is_accuracy:
             return self.format(score)
         return f"{self.format(score)} {self.plain_label} {'↑' if self.direction == 'maximize' else '↓'}"
-
-    def describe(self) -> str:
-        """Return what is optimised, its name in a definition where the label does not say it, and the better end."""
-        name = "" if self.name in self.label else f"{self.name}, "
-        return f"{self.label} ({name}{self.best_word})"
 
     def of(self, epoch: Epoch) -> float | None:
         """Return the epoch's score; None where it was not measured."""
@@ -107,15 +126,6 @@ class Objective:
     def only_score(self, epoch: int, score: float | None) -> Epoch:
         """Return an epoch of which nothing but its score is known."""
         return Epoch(epoch=epoch, **{**_UNMEASURED, self.field: score})
-
-    def utility(self, score: float | None) -> float:
-        """Return a number of which more is better, for comparisons: the score or its negative.
-
-        A score that is missing or NaN is the worst.
-        """
-        if score is None or math.isnan(score):
-            return -math.inf
-        return score if self.direction == "maximize" else -score
 
     def is_better(self, score: float | None, other: float | None) -> bool:
         """Say whether a score is better than another one; equals are not, and a missing one is the worst."""
@@ -137,6 +147,37 @@ class Objective:
         if self.written_as == "percent":
             return write_percent(score, digits=2 if digits is None else digits)
         return f"{score:.{4 if digits is None else digits}g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost(Measure):
+    """What a trained model needs, whatever it has learned: no epoch changes it, and less of it is better."""
+
+    direction: Direction = "minimize"
+    #: Follows the number, after a space; empty where the label says it.
+    unit: str = ""
+    #: How many of the unit one of the measured number is.
+    scale: float = 1.0
+    #: Whether it is counted: a whole number.
+    is_counted: bool = False
+
+    def format(self, value: float | None) -> str:
+        """Write a value with its unit for people, a dash for None."""
+        if value is None:
+            return NO_VALUE
+        shown = value * self.scale
+        number = (
+            f"{shown:,.0f}"
+            if self.is_counted and not self.unit
+            else f"{shown:,.1f}"
+            if shown >= _TENS
+            else f"{shown:.3g}"
+        )
+        return f"{number}\u00a0{self.unit}" if self.unit else number
+
+    def named(self, value: float | None) -> str:
+        """Write a value where others stand beside it."""
+        return self.format(value) if self.unit or value is None else f"{self.format(value)}\u00a0{self.label}"
 
 
 def write_percent(fraction: float, *, digits: int = 2) -> str:
@@ -187,6 +228,15 @@ OBJECTIVES: Mapping[str, Objective] = {
     ]
 }
 DEFAULT_OBJECTIVE = "accuracy"
+#: By the name that `search.objectives` and `search.constraints` have. Every trial has all of them.
+COSTS: Mapping[str, Cost] = {
+    cost.name: cost
+    for cost in [
+        Cost(name="parameters", label="parameters", is_counted=True),
+        Cost(name="size_bytes", label="size of the weights", unit="kB", scale=1e-3, is_counted=True),
+        Cost(name="latency_ms", label="latency of one image", unit="ms"),
+    ]
+}
 #: Those in which every class counts alike, whatever its size.
 _BY_CLASS = frozenset({"balanced_accuracy", "macro_f1", "auc"})
 

@@ -52,6 +52,11 @@ class Settings:
         return self.home / "cache" / "images"
 
     @property
+    def picture_cache(self) -> Path:
+        """Folder of the decoded pictures of folders, which the processes of this machine share."""
+        return self.home / "cache" / "pictures"
+
+    @property
     def program_cache(self) -> Path:
         """Folder in which JAX keeps compiled programs."""
         return self.home / "cache" / "programs"

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 from tuner.cli import app as all_commands
 from tuner.cli.dataset import app
 from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError, open_dataset
-from tuner.datasets.class_folders import MixedSizesError
 from tuner.datasets.download import DownloadError
 from tuner.datasets.fetch import NothingToDownloadError
+from tuner.datasets.picture_decoding import MixedSizesError
 from tuner.datasets.reading import UnreadableDataError
 from tuner.studies.definition import make_definition
 from tuner.studies.lifecycle import insert_study
@@ -169,7 +169,7 @@ def test_broken_files_are_listed_in_json_and_end_the_command(pictures: Path) -> 
 
     result = run("show", str(pictures), "--json")
 
-    assert json.loads(result.stdout)["problems"] == ["dog/bad.png is no PNG or JPEG picture"]
+    assert json.loads(result.stdout)["problems"] == ["dog/bad.png is no PNG, JPEG, TIFF, BMP, GIF or WebP picture"]
     assert isinstance(result.exception, UnreadableDataError)
 
 

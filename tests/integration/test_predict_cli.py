@@ -198,7 +198,9 @@ def test_one_unreadable_picture_is_named_and_so_are_those_that_are_fine(
         run_command(predict, bundle, fine, text, missing)
 
     message = str(caught.value)
-    assert message.startswith(f"2 of 3 files could not be read: {text} is no PNG or JPEG picture; {missing} No such")
+    assert message.startswith(
+        f"2 of 3 files could not be read: {text} is no PNG, JPEG, TIFF, BMP, GIF or WebP picture; {missing} No such"
+    )
     assert f"Readable: {fine}." in message
     assert "\n" not in message
 
@@ -232,7 +234,10 @@ def test_a_folder_is_predicted_whole_into_a_csv_and_what_is_not_read_is_told(
     n_right = sum(int(row.argmax()) == (label or 1) for label, row in enumerate(expected))
     assert f"{10 * n_right}.00 % of 10 images have the class that their folder is named after" in told
     assert "1 file was not read: 1 .txt." in told
-    assert f"1 image could not be read: {class_folders / 'broken.png'} is no PNG or JPEG picture." in told
+    assert (
+        f"1 image could not be read: {class_folders / 'broken.png'} is no PNG, JPEG, TIFF, BMP, GIF or WebP picture."
+        in told
+    )
 
 
 def test_memory_is_bounded_because_pictures_are_predicted_part_by_part(
@@ -251,7 +256,7 @@ def test_memory_is_bounded_because_pictures_are_predicted_part_by_part(
 def test_a_picture_that_is_named_must_be_readable_and_nothing_is_written_otherwise(
     bundle: Path, class_folders: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ImagesUnreadableError, match=r"1 of 13 files could not be read: .*broken\.png is no PNG"):
+    with pytest.raises(ImagesUnreadableError, match=r"1 of 13 files could not be read: .*broken\.png is no PNG, JPEG"):
         run_command(
             predict,
             bundle,

@@ -12,6 +12,7 @@ from tuner.bundles.ensemble import Ensemble, members_of
 from tuner.bundles.picture_files import read_pictures
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
+from tuner.datasets.reading import ReadingSettings
 from tuner.errors import TunerError
 
 
@@ -64,7 +65,11 @@ def take_training_images(
         TunerError: They cannot be read.
     """
     wanted = description.images
-    opened = open_dataset(dataset, data_dir=data_dir, resize=(wanted.height, wanted.width), pixels=description.pixels)
+    pixels = description.pixels
+    reading = ReadingSettings(
+        resize=(wanted.height, wanted.width), resize_how="stretch" if pixels is None else pixels.resize_how
+    )
+    opened = open_dataset(dataset, data_dir=data_dir, reading=reading, pixels=pixels)
     images = opened.load_train()
     if images.image_format != wanted:
         received, expected = (

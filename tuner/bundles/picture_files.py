@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.bundles.bundle import BundleDescription
+from tuner.datasets.picture_file import PICTURE_KINDS
 from tuner.datasets.predicted_picture import read_image
 from tuner.datasets.reading import UnreadableDataError
 from tuner.errors import TunerError
@@ -22,8 +23,8 @@ class ImagesUnreadableError(TunerError):
         n_files = len(problems) + len(readable)
         fine = f" Readable: {_list_names(readable)}." if readable else ""
         super().__init__(
-            f"{len(problems)} of {n_files} files could not be read: {list_problems(problems)}.{fine} Expected PNG or "
-            "JPEG pictures; leave the others out."
+            f"{len(problems)} of {n_files} files could not be read: {list_problems(problems)}.{fine} Expected "
+            f"{PICTURE_KINDS} pictures; leave the others out."
         )
 
 

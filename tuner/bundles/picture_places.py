@@ -13,7 +13,7 @@ from tuner.artifacts import ArtifactNotFoundError, ArtifactStore, ArtifactStoreA
 from tuner.bundles.outputs import is_url
 from tuner.datasets.folder_parts import class_of, is_picture
 from tuner.datasets.left_out import LeftOut, count_by_suffix, is_hidden
-from tuner.datasets.picture_file import PICTURE_SUFFIXES
+from tuner.datasets.picture_file import PICTURE_KINDS, PICTURE_SUFFIXES
 from tuner.errors import TunerError
 
 #: Seconds during which a remote store is retried, while a person waits.
@@ -26,7 +26,7 @@ class NoPicturesError(TunerError):
     """A folder holds no picture, or cannot be listed."""
 
     def __init__(self, place: Path | str, reason: str) -> None:
-        super().__init__(f"{place}: {reason.rstrip('.')}. Expected PNG, JPEG, BMP, GIF or WebP files, or a folder.")
+        super().__init__(f"{place}: {reason.rstrip('.')}. Expected {PICTURE_KINDS} files, or a folder.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

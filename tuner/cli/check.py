@@ -38,6 +38,7 @@ def check(wanted: "StudyDefinition", *, as_json: JsonOption = False, storage: St
 
     try:
         with open_check(no_check=False) as process:
+            from tuner.datasets.reading import DecodedPictures
             from tuner.jobs.creation import try_study
 
             try_study(
@@ -46,6 +47,7 @@ def check(wanted: "StudyDefinition", *, as_json: JsonOption = False, storage: St
                 data_dir=settings.data_dir,
                 process=process,
                 on_report=show,
+                decoded=DecodedPictures(folder=settings.picture_cache),
             )
     finally:
         if as_json:

@@ -33,6 +33,15 @@ def complete_spaces(incomplete: str) -> list[str]:
     return _offer(lambda: SPACES, incomplete)
 
 
+def complete_objectives(incomplete: str) -> list[str]:
+    """Return a list of objectives with each name after its last comma that begins like this."""
+    from tuner.objectives import COSTS, OBJECTIVES
+
+    before, comma, _ = incomplete.rpartition(",")
+    taken = before.split(",")
+    return _offer(lambda: [f"{before}{comma}{name}" for name in (*OBJECTIVES, *COSTS) if name not in taken], incomplete)
+
+
 def complete_samplers(incomplete: str) -> list[str]:
     """Return the samplers that begin like this."""
     from tuner.studies.samplers import SAMPLERS

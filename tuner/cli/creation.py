@@ -8,7 +8,9 @@ from tuner.cli.output import open_progress_console
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
+    from tuner.datasets.reading import DecodedPictures
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.jobs.preflight.report import StageReport
     from tuner.settings import Settings
@@ -49,7 +51,7 @@ def create_shown(
     builds = has_backend()
     doing = "Building the model with its defaults …" if builds else "Reading the images …"
     doing = doing if process is None else "Trying what search and finals will need …"
-    with console.status(doing):
+    with console.status(doing) as status:
         study = create_study(
             storage,
             wanted,
@@ -57,10 +59,25 @@ def create_shown(
             check=process is not None,
             process=process,
             on_report=warnings_on(console),
+            decoded=decoding_shown(settings, status, doing),
         )
     if process is None and builds:
         console.print(_NOT_CHECKED, highlight=False, soft_wrap=True)
     return study
+
+
+def decoding_shown(settings: "Settings", status: "Status", doing: str) -> "DecodedPictures":
+    """Return where decoded pictures are kept; while they are decoded, the status says how many there are."""
+    from tuner.datasets.picture_progress import log_decoding
+    from tuner.datasets.reading import DecodedPictures
+
+    log = log_decoding()
+
+    def show(n_done: int, n_all: int) -> None:
+        log(n_done, n_all)
+        status.update(doing if n_done == n_all else f"Decoding pictures, {n_done:,} of {n_all:,} …")
+
+    return DecodedPictures(folder=settings.picture_cache, on_progress=show)
 
 
 def warnings_on(console: "Console") -> "Callable[[StageReport], None]":

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tuner.cli.completion import complete_datasets
+from tuner.cli.creation import decoding_shown
 from tuner.cli.options import JsonOption, settings_for
 from tuner.cli.output import format_percent, open_console, open_progress_console, print_json, print_warnings
 
 if TYPE_CHECKING:
     from tuner.datasets.images import LabelledImages
     from tuner.datasets.pixel_decision import PixelSettings
+    from tuner.datasets.reading import ResizeHow
     from tuner.datasets.summary import Summary
 
 _INVERT: dict[str, Literal["auto"] | bool] = {"auto": "auto", "true": True, "false": False}
 _BACKGROUNDS: dict[str, Literal["auto", "white", "black"]] = {"auto": "auto", "white": "white", "black": "black"}
+_HOW: dict[str, Literal["stretch", "crop", "pad"]] = {"stretch": "stretch", "crop": "crop", "pad": "pad"}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 app = typer.Typer(help="Datasets: list them, show what is in one, download it.", no_args_is_help=True)
@@ -80,6 +83,13 @@ def show_dataset(
     resize: Annotated[
         str | None, typer.Option(help="Scale every image, like `data.resize`.", metavar="HEIGHTxWIDTH")
     ] = None,
+    resize_how: Annotated[
+        str, typer.Option(help="How images get another shape, like `data.resize_how`.", metavar="stretch|crop|pad")
+    ] = "stretch",
+    group: Annotated[
+        str | None,
+        typer.Option(help="Column that says which images stay together, like `data.group`.", metavar="COLUMN"),
+    ] = None,
     pixel_range: Annotated[
         str,
         typer.Option("--range", help="Stored values of black and white, like `data.range`.", metavar="LOW,HIGH|auto"),
@@ -94,16 +104,22 @@ def show_dataset(
 ) -> None:
     """Count a dataset's training images and show what their pixels mean; the test set stays closed."""
     size = _parse_size(resize)
+    how = _parse_how(resize_how)
     pixels = _parse_pixels(pixel_range, background, invert)
+    settings = settings_for(None)
 
     from tuner.datasets.catalogue import open_dataset
-    from tuner.datasets.reading import UnreadableDataError
+    from tuner.datasets.reading import ReadingSettings, UnreadableDataError
     from tuner.datasets.sample_sheet import write_sample_sheet
     from tuner.datasets.summary import summarise
 
-    dataset = open_dataset(name, data_dir=settings_for(None).data_dir, resize=size, pixels=pixels)
+    doing = "Reading the images …"
     try:
-        part = dataset.read_training_part()
+        with open_progress_console().status(doing) as status:
+            decoded = decoding_shown(settings, status, doing)
+            reading = ReadingSettings(resize=size, resize_how=how, group=group, decoded=decoded)
+            dataset = open_dataset(name, data_dir=settings.data_dir, reading=reading, pixels=pixels)
+            part = dataset.read_training_part()
     except UnreadableDataError as error:
         if as_json:
             print_json({"name": name, "problems": error.problems})
@@ -177,6 +193,12 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     return height, width
 
 
+def _parse_how(text: str) -> "ResizeHow":
+    if text not in _HOW:
+        raise typer.BadParameter(f"Received {text!r}. Expected stretch, crop or pad.", param_hint="--resize-how")
+    return _HOW[text]
+
+
 def _parse_pixels(pixel_range: str, background: str, invert: str) -> "PixelSettings":
     from tuner.datasets.pixel_decision import PixelSettings
     from tuner.datasets.stored_range import parse_range
@@ -228,5 +250,7 @@ def _print_summary(summary: "Summary") -> None:
         markup=False,
         soft_wrap=True,
     )
+    scored = f"its own, {summary.n_validation:,} of these images" if summary.n_validation else "drawn for each study"
+    console.print(f"validation set: {scored}", highlight=False)
     origin = "its own" if summary.has_test_set else "a fifth of every class, held out"
     console.print(f"test set: {origin}; shown to models by finals alone", highlight=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.cli.completion import complete_pruners, complete_samplers, complete_studies
+from tuner.cli.completion import complete_objectives, complete_pruners, complete_samplers, complete_studies
 from tuner.cli.options import (
     DatasetOption,
     FileArgument,
@@ -18,6 +18,7 @@ from tuner.cli.options import (
     describe_choices,
     settings_for,
 )
+from tuner.objectives import COSTS
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 
@@ -38,6 +39,16 @@ def read_wanted(
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs of each trial that is not pruned.", metavar="N", show_default="10")
+    ] = None,
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            help="Several objectives at once: a score, and costs of the model "
+            f"({', '.join(COSTS)}), as in accuracy,parameters.",
+            metavar="NAME,NAME",
+            show_default="search.objective alone",
+            autocompletion=complete_objectives,
+        ),
     ] = None,
     sampler: Annotated[
         str | None,
@@ -92,7 +103,7 @@ def read_wanted(
     options: dict[str, Any] = {
         "space": space, "dataset": dataset, "name": name, "seed": seed,
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
-        "search.warm_start": warm_start,
+        "search.warm_start": warm_start, "search.objectives": _split(objectives),
     }  # fmt: skip
     changes = factors_of(vary) | {key: value for key, value in options.items() if value is not None}
     if vary and trials is not None:
@@ -106,6 +117,11 @@ def read_wanted(
     if space is None:
         raise typer.BadParameter("Give a definition file, --space or --like.", param_hint="FILE")
     return compose_definition(changes, overrides or (), source="the command line")
+
+
+def _split(objectives: str | None) -> list[str] | None:
+    """Return the names of `--objectives`; an empty one stays, for the definition to refuse."""
+    return None if objectives is None else [name.strip() for name in objectives.split(",")]
 
 
 def factors_of(vary: list[str] | None) -> dict[str, Any]:

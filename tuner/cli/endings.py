@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tuner.report.wording import count, plain, score_spread, settings, test_score, tested_accuracy
+from tuner.report.wording import count, describe_front, plain, score_spread, settings, test_score, tested_accuracy
 from tuner.settings import Settings
 from tuner.studies.ended_by import describe_ends
 
@@ -66,6 +66,8 @@ def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterat
     yield from describe_ends(record)
     if record.best is not None:
         yield f"Best of the search: {describe_best(record.best, record.objective)}."
+    if front := describe_front(record):
+        yield plain(front)
     if record.winner is not None:
         yield f"Winner: {describe_winner(record.winner, record.objective)}."
         yield f"Its hyperparameters: {settings(record.winner.hyperparameters)}."

@@ -68,7 +68,9 @@ def finals(
             from tuner.jobs.starting_weights import choose_weights
             from tuner.jobs.study_data import DataPlaces
 
-            places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
+            places = DataPlaces(
+                data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache
+            )
             chosen = choose_weights(study, weights, freeze_epochs=freeze or 0, places=places)
         study = change_finals(opened, study, top=top, repeats=repeats, weights=chosen)
         is_lacking = lacks_finals(opened, study)

@@ -21,7 +21,7 @@ def inspect(
     bundle: BundleArgument,
     images: Annotated[
         list[Path] | None,
-        typer.Argument(help=f"PNG, JPEG, BMP, GIF or WebP images, at most {_MOST_IMAGES}.", metavar="IMAGE"),
+        typer.Argument(help=f"PNG, JPEG, TIFF, BMP, GIF or WebP images, at most {_MOST_IMAGES}.", metavar="IMAGE"),
     ] = None,
     *,
     dataset: Annotated[

@@ -30,8 +30,8 @@ def predict(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="PNG, JPEG, BMP, GIF or WebP images of any size, folders with all such images below them, or URLs "
-            "(s3://…) of either.",
+            help="PNG, JPEG, TIFF, BMP, GIF or WebP images of any size, folders with all such images below them, or "
+            "URLs (s3://…) of either.",
             metavar="IMAGE|FOLDER",
         ),
     ],

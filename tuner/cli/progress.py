@@ -2,8 +2,10 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -14,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.cli.output import format_duration, format_percent, format_score
-from tuner.objectives import Objective
-from tuner.report.wording import plain
+from tuner.objectives import Cost, Objective
+from tuner.report.wording import plain, write_best
+from tuner.studies.definition import StudyDefinition
 from tuner.studies.finals_plan import plan_finals
 from tuner.studies.fleet import WorkerRecord, read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, find_studies
@@ -34,6 +37,8 @@ from tuner.studies.storage import Storage
 #: Seconds between two queries, and the shortest pause as a multiple of the last query's duration: counting a study of
 #: thousands of trials is work for the database.
 _INTERVAL_S, _REST = 1.0, 9
+#: How often the counts are read again, at most, while slots end.
+_TRIES = 3
 #: Columns of a full progress bar.
 _BAR_WIDTH = 14
 _STATE_COLOURS = {"training": "green", "waiting": "yellow", "lost": "red"}
@@ -61,10 +66,12 @@ class Display:
         self._told: set[str] = set()
         #: Problems of workers that were already printed.
         self._printed: set[str] = set()
-        #: Slots that had ended before, or whose end was printed, each with the identity of its study.
-        self._seen = {
-            (study.uid, slot_id) for study in find_studies(storage, names) for slot_id in list_finished(storage, study)
-        }
+        #: Slots that had ended before, or whose end was printed, each with the identity of its study; the best score of
+        #: each study until then.
+        self._seen: set[tuple[str, int]] = set()
+        self._best: dict[str, float | None] = {}
+        for study, progress, finished in self._read_ended(find_studies(storage, names)):
+            self._note(study, progress, finished)
 
     def update(self) -> None:
         """Show what is new, at most once a second, and using at most a tenth of the time."""
@@ -102,9 +109,8 @@ class Display:
             with suppress(StudyNotFoundError):
                 now = read_progress(self._storage, study)
                 plan = plan_finals(study.definition, n_candidates=now.complete + now.pruned)
-                line = (
-                    f"{study.name}: the search is over, best {format_score(now.best_score, study.definition.objective)}"
-                )
+                best = plain(write_best(now.best_score, study.definition.objective, front=now.front))
+                line = f"{study.name}: the search is over, best {best}"
                 self._console.print(f"{line}. Next {plan}.", highlight=False, markup=False, soft_wrap=True)
 
     def _print_problems(self) -> None:
@@ -113,31 +119,46 @@ class Display:
                 self._printed.add(worker.problem)
                 sys.stderr.write(f"{_describe_problem(worker)}\n")
 
-    def _read_fresh(self) -> list[tuple[Study, StudyProgress, list[FinishedSlot]]]:
+    def _read_fresh(self) -> list[tuple[Study, list[tuple[FinishedSlot, StudyProgress]]]]:
         """Return what has ended since the last look."""
         found = []
-        for study in find_present(self._storage, self._names):
-            finished = list_finished(self._storage, study)
-            fresh = [slot_id for slot_id in finished if (study.uid, slot_id) not in self._seen]
-            if not fresh:
-                continue
-            try:
-                progress = read_progress(self._storage, study)
-            except StudyNotFoundError:
-                continue
-            self._seen.update((study.uid, slot_id) for slot_id in fresh)
-            found.append((study, progress, read_finished(self._storage, fresh)))
+        for study, progress, finished in self._read_ended(find_present(self._storage, self._names)):
+            ended = read_finished(self._storage, [one for one in finished if (study.uid, one) not in self._seen])
+            lines = _at_each_end(progress, ended, study.definition, best=self._best.get(study.uid))
+            found.append((study, lines))
+            self._note(study, progress, finished)
         return found
 
+    def _read_ended(self, studies: Iterable[Study]) -> Iterator[tuple[Study, StudyProgress, list[int]]]:
+        """Yield studies of which slots have ended that were not printed, with their counts and all slots that have."""
+        for study in studies:
+            finished = list_finished(self._storage, study)
+            if self._seen.issuperset((study.uid, slot_id) for slot_id in finished):
+                continue
+            with suppress(StudyNotFoundError):
+                progress = read_progress(self._storage, study)
+                # Another one may have ended meanwhile: counts and slots shall be those of one moment.
+                for _ in range(_TRIES):
+                    before, finished = finished, list_finished(self._storage, study)
+                    if before == finished:
+                        break
+                    progress = read_progress(self._storage, study)
+                yield study, progress, finished
+
+    def _note(self, study: Study, progress: StudyProgress, finished: Iterable[int]) -> None:
+        self._seen.update((study.uid, slot_id) for slot_id in finished)
+        self._best[study.uid] = progress.best_score
+
     def _print_finished(
-        self, fresh: Sequence[tuple[Study, StudyProgress, list[FinishedSlot]]], *, of_search: bool
+        self, fresh: Sequence[tuple[Study, list[tuple[FinishedSlot, StudyProgress]]]], *, of_search: bool
     ) -> None:
-        for study, progress, ended in fresh:
-            objective = study.definition.objective
-            for slot in ended:
+        for study, ended in fresh:
+            objective, costs = study.definition.objective, study.definition.costs
+            for slot, now in ended:
                 if (slot.part.stage == "search") != of_search:
                     continue
-                sys.stderr.write(f"{study.name}: {_describe(slot, objective)} · {_summarise(progress, objective)}\n")
+                summary = _summarise(now, objective, of_search=of_search)
+                sys.stderr.write(f"{study.name}: {_describe(slot, objective, costs)} · {summary}\n")
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -177,7 +198,7 @@ def _draw_studies(studies: Sequence[tuple[Study, StudyProgress]]) -> Table:
             Text.assemble(now.name, (f"\n{share}" if share else "", "dim"), overflow="fold"),
             f"finals {now.finals_done}/{now.finals_planned}" if now.state == "finals" else now.state,
             Group(_draw_bar(now), _draw_counts(now)),
-            plain(study.definition.objective.named(now.best_score)),
+            plain(write_best(now.best_score, study.definition.objective, front=now.front)),
             _time_left(now) or "-",
         )
     for column in table.columns[1:]:
@@ -237,15 +258,19 @@ def _describe_work(worker: WorkerRecord) -> str:
     return f"{worker.study} {_name(part)}{epoch}"
 
 
-def _describe(slot: FinishedSlot, objective: Objective) -> str:
+def _describe(slot: FinishedSlot, objective: Objective, costs: Sequence[Cost] = ()) -> str:
     measured = ""
     if slot.test_accuracy is not None:
         measured = f", test accuracy {format_percent(slot.test_accuracy)}"
     elif slot.score is not None:
         measured = f", {objective.label} {format_score(slot.score, objective)}"
+        measured += "".join(
+            f", {plain(cost.named(slot.costs[cost.name]))}" for cost in costs if cost.name in slot.costs
+        )
     failure = f": {slot.failure.kind.replace('_', ' ')}: {slot.failure.message}" if slot.failure else ""
     separator = "" if slot.part.stage == "search" else ":"
-    return f"{_name(slot.part)}{separator} {slot.result}{_after(slot.epochs)}{measured}{failure}"
+    beyond = f": {slot.beyond}" if slot.beyond else ""
+    return f"{_name(slot.part)}{separator} {slot.result}{_after(slot.epochs)}{measured}{failure}{plain(beyond)}"
 
 
 def _after(epochs: int) -> str:
@@ -260,11 +285,39 @@ def _name(part: Part) -> str:
     return "trial" if part.stage == "search" and part.trial is None else str(part)
 
 
-def _summarise(now: StudyProgress, objective: Objective) -> str:
+def _at_each_end(
+    now: StudyProgress, ended: Sequence[FinishedSlot], definition: StudyDefinition, *, best: float | None
+) -> list[tuple[FinishedSlot, StudyProgress]]:
+    """Return slots that have ended, each with the progress at its end.
+
+    Args:
+        now: The progress after all of them.
+        ended: In the order in which they ended.
+        definition: Of their study.
+        best: The best score before them.
+    """
+    found = []
+    for place, slot in enumerate(ended, start=1):
+        later = Counter(one.result if one.part.stage == "search" else "final" for one in ended[place:])
+        if slot.part.stage == "search" and (slot.result == "complete" or not definition.data.folds):
+            best = definition.objective.best_of(score for score in (best, slot.score) if score is not None)
+        then = replace(
+            now,
+            complete=now.complete - later["complete"],
+            pruned=now.pruned - later["pruned"],
+            failed=now.failed - later["failed"],
+            finals_done=now.finals_done - later["final"],
+            best_score=best if later else now.best_score,
+        )
+        found.append((slot, then))
+    return found
+
+
+def _summarise(now: StudyProgress, objective: Objective, *, of_search: bool) -> str:
     left = f", {time_left} left" if (time_left := _time_left(now)) else ""
-    if now.finals_planned:
+    if not of_search:
         return f"finals {now.finals_done}/{now.finals_planned}{left}"
-    best = plain(objective.named(now.best_score))
+    best = plain(write_best(now.best_score, objective, front=now.front))
     return f"{now.finished}/{now.budget} trials, {now.pruned} pruned, best {best}{left}"
 
 

@@ -69,7 +69,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
     if not progress:
         open_progress_console().print("No studies yet. Create one with `tuner study create --space cnn`.")
         return
-    from tuner.report.wording import plain
+    from tuner.report.wording import plain, write_best
 
     table = Table("study", "space", "dataset", "state", "trials", "best (validation)", box=None)
     shares = [describe_unequal(study.definition.sharing) for study, _ in progress]
@@ -82,7 +82,7 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
             Path(study.definition.dataset).name,
             now.state,
             f"{now.finished}/{now.budget}",
-            plain(study.definition.objective.named(now.best_score)),
+            plain(write_best(now.best_score, study.definition.objective, front=now.front)),
             *([share] if any(shares) else []),
         )
     open_console().print(table)

@@ -11,7 +11,17 @@ from tuner.cli.output import format_percent, format_score, open_console
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.image_ranges import UNIT_RANGE
 from tuner.report.factor_words import write_interval, write_spread
-from tuner.report.wording import plain, score_spread, setting, signed, test_score, tested_accuracy
+from tuner.report.wording import (
+    count,
+    describe_front,
+    describe_objectives,
+    plain,
+    score_spread,
+    setting,
+    signed,
+    test_score,
+    tested_accuracy,
+)
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.factors import compare_factors
 from tuner.studies.largest_class import beaten_by_largest_class
@@ -43,7 +53,10 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     console.print(
         f"[bold]{record.name}[/]: {escape(record.space)} on {escape(record.dataset)}, {record.state}", highlight=False
     )
-    console.print(f"objective: {escape(record.objective.describe())}", highlight=False, soft_wrap=True)
+    objectives = escape(describe_objectives(record))
+    console.print(f"objective{'s' * bool(record.costs)}: {objectives}", highlight=False, soft_wrap=True)
+    if constraints := record.definition["search"].get("constraints"):
+        console.print(f"constraints: {escape(', '.join(constraints))}", highlight=False, soft_wrap=True)
     if record.pixels is not None:
         pixels = PixelMeaning.from_json(record.pixels).describe()
         console.print(f"pixels: {pixels}", highlight=False, soft_wrap=True)
@@ -63,6 +76,7 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
 
 def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: Console) -> None:
     """Print the best of the search, the winner of the finals, and what is missing."""
+    _print_front(record, console)
     console.print(f"Its definition: `tuner study show {record.name} --toml`.", highlight=False)
     if record.best:
         console.print(
@@ -70,6 +84,8 @@ def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: C
             highlight=False,
             soft_wrap=True,
         )
+    if front := describe_front(record):
+        console.print(plain(front), highlight=False, markup=False, soft_wrap=True)
     if record.winner:
         console.print(
             f"[bold]Winner[/]: {describe_winner(record.winner, record.objective)}", highlight=False, soft_wrap=True
@@ -82,6 +98,25 @@ def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: C
         console.print(f"Bundle of the winner: {where}", highlight=False, soft_wrap=True)
     if shortfall := find_shortfall(record):
         console.print(f"[red]{INCOMPLETE_LABEL}[/]: {escape(shortfall)}", highlight=False, soft_wrap=True)
+
+
+def _print_front(record: "StudyRecord", console: Console) -> None:
+    """Print the trials of the Pareto front, the best score first."""
+    front, knee = record.front, record.knee
+    if not front:
+        return
+    table = Table("trial", *(measure.label for measure in record.measures), "Pareto front", box=None)
+    for trial in front[:_MOST_LISTED]:
+        table.add_row(
+            str(trial.number),
+            format_score(trial.score, record.objective),
+            *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
+            "knee" if knee and trial.number == knee.number else "",
+        )
+    console.print(table)
+    if len(front) > _MOST_LISTED:
+        more = f"… and {len(front) - _MOST_LISTED:,} more on the front: `tuner study show {record.name} --json`"
+        console.print(more, highlight=False)
 
 
 def _print_hyperparameters(record: "StudyRecord", console: Console) -> None:
@@ -118,11 +153,19 @@ def _print_failures(record: "StudyRecord", console: Console) -> None:
         console.print(f"[red]… {more}[/]", highlight=False)
     # A note that many trials share is printed once.
     remarks: dict[str, list[str]] = {}
+    beyond = {trial.number for trial in record.trials if trial.ended == "constraint"}
     for part, note in record.notes:
+        if part.stage == "search" and part.trial in beyond:
+            continue
         remarks.setdefault(note, []).append(str(part))
     for note, parts in list(remarks.items())[:_MOST_LISTED]:
         others = f" and {len(parts) - 1:,} more" if len(parts) > 1 else ""
         console.print(f"Note on {parts[0]}{others}: {escape(note)}", highlight=False, soft_wrap=True)
+    if beyond:
+        told = f"{plain(count(len(beyond), 'trial'))} ended before training, beyond search.constraints"
+        console.print(
+            f"{told}: `tuner trial show {record.name} {min(beyond)}` has one.", highlight=False, soft_wrap=True
+        )
 
 
 def _print_factors(record: "StudyRecord", console: Console) -> None:
@@ -168,7 +211,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             (f"{objective.label} (mean)", "test accuracy (mean ± sd)"),
             [f"test {objective.plain_label} (mean ± sd)"],
         )
-    table = Table("rank", "trial", *headings, *of_test, "repeats", box=None)
+    table = Table("rank", "trial", *headings, *of_test, *(cost.label for cost in record.costs), "repeats", box=None)
     for final in record.finals:
         n_failed = sum(run.state == "failed" for run in final.runs)
         failed = f", [red]{n_failed} failed[/]" if n_failed else ""
@@ -178,6 +221,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             format_score(final.mean_score, record.objective),
             plain(tested_accuracy(final)),
             *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
+            *(plain(cost.format(final.costs.get(cost.name))) for cost in record.costs),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )
     console.print(table)

@@ -74,7 +74,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    from tuner.report.wording import settings
+    from tuner.report.wording import plain, settings
 
     console = open_console()
     if not trials:
@@ -87,18 +87,20 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
         if len(trials) > 1 and len({repr(trial.hyperparameters.get(name)) for trial in trials}) == 1
     }
     columns = [name for name in names if name not in shared]
-    table = Table("trial", "state", record.objective.label, "best epoch", "duration", "hyperparameters", box=None)
+    labels = [measure.label for measure in record.measures]
+    table = Table("trial", "state", *labels, "best epoch", "duration", "hyperparameters", box=None)
     for trial in trials:
         own = {name: trial.hyperparameters[name] for name in columns if name in trial.hyperparameters}
         table.add_row(
             str(trial.number),
             trial.state,
             format_score(trial.score, record.objective),
+            *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
             "-" if trial.best_epoch is None else str(trial.best_epoch),
             format_duration(trial.duration_s),
             escape(settings(own)) if own else "",
         )
-    for column in table.columns[:5]:
+    for column in table.columns[:-1]:
         column.no_wrap = True
     console.print(table)
     if shared:
@@ -140,7 +142,7 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     from tuner.jobs.replay import replay_trial
     from tuner.jobs.study_data import DataPlaces
 
-    places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache)
+    places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache)
     console = open_progress_console()
     objective, differing = record.objective, 0
     for replayed in replay_trial(record, trial, places=places):
@@ -165,7 +167,7 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
     from rich.table import Table
 
     from tuner.cli.study_text import draw_hyperparameters
-    from tuner.report.wording import plain, score_spread, setting
+    from tuner.report.wording import plain, score_spread, setting, write_costs
 
     console = open_console()
     over = f" over {len(trial.folds)} fold{'s' * (len(trial.folds) > 1)}" if trial.folds else ""
@@ -175,6 +177,8 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )
+    if trial.costs:
+        console.print(plain(f"Its model: {write_costs(trial.costs)}"), highlight=False)
     if trial.repeat is not None:
         varied = ", ".join(f"{name} {setting(value)}" for name, value in (trial.varied or {}).items()) or "the defaults"
         console.print(f"Compares {escape(varied)}: repeat {trial.repeat + 1}, seed {trial.seed}", highlight=False)

@@ -13,7 +13,7 @@ from tuner.dashboard.policies import page_policy
 from tuner.objectives import Objective
 from tuner.report.document import page_style, sources_of
 from tuner.report.markup import Cell, Child, Html, Table, element, join, render_table
-from tuner.report.wording import STATE_WORDS, tested_accuracy
+from tuner.report.wording import STATE_WORDS, tested_accuracy, write_best
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import FinalRecord
 
@@ -130,7 +130,7 @@ def _study_row(study: ListedStudy) -> list[Child | Cell]:
     return [
         element("a", progress.name, href=report_path(progress.name), aria_label=f"Report of {progress.name}"),
         None if study.winner is None else tested_accuracy(study.winner),
-        study.objective.named(progress.best_score),
+        write_best(progress.best_score, study.objective, front=progress.front),
         _state(progress),
         f"{progress.finished:,} of {progress.budget:,}",
         _last_part(study.dataset),

@@ -74,9 +74,11 @@ class StudyDetails:
         # Short at first, and whole pieces afterwards, which are kept.
         end = min(FIRST, head.n_trials) if after == 0 else head.n_trials
         shown = _Shown(study_id=head.optuna_study_id, uid=head.uid, attributes=_shown_attributes(attributes))
-        best = (
-            [] if head.best_trial_id is None else read_one_trial(self.storage, head.optuna_study_id, head.best_trial_id)
-        )
+        best = [
+            trial
+            for trial_id in head.best_trial_ids
+            for trial in read_one_trial(self.storage, head.optuna_study_id, trial_id)
+        ]
         head_json = {
             **_describe(self.storage, head, shown),
             "best_trials": [_trial(trial, shown) for trial in best],
@@ -146,7 +148,7 @@ def _describe(storage: Storage, head: StudyHead, shown: _Shown) -> dict[str, Any
         "directions": [direction.name.lower() for direction in storage.optuna.get_study_directions(study_id)],
         "name": head.name,
         # Studies that are older than the name of their metric have it too.
-        "objective_names": [head.score_label],
+        "objective_names": list(head.value_labels),
         "artifacts": _files(shown, "artifacts:"),
         "intersection_search_space": [described for parameter, described in space if parameter.is_everywhere],
         "union_search_space": [described for _, described in space],

@@ -7,7 +7,7 @@ from pathlib import Path
 from tuner.datasets.digits import DIGITS
 from tuner.datasets.entry import CatalogueEntry
 from tuner.datasets.file_formats import open_reader
-from tuner.datasets.holdout import without_held_out
+from tuner.datasets.holdout import describe_held_out, without_held_out
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.kaggle import KAGGLE_DIGITS
 from tuner.datasets.labels import doubts_about
@@ -15,7 +15,7 @@ from tuner.datasets.left_out import LeftOut
 from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.reading import Size, listing
+from tuner.datasets.reading import AS_STORED, ReadingSettings, listing
 from tuner.datasets.source import Source, TrainingPart
 from tuner.errors import TunerError, did_you_mean, shorten
 
@@ -77,15 +77,18 @@ class Dataset:
             TunerError: As `load_train`.
         """
         part = self._source.load_train()
-        images = part.images if self.has_test_set else without_held_out(part.images, name=self.name)
-        return replace(part, images=images, warnings=(*part.warnings, *self.remarks_on(part.images)))
+        warnings = (*part.warnings, *self.remarks_on(part.images))
+        if self.has_test_set:
+            return replace(part, warnings=warnings)
+        images = without_held_out(part.images, name=self.name)
+        return replace(part, images=images, warnings=(*warnings, *describe_held_out(part.images, images)))
 
 
 def open_dataset(
     name_or_path: str,
     *,
     data_dir: Path,
-    resize: Size | None = None,
+    reading: ReadingSettings = AS_STORED,
     pixels: PixelMeaning | PixelSettings | None = None,
 ) -> Dataset:
     """Return a dataset of the catalogue, or of a person's own files; no image is read yet.
@@ -93,14 +96,14 @@ def open_dataset(
     Args:
         name_or_path: A name in the catalogue wins over a path of the same spelling; `./mnist` is always a path.
         data_dir: Holds one folder for each dataset of the catalogue.
-        resize: Height and width that every image is scaled to; None keeps them.
+        reading: What a person has set of how files are read.
         pixels: What a study has stored of the pixels, or what a person has set; with None the images decide.
 
     Raises:
         UnknownDatasetError: It is neither a name nor a path.
         UnrecognisedDataError: What lies at the path cannot be read.
     """
-    source = open_source(name_or_path, data_dir=data_dir, resize=resize, pixels=pixels)
+    source = open_source(name_or_path, data_dir=data_dir, reading=reading, pixels=pixels)
     return Dataset(name=source.name, description=source.description, _source=source)
 
 
@@ -108,7 +111,7 @@ def open_source(
     name_or_path: str,
     *,
     data_dir: Path,
-    resize: Size | None = None,
+    reading: ReadingSettings = AS_STORED,
     pixels: PixelMeaning | PixelSettings | None = None,
 ) -> Source:
     """Return where the dataset comes from, including its test part; only this package calls it.
@@ -124,7 +127,7 @@ def open_source(
             name=name_or_path,
             description=entry.description,
             reader=entry.open_reader(data_dir / entry.name),
-            resize=resize,
+            reading=reading,
             image_format=entry.image_format,
             pixel_range=entry.pixel_range,
             pixels=pixels,
@@ -138,8 +141,8 @@ def open_source(
     # An empty text would be the current folder.
     if not is_there or not name_or_path.strip():
         raise UnknownDatasetError(name_or_path)
-    reader = open_reader(path, resize=resize)
-    return Source(name=name_or_path, description="own data", reader=reader, resize=resize, pixels=pixels)
+    reader = open_reader(path, reading)
+    return Source(name=name_or_path, description="own data", reader=reader, reading=reading, pixels=pixels)
 
 
 def find_entry(name: str) -> CatalogueEntry:

@@ -54,13 +54,15 @@ def count_leaks(
     test: tuple[NDArray[np.uint8], NDArray[np.int64]],
     *,
     place_of: PlaceOf,
+    part: str = "test",
 ) -> list[str]:
-    """Return a warning where pictures of the test part are in the training part as well, else nothing.
+    """Return a warning where pictures of another part are in the training part as well, else nothing.
 
     Args:
         train: Levels as in `count_copies`, and labels.
-        test: The same of the test part.
-        place_of: From an index of the test part to where people find the picture.
+        test: The same of the other part.
+        place_of: From an index of the other part to where people find the picture.
+        part: `test` or `validation`.
     """
     trained, tested = _digest(train[0]), _digest(test[0])
     known = np.flatnonzero(np.isin(tested.digests, trained.digests))
@@ -75,8 +77,8 @@ def count_leaks(
     others = f", {n_others:,} of them under another class" if n_others else ""
     text = (
         f"{len(known):,} of its {len(test[0]):,} pictures are in the training part as well{others}; the first is "
-        f"{place_of(int(tested.indices[known[0]]))}. The test accuracy says less about new pictures: leave them out of "
-        "one part."
+        f"{place_of(int(tested.indices[known[0]]))}. The {part} accuracy says less about new pictures: leave them out "
+        "of one part."
     )
     return [text]
 

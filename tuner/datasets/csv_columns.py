@@ -18,7 +18,7 @@ from tuner.errors import shorten
 #: Characters of the longest label or number that is read.
 LONGEST_CELL = 64
 _REMEDY = "Correct the file."
-_CLASS_FOLDERS = "Pictures that a table lists by file name are read from class folders instead."
+_CLASS_FOLDERS = "A table that lists pictures by file name lies beside them, as labels.csv or metadata.csv."
 #: How many columns an error names.
 _MOST_NAMED = 5
 #: `pixel12`, `p012`, `12`: what comes before the number is the same for all.
@@ -102,6 +102,22 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def take_group_column(names: tuple[str, ...], path: Path, group: str | None) -> tuple[int | None, tuple[str, ...]]:
+    """Return the place of the column of groups, None without one, and all other names.
+
+    Raises:
+        UnreadableDataError: There is no column of that name.
+    """
+    if group is None:
+        return None, names
+    if group not in names:
+        found = _list([shorten(name) for name in names], len(names), most=3)
+        problem = f"has no column {shorten(group)!r}; its columns are {found}"
+        raise UnreadableDataError(path, problem, remedy="Correct data.group, or leave it out.")
+    place = names.index(group)
+    return place, names[:place] + names[place + 1 :]
 
 
 def find_columns(names: tuple[str, ...], path: Path, *, label_column: str | None, n_pixels: int | None) -> Columns:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.arrays import store_array
-from tuner.datasets.csv_columns import find_columns
-from tuner.datasets.csv_table import Table, read_column_names, read_table
+from tuner.datasets.csv_columns import find_columns, take_group_column
+from tuner.datasets.csv_table import read_column_names, read_table
 from tuner.datasets.labels import normalise_text
-from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_files, is_hidden
-from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
+from tuner.datasets.left_out import TABLE_NAMES, VALIDATION_NAMES, LeftOut, count_files, is_hidden
+from tuner.datasets.reading import FileFormat, RawExamples, Reader, ReadingSettings, UnreadableDataError
 
 LABEL_COLUMN = "label"
 
@@ -29,6 +29,8 @@ class CsvReader:
     test: Path | None
     #: Pixels of an image, where the dataset is known; with None any square number.
     n_pixels: int | None = None
+    #: The column that says to which group each image belongs; None: there are no groups.
+    group: str | None = None
     #: What to do when the training file is missing.
     if_missing: str = "Check the path."
 
@@ -71,13 +73,22 @@ class CsvReader:
 
     def _pixel_names(self, path: Path) -> list[str]:
         """Return the names of the pixels' columns, in the order of the image."""
-        columns = find_columns(read_column_names(path), path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
+        _, names = take_group_column(read_column_names(path), path, self._group_of(path))
+        columns = find_columns(names, path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
         return [columns.names[place] for place in columns.pixels]
 
+    def _group_of(self, path: Path) -> str | None:
+        """Return the column of groups of a file; that of test images may be missing."""
+        return self.group if path == self.train or self.group in read_column_names(path) else None
+
     def _read(self, path: Path) -> RawExamples:
-        table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels)
+        table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels, group_column=self._group_of(path))
         images = store_array(to_square_images(table.pixels), where=path)
-        return RawExamples(images=replace(images, places=_Lines(table.line_numbers)), labels=read_labels(table, path))
+        return RawExamples(
+            images=replace(images, places=_Lines(table.line_numbers)),
+            labels=read_labels(table.labels, table.line_numbers, path),
+            groups=table.groups,
+        )
 
 
 class _Lines(Sequence[str]):
@@ -99,10 +110,12 @@ class _Lines(Sequence[str]):
         return f"line {self._numbers[index]}"
 
 
-def _recognise(path: Path, _resize: Size | None) -> Reader | None:
-    if path.suffix.lower() in CSV.suffixes and path.is_file():
-        return CsvReader(train=path, test=None)
-    return CsvReader(train=path / "train.csv", test=path / "test.csv") if (path / "train.csv").is_file() else None
+def _recognise(path: Path, reading: ReadingSettings) -> Reader | None:
+    if path.suffix.lower() in CSV.suffixes and path.name.lower() not in TABLE_NAMES and path.is_file():
+        return CsvReader(train=path, test=None, group=reading.group)
+    if not (path / "train.csv").is_file():
+        return None
+    return CsvReader(train=path / "train.csv", test=path / "test.csv", group=reading.group)
 
 
 CSV = FileFormat(
@@ -129,20 +142,20 @@ def _differ_by_zeros(names: NDArray[np.str_]) -> bool:
     return len({int(name) for name in whole}) < len(whole)
 
 
-def read_labels(table: Table, path: Path) -> NDArray[Any]:
-    """Return the labels as int64 where all of them are whole numbers, else as text.
+def read_labels(
+    labels: NDArray[np.str_], line_numbers: NDArray[np.int64], path: Path, *, column: str = LABEL_COLUMN
+) -> NDArray[Any]:
+    """Return the labels of a table as int64 where all of them are whole numbers, else as text.
 
     Raises:
         UnreadableDataError: A label is blank, or a number that is not whole.
     """
-    for label in np.unique(table.labels):
+    names = np.unique(labels)
+    for label in names:
         if not label or re.fullmatch(r"(?i)[+-]?(nan|inf|\d*\.\d*[1-9]\d*)", label):
-            line = table.line_numbers[table.labels == label][0]
-            problem = (
-                f"line {line}, column {LABEL_COLUMN}: received {label or 'a blank'}, expected a whole number or a name"
-            )
+            line = line_numbers[labels == label][0]
+            problem = f"line {line}, column {column}: received {label or 'a blank'}, expected a whole number or a name"
             raise UnreadableDataError(path, problem, remedy="Correct the file.")
-    names = np.unique(table.labels)
     if all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", label) for label in names) and not _differ_by_zeros(names):
-        return table.labels.astype(np.float64).astype(np.int64)
-    return normalise_text(table.labels)
+        return labels.astype(np.float64).astype(np.int64)
+    return normalise_text(labels)

@@ -6,9 +6,10 @@ to name the cell.
 
 import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,7 +17,14 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.csv_columns import LONGEST_CELL, Columns, find_columns, is_number, parse_column_names
+from tuner.datasets.csv_columns import (
+    LONGEST_CELL,
+    Columns,
+    find_columns,
+    is_number,
+    parse_column_names,
+    take_group_column,
+)
 from tuner.datasets.large_arrays import GrowingArray
 from tuner.datasets.progress import Progress, show_bytes
 from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
@@ -38,6 +46,8 @@ class Table:
     pixels: NDArray[Any]
     #: Shape (n,); empty text where the table has no label column.
     labels: NDArray[np.str_]
+    #: Shape (n,); None where no column of groups was asked for.
+    groups: NDArray[np.str_] | None
     #: float32, shape (n,), or (0,) where the table has no column of row numbers.
     row_numbers: NDArray[np.float32]
     #: Shape (n,): the line of the file that each row stands in, from 1.
@@ -54,35 +64,39 @@ def read_column_names(path: Path) -> tuple[str, ...]:
         return parse_column_names(file.readline(_LONGEST_HEADER), path)
 
 
-def read_table(path: Path, *, label_column: str | None, n_pixels: int | None = None) -> Table:
-    """Read a table in which every column but the label's is a pixel.
+def read_table(
+    path: Path, *, label_column: str | None, n_pixels: int | None = None, group_column: str | None = None
+) -> Table:
+    """Read a table in which every column but the label's and the group's is a pixel.
 
     Args:
         path: A UTF-8 file, with or without byte order mark.
         label_column: None for a table of pixels only.
         n_pixels: How many there must be; None for any square number.
+        group_column: None where images have no groups.
 
     Raises:
         UnreadableDataError: A column is missing, or a cell is no number.
     """
     with _opened(path) as file:
         names = parse_column_names(file.readline(_LONGEST_HEADER), path)
-        columns = find_columns(names, path, label_column=label_column, n_pixels=n_pixels)
-        table = _read_rows(file, columns, path)
+        group, others = take_group_column(names, path, group_column)
+        columns = find_columns(others, path, label_column=label_column, n_pixels=n_pixels)
+        table = _read_rows(file, columns, path, group=group, n_columns=len(names))
     if columns.index is not None:
         _check_row_numbers(table, path)
-        name = names[columns.index] or "without a name"
+        name = columns.names[columns.index] or "without a name"
         _log.warning("%s: the column %s holds row numbers and is not read as a pixel", path, name)
     return table
 
 
-def _read_rows(file: TextIO, columns: Columns, path: Path) -> Table:
+def _read_rows(file: TextIO, columns: Columns, path: Path, *, group: int | None, n_columns: int) -> Table:
     """Read the lines after the first."""
     chunks: list[Table] = []
     progress = Progress(f"Reading {path}", path.stat().st_size, show=show_bytes)
     with GrowingArray(where=path) as pixels:
-        for lines in _numbered_lines(file, path, n_columns=len(columns.names)):
-            chunk = _parse(lines, columns, path)
+        for lines in _numbered_lines(file, path, n_columns=n_columns):
+            chunk = _parse(lines, columns, path, group)
             pixels.append(chunk.pixels)
             # The labels alone stay in memory.
             chunks.append(replace(chunk, pixels=chunk.pixels[:0].copy()))
@@ -92,6 +106,9 @@ def _read_rows(file: TextIO, columns: Columns, path: Path) -> Table:
         return Table(
             pixels=pixels.to_array(),
             labels=np.concatenate([chunk.labels for chunk in chunks]),
+            groups=None
+            if group is None
+            else np.concatenate([chunk.groups for chunk in chunks if chunk.groups is not None]),
             row_numbers=np.concatenate([chunk.row_numbers for chunk in chunks]),
             line_numbers=np.concatenate([chunk.line_numbers for chunk in chunks]),
         )
@@ -122,23 +139,32 @@ def _numbered_lines(file: TextIO, path: Path, *, n_columns: int) -> Iterator[lis
             yield filled
 
 
-def _parse(lines: Sequence[tuple[int, str]], columns: Columns, path: Path) -> Table:
+def _parse(lines: Sequence[tuple[int, str]], columns: Columns, path: Path, group: int | None) -> Table:
     row_type = columns.row_type
     texts = [line for _, line in lines]
+    load: Callable[..., NDArray[Any]] = partial(np.loadtxt, texts, comments=None, delimiter=",", quotechar='"', ndmin=1)
+    others = None if group is None else [place for place in range(len(columns.names) + 1) if place != group]
     try:
-        rows = np.loadtxt(texts, row_type, comments=None, delimiter=",", quotechar='"', ndmin=1)
+        rows = load(dtype=row_type, usecols=others)
+        groups = None if group is None else np.char.strip(load(dtype=f"U{LONGEST_CELL}", usecols=[group]))
     except ValueError as error:
-        raise UnreadableDataError(path, _find_bad_cell(lines, columns) or str(error), remedy=_REMEDY) from error
+        problem = _find_bad_cell(lines, columns, group) or str(error)
+        raise UnreadableDataError(path, problem, remedy=_REMEDY) from error
+    if groups is not None and "" in groups:
+        line = lines[int(np.flatnonzero(groups == "")[0])][0]
+        raise UnreadableDataError(path, f"line {line} has a blank for its group, expected one", remedy=_REMEDY)
     labels = rows["label"] if columns.label is not None else np.zeros(len(rows), "U1")
     runs = [rows[name] for name in ("before", "after") if name in (row_type.names or ())]
     numbers = np.concatenate(runs, axis=1)
     values = numbers[:, [_place_without_label(place, columns) for place in columns.pixels]]
     if not np.isfinite(values).all() or (np.char.str_len(labels) == LONGEST_CELL).any():
-        raise UnreadableDataError(path, _find_bad_cell(lines, columns) or "is no table of numbers", remedy=_REMEDY)
+        problem = _find_bad_cell(lines, columns, group) or "is no table of numbers"
+        raise UnreadableDataError(path, problem, remedy=_REMEDY)
     return Table(
         pixels=values.astype(_narrowest_type(values)),
         # No wider than needed: there may be millions.
         labels=np.array(np.char.strip(labels).tolist(), np.str_),
+        groups=groups,
         row_numbers=numbers[:, 0] if columns.index is not None else np.zeros(0, np.float32),
         line_numbers=np.array([number for number, _ in lines], np.int64),
     )
@@ -164,10 +190,12 @@ def _check_row_numbers(table: Table, path: Path) -> None:
         raise UnreadableDataError(path, problem, remedy="Name it label or pixel0 if it is that, else remove it.")
 
 
-def _find_bad_cell(lines: Sequence[tuple[int, str]], columns: Columns) -> str:
+def _find_bad_cell(lines: Sequence[tuple[int, str]], columns: Columns, group: int | None) -> str:
     """Return what is wrong with the first bad cell, or nothing."""
     for number, line in lines:
         cells = next(csv.reader([line]))
+        if group is not None:
+            del cells[group : group + 1]
         if len(cells) != len(columns.names):
             return f"line {number} has {len(cells)} cells, expected {len(columns.names)}"
         for place, cell in enumerate(cells):

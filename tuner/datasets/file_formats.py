@@ -11,7 +11,15 @@ from tuner.datasets.csv_file import CSV
 from tuner.datasets.idx import IDX
 from tuner.datasets.left_out import is_hidden
 from tuner.datasets.npz import NPZ
-from tuner.datasets.reading import FileFormat, Reader, Size, UnreadableDataError, is_pipe_or_device, listing
+from tuner.datasets.reading import (
+    AS_STORED,
+    FileFormat,
+    Reader,
+    ReadingSettings,
+    UnreadableDataError,
+    is_pipe_or_device,
+    listing,
+)
 from tuner.datasets.unrecognised import UnrecognisedDataError
 
 #: Asked in this order.
@@ -24,7 +32,7 @@ _MOST_LOOKED_AT = 50
 
 
 @listing()
-def open_reader(path: Path, *, resize: Size | None) -> Reader:
+def open_reader(path: Path, reading: ReadingSettings) -> Reader:
     """Return a reader of the files at a path, which are not opened yet.
 
     Raises:
@@ -33,7 +41,7 @@ def open_reader(path: Path, *, resize: Size | None) -> Reader:
     """
     if is_pipe_or_device(path):
         raise UnreadableDataError(path, "is a pipe or a device, expected a file or folder", remedy="Check the path.")
-    reader = _recognise(path, resize)
+    reader = _recognise(path, reading)
     if reader is not None:
         return reader
     expected = [description for file_format in FILE_FORMATS for description in file_format.descriptions]
@@ -49,8 +57,8 @@ def _join(phrases: Sequence[str]) -> str:
     return f"{', '.join(phrases[:-1])} or {phrases[-1]}"
 
 
-def _recognise(path: Path, resize: Size | None) -> Reader | None:
-    readers = (file_format.recognise(path, resize) for file_format in FILE_FORMATS)
+def _recognise(path: Path, reading: ReadingSettings) -> Reader | None:
+    readers = (file_format.recognise(path, reading) for file_format in FILE_FORMATS)
     return next((reader for reader in readers if reader is not None), None)
 
 
@@ -65,6 +73,6 @@ def _find_readable_below(path: Path) -> list[Path]:
 
 def _can_be_read(path: Path) -> bool:
     try:
-        return _recognise(path, None) is not None
+        return _recognise(path, AS_STORED) is not None
     except (OSError, UnreadableDataError):  # without permission, or ambiguous
         return False

@@ -3,19 +3,20 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut, count_by_suffix, count_files, is_hidden
+from tuner.datasets.left_out import VALIDATION_NAMES, VALIDATION_PARTS, LeftOut, count_by_suffix, count_files, is_hidden
 from tuner.datasets.picture_file import PICTURE_SUFFIXES
+from tuner.datasets.picture_table import find_table
 from tuner.datasets.reading import UnreadableDataError, listing
 
 #: Names that are more often those of a part than of a class.
-_PART_NAMES = VALIDATION_NAMES | {"train", "test"}
+PART_NAMES = VALIDATION_NAMES | {"train", "test"}
 #: Files beside the folders of many datasets that are no images.
 _TEXTS = frozenset({"", ".md", ".txt", ".rst", ".pdf", ".html", ".json", ".toml", ".yaml", ".yml"})
-_SORT_INTO = "Expected one sub-folder of PNG or JPEG files for each class, or these in train/ and test/."
+_SORT_INTO = "Expected one sub-folder of pictures for each class, or these in train/ and test/."
 _MOST_NAMED = 5
 
 
@@ -24,37 +25,61 @@ class Parts:
     """The folders in which the class folders are."""
 
     train: Path
+    #: None: validation images are drawn from the training part.
+    validation: Path | None
     #: None: a fifth of the training part is held out.
     test: Path | None
 
 
 @listing()
 def find_parts(folder: Path) -> Parts:
-    """Return the training and the test part, judged by names alone.
+    """Return the parts, judged by names alone.
 
     `train` is a part when it holds class folders, and a class when it holds pictures and has other classes beside it.
 
     Raises:
-        UnreadableDataError: `train` could be either, or `test` holds no pictures.
+        UnreadableDataError: `train` could be either, `test` holds no pictures, or there are two validation sets.
     """
     train, test = folder / "train", folder / "test"
-    if not train.is_dir() or not _is_part(train):
-        return Parts(train=folder, test=None)
-    if not test.is_dir() or (_holds_pictures(test) and not _holds_classes(test)):
-        return Parts(train=train, test=None)
-    if not _holds_classes(test):
+    # A table beside class folders of `train` is of something else.
+    has_table = find_table(folder) is not None and not holds_classes(train)
+    if not train.is_dir() or not (_holds_table(train) or (not has_table and _is_part(train))):
+        if not has_table:
+            return Parts(train=folder, validation=None, test=None)
+        # Of a table, the other parts are folders with a table of their own.
+        validation = _find_validation(folder, is_part=_holds_table)
+        return Parts(train=folder, validation=validation, test=test if _holds_table(test) else None)
+    validation = _find_validation(folder, is_part=lambda path: _holds_table(path) or holds_classes(path))
+    if not test.is_dir() or (_holds_pictures(test) and not holds_classes(test) and not _holds_table(test)):
+        return Parts(train=train, validation=validation, test=None)
+    if not holds_classes(test) and not _holds_table(test):
         raise UnreadableDataError(
             test,
             "no class folders with pictures",
             remedy="Put the test pictures in it, or remove the folder: then a fifth of every class is held out.",
         )
-    return Parts(train=train, test=test)
+    return Parts(train=train, validation=validation, test=test)
+
+
+def _find_validation(folder: Path, *, is_part: Callable[[Path], bool]) -> Path | None:
+    found = sorted(
+        path for path in folder.iterdir() if path.name.lower() in VALIDATION_PARTS and path.is_dir() and is_part(path)
+    )
+    if len(found) > 1:
+        problem = f"holds several validation sets, {_list([f'{path.name}/' for path in found])}, expected one"
+        raise UnreadableDataError(folder, problem, remedy="Rename or remove all but one.")
+    return found[0] if found else None
+
+
+def _holds_table(folder: Path) -> bool:
+    return folder.is_dir() and find_table(folder) is not None
 
 
 @listing()
 def holds_pictures_of_classes(folder: Path) -> bool:
-    """Say whether pictures lie two levels down, or three where it has a part `train`."""
-    return _holds_classes(folder) or _holds_classes(folder / "train")
+    """Say whether pictures lie two levels down, or three where it has a part `train`, or a table names them."""
+    parts = (folder, folder / "train")
+    return any(holds_classes(part) or _holds_table(part) for part in parts)
 
 
 @listing()
@@ -70,7 +95,7 @@ def find_pictures(part: Path) -> list[Path]:
     if not classes:
         raise UnreadableDataError(part, "no class folders", remedy=_SORT_INTO)
     empty = sorted({path.name for path in classes} - {path.parent.name for path in pictures})
-    if deep := [name for name in empty if _holds_classes(part / name)]:
+    if deep := [name for name in empty if holds_classes(part / name)]:
         raise UnreadableDataError(
             part,
             f"the pictures of {_list(deep)} lie in sub-folders, expected them in the class folder itself",
@@ -80,7 +105,7 @@ def find_pictures(part: Path) -> list[Path]:
         others = count_by_suffix(path for path in (part / empty[0]).iterdir() if path.is_file() and not is_hidden(path))
         found = f", which holds {', '.join(f'{count} {kind}' for kind, count in others.items())}" if others else ""
         problem = f"no pictures for the class {_list(empty)}{found if len(empty) == 1 else ''}"
-        raise UnreadableDataError(part, problem, remedy="Put PNG or JPEG files in it, or remove the folder.")
+        raise UnreadableDataError(part, problem, remedy="Put pictures in it, or remove the folder.")
     return pictures
 
 
@@ -98,12 +123,12 @@ def is_picture(path: Path) -> bool:
 def count_left_out(folder: Path, parts: Parts) -> LeftOut:
     """Count the files of a folder that are not read."""
     counts = _count_in_part(parts.train)
-    if parts.test:
-        counts.update({f"{kind} of test/": count for kind, count in _count_in_part(parts.test).items()})
+    for part in filter(None, (parts.validation, parts.test)):
+        counts.update({f"{kind} of {part.name}/": count for kind, count in _count_in_part(part).items()})
     has_validation_part = False
     if parts.train != folder:
         for path in sorted(folder.iterdir()):
-            if is_hidden(path) or path in {parts.train, parts.test}:
+            if is_hidden(path) or path in {parts.train, parts.validation, parts.test}:
                 continue
             if path.is_dir():
                 counts[f"in {path.name}/{_tell_why(path, parts)}"] += count_files(path)
@@ -116,18 +141,21 @@ def count_left_out(folder: Path, parts: Parts) -> LeftOut:
 
 
 def _tell_why(folder: Path, parts: Parts) -> str:
-    """Return why a folder beside the training part is no test part, where a person may have meant it as one."""
-    if folder.name == "test":
+    """Return why a folder beside the training part is no other part, where a person may have meant it as one."""
+    name = folder.name.lower()
+    if folder.name == "test" or name in VALIDATION_PARTS:
         return ", which holds no class folders"
-    is_meant = parts.test is None and folder.name.lower() in {"test", "testing"}
+    if name in VALIDATION_NAMES and parts.validation is None and holds_classes(folder):
+        return ", which would be the validation set if it were called validation"
+    is_meant = parts.test is None and name in {"test", "testing"}
     return ", which would be the test part if it were called test" if is_meant else ""
 
 
 def _is_part(train: Path) -> bool:
-    pictures, classes = _holds_pictures(train), _holds_classes(train)
+    pictures, classes = _holds_pictures(train), holds_classes(train)
     beside = [path for path in _class_folders(train.parent) if path != train and _holds_pictures(path)]
-    others = [path.name for path in beside if path.name.lower() not in _PART_NAMES]
-    if classes and others and not pictures and not _holds_classes(train.parent / "test"):
+    others = [path.name for path in beside if path.name.lower() not in PART_NAMES]
+    if classes and others and not pictures and not holds_classes(train.parent / "test"):
         raise UnreadableDataError(
             train.parent,
             f"train/ holds class folders, and {_list(others)} beside it hold{'s' * (len(others) == 1)} pictures: train "
@@ -158,6 +186,9 @@ def _check_names(part: Path, classes: Sequence[Path]) -> None:
 
 
 def _count_in_part(part: Path) -> Counter[str]:
+    if _holds_table(part):
+        # What it does not name is counted when it is read.
+        return Counter()
     counts = _count_beside(part)
     for folder in _class_folders(part):
         for path in sorted(folder.iterdir()):
@@ -188,7 +219,8 @@ def _holds_pictures(folder: Path) -> bool:
     return any(is_picture(path) for path in folder.iterdir())
 
 
-def _holds_classes(folder: Path) -> bool:
+def holds_classes(folder: Path) -> bool:
+    """Say whether pictures lie in sub-folders of a folder."""
     return folder.is_dir() and any(_holds_pictures(path) for path in _class_folders(folder))
 
 

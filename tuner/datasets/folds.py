@@ -1,14 +1,16 @@
 """Cross-validation: images divided into folds, of which each is the validation set once.
 
 The protocol is that of scikit-learn's `StratifiedKFold`: each image is in exactly one fold, and fold sizes and each
-class's numbers of images differ by one at most between folds. Which images a fold has follows from the seed alone.
+class's numbers of images differ by one at most between folds. Groups of images stay together, as in its
+`StratifiedGroupKFold`; folds then differ more. Which images a fold has follows from the seed alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.group_shares import assign_groups
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.splits import Split, SplitError, class_counts
 
@@ -36,8 +38,18 @@ class FoldedImages:
         if not 1 <= fold <= self.n_folds:
             raise ValueError(f"Received fold {fold}. Expected one from 1 to {self.n_folds}.")
         n_images = len(self.twice) // 2
-        begin, end = (_count_in_first(n, n_images=n_images, n_folds=self.n_folds) for n in (fold - 1, fold))
+        begin, end = (self._count_in_first(n, n_images) for n in (fold - 1, fold))
         return Split(train=_slice(self.twice, end, begin + n_images), validation=_slice(self.twice, begin, end))
+
+    def _count_in_first(self, n: int, n_images: int) -> int:
+        """Return how many images the first n folds have together.
+
+        Without groups the first folds have one more where their number does not divide.
+        """
+        if self.twice.fold_sizes is not None:
+            return sum(self.twice.fold_sizes[:n])
+        each, more = divmod(n_images, self.n_folds)
+        return n * each + min(n, more)
 
 
 def divide_into_folds(data: LabelledImages, *, n_folds: int, seed: int) -> FoldedImages:
@@ -49,11 +61,19 @@ def divide_into_folds(data: LabelledImages, *, n_folds: int, seed: int) -> Folde
         seed: Equal seeds give equal folds, so that all trials, workers and machines score on the same images.
 
     Raises:
-        SplitError: A class has fewer images than there are folds.
+        SplitError: A class has fewer images or groups than there are folds, or the dataset has its own validation set.
     """
+    if data.is_validation is not None:
+        raise SplitError(
+            f"data.folds = {n_folds}: the dataset has a validation set of its own, which folds would not use; leave "
+            "data.folds out, or give a dataset without it."
+        )
     fold_of = assign_folds(data, n_folds=n_folds, seed=seed)
     order = np.argsort(fold_of, kind="stable")
-    return FoldedImages(twice=data.take(np.concatenate([order, order])), n_folds=n_folds)
+    twice = data.take(np.concatenate([order, order])).divided()
+    if data.groups is not None:
+        twice = replace(twice, fold_sizes=tuple(np.bincount(fold_of, minlength=n_folds).tolist()))
+    return FoldedImages(twice=twice, n_folds=n_folds)
 
 
 def assign_folds(data: LabelledImages, *, n_folds: int, seed: int) -> NDArray[np.int64]:
@@ -64,6 +84,10 @@ def assign_folds(data: LabelledImages, *, n_folds: int, seed: int) -> NDArray[np
     """
     counts = class_counts(data)
     _refuse_small_classes(data, counts, n_folds)
+    if data.groups is not None:
+        fold_of = assign_groups(data.labels, data.groups, shares=[1 / n_folds] * n_folds, seed=seed)
+        _refuse_folds_without_class(data, fold_of, n_folds)
+        return fold_of
     # Labels in order, dealt out in turn: both the folds and the classes in them are equal within one image.
     dealt = np.repeat(np.arange(len(counts)), counts)
     shares = [np.bincount(dealt[fold::n_folds], minlength=len(counts)) for fold in range(n_folds)]
@@ -88,10 +112,17 @@ def _refuse_small_classes(data: LabelledImages, counts: NDArray[np.int64], n_fol
         )
 
 
-def _count_in_first(n: int, *, n_images: int, n_folds: int) -> int:
-    """Return how many images the first n folds have together: the first ones have one more where it does not divide."""
-    each, more = divmod(n_images, n_folds)
-    return n * each + min(n, more)
+def _refuse_folds_without_class(data: LabelledImages, fold_of: NDArray[np.int64], n_folds: int) -> None:
+    counts = np.zeros((n_folds, len(data.class_names)), np.int64)
+    np.add.at(counts, (fold_of, data.labels), 1)
+    if counts.all() or data.groups is None:
+        return
+    fold, label = np.argwhere(counts == 0)[0]
+    n_groups = len(np.unique(data.groups[data.labels == label]))
+    raise SplitError(
+        f"data.folds = {n_folds}: fold {fold + 1} would have no image of class {data.class_names[label]!r}, which has "
+        f"images in {n_groups} group{'s' * (n_groups != 1)}; expected fewer folds, or more groups with images of it."
+    )
 
 
 def _slice(data: LabelledImages, begin: int, end: int) -> LabelledImages:

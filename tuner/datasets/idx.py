@@ -23,7 +23,7 @@ from tuner.datasets.reading import (
     FileFormat,
     RawExamples,
     Reader,
-    Size,
+    ReadingSettings,
     UnreadableDataError,
 )
 
@@ -102,7 +102,7 @@ def _stems(part: str) -> tuple[str, str]:
     return (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
 
 
-def _recognise(path: Path, _resize: Size | None) -> Reader | None:
+def _recognise(path: Path, _reading: ReadingSettings) -> Reader | None:
     return IdxFolderReader(folder=path) if any(find_idx(path, stem) for stem in _stems("train")) else None
 
 

@@ -1,11 +1,13 @@
 """Labelled images in files that all processes of a machine map into memory: decoded once, in memory once.
 
-An entry is a folder: for each of its parts `PART-images.npy` and `PART-labels.npy`, and `index.json` with class names
-and hashes. It gets its name when it is complete. One process makes it while the others wait.
+An entry is a folder: for each of its parts `PART-images.npy` and `PART-labels.npy`, and `index.json` with class names,
+hashes and, for groups in folds, the folds' sizes. It gets its name when it is complete. One process makes it while the
+others wait.
 """
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +21,9 @@ from tuner.datasets import large_arrays
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.progress import told_windows
 from tuner.datasets.single_builder import building_alone
+
+#: Names of the files and folders beside an entry, which hold its key.
+_UNFINISHED = re.compile(r"^\.(.+)\.(?:lock|unfinished)$")
 
 _log = logging.getLogger(__name__)
 
@@ -58,15 +63,19 @@ class ImageCache:
             return make() if made is None else made
 
     def list_keys(self) -> list[str]:
-        """Return the keys of all entries, in order."""
-        if not self._folder.is_dir():
-            return []
-        return sorted(path.name for path in self._folder.iterdir() if not path.name.startswith("."))
+        """Return the keys of all entries, unfinished ones among them, in order."""
+        names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
+        return sorted({_UNFINISHED.sub(r"\1", name) for name in names})
 
     def delete(self, key: str) -> None:
         """Remove an entry; processes that have mapped it can go on reading it."""
-        shutil.rmtree(self._folder / key, ignore_errors=True)
+        for folder in (self._folder / key, _unfinished(self._folder / key)):
+            shutil.rmtree(folder, ignore_errors=True)
         (self._folder / f".{key}.lock").unlink(missing_ok=True)
+
+
+def _unfinished(entry: Path) -> Path:
+    return entry.with_name(f".{entry.name}.unfinished")
 
 
 def _map_sound(entry: Path) -> Parts | None:
@@ -83,7 +92,7 @@ def _map_sound(entry: Path) -> Parts | None:
 
 def _write_parts(entry: Path, parts: Parts) -> None:
     """Write an entry; whoever does it is alone."""
-    unfinished = entry.with_name(f".{entry.name}.unfinished")
+    unfinished = _unfinished(entry)
     # Of a process that was killed.
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
@@ -97,6 +106,7 @@ def _write_parts(entry: Path, parts: Parts) -> None:
                 "sha256": part.content_hash(),
                 "written": _stamp(unfinished / f"{name}-images.npy"),
             }
+            | ({} if part.fold_sizes is None else {"fold_sizes": part.fold_sizes})
             for name, part in parts.items()
         }
         (unfinished / "index.json").write_text(json.dumps(index))
@@ -127,7 +137,10 @@ def _map_parts(entry: Path) -> Parts:
     for name, known in json.loads((entry / "index.json").read_text()).items():
         path = entry / f"{name}-images.npy"
         part = LabelledImages(
-            images=_map(path), labels=_map(entry / f"{name}-labels.npy"), class_names=tuple(known["class_names"])
+            images=large_arrays.map_file(path),
+            labels=large_arrays.map_file(entry / f"{name}-labels.npy"),
+            class_names=tuple(known["class_names"]),
+            fold_sizes=tuple(known["fold_sizes"]) if "fold_sizes" in known else None,
         )
         # To read many gigabytes takes a process minutes: of those it is enough that nobody has written to them.
         is_large = part.images.nbytes > large_arrays.LARGEST_IN_MEMORY
@@ -136,13 +149,3 @@ def _map_parts(entry: Path) -> Parts:
             raise ValueError(f"the hash of {name} does not match its content")
         parts[name] = part
     return parts
-
-
-def _map(path: Path) -> NDArray[Any]:
-    # Copy on write, because TensorFlow and JAX copy memory that they could not write to. Nothing writes to it, so that
-    # all processes share the pages.
-    try:
-        return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
-    except OSError:
-        # The system keeps room for what might be written: of a file that is larger than memory it refuses to.
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

@@ -75,7 +75,7 @@ def read_unlabelled_csv(
     levels = pixels.to_levels(stored, where=path)
     for warning in check_range_and_polarity(levels, pixels, where=path):
         _log.warning("%s: %s", path, warning)
-    return pixels.invert(resize_images(levels, (height, width), where=path))
+    return pixels.invert(resize_images(levels, (height, width), how=pixels.resize_how, where=path))
 
 
 def _check_bytes(images: NDArray[Any], path: Path) -> NDArray[np.uint8]:

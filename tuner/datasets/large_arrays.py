@@ -123,6 +123,36 @@ def take_rows(array: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
     return cast("NDArray[Any]", RowsOf(whole, np.asarray(chosen, np.intp)))
 
 
+def join_arrays(first: NDArray[Any], second: NDArray[Any], *, where: Path | str) -> NDArray[Any]:
+    """Return the rows of both arrays, as `numpy.concatenate` does.
+
+    Raises:
+        UnreadableDataError: The disk has no room for them.
+    """
+    if first.nbytes + second.nbytes <= LARGEST_IN_MEMORY or first.shape[1:] != second.shape[1:]:
+        return np.concatenate([first, second])
+    joined = empty_array((len(first) + len(second), *first.shape[1:]), np.result_type(first, second), where=where)
+    for part, begin in ((first, 0), (second, len(first))):
+        for window in windows(part):
+            joined[begin + window.start : begin + window.stop] = part[window]
+    return joined
+
+
+def map_file(path: Path) -> NDArray[Any]:
+    """Return the array of an `.npy` file, mapped, so that all processes share the pages; nobody writes to it.
+
+    Raises:
+        OSError: It is missing or cannot be read.
+        ValueError: It is damaged.
+    """
+    try:
+        # Copy on write, because TensorFlow and JAX copy memory that they could not write to.
+        return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+    except OSError:
+        # The system keeps room for what might be written: of a file that is larger than memory it refuses to.
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
 class GrowingArray:
     """Rows that come in pieces, of a type that holds all of them, as of `numpy.concatenate`; closed by `with`."""
 

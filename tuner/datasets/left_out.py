@@ -11,6 +11,10 @@ _OF_THE_SYSTEM = frozenset({
     "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "@eadir", "#recycle", "$recycle.bin",
     "system volume information", "lost+found", "__pycache__",
 })  # fmt: skip
+#: Tables that name pictures and their classes.
+TABLE_NAMES = ("metadata.csv", "metadata.jsonl", "labels.csv")
+#: Folders of these names, and arrays of these names behind `x_` and `y_`, are read as the validation set.
+VALIDATION_PARTS = ("val", "valid", "validation")
 #: Folders and files of these names are taken for a validation part.
 VALIDATION_NAMES = frozenset({"validation", "val", "valid", "dev", "eval"})
 

@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 from tuner.datasets import large_arrays
 from tuner.datasets.arrays import store_array
 from tuner.datasets.labels import clean_labels
-from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
+from tuner.datasets.left_out import VALIDATION_NAMES, VALIDATION_PARTS, LeftOut
 from tuner.datasets.npy import declared_bytes, read_npy_header
-from tuner.datasets.reading import FileFormat, RawExamples, Reader, Size, UnreadableDataError
+from tuner.datasets.reading import (
+    FileFormat,
+    RawExamples,
+    Reader,
+    ReadingSettings,
+    UnreadableDataError,
+    join_groups,
+)
 
 #: A 522 kB archive can expand to 512 MiB. Large arrays that were compressed by more than this are no pictures; MNIST is
 #: compressed to a fifth.
@@ -36,9 +43,11 @@ _REMEDY = "Write the file with `numpy.savez_compressed(path, x_train=images, y_t
 
 @dataclass(frozen=True, kw_only=True)
 class NpzReader:
-    """One archive with `x_train`, `y_train` and perhaps `x_test`, `y_test`."""
+    """One archive with `x_train`, `y_train` and perhaps `x_val`, `y_val` and `x_test`, `y_test`."""
 
     path: Path
+    #: What the arrays of groups are called before `_train`, `_val` and `_test`; None: there are no groups.
+    group: str | None = None
 
     @property
     def has_test_set(self) -> bool:
@@ -47,27 +56,46 @@ class NpzReader:
         Raises:
             UnreadableDataError: Only one of them is there, one is spelt in capitals, or the file is no archive.
         """
+        return self._has_part("test", otherwise="then a fifth of every class is held out as test set")
+
+    def _has_part(self, part: str, *, otherwise: str) -> bool:
         names = self._list_names()
-        found = {"x_test", "y_test"} & names
-        if misspelt := sorted(name for name in names - found if name.lower() in {"x_test", "y_test"}):
+        wanted = {f"x_{part}", f"y_{part}"}
+        found = wanted & names
+        if misspelt := sorted(name for name in names - found if name.lower() in wanted):
             raise UnreadableDataError(
                 self.path,
-                f"holds {', '.join(misspelt)}, expected x_test and y_test",
+                f"holds {', '.join(misspelt)}, expected {' and '.join(sorted(wanted))}",
                 remedy="Names are read as they are spelt: rename the arrays, or leave them out.",
             )
         if len(found) == 1:
             (there,) = found
-            (missing,) = {"x_test", "y_test"} - found
+            (missing,) = wanted - found
             raise UnreadableDataError(
                 self.path,
                 f"holds {there} and no {missing}, expected both or neither",
-                remedy=f"Add {missing}, or leave {there} out: then a fifth of every class is held out as test set.",
+                remedy=f"Add {missing}, or leave {there} out: {otherwise}.",
             )
         return bool(found)
 
     @property
+    def _validation(self) -> str | None:
+        """The name of the validation part, or None where there is none."""
+        otherwise = "then data.validation_fraction of the training part is held out"
+        found = [part for part in VALIDATION_PARTS if self._has_part(part, otherwise=otherwise)]
+        if len(found) > 1:
+            raise UnreadableDataError(
+                self.path,
+                f"holds several validation sets, x_{' and x_'.join(found)}, expected one",
+                remedy="Leave out all but one.",
+            )
+        return found[0] if found else None
+
+    @property
     def left_out(self) -> LeftOut:
-        others = sorted(self._list_names() - {"x_train", "y_train", "x_test", "y_test"})
+        parts = ("train", "test", *VALIDATION_PARTS)
+        read = {f"{letter}_{part}" for part in parts for letter in (*"xy", *filter(None, [self.group]))}
+        others = sorted(self._list_names() - read - {self.group})
         return LeftOut(
             unit="arrays",
             counts=dict.fromkeys(others, 1),
@@ -76,7 +104,9 @@ class NpzReader:
         )
 
     def read_train(self) -> RawExamples:
-        return self._read("train")
+        train = self._read("train")
+        part = self._validation
+        return train if part is None else self._append(train, self._read(part), part)
 
     def read_test(self) -> RawExamples:
         return self._read("test")
@@ -91,11 +121,53 @@ class NpzReader:
         return RawExamples(
             images=store_array(images, where=f"{self.path} x_{part}"),
             labels=clean_labels(labels, where=f"{self.path} y_{part}"),
+            groups=None if self.group is None else self._read_groups(part, n_images=len(images)),
         )
 
+    def _append(self, train: RawExamples, validation: RawExamples, part: str) -> RawExamples:
+        """Return the training part followed by the validation part."""
+        shapes = [raw.images.values.shape[1:] for raw in (train, validation)]
+        if shapes[0] != shapes[1]:
+            problem = f"x_{part} has images of the shape {shapes[1]}, x_train of {shapes[0]}, expected one shape"
+            raise UnreadableDataError(
+                self.path, problem, remedy="Store both parts in one size and with equal channels."
+            )
+        for raw, name in ((train, "train"), (validation, part)):
+            if len(raw.labels) != len(raw.images):
+                problem = f"x_{name} has {len(raw.images):,} images and y_{name} {len(raw.labels):,} labels"
+                raise UnreadableDataError(self.path, problem, remedy="Give one label for each image.")
+        kinds = {raw.labels.dtype.kind for raw in (train, validation)}
+        if len(kinds) > 1:
+            problem = f"y_train holds {train.labels.dtype}, y_{part} {validation.labels.dtype}, expected labels alike"
+            raise UnreadableDataError(self.path, problem, remedy="Store both as integers, or both as class names.")
+        where = f"{self.path} x_train and x_{part}"
+        values = large_arrays.join_arrays(train.images.values, validation.images.values, where=where)
+        return RawExamples(
+            images=store_array(values, where=where),
+            labels=np.concatenate([train.labels, validation.labels]),
+            groups=join_groups(train.groups, validation.groups, n_validation=len(validation.labels)),
+            n_validation=len(validation.labels),
+        )
 
-def _recognise(path: Path, _resize: Size | None) -> Reader | None:
-    return NpzReader(path=path) if path.suffix.lower() in NPZ.suffixes and path.is_file() else None
+    def _read_groups(self, part: str, *, n_images: int) -> NDArray[np.str_] | None:
+        """Return the group of each image of a part; None where another part than the training part has none."""
+        wanted = [f"{self.group}_{part}", *([str(self.group)] if part == "train" else [])]
+        held = self._list_names()
+        name = next((name for name in wanted if name in held), None)
+        if name is None and part != "train":
+            return None
+        if name is None:
+            problem = f"holds no array {' or '.join(wanted)} of groups; it holds {', '.join(sorted(held)[:8])}"
+            raise UnreadableDataError(self.path, problem, remedy="Correct data.group, or leave it out.")
+        groups = read_npz_array(self.path, name)
+        if groups.shape != (n_images,):
+            problem = f"{name} has the shape {groups.shape}, expected ({n_images},): one group for each image"
+            raise UnreadableDataError(self.path, problem, remedy="Correct the array, or leave data.group out.")
+        return groups.astype(np.str_)
+
+
+def _recognise(path: Path, reading: ReadingSettings) -> Reader | None:
+    return NpzReader(path=path, group=reading.group) if path.suffix.lower() in NPZ.suffixes and path.is_file() else None
 
 
 NPZ = FileFormat(

@@ -44,8 +44,10 @@ def put_upright(picture: Image.Image, path: Path) -> Image.Image:
 def _read_orientation(picture: Image.Image, path: Path) -> int:
     """Return EXIF's orientation from 1 to 8, or 1 where there is none that is valid.
 
-    It does not depend on whether the pixels have been decoded.
+    It does not depend on whether the pixels have been decoded. Pillow itself puts TIFF pictures upright.
     """
+    if picture.format == "TIFF":
+        return 1
     exif = picture.info.get("exif") or _raw_profile(picture.info) or (_late_exif(path) if _is_png(picture) else b"")
     found = _find_in_tiff(exif.removeprefix(b"Exif\0\0")) or _find_in_xmp(picture.info)
     return found if found in _TRANSPOSITIONS else 1

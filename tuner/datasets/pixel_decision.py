@@ -11,7 +11,7 @@ from tuner.datasets.pixel_meaning import MIXED_SHARE, PixelMeaning, Polarity
 from tuner.datasets.pixel_warnings import DIM_LEVEL, compare_channels, look_at_shape
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.range_decision import decide_range
-from tuner.datasets.reading import StoredImages, UnreadableDataError
+from tuner.datasets.reading import ResizeHow, StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import Range
 from tuner.datasets.transparency import Background, choose_background, put_on_background
 
@@ -39,7 +39,13 @@ class DecidedPixels:
 
 
 def decide_pixels(
-    images: StoredImages, settings: PixelSettings, *, may_be_strokes: bool, any_size: bool, where: Path | str
+    images: StoredImages,
+    settings: PixelSettings,
+    *,
+    may_be_strokes: bool,
+    any_size: bool,
+    resize_how: ResizeHow = "stretch",
+    where: Path | str,
 ) -> DecidedPixels:
     """Decide what the pixels of a whole training part mean.
 
@@ -49,6 +55,7 @@ def decide_pixels(
         may_be_strokes: Models are given small grey pictures, which may be characters: they are inverted where most are
             dark on light.
         any_size: Images are scaled, so that pictures of any size may be of this data.
+        resize_how: How these are given the images' size.
         where: What an error names.
 
     Raises:
@@ -68,6 +75,7 @@ def decide_pixels(
         inverted=settings.invert is True,
         stored_size=images.stored_size,
         any_size=any_size,
+        resize_how=resize_how,
     )
     levels = meaning.scale_colours(images, where=where)
     background_warnings: list[str] = []

@@ -6,7 +6,7 @@ and training, test, prediction and submission apply it in the same way. See `doc
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.large_arrays import empty_array, take_rows
-from tuner.datasets.reading import Size, StoredImages, UnreadableDataError
-from tuner.datasets.stored_range import BYTES, SIXTEEN_BITS, Range, slack_of
+from tuner.datasets.reading import ResizeHow, Size, StoredImages, UnreadableDataError
+from tuner.datasets.stored_range import BYTES, FLOAT_BITS, SIXTEEN_BITS, Range, slack_of
 from tuner.datasets.stored_rows import windows
 from tuner.datasets.transparency import Background, put_on_background
 
@@ -38,7 +38,8 @@ class PixelMeaning:
     #: The lowest and the highest stored value of the training part, its background included; values beyond the range
     #: are clipped in every part where they were clipped in training, and refused otherwise.
     found: Range
-    #: 8 or 16: the bits that the range is for, where the training part is picture files; None where it is arrays.
+    #: 8, 16, or 32 for floats: the bits that the range is for, where the training part is picture files; None where it
+    #: is arrays.
     bits: int | None
     #: 1 for grey, 3 for RGB.
     channels: int
@@ -53,6 +54,8 @@ class PixelMeaning:
     stored_size: Size | None
     #: Whether pictures of any size may be of this data, as `data.resize` scales people's own in every part.
     any_size: bool
+    #: How pictures of another size than the model's are given it, here and in every other part.
+    resize_how: ResizeHow = "stretch"
 
     def __post_init__(self) -> None:
         """Refuse values that no decision results in, as a forged bundle may hold.
@@ -63,7 +66,11 @@ class PixelMeaning:
         low, high = self.range
         if not (low < high and math.isfinite(high - low) and all(map(math.isfinite, self.found))):
             raise ValueError(f"received the range {self.range} of {self.found}, expected the lower number first")
-        if self.bits not in {None, 8, _DEEP} or self.channels not in {1, 3} or min(self.stored_size or (1,)) < 1:
+        if (
+            self.bits not in {None, 8, _DEEP, FLOAT_BITS}
+            or self.channels not in {1, 3}
+            or min(self.stored_size or (1,)) < 1
+        ):
             raise ValueError("received bits, channels or a size that no pictures have")
 
     @property
@@ -86,6 +93,7 @@ class PixelMeaning:
         """Return one line for people."""
         low, high = (f"{value:.9g}" for value in self.range)
         files = "arrays" if self.bits is None else f"pictures of {self.bits} bits"
+        files = "pictures of floats" if self.bits == FLOAT_BITS else files
         parts = [f"{low} is black and {high} white in {files}", self.colour]
         if self.polarity is not None:
             parts.append("light on dark and dark on light mixed" if self.polarity == "mixed" else self.polarity)
@@ -102,7 +110,9 @@ class PixelMeaning:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "PixelMeaning":
         """Read what `to_json` wrote; other keys are ignored."""
-        known: dict[str, Any] = {field.name: values[field.name] for field in fields(cls)}
+        known: dict[str, Any] = {
+            field.name: values[field.name] for field in fields(cls) if field.default is MISSING or field.name in values
+        }
         for name in ("range", "found", "stored_size"):
             known[name] = None if known[name] is None else tuple(known[name])
         return cls(**known)
@@ -154,8 +164,16 @@ class PixelMeaning:
 
         It is the range of the training arrays where they held bytes, or where the picture's values fit into it, as when
         the arrays were saved as pictures. Otherwise a file of 8 bits goes to 255, and one of 16 bits to 65,535 where it
-        uses the sixteenth, or to 255 where it uses eight.
+        uses the sixteenth, or to 255 where it uses eight. Floats have no range of their own.
+
+        Raises:
+            UnreadableDataError: The values do not show which range the picture has.
         """
+        if bits == FLOAT_BITS and self.bits is not None:
+            problem = f"holds floats, those of training are {self.bits}-bit pictures: nothing says what is white"
+            raise UnreadableDataError(where, problem, remedy="Save it with 8 or 16 bits a pixel.")
+        if bits == FLOAT_BITS:
+            return self.range
         brightest = max(self.found[1], self.range[1])
         fits = self.bits is None and self.found[0] >= 0 and highest <= brightest
         if bits != _DEEP:

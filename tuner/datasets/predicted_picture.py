@@ -27,8 +27,8 @@ _SMALLEST_SIDE_WITH_MARGIN = 16
 def read_image(path: Path, *, image_format: ImageFormat, pixels: PixelMeaning | None = None) -> NDArray[np.uint8]:
     """Return a picture as a model expects it: uint8, shape (height, width, channels).
 
-    The picture is read as the training pictures were: with their range, background and polarity, scaled without keeping
-    its aspect ratio. The exception is a photograph of a character: a picture of another size than the data, for a small
+    The picture is read as the training pictures were: with their range, background and polarity, and fitted to the size
+    as they were. The exception is a photograph of a character: a picture of another size than the data, for a small
     grey format whose classes are single characters. Its polarity is found from the photograph itself, it is cropped to
     its strokes and centred, and becomes light on dark, or dark on light where the training pictures are.
 
@@ -71,8 +71,8 @@ def _to_levels(
     """Return the picture in the format's size, not yet inverted, by the same steps as in training."""
     size = (image_format.height, image_format.width)
     # Pictures of folders are scaled before they become bytes, arrays after.
-    images = picture.to_images(None if pixels.bits is None else size)
-    return scale_image(pixels.to_levels(images, where=path)[0], size)
+    images = picture.to_images(None if pixels.bits is None else size, pixels.resize_how)
+    return scale_image(pixels.to_levels(images, where=path)[0], size, pixels.resize_how)
 
 
 def _may_be_photograph(image_format: ImageFormat) -> bool:

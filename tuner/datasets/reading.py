@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,40 @@ _MAX_PROBLEM_LENGTH = 300
 
 #: Height and width in pixels.
 Size = tuple[int, int]
+#: How a picture of another shape gets a height and width: its sides are scaled apart, what is beyond the middle is cut
+#: off, or what is missing is filled with the colour of its border.
+ResizeHow = Literal["stretch", "crop", "pad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedPictures:
+    """Where this machine keeps decoded pictures of folders, and who is told how far decoding is."""
+
+    #: None: nothing is kept.
+    folder: Path | None = None
+    #: Called with the number of pictures that are decoded, and of all.
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None
+
+
+#: Each process decodes what it reads.
+NOT_KEPT = DecodedPictures()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingSettings:
+    """What a person has set of how files are read, in `[data]` of a study definition."""
+
+    #: Height and width that every image is scaled to; None keeps them.
+    resize: Size | None = None
+    resize_how: ResizeHow = "stretch"
+    #: The column or array that says to which group each image belongs; None: each image stands for itself.
+    group: str | None = None
+    #: Of this machine.
+    decoded: DecodedPictures = field(default=NOT_KEPT, compare=False)
+
+
+#: Images keep their size, and have no groups.
+AS_STORED = ReadingSettings()
 
 
 class UnreadableDataError(TunerError):
@@ -42,7 +76,7 @@ class StoredImages:
     #: one more, of uint8, is opacity where `has_alpha`.
     values: NDArray[Any]
     has_alpha: bool = False
-    #: uint8, shape (n,): 8 or 16, the bits of each picture's file; None for arrays.
+    #: uint8, shape (n,): 8, 16, or 32 for floats: the bits of each picture's file; None for arrays.
     bits: NDArray[np.uint8] | None = None
     #: Number of pictures with 16 bits a colour, of which only the upper 8 can be read.
     n_halved: int = 0
@@ -92,10 +126,27 @@ class RawExamples:
     images: StoredImages
     #: int64 or text, shape (n,).
     labels: NDArray[Any]
+    #: Text, shape (n,): the group of each image; None where `ReadingSettings.group` is.
+    groups: NDArray[np.str_] | None = None
+    #: How many of the last images are a validation set of the dataset's own.
+    n_validation: int = 0
+    #: What a person should know of how they were read: sentences.
+    remarks: tuple[str, ...] = ()
+
+
+def join_groups(
+    train: NDArray[np.str_] | None, validation: NDArray[np.str_] | None, *, n_validation: int
+) -> NDArray[np.str_] | None:
+    """Return the groups of both parts; validation images without groups, which are not divided, are one each."""
+    if train is None:
+        return None
+    if validation is None:
+        validation = np.array([f"validation image {number}" for number in range(n_validation)], np.str_)
+    return np.concatenate([train, validation])
 
 
 class Reader(Protocol):
-    """Reads the two parts of one dataset; only `tuner.datasets.test_set` may read the test part."""
+    """Reads the parts of one dataset; only `tuner.datasets.test_set` may read the test part."""
 
     @property
     def has_test_set(self) -> bool:
@@ -106,7 +157,7 @@ class Reader(Protocol):
         """Which files or arrays are not read, judged by names."""
 
     def read_train(self) -> RawExamples:
-        """Read the training part, and nothing of the test part.
+        """Read the training part, followed by a validation set of its own, and nothing of the test part.
 
         Raises:
             UnreadableDataError: A file is missing, damaged or too big.
@@ -129,7 +180,7 @@ class FileFormat:
     #: What lies at the path and in it, as errors say what was expected: one phrase for each form.
     descriptions: tuple[str, ...]
     #: Returns None when what lies at the path is not of this kind. Looks at names alone and opens no file.
-    recognise: Callable[[Path, Size | None], Reader | None]
+    recognise: Callable[[Path, ReadingSettings], Reader | None]
     #: File name endings in lower case, of formats that are one file.
     suffixes: tuple[str, ...] = ()
 

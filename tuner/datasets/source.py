@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.copies import count_copies, count_leaks
+from tuner.datasets.divisions import NoGroupsError, count_shared_groups, mark_divisions
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.labels import index_by_name, index_by_number, name_classes
 from tuner.datasets.part_comparison import ReadPart, check_range_and_polarity, compare_parts
@@ -17,7 +18,7 @@ from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.pixel_warnings import compare_classes
 from tuner.datasets.polarity import shows_strokes
 from tuner.datasets.range_decision import describe_clipping
-from tuner.datasets.reading import RawExamples, Reader, Size, StoredImages, UnreadableDataError, listing
+from tuner.datasets.reading import RawExamples, Reader, ReadingSettings, StoredImages, UnreadableDataError, listing
 from tuner.datasets.scaling import resize_images
 from tuner.datasets.stored_range import BYTES, Range
 
@@ -61,7 +62,7 @@ class Source:
     name: str
     description: str
     reader: Reader
-    resize: Size | None
+    reading: ReadingSettings
     #: None for a person's own data, whose classes and size come from the training part.
     image_format: ImageFormat | None = None
     #: The stored values that are black and white in the catalogue's data.
@@ -77,12 +78,18 @@ class Source:
         """
         with listing():
             raw = self.reader.read_train()
+        if self.reading.group is not None and raw.groups is None:
+            raise NoGroupsError(self.name, self.reading.group)
         conventions, levels, warnings = self._understand(raw)
         images = self._label(raw, levels, conventions, where=self.name)
+        division, told = mark_divisions(raw, images.labels, levels, group=self.reading.group)
+        images = replace(images, **division)
         return TrainingPart(
             images=images,
             pixels=conventions.pixels,
             warnings=(
+                *raw.remarks,
+                *told,
                 *warnings,
                 *compare_classes(levels, images.labels, images.class_names),
                 *count_copies(levels, images.labels, images.class_names, place_of=raw.images.place_of),
@@ -109,6 +116,7 @@ class Source:
                 f"{raw.images.n_faint:,} pictures have colours of 16 bits and use few of the upper 8, which are all "
                 "that is read."
             )
+        warnings += raw.remarks
         missing = set(images.class_names) - {images.class_names[label] for label in np.unique(images.labels)}
         if missing:
             warnings.append(f"it has no images of the classes {', '.join(sorted(missing)[:_MOST_NAMED])}.")
@@ -129,6 +137,7 @@ class Source:
         )
         images = self._label(raw, levels, conventions, where=where)
         class_names = conventions.image_format.class_names
+        warnings += count_shared_groups(trained.groups, raw.groups)
         warnings += count_leaks(
             (trained_levels, index_by_name(trained.labels, class_names, where=self.name)),
             (levels, images.labels),
@@ -150,7 +159,7 @@ class Source:
                 height=raw.images.values.shape[1],
                 width=raw.images.values.shape[2],
                 channels=raw.images.channels,
-                class_names=name_classes(raw.labels, where=self.name),
+                class_names=self._name_classes(raw),
             )
         )
         if isinstance(self.pixels, PixelMeaning):
@@ -160,11 +169,21 @@ class Source:
             raw.images,
             self.pixels,
             may_be_strokes=shows_strokes(image_format),
-            any_size=self.resize is not None,
+            any_size=self.reading.resize is not None,
+            resize_how=self.reading.resize_how,
             where=self.name,
         )
         conventions = Conventions(image_format=image_format, labels_are_indices=False, pixels=decided.meaning)
         return conventions, decided.levels, decided.warnings
+
+    def _name_classes(self, raw: RawExamples) -> tuple[str, ...]:
+        """Return the classes of the training images, to which those of a validation set must belong."""
+        if not raw.n_validation:
+            return name_classes(raw.labels, where=self.name)
+        n_train = len(raw.labels) - raw.n_validation
+        class_names = name_classes(raw.labels[:n_train], where=self.name)
+        index_by_name(raw.labels[n_train:], class_names, where=f"{self.name}, validation set")
+        return class_names
 
     def _known_conventions(self, image_format: ImageFormat) -> Conventions:
         """Return the catalogue's conventions; what a person has set for the pixels wins."""
@@ -181,6 +200,7 @@ class Source:
                 inverted=pixels.invert is True,
                 stored_size=(image_format.height, image_format.width),
                 any_size=False,
+                resize_how=self.reading.resize_how,
             )
         return Conventions(image_format=self._resized(image_format), labels_are_indices=True, pixels=pixels)
 
@@ -196,7 +216,10 @@ class Source:
         if len(levels) != len(raw.labels):
             problem = f"{len(levels):,} images and {len(raw.labels):,} labels, expected one label for each image"
             raise UnreadableDataError(where, problem, remedy="Correct the data; images are the first dimension.")
-        images = resize_images(levels, self.resize, where=where) if self.resize else levels
+        reading = self.reading
+        images = levels
+        if reading.resize:
+            images = resize_images(levels, reading.resize, how=reading.resize_how, where=where)
         if images.shape[1:] != expected.shape:
             problem = f"images have the shape {images.shape[1:]}, expected {expected.shape} as in training"
             is_same_size = images.shape[1:3] == expected.shape[:2]
@@ -210,7 +233,7 @@ class Source:
         )
 
     def _resized(self, image_format: ImageFormat) -> ImageFormat:
-        height, width = self.resize or (image_format.height, image_format.width)
+        height, width = self.reading.resize or (image_format.height, image_format.width)
         return ImageFormat(
             height=height, width=width, channels=image_format.channels, class_names=image_format.class_names
         )

@@ -19,6 +19,8 @@ Range = tuple[float, float]
 BYTES: Range = (0.0, 255.0)
 UNIT: Range = (0.0, 1.0)
 SIXTEEN_BITS: Range = (0.0, 65535.0)
+#: Bits of a picture file that holds floats, which are of any range.
+FLOAT_BITS = 32
 
 #: Largest values below 128 that show a range: 1 to 7 bits, and scales that people use.
 _EVIDENT = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)
@@ -52,7 +54,8 @@ class FoundValues:
     highest: float
     #: `bool`, `integer` or `float`.
     kind: str
-    #: Bits of the picture files, or of an array of uint8 or uint16; None for other arrays, whose type shows no range.
+    #: Bits of the picture files (32: floats), or of an array of uint8 or uint16; None for other arrays, whose
+    #: type shows no range.
     bits: int | None
     #: The places of the lowest and the highest value, in brackets after a blank; empty where images have no places.
     lowest_in: str = ""

@@ -32,6 +32,8 @@ class Summary:
     name: str
     description: str
     n_images: int
+    #: How many of them are a validation set of the dataset's own; 0: validation images are drawn from all.
+    n_validation: int
     height: int
     width: int
     #: 1 for grey, 3 for RGB.
@@ -61,6 +63,7 @@ def summarise(dataset: Dataset, part: TrainingPart) -> Summary:
         name=dataset.name,
         description=dataset.description,
         n_images=len(data),
+        n_validation=0 if data.is_validation is None else int(data.is_validation.sum()),
         height=height,
         width=width,
         channels=channels,
@@ -80,7 +83,10 @@ def summarise(dataset: Dataset, part: TrainingPart) -> Summary:
 
 def _few_to_validate(data: LabelledImages) -> tuple[str, ...]:
     """Return a warning where a study's default settings leave a class few validation images."""
-    counts = np.round(VALIDATION_FRACTION * class_counts(data)).astype(np.int64)
+    if data.is_validation is None:
+        counts = np.round(VALIDATION_FRACTION * class_counts(data)).astype(np.int64)
+    else:
+        counts = class_counts(data.take(np.flatnonzero(data.is_validation)))
     warning = warn_of_few(counts, data.class_names)
     return () if warning is None else (warning,)
 

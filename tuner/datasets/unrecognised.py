@@ -38,7 +38,10 @@ def _describe(path: Path, below: Sequence[Path]) -> str:
 
 def _describe_contents(inside: Sequence[Path]) -> str:
     if n_pictures := sum(map(is_picture, inside)):
-        return f"It holds {n_pictures:,} pictures and no folders of classes: sort them into one for each class."
+        return (
+            f"It holds {n_pictures:,} pictures and no folders of classes: sort them into one for each class, or name "
+            "them with their classes in labels.csv."
+        )
     deeper = [child for folder in inside if folder.is_dir() for child in folder.iterdir() if child.is_file()]
     files = deeper or [child for child in inside if child.is_file()]
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in count_by_suffix(files).most_common(_MOST_NAMED))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.backends import BACKENDS
+from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.preflight.checking import (
     CheckedDefinition,
@@ -99,6 +100,7 @@ def create_study(
     check: bool = True,
     process: PreflightProcess | None = None,
     on_report: OnReport = log_warnings,
+    decoded: DecodedPictures = NOT_KEPT,
 ) -> Study:
     """Try on a few images everything that search and finals will need, then store the study.
 
@@ -110,6 +112,7 @@ def create_study(
             backend is installed no model is built at all, and a report says so.
         process: The process of the check, if the caller has started it early; None starts one.
         on_report: Called with each stage of the check as it ends.
+        decoded: Where decoded pictures are kept.
 
     Raises:
         TunerError: The name is taken, the settings of sampler or pruner are wrong, the dataset cannot be read or split,
@@ -124,6 +127,7 @@ def create_study(
         data_dir=data_dir,
         earlier_trials=best_of_earlier(storage, definition.search),
         on_report=on_report,
+        decoded=decoded,
     )
     if definition.search.sampler == ONE_FACTOR:
         _tell_unused_budget(definition, n_trials=len(found.first_jobs), on_report=on_report)
@@ -160,6 +164,7 @@ def try_study(
     data_dir: Path,
     process: PreflightProcess | None = None,
     on_report: OnReport = log_warnings,
+    decoded: DecodedPictures = NOT_KEPT,
 ) -> None:
     """Try what `create_study` tries, and store nothing; the database is opened only for a warm start.
 
@@ -171,7 +176,14 @@ def try_study(
     if definition.search.warm_start is not None:
         with open_storage(storage_url) as storage:
             earlier = best_of_earlier(storage, definition.search)
-    check_definition(definition, data_dir=data_dir, earlier_trials=earlier, on_report=on_report, process=process)
+    check_definition(
+        definition,
+        data_dir=data_dir,
+        earlier_trials=earlier,
+        on_report=on_report,
+        decoded=decoded,
+        process=process,
+    )
 
 
 def find_equal_study(storage: Storage, definition: StudyDefinition) -> Study | None:

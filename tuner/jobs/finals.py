@@ -32,6 +32,7 @@ from tuner.jobs.study_data import (
 from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
+from tuner.jobs.trial_costs import measure_costs
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
@@ -136,11 +137,13 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         bundle=store_bundle(context, space, fitted, tested, notes=notes),
         predictions=f"{final_path(context)}.npz",
         augmented=fitted.augmented,
-        notes=tuple(notes),
         validation_predictions=_predict_validation(context, fitted.model, fitted.asked_data.validation),
         pictures=pictures,
+        costs=measure_costs(fitted.model, test.image_format.shape, on_note=notes.append),
         # Of a final's first repeat: the others have the same net.
         prediction_s=None if job.repeat else time_prediction(fitted.model, test.images[0]),
+        # Last, as what comes before may add some.
+        notes=tuple(notes),
     )
 
 
@@ -299,6 +302,7 @@ def _load_test(context: JobContext) -> LabelledImages:
             class_names=context.study.class_names,
             data_dir=context.places.data_dir,
             pixels=study_pixels(context.study.pixels),
+            decoded=context.places.decoded,
         )
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error

@@ -78,6 +78,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     data_for_own_fit: Callable[[], TrainingData] | None = None,
     open_callbacks: OpenCallbacks | None = None,
+    on_model: Callable[[keras.Model], None] = lambda _: None,
 ) -> Fitted:
     """Build the model from the hyperparameters and train it; equal seeds give equal results.
 
@@ -100,6 +101,7 @@ def fit(
         data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
             format, with validation images.
         open_callbacks: Makes the callbacks that watch each training of the model.
+        on_model: Called with each model that is built, before it is trained; may raise to end the job.
 
     Raises:
         BuilderError: `build` raised.
@@ -113,6 +115,7 @@ def fit(
     asked_data = data
     while True:
         model = _build(space, hyperparameters, data, seed=plan.seed, checkpoint=checkpoint)
+        on_model(model)
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
         asked = read_batch_size(hyperparameters.values, default=plan.batch_size)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
@@ -85,6 +86,7 @@ def train_folds(
     initial: InitialWeights | None,
     curves: FoldCurves,
     notes: list[str],
+    on_model: Callable[[keras.Model], None] = lambda _: None,
 ) -> None:
     """Train the configuration on all folds but one, for each fold that is not finished yet.
 
@@ -99,6 +101,7 @@ def train_folds(
         initial: As in `fit`.
         curves: Takes all epochs; what its `on_progress` raises ends the job unchanged.
         notes: Takes sentences for people, each once.
+        on_model: As in `fit`.
 
     Raises:
         TunerError: As in `fit`.
@@ -137,6 +140,7 @@ def train_folds(
             initial=initial,
             checkpoint=context.checkpoint_of_fold(fold),
             open_callbacks=callbacks_of(context, fold=fold),
+            on_model=on_model,
         ).epochs
 
     store = FinishedFoldsStore(

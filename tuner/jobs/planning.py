@@ -9,12 +9,13 @@ from typing import TypeVar
 
 from tuner.errors import TunerError
 from tuner.jobs.ensemble import choose_members
-from tuner.objectives import Objective
+from tuner.objectives import Cost, Objective
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmSlot,
+    Costs,
     EnsembleJob,
     EnsembleSlot,
     Hyperparameters,
@@ -115,8 +116,9 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
             hyperparameters=slot.outcome.hyperparameters,
             repeat=repeat,
             seed=final_seed(definition.seed, "confirm", trial, repeat),
+            costs=slot.outcome.costs if definition.costs else {},
         )
-        for slot in best_trials(of_study, definition.objective)[: finals.candidates]
+        for slot in best_trials(of_study, definition.objective, definition.costs)[: finals.candidates]
         if slot.outcome and (trial := slot.trial_number) is not None
         for repeat in range(finals.confirm_repeats)
     ]
@@ -124,8 +126,8 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
 
 def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[RetrainJob]:
     finals = definition.finals
-    objective = definition.objective
-    ranked = confirmed_scores(of_study, objective) or _search_scores(of_study, objective)
+    measures = definition.objective, definition.costs
+    ranked = confirmed_scores(of_study, *measures) or _search_scores(of_study, *measures)
     best = list(ranked)[: finals.top]
     wanted = [(trial, True, False, repeat) for trial in best for repeat in range(finals.repeats)]
     if finals.compare_augmentation and best and _is_augmented(definition, of_study, best[0]):
@@ -133,7 +135,7 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
     if finals.draws_validation_curves:
         # With the seed of the first repeat, from which it then differs in its images alone.
         wanted += [(trial, True, True, 0) for trial in best if _lacks_validation(definition, of_study, trial)]
-    hyperparameters = _hyperparameters(of_study)
+    hyperparameters, costs = _hyperparameters(of_study), _costs(of_study) if definition.costs else {}
     return [
         RetrainJob(
             trial=trial,
@@ -144,16 +146,17 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
             augmented=augmented,
             val_accuracy_mean=ranked[trial],
             for_curve=for_curve,
+            costs=costs.get(trial, {}),
         )
         for trial, augmented, for_curve, repeat in wanted
     ]
 
 
-def _search_scores(of_study: Sequence[Slot], objective: Objective) -> dict[int, float]:
-    """Return the scores of the search by trial number, the best first."""
+def _search_scores(of_study: Sequence[Slot], objective: Objective, costs: Sequence[Cost]) -> dict[int, float]:
+    """Return the scores of the search by trial number, in the order in which finals are chosen."""
     return {
         slot.trial_number: slot.outcome.score
-        for slot in best_trials(of_study, objective)
+        for slot in best_trials(of_study, objective, costs)
         if slot.trial_number is not None and slot.outcome and slot.outcome.score is not None
     }
 
@@ -167,6 +170,16 @@ def _hyperparameters(of_study: Sequence[Slot]) -> dict[int, Hyperparameters]:
     }
     # After an extension, a confirmed configuration may no longer be among the best of the search.
     return searched | {slot.job.trial: slot.job.hyperparameters for slot in of_study if isinstance(slot, ConfirmSlot)}
+
+
+def _costs(of_study: Sequence[Slot]) -> dict[int, Costs]:
+    """Return what the models of the same configurations need."""
+    searched = {
+        slot.trial_number: slot.outcome.costs
+        for slot in of_study
+        if isinstance(slot, SearchSlot) and slot.outcome and slot.trial_number is not None
+    }
+    return searched | {slot.job.trial: slot.job.costs for slot in of_study if isinstance(slot, ConfirmSlot)}
 
 
 def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: int) -> bool:

@@ -116,7 +116,7 @@ def run_range_tests(
 def _load_images(definition: StudyDefinition, data_dir: Path) -> LabelledImages:
     """Return the images that the search would train on."""
     data = definition.data
-    dataset = open_dataset(definition.dataset, data_dir=data_dir, resize=data.resize, pixels=data.pixels)
+    dataset = open_dataset(definition.dataset, data_dir=data_dir, reading=data.reading, pixels=data.pixels)
     split = split_stratified(dataset.load_train(), validation_fraction=data.validation_fraction, seed=definition.seed)
     n_images = definition.search.train_images
     if n_images is None or n_images >= len(split.train):

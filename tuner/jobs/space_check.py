@@ -6,7 +6,9 @@ from tuner.datasets.images import LabelledImages
 from tuner.jobs.hyperparameters import DeclaredParameter, OptunaHyperParameters
 from tuner.jobs.model_check import check_model
 from tuner.spaces.space import Space
+from tuner.studies.constraints import describe_violation
 from tuner.studies.definition import StudyDefinition
+from tuner.training.costs import count_weights
 from tuner.training.devices import translate_device_errors
 
 #: Number of images that are shown to the model.
@@ -39,6 +41,12 @@ def check_space(
             objective=definition.objective,
         )
     warnings = list(facts.warnings)
+    known = count_weights(model)
+    limits = [limit for limit in definition.constraints if limit.cost.name in known]
+    if violated := describe_violation(limits, known):
+        warnings.append(
+            f"With the space's defaults the model has {violated}: such a trial ends before its first epoch."
+        )
     if not declared and space.fit is None and definition.search.trials > 1:
         warnings.append(
             f"The space {space.name!r} asks for no hyperparameter: all {definition.search.trials} trials train the "

@@ -10,8 +10,10 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.folds import FoldedImages, divide_into_folds
 from tuner.datasets.image_cache import ImageCache, Parts
 from tuner.datasets.images import LabelledImages
+from tuner.datasets.picture_progress import log_decoding
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.reading import DecodedPictures, ReadingSettings
 from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition
@@ -56,6 +58,13 @@ class DataPlaces:
     data_dir: Path
     #: Cache of the images that were read and divided for studies.
     cache_dir: Path
+    #: Where decoded pictures of folders are kept; None: nowhere.
+    pictures_dir: Path | None = None
+
+    @property
+    def decoded(self) -> DecodedPictures:
+        """Where decoded pictures are kept, with lines in the log as they are decoded."""
+        return DecodedPictures(folder=self.pictures_dir, on_progress=log_decoding())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +72,7 @@ class _SplitKey:
     """Identifies the images of a training run; equal keys and folds give equal images."""
 
     dataset: str
-    resize: tuple[int, int] | None
+    reading: ReadingSettings
     pixels: PixelMeaning | PixelSettings
     #: Content hash of the whole training part.
     data_sha256: str
@@ -83,20 +92,28 @@ class _SplitKey:
             held_out = f"seed-{self.seed}-folds-{self.folds}"
         return f"{self.data_sha256}-{'all' if self.validation_fraction is None else held_out}"
 
-    def read(self, data_dir: Path) -> Parts:
+    def read(self, places: DataPlaces) -> Parts:
         try:
-            dataset = open_dataset(self.dataset, data_dir=data_dir, resize=self.resize, pixels=self.pixels)
-            images = dataset.load_train()
+            reading = replace(self.reading, decoded=places.decoded)
+            dataset = open_dataset(self.dataset, data_dir=places.data_dir, reading=reading, pixels=self.pixels)
+            images = self._check(dataset.load_train())
+        except DataUnavailableError:
+            raise
         except TunerError as error:
             raise DataUnavailableError(str(error)) from error
-        if images.content_hash() != self.data_sha256:
-            raise DataChangedError(self.dataset, is_pixels_known=isinstance(self.pixels, PixelMeaning))
         if self.validation_fraction is None:
-            return {"train": images}
+            return {"train": images.divided()}
         if self.folds:
             return {"twice": divide_into_folds(images, n_folds=self.folds, seed=self.seed).twice}
         split = split_stratified(images, validation_fraction=self.validation_fraction, seed=self.seed)
         return {"train": self._take(split.train), "validation": split.validation}
+
+    def _check(self, images: LabelledImages) -> LabelledImages:
+        """Return the images that the study was created with: version 0.1.0 read no validation set of a dataset."""
+        for candidate in (images, images.without_validation()):
+            if candidate.content_hash() == self.data_sha256:
+                return candidate
+        raise DataChangedError(self.dataset, is_pixels_known=isinstance(self.pixels, PixelMeaning))
 
     def divide(self, parts: Parts, fold: int) -> TrainingData:
         """Return the images to train and to validate on; folds are views of what was read once."""
@@ -183,7 +200,7 @@ def _search_key(definition: StudyDefinition, data_sha256: str, pixels: Mapping[s
     """Return the key of the search's images."""
     return _SplitKey(
         dataset=definition.dataset,
-        resize=definition.data.resize,
+        reading=definition.data.reading,
         pixels=study_pixels(pixels),
         data_sha256=data_sha256,
         seed=definition.seed,
@@ -201,4 +218,4 @@ def _load(key: _SplitKey, places: DataPlaces, fold: int = 1) -> TrainingData:
 
 @lru_cache(maxsize=2)
 def _map(key: _SplitKey, places: DataPlaces) -> Parts:
-    return ImageCache(places.cache_dir).load(key.cache_name, lambda: key.read(places.data_dir))
+    return ImageCache(places.cache_dir).load(key.cache_name, lambda: key.read(places))

@@ -1,11 +1,13 @@
 """Open a study's test images and compare their classes with those of training. Imports no Keras."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError, shorten
 from tuner.studies.definition import StudyDefinition
@@ -28,13 +30,15 @@ def open_test_set(
     class_names: Sequence[str],
     data_dir: Path,
     pixels: PixelMeaning | PixelSettings,
+    decoded: DecodedPictures = NOT_KEPT,
 ) -> LabelledImages:
     """Return the test images of a study, read in the same way as its training images.
 
     Raises:
         TunerError: They cannot be read, or have another format or other classes than the training images.
     """
-    test = load_test_set(definition.dataset, data_dir=data_dir, resize=definition.data.resize, pixels=pixels)
+    reading = replace(definition.data.reading, decoded=decoded)
+    test = load_test_set(definition.dataset, data_dir=data_dir, reading=reading, pixels=pixels)
     if test.class_names != tuple(class_names):
         raise OtherClassesError(definition.dataset, received=test.class_names, expected=class_names)
     return test
@@ -46,10 +50,11 @@ def check_test_set(
     class_names: Sequence[str],
     data_dir: Path,
     pixels: PixelMeaning | PixelSettings,
+    decoded: DecodedPictures = NOT_KEPT,
 ) -> None:
     """Read the test images once, to find out whether finals will be able to, and keep nothing of them.
 
     Raises:
         TunerError: As in `open_test_set`.
     """
-    open_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels)
+    open_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels, decoded=decoded)

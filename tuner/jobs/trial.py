@@ -23,6 +23,7 @@ from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
+from tuner.jobs.trial_costs import ConstraintViolatedError, TrialCosts
 from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.objectives import Objective
 from tuner.studies.definition import StudyDefinition
@@ -77,6 +78,7 @@ def run_trial(context: JobContext) -> SearchOutcome:
     def end_from_another_thread(error: TrialTimeoutError) -> None:
         end_slot(context.storage, context.lease, progress.end_by_time(error))
 
+    notes: list[str] = []
     progress = _Progress(
         objective=definition.objective,
         trial=trial,
@@ -85,6 +87,8 @@ def run_trial(context: JobContext) -> SearchOutcome:
         ),
         folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
         refused=refused,
+        costs=TrialCosts(context, trial, data.train.image_format.shape, on_note=notes.append),
+        notes=notes,
     )
     context.on_scores(scores)
     limit = TimeLimit(definition.search.trial_timeout, end_from_another_thread)
@@ -151,6 +155,7 @@ def _train(
             initial=initial,
             curves=progress.folds,
             notes=progress.notes,
+            on_model=progress.costs.measure,
         )
         return
     fit(
@@ -166,6 +171,7 @@ def _train(
         initial=initial,
         checkpoint=context.checkpoint,
         open_callbacks=callbacks_of(context),
+        on_model=progress.costs.measure,
     )
 
 
@@ -180,9 +186,10 @@ class _Progress:
     folds: FoldCurves | None
     #: Why it cannot begin.
     refused: Exception | None
-    epochs: list[Epoch] = field(default_factory=list)
+    costs: TrialCosts
     #: Sentences for people.
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
+    epochs: list[Epoch] = field(default_factory=list)
 
     def add(self, result: Epoch) -> None:
         # A run that cannot resume from its checkpoint restarts at epoch 1.
@@ -197,6 +204,7 @@ class _Progress:
                 curve=self.folds.curve,
                 folds=self.folds.results,
                 notes=tuple(self.notes),
+                costs=self.costs.measured,
             )
         best = self.objective.best_epoch(self.epochs)
         return SearchOutcome(
@@ -206,6 +214,7 @@ class _Progress:
             hyperparameters=dict(self.hyperparameters.values),
             curve=tuple(self.epochs),
             notes=tuple(self.notes),
+            costs=self.costs.measured,
         )
 
     @property
@@ -221,6 +230,10 @@ class _Progress:
             return self.end_with_the_search(error, definition)
         if isinstance(error, TrialTimeoutError):
             return self.end_by_time(error)
+        if isinstance(error, ConstraintViolatedError):
+            _log.info("trial %d: %s", self.trial.number, error)
+            self.notes.append(str(error))
+            return replace(self.end("pruned"), ended="constraint")
         return self.fail(error)
 
     def end_by_time(self, error: TrialTimeoutError) -> SearchOutcome:
@@ -260,4 +273,5 @@ class _Progress:
             hyperparameters=dict(self.hyperparameters.values),
             notes=tuple(self.notes),
             failure=failure,
+            costs=self.costs.measured,
         )

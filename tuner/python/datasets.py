@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.arrays import store_array
+from tuner.datasets.handed_arrays import FOLDER
 from tuner.datasets.labels import clean_labels
 from tuner.errors import TunerError, shorten
 from tuner.free_memory import free_memory_bytes
 
-#: Folder in `TUNER_HOME`.
-FOLDER = "datasets"
+#: What `data.group` is called where the groups are given.
+GROUPS = "group"
 _NAME_LENGTH = 16
 _PAIR = 2
 _EXPECTED = (
@@ -45,19 +46,54 @@ class DatasetGivenError(TunerError):
         super().__init__(f"dataset: {problem}. {remedy}")
 
 
-def place_dataset(dataset: Any, *, home: Path) -> str:
+def place_dataset(dataset: Any, *, home: Path, validation_data: Any = None, groups: Any = None) -> str:
     """Return the name or the absolute path of a dataset, which is written to `home` if it is in memory.
+
+    Args:
+        dataset: What the table of this module lists.
+        home: `TUNER_HOME`.
+        validation_data: Images and labels that score the trials, given as the training part is; None: drawn from it.
+        groups: Of a pair of arrays: the group of each training image, numbers or text of shape (n,); None: no groups.
 
     Raises:
         DatasetGivenError: It is none of what the table of this module lists.
         UnreadableDataError: Images or labels have a wrong shape or type.
     """
-    if isinstance(dataset, str):
-        return dataset
-    if isinstance(dataset, Path):
+    if isinstance(dataset, str | Path):
+        _refuse_beside_path(validation_data=validation_data, groups=groups)
         # A relative path of one word is no name of the catalogue.
-        return str(dataset.absolute())
-    return str(_write(_read_parts(dataset), home / FOLDER))
+        return dataset if isinstance(dataset, str) else str(dataset.absolute())
+    parts = _read_parts(dataset)
+    if validation_data is not None:
+        parts["val"] = _read_part(validation_data, "val")
+    given = (
+        {} if groups is None else {f"{GROUPS}_train": _read_groups(groups, dataset, n_images=len(parts["train"][0]))}
+    )
+    return str(_write(parts, home / FOLDER, more=given))
+
+
+def _refuse_beside_path(**given: Any) -> None:
+    places = {
+        "validation_data": "a folder validation/ beside train/, or arrays x_val and y_val in the .npz file",
+        "groups": "the name of a column, data={'group': 'patient'}",
+    }
+    for name, value in given.items():
+        if value is not None:
+            raise DatasetGivenError(
+                f"{name} goes with arrays, and the dataset is a name or path", f"Give {places[name]}."
+            )
+
+
+def _read_groups(groups: Any, dataset: Any, *, n_images: int) -> NDArray[np.str_]:
+    if _is_batched_source(dataset) or _is_batched_source(dataset[0]):
+        raise DatasetGivenError("groups go with a pair of arrays, whose order is known", "Give (x, y) as arrays.")
+    array = _as_array(groups, "groups")
+    if array.shape != (n_images,):
+        raise DatasetGivenError(
+            f"groups have the shape {array.shape}, the training part {n_images:,} images",
+            "Give one group for each image.",
+        )
+    return array.astype(np.str_)
 
 
 def _read_parts(dataset: Any) -> dict[str, _Part]:
@@ -208,8 +244,8 @@ def _name_labels(labels: NDArray[Any], class_names: Any) -> NDArray[Any]:
     return np.take(np.asarray(class_names, np.str_), indices)
 
 
-def _write(parts: Mapping[str, _Part], folder: Path) -> Path:
-    arrays = {
+def _write(parts: Mapping[str, _Part], folder: Path, *, more: Mapping[str, NDArray[Any]]) -> Path:
+    arrays = dict(more) | {
         f"{letter}_{name}": np.ascontiguousarray(array)
         for name, part in parts.items()
         for letter, array in zip("xy", part, strict=True)

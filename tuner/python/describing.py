@@ -1,6 +1,15 @@
 """Studies as a notebook and an interactive prompt show them."""
 
-from tuner.report.wording import STATE_WORDS, count, percent, plain, score_spread, settings, tested_accuracy
+from tuner.report.wording import (
+    STATE_WORDS,
+    count,
+    describe_front,
+    percent,
+    plain,
+    score_spread,
+    settings,
+    tested_accuracy,
+)
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import StudyRecord
 from tuner.summaries import summary_html
@@ -25,6 +34,8 @@ def study_html(record: StudyRecord) -> str:
     if best := record.best:
         score = score_spread(best.score, best.score_sd, record.objective)
         rows["best of the search"] = plain(f"trial {best.number}, {record.objective.label} {score}")
+    if front := describe_front(record):
+        rows["front"] = plain(front)
     if winner := record.winner:
         rows["winner"] = plain(f"trial {winner.trial}, test accuracy {tested_accuracy(winner)}")
     if record.ensemble:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tuner.objectives import Objective
 from tuner.python.shell import find_shell
-from tuner.report.wording import STATE_WORDS, duration, plain
+from tuner.report.wording import STATE_WORDS, duration, plain, write_best
 from tuner.studies.database_errors import DatabaseAwayError
 from tuner.studies.fleet import read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_studies
@@ -89,7 +89,7 @@ def draw_progress(now: StudyProgress, record: StudyRecord, *, workers: str | Non
         "state": STATE_WORDS[now.state] + (f": {now.stop_reason}" if now.stop_reason else ""),
         "trials": f"{now.finished} of {now.budget}, {now.pruned} pruned, {now.failed} failed",
         "finals": f"{now.finals_done} of {now.finals_planned}" if now.finals_planned else None,
-        "best so far": plain(objective.named(now.best_score)),
+        "best so far": plain(write_best(now.best_score, objective, front=now.front)),
         "time left": plain(duration(now.total_time_left_s)) if now.total_time_left_s else None,
         "workers": workers,
         "last failure": f"{failure[0]}: {failure[1].message}" if failure else None,

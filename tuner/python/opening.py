@@ -6,18 +6,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.datasets.handed_arrays import FOLDER as DATASETS
+from tuner.datasets.handed_arrays import note_use
+from tuner.datasets.reading import DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
 from tuner.jobs.creation import create_study as store_study
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.python.builders import FOLDER as BUILDERS
 from tuner.python.builders import PlacedBuilder, place_builder
-from tuner.python.datasets import FOLDER as DATASETS
-from tuner.python.datasets import place_dataset
+from tuner.python.datasets import GROUPS, place_dataset
 from tuner.python.definitions import define
 from tuner.python.study import Study
 from tuner.settings import Settings, read_settings
 from tuner.spaces.builder_errors import BuilderError
+from tuner.studies.database_url import printable_url
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.finals_plan import describe_plan
 from tuner.studies.lifecycle import find_studies, find_study
@@ -63,6 +66,8 @@ def create_study(
     space: "str | keras_tuner.HyperModel | type | Any" = None,
     dataset: Any = None,
     *,
+    validation_data: Any = None,
+    groups: Any = None,
     name: str | None = None,
     trials: int | None = None,
     epochs: int | None = None,
@@ -90,6 +95,10 @@ def create_study(
             `tf.data.Dataset` or a `keras.utils.PyDataset`. Images have the shape (n, height, width) or (n, height,
             width, 1 or 3); labels are whole numbers, text, or one-hot. Without a test part a fifth of every class is
             held out for the finals. Default: that of `definition`, else mnist.
+        validation_data: Images and labels that score the trials, given as the training part is. Default: a tenth of the
+            training part, drawn by class.
+        groups: Of `(x, y)`: a number or text for each training image. Images of one group, such as all of one patient,
+            are on one side of every split.
         name: What the study is called. Default: `<dataset>-<space>`.
         trials: Number of trials of the search.
         epochs: Epochs of each trial that is not pruned.
@@ -115,15 +124,28 @@ def create_study(
     """
     places = read_settings(storage=storage)
     builder = place_builder(space, home=places.home) if space is not None else PlacedBuilder(space="")
-    placed = None if dataset is None else place_dataset(dataset, home=places.home)
-    if name is None and placed is not None and builder.space and not isinstance(dataset, str | Path):
-        name = default_study_name(dataset=_ARRAYS, space=builder.space)
+    placed = _place(dataset, places, validation_data=validation_data, groups=groups)
+    if groups is not None:
+        settings["data"] = {**settings.get("data", {}), "group": GROUPS}
+    if placed is not None and not isinstance(dataset, str | Path):
+        note_use(Path(placed), database=printable_url(places.storage))
+        if name is None and builder.space:
+            name = default_study_name(dataset=_ARRAYS, space=builder.space)
     arguments = {
         "space": builder.space or None, "dataset": placed, "name": name, "seed": seed, "trials": trials,
         "epochs": epochs, "sampler": sampler, "pruner": pruner, "warm_start": warm_start,
     }  # fmt: skip
     wanted = define(definition, arguments, settings, vary=vary)
     return _find_or_store(wanted, builder, places, check=check)
+
+
+def _place(dataset: Any, places: Settings, *, validation_data: Any, groups: Any) -> str | None:
+    if dataset is None and validation_data is None and groups is None:
+        return None
+    # Without a dataset it is a name: that of the definition.
+    return place_dataset(
+        "" if dataset is None else dataset, home=places.home, validation_data=validation_data, groups=groups
+    )
 
 
 def load_study(name: str, *, storage: str | None = None) -> Study:
@@ -169,7 +191,14 @@ def _find_or_store(wanted: StudyDefinition, builder: PlacedBuilder, places: Sett
             return Study(found, places)
         _say("Trying what search and finals will need …" if check else "Building the model with its defaults …")
         try:
-            stored = store_study(opened, wanted, data_dir=places.data_dir, check=check, on_report=_say_warnings)
+            stored = store_study(
+                opened,
+                wanted,
+                data_dir=places.data_dir,
+                check=check,
+                on_report=_say_warnings,
+                decoded=DecodedPictures(folder=places.picture_cache),
+            )
         except (PreflightError, BuilderError) as error:
             raise_as_builder_does(builder, wanted, places)
             if isinstance(error, PreflightError):
@@ -195,7 +224,9 @@ def raise_as_builder_does(builder: PlacedBuilder, wanted: StudyDefinition, place
     from tuner.spaces.import_path import call_builder
 
     data = wanted.data
-    images = open_dataset(wanted.dataset, data_dir=places.data_dir, resize=data.resize, pixels=data.pixels).load_train()
+    images = open_dataset(
+        wanted.dataset, data_dir=places.data_dir, reading=data.reading, pixels=data.pixels
+    ).load_train()
     with suppress(TunerError):
         call_builder(builder.found, images.image_format, values=wanted.fixed)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import TunerError
 from tuner.extras import install_command
+from tuner.objectives import COSTS
 from tuner.studies.records import StudyRecord
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def trials_dataframe(record: StudyRecord) -> "pd.DataFrame":
             "finished_at": trial.finished_at,
             "attempts": trial.attempts,
             "seed": trial.seed,
+            **{name: trial.costs.get(name) for name in COSTS},
             **{f"params_{name}": trial.hyperparameters.get(name) for name in names},
             "failure": trial.failure.message if trial.failure else None,
         }

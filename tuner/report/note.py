@@ -1,7 +1,16 @@
 """A study in a few lines of Markdown, for Optuna Dashboard's note; imports no Plotly."""
 
 from tuner.objectives import Objective
-from tuner.report.wording import count, percent, score_spread, setting, test_score, tested_accuracy
+from tuner.report.wording import (
+    count,
+    describe_front,
+    describe_objectives,
+    percent,
+    score_spread,
+    setting,
+    test_score,
+    tested_accuracy,
+)
 from tuner.studies.records import EnsembleRecord, FinalRecord, StudyRecord
 
 
@@ -13,9 +22,10 @@ def write_note(study: StudyRecord) -> str:
         (
             f"Searches {_code(study.space)} on {_code(study.dataset)}: {count(study.budget, 'trial')} of up to "
             f"{_steps(study)}, sampler {_code(search['sampler'])}, "
-            f"pruner {_code(search['pruner'])}. Optimises {_code(study.objective.describe())}. Stage: {study.state}."
+            f"pruner {_code(search['pruner'])}. Optimises {_code(describe_objectives(study))}. Stage: {study.state}."
         ),
         _best(study),
+        describe_front(study) or "",
         *(_final(final, study.objective) for final in sorted(study.finals, key=lambda one: one.rank)),
     ]
     if study.ensemble:

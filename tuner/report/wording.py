@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tuner.objectives import NO_VALUE, Objective, write_percent
-from tuner.studies.outcomes import Failure
-from tuner.studies.records import EnsembleRecord, FinalRecord, Part, StudyState
+from tuner.objectives import COSTS, NO_VALUE, Objective, write_percent
+from tuner.studies.outcomes import Costs, Failure
+from tuner.studies.records import EnsembleRecord, FinalRecord, Part, StudyRecord, StudyState, TrialRecord
 
 #: State of a study → how people read it.
 STATE_WORDS: Mapping[StudyState, str] = {
@@ -81,6 +81,43 @@ def score_spread(mean: float | None, sd: float | None, objective: Objective) -> 
 def score_title(objective: Objective) -> str:
     """Return what heads a column of scores: what they measure, where they are no accuracies."""
     return "Validation score" if objective.is_accuracy else objective.title
+
+
+def describe_objectives(study: StudyRecord) -> str:
+    """Return what a study optimises, each objective with its better end."""
+    return ", ".join(measure.describe() for measure in study.measures)
+
+
+def write_costs(costs: Costs) -> str:
+    """Write everything that is known of what a model needs, in one line; empty where nothing is."""
+    return ", ".join(
+        f"{COSTS[name].label}\u00a0{COSTS[name].format(value)}" for name, value in costs.items() if name in COSTS
+    )
+
+
+def write_best(score: float | None, objective: Objective, *, front: int | None) -> str:
+    """Write the best score of a search and, with several objectives, how many points its front has."""
+    best = objective.named(score)
+    return f"{best} (front of {front:,})" if front else best
+
+
+def write_point(trial: TrialRecord, study: StudyRecord) -> str:
+    """Write a trial of the front: its number, its score and what it costs."""
+    costs = ", ".join(cost.named(trial.costs.get(cost.name)) for cost in study.costs)
+    return f"trial\u00a0{trial.number}: {study.objective.named(trial.score)} with {costs}"
+
+
+def describe_front(study: StudyRecord) -> str | None:
+    """Return a sentence on the Pareto front, its ends and its knee; None in a study of one objective, or before it."""
+    front = study.front
+    if not front:
+        return None
+    if len(front) == 1:
+        return f"Pareto front: one trial is the best in every objective, {write_point(front[0], study)}."
+    knee = study.knee
+    told = f"; its knee is {write_point(knee, study)}" if knee else ""
+    ends = f"from {write_point(front[0], study)} to {write_point(front[-1], study)}"
+    return f"Pareto front of {count(len(front), 'trial')}: {ends}{told}."
 
 
 def tested_accuracy(final: FinalRecord) -> str:

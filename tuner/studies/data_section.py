@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.reading import ReadingSettings, ResizeHow
 from tuner.datasets.splits import VALIDATION_FRACTION
 from tuner.datasets.stored_range import Range, parse_range
 from tuner.image_ranges import UNIT_RANGE, ImageRange
@@ -58,6 +59,19 @@ class DataSection(Section):
             unit="pixels", default="none: images keep their size", allowed="[height, width], each 1 to 4096"
         ),
     )
+    resize_how: ResizeHow = Field(
+        default="stretch",
+        description="how images of another shape get their size, also in predictions: stretch, their sides are scaled "
+        "apart; crop, what is beyond the middle is cut off; pad, the rest is filled with the colour of their border",
+    )
+    group: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="column of the table beside pictures, or array of an .npz file, that says which images belong "
+        "together: they are on one side of every split",
+        json_schema_extra=shown(default="none: each image is on its own"),
+    )
     range: Annotated[Literal["auto"] | Range, BeforeValidator(parse_range)] = Field(
         default="auto",
         description="stored pixel values of black and white; auto: found from the images",
@@ -82,6 +96,11 @@ class DataSection(Section):
                 f" is {self.validation_fraction:g}; expected {1 / self.folds:.4g}, or only one of the two",
             )
         return self
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """The settings that say how files are read."""
+        return ReadingSettings(resize=self.resize, resize_how=self.resize_how, group=self.group)
 
     @property
     def pixels(self) -> PixelSettings:

@@ -9,8 +9,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.file_formats import list_file_formats
 from tuner.errors import did_you_mean, shorten
-from tuner.objectives import Objective, find_objective
+from tuner.objectives import COSTS, Cost, Measure, Objective, find_objective
 from tuner.space_ranges import Scalar, SpaceRange
+from tuner.studies.constraints import Constraint, read_constraints
 from tuner.studies.data_section import DataSection
 from tuner.studies.definition_files import DefinitionError, find_definition, read_definition_toml
 from tuner.studies.explanation import explain
@@ -181,6 +182,21 @@ class StudyDefinition(Section):
         """What the search optimises: everything that reads, compares or writes a score of this study takes it here."""
         search = self.search
         return find_objective(search.objective, direction=search.direction, top_k=search.top_k)
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The costs that are minimized beside the objective; none in a study of one objective."""
+        return tuple(COSTS[name] for name in self.search.objectives if name in COSTS)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The objective, and the costs after it: the values of a trial in Optuna, in their order."""
+        return (self.objective, *self.costs)
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The limits of what a model costs."""
+        return read_constraints(self.search.constraints)
 
     def determines_the_same_as(self, other: Self) -> bool:
         """Say whether the two give the same study: what others have published and how it shares workers may differ."""

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
+from tuner.objectives import COSTS
 from tuner.studies.factors import Factor, compare_factors
 from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
 from tuner.studies.sharing import SharingSection
@@ -93,6 +94,13 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "direction": record.objective.direction,
             "label": record.objective.label,
         },
+        # With the costs that are minimized beside it; only the objective in a study of one.
+        "objectives": [
+            {"name": measure.name, "direction": measure.direction, "label": measure.label}
+            for measure in record.measures
+        ],
+        # The trials that no other one dominates, the best score first; empty in a study of one objective.
+        "front": _front_values(record),
         "trials": {state: len(record.trials_in(state)) for state in get_args(TrialState)},
         "best": None
         if best is None
@@ -103,6 +111,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "score_sd": best.score_sd,
             "folds": [fold.score for fold in best.folds],
             "epoch": best.best_epoch,
+            **_cost_values(best),
             "hyperparameters": best.hyperparameters,
         },
         "winner": None if record.winner is None else _final_values(record.winner, artifacts),
@@ -128,6 +137,28 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
     return dict(_as_json(values))
 
 
+def _front_values(record: StudyRecord) -> list[dict[str, Any]]:
+    knee = record.knee
+    return [
+        {
+            "number": trial.number,
+            "score": trial.score,
+            **_cost_values(trial),
+            "is_knee": knee is not None and trial.number == knee.number,
+            "hyperparameters": trial.hyperparameters,
+        }
+        for trial in record.front
+    ]
+
+
+def _cost_values(source: TrialRecord | FinalRecord) -> dict[str, float | int | None]:
+    """Return all costs by their names; null where one was not measured."""
+    values = {name: source.costs.get(name) for name in COSTS}
+    return {
+        name: int(value) if COSTS[name].is_counted and value is not None else value for name, value in values.items()
+    }
+
+
 def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
     """Return what `tuner study export` writes for one trial."""
     return dict(_as_json(_trial_values(trial)))
@@ -151,6 +182,8 @@ def _trial_values(trial: TrialRecord) -> dict[str, Any]:
         "notes": list(trial.notes),
         "varied": trial.varied,
         "repeat": trial.repeat,
+        # Of its model; null where none was built.
+        **_cost_values(trial),
     }
 
 
@@ -173,6 +206,8 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "test_score_sd": final.test_score_sd,
         # The number of tests in the mean; repeats that are still running or failed are not counted.
         "repeats": sum(run.state == "complete" for run in final.runs),
+        # Of its models, of the latency the mean.
+        **_cost_values(final),
         "bundle": final.bundle,
         # The same file's location for programs that do not use the artifact store.
         "bundle_location": final.bundle and artifacts.location(final.bundle),
@@ -231,9 +266,9 @@ def _trial_line(trial: TrialRecord) -> str:
 def _write_csv(trials: Sequence[TrialRecord]) -> str:
     """Write one row per trial.
 
-    The plain columns, then `fold_<number>` with the score of each fold that any trial has, then `hp_<name>` for each
-    hyperparameter. Of a study of one factor at a time, `repeat` from 0 and the value that is `varied` follow the plain
-    columns.
+    The plain columns, those of the model's costs, then `fold_<number>` with the score of each fold that any trial has,
+    then `hp_<name>` for each hyperparameter. Of a study of one factor at a time, `repeat` from 0 and the value that is
+    `varied` follow the costs.
     """
     names = sorted({name for trial in trials for name in trial.hyperparameters})
     folds = range(1, max((len(trial.folds) for trial in trials), default=0) + 1)
@@ -241,10 +276,15 @@ def _write_csv(trials: Sequence[TrialRecord]) -> str:
     for trial in trials:
         row = _as_json(_pick(trial, _TRIAL_KEYS)) | {"workers": " ".join(trial.workers)}
         row |= {f"fold_{fold.number}": fold.score for fold in trial.folds}
+        row |= _cost_values(trial)
         row |= {} if trial.repeat is None else {"repeat": trial.repeat, "varied": _list_varied(trial)}
         rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
     text = io.StringIO(newline="")
-    columns = [*_TRIAL_KEYS, *(("repeat", "varied") if any(trial.repeat is not None for trial in trials) else ())]
+    columns = [
+        *_TRIAL_KEYS,
+        *COSTS,
+        *(("repeat", "varied") if any(trial.repeat is not None for trial in trials) else ()),
+    ]
     columns += [*(f"fold_{n}" for n in folds), *(f"hp_{name}" for name in names)]
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

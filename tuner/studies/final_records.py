@@ -6,24 +6,24 @@ from datetime import UTC, datetime
 from typing import overload
 
 from tuner.studies.lifecycle import Study
-from tuner.studies.outcomes import ConfirmSlot, EnsembleOutcome, RetrainSlot, Slot
+from tuner.studies.outcomes import ConfirmSlot, Costs, EnsembleOutcome, RetrainSlot, Slot
 from tuner.studies.ranking import mean_scores, rank_finals
 from tuner.studies.records import ConfirmationRecord, EnsembleRecord, FinalRecord, JobState, RetrainRecord
 
 
 def final_records(of_finals: Sequence[Slot], study: Study, *, augmented: bool) -> list[FinalRecord]:
     """Return the retrained configurations, the best first."""
-    objective = study.definition.objective
+    measures = study.definition.objective, study.definition.costs
     changes_images = augmented and not study.definition.finals.augmentation.is_off
     groups: dict[int, list[RetrainSlot]] = {}
     for slot in of_finals:
         if isinstance(slot, RetrainSlot) and slot.job.augmented is augmented:
             groups.setdefault(slot.job.trial, []).append(slot)
-    ranks = rank_finals(of_finals, objective)
+    ranks = rank_finals(of_finals, *measures)
     return [
         # What is retrained for comparison alone is the best.
         _final(groups[trial], rank=ranks.get(trial, 1), mean_score=mean, augmented=changes_images)
-        for trial, mean in mean_scores(of_finals, objective).items()
+        for trial, mean in mean_scores(of_finals, *measures).items()
         if trial in groups
     ]
 
@@ -49,7 +49,14 @@ def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, aug
         test_score_sd=statistics.stdev(scored) if len(scored) > 1 else None,
         bundle=next((run.bundle for run in runs if run.bundle), None),
         curve_run=curve_runs[-1] if curve_runs else None,
+        costs=_mean_costs([run.costs for run in runs if run.costs]) or job.costs,
     )
+
+
+def _mean_costs(measured: Sequence[Costs]) -> Costs:
+    """Return the mean of each cost over retrained models: they have one net, and differ in their latency."""
+    names = dict.fromkeys(name for costs in measured for name in costs)
+    return {name: statistics.fmean(costs[name] for costs in measured if name in costs) for name in names}
 
 
 def confirmation_record(slot: ConfirmSlot) -> ConfirmationRecord:
@@ -90,6 +97,7 @@ def _retrain(slot: RetrainSlot) -> RetrainRecord:
         notes=outcome.notes if outcome else (),
         pictures=outcome.pictures if outcome else None,
         prediction_s=outcome.prediction_s if outcome else None,
+        costs=outcome.costs if outcome else {},
         started_at=utc_time(slot.started_at),
         finished_at=utc_time(slot.finished_at),
         took_augmentation=not slot.job.augmented or outcome is None or outcome.augmented is not False,

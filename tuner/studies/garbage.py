@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from tuner.artifacts import ENSEMBLES_FOLDER, ArtifactStore
+from tuner.datasets.handed_arrays import find_unused
 from tuner.datasets.image_cache import ImageCache
 from tuner.studies.dashboard_content import shown_paths
 from tuner.studies.lifecycle import find_studies
@@ -83,6 +85,18 @@ def _foreign(storage: Storage, paths: Iterable[str]) -> set[str]:
 
 def _top(path: str) -> str:
     return path.split("/", maxsplit=1)[0]
+
+
+def find_unused_arrays(storage: Storage, home: Path, *, database: str) -> Iterator[Path]:
+    """Yield files of arrays that scripts handed over for studies which are deleted by now.
+
+    Args:
+        storage: The database.
+        home: `TUNER_HOME`.
+        database: Its URL without the password.
+    """
+    in_use = {study.definition.dataset for study in find_studies(storage, [])}
+    return find_unused(home, database=database, in_use=in_use)
 
 
 def find_unused_images(storage: Storage, cache: ImageCache) -> Iterator[str]:

@@ -17,7 +17,7 @@ from tuner.studies.optuna_tables import (
     delete_from_optuna,
     find_in_optuna,
     lock_in_optuna,
-    set_objective,
+    set_objectives,
 )
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import SearchJob
@@ -133,8 +133,7 @@ def insert_study(
                 raise StudyExistsError(definition.name)
             optuna_study_id = _open_in_optuna(connection, definition.name)
             # Also where somebody's own study of Optuna is taken, which minimizes unless it was told otherwise.
-            objective = definition.objective
-            set_objective(connection, optuna_study_id, name=objective.label, direction=objective.direction)
+            set_objectives(connection, optuna_study_id, definition.measures)
             row = sa.insert(studies).values(**values, optuna_study_id=optuna_study_id).returning(studies.c.id)
             study_id = connection.execute(row).scalar_one()
             create_slots(connection, study_id, "search", jobs[: definition.search.trials])

@@ -5,12 +5,15 @@ and is paused while the study is stopped. When the time is over, no slot that wa
 with its epoch, see `tuner.studies.slots.TimeOverError`.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
-from tuner.objectives import Objective
+from tuner.objectives import Cost, Objective
 from tuner.studies.outages import retried
 from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.storage import Storage
+from tuner.studies.stored_points import read_front
 
 #: Columns of a study without a running clock.
 NO_CLOCK = {"deadline_at": None, "time_left_s": None}
@@ -70,8 +73,12 @@ def end_overdue(storage: Storage, study_id: int) -> None:
 
 
 @retried
-def end_search_without_progress(storage: Storage, study_id: int, *, patience: int, objective: Objective) -> bool:
+def end_search_without_progress(
+    storage: Storage, study_id: int, *, patience: int, objective: Objective, costs: Sequence[Cost] = ()
+) -> bool:
     """End the search when its last `patience` finished trials are no better than one before; return whether it did.
+
+    With costs beside the objective a trial is better if it is on the Pareto front, and equals none that came before.
 
     Trials in training go on to their own end. With folds the best is one of the complete trials, as the others have a
     mean of fewer folds.
@@ -82,25 +89,33 @@ def end_search_without_progress(storage: Storage, study_id: int, *, patience: in
             .where(studies.c.id == study_id, studies.c.state == "searching", studies.c.search_ended.is_(None))
             .with_for_update()
         ).one_or_none()
-        if row is None or _count_in_vain(connection, study_id, row, objective) < patience:
+        if row is None or _count_in_vain(connection, study_id, row, objective, costs) < patience:
             return False
         _end_search(connection, study_id, "patience")
     return True
 
 
 def _count_in_vain(
-    connection: sa.Connection, study_id: int, study: sa.Row[tuple[float, int]], objective: Objective
+    connection: sa.Connection,
+    study_id: int,
+    study: sa.Row[tuple[float, int]],
+    objective: Objective,
+    costs: Sequence[Cost],
 ) -> int:
     """Count the trials that finished after the best one, and since the search began or was extended."""
     finished = [slots.c.study_id == study_id, slots.c.stage == "search", slots.c.finished_at.is_not(None)]
     can_be_best = slots.c.result == "complete" if study.folds else slots.c.result != "failed"
-    best_first = slots.c.score.desc() if objective.direction == "maximize" else slots.c.score.asc()
-    best_at = connection.scalar(
-        sa.select(slots.c.finished_at)
-        .where(*finished, can_be_best, slots.c.score.is_not(None))
-        .order_by(best_first, slots.c.finished_at)
-        .limit(1)
-    )
+    if costs:
+        front = read_front(connection, study_id, (objective, *costs), has_folds=bool(study.folds))
+        best_at = max(front.values(), default=None)
+    else:
+        best_first = slots.c.score.desc() if objective.direction == "maximize" else slots.c.score.asc()
+        best_at = connection.scalar(
+            sa.select(slots.c.finished_at)
+            .where(*finished, can_be_best, slots.c.score.is_not(None))
+            .order_by(best_first, slots.c.finished_at)
+            .limit(1)
+        )
     since = max(study.search_since or 0.0, best_at or 0.0)
     return connection.scalar(sa.select(sa.func.count()).where(*finished, slots.c.finished_at > since)) or 0
 

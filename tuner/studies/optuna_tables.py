@@ -5,8 +5,9 @@ class of storages, import them: at the next upgrade of Optuna these two are to b
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from optuna.storages._rdb.models import (
@@ -23,6 +24,8 @@ from optuna.storages._rdb.models import (
 )
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
+
+from tuner.objectives import Measure
 
 _studies, _directions, _trials = StudyModel.__table__, StudyDirectionModel.__table__, TrialModel.__table__
 _of_studies = StudySystemAttributeModel.__table__
@@ -60,21 +63,22 @@ def create_in_optuna(connection: sa.Connection, name: str) -> int:
     return study_id
 
 
-def set_objective(
-    connection: sa.Connection, optuna_study_id: int, *, name: str, direction: Literal["maximize", "minimize"]
-) -> None:
-    """Give the study, which has no trials, this direction and name of its values in place of any that it has."""
-    name_metric(connection, optuna_study_id, name)
+def set_objectives(connection: sa.Connection, optuna_study_id: int, measures: Sequence[Measure]) -> None:
+    """Give the study, which has no trials, the directions and names of its values in place of any that it has."""
+    _name_metrics(connection, optuna_study_id, [measure.label for measure in measures])
     connection.execute(sa.delete(_directions).where(_directions.c.study_id == optuna_study_id))
-    values = {"study_id": optuna_study_id, "objective": 0, "direction": StudyDirection[direction.upper()]}
-    connection.execute(sa.insert(_directions).values(values))
+    rows = [
+        {"study_id": optuna_study_id, "objective": place, "direction": StudyDirection[measure.direction.upper()]}
+        for place, measure in enumerate(measures)
+    ]
+    connection.execute(sa.insert(_directions), rows)
 
 
-def name_metric(connection: sa.Connection, optuna_study_id: int, name: str) -> None:
-    """Say what the study's scores are, in place of what was said before, as `optuna.Study.set_metric_names` does."""
+def _name_metrics(connection: sa.Connection, optuna_study_id: int, names: Sequence[str]) -> None:
+    """Say what the study's values are, in place of what was said before, as `optuna.Study.set_metric_names` does."""
     of_study = sa.and_(_of_studies.c.study_id == optuna_study_id, _of_studies.c.key == _METRIC_NAMES)
     connection.execute(sa.delete(_of_studies).where(of_study))
-    values = {"study_id": optuna_study_id, "key": _METRIC_NAMES, "value_json": json.dumps([name])}
+    values = {"study_id": optuna_study_id, "key": _METRIC_NAMES, "value_json": json.dumps(names)}
     connection.execute(sa.insert(_of_studies).values(values))
 
 
@@ -85,9 +89,9 @@ def lock_in_optuna(connection: sa.Connection, optuna_study_id: int) -> None:
 
 
 def close_in_optuna(
-    connection: sa.Connection, trial_id: int, state: TrialState, *, value: float | None, failure: str | None
+    connection: sa.Connection, trial_id: int, state: TrialState, *, values: Sequence[float], failure: str | None
 ) -> None:
-    """Give a running trial its final state, value and failure; one that is closed already stays as it is."""
+    """Give a running trial its final state, values and failure; one that is closed already stays as it is."""
     closing = (
         sa.update(_trials)
         .where(_trials.c.trial_id == trial_id, _trials.c.state == TrialState.RUNNING)
@@ -96,13 +100,21 @@ def close_in_optuna(
     )
     if not connection.execute(closing).rowcount:
         return
-    if value is not None:
+    for place, value in enumerate(values):
         stored, kind = TrialValueModel.value_to_stored_repr(value)
-        final = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
+        final = {"trial_id": trial_id, "objective": place, "value": stored, "value_type": kind}
         connection.execute(insert_into(connection, _values).values(final).on_conflict_do_nothing())
     if failure is not None:
         why = {"trial_id": trial_id, "key": "failure", "value_json": json.dumps(failure)}
         connection.execute(insert_into(connection, _attributes).values(why).on_conflict_do_nothing())
+
+
+def set_user_attributes(connection: sa.Connection, trial_id: int, values: Mapping[str, Any]) -> None:
+    """Set a trial's user attributes, at least one, in place of what they were, as `Trial.set_user_attr` does."""
+    rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in values.items()]
+    inserted = insert_into(connection, _attributes).values(rows)
+    changed = {"value_json": inserted.excluded.value_json}
+    connection.execute(inserted.on_conflict_do_update(index_elements=["trial_id", "key"], set_=changed))
 
 
 def insert_into(connection: sa.Connection, table: sa.FromClause) -> Any:

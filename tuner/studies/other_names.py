@@ -10,7 +10,9 @@ OTHER_NAMES: Mapping[str, Mapping[str, Sequence[str]]] = {
         **dict.fromkeys(("randomsearch", "uniform"), ("random",)),
         **dict.fromkeys(("gridsearch", "gridsearchcv", "exhaustive"), ("grid",)),
         **dict.fromkeys(("sobol", "halton", "quasirandom", "quasimontecarlo"), ("qmc",)),
-        **dict.fromkeys(("evolution", "evolutionary", "genetic"), ("cmaes",)),
+        **dict.fromkeys(("evolution", "evolutionary"), ("cmaes", "nsga2")),
+        **dict.fromkeys(("genetic", "ga", "nsga", "nsgaii", "moea"), ("nsga2",)),
+        **dict.fromkeys(("nsgaiii",), ("nsga3",)),
     },
     "search.pruner": {
         **dict.fromkeys(("successivehalving", "halving", "sha"), ("asha",)),

@@ -19,6 +19,8 @@ SlotState = Literal["waiting", "leased", "ended", "done"]
 #: What came of a slot; only a trial of the search is pruned.
 Result = Literal["complete", "pruned", "failed"]
 Hyperparameters = Mapping[str, Any]
+#: What a model needs, by the names of `tuner.objectives.COSTS`.
+Costs = Mapping[str, float]
 Curve = tuple[Epoch, ...]
 
 
@@ -50,6 +52,8 @@ class ConfirmJob:
     #: From 0.
     repeat: int
     seed: int
+    #: Of the trial, in a study of several objectives; so in a retraining.
+    costs: Costs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,7 @@ class RetrainJob:
     val_accuracy_mean: float
     #: Trained without the validation images, whatever `finals.train_on` says, for its curve alone: not tested.
     for_curve: bool = False
+    costs: Costs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +127,10 @@ class SearchOutcome:
     #: What a person should know of how it was trained, in sentences; so in the other outcomes.
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
-    #: `timeout` when its time ended it before its last epoch.
-    ended: Literal["timeout"] | None = None
+    #: `timeout` when its time ended it before its last epoch, `constraint` when its model was beyond a limit.
+    ended: Literal["timeout", "constraint"] | None = None
+    #: Of its model; empty where none was built, and in what older versions stored.
+    costs: Costs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +170,8 @@ class RetrainOutcome:
     pictures: str | None = None
     #: Seconds for the prediction of one image, as the worker measured it; None in what older versions stored.
     prediction_s: float | None = None
+    #: Of the retrained model, measured after its last epoch.
+    costs: Costs = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +12,12 @@ from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
 from tuner.studies.outages import retried
 from tuner.studies.outcomes import (
+    Costs,
     EnsembleOutcome,
     Failure,
     Result,
     RetrainOutcome,
+    SearchOutcome,
     read_job,
     read_outcome,
     score_of,
@@ -24,6 +26,7 @@ from tuner.studies.records import Part, StudyState, part_of
 from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.spans import covered_s
 from tuner.studies.storage import Storage
+from tuner.studies.stored_points import read_front
 
 #: Where the check has measured nothing: an epoch is an epoch.
 _EPOCHS_ALONE = MeasuredTime(start=0.0, trial=0.0, epoch=1.0, retraining=0.0, retraining_epoch=1.0)
@@ -67,6 +70,8 @@ class StudyProgress:
     #: The limit that ended the search, `timeout` or `patience`, and the finals, `timeout`; None for their budget.
     search_ended: str | None
     finals_ended: str | None
+    #: Number of different points on the Pareto front; None in a study of one objective.
+    front: int | None = None
 
     @property
     def finished(self) -> int:
@@ -124,6 +129,9 @@ class FinishedSlot:
     score: float | None
     test_accuracy: float | None
     failure: Failure | None
+    #: Of a trial: what its model needs, and why it ended before its first epoch if its model was beyond a limit.
+    costs: Costs = field(default_factory=dict)
+    beyond: str | None = None
 
 
 @retried
@@ -165,6 +173,10 @@ def _finished_slot(row: Any) -> FinishedSlot:
         score=score_of(outcome),
         test_accuracy=test_accuracy,
         failure=outcome.failure,
+        costs=outcome.costs if isinstance(outcome, SearchOutcome) else {},
+        beyond=" ".join(outcome.notes)
+        if isinstance(outcome, SearchOutcome) and outcome.ended == "constraint"
+        else None,
     )
 
 
@@ -187,6 +199,7 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         counts = connection.execute(_counts(study)).all()
         first_start, finished_at = _read_pace(connection, study)
         jobs = connection.execute(_jobs(study)).all() if any(row.stage != "search" for row in counts) else ()
+        front = _count_front(connection, study)
     trials = [row for row in counts if row.stage == "search"]
     left = _sum(trials, state="leased") + _sum(trials, state="waiting")
     rate = _trials_per_hour(finished_at, first_start, now if left else None)
@@ -206,6 +219,7 @@ def read_progress(storage: Storage, study: Study) -> StudyProgress:
         running=_sum(trials, state="leased"),
         waiting=_sum(trials, state="waiting"),
         best_score=_best_score(study, trials),
+        front=front,
         finals_done=sum(job.state == "done" for job in jobs),
         finals_planned=max(len(jobs), plan.n_jobs)
         if jobs and state == "finals" and not row.finals_ended
@@ -239,6 +253,13 @@ def _search_time_left(n_left: int, trials_per_hour: float | None, limit_left_s: 
 def _sooner(*lefts_s: float | None) -> float | None:
     """Return the shortest of those times that are known; None where none is."""
     return min((left_s for left_s in lefts_s if left_s is not None), default=None)
+
+
+def _count_front(connection: sa.Connection, study: Study) -> int | None:
+    definition = study.definition
+    if not definition.costs:
+        return None
+    return len(read_front(connection, study.id, definition.measures, has_folds=bool(definition.data.folds)))
 
 
 def _best_score(study: Study, trials: Sequence[Any]) -> float | None:

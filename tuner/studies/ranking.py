@@ -4,34 +4,45 @@ Candidates are chosen by the search's scores, see `best_trials`. What counts fro
 configuration's confirmations, which were trained with new seeds, see `mean_scores`. Ranks follow from it alone, are
 computed whenever they are asked for and are stored nowhere but in bundles: when a study was extended and a better trial
 came, the earlier finals move down.
+
+With several objectives a trial is better than another one if it dominates it, see `fronts`: the Pareto front comes
+first, then the front of what is left, and so on; within one front the better score comes first. The best trial is the
+one of best score on the front, which has the best score of all. Candidates and finals are taken from the front so that
+they are spread over it, the best trial among them.
 """
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from tuner.objectives import Objective
+from tuner.objectives import Cost, Measure, Objective
+from tuner.studies.fronts import Point, order_by_fronts, peel_fronts, point_of
 from tuner.studies.lifecycle import Study
 from tuner.studies.outages import retried
-from tuner.studies.outcomes import ConfirmSlot, RetrainSlot, SearchSlot, Slot, read_slot
+from tuner.studies.outcomes import ConfirmSlot, Costs, RetrainSlot, SearchSlot, Slot, read_slot
 from tuner.studies.schema import slots
 from tuner.studies.storage import Storage
 
 _WITHOUT_CURVE = tuple(column for column in slots.c if column is not slots.c.curve)
 
 
-def best_first(column: sa.ColumnElement[Any], objective: Objective) -> sa.ColumnElement[Any]:
-    """Return the order in which a query has the best scores first."""
-    return column.desc() if objective.direction == "maximize" else column.asc()
+def best_first(column: sa.ColumnElement[Any], measure: Measure) -> sa.ColumnElement[Any]:
+    """Return the order in which a query has the best values first."""
+    return column.desc() if measure.direction == "maximize" else column.asc()
 
 
-def best_trials(of_study: Iterable[Slot], objective: Objective) -> list[SearchSlot]:
+def best_trials(of_study: Iterable[Slot], objective: Objective, costs: Sequence[Cost] = ()) -> list[SearchSlot]:
     """Return the search's slots that have a score: complete ones before pruned ones, the best first.
 
     Of the repeats of one configuration, in a study of one factor at a time, the best stands for it.
+
+    With costs, which make a study one of several objectives, the first few are spread over the front; a trial that was
+    ended by its time counts by what it had reached.
     """
+    if costs:
+        return _spread_trials(of_study, objective, costs)
     scored = [
         (slot.outcome.state != "complete", -objective.utility(slot.outcome.score), slot.trial_number or 0, slot)
         for slot in of_study
@@ -44,36 +55,89 @@ def best_trials(of_study: Iterable[Slot], objective: Objective) -> list[SearchSl
     return list(best.values())
 
 
-def confirmed_scores(of_study: Iterable[Slot], objective: Objective) -> dict[int, float]:
-    """Return the mean score over confirmation repeats, by trial number, the best first.
+def _spread_trials(of_study: Iterable[Slot], objective: Objective, costs: Sequence[Cost]) -> list[SearchSlot]:
+    scored = [
+        (slot, slot.outcome, slot.outcome.score)
+        for slot in of_study
+        if isinstance(slot, SearchSlot) and slot.outcome and slot.outcome.score is not None
+    ]
+    # Means over different numbers of folds do not compare.
+    most = max((len(outcome.folds) for _, outcome, _ in scored), default=0)
+    scored = [one for one in scored if len(one[1].folds) == most]
+    by_number = {slot.trial_number or 0: slot for slot, _, _ in scored}
+    scores = {slot.trial_number or 0: score for slot, _, score in scored}
+    costs_of = {slot.trial_number or 0: outcome.costs for slot, outcome, _ in scored}
+    return [by_number[number] for number in choose_spread(scores, costs_of, objective, costs)]
 
-    Configurations of which no repeat succeeded are left out. Of equals the earlier trial comes first.
+
+def choose_spread(
+    scores: Mapping[int, float], costs_of: Mapping[int, Costs], objective: Objective, costs: Sequence[Cost]
+) -> list[int]:
+    """Return the trials that can be compared, front by front, each in an order whose beginnings are spread over it."""
+    points = _points(scores, costs_of, objective, costs)
+    trials = list(points)
+    return [trials[place] for place in order_by_fronts((objective, *costs), list(points.values()))]
+
+
+def _points(
+    scores: Mapping[int, float], costs_of: Mapping[int, Costs], objective: Objective, costs: Sequence[Cost]
+) -> dict[int, Point]:
+    """Return the points of those trials that have all values, by their numbers, in ascending order."""
+    points = {
+        trial: point_of((objective, *costs), [scores[trial], *(costs_of[trial].get(cost.name) for cost in costs)])
+        for trial in sorted(scores)
+    }
+    return {trial: point for trial, point in points.items() if point is not None}
+
+
+def confirmed_scores(of_study: Iterable[Slot], objective: Objective, costs: Sequence[Cost] = ()) -> dict[int, float]:
+    """Return the mean score over confirmation repeats, by trial number, in the order in which finals are chosen.
+
+    Configurations of which no repeat succeeded are left out. The best come first, of equals the earlier trial; with
+    costs, the first few are spread over the front.
     """
     scores: dict[int, list[float]] = {}
+    costs_of: dict[int, Costs] = {}
     for slot in of_study:
         if isinstance(slot, ConfirmSlot) and slot.outcome and slot.outcome.score is not None:
             scores.setdefault(slot.job.trial, []).append(slot.outcome.score)
+            costs_of[slot.job.trial] = slot.job.costs
     means = {trial: statistics.fmean(values) for trial, values in scores.items()}
+    if costs:
+        return {trial: means[trial] for trial in choose_spread(means, costs_of, objective, costs)}
     return dict(sorted(means.items(), key=lambda item: (-objective.utility(item[1]), item[0])))
 
 
-def mean_scores(of_study: Sequence[Slot], objective: Objective) -> dict[int, float]:
+def mean_scores(of_study: Sequence[Slot], objective: Objective, costs: Sequence[Cost] = ()) -> dict[int, float]:
     """Return the score that finals are ranked by, for each configuration that is retrained, the best first.
 
     It is the mean over the configuration's confirmations. One whose confirmations all failed comes after those that
-    have a mean, with the score for which it was chosen.
+    have a mean, with the score for which it was chosen. With costs, the front of these means and costs comes first.
     """
-    confirmed = confirmed_scores(of_study, objective)
-    chosen_for = {slot.job.trial: slot.job.val_accuracy_mean for slot in of_study if isinstance(slot, RetrainSlot)}
-    scores = {trial: confirmed.get(trial, chosen) for trial, chosen in chosen_for.items()}
-    order = sorted(scores, key=lambda trial: (trial not in confirmed, -objective.utility(scores[trial]), trial))
-    return {trial: scores[trial] for trial in order}
+    confirmed = confirmed_scores(of_study, objective, costs)
+    jobs = {slot.job.trial: slot.job for slot in of_study if isinstance(slot, RetrainSlot)}
+    scores = {trial: confirmed.get(trial, job.val_accuracy_mean) for trial, job in jobs.items()}
+    layers = _layers(scores, {trial: job.costs for trial, job in jobs.items()}, objective, costs) if costs else {}
+
+    def rank(trial: int) -> tuple[Any, ...]:
+        return trial not in confirmed, layers.get(trial, 0), -objective.utility(scores[trial]), trial
+
+    return {trial: scores[trial] for trial in sorted(scores, key=rank)}
 
 
-def rank_finals(of_study: Sequence[Slot], objective: Objective) -> dict[int, int]:
+def _layers(
+    scores: Mapping[int, float], costs_of: Mapping[int, Costs], objective: Objective, costs: Sequence[Cost]
+) -> dict[int, int]:
+    """Return by trial on which front it is, from 0."""
+    points = _points(scores, costs_of, objective, costs)
+    trials = list(points)
+    return {trials[place]: number for number, layer in enumerate(peel_fronts(list(points.values()))) for place in layer}
+
+
+def rank_finals(of_study: Sequence[Slot], objective: Objective, costs: Sequence[Cost] = ()) -> dict[int, int]:
     """Return the rank of each configuration that is retrained with augmentation, from 1, by its trial's number."""
     augmented = {slot.job.trial for slot in of_study if isinstance(slot, RetrainSlot) and slot.job.augmented}
-    ranked = [trial for trial in mean_scores(of_study, objective) if trial in augmented]
+    ranked = [trial for trial in mean_scores(of_study, objective, costs) if trial in augmented]
     return {trial: rank for rank, trial in enumerate(ranked, start=1)}
 
 
@@ -88,7 +152,7 @@ def read_rank(storage: Storage, study: Study, *, trial: int) -> int:
     of_finals = sa.select(*_WITHOUT_CURVE).where(slots.c.study_id == study.id, slots.c.stage != "search")
     with storage.reader.connect() as connection:
         found = [read_slot(row) for row in connection.execute(of_finals)]
-    return rank_finals(found, study.definition.objective).get(trial, 1)
+    return rank_finals(found, study.definition.objective, study.definition.costs).get(trial, 1)
 
 
 def read_ranked_slots(

@@ -177,6 +177,7 @@ def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecor
         confirmations=tuple(confirmation_record(slot) for slot in of_finals if isinstance(slot, ConfirmSlot)),
         ensemble_failure=ensembles[-1].failure if ensembles else None,
         ensemble_notes=ensembles[-1].notes if ensembles else (),
+        costs=study.definition.costs,
     )
 
 
@@ -301,6 +302,8 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         folds=folds,
         varied=None if job.repeat is None else job.varied,
         repeat=job.repeat,
+        ended=outcome.ended if outcome else None,
+        costs=outcome.costs if outcome else {},
         position=row.position,
     )
 

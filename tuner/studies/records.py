@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tuner.epochs import Epoch
-from tuner.objectives import Objective
-from tuner.studies.outcomes import EnsembleJob, Failure, Job, RetrainJob, SearchJob, Stage
+from tuner.objectives import Cost, Measure, Objective
+from tuner.studies.fronts import Point, find_front, find_knee, point_of
+from tuner.studies.outcomes import Costs, EnsembleJob, Failure, Job, RetrainJob, SearchJob, Stage
 from tuner.summaries import summary_html
 from tuner.training_settings import Augmentation
 
@@ -80,6 +81,10 @@ class TrialRecord:
     #: the defaults; and the repeat from 0, in which all values have one seed. None in other studies.
     varied: Mapping[str, Any] | None = None
     repeat: int | None = None
+    #: Why it ended before its last epoch, if neither the pruner nor a failure ended it, see `SearchOutcome`.
+    ended: Literal["timeout", "constraint"] | None = None
+    #: What its model needs, by the names of `tuner.objectives.COSTS`; empty where none was built, and in old studies.
+    costs: Costs = field(default_factory=dict)
     #: Place among the trials that were asked for, from 0: the first ones take values that were chosen before the
     #: search, such as the space's defaults. Numbers follow the order in which workers began.
     position: int | None = None
@@ -168,6 +173,8 @@ class RetrainRecord:
     finished_at: datetime | None = None
     #: Seconds for the prediction of one image by the worker; None where it was not measured, as in older studies.
     prediction_s: float | None = None
+    #: Of the retrained model, as those of a trial.
+    costs: Costs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -195,6 +202,9 @@ class FinalRecord:
     #: One more training that kept the validation images out, for its curve: in no mean, not tested. None unless asked
     #: for.
     curve_run: RetrainRecord | None = None
+    #: What its models need, the mean over repeats; in a study of several objectives, before one is trained, what the
+    #: trial's model needed.
+    costs: Costs = field(default_factory=dict)
 
     @property
     def all_runs(self) -> tuple[RetrainRecord, ...]:
@@ -335,6 +345,8 @@ class StudyRecord:
     ranges: tuple[SearchedRange, ...] = ()
     #: `host:pid` of the workers that the database still knows, by their ids.
     worker_names: Mapping[str, str] = field(default_factory=dict)
+    #: What is minimized beside the objective; empty in a study of one objective.
+    costs: tuple[Cost, ...] = ()
 
     def __repr__(self) -> str:
         """Return name, state and number of trials."""
@@ -346,16 +358,56 @@ class StudyRecord:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The complete or pruned trial of best score; the earlier one of equals.
+        """The complete or pruned trial of best score; of equals the one of lower costs, then the earlier one.
 
         Means over different numbers of folds do not compare, as some folds are easier: more folds come first.
         """
         scored = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
         return max(
             scored,
-            key=lambda trial: (len(trial.folds), self.objective.utility(trial.score), -trial.number),
+            key=lambda trial: (len(trial.folds), *self._utilities(trial), -trial.number),
             default=None,
         )
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The objective, and the costs that are minimized beside it."""
+        return (self.objective, *self.costs)
+
+    def values_of(self, trial: TrialRecord) -> tuple[float | None, ...]:
+        """Return a trial's value of each of the measures; None where there is none."""
+        return (trial.score, *(trial.costs.get(cost.name) for cost in self.costs))
+
+    def _utilities(self, trial: TrialRecord) -> Point:
+        return tuple(
+            measure.utility(value) for measure, value in zip(self.measures, self.values_of(trial), strict=True)
+        )
+
+    @property
+    def front(self) -> tuple[TrialRecord, ...]:
+        """The trials that no other one dominates, see `tuner.studies.ranking`, the best score first.
+
+        Empty in a study of one objective.
+        """
+        ended = [trial for trial in self.trials_in("complete", "pruned") if trial.score is not None]
+        most = max((len(trial.folds) for trial in ended), default=0)
+        points = {
+            trial.number: (trial, point)
+            for trial in ended
+            if self.costs
+            and len(trial.folds) == most
+            and (point := point_of(self.measures, self.values_of(trial))) is not None
+        }
+        known = list(points.values())
+        front = [known[place][0] for place in find_front([point for _, point in known])]
+        return tuple(sorted(front, key=lambda trial: (*(-each for each in self._utilities(trial)), trial.number)))
+
+    @property
+    def knee(self) -> TrialRecord | None:
+        """The trial of the front that is the best compromise, see `find_knee`; None of a front of two ends."""
+        front = self.front
+        place = find_knee(self.measures, [self._utilities(trial) for trial in front])
+        return None if place is None else front[place]
 
     @property
     def data_warnings(self) -> tuple[str, ...]:

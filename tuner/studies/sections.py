@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from tuner.objectives import DEFAULT_OBJECTIVE, DEFAULT_TOP_K, OBJECTIVES, Direction
+from tuner.objectives import COSTS, DEFAULT_OBJECTIVE, DEFAULT_TOP_K, OBJECTIVES, Direction
 from tuner.space_ranges import Scalar
+from tuner.studies.constraints import Constraint
 from tuner.studies.durations import Duration
+from tuner.studies.objective_settings import refuse_wrong_objectives, score_of_several
 from tuner.training_settings import Annealing, Augmentation, SearchableSection, Section, Training, contradiction, shown
 
 #: The tables of `[search]` and `[finals]` that say how a model is trained.
@@ -20,6 +22,11 @@ REGIME: Mapping[str, type[SearchableSection]] = {
 
 #: The sampler that changes one hyperparameter at a time.
 ONE_FACTOR = "one-factor"
+
+
+def _check_constraint(text: str) -> str:
+    Constraint.read(text)
+    return text
 
 
 class PruningSettings(Section):
@@ -93,6 +100,24 @@ class SearchSection(Section):
             "labels and probabilities"
         ),
     )
+    objectives: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        strict=False,
+        description="several objectives at once: one that search.objective may be, and what a model costs; the search "
+        "looks for the Pareto front",
+        json_schema_extra=shown(
+            default="none: search.objective alone",
+            allowed=f'list such as ["accuracy", "parameters"]; costs are {", ".join(COSTS)}',
+        ),
+    )
+    constraints: tuple[Annotated[str, AfterValidator(_check_constraint)], ...] = Field(
+        default=(),
+        strict=False,
+        description="limits of what a model costs; a trial whose model is beyond one ends before its first epoch",
+        json_schema_extra=shown(
+            default="none", allowed='list such as ["parameters <= 100000", "latency_ms <= 5"], with <= or >='
+        ),
+    )
     direction: Direction | None = Field(
         default=None,
         description="which end of the objective is better, for a metric of the model and a function of your own",
@@ -107,9 +132,9 @@ class SearchSection(Section):
     sampler: str = Field(default="tpe", description="how hyperparameters are drawn")
     pruner: str = Field(
         # Of a pruned trial it is not known how good its value would have been.
-        default_factory=lambda found: "none" if found["sampler"] == ONE_FACTOR else "asha",
+        default_factory=lambda found: "none" if found["sampler"] == ONE_FACTOR or found["objectives"] else "asha",
         description="which trials are stopped early",
-        json_schema_extra=shown(default='"asha"; with the sampler one-factor "none"'),
+        json_schema_extra=shown(default='"asha"; with the sampler one-factor and with search.objectives "none"'),
     )
     start_with_defaults: bool = Field(
         default=True,
@@ -161,7 +186,8 @@ class SearchSection(Section):
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="number of trials that finish without a better score before the search ends",
+        description="number of trials that finish without a better score, or a new point on the Pareto front, before "
+        "the search ends",
         json_schema_extra=shown(unit="trials", default="none: no limit"),
     )
     trial_timeout: Duration | None = Field(
@@ -229,19 +255,16 @@ class SearchSection(Section):
             raise contradiction("trial_timeout_s", "the same as search.trial_timeout; expected only one of the two")
         return {**others, "trial_timeout": settings["trial_timeout_s"]}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_the_score_of_several(cls, settings: Any) -> Any:
+        """Take as `objective`, which everything but the front compares trials by, that of `objectives`."""
+        score = score_of_several(settings.get("objectives")) if isinstance(settings, Mapping) else None
+        return settings if score is None else {"objective": score, **settings}
+
     @model_validator(mode="after")
-    def _name_one_objective(self) -> Self:
-        known = OBJECTIVES.get(self.objective)
-        if known is not None and self.direction not in (None, known.direction):
-            raise contradiction(
-                "direction", f"received {self.direction!r}, but {self.objective} can only be {known.direction}d"
-            )
-        if self.objective.startswith("val_"):
-            raise contradiction(
-                "objective",
-                f"received {self.objective!r}, expected {self.objective.removeprefix('val_')!r}: an objective is "
-                "always measured on the validation images",
-            )
+    def _name_objectives(self) -> Self:
+        refuse_wrong_objectives(self)
         return self
 
     @model_validator(mode="after")

@@ -60,6 +60,10 @@ def _no_score(record: StudyRecord) -> str:
     if len(failures) == len(finished) and failures:
         why = f"all {len(finished)} trials failed, the last: {failures[-1].message.rstrip('.')}"
         advice = "Fix the cause"
+    elif finished and all(trial.ended == "constraint" for trial in finished):
+        limits = ", ".join(record.definition["search"]["constraints"])
+        why = f"the models of all {len(finished)} trials are beyond its limits ({limits})"
+        advice = "Loosen search.constraints, or let the space have smaller models"
     else:
         why = f"none of its {len(finished)} trials has a {record.objective.label}"
         advice = record.objective.advice

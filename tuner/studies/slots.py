@@ -24,7 +24,7 @@ from tuner.studies.schema import database_time, slots, studies
 from tuner.studies.scores import store_scores
 from tuner.studies.single_creation import Fence
 from tuner.studies.storage import Storage
-from tuner.studies.turns import RUNNING, Turn, list_turns, take_turn
+from tuner.studies.turns import RUNNING, Turn, list_turns, still_unlimited, take_turn
 
 #: Seconds that a lease lives without being renewed: a killed worker's trial goes on elsewhere after this time.
 DEFAULT_LEASE_S = 30.0
@@ -180,15 +180,20 @@ def _claim_in_turn(
     return None, None
 
 
+#: Built once, as a claim waits for them.
+_OLDEST_WAITING = (
+    sa.select(slots)
+    .where(slots.c.state == "waiting", slots.c.study_id == sa.bindparam("of_study"))
+    .order_by(slots.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_OLDEST_WAITING_WITHOUT_LIMIT = _OLDEST_WAITING.where(still_unlimited(sa.bindparam("of_study")))
+
+
 def _claim(connection: sa.Connection, turn: Turn, *, owner: str, lease_s: float) -> Lease | None:
-    oldest = (
-        sa.select(slots)
-        .where(slots.c.state == "waiting", slots.c.study_id == turn.study_id)
-        .order_by(slots.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = connection.execute(oldest).one_or_none()
+    oldest = _OLDEST_WAITING if turn.needs_lock else _OLDEST_WAITING_WITHOUT_LIMIT
+    row = connection.execute(oldest, {"of_study": turn.study_id}).one_or_none()
     if row is None:
         return None
     connection.execute(
@@ -342,14 +347,23 @@ def fence_of(lease: Lease) -> Fence:
 
     It raises `LeaseLostError` when the lease is lost.
     """
-    # Not `FOR UPDATE`: storing which slot a worker trains need not wait for it.
-    held = sa.select(slots.c.id).where(_held(lease)).with_for_update(key_share=True)
 
     def pass_holder(session: Session) -> None:
-        if session.scalar(held) is None:
-            raise _lease_lost(lease)
+        hold_slot(session, lease)
 
     return pass_holder
+
+
+def hold_slot(transaction: sa.Connection | Session, lease: Lease) -> None:
+    """Keep other workers from taking the slot before the transaction ends.
+
+    Raises:
+        LeaseLostError: Another worker has it.
+    """
+    # Not `FOR UPDATE`: storing which slot a worker trains need not wait for it.
+    held = sa.select(slots.c.id).where(_held(lease)).with_for_update(key_share=True)
+    if transaction.scalar(held) is None:
+        raise _lease_lost(lease)
 
 
 @retried

@@ -16,7 +16,9 @@ import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import TrialState
 
+from tuner.objectives import Measure
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.fronts import find_front, point_of
 from tuner.studies.optuna_tables import (
     CURVES,
     OPTUNA_STUDIES,
@@ -41,10 +43,10 @@ class StudyHead:
     uid: str
     optuna_study_id: int
     n_trials: int
-    #: Optuna's id of the best trial.
-    best_trial_id: int | None
-    #: What the scores are, as people read it.
-    score_label: str
+    #: Optuna's ids of the best trial or, with several objectives, of those on the front, in ascending order.
+    best_trial_ids: tuple[int, ...]
+    #: What the values of a trial are, as people read it.
+    value_labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +113,6 @@ class Addressed:
 @retried
 def read_study_head(storage: Storage, optuna_study_id: int) -> StudyHead | None:
     """Find a study by Optuna's id of it; None when it is not one of tuner's."""
-    in_order = (
-        sa.select(TRIALS.c.trial_id)
-        .join(VALUES, VALUES.c.trial_id == TRIALS.c.trial_id)
-        .where(TRIALS.c.study_id == optuna_study_id, TRIALS.c.state == TrialState.COMPLETE)
-        # NULL stands for what is no finite number.
-        .where(VALUES.c.value.is_not(None))
-    )
     n_trials = sa.select(sa.func.count()).select_from(TRIALS).where(TRIALS.c.study_id == optuna_study_id)
     with storage.reader.connect() as connection:
         ours = sa.select(studies.c.name, studies.c.uid, studies.c.definition).where(
@@ -126,16 +121,40 @@ def read_study_head(storage: Storage, optuna_study_id: int) -> StudyHead | None:
         study = connection.execute(ours).one_or_none()
         if study is None:
             return None
-        objective = StudyDefinition.from_stored(study.definition).objective
-        best = in_order.order_by(best_first(VALUES.c.value, objective), TRIALS.c.number).limit(1)
+        measures = StudyDefinition.from_stored(study.definition).measures
         return StudyHead(
             name=study.name,
             uid=study.uid,
             optuna_study_id=optuna_study_id,
             n_trials=connection.scalar(n_trials) or 0,
-            best_trial_id=connection.scalar(best),
-            score_label=objective.label,
+            best_trial_ids=_read_best(connection, optuna_study_id, measures),
+            value_labels=tuple(measure.label for measure in measures),
         )
+
+
+def _read_best(connection: sa.Connection, optuna_study_id: int, measures: Sequence[Measure]) -> tuple[int, ...]:
+    """Return Optuna's ids of what `Study.best_trials` has: the best trial or, with several objectives, the front."""
+    complete = (
+        sa.select(TRIALS.c.trial_id, VALUES.c.value)
+        .join(VALUES, VALUES.c.trial_id == TRIALS.c.trial_id)
+        .where(TRIALS.c.study_id == optuna_study_id, TRIALS.c.state == TrialState.COMPLETE)
+        # NULL stands for what is no finite number.
+        .where(VALUES.c.value.is_not(None))
+    )
+    if len(measures) == 1:
+        # The study's only objective: a best trial is found without reading the others.
+        best = connection.scalar(complete.order_by(best_first(VALUES.c.value, measures[0]), TRIALS.c.number).limit(1))
+        return () if best is None else (best,)
+    values: dict[int, list[float]] = defaultdict(list)
+    for row in connection.execute(complete.order_by(TRIALS.c.trial_id, VALUES.c.objective)):
+        values[row.trial_id].append(row.value)
+    points = {
+        trial_id: point
+        for trial_id, found in values.items()
+        if len(found) == len(measures) and (point := point_of(measures, found)) is not None
+    }
+    ids = list(points)
+    return tuple(ids[place] for place in find_front(list(points.values())))
 
 
 @retried

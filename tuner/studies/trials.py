@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import optuna
 import sqlalchemy as sa
@@ -10,17 +10,18 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from tuner.epochs import Epoch
+from tuner.objectives import COSTS
 from tuner.studies.lifecycle import Study
-from tuner.studies.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna
+from tuner.studies.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna, set_user_attributes
 from tuner.studies.outages import retried
-from tuner.studies.outcomes import Failure, Outcome, SearchJob, failed_outcome, read_outcome, score_of
+from tuner.studies.outcomes import Costs, Failure, Outcome, SearchJob, SearchOutcome, failed_outcome, read_outcome
 from tuner.studies.pruners import DecidedTrial, make_pruner
 from tuner.studies.retrying_storage import FencedStorage
 from tuner.studies.samplers import make_sampler
 from tuner.studies.schema import slots, studies
 from tuner.studies.scores import read_peers
 from tuner.studies.single_creation import SLOT_ATTRIBUTE
-from tuner.studies.slots import Lease, LeaseLostError, bind_trial, check_lease, fence_of
+from tuner.studies.slots import Lease, LeaseLostError, bind_trial, check_lease, fence_of, hold_slot
 from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -173,15 +174,18 @@ def close_ended_trials(storage: Storage) -> int:
         ended = list(connection.scalars(sa.select(slots.c.id).where(slots.c.state == "ended")))
     for slot_id in ended:
         with storage.engine.begin() as connection:
-            mine = sa.select(slots.c.trial_id, slots.c.stage, slots.c.outcome)
-            mine = mine.where(slots.c.id == slot_id, slots.c.state == "ended")
-            row = connection.execute(mine.with_for_update(key_share=True)).one_or_none()
+            objectives = studies.c.definition[("search", "objectives")].as_json()
+            mine = sa.select(slots.c.trial_id, slots.c.stage, slots.c.outcome, objectives.label("objectives"))
+            mine = mine.join(studies).where(slots.c.id == slot_id, slots.c.state == "ended")
+            row = connection.execute(mine.with_for_update(key_share=True, of=slots)).one_or_none()
             if row is None:
                 # Another worker has closed it, or its study is gone.
                 continue
             # A slot whose workers all died before they opened its trial has none.
             if row.trial_id is not None:
-                _close(connection, row.trial_id, read_outcome(row.stage, row.outcome))
+                outcome = read_outcome(row.stage, row.outcome)
+                costs = [name for name in row.objectives or () if name in COSTS]
+                _close(connection, row.trial_id, outcome, costs=costs)
             connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(state="done"))
     return len(ended)
 
@@ -205,16 +209,52 @@ def end_orphans(storage: Storage) -> int:
     return len(orphans)
 
 
-def _close(connection: sa.Connection, trial_id: int, outcome: Outcome) -> None:
-    """Store the trial's final state and value; a trial that is closed already is not changed."""
+def _close(connection: sa.Connection, trial_id: int, outcome: Outcome, *, costs: Sequence[str] = ()) -> None:
+    """Store the trial's final state and values; a trial that is closed already is not changed.
+
+    Args:
+        connection: In a transaction.
+        trial_id: Optuna's.
+        outcome: Of the trial's slot.
+        costs: What is minimized beside the score, by the names of `COSTS`.
+    """
     failure = outcome.failure
+    values = _values(outcome, costs) if isinstance(outcome, SearchOutcome) else []
+    state = _STATES[outcome.state]
+    if costs and values and state == TrialState.PRUNED:
+        # Ended by its time. Of several objectives Optuna knows no pruned trial: its TPE raises at one (5.0).
+        state = TrialState.COMPLETE
     close_in_optuna(
         connection,
         trial_id,
-        _STATES[outcome.state],
-        value=score_of(outcome),
+        state,
+        values=values,
         failure=f"{failure.kind}: {failure.message}" if failure else None,
     )
+
+
+def _values(outcome: SearchOutcome, costs: Sequence[str]) -> list[float]:
+    """Return the trial's values in their order; none unless it has all of them."""
+    values = [outcome.score, *(outcome.costs.get(name) for name in costs)]
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else []
+
+
+@retried
+def store_costs(storage: Storage, lease: Lease, trial_id: int, costs: Costs) -> None:
+    """Store what the trial's model needs as attributes of the trial, where its next worker finds them.
+
+    Raises:
+        LeaseLostError: Another worker has the slot.
+    """
+    with storage.engine.begin() as connection:
+        hold_slot(connection, lease)
+        set_user_attributes(connection, trial_id, costs)
+
+
+def read_costs(trial: optuna.Trial) -> dict[str, float]:
+    """Return what an earlier worker has stored of the trial's model; empty before that."""
+    return {name: trial.user_attrs[name] for name in COSTS if name in trial.user_attrs}
 
 
 def mark_infeasible(storage: Storage, study: Study, lease: Lease, constraint: str) -> None:

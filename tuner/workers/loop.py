@@ -322,8 +322,10 @@ class Worker:
         search = study.definition.search
         if lease.stage != "search" or search.patience is None:
             return
-        objective = study.definition.objective
-        if end_search_without_progress(self._storage, study.id, patience=search.patience, objective=objective):
+        objective, costs = study.definition.objective, study.definition.costs
+        if end_search_without_progress(
+            self._storage, study.id, patience=search.patience, objective=objective, costs=costs
+        ):
             _log.info("study %r: no better trial among the last %d, the search ends", study.name, search.patience)
 
     def _run(self, context: JobContext) -> Outcome:

@@ -93,7 +93,9 @@ def run_worker(
         studies=studies,
         device=device,
         host=f"{placed_as}@{socket.gethostname()}" if placed_as else socket.gethostname(),
-        places=DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache),
+        places=DataPlaces(
+            data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache
+        ),
         artifacts=ArtifactStore(settings.artifacts),
         until_done=until_done,
         lease_s=settings.lease_s or DEFAULT_LEASE_S,

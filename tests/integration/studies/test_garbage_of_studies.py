@@ -1,9 +1,12 @@
+import os
 from pathlib import Path
 
 from tuner.artifacts import ArtifactStore
+from tuner.datasets.handed_arrays import drop_use, note_use
 from tuner.studies.dashboard_content import shown_paths
+from tuner.studies.database_url import printable_url
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.garbage import find_foreign_folders, find_garbage
+from tuner.studies.garbage import find_foreign_folders, find_garbage, find_unused_arrays
 from tuner.studies.lifecycle import Study, delete_study, insert_study
 from tuner.studies.slots import claim_slot
 from tuner.studies.storage import Storage, open_storage
@@ -38,6 +41,37 @@ def test_garbage_is_what_is_left_of_this_databases_studies_alone(
 
     assert sorted(garbage) == sorted(left)
     assert find_foreign_folders(storage, artifacts) == [foreign.folder]
+
+
+def test_handed_over_arrays_go_with_the_last_study_of_the_last_database_that_used_them(
+    storage: Storage, definition: StudyDefinition, tmp_path: Path
+) -> None:
+    own, other = printable_url("postgresql://me:secret@host/studies"), "sqlite:///other.db"
+    arrays = {name: tmp_path / "datasets" / f"arrays-{name}.npz" for name in ("used", "gone", "shared", "young")}
+    arrays["used"].parent.mkdir()
+    for name, path in arrays.items():
+        path.write_bytes(name.encode())
+        note_use(path, database=own)
+        if name != "young":
+            os.utime(path, (0, 0))
+    note_use(arrays["shared"], database=other)
+    os.utime(arrays["shared"], (0, 0))
+    insert_study(
+        storage,
+        definition.model_copy(update={"name": "used", "dataset": str(arrays["used"])}),
+        class_names=["0"],
+        provenance={"data_sha256": ""},
+    )
+
+    unused = list(find_unused_arrays(storage, tmp_path, database=own))
+    for path in unused:
+        drop_use(path, database=own)
+
+    assert unused == [arrays["gone"], arrays["shared"]]
+    assert not list(tmp_path.glob("datasets/arrays-gone*"))
+    assert arrays["shared"].is_file()
+    assert (tmp_path / "datasets/arrays-shared.databases").read_text() == f"{other}\n"
+    assert "secret" not in own
 
 
 def test_a_study_that_is_deleted_meanwhile_shows_no_files(storage: Storage, study: Study) -> None:

@@ -76,7 +76,7 @@ def test_progress_and_record_and_dashboard_name_the_lowest_as_the_best(storage: 
     assert record.best is not None
     assert (record.best.number, record.best.score) == (1, 0.2)
     assert head is not None
-    assert head.best_trial_id == storage.optuna.get_all_trials(searched.optuna_study_id)[1]._trial_id
+    assert head.best_trial_ids == (storage.optuna.get_all_trials(searched.optuna_study_id)[1]._trial_id,)
 
 
 def test_a_running_trial_has_its_lowest_score_so_far(storage: Storage) -> None:

@@ -95,6 +95,25 @@ def test_the_last_trials_are_told_before_the_end_of_the_search(
     ]
 
 
+def test_trials_that_end_within_one_look_have_counts_of_their_own(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = create_study(storage, trials=4)
+    end_trial(storage, begin_trial(storage, study, curve=(0.5,)), score=0.5)
+    with Display(storage, [study.name], n_workers=1) as display:
+        for score in (0.6, 0.4, 0.7):
+            end_trial(storage, begin_trial(storage, study, curve=(0.5,)), score=score)
+        advance_study(storage, study)
+        display.update()
+
+    told = [line.split(" · ")[1] for line in capsys.readouterr().err.splitlines() if " · " in line]
+    assert [", ".join(line.split(", ")[:3]) for line in told] == [
+        "2/4 trials, 0 pruned, best 60.00 %",
+        "3/4 trials, 0 pruned, best 60.00 %",
+        "4/4 trials, 0 pruned, best 70.00 %",
+    ]
+
+
 def test_a_retraining_that_ended_says_whether_its_images_were_augmented(
     storage: Storage, searched: Study, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,9 +4,11 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
+from tuner.studies import slots
 from tuner.studies.definition import make_definition
 from tuner.studies.definition_files import DefinitionError
 from tuner.studies.lifecycle import Study, find_study, insert_study
@@ -14,6 +16,7 @@ from tuner.studies.outcomes import ConfirmJob, SearchOutcome
 from tuner.studies.sharing_changes import change_sharing
 from tuner.studies.slots import Lease, claim_slot, create_slots, end_slot, release_slot
 from tuner.studies.storage import Storage, open_storage
+from tuner.studies.turns import Turn, list_turns
 
 
 def insert(storage: Storage, name: str, *overrides: str, trials: int = 20) -> Study:
@@ -100,6 +103,27 @@ def test_max_workers_holds_for_workers_that_claim_at_the_same_moment(storage_url
             thread.join()
 
     assert [Counter(names) for names in claimed] == [Counter({"narrow": 3, "narrow-too": 2})] * n_rounds
+
+
+def test_a_limit_that_is_set_after_a_worker_has_listed_the_studies_holds_for_its_claim(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def list_and_limit(*arguments: Any) -> Sequence[Turn]:
+        turns = list_turns(*arguments)
+        change_sharing(other, "narrowed", {"max_workers": 1})
+        return turns
+
+    with open_storage(postgres_url) as storage, open_storage(postgres_url) as other:
+        insert(storage, "narrowed", "sharing.priority=1")
+        insert(storage, "wide")
+        first = claim(storage)
+        monkeypatch.setattr(slots, "list_turns", list_and_limit)
+        raced = claim(storage)
+        monkeypatch.undo()
+        release_slot(storage, first)
+
+        assert (first.study_name, raced.study_name) == ("narrowed", "wide")
+        assert claim_names(storage, 2) == ["narrowed", "wide"]
 
 
 def test_a_worker_for_named_studies_shares_itself_among_these_alone(storage: Storage) -> None:

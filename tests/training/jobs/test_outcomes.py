@@ -181,6 +181,34 @@ def test_a_trial_in_training_ends_with_the_searchs_time_and_its_finals_follow(se
     assert record.finals_ended == "timeout"
 
 
+def test_a_model_beyond_a_limit_ends_its_trial_at_once_and_the_front_of_the_others_is_retrained(
+    search: Callable[..., Any],
+) -> None:
+    rows, record = search(
+        "nets:build",
+        *("search.trials=4", "search.sampler=grid", 'search.objectives=["accuracy", "parameters"]'),
+        *('search.constraints=["parameters <= 700", "latency_ms <= 60000"]', "search.epochs=1", "finals.epochs=1"),
+        *("finals.top=2", "finals.candidates=2", "finals.confirm_repeats=1", "finals.repeats=1"),
+    )
+
+    by_units = {trial.hyperparameters["units"]: trial for trial in record.trials}
+    parameters = {units: trial.costs["parameters"] for units, trial in by_units.items()}
+    assert parameters == {4: 310, 8: 610, 12: 910, 16: 1210}
+    assert all(trial.costs["size_bytes"] == 4 * trial.costs["parameters"] for trial in record.trials)
+    assert all(0 < trial.costs["latency_ms"] < 60_000 for trial in record.trials)
+    told = {units: (trial.state, trial.score is None, trial.curve == ()) for units, trial in by_units.items()}
+    assert told == dict.fromkeys((4, 8), ("complete", False, False)) | dict.fromkeys((12, 16), ("pruned", True, True))
+    (note,) = by_units[16].notes
+    assert note.endswith("its model has 1,210\u00a0parameters, and search.constraints has parameters <= 700.")
+    assert {trial.number for trial in record.front} <= {by_units[4].number, by_units[8].number}
+    assert by_units[4].number in {trial.number for trial in record.front}
+    assert record.state == "done"
+    assert len(record.trials) == record.budget == 4
+    retrained = [row for row in rows if row.stage == "retrain"]
+    assert {row.job.trial for row in retrained} == {by_units[4].number, by_units[8].number}
+    assert all(row.outcome.costs["parameters"] == row.job.costs["parameters"] for row in retrained)
+
+
 def test_values_are_compared_with_equal_seeds_and_a_trial_is_what_its_seed_and_values_make_it(
     search: Callable[..., Any], tmp_path: Path
 ) -> None:

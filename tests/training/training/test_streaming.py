@@ -13,7 +13,9 @@ from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
+from tuner.training import own_fit
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.own_fit import ManyImagesError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import feeding, xla
 from tuner.training.programs.cache import ImagesOnDevice, ProgramCache
@@ -84,6 +86,15 @@ def test_a_streamed_epoch_is_the_resident_one_bit_for_bit(
     streamed = run(digits, plan, build, images="streamed", scoring=Scoring(name="own", function=mean_log))
 
     assert_equal(streamed, run_resident(case, digits))
+
+
+def test_a_fit_of_ones_own_is_refused_images_that_do_not_fit_into_memory_as_floats(
+    digits: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_fit, "free_memory_bytes", lambda: 350 * 64 * 4 - 1)
+
+    with pytest.raises(ManyImagesError, match=r"takes 0\.0 GiB, and 0\.0 GiB of memory are free\. Leave `fit` out"):
+        run(digits, PLAN, build_mlp, images="auto", own_fit=OwnFit(function=lambda *_, **__: None, hyperparameters=None))
 
 
 def test_a_run_that_was_streamed_goes_on_where_images_are_resident_and_the_other_way_round(

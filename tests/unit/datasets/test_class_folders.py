@@ -7,7 +7,7 @@ import pytest
 from dataset_files import Load, draw_images, write_picture
 from PIL import Image
 
-from tuner.datasets.class_folders import MixedSizesError
+from tuner.datasets.picture_decoding import MixedSizesError
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 
@@ -82,8 +82,8 @@ def test_pictures_of_mixed_sizes_need_a_size(folder: Path, load_train: Load) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"GIF89a", "bad.png is no PNG or JPEG picture", id="another format"),
-        pytest.param(b"", "bad.png is no PNG or JPEG picture", id="empty"),
+        pytest.param(b"GIF89a", "bad.png is no PNG, JPEG, TIFF, BMP, GIF or WebP picture", id="another format"),
+        pytest.param(b"", "bad.png is no PNG, JPEG, TIFF, BMP, GIF or WebP picture", id="empty"),
         pytest.param(png_that_claims(7, 9), "bad.png does not decode", id="truncated"),
         pytest.param(png_that_claims(100_000, 100_000), "claims more than 67,108,864 pixels", id="bomb"),
         pytest.param(png_that_claims(9000, 9000), "claims 9000 x 9000 pixels", id="too large"),

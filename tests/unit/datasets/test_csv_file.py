@@ -276,9 +276,14 @@ def test_kaggles_labels_are_digits(
         ),
         pytest.param("label,pixels", "3,1 2 3 4", r"the column pixels holds whole images.*`numpy\.array", id="renamed"),
         pytest.param(
-            "filename,label", "a.png,cat", "one column filename beside the labels.* class folders", id="files"
+            "filename,label",
+            "a.png,cat",
+            "one column filename beside the labels.*as labels.csv or metadata.csv",
+            id="files",
         ),
-        pytest.param("label,path", "cat,a.png", "one column path beside the labels.* class folders", id="paths"),
+        pytest.param(
+            "label,path", "cat,a.png", "one column path beside the labels.*as labels.csv or metadata.csv", id="paths"
+        ),
     ],
 )
 def test_a_table_without_a_column_for_each_pixel_is_told_so(

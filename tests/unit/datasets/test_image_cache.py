@@ -119,6 +119,7 @@ def test_who_waits_for_a_process_that_is_killed_goes_on_in_its_place(tmp_path: P
     process.start()
     process.join()
     left = sorted(path.name for path in tmp_path.iterdir())
+    assert ImageCache(tmp_path).list_keys() == ["key"]
 
     parts = ImageCache(tmp_path).load("key", make_parts)
 
@@ -208,7 +209,10 @@ def test_entries_can_be_listed_and_deleted(tmp_path: Path) -> None:
     assert cache.list_keys() == []
     cache.load("b", make_parts)
     cache.load("a", make_parts)
+    # Of a process that was killed.
+    (tmp_path / "cache/.b.unfinished").mkdir()
 
     cache.delete("b")
 
     assert cache.list_keys() == ["a"]
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [".a.lock", "a"]

@@ -127,12 +127,12 @@ def test_half_a_test_part_is_refused_before_a_search(path: Path, load_train: Loa
 
 
 def test_arrays_that_are_not_read_are_named(path: Path) -> None:
-    np.savez(path, x_train=IMAGES, y_train=pairs(1, 2), x_val=IMAGES, y_val=pairs(1, 2), notes=np.arange(3))
+    np.savez(path, x_train=IMAGES, y_train=pairs(1, 2), x_dev=IMAGES, y_dev=pairs(1, 2), notes=np.arange(3))
     dataset = open_dataset(str(path), data_dir=path)
 
     (remark,) = dataset.remarks_on(dataset.load_train())
 
-    assert remark.startswith("3 arrays were not read: notes, x_val, y_val. A validation part is not used: a")
+    assert remark.startswith("3 arrays were not read: notes, x_dev, y_dev. A validation part is not used: a")
 
 
 def test_a_class_without_test_images_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from support.mnist import MNIST_EXTRACT
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.labels import LabelOutsideClassesError
 from tuner.datasets.mnist import WrongChecksumError
-from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.reading import ReadingSettings, UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 
 KANA = ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
@@ -35,7 +35,7 @@ def test_mnist_has_60000_training_and_10000_test_images(data_dir: Path) -> None:
 
 
 def test_mnist_is_resized_on_wish(mnist: Path, tmp_path: Path) -> None:
-    test = load_test_set(str(mnist), data_dir=tmp_path, resize=(14, 16))
+    test = load_test_set(str(mnist), data_dir=tmp_path, reading=ReadingSettings(resize=(14, 16)))
 
     assert test.images.shape[1:] == (14, 16, 1)
     assert 25 < test.images.mean() < 40

@@ -14,7 +14,7 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.predicted_picture import read_image
-from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.reading import ReadingSettings, UnreadableDataError
 from tuner.datasets.source import TrainingPart
 from tuner.datasets.test_set import load_test_set
 
@@ -138,8 +138,8 @@ def test_scaled_pictures_are_predicted_as_they_are_tested(
     stored = np.rint((1 - STEPS / 16) * depth).astype(np.uint8 if depth < 256 else np.uint16)
     path = folder(stored, ["0", "1"] * 10)
 
-    part = open_dataset(str(path), data_dir=path, resize=resize).read_training_part()
-    test = load_test_set(str(path), data_dir=path, resize=resize, pixels=part.pixels)
+    part = open_dataset(str(path), data_dir=path, reading=ReadingSettings(resize=resize)).read_training_part()
+    test = load_test_set(str(path), data_dir=path, reading=ReadingSettings(resize=resize), pixels=part.pixels)
     files = sorted((path / "test").glob("*/*.png"))
     predicted = [read_image(file, image_format=part.images.image_format, pixels=part.pixels) for file in files]
 
@@ -151,8 +151,8 @@ def test_test_pictures_of_many_sizes_are_predicted_as_they_are_tested(folder: Ca
     stored = [np.repeat(pixels, 1 + index % 3, axis=index % 2) for index, pixels in enumerate(255 - EXPECTED)]
     path = folder([*(255 - EXPECTED[:14]), *stored[14:]], ["0", "1"] * 10)
 
-    part = open_dataset(str(path), data_dir=path, resize=(9, 9)).read_training_part()
-    test = load_test_set(str(path), data_dir=path, resize=(9, 9), pixels=part.pixels)
+    part = open_dataset(str(path), data_dir=path, reading=ReadingSettings(resize=(9, 9))).read_training_part()
+    test = load_test_set(str(path), data_dir=path, reading=ReadingSettings(resize=(9, 9)), pixels=part.pixels)
     files = sorted((path / "test").glob("*/*.png"))
     predicted = [read_image(file, image_format=part.images.image_format, pixels=part.pixels) for file in files]
 

@@ -10,7 +10,7 @@ from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.polarity import are_dark_on_light
 from tuner.datasets.predicted_picture import read_image
-from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.reading import ReadingSettings, UnreadableDataError
 from tuner.datasets.scaling import scale_picture
 from tuner.datasets.test_set import load_test_set
 
@@ -113,7 +113,7 @@ def test_pictures_of_many_sizes_are_scaled_as_in_training_though_their_classes_a
         sheet = Image.fromarray(np.roll(draw_stroke(), 3 * index, axis=0)[:, index:])
         (tmp_path / "own" / str(index % 2)).mkdir(parents=True, exist_ok=True)
         sheet.save(tmp_path / "own" / str(index % 2) / f"{index}.png")
-    dataset = open_dataset(str(tmp_path / "own"), data_dir=tmp_path, resize=(28, 28))
+    dataset = open_dataset(str(tmp_path / "own"), data_dir=tmp_path, reading=ReadingSettings(resize=(28, 28)))
     part = dataset.read_training_part()
     Image.fromarray(draw_stroke()).save(path)
 
@@ -196,7 +196,7 @@ def test_an_empty_sheet_is_black_and_said(path: Path, caplog: pytest.LogCaptureF
 def test_a_file_that_is_no_picture_is_one_clear_line(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
-    with pytest.raises(UnreadableDataError, match=r"picture\.png: is no PNG or JPEG picture"):
+    with pytest.raises(UnreadableDataError, match=r"picture\.png: is no PNG, JPEG, TIFF, BMP, GIF or WebP picture"):
         read_image(path, image_format=DIGITS)
 
 

@@ -44,7 +44,7 @@ def _other_idx_files(path: Path) -> None:
 def _pages(path: Path) -> None:
     for folder in "ab":
         (path / folder).mkdir()
-        (path / folder / "1.tif").touch()
+        (path / folder / "1.heic").touch()
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def _pages(path: Path) -> None:
         pytest.param(_classes("test/a", "test/b", "val/a"), "the training part beside it must be", id="no train"),
         pytest.param(_other_idx_files, "must be called train-images-idx3-ubyte[.gz]", id="IDX files of other names"),
         pytest.param(_classes(""), "It holds 4 pictures and no folders of classes: sort them", id="pictures"),
-        pytest.param(_pages, r"It holds 2 .tif in sub-folders.", id="other pictures"),
+        pytest.param(_pages, r"It holds 2 .heic in sub-folders.", id="other pictures"),
     ],
 )
 def test_a_folder_that_cannot_be_read_says_where_to_look(
@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_read_says_where_to_look(
         ("train-images-idx3-ubyte.gz", "Give the path of the folder that holds it and the others."),
         ("1.png", "Give the path of the folder that holds it and the others."),
         ("images.npy", "x_train=…, y_train=…)`."),
-        ("notes.pdf", "files for each class."),
+        ("notes.pdf", "pictures for each class."),
     ],
 )
 def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path: Path, load_train: Load, name: str, advice: str) -> None:
@@ -113,10 +113,10 @@ def test_an_unreadable_path_and_help_name_every_format(tmp_path: Path, load_trai
 
     assert str(caught.value).endswith(
         "expected an .npz file with x_train and y_train, a CSV file with the columns label, pixel0, …, a folder with "
-        "train.csv, a folder with train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz] or a folder with one "
-        "sub-folder of PNG or JPEG files for each class."
+        "train.csv, a folder with train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz], a folder of pictures "
+        "with metadata.csv, metadata.jsonl or labels.csv or a folder with one sub-folder of pictures for each class."
     )
-    assert list_file_formats() == "an .npz file, a CSV file, a folder of IDX files or a folder of class folders"
+    assert list_file_formats() == "an .npz file, a CSV file, a folder of IDX files or a folder of pictures"
 
 
 @pytest.mark.parametrize(

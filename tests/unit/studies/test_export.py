@@ -12,6 +12,7 @@ from support.objectives import ACCURACY
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
+from tuner.objectives import COSTS
 from tuner.studies.export import export_trials, study_as_json
 from tuner.studies.records import (
     ConfirmationRecord,
@@ -24,6 +25,8 @@ from tuner.studies.records import (
     TrialRecord,
 )
 
+#: As older versions stored it.
+NO_COSTS = {"parameters": None, "size_bytes": None, "latency_ms": None}
 BEGUN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -143,6 +146,7 @@ SHOWN_FINAL = {
     "test_score_mean": None,
     "test_score_sd": None,
     "repeats": 1,
+    **NO_COSTS,
     "bundle": "bundles/5",
     "bundle_location": "/store/bundles/5",
 }
@@ -175,6 +179,7 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
         "notes": ["It ended by its time limit."],
         "varied": None,
         "repeat": None,
+        **NO_COSTS,
     }
     assert trials[1]["failure"] == {"kind": "nan_loss", "message": "The loss became NaN in epoch 1."}
 
@@ -266,6 +271,8 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         "state": "finals",
         "budget": 3,
         "objective": {"name": "accuracy", "direction": "maximize", "label": "validation accuracy"},
+        "objectives": [{"name": "accuracy", "direction": "maximize", "label": "validation accuracy"}],
+        "front": [],
         "trials": {"complete": 1, "pruned": 0, "failed": 1, "running": 0, "waiting": 1},
         "best": {
             "number": 0,
@@ -273,6 +280,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             "score_sd": None,
             "folds": [],
             "epoch": 2,
+            **NO_COSTS,
             "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         },
         "winner": SHOWN_FINAL,
@@ -304,6 +312,26 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
         "pixels": None,
         "definition": {"finals": {"top": 1}},
     }
+
+
+def test_a_front_is_told_with_its_costs_and_its_knee(tmp_path: Path) -> None:
+    reached = ((0.80, 1_000), (0.97, 2_000), (0.98, 50_000), (0.90, 3_000))
+    trials = tuple(
+        replace(COMPLETE, number=number, score=score, costs={"parameters": float(n), "latency_ms": 0.25})
+        for number, (score, n) in enumerate(reached)
+    )
+    study = replace(STUDY, trials=trials, costs=(COSTS["parameters"],))
+
+    values = study_as_json(study, ArtifactStore("/store"))
+    export_trials(study, tmp_path / "trials.csv")
+
+    told = [(one["number"], one["parameters"], one["is_knee"]) for one in values["front"]]
+    assert told == [(2, 50_000, False), (1, 2_000, True), (0, 1_000, False)]
+    assert [one["name"] for one in values["objectives"]] == ["accuracy", "parameters"]
+    assert values["best"]["parameters"] == 50_000
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = [(row["parameters"], row["size_bytes"], row["latency_ms"]) for row in csv.DictReader(file)]
+    assert rows[0] == ("1000", "", "0.25")
 
 
 def test_a_failed_ensemble_is_among_the_failures() -> None:

@@ -106,7 +106,7 @@
     const cells = [
       study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state === "finals" ? "retraining the best" : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
-      namedScoreOf(study.best_score, study.objective), study.complete, study.pruned, study.failed, study.running,
+      namedScoreOf(study.best_score, study.objective) + (study.front ? ` (front of ${study.front.toLocaleString("en")})` : ""), study.complete, study.pruned, study.failed, study.running,
       study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),
       study.state === "searching" ? duration(study.time_left_s) : none,
       study.finals_planned ? `${study.finals_done} of ${study.finals_planned}` : none,

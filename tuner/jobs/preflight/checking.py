@@ -8,13 +8,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tuner.datasets.catalogue import Dataset, open_dataset
 from tuner.datasets.folds import divide_into_folds
+from tuner.datasets.group_shares import describe_side
 from tuner.datasets.images import LabelledImages
+from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.source import TrainingPart
 from tuner.datasets.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
 from tuner.errors import TunerError
@@ -88,6 +90,7 @@ def check_definition(
     data_dir: Path,
     earlier_trials: Sequence[Mapping[str, Any]] = (),
     on_report: OnReport = lambda _: None,
+    decoded: DecodedPictures = NOT_KEPT,
     stage_limit_s: float = LIMIT_S,
     process: PreflightProcess | None = None,
 ) -> CheckedDefinition:
@@ -98,6 +101,7 @@ def check_definition(
         data_dir: Holds one folder for each dataset of the catalogue.
         earlier_trials: See `studies.warm_start`.
         on_report: Called with the report of each stage, also of a stage that fails.
+        decoded: Where decoded pictures are kept.
         stage_limit_s: Seconds that each stage in the other process may take.
         process: The other process, if the caller has started it early and will close it; None starts one here.
 
@@ -106,17 +110,17 @@ def check_definition(
         TunerError: The images cannot be read or divided.
     """
     # Before a process is started, so that a mistyped name is reported at once.
-    _open(definition, data_dir)
+    _open(definition, data_dir, decoded)
     with ExitStack() as stack:
         process = process or stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
-        images = _read_images(definition, data_dir, on_report)
+        images = _read_images(definition, data_dir, on_report, decoded)
         weights = _hash_weights(definition, images.train)
         with writable_folder():
             sample = write_sample(process.folder, take_sample(images.split))
         request = {"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials}
         process.send({**request, "sizes": _count_images(images, definition)})
         # While the process works.
-        test_warnings = _check_test_set(definition, images, data_dir, on_report)
+        test_warnings = _check_test_set(definition, images, data_dir, on_report, decoded)
         hashes = {"data_sha256": images.train.content_hash(), **weights}
         for report in process.reports():
             _pass_on(report, on_report)
@@ -147,13 +151,14 @@ def check_hyperparameters(
     data_dir: Path,
     earlier_trials: Sequence[Mapping[str, Any]] = (),
     on_report: OnReport = lambda _: None,
+    decoded: DecodedPictures = NOT_KEPT,
 ) -> CheckedDefinition:
     """Build the model only with its defaults, in this process: the least that a study needs to be stored.
 
     Raises:
         TunerError: The images cannot be read or divided, the space does not build, or the definition does not fit it.
     """
-    images = _read_images(definition, data_dir, on_report)
+    images = _read_images(definition, data_dir, on_report, decoded)
     hashes = {"data_sha256": images.train.content_hash(), **_hash_weights(definition, images.train)}
     # Last, because importing Keras takes seconds: typing errors are reported first.
     load_backend()
@@ -181,6 +186,7 @@ def check_without_model(
     data_dir: Path,
     earlier_trials: Sequence[Mapping[str, Any]] = (),
     on_report: OnReport = lambda _: None,
+    decoded: DecodedPictures = NOT_KEPT,
 ) -> CheckedDefinition:
     """Read all images, on a machine where no model can be built: the worker that begins the study builds the first.
 
@@ -191,9 +197,9 @@ def check_without_model(
     search = definition.search
     if earlier_trials or search.warm_start is not None or search.sampler == ONE_FACTOR:
         raise NoBackendError(needed_for="A comparison of factors" if search.sampler == ONE_FACTOR else "A warm start")
-    images = _read_images(definition, data_dir, on_report)
+    images = _read_images(definition, data_dir, on_report, decoded)
     hashes = {"data_sha256": images.train.content_hash(), **_hash_weights(definition, images.train)}
-    test_warnings = _check_test_set(definition, images, data_dir, on_report)
+    test_warnings = _check_test_set(definition, images, data_dir, on_report, decoded)
     on_report(StageReport(stage="search and finals", duration_s=0.0, warnings=(NOT_TRIED,)))
     n_beginnings = (search.start_with_defaults and search.sampler != "grid") + len(search.baselines)
     return CheckedDefinition(
@@ -205,7 +211,7 @@ def check_without_model(
 
 
 def _check_test_set(
-    definition: StudyDefinition, images: _Images, data_dir: Path, on_report: OnReport
+    definition: StudyDefinition, images: _Images, data_dir: Path, on_report: OnReport, decoded: DecodedPictures
 ) -> tuple[str, ...]:
     """Read the test images if there will be finals; return the warnings about them."""
     if not definition.finals.top:
@@ -213,7 +219,7 @@ def _check_test_set(
     class_names, pixels = images.train.class_names, images.part.pixels
     report = try_stage(
         "finals, test images",
-        lambda: check_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels),
+        lambda: check_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels, decoded=decoded),
         explain=_message_of,
     )
     _pass_on(report, on_report)
@@ -230,20 +236,31 @@ def _hash_weights(definition: StudyDefinition, images: LabelledImages) -> dict[s
     return {key: read_weights(place, images.image_format)[0] for key, place in places.items() if place is not None}
 
 
-def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport) -> _Images:
+def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport, decoded: DecodedPictures) -> _Images:
     with _reported("training images", on_report):
-        part = _open(definition, data_dir).read_training_part()
+        part = _open(definition, data_dir, decoded).read_training_part()
         for warning in part.warnings:
             _log.warning("%s", warning)
         split = _split(part.images, definition)
         counts = class_counts(part.images if definition.data.folds else split.validation)
         few = warn_of_few(counts, part.images.class_names, by_class=definition.objective.may_be_by_class)
-        if few is not None:
-            _log.warning("%s", few)
+        warnings = (*([] if few is None else [few]), *_describe_groups(part.images, split, definition))
+        for warning in warnings:
+            _log.warning("%s", warning)
         n_images = definition.search.train_images
         if n_images is not None and n_images < len(split.train):
             take_stratified(split.train, n_images=n_images, seed=definition.seed)
-    return _Images(part=part, split=split, n_scored=counts.tolist(), warnings=() if few is None else (few,))
+    return _Images(part=part, split=split, n_scored=counts.tolist(), warnings=warnings)
+
+
+def _describe_groups(images: LabelledImages, split: Split, definition: StudyDefinition) -> list[str]:
+    """Return how unequal the sides are that trials train on and are scored on, where they are divided by groups."""
+    if images.groups is None or images.is_validation is not None:
+        return []
+    data = definition.data
+    side = "first of the folds" if data.folds else "validation set"
+    counts = class_counts(split.validation)
+    return [describe_side(side, counts, class_counts(images), share=data.validation_fraction)]
 
 
 def _split(images: LabelledImages, definition: StudyDefinition) -> Split:
@@ -254,9 +271,10 @@ def _split(images: LabelledImages, definition: StudyDefinition) -> Split:
     return split_stratified(images, validation_fraction=data.validation_fraction, seed=definition.seed)
 
 
-def _open(definition: StudyDefinition, data_dir: Path) -> Dataset:
+def _open(definition: StudyDefinition, data_dir: Path, decoded: DecodedPictures) -> Dataset:
     data = definition.data
-    return open_dataset(definition.dataset, data_dir=data_dir, resize=data.resize, pixels=data.pixels)
+    reading = replace(data.reading, decoded=decoded)
+    return open_dataset(definition.dataset, data_dir=data_dir, reading=reading, pixels=data.pixels)
 
 
 @contextmanager

@@ -304,7 +304,8 @@ class Rehearsal:
 
     def _open_optuna_study(self) -> optuna.Study:
         """Return a study in memory whose first trial takes the defaults."""
-        study = optuna.create_study(direction=self.definition.objective.direction, pruner=optuna.pruners.NopPruner())
+        directions = [measure.direction for measure in self.definition.measures]
+        study = optuna.create_study(directions=directions, pruner=optuna.pruners.NopPruner())
         for values in self.beginnings:
             study.enqueue_trial(dict(values))
         return study

@@ -15,7 +15,7 @@ from tuner.report.mistakes import ClassScores, average_scores, class_scores
 from tuner.report.page_sections.errors import render_confused_pairs, render_worst_errors
 from tuner.report.page_sections.model import render_model
 from tuner.report.page_sections.models import render_models
-from tuner.report.plots import agreement, calibration, confusion, discrimination, training
+from tuner.report.plots import agreement, calibration, confusion, discrimination, tested_costs, training
 from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, tested_accuracy
 from tuner.studies.records import FinalRecord, StudyRecord
 
@@ -38,7 +38,15 @@ def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -
         # Several studies share one table, beside each other.
         models = render_models(view, [(study, results)]) if view.is_alone else None
         model = render_model(view, headline, results)
-        parts = [_finals_table(view), models, model, _agreement(view), _training(view), _other_training(view)]
+        parts = [
+            _finals_table(view),
+            _tested_costs(view, results),
+            models,
+            model,
+            _agreement(view),
+            _training(view),
+            _other_training(view),
+        ]
         parts.append(_augmentation(view, headline))
     if results.problem:
         parts.append(element("p", results.problem, class_="warning"))
@@ -66,10 +74,10 @@ def _none_yet(study: StudyRecord) -> Html:
 
 def _finals_table(view: StudyView) -> Html:
     objective = view.study.objective
-    lead = (
-        f"Ranked by {objective.label} over confirmation repeats, then retrained; each retrained model was tested once, "
-        "after its last epoch."
-    )
+    ranked = f"Ranked by {objective.label} over confirmation repeats"
+    if view.study.costs:
+        ranked = f"Spread over the Pareto front, and {ranked[0].lower()}{ranked[1:]}: those first that none surpasses"
+    lead = f"{ranked}, then retrained; each retrained model was tested once, after its last epoch."
     finals = sorted(view.study.finals, key=lambda one: one.rank)
     differing, equal = divide_by_difference([final.hyperparameters for final in finals])
     rows = [_final_row(view, final, shown=differing) for final in finals]
@@ -79,6 +87,7 @@ def _finals_table(view: StudyView) -> Html:
         "Validation, mean of confirmation" if objective.is_accuracy else f"{objective.title}, mean of confirmation",
         "Test, mean ± sd" if objective.is_accuracy else "Test accuracy, mean ± sd",
         *_score_header(objective),
+        *(cost.title for cost in view.study.costs),
         "Repeats tested",
         "Hyperparameters that differ" if equal else "Hyperparameters",
     )
@@ -112,6 +121,7 @@ def _final_row(view: StudyView, final: FinalRecord, *, shown: Sequence[str]) -> 
         objective.format(final.mean_score),
         tested_accuracy(final),
         *[score_spread(final.test_score_mean, final.test_score_sd, objective) for _ in _score_header(objective)],
+        *(cost.format(final.costs.get(cost.name)) for cost in view.study.costs),
         f"{n_tested} of {len(final.runs)}",
         element("span", settings(values), class_="message"),
     )
@@ -120,6 +130,11 @@ def _final_row(view: StudyView, final: FinalRecord, *, shown: Sequence[str]) -> 
 def _score_header(objective: Objective) -> list[str]:
     """Return the header of the objective's own value on the test images; none where that is the accuracy."""
     return [] if objective.is_accuracy else [f"Test {objective.plain_label}, mean ± sd"]
+
+
+def _tested_costs(view: StudyView, results: FinalsResults) -> Html | None:
+    figure = tested_costs.report_figure(view.study, results)
+    return None if figure is None else _render_figures(view, [figure])
 
 
 def _agreement(view: StudyView) -> Html | None:

@@ -11,7 +11,7 @@ from tuner.report.page_sections.configuration import render_configuration
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.totals import Totals, count_totals
-from tuner.report.wording import STATE_WORDS, count, duration, interval, percent, points, test_score
+from tuner.report.wording import STATE_WORDS, count, describe_front, duration, interval, percent, points, test_score
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.records import StudyRecord
@@ -38,6 +38,7 @@ def render_overview(view: StudyView, headline: Headline, results: FinalsResults)
         _shortfall(study),
         _failed_finals(study),
         *(element("p", sentence, class_="to-come") for sentence in describe_ends(study)),
+        _front(view),
         _largest_class(study),
         element("p", to_come, class_="to-come") if to_come else None,
         render_published(view, headline),
@@ -146,6 +147,16 @@ def _shortfall(study: StudyRecord) -> Html | None:
     # The reason why a study stopped by itself is told by `still_to_come`.
     shortfall = find_shortfall(study) if study.state == "done" else None
     return element("p", f"{INCOMPLETE_LABEL}: {shortfall}", class_="warning") if shortfall else None
+
+
+def _front(view: StudyView) -> Html | None:
+    """Say of several objectives what the large number is, and where the others are."""
+    front = describe_front(view.study)
+    if front is None:
+        return None
+    link = element("a", "The front", href=f"#{view.anchor('front')}")
+    which = "The number above is of the final that ranks first, or of the best score so far. "
+    return element("p", which, front, " ", link, " shows all of them.", class_="to-come")
 
 
 def _largest_class(study: StudyRecord) -> Html | None:

@@ -11,6 +11,7 @@ from tuner.report.plots import (
     budget,
     distribution,
     folds,
+    front,
     history,
     importance,
     intermediate,
@@ -73,6 +74,7 @@ def _in_order(
     study: StudyRecord, measured: Importance | None, figures: Sequence[ReportFigure | None]
 ) -> list[ReportFigure | None]:
     first, *others = figures
+    of_front = front.report_figure(study)
     after = 1 + next(place for place, build in enumerate(_FIGURES[1:]) if build is slices.report_figure)
     paired = pairs.report_figures(study, measured)
-    return [first, importance.report_figure(measured), *others[:after], *paired, *others[after:]]
+    return [of_front, first, importance.report_figure(measured), *others[:after], *paired, *others[after:]]

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from tuner.objectives import Objective
+from tuner.objectives import Cost
 from tuner.report.document import PRINTED_ROWS
 from tuner.report.figures import StudyView
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.wording import count, duration, moment, score_spread, score_title, setting, settings
-from tuner.studies.records import TrialRecord
+from tuner.studies.records import StudyRecord, TrialRecord
 
 _MESSAGE_LIMIT = 400
 
@@ -66,6 +66,7 @@ def _table(view: StudyView, names: Sequence[str]) -> Table:
         "Trial",
         "State",
         score_title(view.study.objective),
+        *(cost.title for cost in view.study.costs),
         "Best epoch",
         "Epochs",
         *names,
@@ -74,7 +75,7 @@ def _table(view: StudyView, names: Sequence[str]) -> Table:
     ]
     return Table(
         headers=[*headers, *wanted],
-        rows=_Rows(trials, names, view.study.objective, extra=wanted, linked=_linked_numbers(view)),
+        rows=_Rows(trials, names, view.study, extra=wanted, linked=_linked_numbers(view)),
     )
 
 
@@ -101,12 +102,12 @@ class _Rows(Sequence[list[Cell]]):
         self,
         trials: Sequence[TrialRecord],
         names: Sequence[str],
-        objective: Objective,
+        study: StudyRecord,
         *,
         extra: Sequence[str],
         linked: Mapping[int, Html],
     ) -> None:
-        self._trials, self._names, self._objective = trials, names, objective
+        self._trials, self._names, self._study = trials, names, study
         self._extra, self._linked = extra, linked
 
     def __len__(self) -> int:
@@ -120,14 +121,14 @@ class _Rows(Sequence[list[Cell]]):
 
     def __getitem__(self, place: int | slice) -> list[Cell] | Sequence[list[Cell]]:
         if isinstance(place, slice):
-            return _Rows(self._trials[place], self._names, self._objective, extra=self._extra, linked=self._linked)
-        return _row(self._trials[place], self._names, self._objective, extra=self._extra, linked=self._linked)
+            return _Rows(self._trials[place], self._names, self._study, extra=self._extra, linked=self._linked)
+        return _row(self._trials[place], self._names, self._study, extra=self._extra, linked=self._linked)
 
 
 def _row(
     trial: TrialRecord,
     names: Sequence[str],
-    objective: Objective,
+    study: StudyRecord,
     *,
     extra: Sequence[str],
     linked: Mapping[int, Html],
@@ -135,7 +136,8 @@ def _row(
     cells = [
         Cell(content=linked.get(trial.number, str(trial.number)), key=trial.number),
         Cell(content=element("span", trial.state, class_=f"state {trial.state}"), key=trial.state),
-        Cell(content=score_spread(trial.score, trial.score_sd, objective), key=trial.score),
+        Cell(content=score_spread(trial.score, trial.score_sd, study.objective), key=trial.score),
+        *(_cost_cell(trial, cost) for cost in study.costs),
         Cell(content=_number(trial.best_epoch), key=trial.best_epoch),
         Cell(content=str(trial.n_epochs), key=trial.n_epochs),
         *(_setting_cell(trial, name) for name in names),
@@ -144,6 +146,11 @@ def _row(
     ]
     makers = {"Attempts": _attempts_cell, "Folds": _folds_cell, "Failure": _failure_cell, "Notes": _notes_cell}
     return [*cells, *(makers[name](trial) for name in extra)]
+
+
+def _cost_cell(trial: TrialRecord, cost: Cost) -> Cell:
+    value = trial.costs.get(cost.name)
+    return Cell(content=cost.format(value), key=value)
 
 
 def _setting_cell(trial: TrialRecord, name: str) -> Cell:

@@ -128,6 +128,25 @@ def _cmaes(draw: Draw) -> "BaseSampler":
     return ReplayedCmaEsSampler(seed=draw.seed, n_startup_trials=draw.search.startup_trials)
 
 
+def _nsga2(draw: Draw) -> "BaseSampler":
+    """Cross the best of each generation of search.startup_trials trials: several objectives, many trials (NSGA-II)."""
+    from optuna.samplers import NSGAIISampler
+
+    return NSGAIISampler(seed=draw.seed, population_size=_population_size(draw))
+
+
+def _nsga3(draw: Draw) -> "BaseSampler":
+    """Do the same with the front spread by reference points: for three objectives and more (NSGA-III)."""
+    from optuna.samplers import NSGAIIISampler
+
+    return NSGAIIISampler(seed=draw.seed, population_size=_population_size(draw))
+
+
+def _population_size(draw: Draw) -> int:
+    # The first generation is drawn at random; a child has two parents.
+    return max(2, draw.search.startup_trials)
+
+
 def _one_factor(draw: Draw) -> "BaseSampler":
     """Compare each value of search.vary with the default, all else at its default; the same seeds for every value."""
     from tuner.studies.samplers.one_factor import OneFactorSampler
@@ -144,5 +163,7 @@ SAMPLERS: Mapping[str, "Callable[[Draw], BaseSampler]"] = {
     "grid": _grid,
     "qmc": _qmc,
     "cmaes": _cmaes,
+    "nsga2": _nsga2,
+    "nsga3": _nsga3,
     "one-factor": _one_factor,
 }

@@ -86,6 +86,12 @@ class Backend(Protocol):
             point: Where; the gradient has its shape.
         """
 
+    def compile_answer(self, model: keras.Model) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """Return a function that computes the model's outputs of a batch as one compiled call, and waits for them.
+
+        It is compiled on its first call, for batches of that size.
+        """
+
     def silence(self) -> None:
         """Turn off what the backend logs of devices that are not there and of retraced functions."""
 

@@ -49,6 +49,18 @@ def gradient(function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDAr
     return np.asarray(jax.grad(function)(point), np.float32)
 
 
+def compile_answer(model: keras.Model) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """See `Backend`."""
+    variables = (model.trainable_variables, model.non_trainable_variables)
+
+    def answer(state: Any, images: Any) -> Any:
+        outputs, _ = model.stateless_call(*state, images, training=False)
+        return outputs
+
+    compiled, state = jax.jit(answer), _values(variables)
+    return lambda images: np.asarray(compiled(state, images))
+
+
 def silence() -> None:
     """See `Backend`; JAX logs nothing that misleads."""
 

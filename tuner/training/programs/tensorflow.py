@@ -70,6 +70,18 @@ def gradient(function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDAr
     return np.asarray(tape.gradient(value, tensor, unconnected_gradients=tf.UnconnectedGradients.ZERO), np.float32)
 
 
+def compile_answer(model: keras.Model) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """See `Backend`; without XLA, which would take longer to compile than a small net to train."""
+
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator] # TensorFlow ships no types
+    def answer(images: Any) -> Any:
+        return model(images, training=False)
+
+    # A partial, as in `_compile`.
+    compiled = tf.function(partial(answer))
+    return lambda images: np.asarray(compiled(tf.constant(images)))
+
+
 def silence() -> None:
     """See `Backend`."""
     # The first look for GPUs complains where there are none.

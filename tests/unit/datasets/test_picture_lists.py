@@ -1,0 +1,203 @@
+"""Pictures that a table names: labels.csv, and the metadata files of Hugging Face's image folders."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dataset_files import Load, draw_images, write_picture
+
+from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.reading import ReadingSettings, UnreadableDataError
+from tuner.datasets.test_set import load_test_set
+
+IMAGES = draw_images(20)
+NAMES = [f"{index:02}.png" for index in range(20)]
+CLASSES = [("cat", "dog")[index % 2] for index in range(20)]
+
+
+def write_table(folder: Path, rows: Sequence[Sequence[Any]], *, name: str = "metadata.csv") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if name.endswith("jsonl"):
+        names, *cells = rows
+        lines = [json.dumps(dict(zip(names, row, strict=True))) for row in cells]
+    else:
+        lines = [",".join(map(str, row)) for row in rows]
+    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_pictures(folder: Path, names: Sequence[str] = NAMES) -> None:
+    for name, pixels in zip(names, IMAGES, strict=False):
+        write_picture(folder / name, pixels)
+
+
+def rows_of(names: Sequence[str] = NAMES, *, columns: Sequence[str] = ("file_name", "label")) -> list[Sequence[str]]:
+    return [columns, *zip(names, CLASSES, strict=False)]
+
+
+def warnings_of(folder: Path, **reading: Any) -> tuple[str, ...]:
+    opened = open_dataset(str(folder), data_dir=folder, reading=ReadingSettings(**reading))
+    return opened.read_training_part().warnings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_pictures(tmp_path / "own")
+    return tmp_path / "own"
+
+
+@pytest.mark.parametrize("table", ["metadata.csv", "metadata.jsonl", "labels.csv"])
+def test_a_table_names_the_classes_of_the_pictures_beside_it(folder: Path, load_train: Load, table: str) -> None:
+    write_table(folder, rows_of(), name=table)
+
+    data = load_train(folder)
+    same = load_train(folder / table)
+
+    assert data.class_names == ("cat", "dog")
+    assert len(data) == 16
+    assert data.content_hash() == same.content_hash()
+    place = {image.tobytes(): CLASSES[index] for index, image in enumerate(IMAGES)}
+    assert [data.class_names[label] for label in data.labels] == [place[image.tobytes()] for image in data.images]
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        pytest.param(lambda name: f"deep/{name}", id="path"),
+        pytest.param(lambda name: f"./deep/{name}", id="path with a dot"),
+        pytest.param(lambda name: f"deep\\{name}", id="path of Windows"),
+        pytest.param(lambda name: f"deep/{name}".removesuffix(".png"), id="path without ending"),
+        pytest.param(lambda name: name, id="name"),
+        pytest.param(lambda name: name.removesuffix(".png"), id="name without ending"),
+    ],
+)
+def test_pictures_in_sub_folders_are_found_by_path_or_name(tmp_path: Path, load_train: Load, spell: Any) -> None:
+    write_pictures(tmp_path / "own" / "deep")
+    write_table(tmp_path / "own", rows_of([spell(name) for name in NAMES], columns=("file", "class")))
+
+    assert len(load_train(tmp_path / "own")) == 16
+
+
+def test_whole_numbers_are_classes_in_their_order(folder: Path, load_train: Load) -> None:
+    labels = [index % 11 if index % 11 != 1 else 10 for index in range(20)]
+    labels[11:] = labels[:9]
+    write_table(folder, [("file_name", "label"), *zip(NAMES, (10 * (label % 2) for label in labels), strict=True)])
+
+    assert load_train(folder).class_names == ("0", "10")
+
+
+def test_each_part_has_a_table_of_its_own(tmp_path: Path, load_train: Load) -> None:
+    for part in ("train", "validation", "test"):
+        write_pictures(tmp_path / "own" / part)
+        write_table(tmp_path / "own" / part, rows_of())
+
+    data = load_train(tmp_path / "own")
+
+    assert len(data) == 40
+    assert data.is_validation is not None
+    assert data.is_validation.sum() == 20
+    assert len(load_test_set(str(tmp_path / "own"), data_dir=tmp_path)) == 20
+
+
+def test_what_is_taken_and_what_is_left_out_is_told(folder: Path) -> None:
+    write_table(folder, rows_of()[:-2])
+
+    told = warnings_of(folder)
+
+    assert (
+        f"{folder}/metadata.csv names the pictures in the column file_name; their classes are the column label." in told
+    )
+    assert f"2 pictures below its folder are not named in {folder}/metadata.csv and left out." in told
+
+
+def test_a_table_without_classes_leaves_those_of_the_folders(tmp_path: Path, load_train: Load) -> None:
+    names = [f"{label}/{name}" for name, label in zip(NAMES, CLASSES, strict=True)]
+    write_pictures(tmp_path / "own", names)
+    write_table(tmp_path / "own", [("file_name", "patient"), *((name, index // 2) for index, name in enumerate(names))])
+
+    data = load_train(tmp_path / "own", group="patient")
+
+    assert data.class_names == ("cat", "dog")
+    assert data.groups is not None
+    assert len(np.unique(data.groups)) == 8
+
+
+def test_a_table_about_something_else_is_told_and_not_read(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "own", [f"{label}/{name}" for name, label in zip(NAMES, CLASSES, strict=True)])
+    write_table(tmp_path / "own", [("class", "meaning"), ("cat", "a cat")], name="labels.csv")
+
+    assert f"{tmp_path}/own/labels.csv has no column file_name and is not read." in warnings_of(tmp_path / "own")
+
+
+BAD: Mapping[str, tuple[Sequence[Sequence[Any]], str]] = {
+    "absent": (rows_of(["gone.png", *NAMES[1:]]), r"metadata\.csv: line 2 names gone\.png, which is not there"),
+    "no picture": (rows_of(["notes.txt", *NAMES[1:]]), r"line 2 names notes\.txt, which is no PNG, JPEG"),
+    "outside": (rows_of(["../00.png", *NAMES[1:]]), "expected a path below the table's folder"),
+    "twice": (rows_of([NAMES[1], *NAMES[1:]]), r"line 3 names 01\.png, as line 2 does"),
+    "ambiguous": (rows_of(["same", *NAMES[1:]]), r"line 2 names same, which may be .*same\.\w+ or .*same\.\w+"),
+    "no file": (rows_of(["", *NAMES[1:]]), "line 2 names no file"),
+    "blank label": ([*rows_of()[:-1], (NAMES[-1], "")], "line 21, column label: received a blank"),
+    "short": ([*rows_of()[:-1], (NAMES[-1],)], "line 21 has 1 cells, expected 2"),
+    "column twice": ([("file_name", "label", "label"), *((*row, "x") for row in rows_of()[1:])], "more than once"),
+    "no column of files": ([("a", "label"), *rows_of()[1:]], "has no column of file names; its columns are a, label"),
+    "empty": ([("file_name", "label")], "has no rows"),
+}
+BAD = {
+    **BAD,
+    "two classes": (
+        [("file_name", "label", "class"), *((*row, "x") for row in rows_of()[1:])],
+        "has 2 columns that may hold the classes, label, class, expected one",
+    ),
+    "no label": ([("file_name", "name"), *rows_of()[1:]], "has no column of classes; its columns are file_name, name"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_table_is_told_in_one_line(folder: Path, load_train: Load, case: str) -> None:
+    rows, message = BAD[case]
+    write_table(folder, rows)
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    if case == "ambiguous":
+        write_picture(folder / "a" / "same.png", IMAGES[0])
+        write_picture(folder / "b" / "same.bmp", IMAGES[0])
+
+    with pytest.raises(UnreadableDataError, match=message) as caught:
+        load_train(folder)
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["[1]", "{", '{"file_name": "00.png", "label": ["cat"]}', '{"label": "cat"}'])
+def test_bad_json_is_told_by_its_line(folder: Path, load_train: Load, line: str) -> None:
+    write_table(folder, rows_of(), name="metadata.jsonl")
+    with (folder / "metadata.jsonl").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+    with pytest.raises(UnreadableDataError, match="line 21"):
+        load_train(folder)
+
+
+def test_a_table_of_all_parts_would_show_test_pictures(tmp_path: Path, load_train: Load) -> None:
+    names = [f"{part}/{name}" for part in ("train", "test") for name in NAMES[:10]]
+    write_pictures(tmp_path / "own", names)
+    write_table(tmp_path / "own", rows_of(names))
+
+    with pytest.raises(UnreadableDataError, match="names pictures of several parts, in test/, train/"):
+        load_train(tmp_path / "own")
+
+
+def test_two_tables_are_one_too_many(folder: Path, load_train: Load) -> None:
+    for name in ("metadata.csv", "labels.csv"):
+        write_table(folder, rows_of(), name=name)
+
+    with pytest.raises(UnreadableDataError, match=r"holds metadata\.csv and labels\.csv, expected one table"):
+        load_train(folder)
+
+
+def test_a_group_that_is_no_column_is_told_with_those_that_are(folder: Path, load_train: Load) -> None:
+    write_table(folder, rows_of())
+
+    with pytest.raises(UnreadableDataError, match="has no column 'patient'; its columns are file_name, label"):
+        load_train(folder, group="patient")
