@@ -23,7 +23,7 @@ class BackendFacts:
     #: Variables that are set before its import, unless they are set already.
     environment: Mapping[str, str]
     #: Variables that let processes share a GPU; the argument is the largest share of its memory for this process, in
-    #: (0, 1].
+    #: (0, 1]. It reads these, and the next ones, when it first computes, not at its import.
     gpu_environment: Callable[[float], Mapping[str, str]]
     #: Variables that limit it to a number of CPU threads.
     cpu_environment: Callable[[int], Mapping[str, str]]
@@ -94,6 +94,12 @@ _LOST = re.compile(
     r"CUDA_ERROR_(ILLEGAL_ADDRESS|LAUNCH_FAILED|LAUNCH_TIMEOUT|ECC_UNCORRECTABLE|NO_DEVICE|DEVICE_UNAVAILABLE"
     r"|CONTEXT_IS_DESTROYED|HARDWARE_STACK_ERROR|SYSTEM_DRIVER_MISMATCH|UNKNOWN)|device is lost|GPU is lost"
 )
+
+
+def late_variables() -> frozenset[str]:
+    """Return the variables that backends and drivers read when they first compute: until then they may be changed."""
+    names = (name for backend in BACKENDS for name in (*backend.gpu_environment(1.0), *backend.cpu_environment(1)))
+    return frozenset({"CUDA_VISIBLE_DEVICES", *names})
 
 
 def is_of_device(error: BaseException) -> bool:

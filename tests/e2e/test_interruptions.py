@@ -94,7 +94,7 @@ def test_workers_end_when_their_pool_is_killed(
     create_tiny(*LONG)
     pool = start_warm(folder, "workers", "tiny", "-n", "1")
     wait_for_an_epoch(folder)
-    (worker,) = psutil.Process(pool.pid).children()
+    (worker,) = (one for one in psutil.Process(pool.pid).children(recursive=True) if "--id" in one.cmdline())
 
     pool.kill()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tuner.studies.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
     from tuner.studies.storage import Storage
+    from tuner.training.forking import ForkServer
 
 
 #: Printed for `--no-check`.
@@ -26,10 +27,13 @@ _NOT_CHECKED = (
 )
 
 
-def open_check(*, no_check: bool) -> "AbstractContextManager[PreflightProcess | None]":
+def open_check(
+    *, no_check: bool, server: "ForkServer | None" = None, measures_later: bool = False
+) -> "AbstractContextManager[PreflightProcess | None]":
     """Start the process of the check before anything slow is imported here: it imports Keras meanwhile.
 
-    There is none where there is no Keras: `create_study` then tries what it can without.
+    There is none where there is no Keras: `create_study` then tries what it can without. A server forks the
+    process; see `PreflightProcess`.
     """
     from tuner.training.backend import has_backend
 
@@ -37,13 +41,21 @@ def open_check(*, no_check: bool) -> "AbstractContextManager[PreflightProcess | 
         return nullcontext()
     from tuner.jobs.preflight.process import PreflightProcess
 
-    return PreflightProcess()
+    return PreflightProcess(server=server, measures_later=measures_later)
 
 
 def create_shown(
-    storage: "Storage", wanted: "StudyDefinition", settings: "Settings", *, process: "PreflightProcess | None"
+    storage: "Storage",
+    wanted: "StudyDefinition",
+    settings: "Settings",
+    *,
+    process: "PreflightProcess | None",
+    has_workers: bool = False,
 ) -> "Study":
-    """Create the study, checked if there is a process for it, and show on stderr what is being done."""
+    """Create the study, checked if there is a process for it, and show on stderr what is being done.
+
+    If this machine will have workers for it, its images are kept for them.
+    """
     from tuner.jobs.creation import create_study
     from tuner.training.backend import has_backend
 
@@ -60,6 +72,7 @@ def create_shown(
             process=process,
             on_report=warnings_on(console),
             decoded=decoding_shown(settings, status, doing),
+            image_cache=settings.image_cache if has_workers else None,
         )
     if process is None and builds:
         console.print(_NOT_CHECKED, highlight=False, soft_wrap=True)

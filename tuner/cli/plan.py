@@ -1,13 +1,23 @@
 """What a study will train, how long that takes here, and what would make it shorter."""
 
+import logging
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from tuner.cli.output import format_duration
+from tuner.errors import TunerError
 
 if TYPE_CHECKING:
+    from tuner.jobs.preflight.process import PreflightProcess
+    from tuner.settings import Settings
     from tuner.studies.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
+
+_log = logging.getLogger(__name__)
 
 #: How many settings that shorten a study are named.
 _MOST_NAMED = 2
@@ -16,15 +26,59 @@ _SHORT_S = 60
 
 
 def describe_expectation(study: "Study", *, n_workers: int | None) -> Iterator[str]:
-    """Yield lines on what the study will train and how long it takes with so many workers on this machine's cores.
+    """Yield lines on what the study will train and how long it takes with so many workers on this machine's cores."""
+    yield describe_budget(study)
+    yield from describe_time(study, n_workers=n_workers)
+
+
+def describe_budget(study: "Study") -> str:
+    """Return a line on what the study will train."""
+    from tuner.studies.finals_plan import describe_plan
+
+    return f"It will train {describe_plan(study.definition)}"
+
+
+@contextmanager
+def telling_time(
+    process: "PreflightProcess", settings: "Settings", study: "Study", *, n_workers: int | None
+) -> "Iterator[None]":
+    """In the block, wait in a thread for the time that is measured, store it, and say on stderr how long that makes."""
+
+    def tell() -> None:
+        from tuner.studies.expected_time import store_measured_time
+        from tuner.studies.storage import open_storage
+
+        measured = process.measure_time()
+        if measured is None:
+            return
+        try:
+            with open_storage(settings.storage) as storage:
+                timed = store_measured_time(storage, study, measured)
+        except TunerError as error:
+            # The workers meet it too, and say so where it matters.
+            _log.debug("The measured time is not stored: %s", error)
+            return
+        for line in describe_time(timed, n_workers=n_workers):
+            typer.echo(line, err=True)
+
+    thread = threading.Thread(target=tell, name="measured-time", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        thread.join(timeout=5)
+
+
+def describe_time(study: "Study", *, n_workers: int | None) -> Iterator[str]:
+    """Yield lines on how long the study takes.
 
     No time for workers elsewhere (None), and none without a measurement: with `--no-check`, or where there is a GPU.
     """
     from tuner.studies.expected_time import MeasuredTime, expect_time, expected_epochs
-    from tuner.studies.finals_plan import describe_plan, plan_finals
+    from tuner.studies.finals_plan import plan_finals
 
     definition = study.definition
-    yield f"It will train {describe_plan(definition)}"
     plan = plan_finals(definition, n_candidates=definition.search.trials)
     most, likely = definition.search.trials * definition.epochs_of_trial, round(expected_epochs(definition))
     pruned = f" (about {likely:,} after pruning)" if likely < most else ""

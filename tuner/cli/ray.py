@@ -1,6 +1,7 @@
 """Commands whose workers run on this machine, or on a Ray cluster: their options, and what starts the workers."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ from tuner.cli.options import parse_count
 
 if TYPE_CHECKING:
     from tuner.settings import Settings
+    from tuner.training.forking import ForkServer
     from tuner.workers.pool import Metrics
 
 RayOption = Annotated[
@@ -55,6 +57,26 @@ def refuse_mixed_places(
         raise typer.BadParameter(advice, param_hint=given[0])
 
 
+def open_server(
+    settings: "Settings", *, count: str, per_gpu: str, device: str, ray: str | None
+) -> "AbstractContextManager[ForkServer | None]":
+    """Start what forks the workers of this machine, before anything slow is imported here: it imports Keras meanwhile.
+
+    Workers on a Ray cluster are not forked.
+
+    Raises:
+        TunerError: The machine has no such device, or no backend.
+    """
+    n_workers = parse_count(count)
+    n_per_gpu = parse_count(per_gpu, option="--per-gpu") or 1
+    if ray is not None:
+        return nullcontext()
+    from tuner.workers.forked import open_fork_server
+    from tuner.workers.shares import divide_machine
+
+    return open_fork_server(settings, divide_machine(n_workers, per_gpu=n_per_gpu, device=device)[0])
+
+
 def run_workers(
     settings: "Settings",
     studies: Sequence[str],
@@ -70,8 +92,11 @@ def run_workers(
     max_slots: int | None = None,
     metrics: "Metrics | None" = None,
     options: Sequence[str] = (),
+    server: "ForkServer | None" = None,
 ) -> int:
     """Run workers here, or on the Ray cluster at the address `ray`; return their exit status.
+
+    Workers here are forked from the server.
 
     Raises:
         typer.BadParameter: A number of workers is none, or metrics are asked of a cluster.
@@ -93,6 +118,7 @@ def run_workers(
             follow=follow,
             metrics=metrics,
             options=options,
+            server=server,
         )
     if metrics is not None:
         raise typer.BadParameter(

@@ -1,5 +1,6 @@
 """`tuner run`: a study from its definition to its report, in one command."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,15 @@ from tuner.cli.options import (
     parse_count,
     settings_for,
 )
-from tuner.cli.plan import describe_expectation
-from tuner.cli.ray import CpusPerWorkerOption, GpusPerWorkerOption, RayOption, refuse_mixed_places, run_workers
+from tuner.cli.plan import describe_budget, describe_expectation, telling_time
+from tuner.cli.ray import (
+    CpusPerWorkerOption,
+    GpusPerWorkerOption,
+    RayOption,
+    open_server,
+    refuse_mixed_places,
+    run_workers,
+)
 from tuner.cli.report import write_page
 from tuner.cli.watching_options import LogFormat, LogFormatOption, pass_log_format
 
@@ -57,24 +65,28 @@ def run(
     options = pass_log_format(log_format)
     settings = settings_for(storage)
     _refuse_to_begin(settings, on_ray=ray is not None)
-    with open_check(no_check=no_check) as process:
-        # The process of the check imports Keras while this one imports the rest.
+    with (
+        open_server(settings, count=count, per_gpu=per_gpu, device=device, ray=ray) as server,
+        open_check(no_check=no_check, server=server, measures_later=True) as process,
+    ):
+        # Another process imports Keras while this one imports the rest.
         from tuner.workers.shares import divide_machine
 
         n_here = None if ray is not None else len(divide_machine(n_workers, device=device))
-        _create_or_find(wanted, settings, process, n_workers=n_here)
-    status = run_workers(
-        settings,
-        [wanted.name],
-        count=count,
-        per_gpu=per_gpu,
-        device=device,
-        ray=ray,
-        cpus_per_worker=cpus_per_worker,
-        gpus_per_worker=gpus_per_worker,
-        until_done=True,
-        options=options,
-    )
+        with _create_or_find(wanted, settings, process, n_workers=n_here):
+            status = run_workers(
+                settings,
+                [wanted.name],
+                count=count,
+                per_gpu=per_gpu,
+                device=device,
+                ray=ray,
+                cpus_per_worker=cpus_per_worker,
+                gpus_per_worker=gpus_per_worker,
+                until_done=True,
+                options=options,
+                server=server,
+            )
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
@@ -94,17 +106,22 @@ def _refuse_to_begin(settings: "Settings", *, on_ray: bool) -> None:
 
 def _create_or_find(
     wanted: "StudyDefinition", settings: "Settings", process: "PreflightProcess | None", *, n_workers: int | None
-) -> None:
-    """Create the study, unless an earlier start has."""
+) -> "AbstractContextManager[None]":
+    """Create the study, unless an earlier start has; in the context returned, its time is measured meanwhile."""
     from tuner.jobs.creation import find_equal_study
     from tuner.studies.storage import open_storage
 
     with open_storage(settings.storage) as opened:
-        if find_equal_study(opened, wanted) is None:
-            study = create_shown(opened, wanted, settings, process=process)
-            typer.echo(f"Created study {study.name}.", err=True)
-            for line in describe_expectation(study, n_workers=n_workers):
-                typer.echo(line, err=True)
+        if find_equal_study(opened, wanted) is not None:
+            return nullcontext()
+        study = create_shown(opened, wanted, settings, process=process, has_workers=n_workers is not None)
+    typer.echo(f"Created study {study.name}.", err=True)
+    if process is not None and process.is_measuring:
+        typer.echo(describe_budget(study), err=True)
+        return telling_time(process, settings, study, n_workers=n_workers)
+    for line in describe_expectation(study, n_workers=n_workers):
+        typer.echo(line, err=True)
+    return nullcontext()
 
 
 def _show_results(name: str, settings: "Settings", *, out: Path) -> None:

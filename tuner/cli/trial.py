@@ -128,7 +128,8 @@ def show(
 def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOption = None) -> None:
     """Train a finished trial again with its values and seed, and compare the curves; nothing is stored.
 
-    Exit status 1 when a curve differs: other package versions, another backend, or a GPU.
+    Exit status 1 when a curve differs: other package versions, another backend, a GPU, or several models trained at
+    once (docs/populations.md), which differ by rounding.
     """
     from tuner.studies.reading import load_trial
     from tuner.studies.storage import open_storage
@@ -194,12 +195,14 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         if trial.curve:
             console.print("The mean over the folds by epoch:")
     own = [objective.label] if objective.field == "score" else []
-    curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
+    seen = ["images"] if any(epoch.images for epoch in trial.curve) else []
+    curve = Table("epoch", *seen, "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
     for epoch in trial.curve:
         losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
         accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
         scores = [plain(objective.named(epoch.score))] if own else []
-        curve.add_row(str(epoch.epoch), losses[0], accuracies[0], losses[1], accuracies[1], *scores)
+        images = ["all" if epoch.images is None else f"{epoch.images:,}"] if seen else []
+        curve.add_row(str(epoch.epoch), *images, losses[0], accuracies[0], losses[1], accuracies[1], *scores)
     console.print(curve)
     for note in trial.notes:
         console.print(f"Note: {escape(note)}", highlight=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from tuner.cli.ray import (
     GpusPerWorkerOption,
     RayOption,
     StopOption,
+    open_server,
     refuse_mixed_places,
     run_workers,
 )
@@ -82,22 +83,24 @@ def workers(
 
         typer.echo(f"Ended {stop_ray_workers(settings, ray)} workers on the Ray cluster.", err=True)
         return
-    watched = names_to_watch(settings, names) if until_done else []
-    status = run_workers(
-        settings,
-        names,
-        count=count,
-        per_gpu=per_gpu,
-        device=device,
-        ray=ray,
-        cpus_per_worker=cpus_per_worker,
-        gpus_per_worker=gpus_per_worker,
-        detach=detach,
-        until_done=until_done,
-        max_slots=max_slots,
-        metrics=describe_metrics(metrics_host, metrics_port),
-        options=options,
-    )
+    with open_server(settings, count=count, per_gpu=per_gpu, device=device, ray=ray) as server:
+        watched = names_to_watch(settings, names) if until_done else []
+        status = run_workers(
+            settings,
+            names,
+            count=count,
+            per_gpu=per_gpu,
+            device=device,
+            ray=ray,
+            cpus_per_worker=cpus_per_worker,
+            gpus_per_worker=gpus_per_worker,
+            detach=detach,
+            until_done=until_done,
+            max_slots=max_slots,
+            metrics=describe_metrics(metrics_host, metrics_port),
+            options=options,
+            server=server,
+        )
     if status:
         raise typer.Exit(status)
     if until_done and not detach:

@@ -160,7 +160,10 @@ def _look_for_negative(test: ReadPart, train: ReadPart) -> list[str]:
 
 
 def _histogram(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    counts = np.bincount(_sample(levels).ravel() // (256 // _N_BINS), minlength=_N_BINS)
+    counts = np.zeros(_N_BINS, np.int64)
+    # One by one: NumPy counts int64, of which some hundred photographs would take half a gigabyte.
+    for image in _sample(levels):
+        counts += np.bincount(image.ravel() // (256 // _N_BINS), minlength=_N_BINS)
     return np.asarray(counts / counts.sum(), np.float64)
 
 

@@ -101,6 +101,7 @@ def create_study(
     process: PreflightProcess | None = None,
     on_report: OnReport = log_warnings,
     decoded: DecodedPictures = NOT_KEPT,
+    image_cache: Path | None = None,
 ) -> Study:
     """Try on a few images everything that search and finals will need, then store the study.
 
@@ -113,6 +114,7 @@ def create_study(
         process: The process of the check, if the caller has started it early; None starts one.
         on_report: Called with each stage of the check as it ends.
         decoded: Where decoded pictures are kept.
+        image_cache: Where a check keeps the images for workers of this machine; None: nowhere.
 
     Raises:
         TunerError: The name is taken, the settings of sampler or pruner are wrong, the dataset cannot be read or split,
@@ -121,7 +123,7 @@ def create_study(
     if definition.name in list_names(storage):
         raise StudyExistsError(definition.name)
     _refuse_unknown_names(definition)
-    examine = _choose_check(check=check, process=process)
+    examine = _choose_check(check=check, process=process, image_cache=image_cache)
     found = examine(
         definition,
         data_dir=data_dir,
@@ -142,11 +144,13 @@ def create_study(
     )
 
 
-def _choose_check(*, check: bool, process: PreflightProcess | None) -> Callable[..., CheckedDefinition]:
+def _choose_check(
+    *, check: bool, process: PreflightProcess | None, image_cache: Path | None
+) -> Callable[..., CheckedDefinition]:
     """Return what is tried before a study is stored: as much as is asked for, and possible on this machine."""
     if not has_backend():
         return check_without_model
-    return partial(check_definition, process=process) if check else check_hyperparameters
+    return partial(check_definition, process=process, image_cache=image_cache) if check else check_hyperparameters
 
 
 def _tell_unused_budget(definition: StudyDefinition, *, n_trials: int, on_report: OnReport) -> None:

@@ -17,8 +17,9 @@ from tuner.training.accuracy import accuracy_names, decides_what_is_measured, la
 from tuner.training.batches import scale
 from tuner.training.layer_outputs import values_before_weights
 from tuner.training.losses import doubt_about_loss
+from tuner.training.plan import LabelsChoice
 from tuner.training.predictions import OutputKind, noise_images, output_kind
-from tuner.training.targets import LabelsChoice, choose_labels
+from tuner.training.targets import choose_labels
 
 #: The largest number of images that are shown to the model.
 _N_LOOKED_AT = 32

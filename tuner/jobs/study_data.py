@@ -14,10 +14,10 @@ from tuner.datasets.picture_progress import log_decoding
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.reading import DecodedPictures, ReadingSettings
-from tuner.datasets.splits import split_stratified, take_stratified
+from tuner.datasets.splits import draw_stratified, split_stratified, take_stratified
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition
-from tuner.training.plan import TrainingData
+from tuner.training.plan import Part, TrainingData
 
 
 class DataUnavailableError(TunerError):
@@ -67,6 +67,15 @@ class DataPlaces:
         return DecodedPictures(folder=self.pictures_dir, on_progress=log_decoding())
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoldsAtOnce:
+    """The folds of a study, for models that are trained on several of them at once."""
+
+    images: LabelledImages
+    #: By fold, from 1: what a model is trained on that is measured on this fold, as rows of the images.
+    parts: Mapping[int, Part]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _SplitKey:
     """Identifies the images of a training run; equal keys and folds give equal images."""
@@ -101,6 +110,10 @@ class _SplitKey:
             raise
         except TunerError as error:
             raise DataUnavailableError(str(error)) from error
+        return self.part(images)
+
+    def part(self, images: LabelledImages) -> Parts:
+        """Divide the images of a whole training part."""
         if self.validation_fraction is None:
             return {"train": images.divided()}
         if self.folds:
@@ -122,11 +135,36 @@ class _SplitKey:
         split = FoldedImages(twice=parts["twice"], n_folds=self.folds).split(fold)
         return TrainingData(train=self._take(split.train), validation=split.validation)
 
+    def divide_at_once(self, parts: Parts) -> FoldsAtOnce:
+        """Return all folds, and which images each of them has."""
+        folded = FoldedImages(twice=parts["twice"], n_folds=self.folds or 0)
+        found = {}
+        for fold in range(1, folded.n_folds + 1):
+            train_rows, validation_rows = folded.rows(fold)
+            train = folded.split(fold).train
+            if self.train_images is not None and self.train_images < len(train):
+                train_rows = train_rows[draw_stratified(train, n_images=self.train_images, seed=self.seed)]
+            found[fold] = Part(data=self.divide(parts, fold), train_rows=train_rows, validation_rows=validation_rows)
+        return FoldsAtOnce(images=folded.once, parts=found)
+
     def _take(self, train: LabelledImages) -> LabelledImages:
         """Return as many training images as the search has."""
         if self.train_images is None or self.train_images >= len(train):
             return train
         return take_stratified(train, n_images=self.train_images, seed=self.seed)
+
+
+def keep_search_data(definition: StudyDefinition, images: LabelledImages, cache_dir: Path) -> None:
+    """Write images that were read for a new study's check where the workers of this machine look for them.
+
+    Args:
+        definition: The study's definition.
+        images: Its whole training part.
+        cache_dir: See `DataPlaces`.
+    """
+    # The cache knows images by their content, not by what their pixels mean.
+    key = _search_key(definition, images.content_hash(), None)
+    ImageCache(cache_dir).load(key.cache_name, lambda: key.part(images))
 
 
 def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettings:
@@ -159,6 +197,23 @@ def load_search_data(
         DataUnavailableError: The files are missing, broken, or have changed since the study was created.
     """
     return _load(_search_key(definition, data_sha256, pixels), places, fold)
+
+
+def load_folds_at_once(
+    definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
+) -> FoldsAtOnce:
+    """Return all folds of a study that has them.
+
+    Args:
+        definition: As in `load_search_data`.
+        data_sha256: As in `load_search_data`.
+        pixels: As in `load_search_data`.
+        places: As in `load_search_data`.
+
+    Raises:
+        DataUnavailableError: As in `load_search_data`.
+    """
+    return _load_folds(_search_key(definition, data_sha256, pixels), places)
 
 
 def load_final_data(
@@ -214,6 +269,11 @@ def _search_key(definition: StudyDefinition, data_sha256: str, pixels: Mapping[s
 @lru_cache(maxsize=2)
 def _load(key: _SplitKey, places: DataPlaces, fold: int = 1) -> TrainingData:
     return key.divide(_map(key, places), fold)
+
+
+@lru_cache(maxsize=1)
+def _load_folds(key: _SplitKey, places: DataPlaces) -> FoldsAtOnce:
+    return key.divide_at_once(_map(key, places))
 
 
 @lru_cache(maxsize=2)

@@ -11,6 +11,8 @@ from typing import Self
 
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.finals_plan import FinalsPlan, plan_finals
+from tuner.studies.lifecycle import Study, change_study, update_row
+from tuner.studies.storage import Storage
 
 #: Key of a study's provenance that holds `MeasuredTime` as text.
 MEASURED_TIME = "seconds_of_one_core"
@@ -52,6 +54,21 @@ class MeasuredTime:
     def of_finals(self, plan: FinalsPlan) -> float:
         """Return the seconds of all finals on one core."""
         return plan.confirmations * self.of_confirmation(plan) + plan.retrainings * self.of_retraining(plan)
+
+
+def store_measured_time(storage: Storage, study: Study, measured: str) -> Study:
+    """Record what was measured after the study was stored, and return the study as it is then.
+
+    Raises:
+        StudyNotFoundError: It was deleted.
+    """
+    return change_study(
+        storage,
+        study,
+        lambda connection, row: update_row(
+            connection, row, {"provenance": {**row.provenance, MEASURED_TIME: measured}}
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

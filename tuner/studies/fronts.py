@@ -49,16 +49,18 @@ def peel_fronts(points: Sequence[Point]) -> Iterator[list[int]]:
 def spread_order(measures: Sequence[Measure], points: Sequence[Point]) -> list[int]:
     """Return the places of the points of one front in an order whose beginnings are each spread over the front.
 
-    It begins with the point that is best in the first objective; each next one is as far from those before it as
-    possible, of equals the earlier one. Costs are compared by their logarithm, and every objective by its share of the
-    front's range.
+    It begins with the point that is best in the first objective, and the knee; each next one is as far from those
+    before it as possible, of equals the earlier one. Costs are compared by their logarithm, and every objective by its
+    share of the front's range.
     """
     shares = _shares(measures, points)
-    order: list[int] = []
-    nearest = [math.inf] * len(points)
+    places = range(len(points))
+    best = max(places, key=lambda place: (points[place], -place), default=None)
+    order = [place for place in dict.fromkeys([best, find_knee(measures, points)]) if place is not None]
+    nearest = [min((math.dist(shares[place], shares[one]) for one in order), default=0.0) for place in places]
     while len(order) < len(points):
-        left = [place for place in range(len(points)) if place not in set(order)]
-        chosen = max(left, key=lambda place: (nearest[place], points[place] if not order else (), -place))
+        taken = set(order)
+        chosen = max((place for place in places if place not in taken), key=lambda place: (nearest[place], -place))
         order.append(chosen)
         nearest = [min(near, math.dist(shares[place], shares[chosen])) for place, near in enumerate(nearest)]
     return order

@@ -13,7 +13,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.training.targets import Labels, encode_targets, other_labels
+from tuner.training.plan import Labels
+from tuner.training.targets import encode_targets, other_labels
 
 #: Names under which a custom loop may report an accuracy that no compiled metric measures.
 USUAL_NAMES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")

@@ -4,13 +4,20 @@ import gc
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuner.backends import BACKENDS
 from tuner.errors import TunerError
 from tuner.extras import install_command
+
+if TYPE_CHECKING:
+    from tuner.training.programs.interface import Backend
+
+#: The backend that `import_backend` has imported, until `load_backend` has made it silent.
+_imported: "list[Backend]" = []
 
 
 class NoBackendError(TunerError):
@@ -54,32 +61,55 @@ def preferred_backend(*, on_gpu: bool) -> str:
     return (with_plugin or installed)[0].name
 
 
-def load_backend(environment: MutableMapping[str, str] = os.environ, *, program_cache: Path | None = None) -> None:
-    """Import Keras on the backend that `KERAS_BACKEND` names; without it on the preferred one.
+def import_environment(environment: Mapping[str, str], *, program_cache: Path | None = None) -> dict[str, str]:
+    """Return the variables that must be set before Keras is imported, besides those of the environment.
 
     Args:
-        environment: What is not set in it is set in it, for this process and those that it starts. A worker on a GPU
-            has `CUDA_VISIBLE_DEVICES` in it.
+        environment: A worker on a GPU has `CUDA_VISIBLE_DEVICES` in it.
         program_cache: Folder in which JAX keeps what it compiles, for later processes and trials of equal shapes; None
             keeps nothing. JAX's own variables win.
 
     Raises:
-        NoBackendError: There is none.
+        NoBackendError: There is none, and `KERAS_BACKEND` names none.
     """
-    if "keras" in sys.modules:
-        return
+    found: dict[str, str] = {}
     if "KERAS_BACKEND" not in environment:
-        environment["KERAS_BACKEND"] = preferred_backend(on_gpu=bool(environment.get("CUDA_VISIBLE_DEVICES")))
+        found["KERAS_BACKEND"] = preferred_backend(on_gpu=bool(environment.get("CUDA_VISIBLE_DEVICES")))
     for backend in BACKENDS:
         cached = {} if program_cache is None else backend.cache_environment(program_cache)
-        for name, value in {**backend.environment, **cached}.items():
-            environment.setdefault(name, value)
+        found.update({**backend.environment, **cached})
+    return {name: value for name, value in found.items() if name not in environment}
+
+
+def import_backend() -> None:
+    """Import Keras and its backend, and begin nothing: no device is looked for and no thread is started.
+
+    So this process may fork others, each of which calls `load_backend`.
+    """
     with _quiet_native_code(), _no_garbage_collection():
         from tuner.training.programs.interface import find_backend
 
         loaded = find_backend()
         if loaded is not None:
-            loaded.silence()
+            _imported.append(loaded)
+
+
+def load_backend(environment: MutableMapping[str, str] = os.environ, *, program_cache: Path | None = None) -> None:
+    """Import Keras on the backend that `KERAS_BACKEND` names, without it on the preferred one, and make it silent.
+
+    Args:
+        environment: What is not set in it is set in it, for this process and those that it starts.
+        program_cache: See `import_environment`.
+
+    Raises:
+        NoBackendError: There is none.
+    """
+    if "keras" not in sys.modules:
+        environment.update(import_environment(environment, program_cache=program_cache))
+        import_backend()
+    while _imported:
+        with _quiet_native_code():
+            _imported.pop().silence()
 
 
 @contextmanager

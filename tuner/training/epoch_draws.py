@@ -46,13 +46,29 @@ def draw_epoch(
     n_images: int,
     image_shape: ImageShape,
     learning_rates: NDArray[np.float32] | None,
+    part: NDArray[np.int32] | None = None,
 ) -> EpochDraws:
-    """Draw order and augmentation of one epoch (from 1)."""
+    """Draw order and augmentation of one epoch (from 1).
+
+    Args:
+        plan: How the run trains.
+        epoch: From 1.
+        n_images: Number of training images.
+        image_shape: Of one of them.
+        learning_rates: See `EpochDraws`.
+        part: Indices of the images that the epoch shows, see `TrainingPlan.parts`; None: all.
+
+    Raises:
+        ValueError: The plan shows a part in this epoch, and none is given.
+    """
+    if part is None and plan.parts is not None and plan.parts.share_of(epoch) < 1:
+        raise ValueError(f"Received no part of the images for epoch {epoch}. Expected that of the plan.")
 
     def stream(number: int) -> np.random.Generator:
         return np.random.default_rng((plan.seed, epoch, number))
 
+    n_images = n_images if part is None else len(part)
     order = (stream(ORDER_STREAM).permutation(n_images) if plan.shuffle else np.arange(n_images)).astype(np.int32)
     augmenter = Augmenter(plan.augmentation, image_shape)
     images = augmenter.draw(stream, n=n_images, batch_size=min(plan.batch_size, n_images))
-    return EpochDraws(order, images, learning_rates)
+    return EpochDraws(order if part is None else part[order], images, learning_rates)

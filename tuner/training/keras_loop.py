@@ -17,10 +17,10 @@ from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs.feeding import weigh_labels
 from tuner.training.rules import AverageMeasurer
-from tuner.training.targets import Labels, encode_targets
+from tuner.training.targets import encode_targets
 
 #: Called before an epoch (from 1); returns its learning rates, see `EpochDraws.learning_rates`.
 BeginEpoch = Callable[[int], NDArray[np.float32] | None]

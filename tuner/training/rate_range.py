@@ -15,7 +15,8 @@ from tuner.errors import TunerError
 from tuner.image_ranges import white_of
 from tuner.logs import stdout_as_stderr
 from tuner.training.keras_loop import to_pictures
-from tuner.training.targets import LabelsChoice, choose_labels, encode_targets
+from tuner.training.plan import LabelsChoice
+from tuner.training.targets import choose_labels, encode_targets
 from tuner.training.variables import build_variables
 
 #: The run stops when the mean of the last losses is this multiple of the lowest such mean, as in fastai.

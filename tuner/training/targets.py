@@ -14,17 +14,14 @@ import functools
 import logging
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
-
-Labels = Literal["indices", "one-hot"]
-#: As the setting `data.labels` has it.
-LabelsChoice = Literal["auto", "indices", "one-hot"]
+from tuner.training.plan import Labels, LabelsChoice
 
 #: How messages name them.
 WORDING: dict[Labels, str] = {"indices": "class indices", "one-hot": "one-hot labels"}

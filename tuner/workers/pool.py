@@ -19,7 +19,9 @@ from tuner.studies.slots import DEFAULT_LEASE_S, release_owned
 from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.training.backend import refuse_without_backend
+from tuner.training.forking import ForkServer
 from tuner.workers.autoscaling import GpuScaler
+from tuner.workers.forked import open_fork_server
 from tuner.workers.lifetime import MAX_SLOTS
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare, divide_machine
@@ -55,6 +57,7 @@ def run_pool(
     again: str | None = None,
     metrics: "Metrics | None" = None,
     options: Sequence[str] = (),
+    server: ForkServer | None = None,
 ) -> int:
     """Run workers for the named studies, or for all studies; return the exit status.
 
@@ -73,6 +76,7 @@ def run_pool(
         again: What they type to continue after a signal, if it is no command.
         metrics: Where Prometheus finds metrics.
         options: Further options of each `tuner worker`.
+        server: From which they are forked, if the caller has started it early and will close it; None starts one here.
 
     Raises:
         TunerError: A study is unknown, or the machine has no such device or no backend.
@@ -83,17 +87,19 @@ def run_pool(
     if until_done and are_over(found):
         return 0
     shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
-    return run_shares(
-        settings,
-        studies,
-        shares,
-        measures=per_gpu is None and n_workers is None and shares[0].device != "cpu",
-        options=[*worker_options(until_done=until_done, max_slots=max_slots), *options],
-        log_dir=settings.home / "logs",
-        follow=follow,
-        again=again,
-        metrics=metrics,
-    )
+    with nullcontext(server) if server is not None else open_fork_server(settings, shares[0]) as forking:
+        return run_shares(
+            settings,
+            studies,
+            shares,
+            measures=per_gpu is None and n_workers is None and shares[0].device != "cpu",
+            options=[*worker_options(until_done=until_done, max_slots=max_slots), *options],
+            log_dir=settings.home / "logs",
+            follow=follow,
+            again=again,
+            metrics=metrics,
+            server=forking,
+        )
 
 
 def are_over(studies: Sequence[Study]) -> bool:
@@ -112,6 +118,7 @@ def run_shares(
     follow: Follow = follow_silently,
     again: str | None = None,
     metrics: "Metrics | None" = None,
+    server: ForkServer | None = None,
 ) -> int:
     """Run a worker on each of these shares of the machine; return the exit status.
 
@@ -125,7 +132,10 @@ def run_shares(
         follow: Shows people what the workers are doing.
         again: What they type to continue after a signal, if it is no command.
         metrics: Where Prometheus finds metrics.
+        server: From which the workers are forked; None starts each afresh.
     """
+    # In the environment, because every user of the machine can see passwords in a command line.
+    environment = {**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"}
     with open_storage(settings.storage) as storage:
         scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
@@ -133,10 +143,10 @@ def run_shares(
             command=[sys.executable, "-m", "tuner", "worker", *studies, *options],
             shares_counters=metrics is not None,
             shares=shares,
-            # In the environment, because every user of the machine can see passwords in a command line.
-            environment={**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
+            environment=environment if server is None else server.environment,
             log_dir=log_dir,
             on_death=keeper.free_slots_of,
+            server=server,
             on_signal=expect_answers_soon,
         )
         with _served(metrics, storage), follow(storage, studies, n_workers=len(shares)) as show:

@@ -15,6 +15,7 @@ from types import FrameType
 import psutil
 
 from tuner.errors import RestartNeededError
+from tuner.training.forking import ForkedProcess, ForkServer
 from tuner.workers.shares import DeviceShare
 from tuner.workers.worker_logs import WorkerLog, make_log_folder
 
@@ -40,7 +41,7 @@ class _WorkerProcess:
     share: DeviceShare
     log: WorkerLog
     worker_id: str = ""
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | ForkedProcess | None = None
     started: float = 0.0
     failed_starts: int = 0
     restart_at: float = 0.0
@@ -63,6 +64,8 @@ class WorkerProcesses:
     #: Called with the id of each worker that died and its exit status (negative: the signal that killed it), so that
     #: its slot is free before the lease expires; returns whether the worker had a slot.
     on_death: Callable[[str, int], bool]
+    #: Forks the workers; without it each is started afresh.
+    server: ForkServer | None = None
     #: Called at each signal, at any point of the pool's work.
     on_signal: Callable[[], object] = lambda: None
     #: Whether each worker shares its counts under the name of its log, see `tuner.counters`.
@@ -90,7 +93,7 @@ class WorkerProcesses:
                     self._look_after(worker)
                     worker.log.keep_short()
                 on_tick()
-                time.sleep(_TICK_S)
+                self._await_news()
         finally:
             self._end_all()
             for number, handler in previous.items():
@@ -130,19 +133,29 @@ class WorkerProcesses:
     def _start(self, worker: _WorkerProcess) -> None:
         worker.worker_id = uuid.uuid4().hex
         counters = ["--counters", worker.log.path.stem] if self.shares_counters else []
-        worker.process = subprocess.Popen(  # noqa: S603 - our own command
-            [*self.command, "--device", worker.share.device, "--id", worker.worker_id, *counters],
-            env={**os.environ, **self.environment, **worker.share.environment},
-            # Nothing is ever written to it. It closes when the pool ends, in whatever way, and the worker then drains.
-            stdin=subprocess.PIPE,
-            stdout=worker.log.file,
-            stderr=worker.log.file,
-            # A terminal sends Ctrl-C to the whole process group; this way workers receive it once, from the pool.
-            start_new_session=True,
-        )
-        if worker.share.cores:
-            psutil.Process(worker.process.pid).cpu_affinity(list(worker.share.cores))
+        command = [*self.command, "--device", worker.share.device, "--id", worker.worker_id, *counters]
+        environment = {**os.environ, **self.environment, **worker.share.environment}
+        file = worker.log.file
+        # Nothing is ever written to its standard input, which ends when the pool ends, in whatever way: the worker then
+        # drains. In a session of its own it receives Ctrl-C once, from the pool: a terminal sends it to a whole group.
+        if self.server is not None:
+            worker.process = self.server.start(
+                command, environment=environment, stdout=file, stderr=file, cores=worker.share.cores
+            )
+        else:
+            worker.process = subprocess.Popen(  # noqa: S603 - our own command
+                command, env=environment, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True
+            )
+            if worker.share.cores:
+                psutil.Process(worker.process.pid).cpu_affinity(list(worker.share.cores))
         worker.started = time.monotonic()
+
+    def _await_news(self) -> None:
+        """Wait for a tick, or until a forked worker ends, so that the next one follows at once."""
+        if self.server is None:
+            time.sleep(_TICK_S)
+        else:
+            self.server.listen(_TICK_S)
 
     def _look_after(self, worker: _WorkerProcess) -> None:
         if worker.status is not None:
@@ -160,6 +173,8 @@ class WorkerProcesses:
             # Asked to end before it could listen: while it imported its modules.
             status = 128 + signal.SIGTERM
         if status == RESTART_STATUS and not self._signal and not worker.retired:
+            # It has no slot any more, unless nobody has seen how it ended.
+            self.on_death(worker.worker_id, status)
             self._start(worker)
             return
         died_at_work = status not in _FINAL_STATUSES and self.on_death(worker.worker_id, status)
@@ -200,6 +215,6 @@ class WorkerProcesses:
             worker.log.close()
 
 
-def _close(process: subprocess.Popen[bytes]) -> None:
+def _close(process: subprocess.Popen[bytes] | ForkedProcess) -> None:
     if process.stdin is not None:
         process.stdin.close()

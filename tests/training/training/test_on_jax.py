@@ -30,7 +30,7 @@ ON_BOTH = (
 #: The nets here train for some steps only, and compiling them is most of the time; see `docs/experiments.md`.
 COMPILED_FASTER = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 #: What JAX alone does.
-ON_JAX = ("test_population.py",)
+ON_JAX = ("test_population.py", "../jobs/test_trained_at_once.py")
 
 
 @pytest.mark.timeout(600)

@@ -94,7 +94,9 @@ def test_a_fit_of_ones_own_is_refused_images_that_do_not_fit_into_memory_as_floa
     monkeypatch.setattr(own_fit, "free_memory_bytes", lambda: 350 * 64 * 4 - 1)
 
     with pytest.raises(ManyImagesError, match=r"takes 0\.0 GiB, and 0\.0 GiB of memory are free\. Leave `fit` out"):
-        run(digits, PLAN, build_mlp, images="auto", own_fit=OwnFit(function=lambda *_, **__: None, hyperparameters=None))
+        run(
+            digits, PLAN, build_mlp, images="auto", own_fit=OwnFit(function=lambda *_, **__: None, hyperparameters=None)
+        )
 
 
 def test_a_run_that_was_streamed_goes_on_where_images_are_resident_and_the_other_way_round(

@@ -24,8 +24,10 @@ from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_fol
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
+from tuner.jobs.study_data import keep_search_data
 from tuner.jobs.test_part import check_test_set
-from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, read_weights
+from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
+from tuner.spaces.registry import PRETRAINED_FAMILY
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.expected_time import MEASURED_TIME
 from tuner.studies.outcomes import SearchJob, read_job
@@ -93,6 +95,7 @@ def check_definition(
     decoded: DecodedPictures = NOT_KEPT,
     stage_limit_s: float = LIMIT_S,
     process: PreflightProcess | None = None,
+    image_cache: Path | None = None,
 ) -> CheckedDefinition:
     """Try everything that search and finals will need.
 
@@ -104,6 +107,8 @@ def check_definition(
         decoded: Where decoded pictures are kept.
         stage_limit_s: Seconds that each stage in the other process may take.
         process: The other process, if the caller has started it early and will close it; None starts one here.
+        image_cache: Where the images are written for workers of this machine, while the other process works; None:
+            nowhere.
 
     Raises:
         PreflightError: A stage failed; its message names the stage.
@@ -122,6 +127,8 @@ def check_definition(
         # While the process works.
         test_warnings = _check_test_set(definition, images, data_dir, on_report, decoded)
         hashes = {"data_sha256": images.train.content_hash(), **weights}
+        if image_cache is not None:
+            keep_search_data(definition, images.train, image_cache)
         for report in process.reports():
             _pass_on(report, on_report)
         hashes |= process.findings["objective"]
@@ -233,7 +240,13 @@ def _hashes(found: Mapping[str, str], space_sha256: str | None) -> dict[str, str
 def _hash_weights(definition: StudyDefinition, images: LabelledImages) -> dict[str, str]:
     """Return the hashes of the files that trials and finals start from; refuse those of other images or classes."""
     places = {WEIGHTS_SHA256: definition.search.weights_from, FINALS_WEIGHTS_SHA256: definition.finals.weights_from}
-    return {key: read_weights(place, images.image_format)[0] for key, place in places.items() if place is not None}
+    hashes = {}
+    for key, place in places.items():
+        if place is not None:
+            hashes[key], found = read_weights(place, images.image_format)
+            if isinstance(found, WeightsFile) and found.problem is not None and definition.space != PRETRAINED_FAMILY:
+                raise found.problem
+    return hashes
 
 
 def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport, decoded: DecodedPictures) -> _Images:

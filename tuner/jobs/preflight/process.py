@@ -22,6 +22,7 @@ from tuner.backends import BACKENDS
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
+from tuner.training.forking import ForkedProcess, ForkServer
 from tuner.training.gpus import list_gpus
 
 #: Seconds that each stage may take, and the start before the first one.
@@ -53,16 +54,27 @@ class PreflightProcess:
     The process needs seconds to import Keras. If it is started early, its parent reads the definition and the images
     meanwhile.
 
+    Args:
+        stage_limit_s: Seconds that each stage may take.
+        server: Forks the process, where there is no GPU; without one it is started afresh.
+        measures_later: The reports end when the study can be stored, and `measure_time` returns what is measured then.
+
     Raises:
         PreflightError: The temporary folder is not writable.
     """
 
-    def __init__(self, *, stage_limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self, *, stage_limit_s: float = LIMIT_S, server: ForkServer | None = None, measures_later: bool = False
+    ) -> None:
         self.folder = Path()
         #: After all stages have passed: `first_jobs`, see `Rehearsal`, `space_sha256`, see `Space`, and
         #: `measured_time`, see `MeasuredTime`.
         self.findings: Mapping[str, Any] = {}
         self._stage_limit_s = stage_limit_s
+        self._server, self._measures_later = server, measures_later
+        #: Whether `measure_time` has something to wait for.
+        self.is_measuring = False
+        self._unfinished = b""
         self._begin("starting", limit_s=LIMIT_S)
 
     def __enter__(self) -> Self:
@@ -74,28 +86,43 @@ class PreflightProcess:
         self._temporary = tempfile.TemporaryDirectory(prefix="tuner-preflight-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
         self._stderr = self.folder / "stderr"
+        command = [sys.executable, "-m", "tuner.jobs.preflight.child"]
+        self._process: subprocess.Popen[bytes] | ForkedProcess
+        # It has a process group of its own, so that processes started by the user's code end with it.
         with self._stderr.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tuner.jobs.preflight.child"],
-                env=_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                # A separate process group, so that processes started by the user's code end with it.
-                start_new_session=True,
-            )
+            if self._server is not None and not list_gpus():
+                environment = {**self._server.environment, **_one_thread()}
+                self._process = self._server.start(
+                    command, environment=environment, stdout=subprocess.PIPE, stderr=stderr
+                )
+            else:
+                self._process = subprocess.Popen(  # noqa: S603 - our own command
+                    command,
+                    env=_environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             # Data for a process that has died may still be in the buffer.
             with suppress(BrokenPipeError):
                 pipe.close()  # type: ignore[union-attr] # both are pipes
         self._temporary.cleanup()
+
+    def kill(self) -> None:
+        """End the process and those that it has started; nobody can read more of it."""
+        # One that is only being forked has no group yet.
+        self._process.kill()
+        if self._process.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def send(self, request: Mapping[str, Any]) -> None:
         """Send the request and start the time limit."""
@@ -108,7 +135,7 @@ class PreflightProcess:
 
     def reports(self) -> Iterator[StageReport]:
         """Yield the report of each stage as it ends; stop after a problem, such as the death of the process."""
-        for line in self._lines():
+        while (line := self._read_line()) is not None:
             event = json.loads(line)
             if "begun" in event:
                 self._begin(event["begun"], limit_s=self._stage_limit_s)
@@ -118,8 +145,8 @@ class PreflightProcess:
                 if report.problem is not None:
                     return
             else:
-                self.findings = event["found"]
-                if event["is_last"]:
+                self.findings, self.is_measuring = event["found"], self._measures_later and not event["is_last"]
+                if event["is_last"] or self._measures_later:
                     return
         end, duration_s = self._describe_end(), time.monotonic() - self._began
         if self.findings:
@@ -128,22 +155,34 @@ class PreflightProcess:
         else:
             yield StageReport(stage=self._stage, duration_s=duration_s, problem=end)
 
+    def measure_time(self) -> str | None:
+        """Wait for the measurement of the time and return it; None if there is none. Another thread may call this."""
+        while self.is_measuring and (line := self._read_line()) is not None:
+            event = json.loads(line)
+            if "found" in event:
+                self.findings, self.is_measuring = event["found"], False
+        measured: str | None = self.findings.get("measured_time")
+        return measured
+
     def _begin(self, stage: str, *, limit_s: float) -> None:
         self._stage, self._began = stage, time.monotonic()
         self._limit_s = limit_s
 
-    def _lines(self) -> Iterator[bytes]:
-        """Yield each line that the process writes, until the process ends or its time is over."""
+    def _read_line(self) -> bytes | None:
+        """Return the next line that the process writes; None when the process has ended or its time is over."""
         assert self._process.stdout is not None  # noqa: S101 - for mypy
-        stream, unfinished = self._process.stdout.fileno(), b""
+        stream = self._process.stdout.fileno()
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
-            while selector.select(max(self._began + self._limit_s - time.monotonic(), 0)):
+            while b"\n" not in self._unfinished:
+                if not selector.select(max(self._began + self._limit_s - time.monotonic(), 0)):
+                    return None
                 received = os.read(stream, 65536)
                 if not received:
-                    return
-                *lines, unfinished = (unfinished + received).split(b"\n")
-                yield from lines
+                    return None
+                self._unfinished += received
+        line, _, self._unfinished = self._unfinished.partition(b"\n")
+        return line
 
     def _describe_end(self) -> str:
         """Return one line on how the process ended, or that its time is over."""
@@ -176,7 +215,10 @@ class PreflightProcess:
 
 def _environment() -> dict[str, str]:
     backend = os.environ.get("KERAS_BACKEND") or preferred_backend(on_gpu=bool(list_gpus()))
-    # A worker has one core, and so has what is measured for it.
-    threads = {name: value for each in BACKENDS for name, value in each.cpu_environment(1).items()}
     own = {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
-    return {**os.environ, **threads, **own}
+    return {**os.environ, **_one_thread(), **own}
+
+
+def _one_thread() -> dict[str, str]:
+    """Return what gives the process one thread: a worker has one core, and so has what is measured for it."""
+    return {name: value for each in BACKENDS for name, value in each.cpu_environment(1).items()}

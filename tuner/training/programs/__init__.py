@@ -30,10 +30,10 @@ import numpy as np
 from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs.feeding import PartImages
 from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
-from tuner.training.targets import Labels, encode_targets
+from tuner.training.targets import encode_targets
 
 if TYPE_CHECKING:
     from tuner.training.programs.population import Population
@@ -123,22 +123,36 @@ def open_program(
 
 
 def open_population(
-    models: Sequence[keras.Model], data: TrainingData, plan: TrainingPlan, *, xla_epoch: bool = False
+    models: Sequence[keras.Model],
+    data: TrainingData,
+    plan: TrainingPlan,
+    *,
+    pool: LabelledImages | None = None,
+    xla_epoch: bool = False,
+    with_answers: bool = False,
 ) -> "Population":
-    """Put the data on the device and prepare one JAX program for several models, see `population.Population`.
+    """Put the images on the device and prepare one JAX program for several models, see `population.Population`.
 
     Args:
-        models: Equal in all but their variables; `find_refusal` lets them pass.
-        data: What to train and to measure on; `find_excess` lets it pass.
+        models: Equal in all but their variables; `find_refusal` lets them pass, and their metrics are built.
+        data: What to train and to measure on, or what one of them does; `find_excess` lets it pass.
         plan: How, for all but seeds; its labels are settled.
+        pool: All images, where each member has its own of them; members then have as many as `data`.
         xla_epoch: See `EpochInputs`.
+        with_answers: See `EpochInputs`.
     """
     # JAX need not be installed where Keras runs on TensorFlow.
     from tuner.training.programs.population import Population
 
-    for model in models:
-        build_metrics(model, data.train, plan.settled_labels)
-    return Population(models, _epoch_inputs(models[0], data, plan, None, xla_epoch=xla_epoch))
+    inputs = _epoch_inputs(models[0], data, plan, None, xla_epoch=xla_epoch)
+    images = inputs.images if pool is None else to_pool(pool, plan.settled_labels)
+    with_answers = with_answers and data.validation is not None
+    return Population(models, replace(inputs, images=images, with_answers=with_answers))
+
+
+def to_pool(images: LabelledImages, labels: Labels) -> ProgramImages:
+    """Return images of which each member of a population trains and measures on its own."""
+    return ProgramImages(train=PartImages(images=images, labels=labels), validation=None)
 
 
 def _epoch_inputs(

@@ -20,11 +20,10 @@ from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.initial_weights import has_frozen_weights
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs import build_metrics, find_excess, find_refusal, open_program, to_program_images
 from tuner.training.programs.interface import EpochProgram, Measured, ProgramImages
 from tuner.training.programs.xla import is_faster_with_xla
-from tuner.training.targets import Labels
 from tuner.training.variables import layers_with_constants, read_variable, state_variables
 from tuner.training_settings import Augmentation
 
@@ -41,7 +40,7 @@ _SETTINGS = (str, int, float, bool, set, frozenset)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Constants:
+class ProgramConstants:
     """All that a program has of a model and of a plan as constants; what is equal here can share a program."""
 
     #: See `describe_model`; None for a model that no other can be compared with.
@@ -65,14 +64,16 @@ class _CachedProgram:
     #: The model's when the program was compiled, which trains by it.
     optimizer: Any
     program: EpochProgram
-    constants: _Constants
+    constants: ProgramConstants
     train: LabelledImages
     validation: LabelledImages | None
 
-    def serves(self, constants: _Constants, data: TrainingData) -> bool:
+    def serves(self, constants: ProgramConstants, data: TrainingData) -> bool:
         """Say whether a model of these constants can train by it on these images, or on others of their shapes."""
         # No program is kept of a model that is not known in full.
-        has_shapes = _shapes(self.train) == _shapes(data.train) and _shapes(self.validation) == _shapes(data.validation)
+        has_shapes = shapes_of(self.train) == shapes_of(data.train) and shapes_of(self.validation) == shapes_of(
+            data.validation
+        )
         return self.constants == constants and has_shapes and self.model.optimizer is self.optimizer
 
     def holds(self, data: TrainingData) -> bool:
@@ -80,20 +81,22 @@ class _CachedProgram:
         return self.train is data.train and self.validation is data.validation
 
 
-def _shapes(images: LabelledImages | None) -> tuple[int, ...] | None:
+def shapes_of(images: LabelledImages | None) -> tuple[int, ...] | None:
+    """Return what a program knows of images beside their values."""
     return None if images is None else (*images.images.shape, len(images.class_names))
 
 
-def _read_constants(
+def read_constants(
     model: keras.Model,
     data: TrainingData,
     plan: TrainingPlan,
-    class_weight: Mapping[int, float] | None,
+    class_weight: Mapping[int, float] | None = None,
     *,
     with_answers: bool,
-) -> _Constants:
+) -> ProgramConstants:
+    """Return what a program for this model, these images and this plan has as constants."""
     description = describe_model(model)
-    return _Constants(
+    return ProgramConstants(
         model=description,
         augmentation=plan.augmentation,
         has_learning_rates=plan.annealing is not None,
@@ -149,7 +152,7 @@ class ProgramCache:
         Arguments are those of `programs.open_program`. Models of Keras' own parts alone are compared, and compiled by
         XLA; what holds anything that a person wrote is compiled anew, step by step.
         """
-        constants = _read_constants(model, data, plan, class_weight, with_answers=with_answers)
+        constants = read_constants(model, data, plan, class_weight, with_answers=with_answers)
         last = self._last
         if last is not None and last.serves(constants, data):
             if not last.holds(data):

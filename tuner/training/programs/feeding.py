@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.stored_rows import read_rows
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.targets import Labels, encode_targets
+from tuner.training.plan import Labels
+from tuner.training.targets import encode_targets
 
 #: Of the images of a chunk. Three chunks may be held at a time: one is trained on, one waits, one is read.
 CHUNK_BYTES = 2**26

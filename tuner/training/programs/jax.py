@@ -114,15 +114,19 @@ class EpochLoops:
         self._batch_size, self._validation_batch_size = inputs.batch_size, inputs.validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
+        self._step_of_rows = self._take_step_of_rows
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
         if of_population:
             self._train_step = jax.vmap(self._train_step, in_axes=(0, None, _MEMBERS_OF_DRAWS))
-            self._validation_step = jax.vmap(self._validation_step, in_axes=(0, None))
+            # Answers have members along their second axis: batches follow each other along the first.
+            self._validation_step = jax.vmap(self._validation_step, in_axes=(0, None), out_axes=(0, 1))
+            self._step_of_rows = jax.vmap(self._step_of_rows, in_axes=(0, 1, None), out_axes=(0, 1))
         #: Validation images that are taken batch by batch stay on the host.
         self._to_validation_device: ToDevice = jax.device_put
         if platform() == "cpu" and not inputs.xla_epoch:
             self._scan, self._to_validation_device = _call_each, tuple
-            self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
+            steps = (self._train_step, self._validation_step, self._step_of_rows)
+            self._train_step, self._validation_step, self._step_of_rows = map(jax.jit, steps)
         else:
             self._scan = jax.lax.scan
             self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
@@ -140,15 +144,23 @@ class EpochLoops:
             state = jax.block_until_ready(self._train_loop(state, chunk, of_chunk))
         return state
 
-    def validate(self, state: Any) -> tuple[Any, Any]:
-        """Return the state after the validation set, which must be there, and the outputs if they are asked for.
+    def validate(self, state: Any, rows: NDArray[np.int32] | None = None) -> tuple[Any, Any]:
+        """Return the state after the validation set, and the outputs if they are asked for.
 
-        The state is that of trainable, other and metrics' variables.
+        Args:
+            state: That of trainable, other and metrics' variables.
+            rows: Where the members of a population have validation images of their own: which of the training images
+                these are, shape (n, members). None: there is one validation set.
         """
+        assert self._train is not None  # noqa: S101 - for mypy
+        if rows is not None:
+            # A population's images are resident, so that all of them are one chunk.
+            pool = next(iter(self._train.in_order()))
+            return self._validation_loop(state, (rows,), pool[:2])
         assert self._validation is not None  # noqa: S101 - for mypy
         answers = []
         for chunk in self._validation.in_order():
-            state, of_chunk = jax.block_until_ready(self._validation_loop(state, chunk))
+            state, of_chunk = jax.block_until_ready(self._validation_loop(state, chunk, ()))
             answers.append(of_chunk)
         return state, jax.tree.map(lambda *outputs: jnp.concatenate(outputs), *answers)
 
@@ -167,7 +179,7 @@ class EpochLoops:
             return self._train_step(state, data, batch), None
 
         full, rest = draws.split(self._batch_size)
-        # The last chunk of a streamed epoch may be a partial batch alone.
+        # A part of the images may be smaller than a batch, and the last chunk of a streamed epoch is a partial one.
         if len(full.order):
             order, images = _fold((full.order, full.images), self._batch_size)
             state, _ = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
@@ -189,18 +201,25 @@ class EpochLoops:
         index = self._learning_rate_index
         return trainable, non_trainable, [*optimizer[:index], rate, *optimizer[index + 1 :]], metrics
 
-    def _run_validation(self, state: Any, data: tuple[Any, Any]) -> tuple[Any, Any]:
+    def _run_validation(self, state: Any, data: tuple[Any, ...], pool: tuple[Any, ...]) -> tuple[Any, Any]:
+        def step(state: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
+            return self._step_of_rows(state, batch[0], pool) if pool else self._validation_step(state, batch)
+
         size = self._validation_batch_size
         n, n_in_full = len(data[0]), len(data[0]) // size * size
         full, rest = (tuple(array[rows] for array in data) for rows in (slice(n_in_full), slice(n_in_full, None)))
         if not n_in_full:
-            return self._validation_step(state, rest)
-        state, answers = self._scan(self._validation_step, state, _fold(full, size))
+            return step(state, rest)
+        state, answers = self._scan(step, state, _fold(full, size))
         answers = jax.tree.map(lambda outputs: outputs.reshape(-1, *outputs.shape[2:]), answers)
         if n_in_full == n:
             return state, answers
-        state, of_rest = self._validation_step(state, rest)
+        state, of_rest = step(state, rest)
         return state, jax.tree.map(lambda *outputs: jnp.concatenate(outputs), answers, of_rest)
+
+    def _take_step_of_rows(self, state: Any, rows: Any, pool: tuple[Any, Any]) -> tuple[Any, Any]:
+        images, targets = pool
+        return self._take_validation_step(state, (images[rows], targets[rows]))
 
     def _take_validation_step(self, state: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
         images, targets = batch

@@ -100,7 +100,7 @@ class TensorFlowProgram:
         self._model, self._batch_size = model, inputs.batch_size
         self._xla_epoch = inputs.xla_epoch and _is_on_cpu()
         self._train = _Loop(
-            partial(_run_epoch, model=model, augmenter=inputs.augmenter, shape=self._shape_of_epochs(inputs)),
+            partial(_run_epoch, model=model, augmenter=inputs.augmenter),
             model,
             model.train_step,
             inputs.images.train,
@@ -121,17 +121,12 @@ class TensorFlowProgram:
                 streamed=inputs.streamed,
             )
 
-    def _shape_of_epochs(self, inputs: EpochInputs) -> "_EpochShape":
-        n = len(inputs.images.train)
-        if self._xla_epoch:
-            # The partial batch follows by itself.
-            return _EpochShape(has_many_steps=False, has_partial_batch=False)
-        return _EpochShape(has_many_steps=n > inputs.batch_size, has_partial_batch=n % inputs.batch_size > 0)
-
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
         self._model.reset_metrics()
+        n = len(draws.order)
+        shape = _EpochShape(has_many_steps=n > self._batch_size, has_partial_batch=n % self._batch_size > 0)
         for of_chunk, chunk in self._train.feed.shuffled(draws):
-            self._train_on(of_chunk, chunk)
+            self._train_on(of_chunk, chunk, shape)
         return self._logs()
 
     def validate(self) -> Measured:
@@ -146,15 +141,18 @@ class TensorFlowProgram:
         if self._validate is not None and images.validation is not None:
             self._validate.take(images.validation)
 
-    def _train_on(self, draws: EpochDraws, data: tuple[tf.Tensor, ...]) -> None:
+    def _train_on(self, draws: EpochDraws, data: tuple[tf.Tensor, ...], shape: "_EpochShape") -> None:
         if not self._xla_epoch:
-            self._train(draws, data=data)
+            self._train(draws, shape, data=data)
             return
+        # Where the partial batch follows by itself, both are what they are alone.
+        shape = _EpochShape(has_many_steps=False, has_partial_batch=False)
         full, rest = draws.split(self._batch_size)
+        # A part of the images may be smaller than a batch, and the last chunk of a streamed epoch is a partial one.
         if len(full.order):
-            self._train.run_with_xla(full, data=data)
+            self._train.run_with_xla(full, shape, data=data)
         if rest is not None:
-            self._train(rest, data=data)
+            self._train(rest, shape, data=data)
 
     def _logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
@@ -253,8 +251,8 @@ class _EpochShape(NamedTuple):
 
 def _run_epoch(
     draws: EpochDraws,
-    *,
     shape: _EpochShape,
+    *,
     model: keras.Model,
     step_on: _StepOn,
     data: tuple[tf.Tensor, ...],
