@@ -100,6 +100,8 @@ class PixelMeaning:
         parts.append("inverted" if self.inverted else "not inverted")
         if self.background is not None:
             parts.append(f"transparent parts on {self.background}")
+        if self.resize_how != "stretch":
+            parts.append(f"other shapes {'cropped' if self.resize_how == 'crop' else 'padded'}")
         return ", ".join(parts)
 
     def to_json(self) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def render_overview(view: StudyView, headline: Headline, results: FinalsResults)
         numbers=[_headline(study, headline), *_ensemble(headline)],
         doubts=find_doubts(study, headline, results),
         warnings=[warning for warning in warnings if warning],
+        front=describe_front(study),
         to_come=[*describe_ends(study), *([to_come] if to_come else [])],
         front=describe_front(study),
         published=render_published(view, headline),
