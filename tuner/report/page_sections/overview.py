@@ -60,7 +60,6 @@ def render_overview(view: StudyView, headline: Headline, results: FinalsResults)
         warnings=[warning for warning in warnings if warning],
         front=describe_front(study),
         to_come=[*describe_ends(study), *([to_come] if to_come else [])],
-        front=describe_front(study),
         published=render_published(view, headline),
         configuration=render_configuration(view, headline),
         budget=_budget(study, totals),
