@@ -1,13 +1,15 @@
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from tuner.cli import app
+from tuner.settings import read_settings
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import StudyState
-from tuner.workers import ray_head
+from tuner.workers import ray_head, ray_pool
 from tuner.workers.ray_pool import RayError, count_open_slots, describe_refusal
 
 
@@ -95,3 +97,17 @@ def test_a_head_that_stays_away_or_comes_back_as_another_is_lost(monkeypatch: py
     with pytest.raises(ray_head.HeadLostError, match="has lost its head node") as lost:
         head.is_there()
     assert lost.value.exit_status == 75
+
+
+def test_a_process_that_has_lost_its_head_ends_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    noted: list[Any] = []
+    monkeypatch.setattr(ray_pool.atexit, "register", lambda *what: noted.append(what))
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: noted.append("shutdown"))
+
+    with pytest.raises(ray_head.HeadLostError), ray_pool._connected("auto", read_settings({})):
+        raise ray_head.HeadLostError("auto", is_another=False)
+
+    assert noted == [(ray_pool._leave, 75)]
