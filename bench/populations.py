@@ -216,9 +216,9 @@ class Runs:
         """Train one after another."""
         from tuner.training.train import train
 
+        built = {seed: self.build(seed) for seed in self.which}
         self.clock = Clock()
-        for seed in self.which:
-            model, plan = self.build(seed)
+        for seed, (model, plan) in built.items():
             self.clock.begin()
             train(model, self.parts[seed].data if self.parts else self.images, plan, on_epoch=self.end_epoch)
         return self.clock.read()
