@@ -35,7 +35,9 @@ HERE = Path(__file__).resolve().parents[1]
 #: Seconds between two looks into the database.
 _LOOK_S = 0.02
 #: Seconds after which nothing more is expected.
-_LIMIT_S = 180.0
+_LIMIT_S = 600.0
+#: Number of trials of a worker that is replaced after each.
+_TRIALS = 5
 _NET = """
 import keras
 import keras_tuner
@@ -75,7 +77,8 @@ def main() -> None:
     rounds: list[dict[str, dict[str, Taken]]] = []
     for _ in range(1 if arguments.quick else arguments.rounds):
         keras = import_keras()
-        found = {name: measure(checkout, dataset, arguments.data) for name, checkout in sides.items()}
+        print(f"import keras: {keras}", flush=True)
+        found = {name: measure(name, checkout, dataset, arguments.data) for name, checkout in sides.items()}
         rounds.append({"import": {"import keras": keras}, **found})
     rows = summarize(rounds)
     print(f"{'':30}{'seconds':>9}{'/ import':>10}{'CPU':>8}{'/ import':>10}")
@@ -115,8 +118,8 @@ def import_keras() -> Taken:
     return Taken(time.monotonic() - started, float(shown.stdout))
 
 
-def measure(checkout: Path, dataset: str, data: Path | None) -> dict[str, Taken]:
-    """Measure what a checkout takes."""
+def measure(name: str, checkout: Path, dataset: str, data: Path | None) -> dict[str, Taken]:
+    """Measure what a checkout takes, and print it."""
     study = [*_STUDY, "--dataset", dataset, "--set", "finals.top=0"]
     long = ["--trials", "50", "--epochs", "10"]
     found = {}
@@ -131,10 +134,12 @@ def measure(checkout: Path, dataset: str, data: Path | None) -> dict[str, Taken]
         command = ["workers", "start", "-n", "2"]
         found["tuner workers: first epoch"] = until(has_epoch, checkout, folder, data, command)
     with folder_of_net() as folder:
-        create = ["study", "create", *study, "--trials", "8", "--epochs", "1", "--no-check"]
+        create = ["study", "create", *study, "--trials", str(_TRIALS), "--epochs", "1", "--no-check"]
         wait_for(start(checkout, folder, data, create))
         taken = until(has_ended, checkout, folder, data, ["workers", "start", "-n", "1", "--max-slots", "1"])
-        found["a worker's successor"] = Taken(statistics.median(gaps(folder)), taken.cpu_s / 8)
+        found["a worker's successor"] = Taken(statistics.median(gaps(folder)), taken.cpu_s / _TRIALS)
+    for what, taken in found.items():
+        print(f"{name}, {what}: {taken}", flush=True)
     return found
 
 

@@ -88,7 +88,9 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     }
     columns = [name for name in names if name not in shared]
     labels = [measure.label for measure in record.measures]
-    table = Table("trial", "state", *labels, "best epoch", "duration", "hyperparameters", box=None)
+    # Costs take the room of the best epoch on a narrow terminal.
+    epoch = [] if record.costs else ["best epoch"]
+    table = Table("trial", "state", *labels, *epoch, "duration", "hyperparameters", box=None)
     for trial in trials:
         own = {name: trial.hyperparameters[name] for name in columns if name in trial.hyperparameters}
         table.add_row(
@@ -96,7 +98,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
             trial.state,
             format_score(trial.score, record.objective),
             *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
-            "-" if trial.best_epoch is None else str(trial.best_epoch),
+            *["-" if trial.best_epoch is None else str(trial.best_epoch) for _ in epoch],
             format_duration(trial.duration_s),
             escape(settings(own)) if own else "",
         )
@@ -179,7 +181,7 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         highlight=False,
     )
     if trial.costs:
-        console.print(plain(f"Its model: {write_costs(trial.costs)}"), highlight=False)
+        console.print(plain(f"Its model: {write_costs(trial.costs)}"), highlight=False, soft_wrap=True)
     if trial.repeat is not None:
         varied = ", ".join(f"{name} {setting(value)}" for name, value in (trial.varied or {}).items()) or "the defaults"
         console.print(f"Compares {escape(varied)}: repeat {trial.repeat + 1}, seed {trial.seed}", highlight=False)

@@ -5,7 +5,9 @@ values that are given to a trial. Each is a trial as any other: with its slot an
 """
 
 from collections.abc import Sequence
+from functools import partial
 
+import keras
 import optuna
 
 from tuner.jobs.context import JobContext
@@ -14,6 +16,7 @@ from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.regime import search_regime
 from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.trial import BegunTrial, begin_trial
+from tuner.jobs.trial_costs import ConstraintViolatedError, CostUnknownError
 from tuner.studies.outcomes import Outcome
 from tuner.training.population import UnlikeMembersError
 from tuner.training.session import release_memory, seed_everything
@@ -96,5 +99,13 @@ def _request(trial: BegunTrial) -> FitRequest:
         on_epoch=trial.on_epoch,
         on_note=trial.progress.notes.append,
         checkpoint=trial.context.checkpoint,
-        on_model=trial.progress.costs.measure,
+        on_model=partial(_measure, trial),
     )
+
+
+def _measure(trial: BegunTrial, model: keras.Model) -> None:
+    """Measure what a member's model costs; one that is beyond a limit ends alone, with what was stored of it."""
+    try:
+        trial.progress.costs.measure(model)
+    except (ConstraintViolatedError, CostUnknownError) as error:
+        raise UnlikeMembersError(str(error)) from error

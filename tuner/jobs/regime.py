@@ -15,7 +15,7 @@ import keras_tuner
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
-from tuner.studies.fidelity import image_shares
+from tuner.studies.fidelity import FEWEST_IMAGES, image_shares
 from tuner.studies.sections import REGIME
 from tuner.training.image_parts import ImageParts
 from tuner.training.plan import TrainingPlan
@@ -89,7 +89,7 @@ def plan_trial(definition: StudyDefinition, *, seed: int) -> TrainingPlan:
         batch_size=definition.search.batch_size,
         labels=definition.data.labels,
         # The study's own seed: all of its trials see the same part.
-        parts=ImageParts(seed=definition.seed, shares=shares) if shares else None,
+        parts=ImageParts(seed=definition.seed, shares=shares, fewest=FEWEST_IMAGES) if shares else None,
     )
 
 

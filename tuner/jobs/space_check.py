@@ -13,7 +13,7 @@ from tuner.studies.constraints import describe_violation
 from tuner.studies.definition import StudyDefinition
 from tuner.training.costs import count_weights
 from tuner.training.devices import translate_device_errors
-from tuner.training.programs import find_model_refusal
+from tuner.training.programs import find_refusal
 
 #: Number of images that are shown to the model.
 _N_EXAMPLES = 32
@@ -72,6 +72,6 @@ def check_space(
 
 
 def _refuse_parts(space: Space, model: keras.Model) -> None:
-    reason = "the space has a fit of its own" if space.fit is not None else find_model_refusal(model)
+    reason = "the space has a fit of its own" if space.fit is not None else find_refusal(model)
     if reason is not None:
         raise PartsOfImagesError(reason)

@@ -10,7 +10,7 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.folds import FoldedImages, divide_into_folds
 from tuner.datasets.image_cache import ImageCache, Parts
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.picture_progress import log_decoding
+from tuner.datasets.picture_progress import tell_decoding
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.reading import DecodedPictures, ReadingSettings
@@ -64,7 +64,7 @@ class DataPlaces:
     @property
     def decoded(self) -> DecodedPictures:
         """Where decoded pictures are kept, with lines in the log as they are decoded."""
-        return DecodedPictures(folder=self.pictures_dir, on_progress=log_decoding())
+        return DecodedPictures(folder=self.pictures_dir, on_progress=tell_decoding())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

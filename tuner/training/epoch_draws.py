@@ -29,14 +29,14 @@ class EpochDraws(NamedTuple):
     def split(self, batch_size: int) -> "tuple[EpochDraws, EpochDraws | None]":
         """Return the draws of the full batches, and of the partial one if there is one."""
         n_full = len(self.order) // batch_size
-        n_in_full = n_full * batch_size
+        full = self.take_steps(0, n_full, batch_size)
+        return full, self.take_steps(n_full, n_full + 1, batch_size) if n_full * batch_size < len(self.order) else None
 
-        def part(rows: slice, steps: slice) -> EpochDraws:
-            rates = None if self.learning_rates is None else self.learning_rates[steps]
-            return EpochDraws(self.order[rows], take_part(self.images, rows), rates)
-
-        full = part(slice(n_in_full), slice(n_full))
-        return full, part(slice(n_in_full, None), slice(n_full, None)) if n_in_full < len(self.order) else None
+    def take_steps(self, first: int, end: int, batch_size: int) -> "EpochDraws":
+        """Return the draws of the steps from `first` (from 0) to the one before `end`."""
+        rows = slice(first * batch_size, end * batch_size)
+        rates = None if self.learning_rates is None else self.learning_rates[first:end]
+        return EpochDraws(self.order[rows], take_part(self.images, rows), rates)
 
 
 def draw_epoch(

@@ -21,6 +21,8 @@ class ImageParts:
     #: Pairs of a last epoch and of the share of the images, above 0 and below 1, that epochs up to it show; in order.
     #: Later epochs show all images.
     shares: tuple[tuple[int, float], ...]
+    #: No part has fewer images than this, or than there are.
+    fewest: int = 1
 
     def share_of(self, epoch: int) -> float:
         """Return the share that an epoch (from 1) shows; 1 for all."""
@@ -31,7 +33,7 @@ class ImageParts:
         share = self.share_of(epoch)
         if share >= 1:
             return len(labels)
-        return min(len(labels), max(math.ceil(share * len(labels)), len(np.unique(labels))))
+        return min(len(labels), max(math.ceil(share * len(labels)), self.fewest, len(np.unique(labels))))
 
     def order(self, labels: NDArray[np.integer]) -> NDArray[np.int32]:
         """Return the indices of all images so that the first n are the part of n images, int32, shape (n images,)."""

@@ -14,7 +14,7 @@ from tuner.training.initial_weights import InitialWeights, take_weights
 from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.population_cache import POPULATIONS, PopulationCache
 from tuner.training.population_epochs import PopulationEpochs, PopulationRun
-from tuner.training.programs import find_refusal
+from tuner.training.programs import find_excess, find_refusal
 from tuner.training.programs.cache import ProgramCache, describe_model
 from tuner.training.programs.interface import find_backend
 from tuner.training.rules import set_up_optimizer
@@ -99,11 +99,13 @@ def find_reason_to_train_alone(model: keras.Model, data: TrainingData, plan: Tra
         return "the first epochs have a part of the images" if model.compiled else "the model is not compiled"
     if asked := [name for name in _RULES_ALONE if getattr(plan.training, name) != getattr(Training(), name)]:
         return f"the rules of training have {' and '.join(asked)}"
-    if refusal := find_refusal(model, data):
+    if refusal := find_refusal(model):
         return f"Keras' own loop must train such models: {refusal}"
-    if describe_model(model) is None:
-        return "the model has parts that are not Keras' own, or weights that are frozen for some epochs"
-    return None
+    if excess := find_excess(data):
+        # Each member has an order of its own, so that no chunk would serve all of them.
+        return f"images are streamed to each model alone: {excess}"
+    own_parts = "the model has parts that are not Keras' own, or weights that are frozen for some epochs"
+    return own_parts if describe_model(model) is None else None
 
 
 def find_reason_not_to_try(model: keras.Model) -> str | None:

@@ -1,6 +1,7 @@
 """The state of a whole process: Keras' seeds, graphs and caps on `fit`, and the program of its last model."""
 
 import gc
+import importlib.util
 from collections.abc import Callable, Mapping
 
 import keras
@@ -20,6 +21,12 @@ PROGRAMS = ProgramCache()
 
 class FitCappedError(TunerError):
     """The environment shortens every training run."""
+
+
+def import_for_seeding() -> None:
+    """Import what seeding needs: Keras seeds TensorFlow too, on any backend, where it is installed."""
+    if importlib.util.find_spec("tensorflow") is not None:
+        importlib.import_module("tensorflow")
 
 
 def seed_everything(seed: int) -> None:

@@ -77,6 +77,7 @@ def train(
         MetricLabelsError: The model's loss and a metric beside it take different labels.
         ColumnLabelsError: The loss takes class indices of another shape.
         LastBatchError: The loss takes full batches, and fails for the smaller last one.
+        ManyImagesError: The HyperModel's own `fit` is given all images at once, and they do not fit into memory.
         NoEpochReportedError: The HyperModel's own `fit` called no callback, or trained another model.
         BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Build the model again and
             train it without this checkpoint.
@@ -138,7 +139,7 @@ def _refuse_uncompiled(model: keras.Model) -> None:
 
 def _train_here(run: TrainingRun) -> None:
     """Train by whole-epoch programs where they can, else by Keras' own loop."""
-    refusal = run.programs.find_refusal(run.model, run.data)
+    refusal = run.programs.find_refusal(run.model)
     if refusal is not None:
         _log.info("Training with Keras' own loop: %s.", refusal)
         run.leave_parts_out(refusal)

@@ -11,6 +11,7 @@ from tuner.workers.shares import DeviceShare
 #: What workers and checks import.
 _IMPORTS = (
     "tuner.training.backend:import_backend",
+    "tuner.training.session:import_for_seeding",
     "tuner.cli",
     "tuner.workers.loop",
     "tuner.jobs.preflight.stages",

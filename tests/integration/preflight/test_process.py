@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tuner.datasets.image_cache import ImageCache
 from tuner.jobs.preflight.checking import check_definition
-from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess
+from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
+from tuner.jobs.study_data import DataPlaces, load_search_data
 from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
 
 OWN_BUILDERS = Path(__file__).parents[2] / "support" / "own_builders"
 #: A brightness that only pictures of that part have.
@@ -48,22 +51,34 @@ def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Define:
     return define_study
 
 
-def check(definition: StudyDefinition, *, stage_limit_s: float = LIMIT_S) -> list[StageReport]:
+def check(definition: StudyDefinition, **settings: Any) -> list[StageReport]:
     """Run a preflight and return its reports, also of the stage that failed."""
     reports: list[StageReport] = []
-    check_definition(definition, data_dir=Path(), on_report=reports.append, stage_limit_s=stage_limit_s)
+    check_definition(definition, data_dir=Path(), on_report=reports.append, **settings)
     return reports
 
 
 def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_model(
     define: Define, tmp_path: Path
 ) -> None:
-    reports = check(define("WritesWhatItSees", "finals.train_on=train"))
+    definition = define("WritesWhatItSees", "finals.train_on=train")
 
+    with PreflightProcess(measures_later=True) as process:
+        reports = check(definition, process=process, image_cache=tmp_path / "cache")
+        was_measuring, measured = process.is_measuring, process.measure_time()
+
+    assert (was_measuring, process.is_measuring) == (True, False)
+    assert "time" not in [report.stage for report in reports]
+    assert MeasuredTime.read({MEASURED_TIME: str(measured)})
     assert [report.stage for report in reports if report.problem or report.warnings] == []
     assert {"search, resuming", "finals, test images", "finals, bundle"} <= {report.stage for report in reports}
     seen = set(map(int, (tmp_path / "seen.txt").read_text().split()))
     assert seen == {0, TRAIN_ONLY, 255}
+    # Workers need not read the files.
+    (tmp_path / "own.npz").unlink()
+    (key,) = ImageCache(tmp_path / "cache").list_keys()
+    places = DataPlaces(data_dir=Path(), cache_dir=tmp_path / "cache")
+    assert len(load_search_data(definition, data_sha256=key.split("-")[0], pixels=None, places=places).train) == 180
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """The pool's processes, with small commands in the place of workers."""
 
+import json
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tuner.training.forking import ForkServer
 from tuner.workers import worker_logs
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
@@ -96,6 +101,67 @@ def test_a_worker_can_be_added_and_retired_and_the_others_decide_the_status(tmp_
     assert processes.run(tick) == 0
     assert [len(ids) for ids in seen[:5]] == [1, 2, 1, 1, 1]
     assert seen[4] == seen[0]
+
+
+@pytest.fixture
+def server() -> Iterator[ForkServer]:
+    tests = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])}
+    with ForkServer(environment, imports=[]) as running:
+        yield running
+
+
+def forked(server: ForkServer, folder: Path, *words: str, died: list[int]) -> WorkerProcesses:
+    """Make a pool of one whose processes say what they find in their log, then do as the words say."""
+
+    def note_death(_worker: str, status: int) -> bool:
+        died.append(status)
+        return False
+
+    return WorkerProcesses(
+        command=[sys.executable, "-m", "support.fork_probe", *words],
+        shares=[DeviceShare(device="cpu", environment={"CUDA_VISIBLE_DEVICES": ""}, cores=[0])],
+        environment=server.environment,
+        log_dir=folder / "logs",
+        on_death=note_death,
+        server=server,
+    )
+
+
+def said_by(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "logs" / "worker-0.log").read_text().splitlines()]
+
+
+def test_successors_are_forked_and_write_to_the_same_log(server: ForkServer, tmp_path: Path) -> None:
+    died: list[int] = []
+    pool = forked(server, tmp_path, "75", died=died)
+
+    def tick() -> None:
+        if len(died) == 4:
+            pool.retire(1)
+
+    assert pool.run(tick) == 0
+    said = said_by(tmp_path)
+    assert died[:4] == [75] * 4
+    assert {(one["parent"], one["leads_session"], *one["cores"]) for one in said[:4]} == {(server.pid, True, 0)}
+    assert all("--id" in one["arguments"] for one in said)
+
+
+def test_a_worker_goes_on_when_what_has_forked_it_is_killed(server: ForkServer, tmp_path: Path) -> None:
+    died: list[int] = []
+    pool = forked(server, tmp_path, "wait", died=died)
+    first, seen = server.pid, set[str]()
+
+    def tick() -> None:
+        seen.update(pool.worker_ids)
+        if said_by(tmp_path) and server.pid == first and server.pid is not None:
+            os.kill(server.pid, signal.SIGKILL)
+        elif server.pid != first:
+            pool.retire(1)
+
+    assert pool.run(tick) == 0
+    assert len(seen) == len(said_by(tmp_path)) == 1
+    assert died == [75]
 
 
 def test_logs_stay_small_while_a_worker_writes_on_and_the_newest_lines_are_kept(

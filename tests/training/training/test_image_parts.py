@@ -44,6 +44,8 @@ def test_every_class_has_an_image_in_the_smallest_part() -> None:
 
     assert PARTS.count(1, labels) == 10
     assert sorted(labels[PARTS.order(labels)[:10]]) == list(range(10))
+    assert replace(PARTS, fewest=20).count(1, labels) == 20
+    assert replace(PARTS, fewest=1000).count(1, labels) == 30
 
 
 def test_an_epoch_of_fewer_steps_anneals_as_far_as_a_whole_one() -> None:
@@ -86,7 +88,8 @@ def test_epochs_train_on_their_parts_alone_and_say_so(monkeypatch: pytest.Monkey
 
 
 def test_a_run_resumed_in_a_part_ends_as_one_that_was_not_interrupted(tmp_path: Path) -> None:
-    images = TrainingData(train=random_images(150), validation=random_images(20, seed=1))
+    # All images make full batches, and no part does.
+    images = TrainingData(train=random_images(160), validation=random_images(20, seed=1))
     checkpoint = Checkpoint(ArtifactStore(str(tmp_path)), "run")
 
     class Killed(Exception):  # noqa: N818 - ends the run

@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition, make_definition
 from tuner.studies.fidelity import describe_images, image_shares
+from tuner.studies.records import StudyRecord
 
 
 def define(*overrides: str, epochs: int = 10, **settings: str) -> StudyDefinition:
@@ -39,14 +42,17 @@ def test_images_need_a_pruner_with_rungs_and_no_folds(change: str, message: str)
         define(change)
 
 
-def test_what_the_epochs_have_shown_in_words() -> None:
-    images = (600, 1800, 1800, None)
-    nothing = {"loss": None, "accuracy": None, "val_loss": None, "val_accuracy": None}
-    curve = [Epoch(epoch=number, images=seen, **nothing) for number, seen in enumerate(images, start=1)]
+def test_what_the_epochs_show_in_words() -> None:
+    pixels = {"class_counts": [15_000, 5_000], "validation_counts": [1_500, 500]}
 
-    told = describe_images([curve[:1], curve])
+    def describe(definition: StudyDefinition, pixels: Any) -> str | None:
+        study = SimpleNamespace(definition=definition.model_dump(), pixels=pixels, class_names=("a", "b"))
+        return describe_images(cast("StudyRecord", study))
 
-    assert told == (
-        "Trials saw 600 training images in epoch 1 and 1,800 training images in epochs 2 to 3, and all from epoch 4 on."
+    told = (
+        "Of the training images, trials see 2,000 in epoch 1 and 6,000 in epochs 2 to 3, and all of 18,000 from epoch 4"
     )
-    assert describe_images([curve[3:]]) is None
+    assert describe(define(), pixels) == f"{told} on."
+    assert "see 1,000 in epoch 1 and 1,000 in epochs" in str(describe(define("search.train_images=3000"), pixels))
+    assert "see 11 % in epoch 1 and 33 % in epochs 2 to 3, and all from" in str(describe(define(), None))
+    assert describe(make_definition(space="mlp", dataset="digits"), pixels) is None

@@ -180,7 +180,7 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
         f"{f'{n_pruned:,} were pruned (dotted lines that end in a cross)' if n_pruned else 'none was pruned'}."
         f"{_tell_hidden([score for _, points in found for _, score in points], objective)}"
     )
-    if images := describe_images(trial.curve for trial in study.trials):
+    if images := describe_images(study):
         finding += f" {images}"
     rows = [
         (
