@@ -28,6 +28,8 @@ class Epoch:
     duration_s: float | None = None
     #: What the study's objective is on the validation images, where it is none of the values above.
     score: float | None = None
+    #: Training images that it showed; None: all of them.
+    images: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

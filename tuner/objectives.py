@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from tuner.epochs import Epoch
 
@@ -125,7 +125,8 @@ class Objective(Measure):
 
     def only_score(self, epoch: int, score: float | None) -> Epoch:
         """Return an epoch of which nothing but its score is known."""
-        return Epoch(epoch=epoch, **{**_UNMEASURED, self.field: score})
+        values: dict[Any, Any] = {**_UNMEASURED, self.field: score}
+        return Epoch(epoch=epoch, **values)
 
     def is_better(self, score: float | None, other: float | None) -> bool:
         """Say whether a score is better than another one; equals are not, and a missing one is the worst."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tuner.errors import TunerError
 
@@ -18,6 +19,7 @@ _VARIABLES = {
     "home": "TUNER_HOME",
     "lease_s": "TUNER_LEASE_S",
     "dashboard_token": "TUNER_DASHBOARD_TOKEN",
+    "images": "TUNER_IMAGES",
 }
 
 
@@ -41,6 +43,8 @@ class Settings:
     lease_s: float | None = None
     #: The password of the dashboard, where it asks for one.
     dashboard_token: str | None = field(default=None, repr=False)
+    #: Whether images stay on the device while a model trains, or are streamed to it; None: as they fit.
+    images: Literal["resident", "streamed"] | None = None
 
     @property
     def image_cache(self) -> Path:
@@ -81,6 +85,19 @@ def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str |
         home=home,
         lease_s=_parse_seconds(given["lease_s"], variable=_VARIABLES["lease_s"]),
         dashboard_token=given["dashboard_token"] or None,
+        images=_parse_images(given["images"]),
+    )
+
+
+def _parse_images(text: str | None) -> Literal["resident", "streamed"] | None:
+    match text or "auto":
+        case "auto":
+            return None
+        case "resident" | "streamed" as chosen:
+            return chosen
+    raise SettingError(
+        f"Received {_VARIABLES['images']}={text!r}. Expected resident (all images stay on the device), streamed (a "
+        "part at a time goes there), or auto, which streams those that do not fit."
     )
 
 

@@ -43,6 +43,7 @@ def main() -> None:
                 real_keras=arguments.real_keras,
                 sqlite=arguments.sqlite,
                 studies=arguments.studies,
+                objectives=arguments.objectives,
             )
             folder = Path(tempfile.mkdtemp(prefix=f"tuner-chaos-{seed}-"))
             verdict = _run(settings, fleet, folder, url=arguments.storage)
@@ -66,6 +67,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--epoch-s", type=float, default=1 / 6, help="of a synthetic epoch")
     parser.add_argument("--real-keras", action="store_true", help="train a small net instead of sleeping")
     parser.add_argument("--sqlite", action="store_true", help="on an SQLite file, without restarts")
+    parser.add_argument("--objectives", action="store_true", help="with the latency as a second objective")
     parser.add_argument("--studies", type=int, default=1, help="that share the trials and the workers")
     parser.add_argument("--storage", help="a database of yours, without a study named chaos; it is not restarted")
     parser.add_argument("--keep", action="store_true", help="keep journals and logs also when all holds")

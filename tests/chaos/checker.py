@@ -86,8 +86,16 @@ def _acknowledged_ends_are_stored(evidence: Evidence) -> Iterator[str]:
         if (row.outcome.state, row.outcome.score) != (entry["state"], entry["value"]):
             yield f"slot {row.id} ended with {entry['value']}, stored: {row.outcome.score}"
         trial = evidence.trials[row.trial_number] if row.trial_number is not None else None
-        if trial is not None and entry["state"] == "complete" and trial.value != entry["value"]:
-            yield f"slot {row.id} ended with {entry['value']}, Optuna has {trial.value}"
+        if trial is not None and entry["state"] == "complete" and (trial.values or [None])[0] != entry["value"]:
+            yield f"slot {row.id} ended with {entry['value']}, Optuna has {trial.values}"
+
+
+def _costs_are_measured_once(evidence: Evidence) -> Iterator[str]:
+    for row in evidence.slots:
+        trial = evidence.trials[row.trial_number] if row.trial_number is not None else None
+        stored = row.outcome.costs if trial is not None and row.outcome else {}
+        if trial is not None and any(trial.user_attrs.get(name) != value for name, value in stored.items()):
+            yield f"slot {row.id} ended with {dict(stored)}, and its trial has {trial.user_attrs}"
 
 
 def _each_slot_ends_once(evidence: Evidence) -> Iterator[str]:
@@ -236,4 +244,5 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
     "I7 no file is left": _no_file_is_left,
     "I8 workers end as documented": _workers_end_as_documented,
     "I9 no study has more workers than it may": _no_study_has_more_workers_than_it_may,
+    "I10 costs are measured once": _costs_are_measured_once,
 }

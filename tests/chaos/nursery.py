@@ -139,7 +139,7 @@ def _train_synthetically(epoch_s: float) -> None:
     # Each in the module that calls it: the rest of the run is the product's.
     replacements: list[tuple[ModuleType | type, str, Callable[..., Any]]] = [
         (tuner.jobs.trial, "open_study_space", lambda _name, _provenance: space),
-        (ProgramCache, "find_refusal", lambda _cache, _model, _data: None),
+        (ProgramCache, "find_refusal", lambda _cache, _model: None),
         (
             ProgramCache,
             "open",

@@ -23,6 +23,7 @@ from tuner.studies.storage import Storage, open_storage
 _TICK_S = 0.03
 #: Share of killed workers that are known to be dead at once, as to a pool on their machine; other leases expire.
 _KNOWN_DEAD = 0.5
+_SEVERAL = ('search.objectives=["accuracy", "latency_ms"]', 'search.constraints=["latency_ms <= 60000"]')
 #: The study must be done in this time, whatever happens to it.
 _LIMIT_S = 300.0
 
@@ -44,6 +45,8 @@ class RoundSettings:
     sqlite: bool = False
     #: Studies of different sizes, priorities, weights and limits that share the trials and the workers.
     studies: int = 1
+    #: Whether the latency is an objective too, which no other worker may measure again.
+    objectives: bool = False
 
     def sizes(self) -> Mapping[str, int]:
         """Return the number of trials of each study by its name; they sum to `trials`."""
@@ -58,7 +61,9 @@ class RoundSettings:
             f"--{name.replace('_', '-')} {getattr(self, name)}"
             for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s", "studies")
         ]
-        switches = [f"--{name.replace('_', '-')}" for name in ("real_keras", "sqlite") if getattr(self, name)]
+        switches = [
+            f"--{name.replace('_', '-')}" for name in ("real_keras", "sqlite", "objectives") if getattr(self, name)
+        ]
         return " ".join(["PYTHONPATH=tests python -m chaos", *flags, f"--workers {self.n_workers}", *switches])
 
 
@@ -101,7 +106,11 @@ def run_round(
         studies = [
             insert_chaos_study(
                 storage, name=name, trials=trials, epochs=settings.epochs, seed=settings.seed + number,
-                overrides=[*(small_net() if settings.real_keras else ()), *_share(number, settings)],
+                overrides=[
+                    *(small_net() if settings.real_keras else ()),
+                    *(_SEVERAL if settings.objectives else ()),
+                    *_share(number, settings),
+                ],
             )
             for number, (name, trials) in enumerate(settings.sizes().items())
         ]  # fmt: skip

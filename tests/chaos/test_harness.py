@@ -38,7 +38,9 @@ def test_nothing_is_lost_of_five_studies_that_share_their_workers(
 
 
 def test_nothing_is_lost_on_sqlite_whatever_dies(fleet: Fleet, sqlite_url: str, tmp_path: Path) -> None:
-    settings = RoundSettings(seed=7, sqlite=True, n_workers=2, trials=6, kills=4, restarts=0, epoch_s=0.1)
+    settings = RoundSettings(
+        seed=7, sqlite=True, n_workers=2, trials=6, kills=4, restarts=0, epoch_s=0.1, objectives=True
+    )
 
     verdict = run_round(settings, fleet, url=sqlite_url, folder=tmp_path)
 

@@ -55,6 +55,13 @@ class RayCluster:
             if re.search(rf"raylet/raylet .*127\.0\.0\.{node}\b", " ".join(process.cmdline())):
                 process.kill()
 
+    def restart_head(self) -> None:
+        """Kill the head and all other nodes, and start them again: a cluster that knows nothing of the first."""
+        for process in self._processes():
+            if re.search(r"gcs_server|raylet/raylet", process.cmdline()[0]):
+                process.kill()
+        self.start()
+
     def stop(self) -> None:
         """Kill everything that Ray started here."""
         for process in self._processes():

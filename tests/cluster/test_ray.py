@@ -120,6 +120,21 @@ def test_workers_outlive_their_driver_and_are_stopped_by_another(project: Projec
     _assert_whole(storage, "detached")
 
 
+def test_a_head_that_is_killed_and_started_again_is_told_and_the_study_goes_on(
+    project: Project, storage: Storage
+) -> None:
+    project.create("headless")
+    driver = project.start("workers", "headless", "--ray", project.cluster.address, "-n", "2", "--until-done")
+    _wait_until(lambda: _n_training(storage, "headless") >= 1)
+    project.cluster.restart_head()
+    _, told = driver.communicate(timeout=300)
+    assert driver.returncode == 75, told
+    assert "has another head node now" in told.splitlines()[-1] or "has lost its head node" in told.splitlines()[-1]
+    status, told = project.run("workers", "headless", "--ray", project.cluster.address, "-n", "2", "--until-done")
+    assert status == 0, told
+    _assert_whole(storage, "headless")
+
+
 def test_what_a_cluster_cannot_do_is_one_line(project: Project) -> None:
     address = project.cluster.address
     for words, told_words in (

@@ -11,13 +11,38 @@ from support.warm_commands import CommandServer, WarmCommand
 from tuner.studies.lifecycle import find_study
 from tuner.studies.storage import open_storage
 
+#: A callback that ends the third epoch, and later ones, of one training of a process only when there is a file `go`.
+_HOLD = """
+import time
+from pathlib import Path
+
+import keras
+
+
+class Hold(keras.callbacks.Callback):
+    trainings = 0
+
+    def on_train_begin(self, logs=None):
+        Hold.trainings += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        while epoch >= 2 and Hold.trainings == {training} and not Path("go").exists():
+            time.sleep(0.02)
+"""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RunHere = Callable[..., str]
 
+#: Trials differ in what asks for no program of their own, and in one of two widths.
 TINY = """
 name = "tiny"
-space = "mlp"
 dataset = "digits"
+
+[space]
+name = "mlp"
+
+[space.units]
+values = [8, 16]
 
 [search]
 trials = 4
@@ -27,6 +52,11 @@ startup_trials = 2
 [fixed]
 batch_size = 64
 loss = "sparse_categorical_crossentropy"
+optimizer = "adam"
+activation = "relu"
+hidden_layers = 1
+batch_normalization = false
+dropout = 0.1
 
 [finals]
 top = 2
@@ -50,6 +80,17 @@ def artifacts_of(folder: Path, name: str) -> Path:
     """Return where the files of a study of this folder are, which may have none yet."""
     with open_storage(f"sqlite:///{folder / '.tuner' / 'tuner.db'}") as storage:
         return folder / ".tuner" / "artifacts" / find_study(storage, name).folder
+
+
+def holding(folder: Path, *, training: int = 1) -> list[str]:
+    """Return the options of a study whose workers wait in the third epoch of their n-th training for `let_go`."""
+    (folder / "holding.py").write_text(_HOLD.format(training=training))
+    return ["--set", 'callbacks=["holding:Hold"]']
+
+
+def let_go(folder: Path) -> None:
+    """Let them go on, from now on."""
+    (folder / "go").touch()
 
 
 def start(folder: Path, *arguments: str, settings: Mapping[str, str] = {}) -> subprocess.Popen[str]:

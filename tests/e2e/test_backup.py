@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import RunHere, start_warm
+from commands import RunHere, holding, let_go, start_warm
 from support.postgres import PostgresServer, find_binaries
 
 from tuner.studies.reading import load_study
@@ -23,7 +23,7 @@ def call(program: str, server: PostgresServer, database: str, *arguments: str | 
     )  # fmt: skip
 
 
-EPOCHS = 60
+EPOCHS = 8
 
 
 def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its_exact_budget(
@@ -36,13 +36,14 @@ def test_a_study_under_way_is_restored_from_dump_and_artifacts_and_ends_with_its
     database = empty_postgres_url.rsplit("/", 1)[1]
     storage = ("--storage", empty_postgres_url)
     create_tiny("--set", "search.trials=2", "--set", f"search.epochs={EPOCHS}", "--set", "search.pruner=none",
-        "--set", "finals.top=0", *storage)  # fmt: skip
+        "--set", "finals.top=0", *holding(folder, training=2), *storage)  # fmt: skip
     workers = start_warm(folder, *storage, "worker")
     with open_storage(empty_postgres_url) as opened:
         while not any(trial.curve for trial in load_study(opened, "tiny").trials if trial.number == 1):
             assert workers.poll() is None
-            time.sleep(0.05)
+            time.sleep(0.2)
     workers.terminate()
+    let_go(folder)
     workers.communicate(timeout=60)
     before = read_trials(run_here, folder, *storage)
 

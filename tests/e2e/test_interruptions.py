@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import Run, RunHere, artifacts_of, start_warm
+from commands import Run, RunHere, artifacts_of, holding, let_go, start_warm
 
 from tuner.studies.fleet import read_workers
 from tuner.studies.storage import open_storage
@@ -14,8 +14,7 @@ from tuner.studies.storage import open_storage
 #: Long enough to be interrupted in the middle.
 LONG = ["--set", "search.trials=2", "--set", "search.epochs=20000", "--pruner", "none", "--set", "finals.top=0"]
 
-#: Some seconds: enough to be interrupted, and no more.
-EPOCHS = 60
+EPOCHS = 8
 
 
 def wait_for_an_epoch(folder: Path) -> None:
@@ -24,7 +23,7 @@ def wait_for_an_epoch(folder: Path) -> None:
         while time.monotonic() < deadline:
             if any((worker.epoch or 0) >= 2 for worker in read_workers(storage)):
                 return
-            time.sleep(0.05)
+            time.sleep(0.2)
     pytest.fail("no epoch within two minutes")
 
 
@@ -65,11 +64,12 @@ def test_an_interrupted_trial_goes_on_to_the_curve_of_an_undisturbed_one(
     run: Run, run_here: RunHere, create_tiny: Callable[..., None], folder: Path
 ) -> None:
     few = ["--set", "search.trials=1", "--set", f"search.epochs={EPOCHS}", "--pruner", "none", "--set", "finals.top=0"]
-    for name in ("calm", "disturbed"):
-        create_tiny("--name", name, *few)
+    create_tiny("--name", "calm", *few)
+    create_tiny("--name", "disturbed", *few, *holding(folder))
     worker = start_warm(folder, "worker", "disturbed", "--until-done")
     wait_for_an_epoch(folder)
     worker.send_signal(signal.SIGINT)
+    let_go(folder)
     worker.communicate(timeout=30)
     shown = json.loads(run_here("study", "show", "disturbed", "--json"))
     interrupted = json.loads(run_here("trial", "show", "disturbed", "0", "--json"))["curve"]

@@ -17,6 +17,7 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.kaggle import read_unlabelled_csv
 from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.reading import ReadingSettings
 from tuner.datasets.test_set import load_test_set
 from tuner.studies.definition import StudyDefinition, make_definition, read_definition
 
@@ -85,11 +86,11 @@ def _predictions() -> bytes:
         return store.read("p.npz")
 
 
-def _load(folder: Path, path: str) -> None:
+def _load(folder: Path, path: str, *, group: str | None = None) -> None:
     """Read the training part and the test part."""
-    target = str(folder / path)
-    open_dataset(target, data_dir=folder).load_train()
-    load_test_set(target, data_dir=folder)
+    target, reading = str(folder / path), ReadingSettings(group=group)
+    open_dataset(target, data_dir=folder, reading=reading).load_train()
+    load_test_set(target, data_dir=folder, reading=reading)
 
 
 _DEFINITION = """\
@@ -125,6 +126,7 @@ _PICTURES = {
     "PNG-palette": _picture("PNG", "P"),
     "PNG-alpha": _picture("PNG", "RGBA"),
     "JPEG": _turned_picture(),
+    "TIFF": _picture("TIFF", "RGB", compression="tiff_lzw"),
 }
 
 
@@ -142,7 +144,7 @@ def _folder(picture: bytes, suffix: str) -> dict[str, bytes]:
 
 
 def _suffix(kind: str) -> str:
-    return "jpg" if kind == "JPEG" else "png"
+    return {"JPEG": "jpg", "TIFF": "tif"}.get(kind, "png")
 
 
 def _read_definition(folder: Path) -> None:
@@ -152,6 +154,15 @@ def _read_definition(folder: Path) -> None:
 def _read_stored_definition(folder: Path) -> None:
     StudyDefinition.from_json((folder / "study.json").read_text(errors="surrogateescape"))
 
+
+_TABLES = {
+    "metadata.csv": "\n".join(
+        ["file_name,label,patient", *(f"{n}.png,{'ab'[n % 2]},p{n}" for n in range(10))]
+    ).encode(),
+    "metadata.jsonl": "\n".join(
+        json.dumps({"file_name": f"{n}.png", "label": "ab"[n % 2], "patient": n}) for n in range(10)
+    ).encode(),
+}
 
 FILE_READERS = (
     FileReader(
@@ -186,6 +197,14 @@ FILE_READERS = (
             read=lambda folder, kind=kind: read_image(folder / f"p.{_suffix(kind)}", image_format=_FORMAT),
         )
         for kind, picture in _PICTURES.items()
+    ),
+    *(
+        FileReader(
+            name=f"listed-{name}",
+            files={**{f"data/{index}.png": _picture("PNG") for index in range(10)}, f"data/{name}": table},
+            read=lambda folder: _load(folder, "data", group="patient"),
+        )
+        for name, table in _TABLES.items()
     ),
     FileReader(
         name="kaggle-test",

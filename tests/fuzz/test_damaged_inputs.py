@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mutations import mutate, mutate_text
 from readers import FILE_READERS, GOOD_DEFINITION, GOOD_OVERRIDES, GOOD_STORED_DEFINITION, FileReader
 
-from tuner.datasets import reading
+from tuner.datasets import large_arrays
 from tuner.studies.definition import StudyDefinition, make_definition, read_definition
 
 #: Most bytes that a decoded array may have while these tests run.
@@ -19,7 +19,8 @@ _LIMIT_BYTES = 32 * 2**20
 
 @pytest.fixture(autouse=True)
 def _low_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_DECODED_BYTES", _LIMIT_BYTES)
+    monkeypatch.setattr(large_arrays, "LARGEST_IN_MEMORY", _LIMIT_BYTES)
+    monkeypatch.setattr(large_arrays, "free_disk_bytes", lambda _: 0)
 
 
 @pytest.mark.timeout(3_600 if IS_LONG else 300)

@@ -148,11 +148,11 @@ def test_where_no_model_can_be_built_workers_find_the_same_beginnings(
         wanted, lacking = (claim_slot(storage, owner="w", study_names=[name]) for name in ("built", "unbuilt"))
         assert wanted is not None
         assert lacking is not None
-        assert find_values(lacking.job, unbuilt.definition, space, DIGITS) == wanted.job  # type: ignore[arg-type]
+        assert find_values(lacking.job, unbuilt.definition, space, DIGITS, number=lacking.position) == wanted.job  # type: ignore[arg-type]
     assert unbuilt.provenance["data_sha256"] == built.provenance["data_sha256"]
     assert (unbuilt.pixels or {}) == {**(built.pixels or {}), "test_warnings": []}
     with pytest.raises(BaselineError, match=r"units = 0, which is not one of its values"):
-        find_values(SearchJob(beginning=1), find_study(storage, "unfit").definition, space, DIGITS)
+        find_values(SearchJob(beginning=1), find_study(storage, "unfit").definition, space, DIGITS, number=1)
 
 
 def test_a_definition_that_does_not_fit_its_space_fails_the_trial_that_finds_out(

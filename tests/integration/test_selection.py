@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.scheduling import SharedStarts
+
 TESTS = Path(__file__).parents[1]
 
 
@@ -28,3 +30,13 @@ def test_without_a_browser_its_tests_are_left_out_in_one_line_unless_they_must_r
     assert "test_report.py::" not in left_out
     assert "NOT RUN" not in needed
     assert "test_report.py::" in needed
+
+
+def test_files_that_share_a_costly_start_are_given_to_one_process_and_others_are_not() -> None:
+    divide = SharedStarts.__new__(SharedStarts)._split_scope
+    files = ("e2e/test_s3.py", "e2e/test_client.py", "chaos/test_harness.py", "integration/workers/test_signals.py")
+
+    commands, same, workers, same_workers = (divide(f"tests/{file}::test_it") for file in files)
+
+    assert commands == same != workers == same_workers
+    assert divide("tests/unit/test_logs.py::test_it[a::b]") == "tests/unit/test_logs.py"

@@ -1,4 +1,4 @@
-"""A plugin of pytest's: what this machine cannot run is left out, and said in the summary.
+"""A plugin of pytest's: what this machine cannot run is left out, and said in the summary; files that share a start.
 
 Tests that need all 70,000 images of MNIST are skipped where `TUNER_DATA` does not hold them. Tests that need a browser
 are deselected where none starts, in one loud line; with `TUNER_NEED_BROWSER` set, as in CI, they fail instead.
@@ -47,6 +47,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["left_out"] = session.config.stash.get(_LEFT_OUT, "")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let few processes keep together what shares a costly start; None is pytest-xdist's own way."""
+    from support.scheduling import FEW_PROCESSES, SharedStarts
+
+    is_by_file = config.getoption("dist") == "loadfile" and (config.getoption("numprocesses") or 0) <= FEW_PROCESSES
+    return SharedStarts(config, log) if is_by_file else None
 
 
 @pytest.hookimpl(optionalhook=True)

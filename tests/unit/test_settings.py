@@ -12,6 +12,7 @@ EVERY = Settings(
     home=Path("/home/me/.tuner"),
     lease_s=2.5,
     dashboard_token="a token",  # noqa: S106 - a test's
+    images="streamed",
 )
 
 
@@ -35,3 +36,14 @@ def test_the_flag_for_the_database_replaces_its_variable() -> None:
 def test_a_lease_time_that_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=f"TUNER_LEASE_S='{text}'. Expected a number of seconds above 0"):
         read_settings({"TUNER_LEASE_S": text})
+
+
+def test_where_images_are_is_one_of_three_words() -> None:
+    assert [read_settings({"TUNER_IMAGES": text}).images for text in ("", "auto", "resident", "streamed")] == [
+        None,
+        None,
+        "resident",
+        "streamed",
+    ]
+    with pytest.raises(SettingError, match=r"TUNER_IMAGES='gpu'\. Expected resident .*, streamed .*, or auto"):
+        read_settings({"TUNER_IMAGES": "gpu"})

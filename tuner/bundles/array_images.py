@@ -43,5 +43,5 @@ def read_images(images: NDArray[Any], description: BundleDescription) -> NDArray
     for warning in check_range_and_polarity(levels, pixels, where=_WHERE):
         _log.warning("%s: %s", _WHERE, warning)
     if is_other_size:
-        levels = resize_images(levels, (expected.height, expected.width), where=_WHERE)
+        levels = resize_images(levels, (expected.height, expected.width), how=pixels.resize_how, where=_WHERE)
     return pixels.invert(levels)

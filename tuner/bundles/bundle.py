@@ -24,6 +24,7 @@ from tuner.bundles.bundle_places import NotABundleError, read_bundle_file
 from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.datasets.images import ImageFormat
 from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.reading import ResizeHow
 from tuner.errors import TunerError, shorten
 from tuner.image_ranges import UNIT_RANGE, ImageRange
 from tuner.summaries import summary_html
@@ -136,9 +137,22 @@ class BundleDescription(BaseModel):
     training: HowTrained | None = None
 
 
-def preprocessing_for(image_range: ImageRange) -> tuple[str, ...]:
-    """Return `PREPROCESSING` for a model that takes images in this range."""
-    return PREPROCESSING if image_range == UNIT_RANGE else (*PREPROCESSING[:-1], "uint8 as float32 in [0, 255]")
+#: What the third step of `PREPROCESSING` ends with.
+_FITTED: dict[ResizeHow, str] = {
+    "stretch": "scaled",
+    "crop": "scaled to fill the size, and cropped in the middle",
+    "pad": "scaled to fit into the size, and padded with the median colour of their border",
+}
+
+
+def preprocessing_for(image_range: ImageRange, resize_how: ResizeHow = "stretch") -> tuple[str, ...]:
+    """Return `PREPROCESSING` for a model that takes images in this range, of pictures that are fitted in this way."""
+    *first, fitted, last = PREPROCESSING
+    return (
+        *first,
+        fitted.removesuffix(_FITTED["stretch"]) + _FITTED[resize_how],
+        last if image_range == UNIT_RANGE else "uint8 as float32 in [0, 255]",
+    )
 
 
 class _WeightEntry(BaseModel):

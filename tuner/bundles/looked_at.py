@@ -12,7 +12,7 @@ from tuner.bundles.ensemble import Ensemble, members_of
 from tuner.bundles.picture_files import read_pictures
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.reading import ReadingSettings
+from tuner.datasets.reading import NOT_KEPT, DecodedPictures, ReadingSettings
 from tuner.errors import TunerError
 
 
@@ -50,7 +50,7 @@ def read_files(description: BundleDescription, paths: Sequence[Path]) -> tuple[l
 
 
 def take_training_images(
-    description: BundleDescription, dataset: str, *, data_dir: Path, n_most: int
+    description: BundleDescription, dataset: str, *, data_dir: Path, n_most: int, decoded: DecodedPictures = NOT_KEPT
 ) -> tuple[list[str], NDArray[np.uint8]]:
     """Return the first training image of each class, with names that say the class; the test set stays closed.
 
@@ -59,6 +59,7 @@ def take_training_images(
         dataset: Name or path.
         data_dir: Holds one folder for each dataset of the catalogue.
         n_most: Images to return at most.
+        decoded: Where decoded pictures are kept.
 
     Raises:
         OtherImagesError: The images have other channels or classes.
@@ -67,7 +68,9 @@ def take_training_images(
     wanted = description.images
     pixels = description.pixels
     reading = ReadingSettings(
-        resize=(wanted.height, wanted.width), resize_how="stretch" if pixels is None else pixels.resize_how
+        resize=(wanted.height, wanted.width),
+        resize_how="stretch" if pixels is None else pixels.resize_how,
+        decoded=decoded,
     )
     opened = open_dataset(dataset, data_dir=data_dir, reading=reading, pixels=pixels)
     images = opened.load_train()

@@ -1,4 +1,4 @@
-"""What the shell offers after TAB: studies, datasets, spaces. It answers within seconds or not at all, and never fails.
+"""What the shell offers after TAB: studies, definitions, datasets, spaces; within seconds or not at all, never failing.
 
 `tuner --install-completion` installs it for the shell that runs the command.
 """
@@ -19,6 +19,11 @@ def complete_studies(context: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the studies in the database that begin like this."""
     storage = _option(context, "storage")
     return _offer(lambda: _read_names(storage), incomplete)
+
+
+def complete_definitions(incomplete: str) -> list[str]:
+    """Return the definitions that come with tuner, and definition files and folders, that begin like this."""
+    return _offer(lambda: [*_shipped(), *_definition_files(incomplete)], incomplete)
 
 
 def complete_datasets(incomplete: str) -> list[str]:
@@ -84,6 +89,16 @@ def _catalogue() -> Iterable[str]:
     from tuner.datasets.catalogue import CATALOGUE
 
     return CATALOGUE
+
+
+def _shipped() -> Iterable[str]:
+    from tuner.studies.shipped import shipped_paths
+
+    return shipped_paths()
+
+
+def _definition_files(incomplete: str) -> Iterable[str]:
+    return [path for path in _paths(incomplete) if path.endswith(("/", ".toml"))]
 
 
 def _paths(incomplete: str) -> Iterable[str]:

@@ -80,17 +80,19 @@ def create_shown(
 
 
 def decoding_shown(settings: "Settings", status: "Status", doing: str) -> "DecodedPictures":
-    """Return where decoded pictures are kept; while they are decoded, the status says how many there are."""
-    from tuner.datasets.picture_progress import log_decoding
+    """Return where decoded pictures are kept; while they are decoded, the status says how many there are.
+
+    Where stderr is no terminal, a line says it every few seconds.
+    """
+    from tuner.datasets.picture_progress import tell_decoding
     from tuner.datasets.reading import DecodedPictures
 
-    log = log_decoding()
-
     def show(n_done: int, n_all: int) -> None:
-        log(n_done, n_all)
         status.update(doing if n_done == n_all else f"Decoding pictures, {n_done:,} of {n_all:,} …")
 
-    return DecodedPictures(folder=settings.picture_cache, on_progress=show)
+    is_terminal = status.console.is_terminal
+    lines = tell_decoding(lambda line: status.console.print(line, highlight=False))
+    return DecodedPictures(folder=settings.picture_cache, on_progress=show if is_terminal else lines)
 
 
 def warnings_on(console: "Console") -> "Callable[[StageReport], None]":

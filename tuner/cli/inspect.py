@@ -48,6 +48,7 @@ def inspect(
         from tuner.bundles.ensemble import read_model_file
         from tuner.bundles.inspection import look_inside
         from tuner.bundles.looked_at import choose_member, read_files, take_training_images
+        from tuner.datasets.reading import DecodedPictures
         from tuner.report.inspection_page import write_inspection
 
         read, remark = choose_member(read_model_file(bundle, artifacts=settings.artifacts))
@@ -55,7 +56,11 @@ def inspect(
             names, pixels = read_files(read.description, images or [])
         else:
             names, pixels = take_training_images(
-                read.description, dataset, data_dir=settings.data_dir, n_most=_MOST_IMAGES
+                read.description,
+                dataset,
+                data_dir=settings.data_dir,
+                n_most=_MOST_IMAGES,
+                decoded=DecodedPictures(folder=settings.picture_cache),
             )
         model = read.build_model()
         pictures = look_inside(model, pixels)

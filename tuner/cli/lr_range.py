@@ -87,8 +87,10 @@ def lr_range(
         from tuner.training.backend import load_backend
 
         load_backend()
+        from tuner.datasets.reading import DecodedPictures
         from tuner.jobs.rate_range_test import run_range_tests
 
+        settings = settings_for(storage)
         curves = run_range_tests(
             definition,
             optimizers=names,
@@ -97,7 +99,8 @@ def lr_range(
             steps=steps,
             batch_size=batch_size,
             needs_rate=write is not None,
-            data_dir=settings_for(storage).data_dir,
+            data_dir=settings.data_dir,
+            decoded=DecodedPictures(folder=settings.picture_cache),
             on_step=on_step,
         )
     from tuner.report.rate_range_page import write_rate_range

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tuner.cli.completion import complete_datasets, complete_spaces, complete_studies
+from tuner.cli.completion import complete_datasets, complete_definitions, complete_spaces, complete_studies
 from tuner.settings import Settings, read_settings
 from tuner.spaces.registry import SPACE_NAMES
 
@@ -32,7 +32,10 @@ StudiesArgument = Annotated[
         help="Names of studies.", metavar="NAME", show_default="all studies", autocompletion=complete_studies
     ),
 ]
-FileArgument = Annotated[Path | None, typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE")]
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(help=f"{DEFINITION_FILE}.", metavar="FILE", autocompletion=complete_definitions),
+]
 SpaceOption = Annotated[
     str | None,
     typer.Option(

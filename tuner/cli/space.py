@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from tuner.spaces.registry import SPACE_NAMES, SPACES
 if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
     from tuner.spaces.description import DeclaredRange, SpaceDescription
+    from tuner.studies.definition import StudyDefinition
 
 app = typer.Typer(
     help="Architecture families and recipes: list them, show the hyperparameters of one.", no_args_is_help=True
@@ -39,7 +40,14 @@ def list_spaces(*, as_json: JsonOption = False) -> None:
 
 @app.command("show")
 def show_space(
-    name: Annotated[str, typer.Argument(help=f"{SPACE_NAMES}.", metavar="SPACE", autocompletion=complete_spaces)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"{SPACE_NAMES}. Or a definition, FILE.toml: its space with its ranges, priors and fixed values.",
+            metavar="SPACE",
+            autocompletion=complete_spaces,
+        ),
+    ],
     *,
     dataset_shape: Annotated[
         str, typer.Option(help="Shape of the images.", metavar="HEIGHTxWIDTHxCHANNELS")
@@ -56,19 +64,42 @@ def show_space(
 
     from tuner.training.backend import load_backend
 
+    definition = _read_definition(name)
     load_backend()
     from tuner.spaces.description import describe_space, list_ranges
     from tuner.spaces.registry import open_space
 
-    space = open_space(name)
+    space = open_space(name if definition is None else definition.space)
     if as_toml:
-        _print_toml(name, list_ranges(space, images))
+        _print_toml(space.name, list_ranges(space, images))
         return
-    description = describe_space(space, images)
+    if definition is None:
+        description = describe_space(space, images)
+    else:
+        description = describe_space(space, images, ranges=definition.ranges, fixed=definition.fixed)
     if as_json:
-        print_json(dataclasses.asdict(description))
+        print_json(_to_json(description))
         return
     _print_description(description)
+    if definition is not None and definition.fixed:
+        from tuner.report.wording import setting
+
+        fixed = ", ".join(f"{name} = {setting(value)}" for name, value in definition.fixed.items())
+        open_console().print(f"Fixed: {fixed}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _read_definition(name: str) -> "StudyDefinition | None":
+    """Return the study's definition that is shown in place of a space; None for a space."""
+    from tuner.studies.definition import read_definition
+
+    return read_definition(name) if name.endswith(".toml") else None
+
+
+def _to_json(description: "SpaceDescription") -> dict[str, Any]:
+    shown = dataclasses.asdict(description)
+    for parameter, described in zip(shown["parameters"], description.parameters, strict=True):
+        parameter["prior"] = described.prior and described.prior.model_dump(mode="json", exclude_none=True)
+    return shown
 
 
 def _parse_format(dataset_shape: str, classes: int) -> "ImageFormat":
@@ -94,6 +125,7 @@ def _print_description(description: "SpaceDescription") -> None:
     from rich.table import Table
 
     from tuner.report.wording import setting
+    from tuner.studies.priors import describe_prior
 
     shape = "x".join(str(side) for side in description.image_shape)
     console = open_console()
@@ -102,11 +134,16 @@ def _print_description(description: "SpaceDescription") -> None:
         f"With all defaults, for {shape} images of {description.n_classes} classes: {description.n_weights:,} weights.",
         highlight=False,
     )
-    table = Table("hyperparameter", "range", "default", "values", "asked when", "what it is for", box=None)
+    has_priors = any(parameter.prior for parameter in description.parameters)
+    prior_heading = ["prior"] if has_priors else []
+    headings = ("hyperparameter", "range", *prior_heading, "default", "values", "asked when", "what it is for")
+    table = Table(*headings, box=None)
     for parameter in description.parameters:
+        prior = parameter.prior and describe_prior(parameter.prior, log=parameter.is_logarithmic)
         table.add_row(
             escape(parameter.name),
             escape(parameter.range),
+            *([escape(prior or "-")] if has_priors else []),
             escape(setting(parameter.default)),
             "any" if parameter.n_values is None else f"{parameter.n_values:,}",
             escape(parameter.condition or "always"),

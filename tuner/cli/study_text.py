@@ -22,14 +22,16 @@ from tuner.report.wording import (
     test_score,
     tested_accuracy,
 )
+from tuner.space_ranges import SpaceRange
 from tuner.studies.ended_by import describe_ends
 from tuner.studies.factors import compare_factors
 from tuner.studies.largest_class import beaten_by_largest_class
+from tuner.studies.priors import describe_prior
 from tuner.studies.sharing import SharingSection, describe_unequal
 from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tuner.artifacts import ArtifactStore
     from tuner.studies.records import StudyRecord
@@ -63,6 +65,8 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     images = record.definition["data"].get("images", UNIT_RANGE)
     if images != UNIT_RANGE:
         console.print(f"images as models take them: {images}, float32 from 0 to 255", highlight=False)
+    for name, prior in _list_priors(record):
+        console.print(f"prior of {escape(name)}: {escape(prior)}", highlight=False, soft_wrap=True)
     for warning in record.data_warnings:
         console.print(f"[yellow]Warning about the data:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     if record.stop_reason:
@@ -72,6 +76,15 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     console.print(count_parts(record), highlight=False, soft_wrap=True)
     for sentence in describe_ends(record):
         console.print(escape(sentence), highlight=False, soft_wrap=True)
+
+
+def _list_priors(record: "StudyRecord") -> "Iterator[tuple[str, str]]":
+    """Yield the hyperparameters that have a prior, with it in words."""
+    logarithmic = {one.name: one.is_logarithmic for one in record.ranges}
+    for name, written in record.definition.get("ranges", {}).items():
+        prior = SpaceRange.model_validate(written).prior
+        if prior is not None:
+            yield name, describe_prior(prior, log=logarithmic.get(name.partition(" [")[0]))
 
 
 def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: Console) -> None:

@@ -88,7 +88,9 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     }
     columns = [name for name in names if name not in shared]
     labels = [measure.label for measure in record.measures]
-    table = Table("trial", "state", *labels, "best epoch", "duration", "hyperparameters", box=None)
+    # Costs take the room of the best epoch on a narrow terminal.
+    epoch = [] if record.costs else ["best epoch"]
+    table = Table("trial", "state", *labels, *epoch, "duration", "hyperparameters", box=None)
     for trial in trials:
         own = {name: trial.hyperparameters[name] for name in columns if name in trial.hyperparameters}
         table.add_row(
@@ -96,7 +98,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
             trial.state,
             format_score(trial.score, record.objective),
             *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
-            "-" if trial.best_epoch is None else str(trial.best_epoch),
+            *["-" if trial.best_epoch is None else str(trial.best_epoch) for _ in epoch],
             format_duration(trial.duration_s),
             escape(settings(own)) if own else "",
         )
@@ -128,7 +130,8 @@ def show(
 def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOption = None) -> None:
     """Train a finished trial again with its values and seed, and compare the curves; nothing is stored.
 
-    Exit status 1 when a curve differs: other package versions, another backend, or a GPU.
+    Exit status 1 when a curve differs: other package versions, another backend, a GPU, or several models trained at
+    once (docs/populations.md), which differ by rounding.
     """
     from tuner.studies.reading import load_trial
     from tuner.studies.storage import open_storage
@@ -178,7 +181,7 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         highlight=False,
     )
     if trial.costs:
-        console.print(plain(f"Its model: {write_costs(trial.costs)}"), highlight=False)
+        console.print(plain(f"Its model: {write_costs(trial.costs)}"), highlight=False, soft_wrap=True)
     if trial.repeat is not None:
         varied = ", ".join(f"{name} {setting(value)}" for name, value in (trial.varied or {}).items()) or "the defaults"
         console.print(f"Compares {escape(varied)}: repeat {trial.repeat + 1}, seed {trial.seed}", highlight=False)
@@ -194,12 +197,14 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         if trial.curve:
             console.print("The mean over the folds by epoch:")
     own = [objective.label] if objective.field == "score" else []
-    curve = Table("epoch", "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
+    seen = ["images"] if any(epoch.images for epoch in trial.curve) else []
+    curve = Table("epoch", *seen, "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
     for epoch in trial.curve:
         losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
         accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
         scores = [plain(objective.named(epoch.score))] if own else []
-        curve.add_row(str(epoch.epoch), losses[0], accuracies[0], losses[1], accuracies[1], *scores)
+        images = ["all" if epoch.images is None else f"{epoch.images:,}"] if seen else []
+        curve.add_row(str(epoch.epoch), *images, losses[0], accuracies[0], losses[1], accuracies[1], *scores)
     console.print(curve)
     for note in trial.notes:
         console.print(f"Note: {escape(note)}", highlight=False, soft_wrap=True)

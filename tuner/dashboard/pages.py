@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from string import Template
 from typing import Any
 from urllib.parse import quote
+
+from jinja2 import Environment
 
 from tuner.dashboard.policies import page_policy
 from tuner.objectives import Objective
 from tuner.report.document import page_style, sources_of
-from tuner.report.markup import Cell, Child, Html, Table, element, join, render_table
+from tuner.report.markup import Cell, Child, Html, Table, element, render_table
+from tuner.report.templating import open_templates
 from tuner.report.wording import STATE_WORDS, tested_accuracy, write_best
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import FinalRecord
@@ -42,64 +44,23 @@ class ListedStudy:
 
 def start_page(studies: Sequence[ListedStudy], *, signed_in: bool) -> Page:
     """List the studies with links to the report and to Optuna Dashboard."""
-    if not studies:
-        body = element("p", "No studies yet. Create one: ", element("code", "tuner study create --space cnn"))
-        return _page("Studies", element("section", body), signed_in=signed_in)
-    form = element(
-        "form",
-        _studies_table(studies),
-        element("button", "Compare the chosen ones in one report", type="submit", class_="button")
-        if len(studies) > 1
-        else None,
-        action="/report",
-        method="get",
-    )
-    return _page("Studies", element("section", form), signed_in=signed_in)
+    table = _studies_table(studies) if studies else None
+    return _page("start", title="Studies", signed_in=signed_in, table=table, can_compare=len(studies) > 1)
 
 
 def fleet_page(fleet: Mapping[str, Any], *, signed_in: bool) -> Page:
     """Show the workers and their progress; the page's script draws these values and fetches new ones."""
-    main = join(
-        [
-            element("p", id="summary", class_="lead", role="status"),
-            element("p", id="trouble", class_="warning", role="alert", hidden=True),
-            _live_section("workers", "Workers"),
-            _live_section("progress", "Studies"),
-            element("noscript", element("p", "This page needs JavaScript; `tuner status --watch` does not.")),
-        ]
-    )
-    return _page("Fleet", main, signed_in=signed_in, script="fleet.js", data=fleet)
+    return _page("fleet", title="Fleet", script=_asset("fleet.js"), signed_in=signed_in, data=_as_script(fleet))
 
 
 def login_page(*, next_path: str, problem: str | None) -> Page:
     """Ask for the token."""
-    form = element(
-        "form",
-        element("p", problem, class_="warning", role="alert", id="problem") if problem else None,
-        element("label", "Token", for_="token"),
-        element(
-            "input",
-            id="token",
-            name="token",
-            type="password",
-            autocomplete="current-password",
-            required=True,
-            autofocus=True,
-            aria_describedby="problem" if problem else "hint",
-        ),
-        element("input", name="next", type="hidden", value=next_path),
-        element("button", "Sign in", type="submit", class_="button"),
-        element("p", "The one that the dashboard was started with.", class_="note", id="hint"),
-        action="/login",
-        method="post",
-        class_="login",
-    )
-    return _page("Sign in", form, signed_in=None)
+    return _page("login", title="Sign in", next_path=next_path, problem=problem)
 
 
 def message_page(title: str, text: str, *, signed_in: bool) -> Page:
     """Show one message, such as that a study does not exist."""
-    return _page(title, element("p", text), signed_in=signed_in)
+    return _page("message", title=title, signed_in=signed_in, text=text)
 
 
 def report_path(*names: str) -> str:
@@ -155,59 +116,33 @@ def _choice(name: str) -> Html:
     return element("input", type="checkbox", name="study", value=name, aria_label=f"Compare {name}")
 
 
-def _live_section(key: str, title: str) -> Html:
-    return element(
-        "section", element("h2", title, id=f"{key}-title"), element("div", id=key), aria_labelledby=f"{key}-title"
-    )
-
-
-def _page(
-    title: str,
-    main: Html,
-    *,
-    signed_in: bool | None,
-    script: str | None = None,
-    data: Mapping[str, Any] | None = None,
-) -> Page:
+def _page(template: str, *, title: str, script: str = "", **values: Any) -> Page:
     """Build one of tuner's pages.
 
     Args:
+        template: Its name.
         title: Of the page and its window.
-        main: What it shows.
-        signed_in: Whether the visitor can sign out; None before signing in.
-        script: Name of its script among the assets.
-        data: Values for the script.
+        script: Code that the page runs.
+        values: What the template shows.
     """
-    code = _asset(script) if script else ""
     style = page_style() + _asset("dashboard.css")
-    html = Template(_asset("page.html")).substitute(
-        title=element("title", f"{title} · tuner"),
-        style=style,
-        navigation="" if signed_in is None else _navigation(title, signed_in=signed_in),
-        heading=element("h1", title),
-        main=main,
-        data="" if data is None else element("script", _as_script(data), type="application/json", id="data"),
-        script=f"<script>{code}</script>" if code else "",
+    html = (
+        _templates()
+        .get_template(f"{template}.html")
+        .render(title=title, style=Html(style), script=Html(script), **values)
     )
-    policy = page_policy(scripts=sources_of(code) if code else "'none'", styles=sources_of(style))
+    policy = page_policy(scripts=sources_of(script) if script else "'none'", styles=sources_of(style))
     return Page(html=html, headers={"Content-Security-Policy": policy})
-
-
-def _navigation(title: str, *, signed_in: bool) -> Html:
-    places = (("Studies", "/"), ("Fleet", "/fleet"), ("Optuna Dashboard", "/dashboard"))
-    items = [
-        element("li", element("a", name, href=path, aria_current="page" if name == title else None))
-        for name, path in places
-    ]
-    if signed_in:
-        leave = element("button", "Sign out", type="submit", class_="button")
-        items.append(element("li", element("form", leave, action="/logout", method="post")))
-    return element("nav", element("ul", *items), aria_label="Site")
 
 
 def _as_script(data: Mapping[str, Any]) -> Html:
     # `<` would end the script element.
     return Html(json.dumps(data, allow_nan=False).replace("<", "\\u003c"))
+
+
+@cache
+def _templates() -> Environment:
+    return open_templates("tuner.dashboard")
 
 
 @cache

@@ -2,9 +2,10 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,12 +84,30 @@ class CsvReader:
     def _read(self, path: Path) -> RawExamples:
         table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels, group_column=self._group_of(path))
         images = store_array(to_square_images(table.pixels), where=path)
-        places = [f"line {number}" for number in table.line_numbers.tolist()]
         return RawExamples(
-            images=replace(images, places=places),
+            images=replace(images, places=_Lines(table.line_numbers)),
             labels=read_labels(table.labels, table.line_numbers, path),
             groups=table.groups,
         )
+
+
+class _Lines(Sequence[str]):
+    """The lines of a table as places of images, of which there may be millions."""
+
+    def __init__(self, numbers: NDArray[np.int64]) -> None:
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> "_Lines": ...
+    def __getitem__(self, index: int | slice) -> "str | _Lines":
+        if isinstance(index, slice):
+            return _Lines(self._numbers[index])
+        return f"line {self._numbers[index]}"
 
 
 def _recognise(path: Path, reading: ReadingSettings) -> Reader | None:

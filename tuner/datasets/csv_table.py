@@ -8,7 +8,7 @@ import csv
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,8 @@ from tuner.datasets.csv_columns import (
     parse_column_names,
     take_group_column,
 )
+from tuner.datasets.large_arrays import GrowingArray
+from tuner.datasets.progress import Progress, show_bytes
 from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
 from tuner.errors import shorten
 
@@ -80,23 +82,36 @@ def read_table(
         names = parse_column_names(file.readline(_LONGEST_HEADER), path)
         group, others = take_group_column(names, path, group_column)
         columns = find_columns(others, path, label_column=label_column, n_pixels=n_pixels)
-        chunks = [_parse(lines, columns, path, group) for lines in _numbered_lines(file, path, n_columns=len(names))]
-    if not chunks:
-        raise UnreadableDataError(path, "holds column names and no rows", remedy="Add one image a row.")
-    table = Table(
-        pixels=np.concatenate([chunk.pixels for chunk in chunks]),
-        labels=np.concatenate([chunk.labels for chunk in chunks]),
-        groups=None
-        if group is None
-        else np.concatenate([chunk.groups for chunk in chunks if chunk.groups is not None]),
-        row_numbers=np.concatenate([chunk.row_numbers for chunk in chunks]),
-        line_numbers=np.concatenate([chunk.line_numbers for chunk in chunks]),
-    )
+        table = _read_rows(file, columns, path, group=group, n_columns=len(names))
     if columns.index is not None:
         _check_row_numbers(table, path)
         name = columns.names[columns.index] or "without a name"
         _log.warning("%s: the column %s holds row numbers and is not read as a pixel", path, name)
     return table
+
+
+def _read_rows(file: TextIO, columns: Columns, path: Path, *, group: int | None, n_columns: int) -> Table:
+    """Read the lines after the first."""
+    chunks: list[Table] = []
+    progress = Progress(f"Reading {path}", path.stat().st_size, show=show_bytes)
+    with GrowingArray(where=path) as pixels:
+        for lines in _numbered_lines(file, path, n_columns=n_columns):
+            chunk = _parse(lines, columns, path, group)
+            pixels.append(chunk.pixels)
+            # The labels alone stay in memory.
+            chunks.append(replace(chunk, pixels=chunk.pixels[:0].copy()))
+            progress.advance(sum(len(line) for _, line in lines))
+        if not chunks:
+            raise UnreadableDataError(path, "holds column names and no rows", remedy="Add one image a row.")
+        return Table(
+            pixels=pixels.to_array(),
+            labels=np.concatenate([chunk.labels for chunk in chunks]),
+            groups=None
+            if group is None
+            else np.concatenate([chunk.groups for chunk in chunks if chunk.groups is not None]),
+            row_numbers=np.concatenate([chunk.row_numbers for chunk in chunks]),
+            line_numbers=np.concatenate([chunk.line_numbers for chunk in chunks]),
+        )
 
 
 @contextmanager
@@ -147,7 +162,8 @@ def _parse(lines: Sequence[tuple[int, str]], columns: Columns, path: Path, group
         raise UnreadableDataError(path, problem, remedy=_REMEDY)
     return Table(
         pixels=values.astype(_narrowest_type(values)),
-        labels=np.char.strip(labels),
+        # No wider than needed: there may be millions.
+        labels=np.array(np.char.strip(labels).tolist(), np.str_),
         groups=groups,
         row_numbers=numbers[:, 0] if columns.index is not None else np.zeros(0, np.float32),
         line_numbers=np.array([number for number, _ in lines], np.int64),

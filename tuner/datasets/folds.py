@@ -35,11 +35,35 @@ class FoldedImages:
         Raises:
             ValueError: There is no such fold.
         """
+        begin, end = self._ends(fold)
+        n_images = len(self.twice) // 2
+        return Split(train=_slice(self.twice, end, begin + n_images), validation=_slice(self.twice, begin, end))
+
+    @property
+    def once(self) -> LabelledImages:
+        """All images in the order of their folds: a view."""
+        return _slice(self.twice, 0, len(self.twice) // 2)
+
+    def rows(self, fold: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return which of the images `once` those of `split` are: those to train on, and those to validate on.
+
+        Args:
+            fold: From 1.
+
+        Raises:
+            ValueError: There is no such fold.
+        """
+        begin, end = self._ends(fold)
+        n_images = len(self.twice) // 2
+        train = np.arange(end, begin + n_images) % n_images
+        return train.astype(np.int32), np.arange(begin, end, dtype=np.int32)
+
+    def _ends(self, fold: int) -> tuple[int, int]:
         if not 1 <= fold <= self.n_folds:
             raise ValueError(f"Received fold {fold}. Expected one from 1 to {self.n_folds}.")
         n_images = len(self.twice) // 2
         begin, end = (self._count_in_first(n, n_images) for n in (fold - 1, fold))
-        return Split(train=_slice(self.twice, end, begin + n_images), validation=_slice(self.twice, begin, end))
+        return begin, end
 
     def _count_in_first(self, n: int, n_images: int) -> int:
         """Return how many images the first n folds have together.

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets import large_arrays
 from tuner.datasets.arrays import store_array
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.left_out import VALIDATION_NAMES, LeftOut
@@ -24,7 +25,6 @@ from tuner.datasets.reading import (
     Reader,
     ReadingSettings,
     UnreadableDataError,
-    check_decoded_size,
 )
 
 _UNSIGNED_BYTES = 0x08
@@ -163,15 +163,19 @@ def _decode(file: BinaryIO, path: Path, *, largest_ratio: int) -> NDArray[np.uin
     if len(lengths) < 4 * n_dimensions:
         raise UnreadableDataError(path, "is truncated within its header", remedy=_REMEDY)
     shape = struct.unpack(f">{n_dimensions}I", lengths)
-    check_decoded_size(shape, item_bytes=1, where=path)
     n_expected = math.prod(shape)
     n_possible = path.stat().st_size * largest_ratio
     if n_expected > n_possible:  # `read` would reserve the promised memory at once
         raise UnreadableDataError(
             path, f"its header promises {n_expected} values, it holds at most {n_possible}", remedy=_REMEDY
         )
-    content = file.read(n_expected + 1)
-    if len(content) != n_expected:
-        received = f"{len(content)}" if len(content) < n_expected else f"more than {n_expected}"
+    begin = file.tell()
+    if largest_ratio == 1 and n_possible - begin == n_expected > large_arrays.LARGEST_IN_MEMORY:
+        # The file itself is the array.
+        return np.asarray(np.memmap(path, np.uint8, "r", offset=begin, shape=shape))
+    array = large_arrays.empty_array(shape, np.uint8, where=path)
+    n_held = large_arrays.read_into(file, array) + len(file.read(1))
+    if n_held != n_expected:
+        received = f"{n_held}" if n_held < n_expected else f"more than {n_expected}"
         raise UnreadableDataError(path, f"holds {received} values, its header promises {n_expected}", remedy=_REMEDY)
-    return np.frombuffer(content, np.uint8).reshape(shape)
+    return array

@@ -1,10 +1,13 @@
-"""Labelled images in memory, and the format that a model must accept."""
+"""Labelled images, and the format that a model must accept."""
 
 import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tuner.datasets.large_arrays import take_rows
+from tuner.datasets.stored_rows import windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ class LabelledImages:
     def take(self, indices: NDArray[np.intp]) -> "LabelledImages":
         """Return the examples at these indices, in their order."""
         return LabelledImages(
-            images=self.images[indices],
+            images=take_rows(self.images, indices),
             labels=self.labels[indices],
             class_names=self.class_names,
             is_validation=None if self.is_validation is None else self.is_validation[indices],
@@ -77,7 +80,8 @@ class LabelledImages:
         It is equal for equal content only.
         """
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
+        for window in windows(self.images):
+            digest.update(np.ascontiguousarray(self.images[window]).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         for name, marks in (("validation", self.is_validation), ("groups", self.groups)):
             if marks is not None:

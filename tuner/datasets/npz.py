@@ -1,6 +1,7 @@
 """NumPy archives, checked before anything is decoded: names, declared sizes, compression ratio, no pickles."""
 
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from tuner.datasets import large_arrays
 from tuner.datasets.arrays import store_array
 from tuner.datasets.labels import clean_labels
 from tuner.datasets.left_out import VALIDATION_NAMES, VALIDATION_PARTS, LeftOut
@@ -22,7 +24,6 @@ from tuner.datasets.reading import (
     Reader,
     ReadingSettings,
     UnreadableDataError,
-    check_decoded_size,
     join_groups,
 )
 
@@ -31,6 +32,10 @@ from tuner.datasets.reading import (
 _LARGEST_RATIO = 100
 #: Sorted labels are compressed to a thousandth: arrays up to this size may be.
 _SMALL_BYTES = 2**24
+#: Of a member's local header: signature, and the lengths of the name and of the extra field that follow it.
+#: Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_ENCRYPTED = 1
 #: Common names of the arrays instead of `x_train` and `y_train`.
 _KINDS = {"x": "images", "y": "labels"}
 _REMEDY = "Write the file with `numpy.savez_compressed(path, x_train=images, y_train=labels)`."
@@ -135,9 +140,10 @@ class NpzReader:
         if len(kinds) > 1:
             problem = f"y_train holds {train.labels.dtype}, y_{part} {validation.labels.dtype}, expected labels alike"
             raise UnreadableDataError(self.path, problem, remedy="Store both as integers, or both as class names.")
-        values = np.concatenate([train.images.values, validation.images.values])
+        where = f"{self.path} x_train and x_{part}"
+        values = large_arrays.join_arrays(train.images.values, validation.images.values, where=where)
         return RawExamples(
-            images=store_array(values, where=f"{self.path} x_train and x_{part}"),
+            images=store_array(values, where=where),
             labels=np.concatenate([train.labels, validation.labels]),
             groups=join_groups(train.groups, validation.groups, n_validation=len(validation.labels)),
             n_validation=len(validation.labels),
@@ -187,11 +193,45 @@ def read_npz_array(path: Path, name: str) -> NDArray[Any]:
             raise UnreadableDataError(path, problem, remedy=_how_to_rename(archive.namelist(), name) or _REMEDY)
         try:
             with archive.open(members[0]) as file:
-                _check_header(file, members[0], path)
+                shape, is_fortran, dtype = _check_header(file, members[0], path)
+                n_bytes = declared_bytes(shape, dtype)
+                if n_bytes > large_arrays.LARGEST_IN_MEMORY:
+                    _refuse_fortran_order(path, name, is_fortran=is_fortran)
+                    return _read_large(file, members[0], shape, dtype, path=path)
             with archive.open(members[0]) as file:
                 return np.asarray(npy.read_array(file, allow_pickle=False))
         except (ValueError, EOFError, OSError, RuntimeError, NotImplementedError, *_DAMAGE) as error:
             raise UnreadableDataError(path, f"{name} cannot be decoded ({error})", remedy=_REMEDY) from error
+
+
+def _refuse_fortran_order(path: Path, name: str, *, is_fortran: bool) -> None:
+    if is_fortran:
+        problem = f"{name} is stored with its last axis first, so that no image lies in one piece"
+        raise UnreadableDataError(path, problem, remedy=f"Store `numpy.ascontiguousarray({name})`.")
+
+
+def _read_large(
+    file: IO[bytes], member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any], *, path: Path
+) -> NDArray[Any]:
+    """Return the array that an open member goes on with: the archive's own bytes where they are not compressed."""
+    begin = file.tell()
+    if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & _ENCRYPTED:
+        return np.asarray(np.memmap(path, dtype, "r", offset=_find_content(path, member) + begin, shape=shape))
+    array = large_arrays.empty_array(shape, dtype, where=f"{path} {member.filename}")
+    if large_arrays.read_into(file, array) < array.nbytes or file.read(1):
+        raise ValueError("its length is not the declared one")
+    return array
+
+
+def _find_content(path: Path, member: zipfile.ZipInfo) -> int:
+    """Return where a member's bytes begin in the archive."""
+    with path.open("rb") as file:
+        file.seek(member.header_offset)
+        header = file.read(_LOCAL_HEADER.size)
+        signature, n_name, n_extra = _LOCAL_HEADER.unpack(header)
+        if signature != b"PK\x03\x04":
+            raise zipfile.BadZipFile("a member's header is missing")
+        return member.header_offset + _LOCAL_HEADER.size + int(n_name) + int(n_extra)
 
 
 def _how_to_rename(members: Sequence[str], name: str) -> str:
@@ -218,13 +258,13 @@ def _open_archive(path: Path) -> zipfile.ZipFile:
         raise UnreadableDataError(path, f"is no readable .npz archive ({error})", remedy=_REMEDY) from error
 
 
-def _check_header(file: IO[bytes], member: zipfile.ZipInfo, path: Path) -> None:
-    shape, _, dtype = read_npy_header(file)
+def _check_header(file: IO[bytes], member: zipfile.ZipInfo, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return what `read_npy_header` does, after it was compared with what the archive says."""
+    shape, is_fortran, dtype = read_npy_header(file)
     if dtype.hasobject:
         problem = f"{member.filename} holds Python objects (a pickle), expected numbers or text"
         remedy = "Labels become text by `labels.astype(str)`; images of one size one array by `numpy.stack(images)`."
         raise UnreadableDataError(path, problem, remedy=remedy)
-    check_decoded_size(shape, item_bytes=dtype.itemsize, where=f"{path} {member.filename}")
     n_bytes = declared_bytes(shape, dtype)
     if file.tell() + n_bytes != member.file_size:
         problem = f"{member.filename} declares {n_bytes} bytes, the archive says {member.file_size - file.tell()}"
@@ -238,3 +278,4 @@ def _check_header(file: IO[bytes], member: zipfile.ZipInfo, path: Path) -> None:
             problem,
             remedy="If it is your own, as of nearly black pictures, save it by `numpy.savez`, which does not compress.",
         )
+    return shape, is_fortran, dtype

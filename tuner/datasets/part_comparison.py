@@ -6,6 +6,7 @@ pictures. `PixelMeaning` has refused values outside of the training part's range
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,7 +160,10 @@ def _look_for_negative(test: ReadPart, train: ReadPart) -> list[str]:
 
 
 def _histogram(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    counts = np.bincount(_sample(levels).ravel() // (256 // _N_BINS), minlength=_N_BINS)
+    counts = np.zeros(_N_BINS, np.int64)
+    # One by one: NumPy counts int64, of which some hundred photographs would take half a gigabyte.
+    for image in _sample(levels):
+        counts += np.bincount(image.ravel() // (256 // _N_BINS), minlength=_N_BINS)
     return np.asarray(counts / counts.sum(), np.float64)
 
 
@@ -168,7 +172,7 @@ def _distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.abs(one - other).sum() / 2)
 
 
-def _sample(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _sample(levels: NDArray[Any]) -> NDArray[Any]:
     """Return some hundred of the images, taken evenly."""
     return levels[:: max(1, len(levels) // _N_SAMPLES)]
 
@@ -179,5 +183,5 @@ def _found(part: ReadPart) -> str:
 
 
 def _some_values(part: ReadPart) -> str:
-    values = np.unique(part.stored.colours)[:_ROUNDED_LEVELS]
+    values = np.unique(_sample(part.stored.colours))[:_ROUNDED_LEVELS]
     return " and ".join(f"{float(value):.9g}" for value in values)

@@ -1,17 +1,19 @@
-"""Lines in the log of a worker while it decodes pictures."""
+"""Lines that tell how far the decoding of pictures is: in a worker's log, or wherever people look."""
 
 import logging
 import time
 from collections.abc import Callable
 
-_log = logging.getLogger(__name__)
-
-#: Seconds between two lines.
+#: Seconds between two lines, and before the first.
 _INTERVAL_S = 10.0
 
+_log = logging.getLogger(__name__)
 
-def log_decoding(interval_s: float = _INTERVAL_S) -> Callable[[int, int], None]:
-    """Return a function that logs how many pictures are decoded, at most once in an interval."""
+
+def tell_decoding(
+    tell: Callable[[str], None] = _log.info, *, interval_s: float = _INTERVAL_S
+) -> Callable[[int, int], None]:
+    """Return a function that tells how many of all pictures are decoded, at most once in an interval."""
     last_s = time.monotonic()
 
     def on_progress(n_done: int, n_all: int) -> None:
@@ -19,6 +21,6 @@ def log_decoding(interval_s: float = _INTERVAL_S) -> Callable[[int, int], None]:
         if time.monotonic() - last_s < interval_s:
             return
         last_s = time.monotonic()
-        _log.info("Decoded %s of %s pictures", f"{n_done:,}", f"{n_all:,}")
+        tell(f"Decoded {n_done:,} of {n_all:,} pictures.")
 
     return on_progress

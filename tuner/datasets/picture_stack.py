@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.large_arrays import empty_array, map_file
 from tuner.datasets.picture_file import StoredPicture
-from tuner.datasets.reading import ResizeHow, Size, StoredImages, check_decoded_size
+from tuner.datasets.reading import ResizeHow, Size, StoredImages
+from tuner.datasets.stored_rows import windows
 
 _OPAQUE = 255
 #: What is known of each picture; `done` says that its pixels are in the array.
@@ -113,16 +115,16 @@ class PictureStack:
         if (channels, dtype) == (narrow.shape[3], narrow.dtype):
             return
         wider = self._empty((*narrow.shape[:3], channels), dtype)
-        wider[..., self._channels :] = _OPAQUE
-        wider[..., : narrow.shape[3]] = narrow
+        for window in windows(wider):
+            wider[window, ..., self._channels :] = _OPAQUE
+            wider[window, ..., : narrow.shape[3]] = narrow[window]
         self._values = wider
         if self._folder is not None:
             _file_of(self._folder, narrow.shape[3], narrow.dtype).unlink()
 
     def _empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        check_decoded_size(shape, item_bytes=dtype.itemsize, where=self._where)
         if self._folder is None:
-            return np.empty(shape, dtype)
+            return empty_array(shape, dtype, where=self._where)
         return _create(_file_of(self._folder, shape[3], dtype), shape, dtype)
 
     def _zeros(self, n_pictures: int) -> NDArray[Any]:
@@ -139,9 +141,7 @@ def open_stack(folder: Path, *, channels: int) -> StoredImages:
         ValueError: One is damaged.
     """
     (file,) = folder.glob("values-*.npy")
-    # Copy on write, see `image_cache`.
-    values = np.asarray(np.load(file, mmap_mode="c", allow_pickle=False))
-    return _to_images(values, np.load(folder / _FACTS_FILE, allow_pickle=False), channels)
+    return _to_images(map_file(file), np.load(folder / _FACTS_FILE, allow_pickle=False), channels)
 
 
 def _to_images(values: NDArray[Any], facts: NDArray[Any], channels: int) -> StoredImages:

@@ -13,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.large_arrays import empty_array, take_rows
 from tuner.datasets.reading import ResizeHow, Size, StoredImages, UnreadableDataError
 from tuner.datasets.stored_range import BYTES, FLOAT_BITS, SIXTEEN_BITS, Range, slack_of
+from tuner.datasets.stored_rows import windows
 from tuner.datasets.transparency import Background, put_on_background
 
 #: What most of the small grey training pictures are in their files; `mixed` where more than a tenth differ.
@@ -98,6 +100,8 @@ class PixelMeaning:
         parts.append("inverted" if self.inverted else "not inverted")
         if self.background is not None:
             parts.append(f"transparent parts on {self.background}")
+        if self.resize_how != "stretch":
+            parts.append(f"other shapes {'cropped' if self.resize_how == 'crop' else 'padded'}")
         return ", ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -134,11 +138,11 @@ class PixelMeaning:
         if images.bits is None or (images.bits == self.bits).all():
             found = extremes(colours, images.limits, where=where)
             return _with_opacity(self._scale(colours, found, self.range, where), images)
-        levels = np.empty(colours.shape, np.uint8)
+        levels = empty_array(colours.shape, np.uint8, where=where)
         limits = images.image_limits
         is_same_depth = images.bits == self.bits
         if is_same_depth.any():
-            values = colours[is_same_depth]
+            values = take_rows(colours, np.flatnonzero(is_same_depth))
             found = extremes(values, limits[is_same_depth], where=where)
             levels[is_same_depth] = self._scale(values, found, self.range, where)
         # One by one, so that a picture is read alike in a test part and alone.
@@ -150,7 +154,12 @@ class PixelMeaning:
 
     def invert(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return levels as models are given them: inverted where the dataset's pictures are."""
-        return np.uint8(255) - levels if self.inverted else levels
+        if not self.inverted:
+            return levels
+        inverted = empty_array(levels.shape, np.uint8, where="the images")
+        for window in windows(levels):
+            np.subtract(np.uint8(255), levels[window], out=inverted[window])
+        return inverted
 
     def _range_of_depth(self, highest: float, bits: int, where: Path | str) -> Range:
         """Return which values of a picture file with these bits are black and white, where training had other files.
@@ -196,10 +205,10 @@ class PixelMeaning:
             raise UnreadableDataError(where, problem, remedy=remedy)
         if values.dtype == np.uint8 and pixel_range == BYTES:
             return values
-        levels = np.empty(values.shape, np.uint8)
-        step = max(1, _CHUNK_BYTES // max(1, values[:1].nbytes * 8 // values.itemsize))
-        for start in range(0, len(values), step):
-            levels[start : start + step] = _scale_chunk(values[start : start + step], pixel_range)
+        levels = empty_array(values.shape, np.uint8, where=where)
+        # Of floats of 8 bytes, which they become, as many as may be in memory beside them.
+        for window in windows(values, window_bytes=max(1, _CHUNK_BYTES * values.itemsize // 8)):
+            levels[window] = _scale_chunk(values[window], pixel_range)
         return levels
 
 
@@ -207,8 +216,11 @@ def _with_opacity(levels: NDArray[np.uint8], images: StoredImages) -> NDArray[np
     """Return the levels, followed by the opacity of the images that they come from, where these have opacity."""
     if not images.has_alpha:
         return levels
-    opacity = images.values[..., images.channels :].astype(np.uint8)
-    return np.concatenate([levels, opacity], axis=-1)
+    both = empty_array((*levels.shape[:3], levels.shape[3] + 1), np.uint8, where="the images")
+    for window in windows(levels):
+        both[window, ..., :-1] = levels[window]
+        both[window, ..., -1:] = images.values[window, ..., images.channels :]
+    return both
 
 
 def extremes(values: NDArray[Any], limits: NDArray[np.float64] | None = None, *, where: Path | str) -> Range:

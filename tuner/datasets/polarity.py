@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat
+from tuner.datasets.stored_rows import windows
 
 #: Longest side, in pixels, that still counts as small.
 _LARGEST_SMALL_SIDE = 64
@@ -24,7 +25,9 @@ def are_dark_on_light(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     Args:
         images: uint8, shape (n, height, width, 1).
     """
-    grey = images[..., 0]
-    border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, 1:-1, 0], grey[:, 1:-1, -1]], axis=1)
-    is_brighter: NDArray[np.bool_] = np.median(border, axis=1) > grey.mean(axis=(1, 2))
+    is_brighter = np.empty(len(images), np.bool_)
+    for window in windows(images):
+        grey = images[window, ..., 0]
+        border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, 1:-1, 0], grey[:, 1:-1, -1]], axis=1)
+        is_brighter[window] = np.median(border, axis=1) > grey.mean(axis=(1, 2))
     return is_brighter

@@ -23,6 +23,7 @@ from tuner.datasets.stored_range import (
     range_of_transparent,
     slack_of,
 )
+from tuner.datasets.stored_rows import windows
 from tuner.datasets.transparency import is_transparent
 
 #: Share of pictures of another range up to which they are exceptions.
@@ -126,12 +127,14 @@ def _refuse_few_beyond_bytes(images: StoredImages, found: FoundValues, where: Pa
 
 def _refuse_mixed_scales(values: NDArray[np.floating], found: FoundValues, where: Path | str) -> None:
     """Refuse floats of which some images go from 0 to 1 and others beyond."""
-    highest = values.reshape(len(values), -1).max(axis=1)
-    in_unit = values[(highest > 0) & (highest <= 1 + slack_of(UNIT))]
-    fractional = [image for image in in_unit if (image % 1).any()]
-    if fractional:
+    n_fractional = 0
+    for window in windows(values):
+        highest = values[window].reshape(window.stop - window.start, -1).max(axis=1)
+        in_unit = values[window][(highest > 0) & (highest <= 1 + slack_of(UNIT))]
+        n_fractional += sum(bool((image % 1).any()) for image in in_unit)
+    if n_fractional:
         problem = (
-            f"{len(fractional):,} of {len(values):,} images have fractions up to 1, others values up to "
+            f"{n_fractional:,} of {len(values):,} images have fractions up to 1, others values up to "
             f"{found.highest:.9g}"
         )
         raise UnreadableDataError(where, problem, remedy="Store all images in one range, or set `data.range`.")
@@ -143,10 +146,14 @@ def describe_clipping(images: StoredImages, pixel_range: Range) -> list[str]:
     lowest, highest = extremes(images.colours, images.limits, where="")
     if low - slack_of(pixel_range) <= lowest and highest <= high + slack_of(pixel_range):
         return []
-    is_outside = (images.colours < low) | (images.colours > high)
-    if images.has_alpha:
-        is_outside &= images.values[..., images.channels :] > 0
-    outside = is_outside.mean()
+    n_outside = 0
+    for window in windows(images.values):
+        colours = images.colours[window]
+        is_outside = (colours < low) | (colours > high)
+        if images.has_alpha:
+            is_outside &= images.values[window, ..., images.channels :] > 0
+        n_outside += int(is_outside.sum())
+    outside = n_outside / images.colours.size
     text = (
         f"{outside:.2%} of the pixels are outside of data.range = [{low:.9g}, {high:.9g}], as they go from "
         f"{lowest:.9g} to {highest:.9g}; they are clipped, here and in every other part."

@@ -1,8 +1,9 @@
-"""What all readers of files share: raw examples, one error, and limits that are checked before decoding."""
+"""What all readers of files share: raw examples and one error."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -10,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.left_out import LeftOut
+from tuner.datasets.stored_rows import windows
 from tuner.errors import TunerError, shorten
 
-#: Most bytes that one array, or all the pictures of a folder, may take in memory.
-MAX_DECODED_BYTES = 4 * 2**30
 #: How many problems an error lists; the rest is counted.
 _MAX_LISTED = 5
 #: Characters of one problem, which may quote a damaged file.
@@ -102,13 +102,16 @@ class StoredImages:
         """The values without opacity: shape (n, height, width, channels)."""
         return self.values[..., : self.channels]
 
-    @property
+    @cached_property
     def image_limits(self) -> NDArray[Any]:
         """Shape (n, 2): the lowest and the highest value of each image."""
         if self.limits is not None:
             return self.limits
-        flat = self.values.reshape(len(self), -1)
-        return np.stack([flat.min(axis=1), flat.max(axis=1)], axis=1)
+        limits = np.empty((len(self), 2), self.values.dtype)
+        for window in windows(self.values):
+            flat = self.values[window].reshape(window.stop - window.start, -1)
+            limits[window] = np.stack([flat.min(axis=1), flat.max(axis=1)], axis=1)
+        return limits
 
     @property
     def channels(self) -> int:
@@ -203,22 +206,3 @@ def is_pipe_or_device(path: Path) -> bool:
         OSError: Permissions forbid to look at the path.
     """
     return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def check_decoded_size(shape: Sequence[int], *, item_bytes: int, where: Path | str) -> None:
-    """Refuse an array that would not fit into memory, before it is decoded.
-
-    Raises:
-        UnreadableDataError: The array would take more than `MAX_DECODED_BYTES`.
-    """
-    n_bytes = item_bytes
-    for length in shape:
-        n_bytes *= length
-    if n_bytes > MAX_DECODED_BYTES:
-        size = " x ".join(str(length) for length in shape)
-        raise UnreadableDataError(
-            where,
-            f"declares {size} values, {n_bytes / 2**30:.1f} GiB decoded, expected at most "
-            f"{MAX_DECODED_BYTES / 2**30:.0f} GiB",
-            remedy="Use fewer or smaller images.",
-        )

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tuner.datasets.reading import ResizeHow, Size, check_decoded_size
+from tuner.datasets.large_arrays import empty_array
+from tuner.datasets.reading import ResizeHow, Size
 
 #: Larger pictures are reduced by means of whole blocks before they are scaled: 64 megapixels take 0.08 s instead of
 #: 0.8 s, and levels differ by 1 at most.
@@ -25,8 +26,7 @@ def resize_images(
     n_images, height, width, channels = images.shape
     if (height, width) == size:
         return images
-    check_decoded_size((n_images, *size, channels), item_bytes=1, where=where)
-    resized = np.empty((n_images, *size, channels), np.uint8)
+    resized = empty_array((n_images, *size, channels), np.uint8, where=where)
     for index, image in enumerate(images):
         resized[index] = scale_image(image, size, how)
     return resized

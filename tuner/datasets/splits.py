@@ -99,7 +99,16 @@ def _refuse_empty_sides(
 
 
 def take_stratified(data: LabelledImages, *, n_images: int, seed: int) -> LabelledImages:
-    """Return a subset of that many images with the classes' shares of the whole, at least one image of each.
+    """Return the images that `draw_stratified` draws.
+
+    Raises:
+        SplitError: As `draw_stratified`.
+    """
+    return data.take(draw_stratified(data, n_images=n_images, seed=seed))
+
+
+def draw_stratified(data: LabelledImages, *, n_images: int, seed: int) -> NDArray[np.intp]:
+    """Return the sorted indices of that many images with the classes' shares of the whole, at least one of each.
 
     Raises:
         SplitError: There are fewer images, or the subset is smaller than the number of classes.
@@ -114,7 +123,7 @@ def take_stratified(data: LabelledImages, *, n_images: int, seed: int) -> Labell
     for index in np.flatnonzero((n_per_class == 0) & (class_counts(data) > 0)):
         n_per_class[index] = 1
         n_per_class[n_per_class.argmax()] -= 1
-    return data.take(_draw_per_class(data.labels, n_per_class, seed=seed))
+    return _draw_per_class(data.labels, n_per_class, seed=seed)
 
 
 def class_counts(data: LabelledImages) -> NDArray[np.int64]:

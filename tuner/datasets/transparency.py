@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.large_arrays import empty_array
 from tuner.datasets.reading import UnreadableDataError
 
 Background = Literal["white", "black"]
@@ -67,7 +68,7 @@ def put_on_background(images: NDArray[np.uint8], background: Background | None) 
         images: uint8; the last channel is opacity, 255 is opaque.
         background: With None each image gets the background on which its own figure is visible.
     """
-    opaque = np.empty((*images.shape[:3], images.shape[3] - 1), np.uint8)
+    opaque = empty_array((*images.shape[:3], images.shape[3] - 1), np.uint8, where="the images")
     for index, image in enumerate(images):
         level = _LEVELS[background or _own_background(image)]
         colour, alpha = image[..., :-1].astype(np.uint32), image[..., -1:].astype(np.uint32)

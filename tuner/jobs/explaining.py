@@ -8,7 +8,8 @@ follows below it.
 import re
 from pathlib import Path
 
-from tuner.spaces.own_code import FRAME, find_own_line, text_of
+from tuner.spaces.handed_over import describe_line
+from tuner.spaces.own_code import FRAME, CodeLine, find_own_line, text_of
 
 #: A longer line is cut; the traceback holds all of it.
 _MAX_LENGTH = 500
@@ -29,15 +30,19 @@ _INFERENCE = "Error encountered:"
 def explain_exception(error: BaseException) -> str:
     """Return the innermost place in the user's own code, the exception's type and its message, in one line.
 
-    For example `nets.py:41 in build: ValueError: no such layer`; without the place if none of that code was running.
+    For example `nets.py:41 in build: ValueError: no such layer`; without the place if none of that code was running. Of
+    a builder from a script or a notebook: ``function build, line 2, `return 1 / 0`: ZeroDivisionError``.
     """
     text = _ANSI.sub("", text_of(error))
     own = find_own_line(error, text)
     kind, words = _type_and_words(error, text)
     said = f"{kind}: {words}" if words else kind
-    where = f"{Path(own.file).name}:{own.line} in {own.function}: " if own else ""
-    line = where + said
+    line = f"{_place(own)}: {said}" if own else said
     return line if len(line) <= _MAX_LENGTH else f"{line[:_MAX_LENGTH]}…"
+
+
+def _place(own: CodeLine) -> str:
+    return describe_line(own.file, own.line) or f"{Path(own.file).name}:{own.line} in {own.function}"
 
 
 def _type_and_words(error: BaseException, text: str) -> tuple[str, str]:

@@ -54,7 +54,7 @@ def store_bundle(
         images=fitted.data.train.image_format,
         pixels=PixelMeaning.from_json(context.study.pixels) if context.study.pixels else None,
         image_range=context.study.definition.data.images,
-        preprocessing=preprocessing_for(context.study.definition.data.images),
+        preprocessing=preprocessing_for(context.study.definition.data.images, context.study.definition.data.resize_how),
         provenance=Provenance(
             study=context.study.name,
             trial=job.trial,

@@ -13,7 +13,7 @@ from tuner.image_ranges import white_of
 from tuner.jobs.interruptions import is_interruption
 from tuner.logs import stdout_as_stderr
 from tuner.studies.definition import StudyDefinition
-from tuner.training.keras_loop import to_pictures, to_targets
+from tuner.training.keras_loop import PictureBatches
 from tuner.training.predictions import BATCH_SIZE
 from tuner.training.run import OnNote
 from tuner.training.scoring import Scoring
@@ -62,11 +62,7 @@ def _evaluate(model: keras.Model, test: LabelledImages, definition: StudyDefinit
     labels, _ = choose_labels(model, len(test.class_names), definition.data.labels)
     with stdout_as_stderr():
         logs: dict[str, float] = model.evaluate(
-            to_pictures(test, white=white_of(model)),
-            to_targets(test, labels),
-            batch_size=BATCH_SIZE,
-            verbose=0,
-            return_dict=True,
+            PictureBatches(test, labels, batch_size=BATCH_SIZE, white=white_of(model)), verbose=0, return_dict=True
         )
     return logs
 

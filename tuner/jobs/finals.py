@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from tuner.jobs.context import JobContext
 from tuner.jobs.final_files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
 from tuner.jobs.final_score import score_probabilities, score_test
 from tuner.jobs.fitting import Fitted, fit
+from tuner.jobs.fitting_at_once import FitRequest, FitTogether
 from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.pictures import make_study_pictures
@@ -35,7 +37,6 @@ from tuner.jobs.test_part import open_test_set
 from tuner.jobs.trial_costs import measure_costs
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
-from tuner.spaces.space import Space
 from tuner.studies.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
@@ -48,7 +49,6 @@ from tuner.studies.outcomes import (
 from tuner.studies.reading import read_retrainings
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities, time_prediction
-from tuner.training.scoring import Scoring
 
 _log = logging.getLogger(__name__)
 
@@ -62,59 +62,94 @@ RETRAINED_ON_TRAIN = (
 def run_confirmation(context: JobContext) -> ConfirmOutcome:
     """Train a configuration again as in the search, with another seed; all folds again in a study that has them."""
     definition = context.study.definition
-    job = context.job_as(ConfirmJob)
-    notes: list[str] = []
-    hyperparameters = fixed_hyperparameters(job.hyperparameters)
-    data = _load(context, load_search_data)
-    space, regime = open_study_space(definition, context.study.provenance), search_regime(definition)
-    initial = open_weights(
-        definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
+    prepared = prepare_confirmation(context)
+    if not definition.data.folds:
+        return conclude_confirmation(context, prepared, _fit_alone(context, prepared))
+    shared, request = prepared.shared, prepared.request
+    curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
+    train_folds(
+        context,
+        shared.space,
+        request.hyperparameters,
+        request.plan,
+        regime=shared.regime,
+        initial=shared.initial,
+        curves=curves,
+        notes=prepared.notes,
     )
-    plan = _plan(context, epochs=definition.finals.confirm_epochs or definition.search.epochs, seed=job.seed)
-    if definition.data.folds:
-        curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
-        train_folds(context, space, hyperparameters, plan, regime=regime, initial=initial, curves=curves, notes=notes)
-        return ConfirmOutcome(
-            state="complete",
-            score=mean_over(curves.results),
-            hyperparameters=job.hyperparameters,
-            curve=curves.curve,
-            folds=curves.results,
-            notes=tuple(notes),
-        )
-    fitted = fit(
-        space,
-        hyperparameters,
-        data,
-        plan,
-        objective=definition.objective,
-        scoring=open_scoring(definition, context.study.provenance),
-        on_epoch=context.on_epoch,
-        on_note=notes.append,
-        regime=regime,
-        initial=initial,
-        checkpoint=context.checkpoint,
-        open_callbacks=callbacks_of(context),
-    )
-    best = definition.objective.best_epoch(fitted.epochs)
     return ConfirmOutcome(
         state="complete",
-        score=definition.objective.of(best) if best else None,
+        score=mean_over(curves.results),
+        hyperparameters=context.job_as(ConfirmJob).hyperparameters,
+        curve=curves.curve,
+        folds=curves.results,
+        notes=tuple(prepared.notes),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedTraining:
+    """One training of the finals, before its model is built."""
+
+    shared: FitTogether
+    request: FitRequest
+    #: Takes sentences for people.
+    notes: list[str]
+    data_for_own_fit: Callable[[], TrainingData] | None = None
+
+
+def prepare_confirmation(context: JobContext) -> PreparedTraining:
+    """Return how a configuration is trained again."""
+    definition, provenance = context.study.definition, context.study.provenance
+    job = context.job_as(ConfirmJob)
+    notes: list[str] = []
+    data = _load(context, load_search_data)
+    return PreparedTraining(
+        shared=FitTogether(
+            space=open_study_space(definition, provenance),
+            regime=search_regime(definition),
+            objective=definition.objective,
+            scoring=open_scoring(definition, provenance),
+            initial=open_weights(definition.search, data.train.image_format, sha256=provenance.get(WEIGHTS_SHA256)),
+            at_once=definition.search.at_once,
+        ),
+        request=FitRequest(
+            hyperparameters=fixed_hyperparameters(job.hyperparameters),
+            data=data,
+            plan=_plan(context, epochs=definition.finals.confirm_epochs or definition.search.epochs, seed=job.seed),
+            on_epoch=context.on_epoch,
+            on_note=notes.append,
+            checkpoint=context.checkpoint,
+        ),
+        notes=notes,
+    )
+
+
+def conclude_confirmation(context: JobContext, prepared: PreparedTraining, fitted: Fitted) -> ConfirmOutcome:
+    """Return the outcome of a configuration that was trained again."""
+    objective = context.study.definition.objective
+    best = objective.best_epoch(fitted.epochs)
+    return ConfirmOutcome(
+        state="complete",
+        score=objective.of(best) if best else None,
         best_epoch=best.epoch if best else None,
-        hyperparameters=job.hyperparameters,
+        hyperparameters=context.job_as(ConfirmJob).hyperparameters,
         curve=fitted.epochs,
-        notes=tuple(notes),
+        notes=tuple(prepared.notes),
     )
 
 
 def run_retraining(context: JobContext) -> RetrainOutcome:
     """Retrain a configuration with augmentation and annealing, then test it once, after the last epoch."""
+    prepared = prepare_retraining(context)
+    return conclude_retraining(context, prepared, _fit_alone(context, prepared))
+
+
+def conclude_retraining(context: JobContext, prepared: PreparedTraining, fitted: Fitted) -> RetrainOutcome:
+    """Test a configuration that was retrained, store it, and return the outcome."""
     definition = context.study.definition
     job = context.job_as(RetrainJob)
-    notes: list[str] = []
-    space = open_study_space(definition, context.study.provenance)
-    scoring = open_scoring(definition, context.study.provenance)
-    fitted = _retrain(context, space, scoring, on_note=notes.append)
+    notes, scoring = prepared.notes, prepared.shared.scoring
     if job.for_curve:
         return RetrainOutcome(
             state="complete",
@@ -134,7 +169,7 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
         ),
         val_accuracy=fitted.kept.val_accuracy,
         curve=fitted.epochs,
-        bundle=store_bundle(context, space, fitted, tested, notes=notes),
+        bundle=store_bundle(context, prepared.shared.space, fitted, tested, notes=notes),
         predictions=f"{final_path(context)}.npz",
         augmented=fitted.augmented,
         validation_predictions=_predict_validation(context, fitted.model, fitted.asked_data.validation),
@@ -147,34 +182,59 @@ def run_retraining(context: JobContext) -> RetrainOutcome:
     )
 
 
-def _retrain(context: JobContext, space: Space, scoring: Scoring | None, *, on_note: Callable[[str], None]) -> Fitted:
-    """Train the configuration of a retraining on the data that `finals.train_on` asks for."""
-    definition = context.study.definition
+def prepare_retraining(context: JobContext) -> PreparedTraining:
+    """Return how a configuration is retrained, on the data that `finals.train_on` asks for."""
+    definition, provenance = context.study.definition, context.study.provenance
     job = context.job_as(RetrainJob)
+    notes: list[str] = []
     data = _load(context, load_data_for_own_fit if job.for_curve else load_final_data)
 
     def open_data_for_own_fit() -> TrainingData:
         if definition.finals.train_on != "train":
-            on_note(RETRAINED_ON_TRAIN)
+            notes.append(RETRAINED_ON_TRAIN)
             _log.warning("%s", RETRAINED_ON_TRAIN)
         return _load(context, load_data_for_own_fit)
 
-    return fit(
-        space,
-        fixed_hyperparameters(job.hyperparameters),
-        data,
-        _plan(context, epochs=definition.finals.epochs, seed=job.seed),
-        objective=definition.objective,
-        scoring=scoring,
-        on_epoch=context.on_epoch,
-        on_note=on_note,
-        regime=finals_regime(definition, augmented=job.augmented),
-        initial=open_weights(
-            definition.finals, data.train.image_format, sha256=context.study.provenance.get(FINALS_WEIGHTS_SHA256)
+    return PreparedTraining(
+        shared=FitTogether(
+            space=open_study_space(definition, provenance),
+            regime=finals_regime(definition, augmented=job.augmented),
+            objective=definition.objective,
+            scoring=open_scoring(definition, provenance),
+            initial=open_weights(
+                definition.finals, data.train.image_format, sha256=provenance.get(FINALS_WEIGHTS_SHA256)
+            ),
+            at_once=definition.search.at_once,
         ),
-        checkpoint=context.checkpoint,
-        open_callbacks=callbacks_of(context),
+        request=FitRequest(
+            hyperparameters=fixed_hyperparameters(job.hyperparameters),
+            data=data,
+            plan=_plan(context, epochs=definition.finals.epochs, seed=job.seed),
+            on_epoch=context.on_epoch,
+            on_note=notes.append,
+            checkpoint=context.checkpoint,
+        ),
+        notes=notes,
         data_for_own_fit=open_data_for_own_fit,
+    )
+
+
+def _fit_alone(context: JobContext, prepared: PreparedTraining) -> Fitted:
+    shared, request = prepared.shared, prepared.request
+    return fit(
+        shared.space,
+        request.hyperparameters,
+        request.data,
+        request.plan,
+        objective=shared.objective,
+        scoring=shared.scoring,
+        on_epoch=request.on_epoch,
+        on_note=request.on_note,
+        regime=shared.regime,
+        initial=shared.initial,
+        checkpoint=request.checkpoint,
+        open_callbacks=callbacks_of(context),
+        data_for_own_fit=prepared.data_for_own_fit,
     )
 
 

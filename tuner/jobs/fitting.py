@@ -11,12 +11,12 @@ from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.callbacks import OpenCallbacks
 from tuner.jobs.regime import Regime
+from tuner.jobs.starting_weights import OpenedWeights, weights_for
 from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.history import TrainingHistory
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import overrides_fit
@@ -74,7 +74,7 @@ def fit(
     on_epoch: OnEpoch,
     on_note: OnNote,
     regime: Regime | None = None,
-    initial: InitialWeights | None = None,
+    initial: OpenedWeights | None = None,
     checkpoint: Checkpoint | None = None,
     data_for_own_fit: Callable[[], TrainingData] | None = None,
     open_callbacks: OpenCallbacks | None = None,
@@ -96,7 +96,7 @@ def fit(
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
         regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
-        initial: As in `train`.
+        initial: What the study lets its models start from, see `open_weights`.
         checkpoint: As in `train`.
         data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
             format, with validation images.
@@ -107,28 +107,28 @@ def fit(
         BuilderError: `build` raised.
         BatchSizeError: The space's hyperparameter `batch_size` is not a number of images.
         NanLossError: The loss became NaN.
+        TunerError: The model cannot start from the weights that it should, see `weights_for`.
         ScoreError: The function that measures the score returned no number.
         NoScoreError: There are validation images, and no epoch has a score.
     """
-    note = _once(on_note)
+    note = tell_once(on_note)
     failed: OtherLabelsError | None = None
     asked_data = data
     while True:
-        model = _build(space, hyperparameters, data, seed=plan.seed, checkpoint=checkpoint)
+        model = build_model(space, hyperparameters, data, seed=plan.seed, checkpoint=checkpoint)
         on_model(model)
         if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
             data, data_for_own_fit = data_for_own_fit(), None
-        asked = read_batch_size(hyperparameters.values, default=plan.batch_size)
-        settled = plan if regime is None else regime.settle(plan, hyperparameters.values)
+        settled = settle_plan(plan, regime, hyperparameters)
         try:
             history = train(
                 model,
                 data,
-                replace(settled, batch_size=asked, hands_over_other_labels=failed is not None),
+                replace(settled, hands_over_other_labels=failed is not None),
                 on_epoch=on_epoch,
                 on_note=note,
                 checkpoint=checkpoint,
-                initial=initial,
+                initial=weights_for(model, initial),
                 callbacks=open_callbacks and open_callbacks(dict(hyperparameters.values)),
                 utility=lambda epoch: objective.utility(objective.of(epoch)),
                 scoring=scoring,
@@ -145,21 +145,11 @@ def fit(
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
-            _refuse_no_score(data, history, objective)
-            epochs = history.epochs
-            kept = epochs[-1 if history.restored_epoch is None else history.restored_epoch - 1]
-            return Fitted(
-                model=model,
-                epochs=epochs,
-                augmented=history.augmented,
-                kept=kept,
-                plan=replace(settled, batch_size=asked),
-                asked_data=asked_data,
-                data=data,
-            )
+            refuse_no_score(data, history, objective)
+            return to_fitted(model, history, settled, data, asked_data=asked_data)
 
 
-def _once(on_note: OnNote) -> OnNote:
+def tell_once(on_note: OnNote) -> OnNote:
     """Return a function that passes each sentence on once."""
     notes: set[str] = set()
 
@@ -171,7 +161,36 @@ def _once(on_note: OnNote) -> OnNote:
     return note
 
 
-def _build(
+def settle_plan(
+    plan: TrainingPlan, regime: Regime | None, hyperparameters: keras_tuner.HyperParameters
+) -> TrainingPlan:
+    """Return the plan with the regime's tables, and with the batch size that the space asks for if it asks for one.
+
+    Raises:
+        BatchSizeError: That is not a number of images.
+    """
+    asked = read_batch_size(hyperparameters.values, default=plan.batch_size)
+    settled = plan if regime is None else regime.settle(plan, hyperparameters.values)
+    return replace(settled, batch_size=asked)
+
+
+def to_fitted(
+    model: keras.Model, history: TrainingHistory, plan: TrainingPlan, data: TrainingData, *, asked_data: TrainingData
+) -> Fitted:
+    """Return what a training run came to."""
+    epochs = history.epochs
+    return Fitted(
+        model=model,
+        epochs=epochs,
+        augmented=history.augmented,
+        kept=epochs[-1 if history.restored_epoch is None else history.restored_epoch - 1],
+        plan=plan,
+        asked_data=asked_data,
+        data=data,
+    )
+
+
+def build_model(
     space: Space,
     hyperparameters: keras_tuner.HyperParameters,
     data: TrainingData,
@@ -188,6 +207,7 @@ def _build(
     return model
 
 
-def _refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
+def refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
+    """Raise `NoScoreError` where there are validation images and no epoch has a score."""
     if data.validation is not None and objective.best_epoch(history.epochs) is None:
         raise NoScoreError(objective, history.measured)

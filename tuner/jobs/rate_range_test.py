@@ -1,6 +1,7 @@
 """Run the learning-rate range test of a definition: its space, on its training images, once for each optimizer."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
+from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError, did_you_mean
 from tuner.jobs.hyperparameters import OptunaHyperParameters
@@ -56,6 +58,7 @@ def run_range_tests(
     batch_size: int | None = None,
     needs_rate: bool = False,
     data_dir: Path,
+    decoded: DecodedPictures = NOT_KEPT,
     on_step: Callable[[str, int], None] = lambda _name, _steps: None,
 ) -> list[RateCurve]:
     """Train the space's default model, with the definition's fixed values, once for each optimizer.
@@ -72,6 +75,7 @@ def run_range_tests(
         batch_size: Replaces that of the space or the definition.
         needs_rate: Whether to refuse a space without a hyperparameter `learning_rate` before anything is trained.
         data_dir: Holds one folder for each dataset of the catalogue.
+        decoded: Where decoded pictures are kept.
         on_step: Called with the optimizer's name and the steps it has taken.
 
     Raises:
@@ -83,7 +87,7 @@ def run_range_tests(
     for name in optimizers:
         if name not in _KERAS_OPTIMIZERS:
             raise UnknownOptimizerError(name)
-    images = _load_images(definition, data_dir)
+    images = _load_images(definition, data_dir, decoded)
     space = open_definition_space(definition)
     rates = exponential_rates(low, high, steps)
     curves = []
@@ -113,10 +117,11 @@ def run_range_tests(
     return curves
 
 
-def _load_images(definition: StudyDefinition, data_dir: Path) -> LabelledImages:
+def _load_images(definition: StudyDefinition, data_dir: Path, decoded: DecodedPictures) -> LabelledImages:
     """Return the images that the search would train on."""
     data = definition.data
-    dataset = open_dataset(definition.dataset, data_dir=data_dir, reading=data.reading, pixels=data.pixels)
+    reading = replace(data.reading, decoded=decoded)
+    dataset = open_dataset(definition.dataset, data_dir=data_dir, reading=reading, pixels=data.pixels)
     split = split_stratified(dataset.load_train(), validation_fraction=data.validation_fraction, seed=definition.seed)
     n_images = definition.search.train_images
     if n_images is None or n_images >= len(split.train):

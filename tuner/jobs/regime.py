@@ -15,7 +15,9 @@ import keras_tuner
 from tuner.datasets.images import ImageFormat
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
+from tuner.studies.fidelity import FEWEST_IMAGES, image_shares
 from tuner.studies.sections import REGIME
+from tuner.training.image_parts import ImageParts
 from tuner.training.plan import TrainingPlan
 from tuner.training_settings import Annealing, Augmentation, Range, SearchableSection, Training
 
@@ -73,6 +75,22 @@ class Regime:
     def _settle(self, name: str, values: Mapping[str, Any]) -> Any:
         table: SearchableSection | None = getattr(self, name)
         return table and table.settle({key: values[f"{name}.{key}"] for key in table.ranges})
+
+
+def plan_trial(definition: StudyDefinition, *, seed: int) -> TrainingPlan:
+    """Return how a trial of the search with this seed is trained, but for what its regime adds.
+
+    All epochs are planned, even if the last ones will not be trained: a schedule of the model may depend on them.
+    """
+    shares = image_shares(definition.search)
+    return TrainingPlan(
+        epochs=definition.search.epochs,
+        seed=seed,
+        batch_size=definition.search.batch_size,
+        labels=definition.data.labels,
+        # The study's own seed: all of its trials see the same part.
+        parts=ImageParts(seed=definition.seed, shares=shares, fewest=FEWEST_IMAGES) if shares else None,
+    )
 
 
 def search_regime(definition: StudyDefinition) -> Regime:

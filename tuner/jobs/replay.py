@@ -8,7 +8,7 @@ from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.fitting import fit
 from tuner.jobs.folds import plan_fold
-from tuner.jobs.regime import search_regime
+from tuner.jobs.regime import plan_trial, search_regime
 from tuner.jobs.starting_weights import open_weights
 from tuner.jobs.study_data import DataPlaces, load_search_data
 from tuner.jobs.study_scoring import open_scoring
@@ -51,13 +51,7 @@ def replay_trial(record: StudyRecord, trial: TrialRecord, *, places: DataPlaces)
             f"Trial {trial.number} of study {record.name!r} is {trial.state}. Expected a complete or pruned one."
         )
     definition = StudyDefinition.from_stored(record.definition)
-    plan = TrainingPlan(
-        # All epochs of the plan, even if the last ones are not trained: a schedule of the model may depend on them.
-        epochs=definition.search.epochs,
-        seed=trial.seed,
-        batch_size=definition.search.batch_size,
-        labels=definition.data.labels,
-    )
+    plan = plan_trial(definition, seed=trial.seed)
     if not trial.folds:
         again = _replay(record, trial, plan, n_epochs=len(trial.curve), places=places)
         for before, now in zip(trial.curve, again, strict=True):

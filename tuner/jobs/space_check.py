@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import keras
+
 from tuner.datasets.images import LabelledImages
+from tuner.errors import TunerError
 from tuner.jobs.hyperparameters import DeclaredParameter, OptunaHyperParameters
 from tuner.jobs.model_check import check_model
 from tuner.spaces.space import Space
@@ -10,9 +13,20 @@ from tuner.studies.constraints import describe_violation
 from tuner.studies.definition import StudyDefinition
 from tuner.training.costs import count_weights
 from tuner.training.devices import translate_device_errors
+from tuner.training.programs import find_refusal
 
 #: Number of images that are shown to the model.
 _N_EXAMPLES = 32
+
+
+class PartsOfImagesError(TunerError):
+    """Epochs of this space cannot show parts of the images."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"search.pruning.resource: received 'images', but {reason}. Expected 'epochs' for such a space: only "
+            "whole-epoch programs show a part of the images."
+        )
 
 
 def check_space(
@@ -40,6 +54,8 @@ def check_space(
             labels=definition.data.labels,
             objective=definition.objective,
         )
+    if definition.search.pruning.resource == "images":
+        _refuse_parts(space, model)
     warnings = list(facts.warnings)
     known = count_weights(model)
     limits = [limit for limit in definition.constraints if limit.cost.name in known]
@@ -53,3 +69,9 @@ def check_space(
             "same model with different seeds. Ask for some, as in hp.Int('units', 32, 256), or set search.trials = 1."
         )
     return tuple(warnings)
+
+
+def _refuse_parts(space: Space, model: keras.Model) -> None:
+    reason = "the space has a fit of its own" if space.fit is not None else find_refusal(model)
+    if reason is not None:
+        raise PartsOfImagesError(reason)

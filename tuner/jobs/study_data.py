@@ -10,14 +10,14 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.folds import FoldedImages, divide_into_folds
 from tuner.datasets.image_cache import ImageCache, Parts
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.picture_progress import log_decoding
+from tuner.datasets.picture_progress import tell_decoding
 from tuner.datasets.pixel_decision import PixelSettings
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.datasets.reading import DecodedPictures, ReadingSettings
-from tuner.datasets.splits import split_stratified, take_stratified
+from tuner.datasets.splits import draw_stratified, split_stratified, take_stratified
 from tuner.errors import TunerError
 from tuner.studies.definition import StudyDefinition
-from tuner.training.plan import TrainingData
+from tuner.training.plan import Part, TrainingData
 
 
 class DataUnavailableError(TunerError):
@@ -64,7 +64,16 @@ class DataPlaces:
     @property
     def decoded(self) -> DecodedPictures:
         """Where decoded pictures are kept, with lines in the log as they are decoded."""
-        return DecodedPictures(folder=self.pictures_dir, on_progress=log_decoding())
+        return DecodedPictures(folder=self.pictures_dir, on_progress=tell_decoding())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoldsAtOnce:
+    """The folds of a study, for models that are trained on several of them at once."""
+
+    images: LabelledImages
+    #: By fold, from 1: what a model is trained on that is measured on this fold, as rows of the images.
+    parts: Mapping[int, Part]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +135,18 @@ class _SplitKey:
         split = FoldedImages(twice=parts["twice"], n_folds=self.folds).split(fold)
         return TrainingData(train=self._take(split.train), validation=split.validation)
 
+    def divide_at_once(self, parts: Parts) -> FoldsAtOnce:
+        """Return all folds, and which images each of them has."""
+        folded = FoldedImages(twice=parts["twice"], n_folds=self.folds or 0)
+        found = {}
+        for fold in range(1, folded.n_folds + 1):
+            train_rows, validation_rows = folded.rows(fold)
+            train = folded.split(fold).train
+            if self.train_images is not None and self.train_images < len(train):
+                train_rows = train_rows[draw_stratified(train, n_images=self.train_images, seed=self.seed)]
+            found[fold] = Part(data=self.divide(parts, fold), train_rows=train_rows, validation_rows=validation_rows)
+        return FoldsAtOnce(images=folded.once, parts=found)
+
     def _take(self, train: LabelledImages) -> LabelledImages:
         """Return as many training images as the search has."""
         if self.train_images is None or self.train_images >= len(train):
@@ -176,6 +197,23 @@ def load_search_data(
         DataUnavailableError: The files are missing, broken, or have changed since the study was created.
     """
     return _load(_search_key(definition, data_sha256, pixels), places, fold)
+
+
+def load_folds_at_once(
+    definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
+) -> FoldsAtOnce:
+    """Return all folds of a study that has them.
+
+    Args:
+        definition: As in `load_search_data`.
+        data_sha256: As in `load_search_data`.
+        pixels: As in `load_search_data`.
+        places: As in `load_search_data`.
+
+    Raises:
+        DataUnavailableError: As in `load_search_data`.
+    """
+    return _load_folds(_search_key(definition, data_sha256, pixels), places)
 
 
 def load_final_data(
@@ -231,6 +269,11 @@ def _search_key(definition: StudyDefinition, data_sha256: str, pixels: Mapping[s
 @lru_cache(maxsize=2)
 def _load(key: _SplitKey, places: DataPlaces, fold: int = 1) -> TrainingData:
     return key.divide(_map(key, places), fold)
+
+
+@lru_cache(maxsize=1)
+def _load_folds(key: _SplitKey, places: DataPlaces) -> FoldsAtOnce:
+    return key.divide_at_once(_map(key, places))
 
 
 @lru_cache(maxsize=2)

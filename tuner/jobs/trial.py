@@ -1,15 +1,17 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import optuna
 
 from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch, FoldProgress
-from tuner.jobs.beginnings import find_values
+from tuner.errors import TunerError
+from tuner.jobs.beginnings import find_values, needs_values
 from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
@@ -17,8 +19,8 @@ from tuner.jobs.fitting import fit
 from tuner.jobs.folds import FoldCurves, train_folds
 from tuner.jobs.hyperparameters import OptunaHyperParameters
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.regime import asking_regime, search_regime
-from tuner.jobs.starting_weights import open_weights
+from tuner.jobs.regime import asking_regime, plan_trial, search_regime
+from tuner.jobs.starting_weights import OpenedWeights, open_weights
 from tuner.jobs.study_data import load_search_data
 from tuner.jobs.study_scoring import open_scoring
 from tuner.jobs.study_space import open_study_space
@@ -26,6 +28,7 @@ from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.jobs.trial_costs import ConstraintViolatedError, TrialCosts
 from tuner.jobs.weights_file import WEIGHTS_SHA256
 from tuner.objectives import Objective
+from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.durations import describe_duration
 from tuner.studies.limits import end_overdue
@@ -33,7 +36,6 @@ from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
 from tuner.studies.repeats import training_seed
 from tuner.studies.slots import TimeOverError, end_slot
 from tuner.studies.trials import PrunedError, TrialScores, open_trial
-from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.run import OnEpoch
 
@@ -47,6 +49,79 @@ def run_trial(context: JobContext) -> SearchOutcome:
     drained worker is not: it ends the trial with its exception.
     """
     definition = context.study.definition
+
+    def end_from_another_thread(error: TrialTimeoutError) -> None:
+        end_slot(context.storage, context.lease, trial.progress.end_by_time(error))
+
+    limit = TimeLimit(definition.search.trial_timeout, end_from_another_thread)
+    trial = begin_trial(context, check_time=limit.check)
+
+    try:
+        with limit:
+            _train(trial)
+    except Exception as error:  # noqa: BLE001 - an outcome, or raised by it
+        return trial.end(error)
+    return trial.end(None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BegunTrial:
+    """A trial that is open in Optuna, before its training."""
+
+    context: JobContext
+    data: TrainingData
+    initial: OpenedWeights | None
+    progress: "_Progress"
+    scores: TrialScores
+    on_epoch: OnEpoch
+
+    @property
+    def plan(self) -> TrainingPlan:
+        """How its model is trained."""
+        definition = self.context.study.definition
+        position = self.context.lease.position
+        seed = training_seed(self.context.job_as(SearchJob), study_seed=definition.seed, position=position)
+        return plan_trial(definition, seed=seed)
+
+    def open_space(self) -> Space:
+        """Return the study's space with the search's ranges among its hyperparameters."""
+        definition = self.context.study.definition
+        return asking_regime(open_study_space(definition, self.context.study.provenance), definition)
+
+    def end(self, error: Exception | None) -> SearchOutcome:
+        """Return the outcome of the trial: what ended its training, or None where it was trained to its end.
+
+        What only interrupts it is raised.
+        """
+        if error is None:
+            try:
+                self.progress.hyperparameters.refuse_unknown_names()
+            except TunerError as unknown:
+                error = unknown
+            else:
+                return self.progress.end("complete")
+        # Any other exception of the user's builder fails its trial.
+        if is_interruption(error):
+            raise error
+        if isinstance(error, TimeOverError):
+            end_overdue(self.context.storage, self.context.study.id)
+        return self.progress.end_by(error, self.context.study.definition)
+
+
+def begin_trial(
+    context: JobContext,
+    *,
+    check_time: Callable[[], None] = lambda: None,
+    values: Mapping[str, Any] | None = None,
+) -> BegunTrial:
+    """Open the trial of a search slot, in Optuna too.
+
+    Args:
+        context: Of the slot.
+        check_time: Called after each epoch but the last; raises to end the trial.
+        values: What it takes instead of drawing it, by Optuna's names, unless it has been opened before.
+    """
+    definition = context.study.definition
     data = load_search_data(
         definition,
         data_sha256=context.study.provenance["data_sha256"],
@@ -57,6 +132,8 @@ def run_trial(context: JobContext) -> SearchOutcome:
         definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
     job, refused = _find_values(context, data.train.image_format)
+    if values is not None:
+        job = replace(job, values=values)
     trial, scores = open_trial(context.storage, context.study, replace(context.lease, job=job))
     n_folds = definition.data.folds
 
@@ -66,17 +143,14 @@ def run_trial(context: JobContext) -> SearchOutcome:
             context.on_epoch(result)
         # After the planned last epoch the trial ends anyway; the user's own fit may train more epochs.
         if result.epoch != definition.search.epochs:
-            limit.check()
+            check_time()
 
     def on_fold(now: FoldProgress) -> None:
         with _until_told_again(now.fold, scores):
             context.on_fold(now)
         is_over = now.fold == n_folds and (now.score is not None or now.n_epochs == definition.epochs_of_trial)
         if not is_over:
-            limit.check()
-
-    def end_from_another_thread(error: TrialTimeoutError) -> None:
-        end_slot(context.storage, context.lease, progress.end_by_time(error))
+            check_time()
 
     notes: list[str] = []
     progress = _Progress(
@@ -91,29 +165,17 @@ def run_trial(context: JobContext) -> SearchOutcome:
         notes=notes,
     )
     context.on_scores(scores)
-    limit = TimeLimit(definition.search.trial_timeout, end_from_another_thread)
-    try:
-        with limit:
-            _train(context, progress, data, on_epoch, initial)
-        progress.hyperparameters.refuse_unknown_names()
-    except Exception as error:
-        # Any other exception of the user's builder fails its trial.
-        if is_interruption(error):
-            raise
-        if isinstance(error, TimeOverError):
-            end_overdue(context.storage, context.study.id)
-        return progress.end_by(error, definition)
-    return progress.end("complete")
+    return BegunTrial(context=context, data=data, initial=initial, progress=progress, scores=scores, on_epoch=on_epoch)
 
 
 def _find_values(context: JobContext, images: ImageFormat) -> tuple[SearchJob, Exception | None]:
     """Return the slot's job with its values; without them, and with the reason, where the space cannot say them."""
-    job, definition = context.job_as(SearchJob), context.study.definition
-    if job.beginning is None or context.lease.trial_id is not None:
+    job, definition, number = context.job_as(SearchJob), context.study.definition, context.lease.position
+    if context.lease.trial_id is not None or not needs_values(job, definition, number=number):
         return job, None
     try:
         space = asking_regime(open_study_space(definition, context.study.provenance), definition)
-        return find_values(job, definition, space, images), None
+        return find_values(job, definition, space, images, number=number), None
     except Exception as error:
         if is_interruption(error):
             raise
@@ -130,45 +192,46 @@ def _until_told_again(step: int, scores: TrialScores) -> Iterator[None]:
             raise
 
 
-def _train(
-    context: JobContext, progress: "_Progress", data: TrainingData, on_epoch: OnEpoch, initial: InitialWeights | None
-) -> None:
+def _decide_on(scores: TrialScores, definition: StudyDefinition) -> Callable[[int], bool]:
+    """Return a function that says whether a trial with folds may end when a fold is over."""
+    if definition.search.trial_timeout is not None:
+        # What a trial's time was spent on would else be many folds, none of them finished.
+        return lambda _fold: True
+    return scores.decides_after
+
+
+def _train(begun: BegunTrial) -> None:
     """Train the trial's model, or those of its folds."""
+    context, progress = begun.context, begun.progress
     if progress.refused is not None:
         raise progress.refused
     definition = context.study.definition
-    space = asking_regime(open_study_space(definition, context.study.provenance), definition)
-    regime = search_regime(definition)
-    plan = TrainingPlan(
-        epochs=definition.search.epochs,
-        seed=training_seed(context.job_as(SearchJob), study_seed=definition.seed, position=context.lease.position),
-        batch_size=definition.search.batch_size,
-        labels=definition.data.labels,
-    )
+    space, regime = begun.open_space(), search_regime(definition)
     if progress.folds is not None:
         train_folds(
             context,
             space,
             progress.hyperparameters,
-            plan,
+            begun.plan,
             regime=regime,
-            initial=initial,
+            initial=begun.initial,
             curves=progress.folds,
             notes=progress.notes,
+            may_end_after=_decide_on(begun.scores, definition),
             on_model=progress.costs.measure,
         )
         return
     fit(
         space,
         progress.hyperparameters,
-        data,
-        plan,
+        begun.data,
+        begun.plan,
         objective=definition.objective,
         scoring=open_scoring(definition, context.study.provenance),
-        on_epoch=on_epoch,
+        on_epoch=begun.on_epoch,
         on_note=progress.notes.append,
         regime=regime,
-        initial=initial,
+        initial=begun.initial,
         checkpoint=context.checkpoint,
         open_callbacks=callbacks_of(context),
         on_model=progress.costs.measure,

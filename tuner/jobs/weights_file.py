@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tuner.bundles.bundle import Bundle, parse_bundle
-from tuner.bundles.bundle_places import read_bundle_file
+from tuner.bundles.bundle_places import NotABundleError, read_bundle_file
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 
@@ -20,10 +20,23 @@ _HDF5 = (".h5", ".hdf5")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightsFile:
-    """The arrays of a weights file, see `weights_h5`."""
+    """A weights file of Keras, and the arrays in it, see `weights_h5`."""
 
-    paths: tuple[str, ...]
-    arrays: tuple[NDArray[Any], ...]
+    content: bytes
+    paths: tuple[str, ...] = ()
+    arrays: tuple[NDArray[Any], ...] = ()
+    #: Why its layers have no names, by which a model could take them; the body of a pretrained net takes it as it is.
+    problem: TunerError | None = None
+
+
+class NoWeightsFileError(TunerError):
+    """There is no such weights file."""
+
+    def __init__(self, place: str, error: Exception) -> None:
+        super().__init__(
+            f"No weights could be read from {place}: {error.__cause__ or error}. Expected the path or URL of a weights "
+            "file of Keras (.h5), or of a bundle."
+        )
 
 
 class OtherWeightsError(TunerError):
@@ -39,22 +52,35 @@ class OtherWeightsError(TunerError):
 def read_weights(place: str, images: ImageFormat) -> tuple[str, Bundle | WeightsFile]:
     """Return the SHA-256 of a file and the bundle or the weights in it, for a study of these images.
 
+    A file without names of layers is returned with the problem that it has for all but pretrained nets.
+
     Raises:
         NotABundleError: The file is not there, or no bundle.
-        WeightsFileError: It ends in `.h5`, and is no weights file of keras.applications.
+        NoWeightsFileError: It ends in `.h5`, and is not there.
         OtherWeightsError: The bundle's model is for other images or another number of classes.
     """
-    content = read_bundle_file(place, artifacts=None)
     if place.endswith(_HDF5):
-        from tuner.training.weights_h5 import read_weights_h5
-
-        paths, arrays = read_weights_h5(content, origin=place)
-        return hashlib.sha256(content).hexdigest(), WeightsFile(paths=tuple(paths), arrays=tuple(arrays))
+        try:
+            content = read_bundle_file(place, artifacts=None)
+        except NotABundleError as error:
+            raise NoWeightsFileError(place, error) from error
+        return hashlib.sha256(content).hexdigest(), _read_h5(content, place)
+    content = read_bundle_file(place, artifacts=None)
     bundle = parse_bundle(content, origin=place)
     of_bundle = bundle.description.images
     if of_bundle.shape != images.shape or of_bundle.n_classes != images.n_classes:
         raise OtherWeightsError(place, of_bundle, images)
     return hashlib.sha256(content).hexdigest(), bundle
+
+
+def _read_h5(content: bytes, place: str) -> WeightsFile:
+    from tuner.training.weights_h5 import WeightsFileError, read_weights_h5
+
+    try:
+        paths, arrays = read_weights_h5(content, origin=place)
+    except WeightsFileError as error:
+        return WeightsFile(content=content, problem=error)
+    return WeightsFile(content=content, paths=tuple(paths), arrays=tuple(arrays))
 
 
 def _describe(images: ImageFormat) -> str:

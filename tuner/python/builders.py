@@ -24,12 +24,15 @@ from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
 from tuner.python.shell import find_shell
 from tuner.python.source import Module, SourceUnavailableError, Text, write_module
+from tuner.spaces.handed_over import WRITTEN_BY
 from tuner.spaces.own_code import is_installed
 
 #: Folder in `TUNER_HOME`.
 FOLDER = "builders"
 _NAME_LENGTH = 12
 _MAIN = "__main__"
+#: As `tuner.spaces.handed_over` describes a line.
+_PLACE = re.compile(r"(?:function|class|definition of) (?P<name>\w+), line (?P<line>\d+)")
 
 
 class BuilderGivenError(TunerError):
@@ -56,13 +59,11 @@ class PlacedBuilder:
     module: Module | None = None
 
     def tell_cells(self, text: str) -> str:
-        """Return an error's text with the lines of the written module as lines of the script or of a cell."""
+        """Return an error's text with the lines of functions and classes as lines of the script or of a cell."""
         if self.module is None:
             return text
-        module, file = self.module, Path(self.space.rpartition(":")[0]).name
-        return re.sub(
-            rf"{re.escape(file)}(?::|, line )(\d+)", lambda found: module.place_of(int(found[1])) or found[0], text
-        )
+        module = self.module
+        return _PLACE.sub(lambda found: module.place_of(found["name"], int(found["line"])) or found[0], text)
 
 
 def place_builder(space: Any, *, home: Path) -> PlacedBuilder:
@@ -85,7 +86,7 @@ def place_builder(space: Any, *, home: Path) -> PlacedBuilder:
 def _hand_over(name: str, namespace: Mapping[str, Any], *, home: Path, found: Any) -> PlacedBuilder:
     texts = read_texts(namespace)
     where = "the notebook" if is_notebook() else "the script"
-    heading = f"`{name}` with what it needs, as a script or notebook defined it: written by `tuner.create_study`."
+    heading = f"`{name}` with what it needs, as a script or notebook defined it: {WRITTEN_BY}"
     module = write_module(name, namespace, texts, heading=heading)
     content = module.source.encode()
     file = home / FOLDER / f"{name}_{hashlib.sha256(content).hexdigest()[:_NAME_LENGTH]}.py"

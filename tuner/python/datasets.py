@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from tuner.datasets.arrays import store_array
 from tuner.datasets.handed_arrays import FOLDER
 from tuner.datasets.labels import clean_labels
-from tuner.datasets.reading import MAX_DECODED_BYTES
 from tuner.errors import TunerError, shorten
+from tuner.free_memory import free_memory_bytes
 
 #: What `data.group` is called where the groups are given.
 GROUPS = "group"
@@ -194,15 +194,17 @@ def _batches_of(dataset: Any) -> Iterator[_Part]:
 def _collect(batches: Iterable[_Part], name: str) -> _Part:
     images: list[NDArray[Any]] = []
     labels: list[NDArray[Any]] = []
-    n_bytes = 0
+    # They are put together in the end, beside what is collected.
+    n_bytes, most_bytes = 0, free_memory_bytes() // 2
     for some_images, some_labels in batches:
         images.append(some_images)
         labels.append(some_labels)
         n_bytes += some_images.nbytes
-        if n_bytes > MAX_DECODED_BYTES:
+        if n_bytes > most_bytes:
             raise DatasetGivenError(
-                f"the {name} part gives more than {MAX_DECODED_BYTES / 2**30:.0f} GiB of images",
-                "If it never ends, take what one pass is: `dataset.take(n)`; else give fewer or smaller images.",
+                f"the {name} part gives more than {most_bytes / 2**30:.1f} GiB of images, half of the free memory",
+                "If it never ends, take what one pass is: `dataset.take(n)`; else save the images as files, such as an "
+                ".npz file or class folders, which may be larger than memory, and give their path.",
             )
     if not images:
         raise DatasetGivenError(f"the {name} part gives no image", "An iterator that was used up gives none again.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.datasets.handed_arrays import FOLDER as DATASETS
 from tuner.datasets.handed_arrays import note_use
+from tuner.datasets.picture_progress import tell_decoding
 from tuner.datasets.reading import DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
@@ -197,7 +198,7 @@ def _find_or_store(wanted: StudyDefinition, builder: PlacedBuilder, places: Sett
                 data_dir=places.data_dir,
                 check=check,
                 on_report=_say_warnings,
-                decoded=DecodedPictures(folder=places.picture_cache),
+                decoded=DecodedPictures(folder=places.picture_cache, on_progress=tell_decoding(_say)),
             )
         except (PreflightError, BuilderError) as error:
             raise_as_builder_does(builder, wanted, places)

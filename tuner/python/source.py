@@ -27,6 +27,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from tuner.errors import TunerError, shorten
+from tuner.spaces.handed_over import first_line
 
 #: What IPython adds to Python's own names.
 _OF_NOTEBOOKS = frozenset({"get_ipython", "display"})
@@ -69,6 +70,8 @@ class Piece:
     """A statement of the module that is written."""
 
     source: str
+    #: What it defines; empty for imports.
+    name: str = ""
     #: Where it stands: the text, and the number of its first line there; None for a value.
     origin: str | None = None
     line: int = 0
@@ -84,15 +87,10 @@ class Module:
     def source(self) -> str:
         return "\n\n".join(piece.source for piece in self.pieces) + "\n"
 
-    def place_of(self, line: int) -> str | None:
-        """Return where a line of the source stands in the script or notebook, as in `In [3], line 2`."""
-        first = 1
-        for piece in self.pieces:
-            n_lines = piece.source.count("\n") + 1
-            if first <= line < first + n_lines and piece.origin is not None:
-                return f"{piece.origin}, line {piece.line + line - first}"
-            first += n_lines + 1
-        return None
+    def place_of(self, name: str, line: int) -> str | None:
+        """Return where a line of what defines a name stands in the script or notebook, as in `In [3], line 2`."""
+        defined = (one for one in self.pieces if one.name == name and one.origin is not None)
+        return next((f"{one.origin}, line {one.line + line - 1}" for one in defined), None)
 
 
 def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text], *, heading: str = "") -> Module:
@@ -143,7 +141,7 @@ class _Collected:
         elif isinstance(value, ModuleType):
             self._import(f"import {value.__name__} as {name}")
         elif _is_literal(value) and len(repr(value)) <= _LONGEST_VALUE:
-            self.pieces.append(Piece(source=f"{name} = {value!r}"))
+            self.pieces.append(Piece(source=f"{name} = {value!r}", name=name))
         elif bindings:
             self._write(name, _find_assignment(name, value, bindings, needed_by))
         else:
@@ -171,15 +169,13 @@ class _Collected:
             text = next((one for one in self.texts if one.content.rstrip() == content.rstrip()), None)
             origin = text.origin if text else code.co_filename
             for found in _definitions(content):
-                if found.name == value.__name__ and _first_line(found) <= code.co_firstlineno <= (
-                    found.end_lineno or 0
-                ):
-                    return Piece(source=_source_of(content, found), origin=origin, line=_first_line(found))
+                if found.name == value.__name__ and first_line(found) <= code.co_firstlineno <= (found.end_lineno or 0):
+                    return Piece(source=_source_of(content, found), name=name, origin=origin, line=first_line(found))
         # A class without a method of its own.
         bindings = [one for one in self._find_bindings(name) if isinstance(one.statement, ast.ClassDef)]
         if isinstance(value, type) and bindings:
             last = bindings[-1]
-            return Piece(source=last.source, origin=last.text.origin, line=_first_line(last.statement))
+            return Piece(source=last.source, name=name, origin=last.text.origin, line=first_line(last.statement))
         raise SourceUnavailableError(
             f"the source of {name} is not known here",
             "Define it in a file, a notebook or a script, at the top level; not with exec, nor at Python's prompt.",
@@ -234,7 +230,7 @@ def _find_assignment(name: str, value: Any, bindings: Sequence[_Binding], needed
             f"{_used(name, needed_by)}, {_describe(value)} that no single statement `{name} = …` makes",
             "Make it so, or make it inside the builder.",
         )
-    return Piece(source=bindings[0].source, origin=bindings[0].text.origin, line=statement.lineno)
+    return Piece(source=bindings[0].source, name=name, origin=bindings[0].text.origin, line=statement.lineno)
 
 
 def _import_of(name: str, value: Any, needed_by: str) -> str:
@@ -303,13 +299,8 @@ def _methods_of(cls: type) -> list[FunctionType]:
     return [one for one in bare if isinstance(one, FunctionType) and one.__module__ == cls.__module__]
 
 
-def _first_line(statement: ast.stmt) -> int:
-    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
-    return min([statement.lineno, *(one.lineno for one in decorators)])
-
-
 def _source_of(content: str, statement: ast.stmt) -> str:
-    lines = content.splitlines()[_first_line(statement) - 1 : statement.end_lineno]
+    lines = content.splitlines()[first_line(statement) - 1 : statement.end_lineno]
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return textwrap.dedent("\n".join(lines))
     # Several may share a line.

@@ -4,15 +4,10 @@ from pathlib import Path
 
 from tuner.bundles.study_pictures import DataPictures
 from tuner.datasets.summary import Summary
-from tuner.report.document import how_to_read, render_document, write_page
+from tuner.report.document import render_document, write_page
 from tuner.report.figures import View
-from tuner.report.markup import Child, definition_list, element
+from tuner.report.markup import Child, definition_list
 from tuner.report.page_sections.data import render_data
-
-_LEAD = (
-    "Training and validation as a study with the default settings would divide them (data.validation_fraction, seed). "
-    "The test set stays closed: reports of finished studies count its classes."
-)
 
 
 def write_dataset_page(summary: Summary, data: DataPictures, path: Path) -> Path:
@@ -35,19 +30,10 @@ def render_dataset(summary: Summary, data: DataPictures) -> str:
         ("Test set", "its own" if summary.has_test_set else "a fifth of every class, held out"),
         ("Pixels", summary.pixels.describe()),
     ]
-    warnings = [element("p", warning, class_="warning") for warning in summary.warnings]
-    header = element("header", element("h1", summary.name), element("p", summary.description, class_="lead"))
-    main = element(
-        "div",
-        element("section", element("h2", "Overview"), definition_list(facts), *warnings),
-        element(
-            "section",
-            element("h2", "Images", id="data-title"),
-            element("p", _LEAD, class_="lead"),
-            render_data(View(prefix="data"), data, [shown.name for shown in summary.classes]),
-            aria_labelledby="data-title",
-        ),
-    )
     return render_document(
-        title=f"{summary.name} · tuner dataset show", header=header, main=main, closing=how_to_read()
+        "dataset",
+        title=f"{summary.name} · tuner dataset show",
+        summary=summary,
+        facts=definition_list(facts),
+        images=render_data(View(prefix="data"), data, [shown.name for shown in summary.classes]),
     )

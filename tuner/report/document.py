@@ -7,11 +7,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
-from tuner.report.markup import Html, element, join
+from tuner.report.markup import Html
 from tuner.report.palette import COLOURS
+from tuner.report.templating import fill
 
 #: Rows of the table of trials that are printed on paper; a longer table is complete on the screen only.
 PRINTED_ROWS = 40
@@ -24,38 +26,24 @@ class PageNotWrittenError(TunerError):
         super().__init__(f"Could not write {path}: {reason}. Choose another place with {option}.")
 
 
-def render_document(*, title: str, header: Html, main: Html, closing: Html, plots: bool = True) -> str:
+def render_document(template: str, *, title: str, plots: bool = True, **values: Any) -> str:
     """Return one HTML document that needs no other file and no network.
 
     Args:
+        template: Extends `document.html`, which is the same for all pages.
         title: Text of the browser's tab.
-        header: Above the content.
-        main: The content.
-        closing: Below it.
         plots: Whether it has figures that `page.js` draws; without them it is 4 MB smaller.
+        values: What the template shows.
     """
-    palette = element("script", Html(json.dumps(dict(COLOURS.values()))), type="application/json", id="palette")
     scripts = [_plotly(), read_asset("page.js")] if plots else []
-    return Template(read_asset("page.html")).substitute(
+    return fill(
+        template,
+        title=title,
         policy=_content_security_policy(*scripts),
-        title=element("title", title),
-        style=page_style(),
-        header=header,
-        main=main,
-        closing=closing,
-        scripts="\n".join([palette, *(f"<script>{script}</script>" for script in scripts)]) if plots else "",
-    )
-
-
-def how_to_read(also: str = "") -> Html:
-    """Return what a page with figures says of them at its end, and what else it has to say there."""
-    drag = (
-        "Drag inside a plot to enlarge a part of it, double-click to see it whole again; a click on a name in a legend "
-        "hides it."
-    )
-    without = "The plots need JavaScript; the tables below them hold the same numbers."
-    return join(
-        [element("p", f"{drag} {also}".strip()), element("noscript", element("p", without))],
+        style=Html(page_style()),
+        palette=Html(json.dumps(dict(COLOURS.values()))),
+        scripts=[Html(script) for script in scripts],
+        **values,
     )
 
 

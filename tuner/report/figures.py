@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from tuner.report.markup import Html, Table, element, render_table
+from tuner.report.markup import Html, Table, render_table
+from tuner.report.templating import fill
 from tuner.studies.records import StudyRecord
 
 _TOP_LEVEL = 2
@@ -102,46 +103,17 @@ def render_figure(figure: ReportFigure, view: View) -> Html:
     """Write the figure with its caption and its table."""
     if (kept := _kept.get()) is not None:
         kept.append(figure)
-    title_id = view.anchor(figure.key)
-    numbers = element(
-        "details",
-        element("summary", "The numbers", element("span", f" of {figure.title}", class_="visually-hidden")),
-        render_table(figure.table, label=view.unique(f"{figure.title}: the numbers")),
-    )
-    return element(
+    return fill(
         "figure",
-        element(f"h{view.level + 1}", figure.title, id=title_id),
-        element("figcaption", figure.finding),
-        element(
-            "div",
-            *[render_plot(plot, label=view.unique(figure.title)) for plot in figure.plots],
-            class_=f"plots of-{min(len(figure.plots), 4)}",
-        ),
-        numbers,
-        class_="figure wide" if figure.wide else "figure",
-        aria_labelledby=title_id,
+        view=view,
+        figure=figure,
+        plots=[(plot, _json_of(plot)) for plot in figure.plots],
+        table=render_table(figure.table, label=view.unique(f"{figure.title}: the numbers")),
     )
 
 
-def render_plot(plot: Plot, *, label: str) -> Html:
-    """Write the frame that `page.js` draws in, and the figure as JSON inside it; `label` is unique on the page."""
+def _json_of(plot: Plot) -> Html:
+    """Return the drawing as JSON for a script element, which `page.js` draws."""
     # `<` could end the script element; U+2028 and U+2029 end lines for old parsers.
-    data = str(plot.figure.to_json()).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    frame = element(
-        "div",
-        role="img",
-        aria_label=plot.label,
-        class_="plot",
-        style=f"height:{plot.height_px}px;min-width:{plot.min_width_px}px",
-    )
-    # Only frames that scroll can be focused by keyboard; focusing the others would serve nothing.
-    scrolls = plot.min_width_px > 0
-    return element(
-        "div",
-        frame,
-        element("script", Html(data), type="application/json"),
-        class_="frame scrolls" if scrolls else "frame",
-        tabindex=0 if scrolls else None,
-        role="region" if scrolls else None,
-        aria_label=f"{label}, scrolls sideways" if scrolls else None,
-    )
+    data = str(plot.figure.to_json())
+    return Html(data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))

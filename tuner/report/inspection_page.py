@@ -7,7 +7,7 @@ from tuner.bundles.bundle import BundleDescription
 from tuner.bundles.layer_pictures import LayerPictures
 from tuner.report.document import render_document, write_page
 from tuner.report.figures import View
-from tuner.report.markup import Child, definition_list, element
+from tuner.report.markup import Child, definition_list
 from tuner.report.page_sections.layers import render_layers
 from tuner.report.wording import percent, setting
 
@@ -47,24 +47,12 @@ def render_inspection(
         ("Seed", str(provenance.seed)),
     ]
     settings: list[tuple[str, Child]] = [(name, setting(value)) for name, value in description.hyperparameters.items()]
-    main = [
-        element("section", element("h2", "Model"), definition_list(facts)),
-        element(
-            "section",
-            element("h2", "Hyperparameters"),
-            definition_list(settings, class_="settings") if settings else element("p", "None."),
-        ),
-        element(
-            "section",
-            element("h2", "What the layers see", id="layers-title"),
-            render_layers(View(prefix="layers"), pictures, names=names, class_names=description.images.class_names),
-            aria_labelledby="layers-title",
-        ),
-    ]
-    closing = element(
-        "p", "Images are shown as the model sees them: cropped, scaled and inverted where it was trained so."
-    )
-    header = element("header", element("h1", title), element("p", "What its layers see.", class_="lead"))
     return render_document(
-        title=f"{title} · tuner inspect", header=header, main=element("div", *main), closing=closing, plots=False
+        "inspection",
+        title=f"{title} · tuner inspect",
+        plots=False,
+        heading=title,
+        facts=definition_list(facts),
+        settings=definition_list(settings, class_="settings") if settings else None,
+        layers=render_layers(View(prefix="layers"), pictures, names=names, class_names=description.images.class_names),
     )

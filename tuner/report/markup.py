@@ -16,6 +16,10 @@ class Html(str):
 
     __slots__ = ()
 
+    def __html__(self) -> "Html":
+        """Return it for Jinja2, which escapes what has no such method."""
+        return self
+
 
 Child = str | Html | None
 

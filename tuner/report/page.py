@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.ensemble import list_ensembles
-from tuner.report.document import how_to_read, render_document, write_page
+from tuner.report.document import render_document, write_page
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import FinalsResults, read_finals_results
 from tuner.report.headline import Headline, build_headline
-from tuner.report.markup import Html, element, join
+from tuner.report.markup import Html, join
 from tuner.report.page_sections.comparison import render_comparison
 from tuner.report.page_sections.data import render_data
 from tuner.report.page_sections.ensembles import ensembles_of
@@ -21,6 +21,7 @@ from tuner.report.page_sections.overview import render_overview
 from tuner.report.page_sections.provenance import render_provenance
 from tuner.report.page_sections.search import render_search
 from tuner.report.page_sections.trials import render_trials
+from tuner.report.templating import fill
 from tuner.report.wording import count
 from tuner.studies.records import StudyRecord
 
@@ -67,15 +68,15 @@ def render_report(records: Sequence[StudyRecord], artifacts: ArtifactStore) -> s
         for number, study in enumerate(records, start=1)
     ]
     parts = [_study_parts(*triple) for triple in zip(views, headlines, found, strict=True)]
+    shown = list(zip(views, parts, strict=True))
     if len(records) == 1:
-        return _document(title=records[0].name, lead=None, contents=_contents(views[0], found[0]), main=parts[0])
-    comparison = render_comparison(records, headlines, found, ensembles_of(records, list_ensembles(artifacts)))
-    studies = [_study_section(view, part) for view, part in zip(views, parts, strict=True)]
+        return _document(heading=records[0].name, contents=_contents(views[0], found[0]), studies=shown)
     return _document(
-        title=count(len(records), "study", "studies").replace("\u00a0", " "),
+        heading=count(len(records), "study", "studies").replace("\u00a0", " "),
         lead=", ".join(study.name for study in records),
-        contents=_contents_of_several(views),
-        main=join([comparison, *studies]),
+        contents=[("comparison", "Side by side"), *((view.prefix, view.study.name) for view in views)],
+        comparison=render_comparison(records, headlines, found, ensembles_of(records, list_ensembles(artifacts))),
+        studies=shown,
     )
 
 
@@ -102,7 +103,7 @@ def _data(view: StudyView, results: FinalsResults) -> Html | None:
         "and not shown."
     )
     shown = render_data(view, results.pictures.data, view.study.class_names)
-    return _part(view, "data", "Data", element("p", lead, class_="lead"), shown)
+    return fill("section", view=view, key="data", title="Data", lead=lead, parts=[shown])
 
 
 def _layers(view: StudyView, results: FinalsResults) -> Html | None:
@@ -115,44 +116,30 @@ def _layers(view: StudyView, results: FinalsResults) -> Html | None:
         names=results.pictures.layer_names,
         class_names=view.study.class_names,
     )
-    return _part(view, "layers", "What the layers see", element("p", lead, class_="lead"), shown)
+    return fill("section", view=view, key="layers", title="What the layers see", lead=lead, parts=[shown])
 
 
-def _part(view: StudyView, key: str, title: str, *children: Html) -> Html:
-    return element(
-        "section",
-        element(f"h{view.level}", title, id=view.anchor(f"{key}-title")),
-        *children,
-        id=view.anchor(key),
-        aria_labelledby=view.title_ids(key),
-    )
-
-
-def _study_section(view: StudyView, parts: Html) -> Html:
-    title = element("h2", view.study.name, id=view.anchor("title"))
-    return element("section", title, parts, class_="study", id=view.prefix, aria_labelledby=view.anchor("title"))
-
-
-def _contents(view: StudyView, results: FinalsResults) -> Html:
+def _contents(view: StudyView, results: FinalsResults) -> list[tuple[str, str]]:
     shown = [part for part in _PARTS if results.pictures is not None or part[0] not in _OF_PICTURES]
     if any(trial.varied for trial in view.study.trials):
         shown.insert(next(index for index, (key, _) in enumerate(shown) if key == "search"), _FACTORS)
-    return _links([(view.anchor(key), title) for key, title in shown])
+    return [(view.anchor(key), title) for key, title in shown]
 
 
-def _contents_of_several(views: Sequence[StudyView]) -> Html:
-    return _links([("comparison", "Side by side"), *((view.prefix, view.study.name) for view in views)])
-
-
-def _links(targets: Sequence[tuple[str, str]]) -> Html:
-    items = [element("li", element("a", title, href=f"#{anchor}")) for anchor, title in targets]
-    return element("nav", element("ul", *items), aria_label="Contents", class_="contents")
-
-
-def _document(*, title: str, lead: str | None, contents: Html, main: Html) -> str:
-    header = element("header", element("h1", title), element("p", lead, class_="lead") if lead else None)
-    closing = how_to_read(
-        "Validation and test are kept apart: the search saw training and validation images only, each retrained model "
-        "was tested once."
+def _document(
+    *,
+    heading: str,
+    contents: Sequence[tuple[str, str]],
+    studies: Sequence[tuple[StudyView, Html]],
+    lead: str | None = None,
+    comparison: Html | None = None,
+) -> str:
+    return render_document(
+        "report",
+        title=f"{heading} · tuner report",
+        heading=heading,
+        lead=lead,
+        contents=contents,
+        comparison=comparison,
+        studies=studies,
     )
-    return render_document(title=f"{title} · tuner report", header=join([header, contents]), main=main, closing=closing)

@@ -7,6 +7,8 @@ which takes float32 images in [0, 1] and returns one number for each class. From
 
     registry.open_space          a name of the table SPACES, or package.module:Object
       mlp, cnn, resnet           the families; activations, dense and compile_settings are what they share
+      pretrained                 the family of nets of keras.applications (applications): their weights and blocks
+                                 (body), their optimizer (two_rates)
       reports                    the recipes: nets as their authors trained them, one module a report
       import_path                a person's own builder: HyperModel or function
         sources                  the files that it consists of, for their hash

@@ -2,12 +2,12 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tuner.backends import is_of_device
 from tuner.errors import TunerError, shorten
 from tuner.logs import stdout_as_stderr
+from tuner.spaces.handed_over import describe_place
 from tuner.spaces.own_code import find_own_line, text_of
 
 #: Longest part of an exception's text that is repeated.
@@ -20,7 +20,7 @@ class BuilderError(TunerError):
     def __init__(self, space: str, error: BaseException) -> None:
         text = text_of(error)
         own = find_own_line(error, text)
-        place = f" ({Path(own.file).name}, line {own.line})" if own else ""
+        place = f" ({describe_place(own.file, own.line)})" if own else ""
         reason = f": {shorten(text, width=_MAX_REASON)}" if text.strip() else ""
         super().__init__(f"{type(error).__name__} in the builder of {space}{place}{reason}")
 

@@ -3,7 +3,7 @@
 A loss whose name contains `sparse` takes integer labels, every other loss one-hot labels; `accuracy` takes either.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -43,11 +43,26 @@ _SMALL_STEPS = ["adam", "adamw", "nadam", "rmsprop"]
 _LARGE_STEPS = ["sgd", "adagrad", "adadelta"]
 
 
-def compile_classifier(model: keras.Model, hp: keras_tuner.HyperParameters) -> keras.Model:
-    """Ask batch size, optimizer and loss, and return the model compiled with the last two and with accuracy."""
+def _unchanged(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    return optimizer
+
+
+def compile_classifier(
+    model: keras.Model,
+    hp: keras_tuner.HyperParameters,
+    *,
+    adapt: Callable[[keras.optimizers.Optimizer], keras.optimizers.Optimizer] = _unchanged,
+) -> keras.Model:
+    """Ask batch size, optimizer and loss, and return the model compiled with the last two and with accuracy.
+
+    Args:
+        model: Ends in class probabilities.
+        hp: Answers the questions.
+        adapt: Makes of the optimizer the one that is used.
+    """
     # Not used here: training reads it from `hp.values`, see `BATCH_SIZE`.
     hp.Choice(BATCH_SIZE, [16, 32, 64, 128, 256, 512], default=64)
-    model.compile(optimizer=choose_optimizer(hp), loss=choose_loss(hp), metrics=["accuracy"])
+    model.compile(optimizer=adapt(choose_optimizer(hp)), loss=choose_loss(hp), metrics=["accuracy"])
     return model
 
 

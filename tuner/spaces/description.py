@@ -1,17 +1,20 @@
 """A space in words, as `tuner space show` prints it: each hyperparameter's range, default, condition and purpose."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
-from tuner.space_ranges import SpaceRange
+from tuner.space_ranges import Prior, SpaceRange
 from tuner.spaces.declared import declare_hyperparameters
+from tuner.spaces.fixed_values import may_be_asked
 from tuner.spaces.parameter_words import conditional_name, describe_conditions, describe_range
-from tuner.spaces.ranges import range_of
+from tuner.spaces.ranges import RangedHyperParameters, Ranges, range_of
 from tuner.spaces.space import Space
 
 
@@ -30,6 +33,10 @@ class ParameterDescription:
     help: str
     #: Number of values that it can have; None for a continuous one.
     n_values: int | None
+    #: Where a study expects good values; None where it does not say.
+    prior: Prior | None = None
+    #: Whether a range is logarithmic.
+    is_logarithmic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +63,29 @@ class SpaceDescription:
         return sum(parameter.n_values is None for parameter in self.parameters)
 
 
-def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
-    """Describe a space; builds its default model, and one more for each conditional scope."""
+def describe_space(
+    space: Space,
+    images: ImageFormat,
+    *,
+    ranges: Ranges = MappingProxyType({}),
+    fixed: Mapping[str, Any] = MappingProxyType({}),
+) -> SpaceDescription:
+    """Describe a space; builds its default model, and one more for each conditional scope.
+
+    Args:
+        space: The space.
+        images: The format of its images.
+        ranges: A study's, in place of what the builder declares.
+        fixed: A study's fixed values, which are left out of the hyperparameters, as are those that they rule out.
+    """
+    hp = RangedHyperParameters(ranges)
+    hp.values = dict(fixed)
     return SpaceDescription(
         name=space.name,
         description=space.description,
         image_shape=images.shape,
         n_classes=images.n_classes,
-        n_weights=space.build(keras_tuner.HyperParameters(), images).count_params(),
+        n_weights=space.build(hp, images).count_params(),
         parameters=tuple(
             ParameterDescription(
                 name=parameter.name,
@@ -73,10 +95,18 @@ def describe_space(space: Space, images: ImageFormat) -> SpaceDescription:
                 condition=describe_conditions(parameter.conditions),
                 help=space.help.get(parameter.name, ""),
                 n_values=_count_values(parameter),
+                prior=_find_prior(parameter, ranges),
+                is_logarithmic=getattr(parameter, "sampling", "linear") == "log",
             )
-            for parameter in declare_hyperparameters(space, images)
+            for parameter in declare_hyperparameters(space, images, ranges=ranges)
+            if parameter.name not in fixed and may_be_asked(parameter, fixed)
         ),
     )
+
+
+def _find_prior(parameter: Any, ranges: Ranges) -> Prior | None:
+    wanted = ranges.get(conditional_name(parameter), ranges.get(parameter.name))
+    return None if wanted is None else wanted.prior
 
 
 def _count_values(parameter: Any) -> int | None:

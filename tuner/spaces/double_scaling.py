@@ -90,11 +90,17 @@ def _leading_operations(model: keras.Model) -> tuple[list[str], list[Any], keras
         output = operation.output
         # `Resizing` and a copy of the one channel leave images, `Flatten` and `Reshape` the number of values.
         is_kept = len(getattr(output, "shape", ())) == len(model.inputs[0].shape) or _count_values(output) == n_values
-        if getattr(operation, "trainable_weights", ()) or not is_kept:
+        if _has_learned(operation) or not is_kept:
             break
         names.append(operation.name)
         outputs.append(output)
     return names, outputs, None
+
+
+def _has_learned(operation: Any) -> bool:
+    """Say whether an operation has weights that learn, or have learned and are frozen, and not statistics alone."""
+    is_frozen = not getattr(operation, "trainable", True)
+    return bool(getattr(operation, "weights" if is_frozen else "trainable_weights", ()))
 
 
 def _count_values(tensor: Any) -> tuple[int, int]:

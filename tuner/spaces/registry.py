@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
     from tuner.spaces.space import Space
 
+#: The family whose nets begin with weights that they have learned elsewhere.
+PRETRAINED_FAMILY = "pretrained"
+
 #: Family → what it is, in one line. The name is that of its module in this package.
 FAMILIES: Mapping[str, str] = {
     "mlp": "Multi-layer perceptron: seconds an epoch on a CPU; 98 % on MNIST.",
     "cnn": "Convolutional net of one to three blocks: affordable on a CPU; 99.5 % on MNIST with augmentation.",
     "resnet": "Residual nets: ResNet-8 to ResNet-20 with preactivation, and ResNet-34; made for a GPU.",
+    PRETRAINED_FAMILY: "A net of keras.applications with its weights for ImageNet and a new head: for few images.",
 }
 
 #: Module of a report in `reports` → its nets, each in one line.

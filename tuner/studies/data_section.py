@@ -38,7 +38,8 @@ class DataSection(Section):
         default_factory=lambda found: 1 / found["folds"] if found["folds"] else VALIDATION_FRACTION,
         gt=0,
         lt=1,
-        description="fraction of each class of the training part that is held out to score the trials",
+        description="fraction of each class of the training part that is held out to score the trials; not used where "
+        "the dataset has a validation set of its own",
         json_schema_extra=shown(unit="fraction", default="0.1; with data.folds: one fold"),
     )
     labels: Literal["auto", "indices", "one-hot"] = Field(

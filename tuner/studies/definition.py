@@ -160,6 +160,12 @@ class StudyDefinition(Section):
                 "received 'patient', which waits for a better epoch, but with data.folds trials are compared by folds, "
                 "which have no order; expected another pruner, such as median",
             )
+        if self.data.folds and self.search.pruning.resource == "images":
+            raise contradiction(
+                "search.pruning.resource",
+                "received 'images', but with data.folds trials are compared by folds, each of which is trained in "
+                "full; expected 'epochs', or no data.folds",
+            )
         first, limit = self.search.pruning.min_resource, "data.folds" if self.data.folds else "search.epochs"
         if self.search.pruner in {"asha", "hyperband"} and first > self.n_steps:
             raise contradiction(

@@ -35,7 +35,7 @@ _TRIAL_KEYS = (
     "finished_at",
     "duration_s",
 )
-_EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "score")
+_EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "score", "images")
 
 
 class UnknownFormatError(TunerError):

@@ -7,7 +7,7 @@ it is at least as good in each and better in one; equal points do not dominate e
 import math
 from collections.abc import Iterator, Sequence
 
-from tuner.objectives import Cost, Measure
+from tuner.objectives import Cost, Measure, Objective
 
 Point = tuple[float, ...]
 
@@ -49,16 +49,18 @@ def peel_fronts(points: Sequence[Point]) -> Iterator[list[int]]:
 def spread_order(measures: Sequence[Measure], points: Sequence[Point]) -> list[int]:
     """Return the places of the points of one front in an order whose beginnings are each spread over the front.
 
-    It begins with the point that is best in the first objective; each next one is as far from those before it as
-    possible, of equals the earlier one. Costs are compared by their logarithm, and every objective by its share of the
-    front's range.
+    It begins with the point that is best in the first objective, and the knee; each next one is as far from those
+    before it as possible, of equals the earlier one. Costs are compared by their logarithm, accuracies by that of
+    the error, and every objective by its share of the front's range.
     """
     shares = _shares(measures, points)
-    order: list[int] = []
-    nearest = [math.inf] * len(points)
+    places = range(len(points))
+    best = max(places, key=lambda place: (points[place], -place), default=None)
+    order = [place for place in dict.fromkeys([best, find_knee(measures, points)]) if place is not None]
+    nearest = [min((math.dist(shares[place], shares[one]) for one in order), default=0.0) for place in places]
     while len(order) < len(points):
-        left = [place for place in range(len(points)) if place not in set(order)]
-        chosen = max(left, key=lambda place: (nearest[place], points[place] if not order else (), -place))
+        taken = set(order)
+        chosen = max((place for place in places if place not in taken), key=lambda place: (nearest[place], -place))
         order.append(chosen)
         nearest = [min(near, math.dist(shares[place], shares[chosen])) for place, near in enumerate(nearest)]
     return order
@@ -87,15 +89,20 @@ def find_knee(measures: Sequence[Measure], points: Sequence[Point]) -> int | Non
 def _shares(measures: Sequence[Measure], points: Sequence[Point]) -> list[tuple[float, ...]]:
     """Return each point by its share of the range in each objective, in [0, 1], 1 the best."""
     columns = [
-        [_place(measure, value) for value in column]
-        for measure, column in zip(measures, zip(*points, strict=True), strict=True)
+        _in_unit(_place(measure, column)) for measure, column in zip(measures, zip(*points, strict=True), strict=True)
     ]
-    return list(zip(*map(_in_unit, columns), strict=True))
+    return list(zip(*columns, strict=True))
 
 
-def _place(measure: Measure, utility: float) -> float:
-    """Return a utility on the scale on which distances are taken."""
-    return -math.log10(max(-utility, _LEAST_COST)) if isinstance(measure, Cost) else utility
+def _place(measure: Measure, utilities: Sequence[float]) -> Sequence[float]:
+    """Return utilities on the scale on which distances are taken, that of the report's axes."""
+    if isinstance(measure, Cost):
+        return [-math.log10(max(-utility, _LEAST_COST)) for utility in utilities]
+    if isinstance(measure, Objective) and measure.written_as == "percent" and measure.direction == "maximize":
+        # No error lies at infinity.
+        least = min((1 - utility for utility in utilities if utility < 1), default=1.0) / 2
+        return [-math.log10(max(1 - utility, least)) for utility in utilities]
+    return utilities
 
 
 def _in_unit(values: Sequence[float]) -> list[float]:

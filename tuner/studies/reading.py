@@ -49,7 +49,7 @@ from tuner.studies.storage import Storage
 #: Slots whose outcomes are in memory at a time.
 _ROWS_AT_A_TIME = 250
 #: Fields of an epoch that measure it.
-_MEASURED = tuple(one.name for one in fields(Epoch) if one.name != "epoch")
+_MEASURED = tuple(one.name for one in fields(Epoch) if one.name not in {"epoch", "images"})
 #: That Postgres keeps.
 _LARGEST_NUMBER = 2**31 - 1
 _NOT_READ = SearchJob()
@@ -327,10 +327,11 @@ def _reported_folds(means: Mapping[int, float]) -> tuple[FoldRecord, ...]:
 
 def _mean_curve(curves: Sequence[Curve]) -> Curve:
     """Return the mean by epoch of each value over the folds that have measured it."""
-    return tuple(
-        Epoch(epoch=number, **{name: _mean(getattr(epoch, name) for epoch in epochs if epoch) for name in _MEASURED})
-        for number, epochs in enumerate(itertools.zip_longest(*curves), start=1)
-    )
+    means: list[dict[str, Any]] = [
+        {name: _mean(getattr(epoch, name) for epoch in epochs if epoch) for name in _MEASURED}
+        for epochs in itertools.zip_longest(*curves)
+    ]
+    return tuple(Epoch(epoch=number, **values) for number, values in enumerate(means, start=1))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -1,9 +1,9 @@
 """`[search]`: how trials are drawn, trained and stopped early, and what of it `[finals]` takes over."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from tuner.objectives import COSTS, DEFAULT_OBJECTIVE, DEFAULT_TOP_K, OBJECTIVES, Direction
 from tuner.space_ranges import Scalar
@@ -20,8 +20,23 @@ REGIME: Mapping[str, type[SearchableSection]] = {
 }
 
 
+#: How many models one program trains, see `SearchSection.at_once`.
+AtOnce = int | Literal["auto"]
+
 #: The sampler that changes one hyperparameter at a time.
 ONE_FACTOR = "one-factor"
+
+
+#: What trials have less of before the first decisions of a pruner.
+Resource = Literal["epochs", "images"]
+#: Pruners whose decisions divide a trial into parts.
+_WITH_RUNGS = ("asha", "hyperband")
+
+
+def _check_at_once(value: Any) -> Any:
+    if value != "auto" and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError('expected "auto" or a whole number of at least 1')
+    return value
 
 
 def _check_constraint(text: str) -> str:
@@ -35,6 +50,10 @@ class PruningSettings(Section):
     With `data.folds` a trial is compared with others after each fold instead of each epoch.
     """
 
+    resource: Resource = Field(
+        default="epochs",
+        description="asha, hyperband: what is saved; with images, the first epochs show a part of the training images",
+    )
     min_resource: int = Field(
         default=1,
         ge=1,
@@ -177,6 +196,18 @@ class SearchSection(Section):
         description="images per step, for spaces without a hyperparameter batch_size",
         json_schema_extra=shown(unit="images"),
     )
+    at_once: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=1024)], BeforeValidator(_check_at_once)] = Field(
+        default="auto",
+        description="number of models of equal structure that one program trains on JAX, such as the folds of a trial; "
+        "auto: as many as are measured to train most epochs a second",
+        json_schema_extra=shown(unit="models", allowed='"auto", or 1 to 1024'),
+    )
+    cohort: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_check_at_once)] = Field(
+        default=1,
+        description="number of trials that one program trains on JAX: they have all in common but seed and learning "
+        "rate; auto: at most 8, as many as are measured to train most epochs a second; 1: each draws everything",
+        json_schema_extra=shown(unit="trials", allowed='"auto", or 1 to 64'),
+    )
     timeout: Duration | None = Field(
         default=None,
         description="time after which the search ends, counted from its first trial on, without the time in which the "
@@ -274,6 +305,12 @@ class SearchSection(Section):
                 "timeout" if self.timeout else "patience",
                 f"the sampler {ONE_FACTOR} compares values by all of its trials; expected no limit but their number",
             )
+        if self.pruning.resource == "images" and self.pruner not in _WITH_RUNGS:
+            raise contradiction(
+                "pruning.resource",
+                f"received 'images' with the pruner {self.pruner!r}; expected {' or '.join(_WITH_RUNGS)}, whose "
+                "decisions divide a trial",
+            )
         if self.annealing is not None:
             refuse_long_warmup("annealing.warmup_epochs", self.annealing, "search.epochs", self.epochs)
         refuse_freezing_nothing(self.weights_from, self.freeze_epochs)
@@ -287,6 +324,10 @@ class SearchSection(Section):
             raise contradiction(
                 "grid",
                 f'values are given, but the sampler is {self.sampler!r}; expected search.sampler = "grid", or no grid',
+            )
+        if self.cohort != 1 and self.sampler in {"grid", ONE_FACTOR}:
+            raise contradiction(
+                "cohort", f"the sampler {self.sampler} tries only its own values; expected 1, or another search.sampler"
             )
         if self.vary and self.sampler != ONE_FACTOR:
             raise contradiction(

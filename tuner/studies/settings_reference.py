@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from tuner.errors import TunerError, did_you_mean, shorten
-from tuner.space_ranges import SpaceRange
+from tuner.space_ranges import Prior, SpaceRange
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
@@ -109,8 +109,8 @@ def _agrees(wanted: str, key: str) -> bool:
     before, any_name, after = key.partition(_ANY_NAME)
     if not any_name:
         return wanted == key
-    if key == _WRITTEN["ranges"] and wanted.rpartition(".")[2] in SpaceRange.model_fields:
-        # `space.NAME` is a table, `space.NAME.low` a setting in it.
+    if key == _WRITTEN["ranges"] and wanted.rpartition(".")[2] in {*SpaceRange.model_fields, *Prior.model_fields}:
+        # `space.NAME` is a table, `space.NAME.low` a setting in it, `space.NAME.prior.centre` one in a table of it.
         return False
     fits = wanted.startswith(before) and wanted.endswith(after) and len(wanted) > len(before) + len(after)
     return fits or (key != _WRITTEN["ranges"] and f"{wanted}." == before + after)

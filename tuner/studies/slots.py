@@ -196,6 +196,13 @@ def _claim(connection: sa.Connection, turn: Turn, *, owner: str, lease_s: float)
     row = connection.execute(oldest, {"of_study": turn.study_id}).one_or_none()
     if row is None:
         return None
+    return lease_row(connection, row, study_name=turn.name, study_uid=turn.uid, owner=owner, lease_s=lease_s)
+
+
+def lease_row(
+    connection: sa.Connection, row: sa.Row[Any], *, study_name: str, study_uid: str, owner: str, lease_s: float
+) -> Lease:
+    """Give the owner a lease on a waiting slot, whose row of `tuner_slots` the transaction has locked."""
     connection.execute(
         sa.update(slots)
         .where(slots.c.id == row.id)
@@ -212,8 +219,8 @@ def _claim(connection: sa.Connection, turn: Turn, *, owner: str, lease_s: float)
     return Lease(
         slot_id=row.id,
         study_id=row.study_id,
-        study_name=turn.name,
-        study_uid=turn.uid,
+        study_name=study_name,
+        study_uid=study_uid,
         stage=row.stage,
         position=row.position,
         job=read_job(row.stage, row.job),

@@ -1,7 +1,8 @@
 """Whose turn it is: the order in which studies get the workers that they share.
 
-The study of the highest priority comes first; among equals the one with the fewest leased slots per weight, then the
-oldest. A study with `max_workers` leased slots gets no more, however many workers ask at the same moment.
+The study of the highest priority comes first; among equals the one with the fewest workers per weight, then the oldest.
+A study with `max_workers` workers gets no more, however many ask at the same moment. What counts are those that hold a
+lease; one may hold several, see `companions`.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ class Turn:
     uid: str
     #: Whether its time is over: it gives out no slot before `tuner.studies.limits.end_by_time`.
     is_over: bool
-    #: Whether its number of leased slots is limited, or its clock is still to be started: its row must be locked.
+    #: Whether its number of workers is limited, or its clock is still to be started: its row must be locked.
     needs_lock: bool
 
 
@@ -70,7 +71,7 @@ def take_turn(connection: sa.Connection, turn: Turn) -> Literal["taken", "busy",
     if row is None:
         return "busy"
     if row.max_workers is not None:
-        leased = connection.scalar(sa.select(_count_leased(turn.study_id)))
+        leased = connection.scalar(sa.select(_count_workers(turn.study_id)))
         if leased is None or leased >= row.max_workers:
             return "full"
     if row.time_left_s is not None:
@@ -79,8 +80,8 @@ def take_turn(connection: sa.Connection, turn: Turn) -> Literal["taken", "busy",
     return "taken"
 
 
-def _count_leased(study_id: int | sa.Column[int]) -> sa.ScalarSelect[int]:
-    leased = sa.select(sa.func.count()).select_from(slots)
+def _count_workers(study_id: int | sa.Column[int]) -> sa.ScalarSelect[int]:
+    leased = sa.select(sa.func.count(slots.c.owner.distinct()))
     return leased.where(slots.c.study_id == study_id, slots.c.state == "leased").scalar_subquery()
 
 
@@ -88,7 +89,7 @@ def _all_turns() -> sa.Select[Any]:
     # The first waiting slot instead of EXISTS, which Postgres may answer by reading all waiting slots.
     of_study = slots.c.study_id == studies.c.id
     waits = sa.select(slots.c.id).where(of_study, slots.c.state == "waiting").order_by(slots.c.id).limit(1)
-    leased = _count_leased(studies.c.id)
+    leased = _count_workers(studies.c.id)
     return (
         sa.select(
             studies.c.id,

@@ -12,8 +12,9 @@ import json
 import logging
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.artifacts import ArtifactNotFoundError, ArtifactNotWrittenError, ArtifactStore, ArtifactStoreAwayError
 from tuner.epochs import Epoch
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.variables import read_variable, renew_constants, state_variables
@@ -157,6 +158,26 @@ class Checkpoint:
             _log.warning("Passed over the checkpoint %s: it is of another run.", self._store.location(name))
             return None
         return snapshot
+
+
+@contextmanager
+def stored_however_it_ends(checkpoints: Iterable[Checkpoint | None]) -> Iterator[None]:
+    """Store the last snapshots of runs when the block ends.
+
+    Raises:
+        ArtifactNotWrittenError: One could not be stored, and nothing else ended the block.
+    """
+    found = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    try:
+        yield
+    except BaseException:
+        for checkpoint in found:
+            # What ended the run says more than that its last snapshot could not be stored.
+            with suppress(ArtifactNotWrittenError, ArtifactStoreAwayError):
+                checkpoint.flush()
+        raise
+    for checkpoint in found:
+        checkpoint.flush()
 
 
 def fingerprint(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> str:

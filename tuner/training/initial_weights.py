@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from tuner.errors import TunerError
 from tuner.image_ranges import ImageRange, range_of
 from tuner.training.variables import renew_constants
 
@@ -41,6 +42,18 @@ class InitialWeights:
     freeze_epochs: int = 0
     #: In which range the other model took its images; None where that is not known.
     image_range: ImageRange | None = None
+    #: Paths of those weights of the model whose layers must be taken, such as a pretrained net's.
+    required: frozenset[str] = frozenset()
+
+
+class LayerNotTakenError(TunerError):
+    """A layer that must have the other model's weights cannot have them."""
+
+    def __init__(self, origin: str, layer: str) -> None:
+        super().__init__(
+            f"The weights of {origin} do not fit: they have no layer {layer!r} with weights of the same shapes. "
+            "Expected those of the same net."
+        )
 
 
 def take_weights(model: keras.Model, initial: InitialWeights, *, steps_per_epoch: int) -> str:
@@ -52,6 +65,9 @@ def take_weights(model: keras.Model, initial: InitialWeights, *, steps_per_epoch
 
     Returns:
         A sentence that says which layers were taken.
+
+    Raises:
+        LayerNotTakenError: A layer that is required is not among the given ones, or has other shapes there.
     """
     given = _by_layer(initial.paths, initial.values)
     own = _by_layer([weight.path for weight in model.weights], model.weights)
@@ -62,6 +78,8 @@ def take_weights(model: keras.Model, initial: InitialWeights, *, steps_per_epoch
             found = dict(zip(weights, found.values(), strict=False)) if len(found) == len(weights) else {}
         shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
         if shapes != {name: value.shape for name, value in found.items()}:
+            if any(weight.path in initial.required for weight in weights.values()):
+                raise LayerNotTakenError(initial.origin, layer)
             continue
         taken.append(layer)
         for name, weight in weights.items():

@@ -18,7 +18,7 @@ from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
 from tuner.training.plan import Labels, TrainingData, TrainingPlan
-from tuner.training.programs import weigh_images
+from tuner.training.programs.feeding import weigh_labels
 from tuner.training.rules import AverageMeasurer
 from tuner.training.targets import encode_targets
 
@@ -63,7 +63,7 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
     ) -> None:
         super().__init__()
         self._images, self._plan = images, plan
-        self._others = [targets, *weigh_images(images, class_weight)]
+        self._others = [targets, *weigh_labels(images.labels, len(images.class_names), class_weight)]
         self._augmenter = Augmenter(plan.augmentation, images.image_format.shape, white=white)
         self.draw(epoch=1)
 
@@ -88,6 +88,22 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships n
         return tuple(map(keras.ops.convert_to_numpy, batch))
 
 
+class PictureBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
+    """Images and labels in their order, as a model is given them, of which one batch at a time is in memory."""
+
+    def __init__(self, images: LabelledImages, labels: Labels, *, batch_size: int, white: float) -> None:
+        super().__init__()
+        self._images, self._labels, self._batch_size, self._white = images, labels, batch_size, white
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._images) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        first = index * self._batch_size
+        batch = self._images.take(np.arange(first, min(first + self._batch_size, len(self._images))))
+        return to_pictures(batch, white=self._white), to_targets(batch, self._labels)
+
+
 def fit_with_keras(
     model: keras.Model,
     data: TrainingData,
@@ -102,6 +118,7 @@ def fit_with_keras(
     labels = plan.settled_labels
     white = white_of(model)
     batches = EpochBatches(data.train, to_targets(data.train, labels), plan, class_weight, white=white)
+    measured = data.validation and PictureBatches(data.validation, labels, batch_size=plan.batch_size, white=white)
 
     def begin(epoch: int) -> NDArray[np.float32] | None:
         batches.draw(epoch=epoch)
@@ -109,8 +126,7 @@ def fit_with_keras(
 
     model.fit(
         batches,
-        validation_data=validation_arrays(data, labels, white=white),
-        validation_batch_size=None if data.validation is None else plan.batch_size,
+        validation_data=measured,
         initial_epoch=first_epoch - 1,
         epochs=plan.epochs,
         callbacks=[AverageMeasurer(plan.training), EpochReporter(begin, finish_epoch)],

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import TunerError
+from tuner.free_memory import free_memory_bytes
 from tuner.image_ranges import white_of
 from tuner.training.fit_call import (
     RATE_CALLBACKS,
@@ -49,6 +50,17 @@ _log = logging.getLogger(__name__)
 
 class NoEpochReportedError(TunerError):
     """A HyperModel's own `fit` called no callback, or trained another model."""
+
+
+class ManyImagesError(TunerError):
+    """A HyperModel's own `fit` is given all images at once, which do not fit into memory."""
+
+    def __init__(self, *, n_bytes: int, n_free: int) -> None:
+        super().__init__(
+            f"The space's fit is given all images as one array of floats, which takes {n_bytes / 2**30:.1f} GiB, and "
+            f"{n_free / 2**30:.1f} GiB of memory are free. Leave `fit` out of the HyperModel, so that images are read "
+            "chunk by chunk, or set search.train_images."
+        )
 
 
 class OtherLabelsError(Exception):
@@ -84,6 +96,7 @@ def train_with_own_fit(run: TrainingRun, own_fit: OwnFit, *, labels_are_free: bo
         Whether all of its epochs saw the images augmented.
 
     Raises:
+        ManyImagesError: It is given all images at once, and they do not fit into memory.
         NoEpochReportedError: It reported no epoch, or trained another model.
         BeginAnewError: It does not go on from the checkpoint's epoch.
         OtherLabelsError: It failed before the end of its first epoch, and may take the other labels.
@@ -101,6 +114,15 @@ def train_with_own_fit(run: TrainingRun, own_fit: OwnFit, *, labels_are_free: bo
             raise OtherLabelsError from error
         raise
     return call.check(returned)
+
+
+def _refuse_too_many(run: TrainingRun) -> None:
+    """Raise `ManyImagesError` where all images as floats would fill the memory."""
+    parts = [part for part in (run.data.train, run.data.validation) if part is not None]
+    n_bytes = sum(part.images.size for part in parts) * np.dtype(np.float32).itemsize
+    n_free = free_memory_bytes()
+    if n_bytes > n_free:
+        raise ManyImagesError(n_bytes=n_bytes, n_free=n_free)
 
 
 class _OwnFitCall:
@@ -127,6 +149,7 @@ class _OwnFitCall:
                 f"The space's fit is given {WORDING[labels]}, of which it makes labels of its own: it failed with "
                 f"{WORDING[other_labels(labels)]}, which the loss takes."
             )
+        _refuse_too_many(run)
         return FitArguments(
             x=to_pictures(run.data.train, white=white_of(run.model)),
             y=to_targets(run.data.train, labels),
@@ -206,7 +229,7 @@ class _OwnFitCall:
         if self._n_calls > 1 or self._n_reported:
             refusal: str | None = "it calls model.fit again"
         else:
-            refusal = find_call_refusal(arguments, given) or run.programs.find_refusal(self._model, run.data)
+            refusal = find_call_refusal(arguments, given) or run.programs.find_refusal(self._model)
         if refusal is not None:
             _log.info("Training with the HyperModel's own fit and Keras' own loop: %s.", refusal)
             return self._train_by_keras(arguments)

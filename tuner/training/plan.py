@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.datasets.images import LabelledImages
+from tuner.training.image_parts import ImageParts
 from tuner.training_settings import Annealing, Augmentation, Training
 
 #: What a loss takes, see `targets`.
@@ -29,6 +33,8 @@ class TrainingPlan:
     #: None: the model's own learning rate throughout.
     annealing: Annealing | None = None
     training: Training = field(default_factory=Training)
+    #: Which part of the training images the first epochs show; None: all epochs show all.
+    parts: ImageParts | None = None
     #: How many models one after another are trained by this plan on images of equal shapes, such as one for each fold.
     n_models: int = 1
     #: What the model is given; `train` settles `auto` before the first epoch, see `targets`.
@@ -64,3 +70,14 @@ class TrainingData:
     def __post_init__(self) -> None:
         if not len(self.train) or (self.validation is not None and not len(self.validation)):
             raise ValueError("Received an empty set of images. Expected at least one image in each set.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """One model's own images, as rows of those of several models that are trained at once."""
+
+    #: The same images.
+    data: TrainingData
+    #: int32, shape (n,).
+    train_rows: NDArray[np.int32]
+    validation_rows: NDArray[np.int32]

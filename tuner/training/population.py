@@ -1,30 +1,34 @@
 """Train several models of equal structure as one program, on JAX; each member's result is what it comes to alone."""
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import keras
 
-from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
+from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
-from tuner.training.checkpoint import Checkpoint
+from tuner.training.checkpoint import Checkpoint, stored_however_it_ends
 from tuner.training.devices import translate_device_errors
-from tuner.training.epoch_draws import EpochDraws, draw_epoch
 from tuner.training.history import TrainingHistory
-from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.programs import find_refusal, open_population
+from tuner.training.initial_weights import InitialWeights, take_weights
+from tuner.training.plan import Part, TrainingData, TrainingPlan
+from tuner.training.population_cache import POPULATIONS, PopulationCache
+from tuner.training.population_epochs import PopulationEpochs, PopulationRun
+from tuner.training.programs import find_excess, find_refusal
 from tuner.training.programs.cache import ProgramCache, describe_model
-from tuner.training.programs.xla import is_faster_with_xla
-from tuner.training.run import OnEpoch, OnNote, TrainingRun, ignore_note, refuse_nan_loss
+from tuner.training.programs.interface import find_backend
+from tuner.training.rules import set_up_optimizer
+from tuner.training.run import OnEpoch, OnNote, TrainingRun, Utility, accuracy_or_worst, ignore_note
+from tuner.training.scoring import Scoring
+from tuner.training.session import PROGRAMS
 from tuner.training.targets import choose_labels
-from tuner.training.variables import build_variables, current_learning_rate, finalize_weights
+from tuner.training.variables import build_variables, has_convolutions, state_variables
+from tuner.training.widths import WidthChoice
 from tuner.training_settings import Training
 
-if TYPE_CHECKING:
-    from tuner.training.programs.population import Population
+#: Rules of training that a population does not have: its validation sees the weights as they are, and its images count
+#: alike.
+_RULES_ALONE = ("ema_momentum", "class_weights")
 
 
 class UnlikeMembersError(TunerError):
@@ -40,143 +44,135 @@ class Member:
     on_epoch: OnEpoch
     on_note: OnNote = ignore_note
     checkpoint: Checkpoint | None = None
+    utility: Utility = accuracy_or_worst
+    scoring: Scoring | None = None
+    initial: InitialWeights | None = None
+    #: None: all images of the population.
+    part: Part | None = None
 
 
-def train_population(members: Sequence[Member], data: TrainingData) -> list[TrainingHistory | Exception]:
-    """Train compiled models on the same images as one program, each from the epoch after its checkpoint's last one.
+def train_population(
+    members: Sequence[Member],
+    data: TrainingData | LabelledImages,
+    *,
+    width: WidthChoice | None = None,
+    is_one_job: bool = False,
+    programs: ProgramCache = PROGRAMS,
+    populations: PopulationCache = POPULATIONS,
+) -> list[TrainingHistory | Exception]:
+    """Train compiled models as one program, each from the epoch after its checkpoint's last one.
 
     Their plans may differ in seeds alone, and their optimizers in the learning rate. A member whose `on_epoch` raises,
     or whose loss is not finite, leaves; the others go on.
+
+    Args:
+        members: What is trained.
+        data: The images of all; or those of which each member has its own part, as many as the others.
+        width: Chooses how many are trained at once; None: all.
+        is_one_job: What ends a member ends all, and is raised.
+        programs: For members that are trained one at a time.
+        populations: Where the program of the last population is found, and this one's is kept.
 
     Returns:
         For each member its history, or what ended it.
 
     Raises:
-        UnlikeMembersError: They are not of equal structure, Keras' own loop must train them, or a plan has rules of
-            training.
+        UnlikeMembersError: They are not of equal structure, Keras' own loop must train them, or a plan has a rule of
+            training that a population has not. No epoch was trained.
         DeviceMemoryError: They do not fit into the device's memory together.
     """
-    if any(member.plan.training != Training() for member in members):
-        raise UnlikeMembersError("Received rules of training in a plan. Expected none, or models trained alone.")
-    with translate_device_errors():
-        runs = [_start_run(member, data) for member in members]
-        _refuse_unlike(runs)
-        model, plan = runs[0].model, runs[0].plan
-        xla_epoch = is_faster_with_xla(model, data, plan)
-        population = open_population([run.model for run in runs], data, plan, xla_epoch=xla_epoch)
-        return _Training(runs, population, [member.checkpoint for member in members]).train()
+    with translate_device_errors(), stored_however_it_ends(member.checkpoint for member in members):
+        runs = [_start_run(member, data, programs) for member in members]
+        trainings = [run.training for run in runs]
+        _refuse_unlike(trainings)
+        pool = data if isinstance(data, LabelledImages) else None
+        choice = width or WidthChoice.fixed(len(members))
+        with populations.open(trainings, pool, choice) as population:
+            return PopulationEpochs(runs, population, choice, is_one_job=is_one_job).train()
 
 
-def _start_run(member: Member, data: TrainingData) -> TrainingRun:
-    build_variables(member.model, data.train.image_format.shape)
-    labels, guess = choose_labels(member.model, len(data.train.class_names), member.plan.labels)
+def find_reason_to_train_alone(model: keras.Model, data: TrainingData, plan: TrainingPlan) -> str | None:
+    """Return why no population can have this model, whatever the others are; None where one can."""
+    if keras.backend.backend() != "jax":
+        return f"Keras runs on {keras.backend.backend()}, and JAX alone can map a step over several models"
+    if not model.compiled or plan.parts is not None:
+        return "the first epochs have a part of the images" if model.compiled else "the model is not compiled"
+    if asked := [name for name in _RULES_ALONE if getattr(plan.training, name) != getattr(Training(), name)]:
+        return f"the rules of training have {' and '.join(asked)}"
+    if refusal := find_refusal(model):
+        return f"Keras' own loop must train such models: {refusal}"
+    if excess := find_excess(data):
+        # Each member has an order of its own, so that no chunk would serve all of them.
+        return f"images are streamed to each model alone: {excess}"
+    own_parts = "the model has parts that are not Keras' own, or weights that are frozen for some epochs"
+    return own_parts if describe_model(model) is None else None
+
+
+def find_reason_not_to_try(model: keras.Model) -> str | None:
+    """Return why a population of this model is known to be slower here than its members alone; None where it may pay.
+
+    XLA makes grouped convolutions of mapped ones, which take three times as long on a CPU, see `docs/experiments.md`.
+    """
+    backend = find_backend()
+    if (backend is None or backend.count_gpus() == 0) and has_convolutions(model):
+        return "convolutions of several models at once are slower on a CPU"
+    return None
+
+
+def count_that_fit(model: keras.Model) -> int:
+    """Return how many such models may be trained at once without filling more than half of the free memory."""
+    backend = find_backend()
+    n_bytes = sum(variable.value.nbytes for part in state_variables(model) for variable in part)
+    # In the models, stacked, once more after a step, and gradients and activations of about that size.
+    return max(1, int(0.5 * (0 if backend is None else backend.free_memory_bytes()) / max(1, 4 * n_bytes)))
+
+
+def _start_run(member: Member, data: TrainingData | LabelledImages, programs: ProgramCache) -> PopulationRun:
+    if member.part is None:
+        if isinstance(data, LabelledImages):
+            raise ValueError("Received a member without a part of the images. Expected one for each.")
+        own = data
+    else:
+        own = member.part.data
+    model, plan = member.model, member.plan
+    set_up_optimizer(model, plan.training)
+    build_variables(model, own.train.image_format.shape)
+    notes = []
+    if member.initial is not None:
+        steps_per_epoch = -(-len(own.train) // plan.batch_size)
+        notes.append(take_weights(model, member.initial, steps_per_epoch=steps_per_epoch))
+    labels, guess = choose_labels(model, len(own.train.class_names), plan.labels)
     run = TrainingRun(
-        member.model,
-        data,
-        replace(member.plan, labels=labels),
+        model,
+        own,
+        replace(plan, labels=labels),
         on_epoch=member.on_epoch,
         on_note=member.on_note,
         checkpoint=member.checkpoint,
-        programs=ProgramCache(),
+        programs=programs,
+        utility=member.utility,
+        scoring=member.scoring,
     )
-    if guess is not None:
-        run.note(guess)
+    for sentence in filter(None, [*notes, guess]):
+        run.note(sentence)
     run.accept_soft_targets()
-    run.resume()
-    return run
+    return PopulationRun(training=run, is_stored=member.checkpoint is not None, part=member.part)
 
 
 def _refuse_unlike(runs: Sequence[TrainingRun]) -> None:
     """Raise `UnlikeMembersError` unless one program can train them all."""
-    if keras.backend.backend() != "jax":
-        raise UnlikeMembersError(f"Received models on {keras.backend.backend()}. Expected JAX, which alone can map.")
-    refusal = find_refusal(runs[0].model, runs[0].data)
-    if refusal is not None:
-        raise UnlikeMembersError(f"Keras' own loop must train these models: {refusal}.")
-    first = describe_model(runs[0].model)
-    if first is None:
-        raise UnlikeMembersError("A model has parts that are not Keras' own. Expected none, or models trained alone.")
-    if any(describe_model(run.model) != first for run in runs):
+    first = runs[0]
+    reason = find_reason_to_train_alone(first.model, first.data, first.plan)
+    if reason is not None:
+        raise UnlikeMembersError(f"Received models that are trained alone: {reason}.")
+    described = describe_model(first.model)
+    if any(describe_model(run.model) != described for run in runs[1:]):
         raise UnlikeMembersError("Received models that differ in more than their variables. Expected equal ones.")
-    plan = runs[0].plan
-    if any(replace(run.plan, seed=plan.seed) != plan for run in runs):
+    if any(replace(run.plan, seed=first.plan.seed) != first.plan for run in runs):
         raise UnlikeMembersError("Received plans that differ in more than their seeds. Expected equal ones.")
+    if any(_sizes(run.data) != _sizes(first.data) for run in runs):
+        raise UnlikeMembersError("Received different numbers of images. Expected equal ones.")
 
 
-class _Training:
-    """The epochs of a population; members that resumed later epochs than others end earlier."""
-
-    def __init__(
-        self, runs: Sequence[TrainingRun], population: "Population", checkpoints: Sequence[Checkpoint | None]
-    ) -> None:
-        self._runs, self._population, self._checkpoints = runs, population, checkpoints
-        self._results: dict[int, TrainingHistory | Exception] = {}
-
-    def train(self) -> list[TrainingHistory | Exception]:
-        for index, run in enumerate(self._runs):
-            if run.finished:
-                self._finish(index)
-        while self._population.members:
-            self._train_one_epoch()
-        return [self._results[index] for index in range(len(self._runs))]
-
-    def _train_one_epoch(self) -> None:
-        started = time.perf_counter()
-        logs = self._population.train_epoch({index: self._draw(index) for index in self._population.members})
-        measured = self._population.validate()
-        duration_s = time.perf_counter() - started
-        stored = [index for index in self._population.members if self._needs_model(index)]
-        if stored:
-            self._population.update_models(stored)
-        for index in self._population.members:
-            validation = {f"val_{name}": value for name, value in measured[index].items()}
-            self._end_epoch(index, logs[index] | validation, duration_s)
-
-    def _needs_model(self, index: int) -> bool:
-        """Say whether the model itself must have its state after this epoch, which copies it to the host."""
-        run = self._runs[index]
-        is_last = len(run.epochs) + 1 >= run.plan.epochs
-        # Else the rate depends on the steps so far.
-        has_plain_rate = isinstance(getattr(run.model.optimizer, "learning_rate", None), keras.Variable)
-        return self._checkpoints[index] is not None or is_last or not has_plain_rate
-
-    def _draw(self, index: int) -> EpochDraws:
-        run = self._runs[index]
-        epoch, images = len(run.epochs) + 1, run.data.train
-        return draw_epoch(
-            run.plan,
-            epoch=epoch,
-            n_images=len(images),
-            image_shape=images.image_format.shape,
-            learning_rates=run.learning_rates(epoch),
-        )
-
-    def _end_epoch(self, index: int, logs: dict[str, float], duration_s: float) -> None:
-        run = self._runs[index]
-        epoch = len(run.epochs) + 1
-        rates = run.learning_rates(epoch)
-        rate = current_learning_rate(run.model) if rates is None else float(rates[-1])
-        try:
-            refuse_nan_loss(epoch, logs)
-            run.finish_epoch(epoch, logs, duration_s, learning_rate=rate)
-            if run.finished:
-                self._finish(index)
-        except Exception as error:  # noqa: BLE001 - told to the caller, beside what the others come to
-            self._results[index] = error
-            self._population.leave(index)
-            # The caller may go on from it at once; what ended the member says more than that it could not be stored.
-            with suppress(ArtifactNotWrittenError, ArtifactStoreAwayError):
-                run.await_checkpoint()
-
-    def _finish(self, index: int) -> None:
-        run, checkpoint = self._runs[index], self._checkpoints[index]
-        finalize_weights(run.model)
-        if checkpoint is not None:
-            checkpoint.flush()
-        self._results[index] = TrainingHistory(
-            resumed_from=run.resumed_from,
-            epochs=tuple(run.epochs),
-            augmented=run.plan.augmentation is not None,
-            measured=tuple(run.logs[-1] if run.logs else ()),
-        )
-        self._population.leave(index)
+def _sizes(data: TrainingData) -> tuple[int, int]:
+    return len(data.train), len(data.validation or ())

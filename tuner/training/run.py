@@ -18,6 +18,7 @@ from tuner.training.callbacks import RunCallbacks
 from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, fits, restore_model, take_snapshot
 from tuner.training.fit_call import FitCall
 from tuner.training.history import read_epoch
+from tuner.training.image_parts import thin
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
 from tuner.training.rules import EarlyStopping, averaged_weights, weigh_classes
@@ -96,6 +97,7 @@ class TrainingRun:
         self._fingerprint = fingerprint(model, data, plan)
         self._highest_rate = current_learning_rate(model)
         self._rates: LearningRates | None = None
+        self._part_order: NDArray[np.int32] | None = None
         if plan.annealing is not None and not self._has_settable_rate():
             self.leave_annealing_out("the model's optimizer has a learning-rate schedule of its own")
         self._rates = self._start_rates()
@@ -120,6 +122,28 @@ class TrainingRun:
         if self.plan.annealing is not None:
             self.note(f"Trained without the {self.plan.annealing.rule} annealing: {reason}.")
             self.plan, self._rates = replace(self.plan, annealing=None), None
+
+    def leave_parts_out(self, reason: str) -> None:
+        """From here on show all images in every epoch, before the first one."""
+        if self.plan.parts is not None:
+            self.note(f"Trained on all images from the first epoch on, in spite of search.pruning.resource: {reason}.")
+            self.plan = replace(self.plan, parts=None)
+
+    def part_of(self, epoch: int) -> NDArray[np.int32] | None:
+        """Return the indices of the training images that an epoch shows; None for all."""
+        count = self._count_images(epoch)
+        if self.plan.parts is None or count == len(self.data.train):
+            return None
+        if self._part_order is None:
+            self._part_order = self.plan.parts.order(self.data.train.labels)
+        return self._part_order[:count]
+
+    def _count_images(self, epoch: int) -> int:
+        parts, images = self.plan.parts, self.data.train
+        return len(images) if parts is None else parts.count(epoch, images.labels)
+
+    def _count_steps(self, epoch: int) -> int:
+        return math.ceil(self._count_images(epoch) / self.plan.batch_size)
 
     def follow(self, call: FitCall) -> None:
         """Take batch size, epochs and order from a call of `model.fit`, before the first epoch."""
@@ -241,8 +265,7 @@ class TrainingRun:
 
     def begin_epoch(self, epoch: int) -> NDArray[np.float32] | None:
         """Tell the callbacks, and return the rate of each step as `learning_rates` does."""
-        steps = math.ceil(len(self.data.train) / self.plan.batch_size)
-        keras_params = {"epochs": self.plan.epochs, "steps": steps, "verbose": 0}
+        keras_params = {"epochs": self.plan.epochs, "steps": self._count_steps(epoch), "verbose": 0}
         self._callbacks.begin_epoch(epoch, model=self.model, params=keras_params, note=self.note)
         return self.learning_rates(epoch)
 
@@ -252,7 +275,7 @@ class TrainingRun:
 
     def learning_rates(self, epoch: int) -> NDArray[np.float32] | None:
         """Return the rate of each step; None leaves the optimizer alone."""
-        return None if self._rates is None else self._rates.of_epoch(epoch)
+        return None if self._rates is None else thin(self._rates.of_epoch(epoch), self._count_steps(epoch))
 
     def await_checkpoint(self) -> None:
         """Wait until the previous epoch is stored, so that a crash costs one finished epoch at most."""
@@ -281,6 +304,7 @@ class TrainingRun:
         """
         refuse_nan_loss(epoch, logs)
         rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
+        n_images = self._count_images(epoch)
         result = read_epoch(
             logs,
             epoch=epoch,
@@ -288,9 +312,10 @@ class TrainingRun:
             duration_s=duration_s,
             accuracy_names=self._accuracy_names.read(self.plan.settled_labels),
             score=self._score(logs, answers),
+            images=None if n_images == len(self.data.train) else n_images,
         )
         count("epochs")
-        count("images", len(self.data.train))
+        count("images", n_images)
         self.epochs.append(result)
         self.logs.append({name: float(value) for name, value in logs.items()})
         if self._rates is not None:

@@ -2,16 +2,13 @@
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import keras
 
-from tuner.artifacts import ArtifactNotWrittenError, ArtifactStoreAwayError
 from tuner.errors import TunerError
 from tuner.training.callbacks import RunCallbacks
-from tuner.training.checkpoint import Checkpoint
+from tuner.training.checkpoint import Checkpoint, stored_however_it_ends
 from tuner.training.devices import translate_device_errors
 from tuner.training.fit_call import FitCall
 from tuner.training.history import TrainingHistory
@@ -80,6 +77,7 @@ def train(
         MetricLabelsError: The model's loss and a metric beside it take different labels.
         ColumnLabelsError: The loss takes class indices of another shape.
         LastBatchError: The loss takes full batches, and fails for the smaller last one.
+        ManyImagesError: The HyperModel's own `fit` is given all images at once, and they do not fit into memory.
         NoEpochReportedError: The HyperModel's own `fit` called no callback, or trained another model.
         BeginAnewError: The HyperModel's own `fit` does not go on from the checkpoint. Build the model again and
             train it without this checkpoint.
@@ -90,7 +88,7 @@ def train(
         DeviceLostError: The device failed; a fresh process may go on from the checkpoint.
     """
     _refuse_uncompiled(model)
-    with translate_device_errors(), _stored(checkpoint):
+    with translate_device_errors(), stored_however_it_ends([checkpoint]):
         set_up_optimizer(model, plan.training)
         build_variables(model, data.train.image_format.shape)
         steps_per_epoch = math.ceil(len(data.train) / plan.batch_size)
@@ -114,6 +112,7 @@ def train(
                 run.note(sentence)
         try:
             if own_fit is not None:
+                run.leave_parts_out("the space has a fit of its own")
                 augmented = train_with_own_fit(run, own_fit, labels_are_free=plan.labels == "auto")
             else:
                 augmented = plan.augmentation is not None
@@ -140,32 +139,15 @@ def _refuse_uncompiled(model: keras.Model) -> None:
 
 def _train_here(run: TrainingRun) -> None:
     """Train by whole-epoch programs where they can, else by Keras' own loop."""
-    refusal = run.programs.find_refusal(run.model, run.data)
+    refusal = run.programs.find_refusal(run.model)
     if refusal is not None:
         _log.info("Training with Keras' own loop: %s.", refusal)
+        run.leave_parts_out(refusal)
         return _train_with_keras(run)
     _log.info("Training with whole-epoch programs on %s.", keras.backend.backend())
     call = FitCall(batch_size=run.plan.batch_size, epochs=run.plan.epochs, class_weight=run.class_weight)
     train_whole_epochs(run, call)
     return None
-
-
-@contextmanager
-def _stored(checkpoint: Checkpoint | None) -> Iterator[None]:
-    """Store the last snapshot however the run ends."""
-    try:
-        yield
-    except BaseException:
-        # What ended the run says more than that its last snapshot could not be stored.
-        with suppress(ArtifactNotWrittenError, ArtifactStoreAwayError):
-            _flush(checkpoint)
-        raise
-    _flush(checkpoint)
-
-
-def _flush(checkpoint: Checkpoint | None) -> None:
-    if checkpoint is not None:
-        checkpoint.flush()
 
 
 def _train_with_keras(run: TrainingRun) -> None:

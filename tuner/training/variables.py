@@ -23,8 +23,17 @@ def state_variables(model: keras.Model) -> tuple[list[Any], list[Any]]:
 
 def layers_with_constants(model: keras.Model) -> list[Any]:
     """Return the layers that keep constants computed from their weights, as `Normalization` does after `adapt`."""
-    layers = model._flatten_layers(include_self=False)  # noqa: SLF001 - Keras lists those of one level only
+    layers = _all_layers(model)
     return [layer for layer in layers if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None]
+
+
+def has_convolutions(model: keras.Model) -> bool:
+    """Say whether a layer of the model, or of a model within it, convolves."""
+    return any(hasattr(layer, "kernel_size") for layer in _all_layers(model))
+
+
+def _all_layers(model: keras.Model) -> list[Any]:
+    return list(model._flatten_layers(include_self=False))  # noqa: SLF001 - Keras lists those of one level only
 
 
 def renew_constants(model: keras.Model) -> None:

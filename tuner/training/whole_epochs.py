@@ -67,6 +67,7 @@ def _train_and_validate(
         n_images=len(images),
         image_shape=images.image_format.shape,
         learning_rates=run.begin_epoch(epoch),
+        part=run.part_of(epoch),
     )
     logs = program.train_epoch(draws)
     refuse_nan_loss(epoch, logs)

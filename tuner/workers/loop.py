@@ -6,22 +6,20 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.context import JobContext, checkpoints_folder
-from tuner.jobs.failures import (
-    MAX_FAILURES_IN_A_ROW,
-    counts_towards_stopping,
-    describe_deaths,
-)
+from tuner.jobs.failures import describe_deaths
 from tuner.jobs.interruptions import DrainedError, is_interruption
 from tuner.jobs.planning import advance_study
 from tuner.jobs.study_data import DataPlaces, DataUnavailableError
-from tuner.jobs.table import run_job
+from tuner.jobs.table import count_companions, find_reason_to_work_alone, run_job, run_jobs
+from tuner.studies.companions import claim_companions
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
@@ -29,11 +27,8 @@ from tuner.studies.lifecycle import (
     find_present,
     find_study_by_uid,
     list_names,
-    stop_study,
 )
-from tuner.studies.limits import end_search_without_progress
 from tuner.studies.outcomes import Outcome, failed_outcome
-from tuner.studies.progress import read_last_failures
 from tuner.studies.reaping import reap_expired_leases
 from tuner.studies.slots import (
     Lease,
@@ -44,14 +39,15 @@ from tuner.studies.slots import (
     is_over,
     release_slot,
 )
-from tuner.studies.stages import list_between_stages
 from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasible
 from tuner.training.devices import DeviceLostError
+from tuner.training.population import UnlikeMembersError
 from tuner.training.session import release_memory
 from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
+from tuner.workers.slot_ends import begin_next_stages, end_if_in_vain, remove_folder, stop_if_failing
 from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
@@ -85,6 +81,15 @@ class WorkerSettings:
     max_slots: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """A slot that the worker works on."""
+
+    context: JobContext
+    #: Renews its lease.
+    reporter: Reporter
+
+
 class Worker:
     """The main loop of one process. Other threads may call `drain` and `abandon`."""
 
@@ -96,17 +101,20 @@ class Worker:
         self._publisher = DashboardPublisher(storage, settings.artifacts)
         self._unserved = Unserved()
         self._draining = threading.Event()
-        self._lease: Lease | None = None
+        #: Those that it holds; several where it trains repeats as one program.
+        self._leases: Sequence[Lease] = ()
+        #: Identities of studies, and stages, whose slots were found to be worked on one by one.
+        self._alone: set[tuple[str, str]] = set()
 
     def drain(self) -> None:
         """Ask the worker to finish its epoch, release its slot and end."""
         self._draining.set()
 
     def abandon(self) -> None:
-        """Release the slot at once; the current epoch is lost, earlier ones are not."""
+        """Release its slots at once; the current epoch is lost, earlier ones are not."""
         self._storage.database.patience_s = 0.0
-        if self._lease is not None:
-            release_slot(self._storage, self._lease)
+        for lease in self._leases:
+            release_slot(self._storage, lease)
 
     def run(self) -> bool:
         """Work until there is nothing left to do, until drained, or until its `Lifetime` is over.
@@ -136,8 +144,7 @@ class Worker:
                 return True
             lease = self._look_for_work()
             if lease is not None:
-                self._work_on(lease)
-                lifetime.end_slot()
+                self._work_on(lease, lifetime)
                 wait_s, n_vain_looks = _SHORTEST_WAIT_S, 0
                 continue
             studies = self._find_studies()
@@ -193,67 +200,133 @@ class Worker:
             return claim()
         return lease
 
-    def _work_on(self, lease: Lease) -> None:
+    def _work_on(self, lease: Lease, lifetime: Lifetime) -> None:
         study = find_study_by_uid(self._storage, lease.study_uid)
         if study is None:
             _log.warning("Study %r was deleted: its slot is dropped.", lease.study_name)
             return
-        self._lease = lease
-        self._reporter.hold(lease)
+        self._leases = [lease]
+        held = [self._hold(study, lease, self._reporter)]
+        try:
+            with ExitStack() as reporters:
+                held += self._hold_companions(study, held[0], reporters)
+                if len(held) > 1:
+                    self._work_on_several(study, held)
+                else:
+                    self._end(study, held[0], lambda: self._run(held[0].context))
+        finally:
+            self._leases = ()
+            for one in held:
+                one.reporter.let_go()
+            release_memory()
+            for _ in held:
+                lifetime.end_slot()
+
+    def _hold(self, study: Study, lease: Lease, reporter: Reporter) -> _Held:
+        reporter.hold(lease)
         context = JobContext(
             storage=self._storage,
             artifacts=self._settings.artifacts,
             places=self._settings.places,
             study=study,
             lease=lease,
-            on_epoch=self._on_epoch,
+            on_epoch=partial(self._on_epoch, reporter),
             on_fold=self._on_fold,
-            on_scores=self._reporter.pass_scores_to,
+            on_scores=reporter.pass_scores_to,
         )
+        return _Held(context=context, reporter=reporter)
+
+    def _hold_companions(self, study: Study, held: _Held, reporters: ExitStack) -> list[_Held]:
+        """Lease slots whose work may be done together with that of one that is held, if there are any."""
+        lease = held.context.lease
+        if (study.uid, lease.stage) in self._alone or find_reason_to_work_alone(held.context) is not None:
+            return []
+        most = count_companions(held.context)
+        leases = claim_companions(self._storage, lease, most=most, lease_s=self._settings.lease_s)
+        self._leases = [lease, *leases]
+        return [
+            self._hold(
+                study,
+                companion,
+                reporters.enter_context(
+                    Reporter(self._storage, self.id, lease_s=self._settings.lease_s, is_companion=True)
+                ),
+            )
+            for companion in leases
+        ]
+
+    def _work_on_several(self, study: Study, held: Sequence[_Held]) -> None:
+        """Do the work of several slots at once; each ends as if it were worked on alone."""
+        started = time.monotonic()
+        ends: Sequence[Outcome | Exception]
         try:
-            outcome = self._run(context)
+            ends = run_jobs([one.context for one in held])
+        except (UnlikeMembersError, LeaseLostError) as reason:
+            _log.info("Letting go of %d slots, to be worked on one by one: %s", len(held), reason)
+            if isinstance(reason, UnlikeMembersError):
+                self._alone.add((study.uid, held[0].context.lease.stage))
+            # Claimed anew, a slot knows the trial that was opened for it.
+            for one in held:
+                self._release(one)
+            return
+        except Exception as error:
+            if not is_interruption(error):
+                raise
+            ends = [error] * len(held)
+        stage, duration_s = held[0].context.lease.stage, time.monotonic() - started
+        _log.info("%s %s: %d slots at once in %.1f s", study.name, stage, len(held), duration_s)
+        errors: list[Exception] = []
+        for one, end in zip(held, ends, strict=True):
+            try:
+                self._end(study, one, partial(_return_or_raise, end))
+            except Exception as error:  # noqa: BLE001 - raised when all have ended
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _end(self, study: Study, held: _Held, work: Callable[[], Outcome]) -> None:
+        """Do the work of a slot, store its outcome, and begin what follows from it; or let go of the slot."""
+        context, lease = held.context, held.context.lease
+        try:
+            outcome = work()
             # Optuna accepts no results for a trial that has ended.
-            self._reporter.flush()
-            self._reporter.let_go()
+            held.reporter.flush()
+            held.reporter.let_go()
             end_slot(self._storage, lease, outcome)
         except LeaseLostError as error:
             _log.warning("%s This worker drops it.", error)
-            self._reporter.let_go()
+            held.reporter.let_go()
             self._remove_files_of_lost(context)
         except (StudyStoppedError, DrainedError):
-            self._release(lease)
+            self._release(held)
         except DataUnavailableError as error:
-            self._release(lease)
+            self._release(held)
             self._note_unserved(study, error)
         except DeviceLostError:
             # This slot may have caused the device's failure: the attempt counts.
-            self._release(lease, is_attempt=True)
+            self._release(held, is_attempt=True)
             raise
         except Exception as error:
             if is_interruption(error):
-                self._release(lease)
+                self._release(held)
             raise
         else:
             close_ended_trials(self._storage)
-            _remove(context.artifacts, context.checkpoint_folder)
+            remove_folder(context.artifacts, context.checkpoint_folder)
             self._note_served(study)
-            self._stop_if_failing(study, outcome)
-            self._end_if_in_vain(study, lease)
-            self._begin_next_stages()
+            stop_if_failing(self._storage, study, outcome)
+            end_if_in_vain(self._storage, study, lease)
+            begin_next_stages(self._storage, self._settings.studies)
             self._publisher.publish(study)
-        finally:
-            self._lease = None
-            self._reporter.let_go()
-            release_memory()
 
     def _remove_files_of_lost(self, context: JobContext) -> None:
         """Remove this worker's files of a slot that it has lost, if no other worker needs them."""
         if find_study_by_uid(self._storage, context.study.uid) is None:
             # The study was deleted before this worker wrote its last files.
-            _remove(context.artifacts, context.study.folder)
+            remove_folder(context.artifacts, context.study.folder)
         elif is_over(self._storage, context.lease):
             # Before it is over, the next worker resumes from the checkpoint.
-            _remove(context.artifacts, context.checkpoint_folder)
+            remove_folder(context.artifacts, context.checkpoint_folder)
 
     def _note_unserved(self, study: Study, error: DataUnavailableError) -> None:
         _log.warning("Leaving study %r to other workers: %s", study.name, error)
@@ -264,8 +337,8 @@ class Worker:
         if self._unserved.discard(study):
             note_problem(self._storage, self.id, self._unserved.describe())
 
-    def _on_epoch(self, result: Epoch) -> None:
-        self._reporter.finish_epoch(result)
+    def _on_epoch(self, reporter: Reporter, result: Epoch) -> None:
+        reporter.finish_epoch(result)
         self._leave_if_draining()
 
     def _on_fold(self, progress: FoldProgress) -> None:
@@ -276,12 +349,12 @@ class Worker:
         if self._draining.is_set():
             raise DrainedError
 
-    def _release(self, lease: Lease, *, is_attempt: bool = False) -> None:
+    def _release(self, held: _Held, *, is_attempt: bool = False) -> None:
         if not self._storage.database.is_lost:
             with suppress(LeaseLostError):
-                self._reporter.flush()
-        self._reporter.let_go()
-        release_slot(self._storage, lease, is_attempt=is_attempt)
+                held.reporter.flush()
+        held.reporter.let_go()
+        release_slot(self._storage, held.context.lease, is_attempt=is_attempt)
 
     def _tidy_up(self, studies: Sequence[Study]) -> bool:
         """Finish the work of vanished workers and plan the next stage; return whether there may be new slots."""
@@ -296,37 +369,7 @@ class Worker:
         """Remove the checkpoints of finished studies, left by workers that died after storing an outcome."""
         for study in studies:
             if study.state == "done":
-                _remove(self._settings.artifacts, checkpoints_folder(study))
-
-    def _stop_if_failing(self, study: Study, outcome: Outcome) -> None:
-        if outcome.state != "failed":
-            return
-        failures = [
-            failure
-            for failure in read_last_failures(self._storage, study, n_slots=MAX_FAILURES_IN_A_ROW)
-            if failure and counts_towards_stopping(failure.kind)
-        ]
-        if len(failures) == MAX_FAILURES_IN_A_ROW:
-            reason = f"{MAX_FAILURES_IN_A_ROW} failures in a row, the last: {failures[0].message}"
-            _log.error("study %r stops: %s", study.name, reason)
-            stop_study(self._storage, study, reason=reason)
-
-    def _begin_next_stages(self) -> None:
-        """Plan the next stage of studies that wait for one: not only when no study has work, which may take days."""
-        mine = self._settings.studies
-        names = [name for name in list_between_stages(self._storage) if not mine or name in mine]
-        for study in find_present(self._storage, names) if names else ():
-            advance_study(self._storage, study)
-
-    def _end_if_in_vain(self, study: Study, lease: Lease) -> None:
-        search = study.definition.search
-        if lease.stage != "search" or search.patience is None:
-            return
-        objective, costs = study.definition.objective, study.definition.costs
-        if end_search_without_progress(
-            self._storage, study.id, patience=search.patience, objective=objective, costs=costs
-        ):
-            _log.info("study %r: no better trial among the last %d, the search ends", study.name, search.patience)
+                remove_folder(self._settings.artifacts, checkpoints_folder(study))
 
     def _run(self, context: JobContext) -> Outcome:
         lease = context.lease
@@ -348,9 +391,7 @@ class Worker:
         return failed_outcome(lease.stage, failure)
 
 
-def _remove(artifacts: ArtifactStore, folder: str) -> None:
-    """Remove a folder that is no longer needed; if this fails, `tuner gc` removes it later."""
-    try:
-        artifacts.delete(folder)
-    except OSError as error:
-        _log.warning("Could not remove %s, which `tuner gc` removes later: %s", artifacts.location(folder), error)
+def _return_or_raise(end: Outcome | Exception) -> Outcome:
+    if isinstance(end, Exception):
+        raise end
+    return end

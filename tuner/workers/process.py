@@ -83,10 +83,11 @@ def run_worker(
     """
     load_backend(program_cache=settings.program_cache)
     from tuner.jobs.study_data import DataPlaces
-    from tuner.training.session import refuse_fit_caps
+    from tuner.training.session import PROGRAMS, refuse_fit_caps
     from tuner.workers.loop import Worker, WorkerSettings
 
     refuse_fit_caps()
+    PROGRAMS.images = settings.images or "auto"
     worker_settings = WorkerSettings(
         worker_id=worker_id or uuid.uuid4().hex,
         studies=studies,

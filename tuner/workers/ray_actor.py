@@ -6,7 +6,7 @@ Ray pickles both by reference, so that every node needs tuner installed, of the 
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -115,6 +115,16 @@ def look_at_node(settings: Settings, marker: Path | None) -> NodeView:
     return NodeView(
         version=version("tuner"), sees_artifacts=marker is None or marker.is_file(), database_problem=problem
     )
+
+
+def read_growth() -> Mapping[str, float]:
+    """Return the most that an autoscaling cluster may come to have of each resource; empty for one that does not grow.
+
+    It is what Ray's own libraries ask (`ray.train`, `ray.data`), on a node: a driver outside of the cluster cannot.
+    """
+    from ray._private.state import state
+
+    return state.get_max_resources_from_cluster_config() or {}
 
 
 def drain_on_this_node(names: Sequence[str]) -> int:

@@ -1,11 +1,14 @@
 """Run workers on a Ray cluster, one restartable actor for each. Ray places them, and starts them again elsewhere.
 
-The studies' database stays the only truth: Ray holds the orders of its actors and nothing of a study. Here and in
-`ray_actor` alone Ray is imported.
+The studies' database stays the only truth: Ray holds the orders of its actors and nothing of a study. Here, in
+`ray_actor` and in `ray_head` alone Ray is imported.
 """
 
+import atexit
 import contextlib
 import logging
+import os
+import re
 import signal
 import socket
 import sys
@@ -26,7 +29,8 @@ from tuner.studies.lifecycle import find_studies
 from tuner.studies.progress import StudyProgress, read_all_progress
 from tuner.studies.storage import Storage, open_storage
 from tuner.workers.pool import Follow, are_over, follow_silently, worker_options
-from tuner.workers.ray_actor import RayWorker, WorkerOrder, drain_on_this_node, look_at_node
+from tuner.workers.ray_actor import RayWorker, WorkerOrder, drain_on_this_node, look_at_node, read_growth
+from tuner.workers.ray_head import Head, HeadLostError
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +42,8 @@ _CONNECT_S, _LOOK_S = 10.0, 60.0
 _NOT_SENT = [".tuner", ".git", ".venv", ".env", "__pycache__", "*.bundle", "*.npz"]
 #: Seconds for workers to finish their epochs; they need at most 8, and a little for the database.
 _DRAIN_S = 15.0
+#: How Ray tells versions: first those of the cluster, then those of this process.
+_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 #: Seconds between two counts of the open slots.
 _SCALING_S = 5.0
 
@@ -104,7 +110,7 @@ def run_ray_pool(
                 gpus=places.gpus_per_worker,
                 detached=places.detach,
             )
-            actors = _Actors(ray, order, n_most=n_most)
+            actors = _Actors(ray, order, n_most=n_most, head=Head(ray, places.address))
             actors.grow(storage)
             if places.detach:
                 sys.stderr.write(
@@ -133,8 +139,9 @@ def stop_ray_workers(settings: Settings, address: str) -> int:
 class _Actors:
     """The actors of one command."""
 
-    def __init__(self, ray: Any, order: WorkerOrder, *, n_most: int) -> None:
+    def __init__(self, ray: Any, order: WorkerOrder, *, n_most: int, head: Head) -> None:
         self._ray = ray
+        self._head = head
         self._order = order
         self._n_most = n_most
         self._name = f"tuner-{uuid.uuid4().hex[:6]}"
@@ -155,24 +162,43 @@ class _Actors:
                 self._results.append(actor.result.remote())
 
     def wait(self, storage: Storage, show: Callable[[], None]) -> int:
-        """Wait until every worker has ended; return the highest status, or 130 or 143 after a signal."""
-        next_count = time.monotonic() + _SCALING_S
+        """Wait until every worker has ended; return the highest status, or 130 or 143 after a signal.
+
+        Raises:
+            HeadLostError: The head node is gone.
+        """
         with _noted_signals() as received:
             try:
-                while not received:
-                    ended, running = self._ray.wait(self._results, num_returns=len(self), timeout=0.5)
-                    show()
-                    if not running:
-                        return max(self._ray.get(result) or 0 for result in ended)
-                    if time.monotonic() >= next_count:
-                        next_count = time.monotonic() + _SCALING_S
-                        self.grow(storage)
-                _ask_to_drain(self._ray, self._names)
-                self._ray.wait(self._results, num_returns=len(self), timeout=_DRAIN_S)
-            finally:
+                status = self._wait_for_end(storage, show, received)
+                if status is None:
+                    _ask_to_drain(self._ray, self._names)
+                    self._ray.wait(self._results, num_returns=len(self), timeout=_DRAIN_S)
+            except HeadLostError:
+                raise
+            except BaseException:
                 _kill(self._ray, self._names)
+                raise
+            _kill(self._ray, self._names)
+        if status is not None:
+            return status
         sys.stderr.write("Stopped. Nothing is lost: type the same command to continue.\n")
         return 128 + received[0]
+
+    def _wait_for_end(self, storage: Storage, show: Callable[[], None], received: Sequence[int]) -> int | None:
+        """Return the highest status of the workers when all have ended; None after a signal."""
+        next_look = time.monotonic() + _SCALING_S
+        while not received:
+            ended, running = self._ray.wait(self._results, num_returns=len(self), timeout=0.5)
+            show()
+            if time.monotonic() >= next_look or not running:
+                next_look = time.monotonic() + _SCALING_S
+                # An actor ends with its head: that is told first.
+                is_there = self._head.is_there()
+                if not running:
+                    return max(self._ray.get(result) or 0 for result in ended)
+                if is_there:
+                    self.grow(storage)
+        return None
 
     def _start(self, name: str) -> Any:
         actor = self._ray.remote(RayWorker).options(
@@ -195,6 +221,8 @@ def _connected(address: str, settings: Settings) -> Iterator[Any]:
     except ImportError as error:
         raise ExtraMissingError("ray", needed_for="A Ray cluster") from error
     _check_reachable(address)
+    # What its C++ parts write to stderr while a head is away says the same many times.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Ray reports how it is used; this command does not decide that for a cluster, but it starts none.
     try:
         ray.init(
@@ -205,11 +233,36 @@ def _connected(address: str, settings: Settings) -> Iterator[Any]:
             runtime_env={"working_dir": str(Path.cwd()), "excludes": [*_NOT_SENT, *_own_folders(settings)]},
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RayError(f"Could not join the Ray cluster at {address}: {_first_words(error)}") from error
+        raise RayError(describe_refusal(address, error)) from error
     try:
         yield ray
-    finally:
+    except HeadLostError:
+        # Ray would wait for the head here; at the end of the process its threads would crash the interpreter.
+        atexit.register(_leave, HeadLostError.exit_status)
+        raise
+    except BaseException:
         ray.shutdown()
+        raise
+    ray.shutdown()
+
+
+def _leave(status: int) -> None:
+    """End this process without Ray's part in it; what was written stays written."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def describe_refusal(address: str, error: BaseException) -> str:
+    """Return in one line why Ray did not connect; of other versions, which ones there are and here."""
+    versions = _VERSIONS.findall(str(error))
+    if "Version mismatch" in str(error) and len(versions) == 2:  # noqa: PLR2004 - of the cluster, and of this process
+        (ray, python), (own_ray, own_python) = versions
+        return (
+            f"The Ray cluster at {address} has Ray {ray} and Python {python}, this machine Ray {own_ray} and Python "
+            f"{own_python}. Install the same versions on both."
+        )
+    return f"Could not join the Ray cluster at {address}: {_first_words(error)}"
 
 
 def _check_reachable(address: str) -> None:
@@ -243,14 +296,22 @@ def _count_fitting(ray: Any, wanted: RayPlaces) -> int:
 
 
 def _check_resources(ray: Any, wanted: RayPlaces) -> None:
-    """Refuse GPUs that no node has: such an actor would wait forever."""
+    """Refuse GPUs that no node has, unless the cluster grows by such nodes: the actor would wait forever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if wanted.gpus_per_worker and not any(node.get("GPU", 0) >= min(wanted.gpus_per_worker, 1) for node in nodes):
-        cpus = sum(node.get("CPU", 0) for node in nodes)
-        raise RayError(
-            f"No node of the Ray cluster has a GPU: it has {len(nodes)} nodes with {cpus:.0f} CPUs. Leave out "
-            "--gpus-per-worker, or add such a node first."
-        )
+    if not wanted.gpus_per_worker or any(node.get("GPU", 0) >= min(wanted.gpus_per_worker, 1) for node in nodes):
+        return
+    try:
+        most = ray.get(ray.remote(num_cpus=0)(read_growth).remote(), timeout=_LOOK_S)
+    except ray.exceptions.RayError as error:
+        raise RayError(f"The Ray cluster does not say whether it grows: {_first_words(error)}") from error
+    if most.get("GPU", 0) >= min(wanted.gpus_per_worker, 1):
+        return
+    cpus = sum(node.get("CPU", 0) for node in nodes)
+    grows = " and grows by nodes without one" if most else ""
+    raise RayError(
+        f"No node of the Ray cluster has a GPU: it has {len(nodes)} nodes with {cpus:.0f} CPUs{grows}. Leave out "
+        "--gpus-per-worker, or add such a node first."
+    )
 
 
 def _check_nodes(ray: Any, settings: Settings) -> None:

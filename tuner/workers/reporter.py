@@ -54,10 +54,18 @@ class _Report:
 
 
 class Reporter:
-    """Holds one lease at a time; use it as a context manager."""
+    """Holds one lease at a time; use it as a context manager.
 
-    def __init__(self, storage: Storage, worker_id: str, *, lease_s: float) -> None:
+    Args:
+        storage: The database.
+        worker_id: Whose leases these are.
+        lease_s: Seconds after which a lease expires.
+        is_companion: Another reporter of the worker says what the worker does, and reaps.
+    """
+
+    def __init__(self, storage: Storage, worker_id: str, *, lease_s: float, is_companion: bool = False) -> None:
         self._storage = storage
+        self._is_companion = is_companion
         self._worker_id = worker_id
         self._lease_s = lease_s
         self._lease: Lease | None = None
@@ -160,12 +168,12 @@ class Reporter:
                 doing = (lease, self._fold)
             is_due = time.monotonic() >= next_heartbeat
             try:
-                if is_due or doing != announced:
+                if not self._is_companion and (is_due or doing != announced):
                     self._send_heartbeat(*doing)
                     announced = doing
                 if lease is not None and (is_due or results):
                     self._report(lease, results, scores)
-                if is_due:
+                if is_due and not self._is_companion:
                     # Here too, not only when a worker looks for work: otherwise a vanished worker's trial would wait.
                     reap_expired_leases(self._storage, lease_s=self._lease_s)
             except Exception as verdict:  # noqa: BLE001 - the training thread raises it

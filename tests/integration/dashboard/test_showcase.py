@@ -2,13 +2,16 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna_dashboard import get_note, save_note
 from PIL import Image
+from support.postgres import PostgresServer
 from support.running_studies import begin_trial, create_study, end_trial, finish_study
 from support.wsgi_client import ask
 
@@ -17,8 +20,40 @@ from tuner.dashboard.site import Site, open_site
 from tuner.studies.garbage import find_garbage
 from tuner.studies.lifecycle import Study, delete_study, extend_study, find_study
 from tuner.studies.reading import load_study
-from tuner.studies.storage import Storage, open_storage_to_read
+from tuner.studies.storage import Storage, open_storage, open_storage_to_read
 from tuner.workers.dashboard_publisher import DashboardPublisher
+
+
+@pytest.fixture(scope="module")
+def finished_place(
+    postgres_server: PostgresServer, postgres_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """A database with a finished study, and the folder of its artifacts, to be copied."""
+    name = postgres_server.create_database(template=postgres_template)
+    folder = tmp_path_factory.mktemp("finished")
+    with open_storage(postgres_server.url(name)) as storage:
+        finish_study(storage, ArtifactStore(str(folder)), create_study(storage))
+    yield name, folder
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of the test's own: of tests that take `finished` one with a finished study."""
+    is_finished = "finished" in request.fixturenames
+    place = (
+        request.getfixturevalue("finished_place")[0] if is_finished else request.getfixturevalue("postgres_template")
+    )
+    name = postgres_server.create_database(template=place)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def finished(storage: Storage, finished_place: tuple[str, Path], tmp_path: Path) -> Study:
+    # Where `artifacts` has them.
+    shutil.copytree(finished_place[1], tmp_path / "artifacts")
+    return find_study(storage, "s")
 
 
 @pytest.fixture
@@ -65,13 +100,11 @@ def test_a_searching_study_has_a_note_and_nothing_else(
 
 
 def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
-    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site
+    storage: Storage, artifacts: ArtifactStore, finished: Study, site: Site
 ) -> None:
-    finish_study(storage, artifacts, study)
-
     publish(storage, artifacts)
 
-    shown = detail(site, study)
+    shown = detail(site, finished)
     (figure,) = shown["plotly_graph_objects"]
     assert "Finals" in json.loads(figure["graph_object"])["layout"]["title"]["text"]
     assert "Ensemble" in shown["note"]["body"]
@@ -82,7 +115,7 @@ def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
         assert sorted(names) == ["classes.json", "confusion.csv", "confusion.png", "worst-errors.png"], number
     trial = next(trial for trial in shown["trials"] if trial["artifacts"])
     for file in trial["artifacts"]:
-        answer = ask(site, f"/artifacts/{study.optuna_study_id}/{trial['trial_id']}/{file['artifact_id']}")
+        answer = ask(site, f"/artifacts/{finished.optuna_study_id}/{trial['trial_id']}/{file['artifact_id']}")
         assert answer.status == 200
         assert answer.headers["content-type"] == file["mimetype"]
         if file["mimetype"] == "image/png":
@@ -90,32 +123,30 @@ def test_a_finished_study_has_a_figure_and_its_best_trials_their_files(
                 assert min(picture.size) > 100
 
 
-def test_writing_again_and_by_many_adds_nothing(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
-    finish_study(storage, artifacts, study)
+def test_writing_again_and_by_many_adds_nothing(storage: Storage, artifacts: ArtifactStore, finished: Study) -> None:
     publish(storage, artifacts)
-    once = set(attributes(storage, study)), artifacts.list(f"{study.folder}/dashboard")
+    once = set(attributes(storage, finished)), artifacts.list(f"{finished.folder}/dashboard")
 
     for _ in range(3):
         # As after a crash just before the end.
         storage.optuna.set_study_system_attr(
-            study.optuna_study_id,
+            finished.optuna_study_id,
             "tuner:shown",
-            json.dumps({**json.loads(attributes(storage, study)["tuner:shown"]), "stage": "crashed"}),
+            json.dumps({**json.loads(attributes(storage, finished)["tuner:shown"]), "stage": "crashed"}),
         )
         publish(storage, artifacts)
 
-    assert (set(attributes(storage, study)), artifacts.list(f"{study.folder}/dashboard")) == once
+    assert (set(attributes(storage, finished)), artifacts.list(f"{finished.folder}/dashboard")) == once
 
 
 @pytest.mark.parametrize("calls", [0, 1, 7, 12, 13, 15])
 def test_a_crash_anywhere_loses_nothing(
     storage: Storage,
     artifacts: ArtifactStore,
-    study: Study,
+    finished: Study,
     site: Site,
     calls: int,
 ) -> None:
-    finish_study(storage, artifacts, study)
     set_attribute, left = storage.optuna.set_study_system_attr, [calls]
 
     def die_after_some(study_id: int, key: str, value: Any) -> None:
@@ -131,9 +162,9 @@ def test_a_crash_anywhere_loses_nothing(
 
     publish(storage, artifacts)
 
-    shown = detail(site, study)
+    shown = detail(site, finished)
     files = [file["artifact_id"] for trial in shown["trials"] for file in trial["artifacts"]]
-    assert len(files) == len(set(files)) == len(artifacts.list(f"{study.folder}/dashboard")) == 12
+    assert len(files) == len(set(files)) == len(artifacts.list(f"{finished.folder}/dashboard")) == 12
     assert len(shown["plotly_graph_objects"]) == 1
     assert "Stage: done" in shown["note"]["body"]
 
@@ -166,52 +197,48 @@ def test_the_note_follows_the_stage(storage: Storage, artifacts: ArtifactStore, 
 
 
 def test_trials_that_are_no_longer_the_best_lose_their_files(
-    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site
+    storage: Storage, artifacts: ArtifactStore, finished: Study, site: Site
 ) -> None:
-    finish_study(storage, artifacts, study)
     publish(storage, artifacts)
-    before = {trial["number"] for trial in detail(site, study)["trials"] if trial["artifacts"]}
+    before = {trial["number"] for trial in detail(site, finished)["trials"] if trial["artifacts"]}
     extend_study(storage, "s", n_trials=3)
-    finish_study(storage, artifacts, study)
+    finish_study(storage, artifacts, finished)
 
     publish(storage, artifacts)
 
     with open_storage_to_read(site.reports.storage_url) as reading:
         fresh = open_site(reading, artifacts, storage_url="", signed_in=False)
-        after = {trial["number"] for trial in detail(fresh, study)["trials"] if trial["artifacts"]}
+        after = {trial["number"] for trial in detail(fresh, finished)["trials"] if trial["artifacts"]}
     assert len(before) == 3
     assert after - before
-    assert len(artifacts.list(f"{study.folder}/dashboard")) == 4 * len(after)
+    assert len(artifacts.list(f"{finished.folder}/dashboard")) == 4 * len(after)
 
 
-def test_garbage_collection_keeps_what_is_shown(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
-    finish_study(storage, artifacts, study)
+def test_garbage_collection_keeps_what_is_shown(storage: Storage, artifacts: ArtifactStore, finished: Study) -> None:
     publish(storage, artifacts)
-    stray = f"{study.folder}/dashboard/stray"
+    stray = f"{finished.folder}/dashboard/stray"
     artifacts.write(stray, b"left behind")
 
     assert list(find_garbage(storage, artifacts)) == [stray]
 
 
-def test_deleting_a_study_leaves_nothing_of_it(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:
-    done = finish_study(storage, artifacts, study)
+def test_deleting_a_study_leaves_nothing_of_it(storage: Storage, artifacts: ArtifactStore, finished: Study) -> None:
     publish(storage, artifacts)
 
-    delete_study(storage, done)
-    artifacts.delete(done.folder)
+    delete_study(storage, finished)
+    artifacts.delete(finished.folder)
 
     assert artifacts.list("") == []
     with storage.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT count(*) FROM study_system_attributes").scalar_one()
     assert rows == 0
-    DashboardPublisher(storage, artifacts).publish(done)
+    DashboardPublisher(storage, artifacts).publish(finished)
     assert artifacts.list("") == []
 
 
 def test_damaged_predictions_are_named_and_cost_their_own_pictures_alone(
-    storage: Storage, artifacts: ArtifactStore, study: Study, site: Site, caplog: pytest.LogCaptureFixture
+    storage: Storage, artifacts: ArtifactStore, finished: Study, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    finish_study(storage, artifacts, study)
     damaged = load_study(storage, "s").finals[0].runs[0].predictions
     assert damaged is not None
     artifacts.write(damaged, b"damaged")
@@ -219,5 +246,5 @@ def test_damaged_predictions_are_named_and_cost_their_own_pictures_alone(
     publish(storage, artifacts)
 
     assert "damaged" in caplog.text
-    assert len(artifacts.list(f"{study.folder}/dashboard")) == 8
-    assert "Stage: done" in detail(site, study)["note"]["body"]
+    assert len(artifacts.list(f"{finished.folder}/dashboard")) == 8
+    assert "Stage: done" in detail(site, finished)["note"]["body"]

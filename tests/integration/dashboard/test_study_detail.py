@@ -2,12 +2,16 @@
 
 import json
 import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 import sqlalchemy as sa
 from optuna_dashboard import wsgi
+from support.postgres import PostgresServer
 from support.running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
 from support.wsgi_client import ask
 
@@ -45,24 +49,54 @@ def in_order(value: Any) -> Any:
     return value
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def full_template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database of each kind with a study with everything in it, to be copied; the URL."""
+    folder = tmp_path_factory.mktemp("full")
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "tuner.db")
+        url = f"sqlite:///{folder / 'tuner.db'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.url(server.create_database(template=request.getfixturevalue("postgres_template")))
+    with open_storage(url) as storage:
+        _fill(storage, ArtifactStore(str(folder / "artifacts")))
+    yield url
+    if request.param == "postgres":
+        server.drop_database(url.rpartition("/")[2])
+
+
+def _fill(storage: Storage, artifacts: ArtifactStore) -> None:
+    """Store finals, notes, files, failures, odd numbers, categories."""
+    study = create_study(storage, trials=8)
+    end_trial(storage, begin_trial(storage, study, curve=(0.5, 0.7)), score=0.7)
+    end_trial(storage, begin_trial(storage, study), score=None, kind="nan_loss")
+    odd = begin_trial(storage, study)
+    for epoch, value in enumerate((math.nan, math.inf, -math.inf), start=1):
+        report_epoch(storage, odd, epoch=epoch, accuracy=value)
+    trial = optuna.Trial(optuna.load_study(study_name="s", storage=storage.optuna), odd.trial_id)
+    trial.suggest_categorical("optimizer", ["adam", "sgd", None, True])
+    trial.set_user_attr("where", "here")
+    trial.set_user_attr("many", list(range(900)))
+    end_trial(storage, odd, score=0.9)
+    finish_study(storage, artifacts, study)
+    DashboardPublisher(storage, artifacts).publish(find_study(storage, "s"))
+
+
 @pytest.fixture
-def full(storage_url: str, artifacts: ArtifactStore) -> Any:
-    """A study with everything in it: finals, notes, files, failures, odd numbers, categories."""
-    with open_storage(storage_url) as storage:
-        study = create_study(storage, trials=8)
-        end_trial(storage, begin_trial(storage, study, curve=(0.5, 0.7)), score=0.7)
-        end_trial(storage, begin_trial(storage, study), score=None, kind="nan_loss")
-        odd = begin_trial(storage, study)
-        for epoch, value in enumerate((math.nan, math.inf, -math.inf), start=1):
-            report_epoch(storage, odd, epoch=epoch, accuracy=value)
-        trial = optuna.Trial(optuna.load_study(study_name="s", storage=storage.optuna), odd.trial_id)
-        trial.suggest_categorical("optimizer", ["adam", "sgd", None, True])
-        trial.set_user_attr("where", "here")
-        trial.set_user_attr("many", list(range(900)))
-        end_trial(storage, odd, score=0.9)
-        finish_study(storage, artifacts, study)
-        DashboardPublisher(storage, artifacts).publish(find_study(storage, "s"))
+def full(full_template: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    """The test's own copy of the database with a study with everything in it."""
+    place = full_template.rpartition("/")[2]
+    if full_template.startswith("sqlite"):
+        shutil.copyfile(full_template.removeprefix("sqlite:///"), tmp_path / place)
+        with open_storage(f"sqlite:///{tmp_path / place}") as storage:
+            yield storage
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    copy = server.create_database(template=place)
+    with open_storage(server.url(copy)) as storage:
         yield storage
+    server.drop_database(copy)
 
 
 @pytest.mark.parametrize("after", [0, 3, 8, 99])

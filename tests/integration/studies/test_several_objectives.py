@@ -159,9 +159,9 @@ def test_candidates_and_finals_are_spread_over_the_front_and_ranked_by_dominance
     assert advance_study(storage, study)
 
     jobs = [slot.job for slot in read_slots(storage, study.id) if isinstance(slot, RetrainSlot)]
-    assert confirmed == [3, 0, 1, 2]
+    assert confirmed == [3, 2, 0, 1]
     assert [(job.trial, job.val_accuracy_mean, job.costs["parameters"]) for job in jobs] == [
-        (3, 0.98, 10_000), (0, 0.91, 100), (1, 0.95, 1_000),
+        (3, 0.98, 10_000), (1, 0.95, 1_000), (0, 0.91, 100),
     ]  # fmt: skip
     assert [read_rank(storage, study, trial=trial) for trial in (3, 1, 0)] == [1, 2, 3]
     record = load_outline(storage, "s")
@@ -180,7 +180,7 @@ def test_one_final_is_the_trial_of_best_score() -> None:
         for number, (score, parameters) in enumerate(FRONT)
     ]
 
-    assert [slot.trial_number for slot in best_trials(slots, ACCURACY, (COST,))] == [3, 0, 1, 2, 4]
+    assert [slot.trial_number for slot in best_trials(slots, ACCURACY, (COST,))] == [3, 2, 0, 1, 4]
 
 
 def test_a_search_without_a_new_point_on_the_front_ends(storage: Storage) -> None:
@@ -206,7 +206,7 @@ def test_a_search_starts_from_the_front_of_one_with_the_same_objectives_alone(st
         definition = make_definition(space="mlp", dataset="digits", warm_start="s", overrides=overrides)
         return list(best_of_earlier(storage, definition.search))
 
-    assert earlier(OBJECTIVES, "search.warm_start_trials=2") == [trials[3].params, trials[0].params]
+    assert earlier(OBJECTIVES, "search.warm_start_trials=2") == [trials[3].params, trials[2].params]
     for other in ((), ('search.objectives=["accuracy", "latency_ms"]',)):
         with pytest.raises(OtherObjectivesError, match=r"'s' has the objectives accuracy, parameters"):
             earlier(*other)

@@ -1,6 +1,7 @@
 """Which study the next free worker works for."""
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,8 +25,9 @@ def insert(storage: Storage, name: str, *overrides: str, trials: int = 20) -> St
     return insert_study(storage, definition, class_names=["0", "1"], provenance={})
 
 
-def claim(storage: Storage, owner: str = "w", names: Sequence[str] = ()) -> Lease:
-    lease = claim_slot(storage, owner=owner, study_names=names)
+def claim(storage: Storage, names: Sequence[str] = ()) -> Lease:
+    """Let another worker claim a slot."""
+    lease = claim_slot(storage, owner=uuid.uuid4().hex, study_names=names)
     assert lease is not None
     return lease
 

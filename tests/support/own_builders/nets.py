@@ -115,3 +115,11 @@ class EveryKind(keras_tuner.HyperModel):
 
     def fit(self, hp: HP, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         return model.fit(*args, epochs=hp.Int("epochs", 1, 3), **kwargs)
+
+
+def build_rated(hp: HP) -> keras.Model:
+    """Build a tiny net whose learning rate is searched too."""
+    model = build(hp)
+    rate = hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model

@@ -11,14 +11,17 @@ from keras import layers
 from small_models import build_cnn, build_mlp, random_images
 
 from tuner.artifacts import ArtifactStore
+from tuner.class_metrics import macro_f1
 from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.history import TrainingHistory
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.population import Member, UnlikeMembersError, train_population
 from tuner.training.run import NanLossError
+from tuner.training.scoring import Scoring
 from tuner.training.session import seed_everything
 from tuner.training.train import train
+from tuner.training.widths import WidthChoice
 from tuner.training_settings import Annealing, Augmentation, Training
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="populations are programs of JAX")
@@ -75,6 +78,39 @@ def test_each_member_comes_to_what_it_comes_to_alone(build: Callable[[float], ke
             assert epoch.loss == pytest.approx(expected.loss, rel=1e-5)
             assert epoch.val_loss == pytest.approx(expected.val_loss, rel=1e-5)
             assert epoch.val_accuracy == pytest.approx(expected.val_accuracy, abs=1e-6)
+
+
+def test_members_with_images_and_rules_of_their_own_are_trained_as_many_at_once_as_pay() -> None:
+    images = random_images(160)
+    plan = replace(PLAN, epochs=4, training=Training(label_smoothing=0.1, weight_decay=0.01, early_stopping=2))
+    scoring = Scoring(name="macro_f1", function=macro_f1)
+
+    def part(index: int) -> Part:
+        validation = np.arange(40 * index, 40 * (index + 1), dtype=np.int32)
+        train = np.setdiff1d(np.arange(160, dtype=np.int32), validation)
+        data = TrainingData(train=images.take(train), validation=images.take(validation))
+        return Part(data=data, train_rows=train, validation_rows=validation)
+
+    def members() -> list[Member]:
+        made = _members(_mlp_sgd, plan, 3)
+        return [replace(member, part=part(index), scoring=scoring) for index, member in enumerate(made)]
+
+    width = WidthChoice(most=3)
+    # As if compiling took no time and twice as many were twice as fast.
+    width.n_epochs_before = 10**9
+    together = train_population(members(), images, width=width)
+
+    assert width.is_settled
+    for member, history in zip(members(), together, strict=True):
+        assert isinstance(history, TrainingHistory)
+        assert member.part is not None
+        seed_everything(member.plan.seed)
+        alone = train(member.model, member.part.data, member.plan, on_epoch=lambda _: None, scoring=scoring)
+        assert (len(history.epochs), history.restored_epoch) == (len(alone.epochs), alone.restored_epoch)
+        for epoch, expected in zip(history.epochs, alone.epochs, strict=True):
+            assert epoch.loss == pytest.approx(expected.loss, rel=1e-5)
+            assert epoch.val_loss == pytest.approx(expected.val_loss, rel=1e-5)
+            assert epoch.score == pytest.approx(expected.score, abs=1e-6)
 
 
 def test_a_member_goes_on_alone_from_its_checkpoint_and_back(tmp_path: Path) -> None:
@@ -162,7 +198,7 @@ def test_rules_of_training_are_refused_and_not_left_out_in_silence() -> None:
     plan = replace(PLAN, training=Training(ema_momentum=0.9))
     members = [Member(model=build_mlp(), plan=plan, on_epoch=lambda _: None) for _ in range(2)]
 
-    with pytest.raises(UnlikeMembersError, match="Received rules of training"):
+    with pytest.raises(UnlikeMembersError, match="rules of training have ema_momentum"):
         train_population(members, DATA)
 
 

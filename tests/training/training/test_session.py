@@ -91,10 +91,8 @@ def test_each_backend_has_a_module_with_all_that_the_protocol_asks_for(name: str
     assert wanted <= set(vars(importlib.import_module(f"tuner.training.programs.{name}")))
 
 
-def test_on_a_backend_without_a_module_keras_own_loop_trains_on_the_cpu(
-    digits: TrainingData, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_backend_without_a_module_keras_own_loop_trains_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
 
-    assert find_refusal(build_mlp(), digits) == "there is no whole-epoch program for torch"
+    assert find_refusal(build_mlp()) == "there is no whole-epoch program for torch"
     assert list_devices() == ("cpu",)

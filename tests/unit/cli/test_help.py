@@ -128,7 +128,20 @@ def test_the_shell_completes_spaces_datasets_samplers_and_choices() -> None:
     assert complete("tuner", "run", "--space", "ml") == ["mlp"]
     assert complete("tuner", "study", "create", "--sampler", "q") == ["qmc"]
     assert complete("tuner", "dataset", "show", "dig") == ["digits"]
+    assert complete("tuner", "run", "mnist-c") == ["mnist-cnn"]
     assert "trial" in complete("tuner", "tr")
+
+
+def test_the_shell_completes_definition_files_and_the_folders_that_hold_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("own.toml", "owner.txt", "own-studies/a.toml"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+
+    assert set(complete("tuner", "study", "create", "own")) == {"own.toml", "own-studies/"}
+    assert complete("tuner", "run", "own-studies/") == ["own-studies/a.toml"]
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/tuner.db", "postgresql://u:p@127.0.0.1:1/x", "nonsense"])

@@ -1,12 +1,16 @@
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from tuner.cli import app
+from tuner.settings import read_settings
 from tuner.studies.progress import StudyProgress
 from tuner.studies.records import StudyState
-from tuner.workers.ray_pool import RayError, count_open_slots
+from tuner.workers import ray_head, ray_pool
+from tuner.workers.ray_pool import RayError, count_open_slots, describe_refusal
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,56 @@ def test_a_cluster_is_asked_for_no_more_workers_than_a_study_lets_train(
     )  # fmt: skip
 
     assert count_open_slots(study) == expected
+
+
+def test_another_version_of_ray_or_python_is_named_in_one_line() -> None:
+    from ray._private.utils import check_version_info
+
+    with pytest.raises(RuntimeError) as refused:
+        check_version_info({"ray_version": "2.10.0", "python_version": "3.9.1"}, "node 10.0.0.1:6379")
+    told = describe_refusal("head:6379", refused.value)
+
+    assert told.startswith("The Ray cluster at head:6379 has Ray 2.10.0 and Python 3.9.1, this machine Ray ")
+    assert told.endswith(". Install the same versions on both.")
+    assert "\n" not in told
+
+
+class SilentRay:
+    """A driver's view of a cluster whose head listens on this port, or on none."""
+
+    def __init__(self, port: int) -> None:
+        self.gcs_address = f"127.0.0.1:{port}"
+
+    def get_runtime_context(self) -> "SilentRay":
+        return self
+
+
+def test_a_head_that_stays_away_or_comes_back_as_another_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, identities = [100.0], ["first", "first", "second"]
+    monkeypatch.setattr(ray_head.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(ray_head.Head, "_read_identity", lambda _: identities.pop(0))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        head = ray_head.Head(SilentRay(listening.getsockname()[1]), "head:6379")
+        assert head.is_there()
+        with pytest.raises(ray_head.HeadLostError, match="has another head node now"):
+            head.is_there()
+
+    assert not head.is_there()
+    now[0] += 50
+    with pytest.raises(ray_head.HeadLostError, match="has lost its head node") as lost:
+        head.is_there()
+    assert lost.value.exit_status == 75
+
+
+def test_a_process_that_has_lost_its_head_ends_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    noted: list[Any] = []
+    monkeypatch.setattr(ray_pool.atexit, "register", lambda *what: noted.append(what))
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: noted.append("shutdown"))
+
+    with pytest.raises(ray_head.HeadLostError), ray_pool._connected("auto", read_settings({})):
+        raise ray_head.HeadLostError("auto", is_another=False)
+
+    assert noted == [(ray_pool._leave, 75)]

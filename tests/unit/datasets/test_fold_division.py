@@ -43,6 +43,18 @@ def test_every_image_scores_in_one_fold_and_trains_in_all_others(data: LabelledI
 
 
 @pytest.mark.parametrize(("data", "n_folds"), DATA)
+def test_rows_of_all_images_are_those_of_each_fold(data: LabelledImages, n_folds: int) -> None:
+    folded = divide_into_folds(data, n_folds=n_folds, seed=3)
+
+    for fold in range(1, n_folds + 1):
+        split = folded.split(fold)
+        for rows, part in zip(folded.rows(fold), (split.train, split.validation), strict=True):
+            assert identities(folded.once.take(rows)) == identities(part)
+            assert folded.once.labels[rows].tolist() == part.labels.tolist()
+            assert rows.dtype == np.int32
+
+
+@pytest.mark.parametrize(("data", "n_folds"), DATA)
 def test_shares_of_classes_and_sizes_are_those_of_scikit_learn(data: LabelledImages, n_folds: int) -> None:
     folded = divide_into_folds(data, n_folds=n_folds, seed=3)
     n_classes = len(data.class_names)

@@ -1,10 +1,16 @@
+import errno
+import logging
 import multiprocessing
+import os
+import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tuner.datasets import image_cache, large_arrays, single_builder
 from tuner.datasets.image_cache import ImageCache, Parts
 from tuner.datasets.images import LabelledImages
 
@@ -71,24 +77,103 @@ def test_without_the_right_to_write_each_process_holds_its_own(tmp_path: Path) -
     assert hashes(parts) == hashes(make_parts())
 
 
-def test_many_may_make_the_same_entry_at_once(tmp_path: Path) -> None:
-    barrier, loaded = threading.Barrier(8), []
+def test_one_makes_an_entry_while_the_others_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_builder, "_TELL_EVERY_S", 0.1)
+    may_end, loaded, made = threading.Event(), [], []
 
-    def make_together() -> Parts:
-        barrier.wait()
+    def make_slowly() -> Parts:
+        made.append(may_end.wait(timeout=30))
         return make_parts()
 
     threads = [
-        threading.Thread(target=lambda: loaded.append(ImageCache(tmp_path).load("key", make_together)))
-        for _ in range(8)
+        threading.Thread(target=lambda: loaded.append(ImageCache(tmp_path).load("key", make_slowly))) for _ in range(4)
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with caplog.at_level(logging.INFO, logger="tuner.datasets"):
+        for thread in threads:
+            thread.start()
+        while (
+            caplog.text.count("Waiting for another process of this machine, which makes the images of this study") < 3
+        ):
+            threads[0].join(timeout=0.01)
+        may_end.set()
+        for thread in threads:
+            thread.join()
 
-    assert [hashes(parts) for parts in loaded] == [hashes(make_parts())] * 8
-    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert [hashes(parts) for parts in loaded] == [hashes(make_parts())] * 4
+    assert made == [True]
+    assert ImageCache(tmp_path).list_keys() == ["key"]
+
+
+def die_while_writing(folder: Path) -> None:
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    image_cache._stamp = die  # type: ignore[assignment] # after the images are written, before the entry is complete
+    ImageCache(folder).load("key", make_parts)
+
+
+def test_who_waits_for_a_process_that_is_killed_goes_on_in_its_place(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=die_while_writing, args=(tmp_path,))
+    process.start()
+    process.join()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert ImageCache(tmp_path).list_keys() == ["key"]
+
+    parts = ImageCache(tmp_path).load("key", make_parts)
+
+    assert left == [".key.lock", ".key.unfinished"]
+    assert hashes(parts) == hashes(make_parts())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".key.lock", "key"]
+
+
+def test_of_large_images_it_is_enough_that_nobody_has_written_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_arrays, "LARGEST_IN_MEMORY", 0)
+    cache = ImageCache(tmp_path)
+    cache.load("key", make_parts)
+    with monkeypatch.context() as patched:
+        patched.setattr(LabelledImages, "content_hash", lambda _: "not asked for")
+        cache.load("key", refuse_to_make)
+    with (tmp_path / "key/train-images.npy").open("r+b") as file:
+        file.seek(-9, os.SEEK_END)
+        file.write(b"x")
+
+    assert hashes(cache.load("key", make_parts)) == hashes(make_parts())
+
+
+def test_images_for_whose_changes_there_is_no_memory_are_mapped_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = ImageCache(tmp_path)
+    cache.load("key", make_parts)
+    load = np.load
+
+    def refuse_private(path: Path, *, mmap_mode: str, **options: Any) -> Any:
+        if mmap_mode == "c":
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return load(path, mmap_mode=mmap_mode, **options)
+
+    monkeypatch.setattr(np, "load", refuse_private)
+
+    parts = cache.load("key", refuse_to_make)
+
+    assert hashes(parts) == hashes(make_parts())
+    assert not parts["train"].images.flags.writeable
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(large_arrays, "reserve", refuse)
+
+    parts = ImageCache(tmp_path).load("key", make_parts)
+
+    assert hashes(parts) == hashes(make_parts())
+    assert [path.name for path in tmp_path.iterdir()] == [".key.lock"]
 
 
 def own_memory_kib(folder: Path, answers: "multiprocessing.Queue[int]") -> None:
@@ -124,7 +209,10 @@ def test_entries_can_be_listed_and_deleted(tmp_path: Path) -> None:
     assert cache.list_keys() == []
     cache.load("b", make_parts)
     cache.load("a", make_parts)
+    # Of a process that was killed.
+    (tmp_path / "cache/.b.unfinished").mkdir()
 
     cache.delete("b")
 
     assert cache.list_keys() == ["a"]
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [".a.lock", "a"]

@@ -16,6 +16,7 @@ from tuner.datasets import picture_cache, picture_decoding
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.picture_cache import PictureCache
+from tuner.datasets.picture_progress import tell_decoding
 from tuner.datasets.reading import DecodedPictures, ReadingSettings, UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 
@@ -189,3 +190,13 @@ def test_an_index_says_what_the_headers_said(folder: Path) -> None:
     layout = json.loads((entries(folder)[0] / "index.json").read_text())["layout"]
 
     assert layout == {"size": [6, 5], "n_pictures": 100, "n_in_colour": 0, "n_other_profiles": 0, "most_pixels": 30}
+
+
+def test_how_far_decoding_is_is_told_at_intervals() -> None:
+    told: list[str] = []
+
+    often, seldom = tell_decoding(told.append, interval_s=0), tell_decoding(told.append, interval_s=60)
+    often(256, 10_000)
+    seldom(512, 10_000)
+
+    assert told == ["Decoded 256 of 10,000 pictures."]

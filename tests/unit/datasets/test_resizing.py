@@ -78,6 +78,8 @@ def test_training_test_and_prediction_get_their_size_alike(tmp_path: Path, how: 
     predicted = [read_image(path, image_format=image_format, pixels=stored) for path in paths]
 
     assert stored.resize_how == how
+    told = {"stretch": "not inverted", "crop": "not inverted, other shapes cropped", "pad": "other shapes padded"}
+    assert part.pixels.describe().endswith(told[how])
     np.testing.assert_array_equal(part.images.images, test.images)
     np.testing.assert_array_equal(part.images.images, np.stack(predicted))
 

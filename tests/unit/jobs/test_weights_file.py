@@ -68,8 +68,8 @@ def test_the_weights_are_those_of_the_bundle_with_their_origin(bundle: Path) -> 
     initial = open_weights(section, DIGITS, sha256=sha256)
 
     assert initial is not None
-    assert initial.origin == f"trial 4 of study digits ({bundle})"
-    assert (initial.paths, initial.freeze_epochs) == (("dense_3/kernel",), 3)
+    assert initial.weights.origin == f"trial 4 of study digits ({bundle})"
+    assert (initial.weights.paths, initial.weights.freeze_epochs) == (("dense_3/kernel",), 3)
     assert open_weights(define().search, DIGITS, sha256=None) is None
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
+from tuner.datasets.reading import ReadingSettings
 from tuner.python.datasets import DatasetGivenError, place_dataset
 
 X = np.arange(40 * 6 * 6, dtype=np.uint8).reshape(40, 6, 6)
@@ -57,6 +58,36 @@ def test_labels_of_every_kind_are_classes(tmp_path: Path, labels: NDArray[Any]) 
 
     assert images.image_format.n_classes == 4
     assert np.bincount(images.labels).tolist() == [8, 8, 8, 8]
+
+
+def test_validation_data_and_groups_go_with_arrays(tmp_path: Path) -> None:
+    patients = [f"p{index // 4}" for index in range(40)]
+    place = place_dataset((X, Y), home=tmp_path, validation_data=(X[:8], Y[:8]), groups=patients)
+
+    reading = ReadingSettings(group="group")
+    images = open_dataset(place, data_dir=tmp_path, reading=reading).load_train()
+
+    assert images.is_validation is not None
+    assert images.groups is not None
+    assert images.is_validation.sum() == 8
+    assert len(np.unique(images.groups[~images.is_validation])) == 8
+
+
+@pytest.mark.parametrize(
+    ("dataset", "given", "told"),
+    [
+        ("digits", {"validation_data": (X, Y)}, "validation_data goes with arrays, and the dataset is a name or path"),
+        (Path("own"), {"groups": [1]}, "groups goes with arrays, and the dataset is a name or path. Give the name of"),
+        ((X, Y), {"groups": [1, 2]}, "groups have the shape (2,), the training part 40 images"),
+        ((X, Y), {"validation_data": X}, "received ndarray of shape (40, 6, 6) as the val part"),
+        ((X, Y), {"validation_data": (X, Y[:3])}, "the val part has 40 images and 3 labels"),
+    ],
+)
+def test_validation_data_and_groups_that_do_not_fit_are_told(
+    tmp_path: Path, dataset: Any, given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(DatasetGivenError, match=re.escape(told)):
+        place_dataset(dataset, home=tmp_path, **given)
 
 
 def refused() -> Iterator[tuple[Any, str]]:

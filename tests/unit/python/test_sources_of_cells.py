@@ -11,6 +11,7 @@ import pytest
 
 from tuner.python.builders import PlacedBuilder, read_texts
 from tuner.python.source import SourceUnavailableError, Text, free_names, write_module
+from tuner.spaces.handed_over import WRITTEN_BY, describe_place
 
 Cells = Callable[..., str]
 
@@ -69,10 +70,9 @@ def test_a_line_of_the_module_is_told_as_the_line_of_its_cell(main: ModuleType, 
 
     module = write_module("build", vars(main), texts, heading="A module.")
 
-    told = dict(zip(module.source.splitlines(), map(module.place_of, range(1, 20)), strict=False))
-    assert told["    return (a, b)"] == "In [2], line 6"
-    assert told["b = json.JSONDecoder()"] == "In [1], line 3"
-    assert told["a = [1]"] is None
+    assert module.place_of("build", 2) == "In [2], line 6"
+    assert module.place_of("b", 1) == "In [1], line 3"
+    assert module.place_of("a", 1) is None
 
 
 def test_equal_definitions_give_equal_modules_whichever_cell_they_are_in(write: Cells) -> None:
@@ -84,10 +84,20 @@ def test_an_error_of_the_module_is_told_with_the_line_of_the_cell(main: ModuleTy
     module = write_module("build", vars(main), [Text(origin="In [1]", content="def build(hp):\n    return 1\n")])
     placed = PlacedBuilder(space="/x/build_12.py:build", module=module)
 
-    assert placed.tell_cells("build_12.py:2 in build: no (build_12.py, line 1)") == (
-        "In [1], line 2 in build: no (In [1], line 1)"
+    assert placed.tell_cells("function build, line 2, `return 1`: no (function other, line 1)") == (
+        "In [1], line 2, `return 1`: no (function other, line 1)"
     )
-    assert PlacedBuilder(space="cnn").tell_cells("cnn.py:2") == "cnn.py:2"
+    assert PlacedBuilder(space="cnn").tell_cells("function build, line 2") == "function build, line 2"
+
+
+def test_a_worker_names_the_function_its_line_and_what_stands_there(tmp_path: Path) -> None:
+    file = tmp_path / "Net_12.py"
+    net = "class Net:\n    def build(self, hp):\n        return 1 / 0\n"
+    file.write_text(f'"""`Net` {WRITTEN_BY}"""\n\nimport x\n\n{net}')
+
+    assert describe_place(str(file), 7) == "class Net, line 3, `return 1 / 0`"
+    assert describe_place(str(file), 3) == "imports, line 1, `import x`"
+    assert describe_place(__file__, 1) == "test_sources_of_cells.py, line 1"
 
 
 def test_a_constant_has_the_value_of_now_and_a_function_the_source_of_its_last_run(write: Cells) -> None:

@@ -50,10 +50,11 @@ def test_what_was_not_measured_cannot_be_compared(values: tuple[float | None, fl
     assert point_of(MEASURES, values) is None
 
 
-def test_the_first_few_of_a_front_are_spread_over_it_from_the_best_score_on() -> None:
+def test_the_first_few_of_a_front_are_the_best_score_the_knee_and_the_farthest_from_these() -> None:
     points = points_of((0.90, 1e3), (0.97, 1e4), (0.971, 1.1e4), (0.99, 1e5), (0.989, 9e4))
 
-    assert spread_order(MEASURES, points)[:3] == [3, 0, 1]
+    assert find_knee(MEASURES, points) == 1
+    assert spread_order(MEASURES, points) == [3, 1, 0, 4, 2]
 
 
 def test_what_is_dominated_comes_after_the_whole_front() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tuner.datasets.catalogue import CATALOGUE
-from tuner.spaces.registry import FAMILIES, RECIPES, SPACES
+from tuner.spaces.registry import FAMILIES, PRETRAINED_FAMILY, RECIPES, SPACES
 from tuner.studies.definition import read_definition
 
 FOLDER = Path(__file__).parents[3] / "studies"
@@ -32,7 +32,9 @@ def test_a_shipped_definition_tells_its_reader_how_to_run_it(path: Path) -> None
 def test_the_quick_start_and_mnist_are_shipped_for_every_family() -> None:
     names = {path.stem for path in SHIPPED}
 
-    assert {"digits", *(f"mnist-{space}" for space in FAMILIES), *(f"kmnist-{space}" for space in FAMILIES)} <= names
+    # Pretrained nets need weights that do not come with this package.
+    families = [space for space in FAMILIES if space != PRETRAINED_FAMILY]
+    assert {"digits", *(f"mnist-{space}" for space in families), *(f"kmnist-{space}" for space in families)} <= names
 
 
 def test_every_recipe_has_a_definition_of_its_name_with_what_was_published() -> None:

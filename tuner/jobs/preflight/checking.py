@@ -26,7 +26,8 @@ from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
 from tuner.jobs.study_data import keep_search_data
 from tuner.jobs.test_part import check_test_set
-from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, read_weights
+from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
+from tuner.spaces.registry import PRETRAINED_FAMILY
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.expected_time import MEASURED_TIME
 from tuner.studies.outcomes import SearchJob, read_job
@@ -239,7 +240,13 @@ def _hashes(found: Mapping[str, str], space_sha256: str | None) -> dict[str, str
 def _hash_weights(definition: StudyDefinition, images: LabelledImages) -> dict[str, str]:
     """Return the hashes of the files that trials and finals start from; refuse those of other images or classes."""
     places = {WEIGHTS_SHA256: definition.search.weights_from, FINALS_WEIGHTS_SHA256: definition.finals.weights_from}
-    return {key: read_weights(place, images.image_format)[0] for key, place in places.items() if place is not None}
+    hashes = {}
+    for key, place in places.items():
+        if place is not None:
+            hashes[key], found = read_weights(place, images.image_format)
+            if isinstance(found, WeightsFile) and found.problem is not None and definition.space != PRETRAINED_FAMILY:
+                raise found.problem
+    return hashes
 
 
 def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport, decoded: DecodedPictures) -> _Images:

@@ -21,6 +21,8 @@ from tuner.jobs.hyperparameters import declared_parameters
 from tuner.jobs.initial_trials import default_answers, first_trials
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.trying import collected_warnings
+from tuner.jobs.pretrained_check import check_pretrained
+from tuner.jobs.prior_draws import check_priors
 from tuner.jobs.regime import asking_regime
 from tuner.jobs.space_check import check_space
 from tuner.jobs.study_scoring import open_scoring
@@ -28,6 +30,7 @@ from tuner.jobs.study_space import open_definition_space
 from tuner.objectives import OBJECTIVES
 from tuner.spaces.builder_errors import BuilderError
 from tuner.studies.outcomes import SearchJob
+from tuner.studies.priors import describe_unused
 from tuner.studies.sections import ONE_FACTOR
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
@@ -115,8 +118,13 @@ def open_objective(rehearsal: Rehearsal) -> None:
 def find_hyperparameters(rehearsal: Rehearsal) -> None:
     """Build with the defaults and once for each conditional scope; check the definition's hyperparameters."""
     definition, space = rehearsal.definition, rehearsal.space
+    # Before models are built, which takes seconds for large nets.
+    check_pretrained(definition)
     declared = declared_parameters(space, rehearsal.image_format, fixed=definition.fixed, ranges=definition.ranges)
     check_grid(definition.search, declared)
+    check_priors(declared, definition.ranges)
+    if unused := describe_unused(definition.search, definition.ranges):
+        _log.warning("%s", unused)
     rehearsal.defaults = default_answers(declared)
     if definition.search.sampler == ONE_FACTOR:
         rehearsal.first_jobs = plan_comparison(definition, space, rehearsal.image_format, declared)

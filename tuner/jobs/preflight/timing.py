@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -33,7 +33,10 @@ class _MeasuredEnoughError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Measured:
+class Measured:
+    """Seconds of CPU time."""
+
+    #: Until the first epoch, which is traced.
     before_s: float
     epoch_s: float
 
@@ -86,22 +89,35 @@ def _enable_graph_optimizer() -> None:
 Train = Callable[[TrainingData, TrainingPlan, Callable[[Epoch], None]], None]
 
 
-def _measure(rehearsal: Rehearsal, train: Train, n_train: int, n_validation: int, *, epochs: int) -> _Measured:
+def _measure(rehearsal: Rehearsal, train: Train, n_train: int, n_validation: int, *, epochs: int) -> Measured:
     """Measure an epoch of so many images: on a few of them, and where these take no time, on more."""
     n_most = _MOST_BYTES // int(np.prod(rehearsal.image_format.shape))
     n_quick = max(len(rehearsal.train_images), int(_LONGEST_S / max(rehearsal.image_s, 1e-6)))
     n_images = min(n_train, n_most, _FIRST_TRY, n_quick)
-    found = _measure_on(rehearsal, train, n_images, n_train, n_validation, epochs=epochs)
-    of_images_s = found.epoch_s * n_images / n_train
-    if n_images < min(n_train, n_most) and of_images_s < _ENOUGH_S / 2:
-        n_images = min(n_train, n_most, round(n_images * _ENOUGH_S / max(of_images_s, 1e-3)))
-        found = _measure_on(rehearsal, train, n_images, n_train, n_validation, epochs=epochs)
-    return found
+    few = _measure_on(rehearsal, train, n_images, n_train, n_validation, epochs=epochs)
+    n_more = min(n_train, n_most, round(n_images * _ENOUGH_S / max(few.epoch_s, 1e-3)))
+    if few.epoch_s >= _ENOUGH_S / 2 or n_more <= n_images:
+        return extrapolate({n_images: few.epoch_s}, n_train, before_s=few.before_s)
+    more = _measure_on(rehearsal, train, n_more, n_train, n_validation, epochs=epochs)
+    return extrapolate({n_images: few.epoch_s, n_more: more.epoch_s}, n_train, before_s=more.before_s)
+
+
+def extrapolate(epochs_s: Mapping[int, float], n_images: int, *, before_s: float) -> Measured:
+    """Return the time of an epoch of so many images by the times of one or two smaller epochs.
+
+    Two tell what an epoch takes whatever its images, such as its checkpoint, from what each image takes: the first must
+    not be multiplied with the images.
+    """
+    *few, (n_more, more_s) = sorted(epochs_s.items())
+    per_image_s = more_s / n_more
+    for n_few, few_s in few:
+        per_image_s = (more_s - few_s) / (n_more - n_few) if more_s > few_s else per_image_s
+    return Measured(before_s=before_s, epoch_s=more_s + per_image_s * (n_images - n_more))
 
 
 def _measure_on(
     rehearsal: Rehearsal, train: Train, n_images: int, n_train: int, n_validation: int, *, epochs: int
-) -> _Measured:
+) -> Measured:
     share = n_images / n_train
     data = TrainingData(
         train=_repeated(rehearsal.train_images, n_images),
@@ -124,7 +140,7 @@ def _measure_on(
     with suppress(_MeasuredEnoughError):
         train(data, plan, note_end)
     epoch_s = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else ends[0] - began
-    return _Measured(before_s=max(0.0, ends[0] - began - epoch_s), epoch_s=epoch_s / share)
+    return Measured(before_s=max(0.0, ends[0] - began - epoch_s), epoch_s=epoch_s)
 
 
 def _repeated(images: LabelledImages, n_images: int) -> LabelledImages:

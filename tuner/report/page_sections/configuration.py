@@ -5,7 +5,8 @@ from typing import Any
 
 from tuner.report.figures import StudyView
 from tuner.report.headline import Headline
-from tuner.report.markup import Child, Html, definition_list, element, join
+from tuner.report.markup import Child, Html, definition_list
+from tuner.report.templating import fill
 from tuner.report.wording import count, percent, points, setting, settings, signed
 from tuner.studies.records import FinalRecord, StudyRecord
 
@@ -17,19 +18,15 @@ def render_configuration(view: StudyView, headline: Headline) -> Html | None:
         return None
     searched, unsearched, fixed = divide_values(study, values)
     pairs: list[tuple[str, Child]] = [(name, setting(value)) for name, value in searched.items()]
-    lines = [
-        f"Fixed by the definition: {settings(fixed)}." if fixed else None,
-        f"Not searched, because the space offers one value: {settings(unsearched)}." if unsearched else None,
-        _confirmed(headline),
-    ]
-    return join(
-        [
-            element(f"h{view.level}", "Best configuration", id=view.anchor("configuration")),
-            element("p", f"{count(len(searched), 'value')} that the search chose:", class_="detail") if pairs else None,
-            definition_list(pairs, class_="settings") if pairs else None,
-            *[element("p", line, class_="detail") for line in lines if line],
-            _against_defaults(study, headline),
-        ]
+    return fill(
+        "configuration",
+        view=view,
+        n_chosen=count(len(searched), "value"),
+        chosen=definition_list(pairs, class_="settings") if pairs else None,
+        fixed=settings(fixed) if fixed else None,
+        unsearched=settings(unsearched) if unsearched else None,
+        confirmed=_confirmed(headline),
+        against_defaults=_against_defaults(study, headline),
     )
 
 
@@ -59,7 +56,7 @@ def _confirmed(headline: Headline) -> str | None:
     return f"{objective.title} {mean}, mean of confirmation repeats with new seeds{found}"
 
 
-def _against_defaults(study: StudyRecord, headline: Headline) -> Html | None:
+def _against_defaults(study: StudyRecord, headline: Headline) -> str | None:
     """Compare the tuned configuration with the space's defaults, or say how to have that."""
     default, objective = study.default_trial, study.objective
     number = headline.final.trial if headline.final else headline.best_trial
@@ -68,21 +65,19 @@ def _against_defaults(study: StudyRecord, headline: Headline) -> Html | None:
         # Such a study compares every value with the defaults.
         return None
     if default is None:
-        text = "The space's defaults were not tried: search.start_with_defaults = true makes the first trial take them."
-    elif default.score is None or tuned is None or tuned.score is None:
+        return "The space's defaults were not tried: search.start_with_defaults = true makes the first trial take them."
+    if default.score is None or tuned is None or tuned.score is None:
         return None
-    elif default.number == tuned.number:
-        text = f"The space's defaults (trial {default.number}) are this configuration: nothing better was found."
-    else:
-        gain = tuned.score - default.score
-        unit = " points" if objective.written_as == "percent" else ""
-        when = f", pruned after {count(default.n_epochs, 'epoch')}" if default.state == "pruned" else ""
-        text = (
-            f"The space's defaults (trial {default.number}{when}) reached {objective.format(default.score)} in the "
-            f"search and this configuration (trial {tuned.number}) {objective.format(tuned.score)}: "
-            f"{signed(gain, objective)}{unit}. {_tested(study, headline.final, default.number)}"
-        )
-    return element("p", element("b", "Default against tuned: "), text, class_="detail")
+    if default.number == tuned.number:
+        return f"The space's defaults (trial {default.number}) are this configuration: nothing better was found."
+    gain = tuned.score - default.score
+    unit = " points" if objective.written_as == "percent" else ""
+    when = f", pruned after {count(default.n_epochs, 'epoch')}" if default.state == "pruned" else ""
+    return (
+        f"The space's defaults (trial {default.number}{when}) reached {objective.format(default.score)} in the "
+        f"search and this configuration (trial {tuned.number}) {objective.format(tuned.score)}: "
+        f"{signed(gain, objective)}{unit}. {_tested(study, headline.final, default.number)}"
+    )
 
 
 def _tested(study: StudyRecord, winner: FinalRecord | None, trial: int) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 from tuner.bundles.study_pictures import DataPictures
 from tuner.datasets.fonts import is_latin, romanise
 from tuner.report.figures import View, render_figure
-from tuner.report.markup import Html, element, join
+from tuner.report.markup import Html
 from tuner.report.plots import class_balance
+from tuner.report.templating import fill
 from tuner.report.tiles import picture_element, tile
 from tuner.report.wording import count
 
@@ -24,21 +25,15 @@ def render_data(view: View, data: DataPictures, class_names: Sequence[str]) -> H
         data: The pictures.
         class_names: In the order of the labels.
     """
-    level = f"h{view.level + 1}"
     class_names = [readable_name(name) for name in class_names]
-    balance = render_figure(class_balance.report_figure(data.class_counts, class_names), view)
-    return join(
-        [
-            element("div", balance, class_="figures"),
-            element(
-                "div",
-                element(level, "Training images of each class", id=view.anchor("samples")),
-                element("p", _describe_samples(data, class_names), class_="lead"),
-                element("ul", *_samples(data, class_names), class_="samples"),
-                class_="block",
-            ),
-            _augmented(view, data, level),
-        ]
+    return fill(
+        "data",
+        view=view,
+        balance=render_figure(class_balance.report_figure(data.class_counts, class_names), view),
+        described=_describe_samples(data, class_names),
+        samples=_samples(data, class_names),
+        n_versions=None if data.augmented is None else data.augmented.shape[1],
+        augmented=_augmented(data),
     )
 
 
@@ -54,33 +49,25 @@ def _describe_samples(data: DataPictures, class_names: Sequence[str]) -> str:
     return f"{count(n_each, 'image')} of {which}, taken evenly from all of a class."
 
 
-def _samples(data: DataPictures, class_names: Sequence[str]) -> list[Html]:
-    items = []
+def _samples(data: DataPictures, class_names: Sequence[str]) -> list[tuple[str, Html]]:
+    """Return the name of each class, and some of its training images as one picture."""
+    samples = []
     for label in np.unique(data.sample_labels):
         name = class_names[label]
         images = list(data.sample_images[data.sample_labels == label])
-        items.append(
-            element(
-                "li",
-                element("span", name),
-                picture_element(
-                    tile(images, columns=len(images)),
-                    alt=f"{count(len(images), 'training image')} of class {name}.",
-                    scale=_scale(images[0].shape),
-                ),
-            )
-        )
-    return items
+        alt = f"{count(len(images), 'training image')} of class {name}."
+        sheet = tile(images, columns=len(images))
+        samples.append((name, picture_element(sheet, alt=alt, scale=_scale(images[0].shape))))
+    return samples
 
 
-def _augmented(view: View, data: DataPictures, level: str) -> Html | None:
+def _augmented(data: DataPictures) -> list[tuple[Html, Html]]:
+    """Return training images, each with its augmented versions; none where none are stored."""
     if data.originals is None or data.augmented is None:
-        return None
+        return []
     n_versions = data.augmented.shape[1]
-    lead = f"Left the training image, right {n_versions} versions of it, as {n_versions} epochs of retraining show it."
-    items = [
-        element(
-            "li",
+    return [
+        (
             picture_element(tile([original], columns=1), alt=f"Training image {number}.", scale=_scale(original.shape)),
             picture_element(
                 tile(list(versions), columns=n_versions),
@@ -90,13 +77,6 @@ def _augmented(view: View, data: DataPictures, level: str) -> Html | None:
         )
         for number, (original, versions) in enumerate(zip(data.originals, data.augmented, strict=True), start=1)
     ]
-    return element(
-        "div",
-        element(level, "Augmented images beside their originals", id=view.anchor("augmented")),
-        element("p", lead, class_="lead"),
-        element("ul", *items, class_="augmented"),
-        class_="block",
-    )
 
 
 def _scale(shape: tuple[int, ...]) -> float:

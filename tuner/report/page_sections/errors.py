@@ -11,8 +11,9 @@ from tuner.bundles.predictions import Predictions
 from tuner.class_metrics import confusion_matrix
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import predicted_classes
-from tuner.report.markup import Html, element
+from tuner.report.markup import Html
 from tuner.report.mistakes import confused_pairs
+from tuner.report.templating import fill
 from tuner.report.tiles import picture_element, tile
 from tuner.report.wording import count, percent
 
@@ -38,22 +39,19 @@ def png_data_uri(image: NDArray[np.uint8]) -> str:
 
 def render_worst_errors(view: StudyView, predictions: Predictions, *, source: str) -> Html:
     """Write the misclassified images of highest predicted probability."""
-    heading = element(f"h{view.level + 1}", "Most confident mistakes", id=view.anchor("errors"))
     n_wrong = int((predicted_classes(predictions) != predictions.labels).sum())
-    if not n_wrong:
-        return element("div", heading, element("p", f"Test set, {source}: no mistakes."), class_="block")
-    items = [
+    errors = [
         _error(predictions, position, view.study.class_names)
         for position in range(min(_SHOWN, len(predictions.error_images)))
     ]
-    shown = (
-        f"the {len(items)} most confident of {n_wrong:,} mistakes"
-        if len(items) < n_wrong
-        else count(n_wrong, "mistake")
-    )
-    order = ", the most confident first" if len(items) > 1 else ""
-    lead = f"Test set, {source}: {shown}{order}."
-    return element("div", heading, element("p", lead), element("ul", *items, class_="errors"), class_="block")
+    if not n_wrong:
+        shown = "no mistakes"
+    elif len(errors) < n_wrong:
+        shown = f"the {len(errors)} most confident of {n_wrong:,} mistakes"
+    else:
+        shown = count(n_wrong, "mistake")
+    order = ", the most confident first" if len(errors) > 1 else ""
+    return fill("errors", view=view, source=source, shown=shown + order, errors=errors)
 
 
 def render_confused_pairs(view: StudyView, predictions: Predictions, *, source: str) -> Html | None:
@@ -67,20 +65,12 @@ def render_confused_pairs(view: StudyView, predictions: Predictions, *, source: 
         return None
     counts = confused_pairs(confusion_matrix(labels, predicted, len(names)))
     pairs = [(true, taken, n_images) for true, taken, n_images in counts if (true, taken) in shown][:_PAIRS]
-    items = [
-        element(
-            "li",
-            element("span", f"{names[true]} taken for {names[taken]}: {count(n_images, 'time')}"),
-            _row_of(shown[true, taken][:_PER_PAIR]),
-        )
+    shown_pairs = [
+        (f"{names[true]} taken for {names[taken]}: {count(n_images, 'time')}", _row_of(shown[true, taken][:_PER_PAIR]))
         for true, taken, n_images in sorted(pairs, key=lambda pair: (pair[0], -pair[2]))
     ]
-    heading = element(f"h{view.level + 1}", "Mistakes by class", id=view.anchor("pairs"))
-    lead = (
-        f"Test set, {source}: by true class, of each kind of mistake up to {_PER_PAIR} of the most confident images; "
-        f"of all kinds together the {len(predictions.error_images)} most confident are stored."
-    )
-    return element("div", heading, element("p", lead), element("ul", *items, class_="samples pairs"), class_="block")
+    n_stored = len(predictions.error_images)
+    return fill("confused_pairs", view=view, source=source, n_each=_PER_PAIR, n_stored=n_stored, pairs=shown_pairs)
 
 
 def _row_of(images: list[NDArray[np.uint8]]) -> Html:
@@ -93,20 +83,13 @@ def _row_of(images: list[NDArray[np.uint8]]) -> Html:
     return picture_element(tile(small, columns=_PER_PAIR), alt="", scale=max(1, _PAIR_PX // max(small[0].shape[:2])))
 
 
-def _error(predictions: Predictions, position: int, class_names: tuple[str, ...]) -> Html:
+def _error(predictions: Predictions, position: int, class_names: tuple[str, ...]) -> dict[str, str]:
+    """Return a wrongly answered image as a data URI, its class, the answer and the answer's probability."""
     index = int(predictions.error_indices[position])
-    true = class_names[int(predictions.labels[index])]
     taken = int(predictions.probabilities[index].argmax())
-    probability = percent(float(predictions.probabilities[index, taken]), digits=1)
-    # The text beside the image says the same, so a screen reader skips the image.
-    image = element(
-        "img", src=png_data_uri(predictions.error_images[position]), alt="", width=72, height=72, loading="lazy"
-    )
-    return element(
-        "li",
-        image,
-        element("span", element("span", "true "), element("b", true), class_="true"),
-        element(
-            "span", element("span", "predicted "), element("b", class_names[taken]), f" {probability}", class_="taken"
-        ),
-    )
+    return {
+        "picture": png_data_uri(predictions.error_images[position]),
+        "true": class_names[int(predictions.labels[index])],
+        "taken": class_names[taken],
+        "probability": percent(float(predictions.probabilities[index, taken]), digits=1),
+    }

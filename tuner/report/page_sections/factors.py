@@ -5,6 +5,7 @@ from tuner.report.factor_words import factor_table
 from tuner.report.figures import StudyView, render_figure
 from tuner.report.markup import Html, element, render_table
 from tuner.report.plots.factors import differences_report_figure, factor_report_figure
+from tuner.report.templating import fill
 from tuner.report.wording import count, setting
 from tuner.studies.factors import Factor, compare_factors, expected_by_chance
 
@@ -16,16 +17,12 @@ def render_factors(view: StudyView) -> Html | None:
         return None
     objective = view.study.objective
     overview = differences_report_figure(factors, objective)
-    return element(
-        "section",
-        element(f"h{view.level}", "One factor at a time", id=view.anchor("factors-title")),
-        element("p", _lead(factors), class_="lead"),
+    parts = [
         element("p", _warning(factors), class_="note"),
         element("div", render_figure(overview, view), class_="figures") if overview else None,
         *[_render_factor(factor, number, view, objective) for number, factor in enumerate(factors, start=1)],
-        id=view.anchor("factors"),
-        aria_labelledby=view.title_ids("factors"),
-    )
+    ]
+    return fill("section", view=view, key="factors", title="One factor at a time", lead=_lead(factors), parts=parts)
 
 
 def _lead(factors: tuple[Factor, ...]) -> str:

@@ -16,6 +16,7 @@ from tuner.report.page_sections.errors import render_confused_pairs, render_wors
 from tuner.report.page_sections.model import render_model
 from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, calibration, confusion, discrimination, tested_costs, training
+from tuner.report.templating import fill
 from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, tested_accuracy
 from tuner.studies.records import FinalRecord, StudyRecord
 
@@ -52,13 +53,7 @@ def render_finals(view: StudyView, headline: Headline, results: FinalsResults) -
         parts.append(element("p", results.problem, class_="warning"))
     parts += _failures_and_notes(study)
     parts += _all_mistakes(view, results)
-    return element(
-        "section",
-        element(f"h{view.level}", "Finals", id=view.anchor("finals-title")),
-        *parts,
-        id=view.anchor("finals"),
-        aria_labelledby=view.title_ids("finals"),
-    )
+    return fill("section", view=view, key="finals", title="Finals", lead=None, parts=parts)
 
 
 def _none_yet(study: StudyRecord) -> Html:

@@ -63,4 +63,4 @@ def _prediction_time(final: FinalRecord) -> Child:
     seconds = next((run.prediction_s for run in final.runs if run.prediction_s is not None), None)
     if seconds is None:
         return "not measured"
-    return element("span", duration_of_one(seconds), element("small", "one image, Keras' predict, on its worker"))
+    return element("span", duration_of_one(seconds), element("small", "one image, on its worker"))

@@ -1,6 +1,7 @@
 """The top of the page: one large number with its meaning and uncertainty, and the configuration that reached it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tuner.report.doubts import find_doubts
 from tuner.report.figures import StudyView
@@ -10,6 +11,7 @@ from tuner.report.markup import Child, Html, definition_list, element, join
 from tuner.report.page_sections.configuration import render_configuration
 from tuner.report.page_sections.published import render_published
 from tuner.report.plots.budget import epoch_budget, epochs_of
+from tuner.report.templating import fill
 from tuner.report.totals import Totals, count_totals
 from tuner.report.wording import STATE_WORDS, count, describe_front, duration, interval, percent, points, test_score
 from tuner.studies.ended_by import describe_ends
@@ -23,30 +25,44 @@ _OPTIMISM = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Detail:
+    """A line below a large number."""
+
+    text: str
+    #: What the line begins with, in bold.
+    first: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Number:
+    """A large number and what it means."""
+
+    text: str
+    label: str
+    details: Sequence[_Detail]
+    #: What it is of, which gives it its colour.
+    kind: str = "test"
+
+
 def render_overview(view: StudyView, headline: Headline, results: FinalsResults) -> Html:
     """Write the top of a study's part of the page."""
     study = view.study
     totals = count_totals(study)
-    told = (f"dataset {study.dataset}", f"space {study.space}", STATE_WORDS[study.state], _when(study, totals))
-    eyebrow = element("p", *[element("span", part) for part in told], class_="eyebrow")
     to_come = still_to_come(study)
-    return element(
-        "div",
-        eyebrow,
-        element("div", _headline(study, headline), _ensemble(headline), class_="headline"),
-        _doubts(find_doubts(study, headline, results)),
-        _shortfall(study),
-        _failed_finals(study),
-        *(element("p", sentence, class_="to-come") for sentence in describe_ends(study)),
-        _front(view),
-        _largest_class(study),
-        element("p", to_come, class_="to-come") if to_come else None,
-        render_published(view, headline),
-        render_configuration(view, headline),
-        element(f"h{view.level}", "Budget used", id=view.anchor("budget")),
-        _budget(study, totals),
-        class_="overview",
-        id=view.anchor("overview"),
+    warnings = (_shortfall(study), _failed_finals(study), beaten_by_largest_class(study))
+    return fill(
+        "overview",
+        view=view,
+        told=(f"dataset {study.dataset}", f"space {study.space}", STATE_WORDS[study.state], _when(study, totals)),
+        numbers=[_headline(study, headline), *_ensemble(headline)],
+        doubts=find_doubts(study, headline, results),
+        warnings=[warning for warning in warnings if warning],
+        front=describe_front(study),
+        to_come=[*describe_ends(study), *([to_come] if to_come else [])],
+        published=render_published(view, headline),
+        configuration=render_configuration(view, headline),
+        budget=_budget(study, totals),
     )
 
 
@@ -56,41 +72,36 @@ def _when(study: StudyRecord, totals: Totals) -> str:
     return begun if ended == begun else f"{begun} to {ended}"
 
 
-def _headline(study: StudyRecord, headline: Headline) -> Html:
+def _headline(study: StudyRecord, headline: Headline) -> _Number:
     if headline.test_mean is not None:
-        return _big(percent(headline.test_mean), _test_label(headline), *_certainty(headline))
+        return _Number(text=percent(headline.test_mean), label=_test_label(headline), details=_certainty(headline))
     if headline.best_score is not None:
         is_over = study.state == "done"
         what = "validation score" if headline.objective.is_accuracy else headline.objective.label
         untested = "No test accuracy" if is_over or not study.asks_for_finals else "No test accuracy yet"
-        return _big(
-            headline.objective.format(headline.best_score),
-            f"best {what}{'' if is_over else ' so far'}, trial {headline.best_trial}{_over_folds(study)}",
-            [f"{untested}. {_OPTIMISM[headline.objective.direction]}"],
+        return _Number(
+            text=headline.objective.format(headline.best_score),
+            label=f"best {what}{'' if is_over else ' so far'}, trial {headline.best_trial}{_over_folds(study)}",
+            details=[_Detail(text=f"{untested}. {_OPTIMISM[headline.objective.direction]}")],
             kind="validation",
         )
     failures = study.trials_in("failed")
     if failures and len(failures) == len([trial for trial in study.trials if trial.state != "waiting"]):
-        return _big("No result", f"all {count(len(failures), 'trial')} failed", [_commonest(study)], kind="nothing")
+        return _nothing("No result", f"all {count(len(failures), 'trial')} failed", _commonest(study))
     n_unscored = len(study.trials_in("complete", "pruned"))
     if n_unscored:
         label = f"{count(n_unscored, 'trial')} finished without a {study.objective.label}"
-        return _big("No result", label, [f"{study.objective.advice}."], kind="nothing")
-    return _big("No result yet", "no trial has finished", [f"0 of {count(study.budget, 'trial')}."], kind="nothing")
+        return _nothing("No result", label, f"{study.objective.advice}.")
+    return _nothing("No result yet", "no trial has finished", f"0 of {count(study.budget, 'trial')}.")
+
+
+def _nothing(text: str, label: str, detail: str) -> _Number:
+    return _Number(text=text, label=label, details=[_Detail(text=detail)], kind="nothing")
 
 
 def _over_folds(study: StudyRecord) -> str:
     folds = study.best.folds if study.best else ()
     return f", mean of {count(len(folds), 'fold')}" if folds else ""
-
-
-def _big(number: str, label: str, *details: Sequence[str], kind: str = "test") -> Html:
-    return element(
-        "div",
-        element("p", element("strong", number), element("span", label), class_="big"),
-        *[element("p", *detail, class_="detail") for detail in details],
-        class_=f"number {kind}",
-    )
 
 
 def _test_label(headline: Headline) -> str:
@@ -100,39 +111,33 @@ def _test_label(headline: Headline) -> str:
     return f"test accuracy{rank}, mean of {count(headline.n_repeats, 'retrained model')}"
 
 
-def _certainty(headline: Headline) -> list[list[str]]:
+def _certainty(headline: Headline) -> list[_Detail]:
     lines = []
     score = None if headline.final is None else test_score(headline.final, headline.objective)
     if score:
-        lines.append([element("b", score), f" beside it, the objective ({headline.objective.best_word})"])
+        lines.append(_Detail(first=score, text=f"beside it, the objective ({headline.objective.best_word})"))
     if headline.test_sd is not None:
+        repeats = f"{count(headline.n_repeats, 'repeat')} with different seeds"
         lines.append(
-            [
-                element("b", f"± {100 * headline.test_sd:.2f} points"),
-                f" sample standard deviation over {count(headline.n_repeats, 'repeat')} with different seeds",
-            ]
+            _Detail(first=f"± {100 * headline.test_sd:.2f} points", text=f"sample standard deviation over {repeats}")
         )
     else:
-        lines.append(["One repeat: the spread over seeds is unknown."])
+        lines.append(_Detail(text="One repeat: the spread over seeds is unknown."))
     if headline.test_interval and headline.n_test:
-        lines.append(
-            [
-                element("b", interval(*headline.test_interval)),
-                (
-                    f" Wilson 95\u00a0% interval of {'this' if headline.n_repeats == 1 else 'the mean'} accuracy on "
-                    f"{headline.n_test:,} test images: covers the choice of test images; the spread over seeds is the "
-                    "\u00b1 above. Repeats share the images and do not narrow it."
-                ),
-            ]
+        whose = "this" if headline.n_repeats == 1 else "the mean"
+        text = (
+            f"Wilson 95\u00a0% interval of {whose} accuracy on {headline.n_test:,} test images: covers the choice of "
+            "test images; the spread over seeds is the \u00b1 above. Repeats share the images and do not narrow it."
         )
+        lines.append(_Detail(first=interval(*headline.test_interval), text=text))
     else:
-        lines.append(["No interval: without the predictions, the number of test images is unknown."])
+        lines.append(_Detail(text="No interval: without the predictions, the number of test images is unknown."))
     return lines
 
 
-def _ensemble(headline: Headline) -> Html | None:
+def _ensemble(headline: Headline) -> list[_Number]:
     if headline.ensemble_accuracy is None:
-        return None
+        return []
     difference = (
         f"{points(headline.ensemble_accuracy - headline.test_mean)} points against the single model's mean."
         if headline.test_mean is not None
@@ -140,31 +145,17 @@ def _ensemble(headline: Headline) -> Html | None:
     )
     models = count(headline.ensemble_members, "model")
     label = f"test accuracy of the ensemble: {models}, mean of the members' probabilities"
-    return _big(percent(headline.ensemble_accuracy), label, [difference], kind="ensemble")
+    text = percent(headline.ensemble_accuracy)
+    return [_Number(text=text, label=label, details=[_Detail(text=difference)], kind="ensemble")]
 
 
-def _shortfall(study: StudyRecord) -> Html | None:
+def _shortfall(study: StudyRecord) -> str | None:
     # The reason why a study stopped by itself is told by `still_to_come`.
     shortfall = find_shortfall(study) if study.state == "done" else None
-    return element("p", f"{INCOMPLETE_LABEL}: {shortfall}", class_="warning") if shortfall else None
+    return f"{INCOMPLETE_LABEL}: {shortfall}" if shortfall else None
 
 
-def _front(view: StudyView) -> Html | None:
-    """Say of several objectives what the large number is, and where the others are."""
-    front = describe_front(view.study)
-    if front is None:
-        return None
-    link = element("a", "The front", href=f"#{view.anchor('front')}")
-    which = "The number above is of the final that ranks first, or of the best score so far. "
-    return element("p", which, front, " ", link, " shows all of them.", class_="to-come")
-
-
-def _largest_class(study: StudyRecord) -> Html | None:
-    beaten = beaten_by_largest_class(study)
-    return element("p", beaten, class_="warning") if beaten else None
-
-
-def _failed_finals(study: StudyRecord) -> Html | None:
+def _failed_finals(study: StudyRecord) -> str | None:
     best = min(study.finals, key=lambda final: final.rank, default=None)
     if best is None or best is study.winner:
         return None
@@ -173,7 +164,7 @@ def _failed_finals(study: StudyRecord) -> Html | None:
         return None
     how_many = f"{len(failures)} of {count(len(best.runs), 'retraining run')}"
     why = f"({failures[0].kind.replace('_', ' ')}): {failures[0].message}"
-    return element("p", f"The best configuration has no test accuracy: {how_many} failed {why}", class_="warning")
+    return f"The best configuration has no test accuracy: {how_many} failed {why}"
 
 
 def _commonest(study: StudyRecord) -> str:
@@ -183,13 +174,6 @@ def _commonest(study: StudyRecord) -> str:
     kind = max(sorted(set(kinds)), key=kinds.count)
     example = next(trial.failure for trial in study.trials if trial.failure and trial.failure.kind == kind)
     return f"Most often {kind.replace('_', ' ')} ({kinds.count(kind)} of {len(kinds)}): {example.message}"
-
-
-def _doubts(doubts: Sequence[str]) -> Html | None:
-    if not doubts:
-        return None
-    items = [element("li", doubt) for doubt in doubts]
-    return element("div", element("p", "How far this number can be trusted:"), element("ul", *items), class_="to-come")
 
 
 def _budget(study: StudyRecord, totals: Totals) -> Html:

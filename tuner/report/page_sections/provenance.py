@@ -4,7 +4,8 @@ import json
 
 from tuner.datasets.pixel_meaning import PixelMeaning
 from tuner.report.figures import StudyView
-from tuner.report.markup import Child, Html, definition_list, element
+from tuner.report.markup import Child, Html, definition_list
+from tuner.report.templating import fill
 from tuner.report.wording import moment
 
 
@@ -27,15 +28,4 @@ def render_provenance(view: StudyView) -> Html:
         if final.runs
     ]
     definition = json.dumps(study.definition, indent=2, ensure_ascii=False, default=str)
-    return element(
-        "section",
-        element(f"h{view.level}", "Provenance", id=view.anchor("provenance-title")),
-        definition_list(facts),
-        element(
-            "details",
-            element("summary", "The study's definition"),
-            element("pre", definition, tabindex=0, role="region", aria_label=f"Definition of {study.name}"),
-        ),
-        id=view.anchor("provenance"),
-        aria_labelledby=view.title_ids("provenance"),
-    )
+    return fill("provenance", view=view, facts=definition_list(facts), definition=definition)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.forest_importance import Importance
-from tuner.report.markup import Html, element
+from tuner.report.markup import Html
 from tuner.report.page_sections.ranges import render_ranges
 from tuner.report.plots import (
     budget,
@@ -20,6 +20,7 @@ from tuner.report.plots import (
     slices,
     timeline,
 )
+from tuner.report.templating import fill
 from tuner.report.thinning import tell
 from tuner.studies.records import StudyRecord
 
@@ -41,20 +42,13 @@ def render_search(view: StudyView) -> Html:
     """Write the section of the search."""
     figures = [figure for figure in _build_figures(view.study) if figure is not None]
     drawn = {figure.key for figure in figures}
-    missing = importance.missing_reason(view.study) if "importance" not in drawn else None
-    nothing = None if figures else element("p", "No trial has reported an epoch yet, so there is nothing to draw.")
-    thinned = tell(len(view.study.trials))
-    return element(
-        "section",
-        element(f"h{view.level}", "Search", id=view.anchor("search-title")),
-        element("p", "Every score in this section is a validation score.", class_="lead"),
-        nothing,
-        render_ranges(view),
-        element("p", thinned, class_="note") if thinned and figures else None,
-        element("div", *[render_figure(figure, view) for figure in figures], class_="figures") if figures else None,
-        element("p", missing, class_="note") if missing and figures else None,
-        id=view.anchor("search"),
-        aria_labelledby=view.title_ids("search"),
+    return fill(
+        "search",
+        view=view,
+        ranges=render_ranges(view),
+        figures=[render_figure(figure, view) for figure in figures],
+        thinned=tell(len(view.study.trials)),
+        missing=importance.missing_reason(view.study) if "importance" not in drawn else None,
     )
 
 

@@ -8,6 +8,7 @@ from tuner.report.document import PRINTED_ROWS
 from tuner.report.figures import StudyView
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Cell, Html, Table, element, render_table
+from tuner.report.templating import fill
 from tuner.report.wording import count, duration, moment, score_spread, score_title, setting, settings
 from tuner.studies.records import StudyRecord, TrialRecord
 
@@ -17,27 +18,18 @@ _MESSAGE_LIMIT = 400
 def render_trials(view: StudyView) -> Html:
     """Write the section of the trials."""
     trials = view.study.trials
-    lead = f"{count(len(trials), 'trial')}. Click a column's name to sort by it, and again to reverse the order."
-    printed = f"On paper: the first {PRINTED_ROWS} rows of {len(trials)}."
     varied, equal = _split_hyperparameters(trials)
-    body = [
-        element("p", lead, class_="lead"),
-        element("p", f"Equal in all trials: {settings(equal)}.", class_="note") if equal else None,
-        element("p", printed, class_="print-only") if len(trials) > PRINTED_ROWS else None,
-        render_table(
-            _table(view, varied),
-            label=f"Trials of {view.study.name}",
-            id_=view.anchor("trials-table"),
-            sortable=True,
-        ),
-    ]
-    return element(
-        "section",
-        element(f"h{view.level}", "Trials", id=view.anchor("trials-title")),
-        *(body if trials else [element("p", "No trial has begun.")]),
-        id=view.anchor("trials"),
-        aria_labelledby=view.title_ids("trials"),
-        class_="trials",
+    table = render_table(
+        _table(view, varied), label=f"Trials of {view.study.name}", id_=view.anchor("trials-table"), sortable=True
+    )
+    is_cut = len(trials) > PRINTED_ROWS
+    return fill(
+        "trials",
+        view=view,
+        n_trials=count(len(trials), "trial"),
+        equal=settings(equal) if equal else None,
+        printed=f"On paper: the first {PRINTED_ROWS} rows of {len(trials)}." if is_cut else None,
+        table=table if trials else None,
     )
 
 

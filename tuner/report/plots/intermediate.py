@@ -18,6 +18,7 @@ from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREY, INK, PRUNED_MARKER, Linear, Nines, figure, score_axis, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count
+from tuner.studies.fidelity import describe_images
 from tuner.studies.records import StudyRecord, TrialRecord
 
 
@@ -179,6 +180,8 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
         f"{f'{n_pruned:,} were pruned (dotted lines that end in a cross)' if n_pruned else 'none was pruned'}."
         f"{_tell_hidden([score for _, points in found for _, score in points], objective)}"
     )
+    if images := describe_images(study):
+        finding += f" {images}"
     rows = [
         (
             str(row.epoch),

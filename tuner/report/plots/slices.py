@@ -171,19 +171,32 @@ def _labels(choices: Sequence[Any]) -> list[str]:
         return [plain(name) for name in names]
     if is_numeric(choices):
         return [names[0], *[""] * (len(names) - 2), names[-1]]
-    width = max(5, _LABELS_WIDTH // len(names) - 1)
-    return ["<br>".join(plain(line) for line in in_lines(name, width)) for name in names]
+    # Where a word is wider than its place, every second label stands below its neighbours and takes their place too.
+    longest = max(len(word) for name in names for word in _words(name))
+    n_rows = 1 if longest <= _label_width(names, n_rows=1) else 2
+    lines = [in_lines(name, _label_width(names, n_rows=n_rows)) for name in names]
+    above = max(map(len, lines[::2])) if n_rows > 1 else 0
+    return ["<br>" * (above * (position % n_rows)) + "<br>".join(map(plain, one)) for position, one in enumerate(lines)]
+
+
+def _label_width(names: Sequence[str], *, n_rows: int) -> int:
+    """Return how many characters of a label fit into a line where so many rows of labels stand below each other."""
+    return max(5, n_rows * _LABELS_WIDTH // len(names) - 1)
 
 
 def in_lines(name: str, width: int) -> list[str]:
     """Break a name after its underscores; what does not fit into the lines or their width is cut."""
     lines = [""]
-    for word in re.findall("[^_]*_|[^_]+", name):
+    for word in _words(name):
         if lines[-1] and len(lines[-1] + word) > width:
             lines.append("")
         lines[-1] += word
     cut = [line if len(line) <= width + 1 else f"{line[:width]}\u2026" for line in lines[:_LINES]]
     return cut if len(lines) <= _LINES else [*cut[:-1], f"{cut[-1].rstrip(chr(0x2026))[:width]}\u2026"]
+
+
+def _words(name: str) -> list[str]:
+    return re.findall("[^_]*_|[^_]+", name)
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:

@@ -11,7 +11,9 @@ The way of one epoch:
     cache.py              finds the program of the last model, which an equal one can use
       xla.py              decides whether XLA compiles the whole loop
       here                refuses models and images that Keras' own loop must train; else opens a program
-    tensorflow.py, jax.py put the images on the device once, and run every epoch there
+    feeding.py            puts the images on the device: all of them once, or, where they are too many, a chunk of steps
+                          at a time, while the next one is read
+    tensorflow.py, jax.py run the epoch there, which is one call, or one for each chunk with the state carried over
     ../augmentation/      changes the images of each batch inside the program
 
 Knows Keras, its backends, images and how a plan draws them. Must not know checkpoints, annealing rules or callbacks.
@@ -20,16 +22,16 @@ A backend is one module that has the functions of `interface.Backend`, and one e
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter
 from tuner.training.plan import Labels, TrainingData, TrainingPlan
+from tuner.training.programs.feeding import PartImages
 from tuner.training.programs.interface import EpochInputs, EpochProgram, ProgramImages, find_backend
 from tuner.training.targets import encode_targets
 
@@ -40,30 +42,37 @@ if TYPE_CHECKING:
 VALIDATION_BATCH_SIZE = 512
 
 #: Images stay on the device when they take no more than this share of its free memory: the rest is for the model, its
-#: optimizer and what a step computes. Else Keras' own loop streams them, batch by batch.
+#: optimizer and what a step computes. Else they are streamed, see `feeding`.
 LARGEST_SHARE = 0.5
 
 #: What a model may replace of Keras' loop; any of it needs that loop.
 LOOP_METHODS = ("fit", "evaluate", "train_step", "test_step", "make_train_function", "make_test_function")
 
 
-def find_refusal(model: keras.Model, data: TrainingData) -> str | None:
-    """Return why Keras' own loop must train this model on these images; None where a program can."""
+def find_refusal(model: keras.Model) -> str | None:
+    """Return why Keras' own loop must train this model; None where a program can."""
     replaced = [name for name in LOOP_METHODS if _overrides(model, name)]
     if replaced:
         return f"{type(model).__name__} overrides {', '.join(replaced)}"
     if model.run_eagerly:
         return "the model is compiled with run_eagerly=True"
+    if find_backend() is None:
+        return f"there is no whole-epoch program for {keras.backend.backend()}"
+    return None
+
+
+def find_excess(data: TrainingData) -> str | None:
+    """Return why images cannot stay on the device and are streamed; None where they can, or there is no program."""
     backend = find_backend()
     if backend is None:
-        return f"there is no whole-epoch program for {keras.backend.backend()}"
+        return None
     n_bytes, n_free = sum(map(_device_bytes, (data.train, data.validation))), backend.free_memory_bytes()
-    if n_bytes > LARGEST_SHARE * n_free:
-        return (
-            f"the images take {n_bytes / 2**30:.2f} GiB, more than {LARGEST_SHARE:.0%} of the {n_free / 2**30:.2f} GiB "
-            "that are free on the device, and are streamed"
-        )
-    return None
+    if n_bytes <= LARGEST_SHARE * n_free:
+        return None
+    return (
+        f"the images take {n_bytes / 2**30:.2f} GiB, more than {LARGEST_SHARE:.0%} of the {n_free / 2**30:.2f} GiB "
+        "that are free on the device"
+    )
 
 
 def _device_bytes(images: LabelledImages | None) -> int:
@@ -89,6 +98,7 @@ def open_program(
     class_weight: Mapping[int, float] | None = None,
     xla_epoch: bool = False,
     with_answers: bool = False,
+    streamed: bool = False,
 ) -> EpochProgram:
     """Put the data on the device and prepare a program for a model that `find_refusal` lets pass.
 
@@ -99,31 +109,50 @@ def open_program(
         class_weight: As in `Model.fit`: class index to its weight in the training loss; 1 for classes that it lacks.
         xla_epoch: See `EpochInputs`.
         with_answers: See `EpochInputs`.
+        streamed: See `EpochInputs`.
     """
     backend = find_backend()
     if backend is None:
         raise ValueError(f"Received a model on {keras.backend.backend()}. Expected one that `find_refusal` lets pass.")
-    inputs = _epoch_inputs(model, data, plan, class_weight, xla_epoch=xla_epoch)
-    return backend.open_program(model, replace(inputs, with_answers=with_answers and data.validation is not None))
+    inputs = replace(
+        _epoch_inputs(model, data, plan, class_weight, xla_epoch=xla_epoch),
+        with_answers=with_answers and data.validation is not None,
+        streamed=streamed,
+    )
+    return backend.open_program(model, inputs)
 
 
 def open_population(
-    models: Sequence[keras.Model], data: TrainingData, plan: TrainingPlan, *, xla_epoch: bool = False
+    models: Sequence[keras.Model],
+    data: TrainingData,
+    plan: TrainingPlan,
+    *,
+    pool: LabelledImages | None = None,
+    xla_epoch: bool = False,
+    with_answers: bool = False,
 ) -> "Population":
-    """Put the data on the device and prepare one JAX program for several models, see `population.Population`.
+    """Put the images on the device and prepare one JAX program for several models, see `population.Population`.
 
     Args:
-        models: Equal in all but their variables; `find_refusal` lets them pass.
-        data: What to train and to measure on.
+        models: Equal in all but their variables; `find_refusal` lets them pass, and their metrics are built.
+        data: What to train and to measure on, or what one of them does; `find_excess` lets it pass.
         plan: How, for all but seeds; its labels are settled.
+        pool: All images, where each member has its own of them; members then have as many as `data`.
         xla_epoch: See `EpochInputs`.
+        with_answers: See `EpochInputs`.
     """
     # JAX need not be installed where Keras runs on TensorFlow.
     from tuner.training.programs.population import Population
 
-    for model in models:
-        build_metrics(model, data.train, plan.settled_labels)
-    return Population(models, _epoch_inputs(models[0], data, plan, None, xla_epoch=xla_epoch))
+    inputs = _epoch_inputs(models[0], data, plan, None, xla_epoch=xla_epoch)
+    images = inputs.images if pool is None else to_pool(pool, plan.settled_labels)
+    with_answers = with_answers and data.validation is not None
+    return Population(models, replace(inputs, images=images, with_answers=with_answers))
+
+
+def to_pool(images: LabelledImages, labels: Labels) -> ProgramImages:
+    """Return images of which each member of a population trains and measures on its own."""
+    return ProgramImages(train=PartImages(images=images, labels=labels), validation=None)
 
 
 def _epoch_inputs(
@@ -147,21 +176,9 @@ def _epoch_inputs(
 def to_program_images(data: TrainingData, labels: Labels, *, class_weight: Mapping[int, float] | None) -> ProgramImages:
     """Return the images as a program takes them, see `open_program`."""
     return ProgramImages(
-        train=(*_arrays(data.train, labels), *weigh_images(data.train, class_weight)),
-        validation=None if data.validation is None else _arrays(data.validation, labels),
+        train=PartImages(images=data.train, labels=labels, class_weight=class_weight),
+        validation=None if data.validation is None else PartImages(images=data.validation, labels=labels),
     )
-
-
-def _arrays(images: LabelledImages, labels: Labels) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    return images.images, encode_targets(images.labels, len(images.class_names), labels)
-
-
-def weigh_images(images: LabelledImages, class_weight: Mapping[int, float] | None) -> list[NDArray[np.float32]]:
-    """Return each image's weight, float32, shape (n,), where there are class weights."""
-    if not class_weight:
-        return []
-    classes = range(len(images.class_names))
-    return [np.array([class_weight.get(index, 1.0) for index in classes], np.float32)[images.labels]]
 
 
 def build_metrics(model: keras.Model, images: LabelledImages, labels: Labels) -> None:

@@ -7,11 +7,12 @@ programs of the last eight gained nothing measurable and took 100 MB a process, 
 
 import gc
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import keras
 
@@ -20,20 +21,26 @@ from tuner.image_ranges import white_of
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.initial_weights import has_frozen_weights
 from tuner.training.plan import Labels, TrainingData, TrainingPlan
-from tuner.training.programs import build_metrics, find_refusal, open_program, to_program_images
+from tuner.training.programs import build_metrics, find_excess, find_refusal, open_program, to_program_images
 from tuner.training.programs.interface import EpochProgram, Measured, ProgramImages
 from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.variables import layers_with_constants, read_variable, state_variables
 from tuner.training_settings import Augmentation
 
+#: `resident`: all images stay on the device; `streamed`: a chunk at a time; `auto`: streamed where they do not fit.
+#: Results are the same, on a CPU bit for bit.
+ImagesOnDevice = Literal["auto", "resident", "streamed"]
+
 _Found = TypeVar("_Found")
+
+_log = logging.getLogger(__name__)
 
 #: Types of those of an optimizer's attributes that are no state.
 _SETTINGS = (str, int, float, bool, set, frozenset)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Constants:
+class ProgramConstants:
     """All that a program has of a model and of a plan as constants; what is equal here can share a program."""
 
     #: See `describe_model`; None for a model that no other can be compared with.
@@ -57,14 +64,16 @@ class _CachedProgram:
     #: The model's when the program was compiled, which trains by it.
     optimizer: Any
     program: EpochProgram
-    constants: _Constants
+    constants: ProgramConstants
     train: LabelledImages
     validation: LabelledImages | None
 
-    def serves(self, constants: _Constants, data: TrainingData) -> bool:
+    def serves(self, constants: ProgramConstants, data: TrainingData) -> bool:
         """Say whether a model of these constants can train by it on these images, or on others of their shapes."""
         # No program is kept of a model that is not known in full.
-        has_shapes = _shapes(self.train) == _shapes(data.train) and _shapes(self.validation) == _shapes(data.validation)
+        has_shapes = shapes_of(self.train) == shapes_of(data.train) and shapes_of(self.validation) == shapes_of(
+            data.validation
+        )
         return self.constants == constants and has_shapes and self.model.optimizer is self.optimizer
 
     def holds(self, data: TrainingData) -> bool:
@@ -72,20 +81,22 @@ class _CachedProgram:
         return self.train is data.train and self.validation is data.validation
 
 
-def _shapes(images: LabelledImages | None) -> tuple[int, ...] | None:
+def shapes_of(images: LabelledImages | None) -> tuple[int, ...] | None:
+    """Return what a program knows of images beside their values."""
     return None if images is None else (*images.images.shape, len(images.class_names))
 
 
-def _read_constants(
+def read_constants(
     model: keras.Model,
     data: TrainingData,
     plan: TrainingPlan,
-    class_weight: Mapping[int, float] | None,
+    class_weight: Mapping[int, float] | None = None,
     *,
     with_answers: bool,
-) -> _Constants:
+) -> ProgramConstants:
+    """Return what a program for this model, these images and this plan has as constants."""
     description = describe_model(model)
-    return _Constants(
+    return ProgramConstants(
         model=description,
         augmentation=plan.augmentation,
         has_learning_rates=plan.annealing is not None,
@@ -99,9 +110,14 @@ def _read_constants(
 
 
 class ProgramCache:
-    """Holds one program, as a process trains one model at a time."""
+    """Holds one program, as a process trains one model at a time.
 
-    def __init__(self) -> None:
+    Args:
+        images: Whether images stay on the device or are streamed; see `ImagesOnDevice`.
+    """
+
+    def __init__(self, *, images: ImagesOnDevice = "auto") -> None:
+        self.images: ImagesOnDevice = images
         self._last: _CachedProgram | None = None
 
     @property
@@ -114,12 +130,13 @@ class ProgramCache:
         # They refer to each other.
         gc.collect()
 
-    def find_refusal(self, model: keras.Model, data: TrainingData) -> str | None:
-        """Return why Keras' own loop must train this model on these images; None where a program can."""
-        if find_refusal(model, data) is not None:
-            # It may be the memory that the last program holds; and Keras' own loop has no use for it.
+    def find_refusal(self, model: keras.Model) -> str | None:
+        """Return why Keras' own loop must train this model; None where a program can."""
+        refusal = find_refusal(model)
+        if refusal is not None:
+            # Keras' own loop has no use for it, and may need the memory.
             self.clear()
-        return find_refusal(model, data)
+        return refusal
 
     def open(
         self,
@@ -135,7 +152,7 @@ class ProgramCache:
         Arguments are those of `programs.open_program`. Models of Keras' own parts alone are compared, and compiled by
         XLA; what holds anything that a person wrote is compiled anew, step by step.
         """
-        constants = _read_constants(model, data, plan, class_weight, with_answers=with_answers)
+        constants = read_constants(model, data, plan, class_weight, with_answers=with_answers)
         last = self._last
         if last is not None and last.serves(constants, data):
             if not last.holds(data):
@@ -154,6 +171,7 @@ class ProgramCache:
             class_weight=class_weight,
             xla_epoch=constants.xla_epoch,
             with_answers=with_answers,
+            streamed=self._streams(data),
         )
         if constants.model is not None:
             self._last = _CachedProgram(
@@ -165,6 +183,18 @@ class ProgramCache:
                 validation=data.validation,
             )
         return program
+
+    def _streams(self, data: TrainingData) -> bool:
+        if self.images != "auto":
+            return self.images == "streamed"
+        if find_excess(data) is None:
+            return False
+        # It may be the memory of the last program, whose parts refer to each other.
+        gc.collect()
+        excess = find_excess(data)
+        if excess is not None:
+            _log.info("The images are streamed to the device: %s.", excess)
+        return excess is not None
 
 
 class _SharedProgram:

@@ -8,22 +8,20 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import keras
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from tuner.backends import BACKENDS
 from tuner.training.augmentation import Augmenter
 from tuner.training.epoch_draws import EpochDraws
+from tuner.training.programs.feeding import PartImages
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramImages:
     """What a program trains and measures on."""
 
-    #: Images uint8, shape (n, height, width, channels), then targets and, if there are any, weights; first axis n.
-    train: tuple[NDArray[Any], ...]
-    #: Images and targets.
-    validation: tuple[NDArray[np.uint8], NDArray[Any]] | None
+    train: PartImages
+    validation: PartImages | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +29,8 @@ class EpochInputs:
     """What a backend makes a program of, beside the model."""
 
     images: ProgramImages
+    #: Whether images go to the device chunk by chunk, see `feeding`; else all of them stay there.
+    streamed: bool = False
     augmenter: Augmenter
     #: No more than there are images.
     batch_size: int
@@ -123,8 +123,3 @@ def caught_outputs(model: keras.Model) -> Iterator[list[Any]]:
         yield outputs
     finally:
         del model.compute_metrics
-
-
-def machine_memory_bytes() -> int:
-    """Return how much more this machine's memory can hold."""
-    return int(psutil.virtual_memory().available)

@@ -4,6 +4,7 @@ On a CPU most models take the same steps one by one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import jax
@@ -12,16 +13,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner import free_memory
 from tuner.image_ranges import white_of
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import (
-    EpochInputs,
-    Measured,
-    ProgramImages,
-    caught_outputs,
-    machine_memory_bytes,
-)
+from tuner.training.programs.feeding import Feed, ToDevice, open_feed
+from tuner.training.programs.interface import EpochInputs, Measured, ProgramImages, caught_outputs
 
 COMPILES_STEPS_WITH_XLA = True
 
@@ -41,11 +38,10 @@ def count_gpus() -> int:
 
 def free_memory_bytes() -> int:
     """See `Backend`."""
-    device = jax.config.jax_default_device or jax.devices()[0]
-    statistics = device.memory_stats() or {}
+    statistics = _device().memory_stats() or {}
     if "bytes_limit" in statistics:
         return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
-    return machine_memory_bytes()
+    return free_memory.free_memory_bytes()
 
 
 def gradient(function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,22 +109,28 @@ class EpochLoops:
 
     def __init__(self, model: keras.Model, inputs: EpochInputs, *, of_population: bool = False) -> None:
         self._model, self._augmenter = model, inputs.augmenter
-        self._train, self._validation = jax.device_put(inputs.images.train), inputs.images.validation
+        self._open_feed = partial(open_feed, streamed=inputs.streamed)
         self._with_answers = inputs.with_answers
         self._batch_size, self._validation_batch_size = inputs.batch_size, inputs.validation_batch_size
         self._learning_rate_index = _learning_rate_index(model)
         self._train_step, self._validation_step = self._take_train_step, self._take_validation_step
+        self._step_of_rows = self._take_step_of_rows
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
         if of_population:
             self._train_step = jax.vmap(self._train_step, in_axes=(0, None, _MEMBERS_OF_DRAWS))
-            self._validation_step = jax.vmap(self._validation_step, in_axes=(0, None))
-        if platform_of(self._train[0]) == "cpu" and not inputs.xla_epoch:
-            self._scan = _call_each
-            self._train_step, self._validation_step = map(jax.jit, (self._train_step, self._validation_step))
+            # Answers have members along their second axis: batches follow each other along the first.
+            self._validation_step = jax.vmap(self._validation_step, in_axes=(0, None), out_axes=(0, 1))
+            self._step_of_rows = jax.vmap(self._step_of_rows, in_axes=(0, 1, None), out_axes=(0, 1))
+        #: Validation images that are taken batch by batch stay on the host.
+        self._to_validation_device: ToDevice = jax.device_put
+        if platform() == "cpu" and not inputs.xla_epoch:
+            self._scan, self._to_validation_device = _call_each, tuple
+            steps = (self._train_step, self._validation_step, self._step_of_rows)
+            self._train_step, self._validation_step, self._step_of_rows = map(jax.jit, steps)
         else:
             self._scan = jax.lax.scan
-            self._validation = jax.device_put(inputs.images.validation)
             self._train_loop, self._validation_loop = map(jax.jit, (self._train_loop, self._validation_loop))
+        self.take_images(inputs.images)
 
     @property
     def has_validation(self) -> bool:
@@ -136,30 +138,51 @@ class EpochLoops:
 
     def train(self, state: Any, draws: EpochDraws) -> Any:
         """Return the state after an epoch: that of trainable, other, optimizer's and metrics' variables."""
-        return self._train_loop(state, self._train, draws)
+        assert self._train is not None  # noqa: S101 - for mypy
+        for of_chunk, chunk in self._train.shuffled(draws):
+            # Steps are queued: without waiting, all chunks would be read before the first is trained on.
+            state = jax.block_until_ready(self._train_loop(state, chunk, of_chunk))
+        return state
 
-    def validate(self, state: Any) -> tuple[Any, Any]:
-        """Return the state after the validation set, which must be there, and the outputs if they are asked for.
+    def validate(self, state: Any, rows: NDArray[np.int32] | None = None) -> tuple[Any, Any]:
+        """Return the state after the validation set, and the outputs if they are asked for.
 
-        The state is that of trainable, other and metrics' variables.
+        Args:
+            state: That of trainable, other and metrics' variables.
+            rows: Where the members of a population have validation images of their own: which of the training images
+                these are, shape (n, members). None: there is one validation set.
         """
+        assert self._train is not None  # noqa: S101 - for mypy
+        if rows is not None:
+            # A population's images are resident, so that all of them are one chunk.
+            pool = next(iter(self._train.in_order()))
+            return self._validation_loop(state, (rows,), pool[:2])
         assert self._validation is not None  # noqa: S101 - for mypy
-        return self._validation_loop(state, self._validation)
+        answers = []
+        for chunk in self._validation.in_order():
+            state, of_chunk = jax.block_until_ready(self._validation_loop(state, chunk, ()))
+            answers.append(of_chunk)
+        return state, jax.tree.map(lambda *outputs: jnp.concatenate(outputs), *answers)
 
     def take_images(self, images: ProgramImages) -> None:
         """See `EpochProgram`."""
         # Before the others take memory.
-        self._train, self._validation = (), None
-        self._train = jax.device_put(images.train)
-        self._validation = images.validation if self._scan is _call_each else jax.device_put(images.validation)
+        self._train: Feed | None = None
+        self._validation: Feed | None = None
+        self._train = self._open_feed(images.train, jax.device_put, batch_size=self._batch_size)
+        if images.validation is not None:
+            size = self._validation_batch_size
+            self._validation = self._open_feed(images.validation, self._to_validation_device, batch_size=size)
 
     def _run_epoch(self, state: Any, data: tuple[Any, ...], draws: EpochDraws) -> Any:
         def step(state: Any, batch: EpochDraws) -> tuple[Any, None]:
             return self._train_step(state, data, batch), None
 
         full, rest = draws.split(self._batch_size)
-        order, images = _fold((full.order, full.images), self._batch_size)
-        state, _ = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
+        # A part of the images may be smaller than a batch, and the last chunk of a streamed epoch is a partial one.
+        if len(full.order):
+            order, images = _fold((full.order, full.images), self._batch_size)
+            state, _ = self._scan(step, state, EpochDraws(order, images, full.learning_rates))
         if rest is not None:
             rates = rest.learning_rates
             state, _ = step(state, rest._replace(learning_rates=None if rates is None else rates[0]))
@@ -178,16 +201,25 @@ class EpochLoops:
         index = self._learning_rate_index
         return trainable, non_trainable, [*optimizer[:index], rate, *optimizer[index + 1 :]], metrics
 
-    def _run_validation(self, state: Any, data: tuple[Any, Any]) -> tuple[Any, Any]:
+    def _run_validation(self, state: Any, data: tuple[Any, ...], pool: tuple[Any, ...]) -> tuple[Any, Any]:
+        def step(state: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
+            return self._step_of_rows(state, batch[0], pool) if pool else self._validation_step(state, batch)
+
         size = self._validation_batch_size
         n, n_in_full = len(data[0]), len(data[0]) // size * size
         full, rest = (tuple(array[rows] for array in data) for rows in (slice(n_in_full), slice(n_in_full, None)))
-        state, answers = self._scan(self._validation_step, state, _fold(full, size))
+        if not n_in_full:
+            return step(state, rest)
+        state, answers = self._scan(step, state, _fold(full, size))
         answers = jax.tree.map(lambda outputs: outputs.reshape(-1, *outputs.shape[2:]), answers)
         if n_in_full == n:
             return state, answers
-        state, of_rest = self._validation_step(state, rest)
+        state, of_rest = step(state, rest)
         return state, jax.tree.map(lambda *outputs: jnp.concatenate(outputs), answers, of_rest)
+
+    def _take_step_of_rows(self, state: Any, rows: Any, pool: tuple[Any, Any]) -> tuple[Any, Any]:
+        images, targets = pool
+        return self._take_validation_step(state, (images[rows], targets[rows]))
 
     def _take_validation_step(self, state: Any, batch: tuple[Any, ...]) -> tuple[Any, Any]:
         images, targets = batch
@@ -209,9 +241,13 @@ def training_variables(model: keras.Model) -> tuple[list[Any], ...]:
     )
 
 
-def platform_of(array: jax.Array) -> str:
-    """Return the kind of device that holds it, `cpu` or `gpu`."""
-    return str(next(iter(array.devices())).platform)
+def platform() -> str:
+    """Return the kind of device that computes, `cpu` or `gpu`."""
+    return str(_device().platform)
+
+
+def _device() -> Any:
+    return jax.config.jax_default_device or jax.devices()[0]
 
 
 def _call_each(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, batches: Any) -> tuple[Any, Any]:

@@ -2,7 +2,8 @@
 
 A small net leaves nearly all of a GPU idle, and much of a CPU when it is a dense one; k of them as one program take k
 times the arithmetic and the same number of operations. Each member has its own weights, optimizer, dropout seeds,
-order, augmentation and learning rate, so that it computes what it computes alone, up to rounding.
+order, augmentation and learning rate, and may have its own images, so that it computes what it computes alone, up to
+rounding.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import EpochInputs
+from tuner.training.programs.interface import EpochInputs, Measured, ProgramImages
 from tuner.training.programs.jax import EpochLoops, training_variables
 
 #: Member, by its position among the models → Keras' logs.
@@ -22,55 +24,90 @@ LogsByMember = dict[int, dict[str, float]]
 
 
 class Population:
-    """Models and their data on the device; between epochs their state is here, not in the models.
+    """Models and their images on the device; the state of those that it holds is here between epochs, not in them.
 
     Args:
         models: Built, compiled, and equal in all but the values of their variables, see `cache.describe_model`.
-        inputs: What a program is made of; the members share images, targets and batch size.
+        inputs: What a program is made of; the members share its images and batch size.
     """
 
     def __init__(self, models: Sequence[keras.Model], inputs: EpochInputs) -> None:
-        self._models = list(models)
-        first = self._models[0]
-        self._loops = EpochLoops(first, inputs, of_population=True)
-        first.reset_metrics()
-        self._fresh_metrics = [jnp.asarray(variable.value) for variable in first.metrics_variables]
+        #: Its steps are those of all.
+        self._compiled = models[0]
+        self._loops = EpochLoops(self._compiled, inputs, of_population=True)
+        self._compiled.reset_metrics()
+        self._fresh_metrics = [jnp.asarray(variable.value) for variable in self._compiled.metrics_variables]
         self._read_metrics = jax.jit(jax.vmap(self._metrics_result))
-        states = [training_variables(model)[:3] for model in self._models]
+        self.take_models(models)
+
+    def take_models(self, models: Sequence[keras.Model]) -> None:
+        """Train these models from now on, which are equal to those before; it holds none of them yet."""
+        self._models = list(models)
         #: Trainable, other and optimizer's variables; the first axis of each array is rows.
-        self._state = tuple(
-            [_stack(variables) for variables in zip(*parts, strict=True)] for parts in zip(*states, strict=True)
-        )
+        self._state = _nothing()
+        #: As it was before the last epoch.
+        self._before = self._state
         #: Member → its row. Rows of members that have left are computed and not looked at.
-        self._rows = {member: member for member in range(len(self._models))}
-        self._n_rows = len(self._models)
+        self._rows: dict[int, int] = {}
+        self._n_rows = 0
+
+    def take_images(self, images: ProgramImages) -> None:
+        """Train and measure on other images from now on; their arrays have the shapes and types of those before."""
+        self._loops.take_images(images)
 
     @property
     def members(self) -> list[int]:
-        """Those that have not left, in order."""
+        """Those that it holds, in order."""
         return list(self._rows)
+
+    def hold(self, members: Sequence[int]) -> None:
+        """Train these members, from the state of their models."""
+        states = [training_variables(self._models[member])[:3] for member in members]
+        self._state = tuple(
+            [_stack(variables) for variables in zip(*parts, strict=True)] for parts in zip(*states, strict=True)
+        )
+        self._before = self._state
+        self._rows = {member: row for row, member in enumerate(members)}
+        self._n_rows = len(members)
+
+    def release(self) -> None:
+        """Give the models of those that it holds their state back, and hold none."""
+        if self._rows:
+            self.update_models(self._rows)
+        self._state = self._before = _nothing()
+        self._rows, self._n_rows = {}, 0
 
     def train_epoch(self, draws: Mapping[int, EpochDraws]) -> LogsByMember:
         """Train each member one epoch by its own draws; return its logs, such as `loss` and `accuracy`."""
         self._pack()
-        any_draws = next(iter(draws.values()))
-        of_rows = [any_draws] * self._n_rows
-        for member, row in self._rows.items():
-            of_rows[row] = draws[member]
-        stacked = jax.tree.map(lambda *arrays: np.stack(arrays, axis=1), *of_rows)
+        self._before = self._state
+        stacked = jax.tree.map(lambda *arrays: np.stack(arrays, axis=1), *self._by_row(draws))
         *state, metrics = self._loops.train((*self._state, self._metrics()), stacked)
         self._state = tuple(state)
         return self._logs(metrics)
 
-    def validate(self) -> LogsByMember:
-        """Measure the validation set; return each member's logs without `val_`, nothing without a validation set."""
-        if not self._loops.has_validation:
-            return {member: {} for member in self._rows}
+    def validate(self, rows: Mapping[int, NDArray[np.int32]] | None = None) -> dict[int, Measured]:
+        """Measure the validation set; nothing without one.
+
+        Args:
+            rows: Where each member has its own: which of the images these are, shape (n,).
+        """
+        if rows is None and not self._loops.has_validation:
+            return {member: Measured({}) for member in self._rows}
         trainable, non_trainable, optimizer = self._state
-        state, _ = self._loops.validate((trainable, non_trainable, self._metrics()))
+        of_members = None if rows is None else np.stack(self._by_row(rows), axis=1)
+        state, answers = self._loops.validate((trainable, non_trainable, self._metrics()), of_members)
         trainable, non_trainable, metrics = state
         self._state = (trainable, non_trainable, optimizer)
-        return self._logs(metrics)
+        found = None if answers is None else np.asarray(answers)
+        return {
+            member: Measured(logs, None if found is None else found[:, self._rows[member]])
+            for member, logs in self._logs(metrics).items()
+        }
+
+    def undo(self) -> None:
+        """Go back to the state before the epoch that could not be finished."""
+        self._state = self._before
 
     def update_models(self, members: Iterable[int]) -> None:
         """Give these models the state that their members have here."""
@@ -95,12 +132,19 @@ class Population:
             self._state = jax.tree.map(lambda stacked: stacked[rows], self._state)
             self._rows, self._n_rows = {member: row for row, member in enumerate(self._rows)}, n_rows
 
+    def _by_row(self, of_members: Mapping[int, Any]) -> list[Any]:
+        """Return what each row is given; one whose member has left gets that of another."""
+        found = [next(iter(of_members.values()))] * self._n_rows
+        for member, row in self._rows.items():
+            found[row] = of_members[member]
+        return found
+
     def _metrics(self) -> list[Any]:
         """Return metrics at their start, stacked."""
         return [jnp.broadcast_to(value, (self._n_rows, *value.shape)) for value in self._fresh_metrics]
 
     def _metrics_result(self, values: Sequence[Any]) -> Mapping[str, Any]:
-        model = self._models[0]
+        model = self._compiled
         with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, values, strict=True))):
             result: Mapping[str, Any] = model.get_metrics_result()
         return result
@@ -110,6 +154,10 @@ class Population:
         return {
             member: {name: float(values[row]) for name, values in results.items()} for member, row in self._rows.items()
         }
+
+
+def _nothing() -> tuple[list[Any], ...]:
+    return [], [], []
 
 
 def _stack(variables: Sequence[Any]) -> Any:

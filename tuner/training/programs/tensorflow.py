@@ -3,25 +3,21 @@
 import logging
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tuner import free_memory
 from tuner.errors import TunerError
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
-from tuner.training.programs.interface import (
-    EpochInputs,
-    Measured,
-    ProgramImages,
-    caught_outputs,
-    machine_memory_bytes,
-)
+from tuner.training.programs.feeding import PartImages, open_feed
+from tuner.training.programs.interface import EpochInputs, Measured, ProgramImages, caught_outputs
 
 #: On a CPU XLA compiles nothing unless it is asked to.
 COMPILES_STEPS_WITH_XLA = False
@@ -62,7 +58,7 @@ def count_gpus() -> int:
 
 def free_memory_bytes() -> int:
     """See `Backend`."""
-    return machine_memory_bytes() if _is_on_cpu() else _ASSUMED_GPU_BYTES
+    return free_memory.free_memory_bytes() if _is_on_cpu() else _ASSUMED_GPU_BYTES
 
 
 def gradient(function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -103,50 +99,63 @@ class TensorFlowProgram:
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
         self._model, self._batch_size = model, inputs.batch_size
         self._xla_epoch = inputs.xla_epoch and _is_on_cpu()
-        images = inputs.images
         self._train = _Loop(
             partial(_run_epoch, model=model, augmenter=inputs.augmenter),
             model,
             model.train_step,
-            images.train,
+            inputs.images.train,
             batch_size=inputs.batch_size,
+            streamed=inputs.streamed,
         )
         loop, step = (
             (_run_answers, partial(_answer, model)) if inputs.with_answers else (_run_validation, model.test_step)
         )
-        self._validate = images.validation and _Loop(
-            partial(loop, white=white_of(model)),
-            model,
-            step,
-            images.validation,
-            batch_size=inputs.validation_batch_size,
-        )
+        self._validate: _Loop | None = None
+        if inputs.images.validation is not None:
+            self._validate = _Loop(
+                partial(loop, white=white_of(model)),
+                model,
+                step,
+                inputs.images.validation,
+                batch_size=inputs.validation_batch_size,
+                streamed=inputs.streamed,
+            )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
-        return self._run(lambda: self._train_on(draws)).logs
+        self._model.reset_metrics()
+        n = len(draws.order)
+        shape = _EpochShape(has_many_steps=n > self._batch_size, has_partial_batch=n % self._batch_size > 0)
+        for of_chunk, chunk in self._train.feed.shuffled(draws):
+            self._train_on(of_chunk, chunk, shape)
+        return self._logs()
 
     def validate(self) -> Measured:
-        return self._run(self._validate) if self._validate else Measured({})
+        if self._validate is None:
+            return Measured({})
+        self._model.reset_metrics()
+        answers = [self._validate(data=chunk) for chunk in self._validate.feed.in_order()]
+        return Measured(self._logs(), None if answers[0] is None else tf.concat(answers, axis=0).numpy())
 
     def take_images(self, images: ProgramImages) -> None:
         self._train.take(images.train)
         if self._validate is not None and images.validation is not None:
             self._validate.take(images.validation)
 
-    def _train_on(self, draws: EpochDraws) -> None:
+    def _train_on(self, draws: EpochDraws, data: tuple[tf.Tensor, ...], shape: "_EpochShape") -> None:
         if not self._xla_epoch:
-            self._train(draws)
+            self._train(draws, shape, data=data)
             return
+        # Where the partial batch follows by itself, both are what they are alone.
+        shape = _EpochShape(has_many_steps=False, has_partial_batch=False)
         full, rest = draws.split(self._batch_size)
-        self._train.run_with_xla(full)
+        # A part of the images may be smaller than a batch, and the last chunk of a streamed epoch is a partial one.
+        if len(full.order):
+            self._train.run_with_xla(full, shape, data=data)
         if rest is not None:
-            self._train(rest)
+            self._train(rest, shape, data=data)
 
-    def _run(self, loop: Callable[[], Any]) -> Measured:
-        self._model.reset_metrics()
-        answers = loop()
-        logs = {name: float(value) for name, value in self._model.get_metrics_result().items()}
-        return Measured(logs, None if answers is None else answers.numpy())
+    def _logs(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
 
 class _Loop:
@@ -161,29 +170,32 @@ class _Loop:
         loop: Callable[..., Any],
         model: keras.Model,
         step: _StepOn,
-        arrays: tuple[NDArray[Any], ...],
+        part: PartImages,
         *,
         batch_size: int,
+        streamed: bool,
     ) -> None:
         self._loop = partial(loop, batch_size=batch_size)
-        self._data = _to_device(arrays)
+        self._open_feed = partial(open_feed, to_device=_to_device, batch_size=batch_size, streamed=streamed)
+        self.feed = self._open_feed(part)
         self._model, self._step, self._batch_size = model, step, batch_size
-        self._n = len(arrays[0])
-        self._shapes = [array.shape[1:] for array in arrays]
-        self._dtypes = [tf.float32, *(array.dtype for array in arrays[1:])]
+        self._n = len(part)
+        one = part.read(np.arange(1))
+        self._shapes = [array.shape[1:] for array in one]
+        self._dtypes = [tf.float32, *(array.dtype for array in one[1:])]
 
-    def take(self, arrays: tuple[NDArray[Any], ...]) -> None:
-        """Loop over other arrays of the same shapes from now on."""
+    def take(self, part: PartImages) -> None:
+        """Loop over other images of the same shapes from now on."""
         # Before the others take memory.
-        self._data = ()
-        self._data = _to_device(arrays)
+        del self.feed
+        self.feed = self._open_feed(part)
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self._compiled(*arguments, data=self._data)
+    def __call__(self, *arguments: Any, data: tuple[tf.Tensor, ...]) -> Any:
+        return self._compiled(*arguments, data=data)
 
-    def run_with_xla(self, *arguments: Any) -> None:
+    def run_with_xla(self, *arguments: Any, data: tuple[tf.Tensor, ...]) -> None:
         """Run the loop as one program of XLA, which takes full batches alone."""
-        self._compiled_with_xla(*arguments, data=self._data)
+        self._compiled_with_xla(*arguments, data=data)
 
     @cached_property
     def _compiled(self) -> Callable[..., Any]:
@@ -230,8 +242,16 @@ class _Loop:
         )
 
 
+class _EpochShape(NamedTuple):
+    """What holds for an epoch and so for its chunks: compiled for another shape, a step may round otherwise."""
+
+    has_many_steps: bool
+    has_partial_batch: bool
+
+
 def _run_epoch(
     draws: EpochDraws,
+    shape: _EpochShape,
     *,
     model: keras.Model,
     step_on: _StepOn,
@@ -242,10 +262,10 @@ def _run_epoch(
     images, *others = data
     n = len(draws.order)
     # A single step needs no loop in the graph.
-    for step in tf.range(-(-n // batch_size)) if n > batch_size else range(1):
+    for step in tf.range(-(-n // batch_size)) if n > batch_size or shape.has_many_steps else range(1):
         first = step * batch_size
         # XLA must know the size beforehand.
-        size = tf.minimum(batch_size, n - first) if n % batch_size else batch_size
+        size = tf.minimum(batch_size, n - first) if n % batch_size or shape.has_partial_batch else batch_size
         part = slice(first, first + size)
         order = tf.slice(draws.order, [first], [size])
         if draws.learning_rates is not None:
