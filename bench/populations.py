@@ -48,7 +48,7 @@ LIMIT_S = 3600
 
 
 def main() -> None:
-    """Measure case by case; write the JSON anew after each."""
+    """Measure, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few images, two models, one round: a look, no result")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
