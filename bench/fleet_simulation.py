@@ -372,7 +372,7 @@ def simulate_outages(costs: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def simulate_million(costs: Mapping[str, Any], *, n_trials: int) -> list[dict[str, Any]]:
-    """Simulate 1,000 workers on their way to a million trials, with a sampler that learns and with one that does not."""
+    """Simulate 1,000 workers on their way to a million trials, with and without a sampler that learns."""
     plan = {"workers": 1_000, "epochs": 4, "epoch_s": 10.0, "cores": 4, "pooled": 20, "begin_within_s": 60.0}
     whole = run(large(costs, 1_000), trials=n_trials, **plan)
     whole["bytes"] = n_trials * costs["bytes_of_trial"]
