@@ -203,7 +203,7 @@ class Runs:
         self.which, self.n_epochs, self.clock = which, n_epochs, Clock()
         self.parts: dict[int, Part] = {}
         if case.startswith("folds"):
-            folded = divide_into_folds(random_images(n_images * k // (k - 1)), n_folds=k, seed=0)
+            folded = divide_into_folds(random_images(n_images // (k - 1) * k), n_folds=k, seed=0)
             for fold in range(k):
                 split, rows = folded.split(fold + 1), folded.rows(fold + 1)
                 data = TrainingData(train=split.train, validation=split.validation)

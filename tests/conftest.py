@@ -22,6 +22,7 @@ import pytest
 from chaos.fleet import Fleet
 from support.mnist import MNIST_EXTRACT, is_whole_mnist
 from support.postgres import PostgresServer, running_server
+from support.recycled_databases import RecycledDatabases
 from support.s3_server import S3Server, running_s3_server
 
 from tuner.artifacts import ArtifactStore
@@ -91,12 +92,18 @@ def postgres_template(postgres_server: PostgresServer) -> str:
         return name
 
 
+@pytest.fixture(scope="session")
+def recycled_databases(postgres_server: PostgresServer, postgres_template: str) -> RecycledDatabases:
+    """Those of `postgres_url`."""
+    return RecycledDatabases(postgres_server, postgres_template)
+
+
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """A Postgres database of the test's own, with tuner's tables."""
-    name = postgres_server.create_database(template=postgres_template)
+def postgres_url(postgres_server: PostgresServer, recycled_databases: RecycledDatabases) -> Iterator[str]:
+    """A Postgres database of the test's own, with tuner's tables and nothing in them."""
+    name = recycled_databases.take()
     yield postgres_server.url(name)
-    postgres_server.drop_database(name)
+    recycled_databases.give_back(name)
 
 
 @pytest.fixture

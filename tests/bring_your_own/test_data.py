@@ -73,7 +73,7 @@ _CASES: dict[str, Same | Refused] = {
     "column_of_labels": Same(),
     "byte_names": Same(names=_FOLDER, same_as=None),
     "too_few_labels": Refused(reason="60 images and 59 labels"),
-    "validation_part": Same(warning="x_val"),
+    "validation_part": Same(warning="The validation set: 60 of its 60 pictures are in", n_images=108, same_as=None),
     "unlabelled_test_images": Refused(reason="y_test"),
     "grey_pngs": _in_folders(),
     "palette_pngs": _in_folders(same_as="colour_pngs_of_grey"),
@@ -87,7 +87,9 @@ _CASES: dict[str, Same | Refused] = {
     "a_class_called_train": Same(names=("ant", "bee", "train"), same_as=None),
     "some_in_subfolders": Same(names=_FOLDER, warning="5", n_images=44, same_as=None),
     "some_of_another_kind": Same(names=_FOLDER, warning="4 .*heic", same_as=None),
-    "a_validation_folder": _in_folders("validation"),
+    "a_validation_folder": Same(
+        warning="The validation set: 60 of its 60 pictures are in", names=_FOLDER, n_images=108, same_as=None
+    ),
     "a_broken_picture": Refused(reason=r"00\.png"),
     "table": Same(),
     "table_with_row_numbers": Same(),

@@ -10,6 +10,7 @@ import psutil
 import psycopg2
 import pytest
 from support.postgres import PostgresServer, running_server
+from support.recycled_databases import RecycledDatabases
 
 
 def test_committed_rows_survive_a_kill_and_a_new_start(own_postgres_server: PostgresServer) -> None:
@@ -67,6 +68,24 @@ def test_each_test_gets_its_own_copy_of_the_tables(
 
     assert postgres_server.execute("SELECT study_name FROM studies", database=other) == []
     postgres_server.drop_database(other)
+
+
+def test_a_database_is_emptied_for_the_next_test_and_one_that_was_altered_is_removed(
+    postgres_server: PostgresServer, recycled_databases: RecycledDatabases
+) -> None:
+    used, altered = recycled_databases.take(), recycled_databases.take()
+    insert = "INSERT INTO studies (study_name) VALUES ('left') RETURNING study_id"
+    assert postgres_server.execute(insert, database=used) == [(1,)]
+    postgres_server.execute("ALTER TABLE studies ADD COLUMN extra text", database=altered)
+
+    recycled_databases.give_back(used)
+    recycled_databases.give_back(altered)
+
+    assert recycled_databases.take() == used
+    assert postgres_server.execute("SELECT * FROM studies", database=used) == []
+    assert postgres_server.execute(insert, database=used) == [(1,)]
+    assert postgres_server.execute(f"SELECT 1 FROM pg_database WHERE datname = '{altered}'") == []
+    recycled_databases.give_back(used)
 
 
 def test_tests_may_not_use_the_network() -> None:

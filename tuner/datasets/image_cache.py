@@ -144,8 +144,8 @@ def _map_parts(entry: Path) -> Parts:
         )
         # To read many gigabytes takes a process minutes: of those it is enough that nobody has written to them.
         is_large = part.images.nbytes > large_arrays.LARGEST_IN_MEMORY
-        is_sound = known.get("written") == _stamp(path) if is_large else part.content_hash() == known["sha256"]
-        if not is_sound:
+        is_untouched = is_large and known.get("written") == _stamp(path)
+        if not is_untouched and part.content_hash() != known["sha256"]:
             raise ValueError(f"the hash of {name} does not match its content")
         parts[name] = part
     return parts

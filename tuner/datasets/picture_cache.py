@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import PIL
-from filelock import FileLock, Timeout
 
 from tuner.datasets.picture_stack import open_stack
 from tuner.datasets.reading import ReadingSettings, Size, StoredImages, UnreadableDataError
+from tuner.datasets.single_builder import building_alone
 
 _log = logging.getLogger(__name__)
 
@@ -98,17 +98,9 @@ class PictureCache:
             return None
 
     def _make(self, entry: Path, decode: Decode) -> tuple[PictureLayout, StoredImages]:
-        lock = FileLock(entry.with_name(f".{entry.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            _log.info("Another process decodes these pictures: waiting for it")
-            lock.acquire()
-        try:
+        with building_alone(entry.with_name(f".{entry.name}.lock"), what="the decoded pictures of this folder"):
             # Whoever held the lock has made it.
             return self.find(entry.name) or self._decode_into(entry, decode)
-        finally:
-            lock.release()
 
     def _decode_into(self, entry: Path, decode: Decode) -> tuple[PictureLayout, StoredImages]:
         unfinished = entry.with_name(f".{entry.name}")

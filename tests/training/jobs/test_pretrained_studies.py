@@ -1,6 +1,7 @@
 """Studies of pretrained nets, from their weights file to what their bundles do: MobileNet with alpha 0.25, 32x32."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from tuner.artifacts import ArtifactStore
-from tuner.bundles.bundle import Bundle, read_bundle
+from tuner.bundles.bundle import BundleDescription, Provenance, read_bundle
+from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 from tuner.jobs.creation import create_study
@@ -24,7 +26,7 @@ from tuner.studies.definition import StudyDefinition, make_definition
 from tuner.studies.reading import load_study
 from tuner.studies.records import StudyRecord
 from tuner.studies.storage import open_storage
-from tuner.training.initial_weights import take_weights
+from tuner.training.initial_weights import LayerNotTakenError, take_weights
 from tuner.workers.loop import Worker, WorkerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -49,19 +51,14 @@ def weights(body: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def define(*overrides: str, name: str = "pretrained") -> StudyDefinition:
-    small = ("search.epochs=1", "search.trials=1", "search.pruner=none")
+    small = ("search.epochs=1", "search.trials=1", "search.train_images=40", "search.pruner=none", "finals.top=0")
     chosen = [] if any("application" in one for one in overrides) else ["fixed.application=MobileNet-0.25"]
-    # All trainings are alike, so that they share a program.
-    finals = [f"finals.{key}=1" for key in ("top", "candidates", "confirm_repeats", "repeats", "epochs")]
-    finals += ["finals.train_on=train", "finals.augmentation.rotation=0", "finals.annealing.rule=none"]
-    return make_definition(
-        space="pretrained", dataset="digits", name=name, overrides=[*small, *finals, *chosen, *overrides]
-    )
+    return make_definition(space="pretrained", dataset="digits", name=name, overrides=[*small, *chosen, *overrides])
 
 
 @pytest.fixture(scope="module")
 def study(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyRecord, Path]:
-    """A study that was searched, retrained and tested, and the folder of its artifacts."""
+    """A study that was searched, and its folder."""
     folder = tmp_path_factory.mktemp("study")
     definition = define(f"search.weights_from={weights}")
     with open_storage(f"sqlite:///{folder / 's.db'}") as storage:
@@ -73,44 +70,48 @@ def study(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Stud
             places=DataPlaces(data_dir=folder, cache_dir=folder / "cache"),
             artifacts=ArtifactStore(str(folder / "artifacts")),
             until_done=True,
-            lease_s=30.0,
+            lease_s=600.0,
         )
         Worker(storage, settings).run()
         return load_study(storage, definition.name), folder
 
 
-def bundle_of(study: tuple[StudyRecord, Path]) -> Bundle:
-    record, folder = study
-    return read_bundle(record.finals[0].bundle, artifacts=str(folder / "artifacts"))
-
-
-def test_search_and_finals_start_from_the_file_and_say_so(study: tuple[StudyRecord, Path], weights: Path) -> None:
-    record, _ = study
-
-    assert record.trials[0].state == "complete"
-    notes = [note for _, note in record.notes]
-    assert len(notes) == 3
-    assert all(note.startswith(f"Started from {weights}: 54 of 55 layers taken: conv1, conv1_bn") for note in notes)
-    assert all(note.endswith("new: dense 1.") for note in notes)
-    assert record.finals[0].runs[0].test_accuracy is not None
-
-
-def test_a_bundle_is_rebuilt_without_the_file_and_has_the_bodys_frozen_weights(
-    study: tuple[StudyRecord, Path], body: keras.Model
-) -> None:
-    model = bundle_of(study).build_model()
-
-    kernel = next(weight for weight in model.weights if weight.path.startswith("conv1/"))
-    np.testing.assert_array_equal(of(kernel), of(body.get_layer("conv1").kernel))
-    np.testing.assert_allclose(of(model(np.zeros((2, 8, 8, 1), np.float32))).sum(axis=1), 1, rtol=1e-5)
-
-
-def test_a_trial_is_replayed(study: tuple[StudyRecord, Path]) -> None:
+def test_a_trial_starts_from_the_file_says_so_and_is_replayed(study: tuple[StudyRecord, Path], weights: Path) -> None:
     record, folder = study
 
     epochs = list(replay_trial(record, record.trials[0], places=DataPlaces(data_dir=folder, cache_dir=folder / "c")))
 
+    (note,) = [note for _, note in record.notes]
+    assert note.startswith(f"Started from {weights}: 54 of 55 layers taken: conv1, conv1_bn")
+    assert note.endswith("new: dense 1.")
     assert [one.before.loss for one in epochs] == [one.now.loss for one in epochs]
+
+
+def test_a_bundle_is_rebuilt_without_the_file_and_is_itself_one_to_start_from(
+    body: keras.Model, weights: Path, tmp_path: Path
+) -> None:
+    values = {"fine_tuned_blocks": 1, "body_rate": 0.1}
+    model = model_with(**values)
+    start(model, weights)
+    provenance = Provenance(
+        study="digits", trial=4, rank=1, seed=0, test_accuracy=None, versions={}, data_sha256="ab" * 32
+    )
+    description = BundleDescription(
+        space="pretrained", hyperparameters={**TINY, **values}, images=DIGITS, provenance=provenance
+    )
+    write_bundle(ArtifactStore(str(tmp_path)), "net.bundle", model, description)
+    place = tmp_path / "net.bundle"
+
+    again = read_bundle(place).build_model()
+
+    np.testing.assert_array_equal(of(again.get_layer("conv1").kernel), of(body.get_layer("conv1").kernel))
+    pictures = np.random.default_rng(0).random((2, 8, 8, 1), dtype=np.float32)
+    np.testing.assert_allclose(of(again(pictures)), of(model(pictures)), rtol=1e-5)
+    assert "55 of 55 layers taken" in start(model, place)
+    initial = weights_for(model, open_weights(define(f"search.weights_from={place}").search, DIGITS, sha256=None))
+    assert initial is not None
+    with pytest.raises(LayerNotTakenError, match="they have no layer 'conv1' with weights of the same shapes"):
+        take_weights(model, replace(initial, paths=initial.paths[1:], values=initial.values[1:]), steps_per_epoch=1)
 
 
 def model_with(**values: Any) -> keras.Model:

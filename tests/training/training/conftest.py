@@ -16,6 +16,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
 
 
+@pytest.fixture
+def kernels_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what TensorFlow has made of programs that tests share: 0.2 s of a core each time that a seed is set.
+
+    It forgets all of it with each seed, for random operations of its own, such as those of `Model.fit` that shuffles:
+    not for tests that compare with that.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+    from tensorflow.python.eager.context import Context
+
+    monkeypatch.setattr(tf.random, "set_seed", lambda _: None)
+    monkeypatch.setattr(Context, "clear_kernel_cache", lambda _: None)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_session() -> None:
     # A program that another test compiled is taken for an equal model, as by the next trial of a worker: compiling is

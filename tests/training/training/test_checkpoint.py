@@ -18,6 +18,8 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.session import seed_everything
 from tuner.training.train import train
 
+pytestmark = pytest.mark.usefixtures("kernels_stay")
+
 SCRIPT = Path(__file__).with_name("small_models.py")
 
 

@@ -21,6 +21,8 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.train import train
 from tuner.training.variables import read_variable
 
+pytestmark = pytest.mark.usefixtures("kernels_stay")
+
 PLAN = TrainingPlan(epochs=6, batch_size=32, seed=2)
 OURS = f"Training with whole-epoch programs on {keras.backend.backend()}, as the HyperModel's own fit asks."
 

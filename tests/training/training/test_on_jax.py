@@ -44,6 +44,10 @@ def test_training_and_resuming_are_the_same_on_jax(tmp_path: Path) -> None:
             **os.environ,
             "KERAS_BACKEND": "jax",
             "XLA_FLAGS": COMPILED_FASTER,
+            # Equal programs are compiled once: those of the process that is killed and of its successor, and of tests.
+            "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "programs"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
             PICTURES_OF_TENSORFLOW: str(tmp_path / "pictures.npy"),
         },
         capture_output=True,

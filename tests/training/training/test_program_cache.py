@@ -21,6 +21,8 @@ from tuner.training.train import train
 from tuner.training.variables import read_variable
 from tuner.training_settings import Annealing, Augmentation
 
+pytestmark = pytest.mark.usefixtures("kernels_stay")
+
 PLAN = TrainingPlan(epochs=2, batch_size=64, seed=1)
 
 

@@ -88,9 +88,13 @@ def _headline(study: StudyRecord, headline: Headline) -> _Number:
     failures = study.trials_in("failed")
     if failures and len(failures) == len([trial for trial in study.trials if trial.state != "waiting"]):
         return _nothing("No result", f"all {count(len(failures), 'trial')} failed", _commonest(study))
-    n_unscored = len(study.trials_in("complete", "pruned"))
-    if n_unscored:
-        label = f"{count(n_unscored, 'trial')} finished without a {study.objective.label}"
+    unscored = study.trials_in("complete", "pruned")
+    if unscored:
+        if all(trial.ended == "constraint" for trial in unscored):
+            limits = ", ".join(study.definition["search"]["constraints"])
+            label = f"the models of {count(len(unscored), 'trial')} are beyond the study's limits"
+            return _nothing("No result", label, f"search.constraints: {limits}.")
+        label = f"{count(len(unscored), 'trial')} finished without a {study.objective.label}"
         return _nothing("No result", label, f"{study.objective.advice}.")
     return _nothing("No result yet", "no trial has finished", f"0 of {count(study.budget, 'trial')}.")
 

@@ -1,7 +1,5 @@
 """What the check measures of the time, on digits and the smallest net."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -19,8 +17,8 @@ from tuner.training.plan import TrainingData
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-@pytest.fixture
-def rehearsal(tmp_path: Path) -> Rehearsal:
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     bunch = load_digits()
     images = (bunch.images * 255 / 16).astype(np.uint8)[..., None]
     everything = LabelledImages(images=images, labels=bunch.target.astype(np.int64), class_names=tuple("0123456789"))
@@ -28,7 +26,7 @@ def rehearsal(tmp_path: Path) -> Rehearsal:
     definition = make_definition(
         space="mlp", dataset="digits", trials=4, epochs=3, overrides=["search.objective=macro_f1"]
     )
-    rehearsal = Rehearsal(definition, take_sample(split), tmp_path)
+    rehearsal = Rehearsal(definition, take_sample(split), tmp_path_factory.mktemp("rehearsal"))
     for stage in (open_builder, find_hyperparameters, resume_in_the_middle):
         stage(rehearsal)
     return rehearsal
@@ -54,7 +52,9 @@ def test_what_is_timed_measures_the_objective(rehearsal: Rehearsal) -> None:
     assert [epoch.score is None for epoch in epochs] == [False]
 
 
-def test_nothing_is_measured_where_a_few_images_take_long(rehearsal: Rehearsal) -> None:
-    rehearsal.image_s = 1.0
+def test_nothing_is_measured_where_a_few_images_take_long(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "image_s", 1.0)
 
     assert measure_time(rehearsal, PartSizes(search=600, train=600, validation=60), start_s=4.0) is None
