@@ -1,9 +1,11 @@
 """What many workers and bad days cost: throughput, outages, deaths and starts, with real processes on a real Postgres.
 
-    PYTHONPATH=tests python bench/fleet.py [--only throughput outage death starts connections] [--quick]
+    PYTHONPATH=tests python bench/fleet.py [--only throughput outage death starts connections costs] [--quick]
+    PYTHONPATH=tests python bench/fleet.py --simulate    larger fleets, by what `costs` has measured
 
-Prints a line for each and writes `bench/results/fleet.json`. Training is the chaos harness' synthetic one: an epoch
-sleeps; run, checkpoints, reports, leases and storage are the product's. `--quick` takes small numbers.
+Prints a line for each and writes `bench/results/fleet.json`; the simulation writes `fleet-simulation.json` beside it.
+Training is the chaos harness' synthetic one: an epoch sleeps; run, checkpoints, reports, leases and storage are the
+product's. `--quick` takes small numbers.
 """
 
 import argparse
@@ -13,11 +15,14 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from chaos.fleet import Fleet, Surroundings, Worker
 from chaos.studies import insert_chaos_study
+from fleet_costs import measure_costs
+from fleet_simulation import simulate
 from machine import RESULTS, describe_machine
 from support.postgres import PostgresServer, running_server
 
@@ -30,10 +35,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What many workers and bad days cost.")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
+    parser.add_argument("--simulate", action="store_true", help="simulate larger fleets instead")
     arguments = parser.parse_args()
+    if arguments.simulate:
+        simulated = simulate(quick=arguments.quick)
+        if not arguments.quick:
+            (RESULTS / "fleet-simulation.json").write_text(json.dumps(simulated, indent=2) + "\n")
+        return
     path = RESULTS / "fleet.json"
     result = json.loads(path.read_text()) if path.exists() else {}
-    with running_server() as server, Fleet() as fleet:
+    # Its processes import TensorFlow, which `costs` does not need.
+    workers = Fleet() if set(arguments.only) != {"costs"} else nullcontext(Fleet())
+    with running_server() as server, workers as fleet:
         for name in arguments.only:
             with tempfile.TemporaryDirectory() as folder:
                 measured = MEASUREMENTS[name](fleet, server, Path(folder), arguments.quick)
@@ -173,6 +186,7 @@ MEASUREMENTS: dict[str, Callable[[Fleet, PostgresServer, Path, bool], dict[str, 
     "death": measure_death,
     "starts": measure_starts,
     "connections": measure_connections,
+    "costs": measure_costs,
 }
 
 

@@ -221,8 +221,6 @@ def _connected(address: str, settings: Settings) -> Iterator[Any]:
     except ImportError as error:
         raise ExtraMissingError("ray", needed_for="A Ray cluster") from error
     _check_reachable(address)
-    # What its C++ parts write to stderr while a head is away says the same many times.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Ray reports how it is used; this command does not decide that for a cluster, but it starts none.
     try:
         ray.init(
