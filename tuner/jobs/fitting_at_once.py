@@ -116,8 +116,6 @@ class FitTogether:
     def refuse_alone(self, model: keras.Model, data: TrainingData, plan: TrainingPlan) -> None:
         """Raise `UnlikeMembersError` for a model with which no other can be trained."""
         reason = find_reason_to_train_alone(model, data, plan)
-        if reason is None and self.at_once == "auto":
-            reason = find_reason_not_to_try(model)
         if reason is not None:
             raise UnlikeMembersError(reason)
 
@@ -142,6 +140,8 @@ def find_reason_against(definition: StudyDefinition, open_space: Callable[[], Sp
         return "search.at_once is 1"
     if keras.backend.backend() != "jax":
         return f"Keras runs on {keras.backend.backend()}, and JAX alone can map a step over several models"
+    if at_once == "auto" and (reason := find_reason_not_to_try()):
+        return reason
     if definition.callbacks:
         return "callbacks watch each training, and may change its model"
     if open_space().fit is not None:

@@ -199,7 +199,7 @@ class SearchSection(Section):
     at_once: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=1024)], BeforeValidator(_check_at_once)] = Field(
         default="auto",
         description="number of models of equal structure that one program trains on JAX, such as the folds of a trial; "
-        "auto: as many as are measured to train most epochs a second",
+        "auto: on a GPU as many as are measured to train most epochs a second, on a CPU 1",
         json_schema_extra=shown(unit="models", allowed='"auto", or 1 to 1024'),
     )
     cohort: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_check_at_once)] = Field(

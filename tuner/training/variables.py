@@ -27,11 +27,6 @@ def layers_with_constants(model: keras.Model) -> list[Any]:
     return [layer for layer in layers if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None]
 
 
-def has_convolutions(model: keras.Model) -> bool:
-    """Say whether a layer of the model, or of a model within it, convolves."""
-    return any(hasattr(layer, "kernel_size") for layer in _all_layers(model))
-
-
 def _all_layers(model: keras.Model) -> list[Any]:
     return list(model._flatten_layers(include_self=False))  # noqa: SLF001 - Keras lists those of one level only
 
