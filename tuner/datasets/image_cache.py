@@ -91,7 +91,7 @@ def _map_sound(entry: Path) -> Parts | None:
 
 
 def _write_parts(entry: Path, parts: Parts) -> None:
-    """Write an entry; whoever does it is alone."""
+    """Write an entry; only one process does it at a time."""
     unfinished = _unfinished(entry)
     # Of a process that was killed.
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 An entry is a folder with the files of a `picture_stack` and `index.json`, which says what the headers said. Its name is
 the hash of the files' paths, sizes and times of change, and of how they are read. While it is made its name begins with
-a dot; whoever makes it holds the lock beside it, and goes on where a killed process has stopped.
+a dot; the process that makes it holds the lock beside it, and goes on where a killed one has stopped.
 """
 
 import hashlib
@@ -99,7 +99,7 @@ class PictureCache:
 
     def _make(self, entry: Path, decode: Decode) -> tuple[PictureLayout, StoredImages]:
         with building_alone(entry.with_name(f".{entry.name}.lock"), what="the decoded pictures of this folder"):
-            # Whoever held the lock has made it.
+            # The process that held the lock has made it.
             return self.find(entry.name) or self._decode_into(entry, decode)
 
     def _decode_into(self, entry: Path, decode: Decode) -> tuple[PictureLayout, StoredImages]:

@@ -1,7 +1,7 @@
 """Further leases for a worker that holds one: slots whose work can be trained with its own as one program.
 
 These are repeats of a confirmation or retraining, and trials of a search that draw the rest of their values (`cohort`).
-Each has a lease and a token of its own: whoever loses one of them drops that slot alone.
+Each has a lease and a token of its own: a worker that loses one of them drops that slot alone.
 """
 
 from collections.abc import Sequence

@@ -95,7 +95,7 @@ class _Server:
         self.say({"ended": number, "status": os.waitstatus_to_exitcode(status)})
 
     def say(self, message: dict[str, Any], *descriptors: int) -> None:
-        """Send a message to whoever asks for processes, with these descriptors."""
+        """Send a message to the process that asks for others, with these descriptors."""
         content = json.dumps(message).encode()
         if descriptors:
             socket.send_fds(self.control, [content], descriptors)
@@ -139,7 +139,7 @@ def main() -> None:
     _show_command(["-m", "tuner.training.fork_server"])
     server = _Server(
         control=socket.socket(fileno=int(sys.argv[1])),
-        # Processes are signalled by whoever asked for them. This one ends with its socket.
+        # The process that asked for others signals them. This one ends with its socket.
         handlers={number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS},
     )
     try:
@@ -152,14 +152,14 @@ def main() -> None:
                 getattr(imported, function)()
         gc.freeze()
         obstacle = find_obstacle()
-    except BaseException as error:  # noqa: BLE001 - whoever is started afresh meets it too, and reports it
+    except BaseException as error:  # noqa: BLE001 - a process that is started afresh meets it too, and reports it
         obstacle = f"{type(error).__name__}: {error}"
     try:
         if obstacle is not None:
             server.refuse(obstacle)
         order = server.serve() if obstacle is None else None
     except (BrokenPipeError, ConnectionResetError):
-        # Whoever asked has died.
+        # The process that asked has died.
         return
     if order is not None:
         server.become(order)
