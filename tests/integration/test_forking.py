@@ -71,6 +71,14 @@ def starting(server: ForkServer) -> Iterator[Start]:
             one.close()
 
 
+@pytest.fixture(autouse=True)
+def own_interrupt() -> Iterator[None]:
+    """Let SIGINT reach what is started here, also where a shell runs the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
     with ForkServer(environment(), imports=["numpy"]) as running:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from tuner.bundles.bundle import Bundle, BundleDescription, HowTrained
 from tuner.bundles.ensemble import Ensemble
-from tuner.bundles.keras_code import compile_code, model_code
+from tuner.bundles.keras_code import NotPlainError, compile_code, model_code
 from tuner.bundles.script_training import (
     augmentation_code,
     callback_calls,
@@ -57,8 +57,8 @@ def write_script(bundle: Bundle | Ensemble) -> str:
     """Return the script as text.
 
     Raises:
-        NoScriptError: It is an ensemble, a bundle of an older format, which does not say how it was trained, or one
-            that says what no training has.
+        NoScriptError: It is an ensemble, a bundle of an older format, which does not say how it was trained, one that
+            says what no training has, or its net has parts that are no single layers, as nets of keras.applications.
         TunerError: The model cannot be rebuilt.
     """
     if isinstance(bundle, Ensemble):
@@ -78,7 +78,13 @@ def write_script(bundle: Bundle | Ensemble) -> str:
     else:
         _apply_rules(model, described.training)
         rate = _find_rate(model)
-        imports, build = "", ["def build_model():", *_indented(_documented(model))]
+        try:
+            imports, build = "", ["def build_model():", *_indented(_documented(model))]
+        except NotPlainError as error:
+            raise NoScriptError(
+                f"A net of the space {described.space!r} cannot be written out layer by layer: {error}. Export the "
+                "model itself: `tuner export BUNDLE --to model.keras`."
+            ) from error
     labels, _ = choose_labels(model, described.images.n_classes)
     return "\n".join(
         [

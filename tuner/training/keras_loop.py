@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
+from tuner.free_memory import free_memory_bytes
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
 from tuner.training.epoch_draws import EpochDraws, draw_epoch
@@ -118,7 +119,7 @@ def fit_with_keras(
     labels = plan.settled_labels
     white = white_of(model)
     batches = EpochBatches(data.train, to_targets(data.train, labels), plan, class_weight, white=white)
-    measured = data.validation and PictureBatches(data.validation, labels, batch_size=plan.batch_size, white=white)
+    measured, batch_size = _measured(data, labels, batch_size=plan.batch_size, white=white)
 
     def begin(epoch: int) -> NDArray[np.float32] | None:
         batches.draw(epoch=epoch)
@@ -127,12 +128,26 @@ def fit_with_keras(
     model.fit(
         batches,
         validation_data=measured,
+        validation_batch_size=batch_size,
         initial_epoch=first_epoch - 1,
         epochs=plan.epochs,
         callbacks=[AverageMeasurer(plan.training), EpochReporter(begin, finish_epoch)],
         shuffle=False,  # the order is drawn
         verbose=0,
     )
+
+
+def _measured(data: TrainingData, labels: Labels, *, batch_size: int, white: float) -> tuple[Any, int | None]:
+    """Return what a model's `fit` is given as validation data, and its batch size where these are not batches yet.
+
+    They are arrays, which a model's own `fit` may take apart, unless those would fill the memory.
+    """
+    validation = data.validation
+    if validation is None:
+        return None, None
+    if validation.images.size * np.dtype(np.float32).itemsize <= free_memory_bytes() / 2:
+        return validation_arrays(data, labels, white=white), batch_size
+    return PictureBatches(validation, labels, batch_size=batch_size, white=white), None
 
 
 def to_targets(images: LabelledImages, labels: Labels) -> NDArray[Any]:

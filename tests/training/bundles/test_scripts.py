@@ -39,7 +39,7 @@ def architecture(model: keras.Model) -> Any:
     return without_names(model.get_config(), {layer.name: number for number, layer in enumerate(model.layers)})
 
 
-@pytest.mark.parametrize("space", [name for name in SPACES if name != LARGE])
+@pytest.mark.parametrize("space", [name for name in SPACES if name not in {LARGE, "pretrained"}])
 def test_a_script_builds_the_same_model_without_tuner(space: str, folder_of_bundles: Path) -> None:
     hyperparameters = {"learning_rate": 0.00123, "blocks": 1} if space in {"mlp", "cnn", "resnet"} else {}
     bundle = make_bundle(folder_of_bundles, space, hyperparameters, is_trained=False)
@@ -55,6 +55,13 @@ def test_a_script_builds_the_same_model_without_tuner(space: str, folder_of_bund
         one, other = getattr(built, part), getattr(expected, part)
         assert (type(one), {**one.get_config(), "name": ""}) == (type(other), {**other.get_config(), "name": ""})
     assert [weight.shape for weight in built.weights] == [weight.shape for weight in expected.weights]
+
+
+def test_a_net_with_parts_that_are_no_layers_has_no_script(folder_of_bundles: Path) -> None:
+    bundle = make_bundle(folder_of_bundles, "pretrained", {"weights": "random"}, is_trained=False)
+
+    with pytest.raises(NoScriptError, match=r"'pretrained' cannot be written out layer by layer: it has Add, .*keras"):
+        write_script(bundle)
 
 
 def test_a_script_trains_as_the_winner_was_trained(folder_of_bundles: Path) -> None:

@@ -44,7 +44,9 @@ def test_help_and_description_come_from_the_module() -> None:
 
 
 def test_an_unknown_family_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UnknownSpaceError, match=r"'cnm'\. Did you mean 'cnn'\? Known spaces: mlp, cnn, resnet;"):
+    with pytest.raises(
+        UnknownSpaceError, match=r"'cnm'\. Did you mean 'cnn'\? Known spaces: mlp, cnn, resnet, pretrained;"
+    ):
         open_space("cnm")
 
 

@@ -346,7 +346,7 @@ def test_epochs_are_labelled_at_whole_numbers(last: int, step: int) -> None:
         ([0.0003046, 0.000873, 0.001, 0.002529], ["0.0003046", "", "", "0.002529"]),
         (
             ["categorical_crossentropy", "kl_divergence", "sparse_categorical_crossentropy"],
-            ["categor…<br>crossen…", "kl_<br>diverge…", "sparse_<br>categor…<br>crossen…"],
+            ["categorical_<br>crossentropy", "<br><br><br>kl_divergence", "sparse_<br>categorical_<br>crossentropy"],
         ),
     ],
 )
