@@ -10,9 +10,9 @@ from typing import Self
 
 _log = logging.getLogger(__name__)
 
-#: A larger number is kept if it trains so many times the epochs a second: less is the noise of other work.
+#: A larger number of models is kept if it trains at least this many times as many epochs a second.
 _GAIN = 1.1
-#: Of the time that is left, what the next number would save if it trained twice the epochs a second.
+#: What share of the time that is left the next number would save if it trained twice as many epochs a second.
 _SAVING = 0.5
 
 
