@@ -10,7 +10,7 @@ from small_models import build_cnn, build_mlp
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
-from tuner.training import programs
+from tuner.training import keras_loop, programs
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.history import TrainingHistory
 from tuner.training.own_fit import NoEpochReportedError, OwnFit
@@ -91,6 +91,29 @@ def test_a_model_with_its_own_train_step_is_trained_by_keras_in_our_order_and_au
 
     assert "Training with Keras' own loop: OwnStep overrides train_step." in caplog.messages
     np.testing.assert_allclose(curve(history), curve(expected), rtol=1e-3)
+
+
+def test_keras_own_loop_validates_in_batches_where_arrays_would_fill_the_memory(
+    digits: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watched(OwnStep):
+        def fit(self, *arguments: Any, validation_data: Any, **kwargs: Any) -> Any:
+            given.append(type(validation_data))
+            return super().fit(*arguments, validation_data=validation_data, **kwargs)
+
+    given: list[type] = []
+    plan = TrainingPlan(epochs=2, batch_size=32, seed=2)
+
+    def run() -> TrainingHistory:
+        keras.utils.set_random_seed(0)
+        return train(build_cnn(cls=Watched), digits, plan, on_epoch=ignore)
+
+    arrays = run()
+    monkeypatch.setattr(keras_loop, "free_memory_bytes", lambda: 0)
+    batches = run()
+
+    assert given == [tuple, keras_loop.PictureBatches]
+    np.testing.assert_allclose(curve(batches), curve(arrays), rtol=1e-6)
 
 
 def test_keras_own_loop_resumes_exactly(digits: TrainingData, tmp_path: Path) -> None:
