@@ -56,6 +56,22 @@ def _imports_are_no_garbage() -> None:
         gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def _import_path_of_one_test() -> Iterator[None]:
+    """Take from the import path what a test put there: opening a person's builder leaves its folder on it."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_builders_of_one_module() -> Iterator[None]:
+    """Forget `own_builders` after each module: once imported they would be found by tests that do not say where."""
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "own_builders"]:
+        del sys.modules[name]
+
+
 #: How many modules there were when the collector last forgot them.
 _frozen = [0]
 

@@ -15,6 +15,8 @@ from tuner.jobs.fitting import fit
 from tuner.spaces.registry import open_space
 from tuner.training.plan import TrainingData, TrainingPlan
 
+pytestmark = pytest.mark.usefixtures("beside_own_builders")
+
 SOURCE = Path(raising.__file__)
 
 

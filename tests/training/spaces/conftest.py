@@ -1,6 +1,3 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,12 +16,3 @@ def digits() -> ImageFormat:
 def pictures() -> NDArray[np.uint8]:
     """32 of these digits."""
     return (load_digits().images[:32] * 255 / 16).astype(np.uint8)[..., np.newaxis]
-
-
-@pytest.fixture
-def beside_own_builders(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make `tests/support`, which holds `own_builders`, the current folder; nothing of it stays on the import path."""
-    folder = Path(__file__).parents[2] / "support"
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry) != folder])
-    monkeypatch.chdir(folder)
-    return folder
