@@ -19,7 +19,8 @@ from tuner.datasets.kaggle import read_unlabelled_csv
 from tuner.datasets.predicted_picture import read_image
 from tuner.datasets.reading import ReadingSettings
 from tuner.datasets.test_set import load_test_set
-from tuner.studies.definition import StudyDefinition, make_definition, read_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition, read_definition
 
 _N_IMAGES = 20
 _SIDE = 6

@@ -16,9 +16,9 @@ from tuner.datasets.download import DownloadError
 from tuner.datasets.fetch import NothingToDownloadError
 from tuner.datasets.picture_decoding import MixedSizesError
 from tuner.datasets.reading import UnreadableDataError
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import insert_study
-from tuner.studies.storage import open_storage
 
 
 @pytest.fixture(autouse=True)

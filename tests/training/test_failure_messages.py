@@ -11,7 +11,7 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.splits import split_stratified
 from tuner.jobs.explaining import explain_exception
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.fitting import fit
+from tuner.jobs.fitting.fit import fit
 from tuner.spaces.registry import open_space
 from tuner.training.plan import TrainingData, TrainingPlan
 

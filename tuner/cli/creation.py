@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.jobs.preflight.report import StageReport
     from tuner.settings import Settings
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.database.storage import Storage
+    from tuner.studies.definitions.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
-    from tuner.studies.storage import Storage
     from tuner.training.forking import ForkServer
 
 

@@ -175,7 +175,7 @@ def _write_page(summary: "Summary", images: "LabelledImages", path: Path) -> Non
         from tuner.training.backend import load_backend
 
         load_backend()
-        from tuner.jobs.pictures import draw_dataset
+        from tuner.jobs.finals.pictures import draw_dataset
         from tuner.report.dataset_page import write_dataset_page
 
         write_dataset_page(summary, draw_dataset(images), path)

@@ -10,7 +10,7 @@ from dataset_files import Load, draw_images, write_csv, write_idx_pair, write_pi
 
 from tuner.datasets.file_formats import list_file_formats
 from tuner.datasets.unrecognised import UnrecognisedDataError
-from tuner.studies.naming import default_study_name
+from tuner.studies.definitions.naming import default_study_name
 
 IMAGES = draw_images(4, height=6, width=6)
 

@@ -25,8 +25,9 @@ from tuner.cli.study_text import print_record
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.report.page import render_report, write_report
-from tuner.studies.outcomes import Failure
-from tuner.studies.records import ConfirmationRecord, StudyRecord
+from tuner.studies.records.finals import ConfirmationRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.slots.outcomes import Failure
 
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>&amp;\"'"
 #: What a study stores of its pixels.

@@ -8,15 +8,10 @@ import pytest
 
 from tuner.errors import TunerError
 from tuner.space_ranges import SpaceRange
-from tuner.studies.definition import (
-    StudyDefinition,
-    change_definition,
-    compose_definition,
-    make_definition,
-    read_definition,
-)
-from tuner.studies.definition_files import DefinitionError
-from tuner.studies.toml import parse_toml, write_toml
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.making import change_definition, compose_definition, make_definition, read_definition
+from tuner.studies.definitions.toml import parse_toml, write_toml
 
 SHIPPED = sorted((Path(__file__).parents[3] / "studies").rglob("*.toml"))
 
