@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.datasets.splits import SplitError
+from tuner.datasets.division.splits import SplitError
 from tuner.errors import TunerError
 from tuner.jobs.creation import create_study
 from tuner.jobs.hyperparameters.initial_trials import BaselineError

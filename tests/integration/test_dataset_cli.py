@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 from tuner.cli import app as all_commands
 from tuner.cli.dataset import app
 from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError, open_dataset
-from tuner.datasets.download import DownloadError
-from tuner.datasets.fetch import NothingToDownloadError
-from tuner.datasets.picture_decoding import MixedSizesError
+from tuner.datasets.pictures.decoding import MixedSizesError
+from tuner.datasets.published.download import DownloadError
+from tuner.datasets.published.fetch import NothingToDownloadError
 from tuner.datasets.reading import UnreadableDataError
 from tuner.studies.database.storage import open_storage
 from tuner.studies.definitions.making import make_definition

@@ -84,7 +84,7 @@ def decoding_shown(settings: "Settings", status: "Status", doing: str) -> "Decod
 
     Where stderr is no terminal, a line says it every few seconds.
     """
-    from tuner.datasets.picture_progress import tell_decoding
+    from tuner.datasets.pictures.progress import tell_decoding
     from tuner.datasets.reading import DecodedPictures
 
     def show(n_done: int, n_all: int) -> None:

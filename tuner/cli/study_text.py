@@ -8,7 +8,7 @@ from rich.table import Table
 
 from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.image_ranges import UNIT_RANGE
 from tuner.report.factor_words import write_interval, write_spread
 from tuner.report.wording import (

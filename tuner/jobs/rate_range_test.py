@@ -8,9 +8,9 @@ from typing import Any
 import keras
 
 from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.division.splits import split_stratified, take_stratified
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
-from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError, did_you_mean
 from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.jobs.study.space import open_definition_space

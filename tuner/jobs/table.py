@@ -24,7 +24,7 @@ from tuner.jobs.study.space import open_study_space
 from tuner.studies.slots.leases import TimeOverError
 from tuner.studies.slots.limits import end_overdue
 from tuner.studies.slots.outcomes import Outcome, Stage, failed_outcome
-from tuner.training.population import UnlikeMembersError
+from tuner.training.populations.train import UnlikeMembersError
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.datasets.handed_arrays import FOLDER as DATASETS
 from tuner.datasets.handed_arrays import note_use
-from tuner.datasets.picture_progress import tell_decoding
+from tuner.datasets.pictures.progress import tell_decoding
 from tuner.datasets.reading import DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study

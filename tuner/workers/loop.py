@@ -35,7 +35,7 @@ from tuner.studies.slots.outcomes import Outcome, failed_outcome
 from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasible
 from tuner.training.devices import DeviceLostError
-from tuner.training.population import UnlikeMembersError
+from tuner.training.populations.train import UnlikeMembersError
 from tuner.training.session import release_memory
 from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime

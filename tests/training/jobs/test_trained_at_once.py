@@ -23,7 +23,7 @@ from tuner.studies.records.trial import TrialRecord
 from tuner.studies.slots.claims import claim_slot
 from tuner.studies.slots.leases import release_owned, release_slot
 from tuner.studies.slots.outcomes import ConfirmOutcome, Outcome, RetrainOutcome
-from tuner.training import population
+from tuner.training.populations.epochs import PopulationEpochs
 from tuner.workers import loop
 from tuner.workers.loop import Worker, WorkerSettings
 from tuner.workers.reporter import Reporter
@@ -111,9 +111,9 @@ def work(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many models each call trains at once, or 1 for a model that is trained alone."""
     found: list[int] = []
-    train, fit = population.PopulationEpochs.train, folds.fit
+    train, fit = PopulationEpochs.train, folds.fit
 
-    def train_at_once(epochs: population.PopulationEpochs) -> object:
+    def train_at_once(epochs: PopulationEpochs) -> object:
         found.append(len(epochs.runs))
         return train(epochs)
 
@@ -121,7 +121,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(1)
         return fit(*given, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(population.PopulationEpochs, "train", train_at_once)
+    monkeypatch.setattr(PopulationEpochs, "train", train_at_once)
     monkeypatch.setattr(folds, "fit", fit_alone)
     return found
 

@@ -7,7 +7,7 @@ from tuner.bundles.bundle import BundleDescription, HowTrained, Provenance, pars
 from tuner.bundles.ensemble import EnsembleDescription, EnsembleMember, pack_ensemble
 from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import Predictions
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.jobs.context import JobContext
 from tuner.jobs.fitting.fit import Fitted
 from tuner.spaces.space import Space

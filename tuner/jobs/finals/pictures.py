@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from tuner.bundles.inspection import look_inside, shrink
 from tuner.bundles.looked_at import first_of_each_class
 from tuner.bundles.study_pictures import DataPictures, StudyPictures
+from tuner.datasets.division.splits import split_stratified
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import split_stratified
 from tuner.studies.sections.data import DataSection
 from tuner.training.augmented_examples import augment_examples
 from tuner.training.plan import TrainingData

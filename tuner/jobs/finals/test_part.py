@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError, shorten

@@ -18,7 +18,7 @@ from tuner.studies.sections.search import AtOnce
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.history import TrainingHistory
 from tuner.training.plan import Part, TrainingData, TrainingPlan
-from tuner.training.population import (
+from tuner.training.populations.train import (
     Member,
     UnlikeMembersError,
     count_that_fit,
@@ -26,10 +26,10 @@ from tuner.training.population import (
     find_reason_to_train_alone,
     train_population,
 )
+from tuner.training.populations.widths import WidthChoice
 from tuner.training.run import OnEpoch, OnNote
 from tuner.training.scoring import Scoring
 from tuner.training.session import release_memory
-from tuner.training.widths import WidthChoice
 
 _log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from tuner.studies.sections.search import AtOnce
 from tuner.studies.seeds import fold_seed
 from tuner.studies.slots.outcomes import Curve, FoldResult, mean_over
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.population import UnlikeMembersError
+from tuner.training.populations.train import UnlikeMembersError
 from tuner.training.session import release_memory, seed_everything
 
 _log = logging.getLogger(__name__)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tuner.datasets.catalogue import Dataset, open_dataset
-from tuner.datasets.folds import divide_into_folds
-from tuner.datasets.group_shares import describe_side
+from tuner.datasets.division.folds import divide_into_folds
+from tuner.datasets.division.group_shares import describe_side
+from tuner.datasets.division.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.source import TrainingPart
-from tuner.datasets.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
 from tuner.errors import TunerError
 from tuner.jobs.finals.test_part import check_test_set
 from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_folder

@@ -18,7 +18,7 @@ from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.search.trial import BegunTrial, begin_trial
 from tuner.jobs.study.scoring import open_scoring
 from tuner.studies.slots.outcomes import Outcome
-from tuner.training.population import UnlikeMembersError
+from tuner.training.populations.train import UnlikeMembersError
 from tuner.training.session import release_memory, seed_everything
 
 #: Hyperparameters that followers draw; conditions may follow the name in Optuna.

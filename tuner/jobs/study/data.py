@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.folds import FoldedImages, divide_into_folds
+from tuner.datasets.division.folds import FoldedImages, divide_into_folds
+from tuner.datasets.division.splits import draw_stratified, split_stratified, take_stratified
 from tuner.datasets.image_cache import ImageCache, Parts
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.picture_progress import tell_decoding
-from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pictures.progress import tell_decoding
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import DecodedPictures, ReadingSettings
-from tuner.datasets.splits import draw_stratified, split_stratified, take_stratified
 from tuner.errors import TunerError
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.plan import Part, TrainingData

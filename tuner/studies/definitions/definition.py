@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from tuner.datasets.file_formats import list_file_formats
+from tuner.datasets.formats.file_formats import list_file_formats
 from tuner.errors import did_you_mean, shorten
 from tuner.objectives import COSTS, Cost, Measure, Objective, find_objective
 from tuner.setting_tables import Section, contradiction, shown

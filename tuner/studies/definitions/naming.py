@@ -2,7 +2,7 @@
 
 import re
 
-from tuner.datasets.file_formats import SUFFIXES
+from tuner.datasets.formats.file_formats import SUFFIXES
 
 MAX_NAME_LENGTH = 100
 

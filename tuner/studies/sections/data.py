@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.division.splits import VALIDATION_FRACTION
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.stored_range import Range, parse_range
 from tuner.datasets.reading import ReadingSettings, ResizeHow
-from tuner.datasets.splits import VALIDATION_FRACTION
-from tuner.datasets.stored_range import Range, parse_range
 from tuner.image_ranges import UNIT_RANGE, ImageRange
 from tuner.setting_tables import Section, contradiction, shown
 

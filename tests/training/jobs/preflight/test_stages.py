@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import split_stratified
+from tuner.datasets.division.splits import split_stratified
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import Sample, take_sample

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from tuner.datasets.division.splits import split_stratified
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import split_stratified
 from tuner.epochs import Epoch
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.sample import PartSizes, take_sample
