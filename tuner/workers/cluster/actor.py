@@ -17,6 +17,7 @@ from tuner.settings import Settings
 from tuner.studies.database.storage import open_storage
 from tuner.workers.pool import run_shares
 from tuner.workers.shares import granted_share
+from tuner.workers.work import Work
 
 #: The option of `tuner worker` by which a worker of an actor is recognized, in `tuner status` and on its node.
 _PLACED_AS = "--placed-as"
@@ -27,9 +28,7 @@ class WorkerOrder:
     """What an actor is told. Ray keeps it, to start the actor again, and shows it to nobody."""
 
     settings: Settings
-    studies: Sequence[str]
-    #: Options of `tuner worker`.
-    options: Sequence[str]
+    work: Work
     cpus: float
     gpus: float
     #: Whether it must end by itself, because no driver waits for it.
@@ -60,9 +59,8 @@ class RayWorker:
         try:
             self._status = run_shares(
                 settings,
-                order.studies,
+                dataclasses.replace(order.work, options=[*order.work.options, _PLACED_AS, self._name]),
                 [granted_share(n_cores=order.cpus, gpu_fraction=order.gpus)],
-                options=[*order.options, _PLACED_AS, self._name],
                 log_dir=settings.home / "logs" / self._name,
             )
         except TunerError as error:
