@@ -20,6 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tuner.plain_values import JSONObject
+
 #: Bytes of the longest message.
 LONGEST_MESSAGE = 2**20
 #: An open device of these: its driver was initialised, and works in no process that is forked.
@@ -52,7 +54,7 @@ class _Server:
     children: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def serve(self) -> Order | None:
-        """Fork processes until nobody asks any more; in each of them, return its order."""
+        """Fork processes until the parent has closed its socket; in each of them, return its order."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.control, selectors.EVENT_READ)
             while True:
@@ -94,7 +96,7 @@ class _Server:
         os.close(descriptor)
         self.say({"ended": number, "status": os.waitstatus_to_exitcode(status)})
 
-    def say(self, message: dict[str, Any], *descriptors: int) -> None:
+    def say(self, message: JSONObject, *descriptors: int) -> None:
         """Send a message to the process that asks for others, with these descriptors."""
         content = json.dumps(message).encode()
         if descriptors:

@@ -19,10 +19,11 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from tuner.backends import late_variables
 from tuner.errors import RestartNeededError
+from tuner.plain_values import JSONObject
 from tuner.training.fork_server import LONGEST_MESSAGE
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _LOOK_S = 0.05
 _OF_SERVER = {"OPENBLAS_NUM_THREADS": "1"}
 #: An argument of the server that leaves room for the arguments of those that it forks, where `ps` looks for them.
 _ROOM = "-" * 1000
-#: The status of a process whose end nobody has seen, as the server had died before it: see what there is to do.
+#: The status of a process whose end was not seen, as the server had died before it.
 UNKNOWN_STATUS = RestartNeededError.exit_status
 
 
@@ -116,8 +117,8 @@ class ForkedProcess:
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL; one that is not yet born is given up."""
-        # Its birth may not have been heard of.
+        """Send SIGKILL; one that was not forked yet is given up."""
+        # The server may have answered meanwhile.
         self.poll()
         if self._afresh is None and self._descriptor is None and self.returncode is None:
             self.returncode = -signal.SIGKILL
@@ -249,7 +250,7 @@ class ForkServer:
         return process
 
     def listen(self, timeout_s: float) -> None:
-        """Wait until something is heard of a process, at most so long, and take note of it."""
+        """Wait for the server's next message about a process, at most for this time, and take note of it."""
         poll = select.poll()
         control = self._control
         if control is None:
@@ -321,7 +322,7 @@ class ForkServer:
             with suppress(BrokenPipeError, ConnectionResetError):
                 socket.send_fds(self._control, [json.dumps(order).encode()], process.streams)
 
-    def _hear(self, message: dict[str, Any], descriptors: Sequence[int]) -> None:
+    def _hear(self, message: JSONObject, descriptors: Sequence[int]) -> None:
         if "born" in message:
             process = self._unborn.pop(message["born"], None)
             if process is None:

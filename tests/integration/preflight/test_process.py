@@ -14,7 +14,7 @@ from tuner.datasets.image_cache import ImageCache
 from tuner.jobs.preflight.checking import check_definition
 from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
-from tuner.jobs.study.data import DataPlaces, load_search_data
+from tuner.jobs.study.data import DataPlaces, StudyData
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.definitions.making import make_definition
 from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
@@ -79,7 +79,8 @@ def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_
     (tmp_path / "own.npz").unlink()
     (key,) = ImageCache(tmp_path / "cache").list_keys()
     places = DataPlaces(data_dir=Path(), cache_dir=tmp_path / "cache")
-    assert len(load_search_data(definition, data_sha256=key.split("-")[0], pixels=None, places=places).train) == 180
+    images = StudyData(definition=definition, data_sha256=key.split("-")[0], pixels=None, places=places)
+    assert len(images.load_for_search().train) == 180
 
 
 @pytest.mark.parametrize(

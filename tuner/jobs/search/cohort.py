@@ -5,18 +5,20 @@ values that are given to a trial. Each is a trial as any other: with its slot an
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import keras
 import optuna
 
 from tuner.jobs.context import JobContext
-from tuner.jobs.fitting.at_once import FitRequest, FitTogether
+from tuner.jobs.fitting.at_once import fit_at_once, refuse_alone
 from tuner.jobs.fitting.costs import ConstraintViolatedError, CostUnknownError
-from tuner.jobs.fitting.regime import search_regime
+from tuner.jobs.fitting.fit import FitRequest
+from tuner.jobs.fitting.setup import TrainingSetup
 from tuner.jobs.interruptions import is_interruption
 from tuner.jobs.search.trial import BegunTrial, begin_trial
-from tuner.jobs.study.scoring import open_scoring
+from tuner.studies.sections.search import AtOnce
 from tuner.studies.slots.outcomes import Outcome
 from tuner.training.populations.train import UnlikeMembersError
 from tuner.training.session import release_memory, seed_everything
@@ -40,8 +42,8 @@ def run_cohort(contexts: Sequence[JobContext]) -> list[Outcome | Exception]:
     leader = begin_trial(first)
     if leader.progress.refused is not None:
         raise UnlikeMembersError(f"The leader cannot begin: {leader.progress.refused}")
-    together = _share(leader)
-    _ask_leader(leader, together)
+    setup = leader.open_setup()
+    _ask_leader(leader, setup)
     values = _shared_values(leader.progress.trial)
     found: dict[int, Outcome | Exception] = {}
     trials = {0: leader}
@@ -52,7 +54,7 @@ def run_cohort(contexts: Sequence[JobContext]) -> list[Outcome | Exception]:
             if not is_interruption(error):
                 raise
             found[index] = error
-    ends = together.fit([_request(trial) for trial in trials.values()])
+    ends = fit_at_once(setup, [_request(trial) for trial in trials.values()], at_once=_count_at_once(first))
     for (index, trial), end in zip(trials.items(), ends, strict=True):
         try:
             found[index] = trial.end(end if isinstance(end, Exception) else None)
@@ -61,29 +63,22 @@ def run_cohort(contexts: Sequence[JobContext]) -> list[Outcome | Exception]:
     return [found[index] for index in range(len(contexts))]
 
 
-def _share(leader: BegunTrial) -> FitTogether:
-    definition = leader.context.study.definition
-    return FitTogether(
-        space=leader.open_space(),
-        regime=search_regime(definition),
-        objective=definition.objective,
-        scoring=open_scoring(definition, leader.context.study.provenance),
-        initial=leader.initial,
-        at_once=definition.search.at_once if definition.search.cohort == "auto" else definition.search.cohort,
-    )
+def _count_at_once(context: JobContext) -> AtOnce:
+    search = context.study.definition.search
+    return search.at_once if search.cohort == "auto" else search.cohort
 
 
-def _ask_leader(leader: BegunTrial, together: FitTogether) -> None:
+def _ask_leader(leader: BegunTrial, setup: TrainingSetup) -> None:
     """Let the leader draw its values, and refuse those of which no population can be made."""
     release_memory()
     seed_everything(0)
     try:
-        model = together.space.build(leader.progress.hyperparameters, leader.data.train.image_format)
+        model = setup.space.build(leader.progress.hyperparameters, leader.data.train.image_format)
     except Exception as error:
         if is_interruption(error):
             raise
         raise UnlikeMembersError(f"The leader's model cannot be built: {error}") from error
-    together.refuse_alone(model, leader.data, together.settle(leader.plan, leader.progress.hyperparameters))
+    refuse_alone(model, leader.data, setup.settle(leader.plan, leader.progress.hyperparameters))
 
 
 def _shared_values(leader: optuna.Trial) -> dict[str, object]:
@@ -92,15 +87,7 @@ def _shared_values(leader: optuna.Trial) -> dict[str, object]:
 
 
 def _request(trial: BegunTrial) -> FitRequest:
-    return FitRequest(
-        hyperparameters=trial.progress.hyperparameters,
-        data=trial.data,
-        plan=trial.plan,
-        on_epoch=trial.on_epoch,
-        on_note=trial.progress.notes.append,
-        checkpoint=trial.context.checkpoint,
-        on_model=partial(_measure, trial),
-    )
+    return replace(trial.request(), on_model=partial(_measure, trial), open_callbacks=None)
 
 
 def _measure(trial: BegunTrial, model: keras.Model) -> None:

@@ -1,8 +1,8 @@
 """The best configuration: what was searched, what was not, and what it gains over the space's defaults."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from tuner.plain_values import Hyperparameters
 from tuner.report.figures import StudyView
 from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, definition_list
@@ -31,9 +31,7 @@ def render_configuration(view: StudyView, headline: Headline) -> Html | None:
     )
 
 
-def divide_values(
-    study: StudyRecord, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def divide_values(study: StudyRecord, values: Hyperparameters) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the values that were searched, those that the space offered alone, and those that the study fixes."""
     fixed = study.definition.get("fixed") or {}
     held = {name: value for name, value in values.items() if name in fixed}

@@ -8,12 +8,14 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from tuner.datasets.formats.file_formats import list_file_formats
 from tuner.errors import did_you_mean, shorten
 from tuner.objectives import COSTS, Cost, Measure, Objective, find_objective
+from tuner.plain_values import JSONObject
 from tuner.setting_tables import Section, contradiction, shown
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.definitions.explanation import explain
 from tuner.studies.definitions.files import DefinitionError
 from tuner.studies.definitions.naming import check_study_name
 from tuner.studies.definitions.other_names import OTHER_NAMES
+from tuner.studies.definitions.toml import Table
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 from tuner.studies.sections.constraints import Constraint, read_constraints
@@ -198,7 +200,7 @@ class StudyDefinition(Section):
         """Say whether the two give the same study: what others have published and how it shares workers may differ."""
         return self.determining() == other.determining()
 
-    def determining(self) -> dict[str, Any]:
+    def determining(self) -> JSONObject:
         """Return the settings that determine a study, as JSON values.
 
         The budget of one factor at a time follows from the others.
@@ -213,7 +215,7 @@ class StudyDefinition(Section):
         """Return the definition with this number of trials."""
         return self.model_copy(update={"search": self.search.model_copy(update={"trials": trials})})
 
-    def to_settings(self) -> dict[str, Any]:
+    def to_settings(self) -> Table:
         """Return the settings as a person writes them, without those that have their defaults anyway."""
         settings = self.model_dump(mode="json", exclude_none=True)
         same = (self.determining(), self.sharing)
@@ -246,7 +248,7 @@ class StudyDefinition(Section):
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
     @classmethod
-    def from_stored(cls, values: Mapping[str, Any]) -> Self:
+    def from_stored(cls, values: JSONObject) -> Self:
         """Read what a study stores of its definition: its values, of JSON's types.
 
         Raises:
@@ -258,7 +260,7 @@ class StudyDefinition(Section):
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
 
-def _drop_defaults(table: dict[str, Any], is_same: Callable[[], bool]) -> None:
+def _drop_defaults(table: Table, is_same: Callable[[], bool]) -> None:
     """Remove what may be missing, `is_same` saying so, from the table and those within it."""
     for key, value in list(table.items()):
         before = dict(table)

@@ -8,7 +8,7 @@ from typing import Any
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.studies.definitions.files import DefinitionError, read_source
 from tuner.studies.definitions.making import read_definition
-from tuner.studies.definitions.toml import TomlError, parse_toml
+from tuner.studies.definitions.toml import Table, TomlError, parse_toml
 
 _NAME = "learning_rate"
 _SECTION = f"space.{_NAME}"
@@ -71,7 +71,7 @@ def _add_range(path: Path, wanted: Mapping[str, Any]) -> str:
     return written
 
 
-def _parse(text: str) -> dict[str, Any] | None:
+def _parse(text: str) -> Table | None:
     try:
         return parse_toml(text)
     except TomlError:
