@@ -8,8 +8,8 @@ import typer
 from tuner.cli.options import parse_count
 
 if TYPE_CHECKING:
+    from tuner.forking.client import ForkServer
     from tuner.settings import Settings
-    from tuner.training.forking import ForkServer
     from tuner.workers.cluster.nodes import RayPlaces
     from tuner.workers.shares import MachinePlaces
     from tuner.workers.work import Metrics, Work

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
+from tuner.forking.client import ForkServer
 from tuner.settings import Settings
 from tuner.studies.database.errors import DatabaseAwayError, DatabaseUnusableError
 from tuner.studies.database.outages import expect_answers_soon
@@ -18,7 +19,6 @@ from tuner.studies.slots.leases import DEFAULT_LEASE_S, release_owned
 from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.training.backend import refuse_without_backend
-from tuner.training.forking import ForkServer
 from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.forked import open_fork_server
 from tuner.workers.processes import WorkerProcesses

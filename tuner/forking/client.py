@@ -23,8 +23,8 @@ from typing import IO, Self
 
 from tuner.backends import late_variables
 from tuner.errors import RestartNeededError
+from tuner.forking.server import LONGEST_MESSAGE
 from tuner.plain_values import JSONObject
-from tuner.training.fork_server import LONGEST_MESSAGE
 
 _log = logging.getLogger(__name__)
 
@@ -297,7 +297,7 @@ class ForkServer:
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with inner:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "tuner.training.fork_server", str(inner.fileno()), _ROOM, *self._imports],
+                [sys.executable, "-m", "tuner.forking.server", str(inner.fileno()), _ROOM, *self._imports],
                 env={**_OF_SERVER, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """The process that has imported what others need, and is forked whenever one of them is wanted.
 
-`ForkServer` in `forking` starts it as `python -m tuner.training.fork_server`, and sends it orders over a socket, each a
+`ForkServer` in `client` starts it as `python -m tuner.forking.server`, and sends it orders over a socket, each a
 message of JSON. It runs no thread and opens no device, no database and no file, so that what is forked from it is like
 a process that was just started as `python -m MODULE …`, and has imported much already. It ends when its socket does.
 """
@@ -138,7 +138,7 @@ class _Server:
 
 def main() -> None:
     """Import what is asked for, say whether this process may be forked, and fork it."""
-    _show_command(["-m", "tuner.training.fork_server"])
+    _show_command(["-m", "tuner.forking.server"])
     server = _Server(
         control=socket.socket(fileno=int(sys.argv[1])),
         # The process that asked for others signals them. This one ends with its socket.
