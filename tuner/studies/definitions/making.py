@@ -122,11 +122,12 @@ def make_definition(
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start,
     }  # fmt: skip
-    changes = {key: value for key, value in arguments.items() if value is not None} | vary_factors(vary or {})
+    given = {key: value for key, value in arguments.items() if value is not None}
+    changes = {**given, **vary_factors(vary or {})}
     return compose_definition(changes, overrides, source="tuner study create")
 
 
-def vary_factors(vary: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def vary_factors(vary: Mapping[str, Sequence[Any]]) -> Changes:
     """Return the changes by which a study compares these values one factor at a time; none without any."""
     factors = {f"search.vary.{name}": list(values) for name, values in vary.items()}
     return {"search.sampler": ONE_FACTOR, **factors} if factors else {}
@@ -179,7 +180,7 @@ def _resolve(changes: Changes) -> Changes:
 
 
 def _validate(
-    settings: Mapping[str, Any], overrides: Sequence[str], *, source: str, changed: Iterable[str] = ()
+    settings: Table, overrides: Sequence[str], *, source: str, changed: Iterable[str] = ()
 ) -> StudyDefinition:
     """Validate the settings with the overrides in place; an error names where the wrong value comes from."""
     given = parse_overrides(overrides)
@@ -189,7 +190,7 @@ def _validate(
         raise DefinitionError(explain(error, StudyDefinition, source=source, overridden=[*changed, *given])) from error
 
 
-def _apply(settings: Mapping[str, Any], changes: Changes) -> Table:
+def _apply(settings: Table, changes: Changes) -> Table:
     """Return the settings, `space` a table in them, with the changes; another space's name leaves the ranges."""
     if isinstance(settings.get("space"), str):
         settings = {**settings, "space": {"name": settings["space"]}}

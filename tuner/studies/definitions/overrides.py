@@ -20,7 +20,7 @@ class OverrideError(TunerError):
     """A `--set` is not `key=value`."""
 
 
-def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(overrides: Sequence[str]) -> Changes:
     """Return the value of each dotted key; of equal keys the last one is used.
 
     A value is parsed as TOML; what is not TOML is a string, so that words need no quotes.
@@ -51,7 +51,7 @@ def parse_factors(factors: Sequence[str]) -> dict[str, list[Any]]:
     return parsed
 
 
-def apply_overrides(settings: Mapping[str, Any], changes: Changes) -> Table:
+def apply_overrides(settings: Table, changes: Changes) -> Table:
     """Return a copy of the settings with each value in the place of its dotted key.
 
     Raises:

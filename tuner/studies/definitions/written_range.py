@@ -1,9 +1,7 @@
 """Put a range of the learning rate into a definition file, and leave all else that a person wrote there as it is."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.studies.definitions.files import DefinitionError, read_source
@@ -45,7 +43,7 @@ def write_learning_rate(path: Path, *, low: float, high: float) -> None:
         raise DefinitionError(f"Could not write {path}: {error.reason}. It is as it was.") from error
 
 
-def _add_range(path: Path, wanted: Mapping[str, Any]) -> str:
+def _add_range(path: Path, wanted: Table) -> str:
     """Return the file's text with the section."""
     read_definition(path)
     text = read_source(path)
