@@ -30,16 +30,17 @@ from PIL import Image, ImageDraw
 
 from tuner.artifacts import ArtifactStore
 from tuner.jobs.creation import create_study
-from tuner.jobs.fitting import fit
-from tuner.jobs.regime import plan_trial
-from tuner.jobs.study_data import DataPlaces, load_search_data
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.fitting.fit import fit
+from tuner.jobs.fitting.regime import plan_trial
+from tuner.jobs.study.data import DataPlaces, load_search_data
+from tuner.jobs.study.space import open_definition_space
 from tuner.spaces.registry import fixed_hyperparameters
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import stop_study
-from tuner.studies.reading import load_study
-from tuner.studies.records import StudyRecord
-from tuner.studies.storage import open_storage
+from tuner.studies.records.reading import load_study
+from tuner.studies.records.study import StudyRecord
 from tuner.training.session import release_memory
 from tuner.workers.loop import Worker, WorkerSettings
 

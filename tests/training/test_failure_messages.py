@@ -8,10 +8,10 @@ from support.objectives import ACCURACY
 from support.own_builders import raising
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import split_stratified
+from tuner.datasets.division.splits import split_stratified
 from tuner.jobs.explaining import explain_exception
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.fitting import fit
+from tuner.jobs.fitting.fit import fit
 from tuner.spaces.registry import open_space
 from tuner.training.plan import TrainingData, TrainingPlan
 

@@ -23,7 +23,7 @@ from tuner.bundles.arrays import ArraysUnreadableError, pack_arrays, unpack_arra
 from tuner.bundles.bundle_places import NotABundleError, read_bundle_file
 from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import ResizeHow
 from tuner.errors import TunerError, shorten
 from tuner.image_ranges import UNIT_RANGE, ImageRange

@@ -14,7 +14,7 @@ from tuner.bundles.ensemble import Ensemble, members_of, soft_vote
 from tuner.bundles.picture_files import ImagesUnreadableError, try_to_read
 from tuner.bundles.picture_places import Picture, fetched
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.sample_sheet import write_image_sheet
 from tuner.training.predictions import predict_probabilities
 

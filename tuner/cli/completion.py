@@ -92,7 +92,7 @@ def _catalogue() -> Iterable[str]:
 
 
 def _shipped() -> Iterable[str]:
-    from tuner.studies.shipped import shipped_paths
+    from tuner.studies.definitions.shipped import shipped_paths
 
     return shipped_paths()
 

@@ -23,7 +23,7 @@ from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
 
 
 def read_wanted(
@@ -107,7 +107,7 @@ def read_wanted(
         TunerError: A value is wrong.
         typer.BadParameter: There is no file, no study and no space, or both a file and a study.
     """
-    from tuner.studies.definition import change_definition, compose_definition, read_definition
+    from tuner.studies.definitions.making import change_definition, compose_definition, read_definition
 
     options: dict[str, Any] = {
         "space": space, "dataset": dataset, "name": name, "seed": seed, "author": author,
@@ -135,15 +135,15 @@ def _split(objectives: str | None) -> list[str] | None:
 
 def factors_of(vary: list[str] | None) -> dict[str, Any]:
     """Return the changes by which a definition compares what `--vary` names."""
-    from tuner.studies.definition import vary_factors
-    from tuner.studies.overrides import parse_factors
+    from tuner.studies.definitions.making import vary_factors
+    from tuner.studies.definitions.overrides import parse_factors
 
     return vary_factors(parse_factors(vary or ()))
 
 
 def _read_stored(name: str, storage: str | None) -> "StudyDefinition":
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import find_study
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         return find_study(opened, name).definition

@@ -51,10 +51,10 @@ def finals(
     """
     if freeze and weights is None:
         raise typer.BadParameter("Received --freeze without --weights, whose layers it freezes.", param_hint="--freeze")
-    from tuner.jobs.planning import lacks_finals, refuse_impossible_finals
+    from tuner.jobs.finals.planning import lacks_finals, refuse_impossible_finals
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.finals_request import change_finals
     from tuner.studies.lifecycle import find_study
-    from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
     with open_storage(settings.storage) as opened:
@@ -65,8 +65,8 @@ def finals(
             from tuner.training.backend import load_backend
 
             load_backend()
-            from tuner.jobs.starting_weights import choose_weights
-            from tuner.jobs.study_data import DataPlaces
+            from tuner.jobs.study.data import DataPlaces
+            from tuner.jobs.study.starting_weights import choose_weights
 
             places = DataPlaces(
                 data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache

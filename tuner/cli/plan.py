@@ -14,7 +14,7 @@ from tuner.errors import TunerError
 if TYPE_CHECKING:
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.settings import Settings
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
 
 _log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ def telling_time(
     """In the block, wait in a thread for the time that is measured, store it, and say on stderr how long that makes."""
 
     def tell() -> None:
+        from tuner.studies.database.storage import open_storage
         from tuner.studies.expected_time import store_measured_time
-        from tuner.studies.storage import open_storage
 
         measured = process.measure_time()
         if measured is None:

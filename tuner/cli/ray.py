@@ -126,7 +126,8 @@ def run_workers(
             "dashboard --metrics-token-file FILE`.",
             param_hint="--metrics-port",
         )
-    from tuner.workers.ray_pool import RayPlaces, run_ray_pool
+    from tuner.workers.cluster.nodes import RayPlaces
+    from tuner.workers.cluster.pool import run_ray_pool
 
     places = RayPlaces(
         address=ray,

@@ -33,7 +33,7 @@ from tuner.cli.watching_options import LogFormat, LogFormatOption, pass_log_form
 if TYPE_CHECKING:
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.settings import Settings
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
 
 
 @takes_definition
@@ -95,7 +95,7 @@ def run(
 def _refuse_to_begin(settings: "Settings", *, on_ray: bool) -> None:
     """Raise before anything is stored where no worker could train."""
     if on_ray:
-        from tuner.workers.ray_pool import refuse_local_database
+        from tuner.workers.cluster.pool import refuse_local_database
 
         refuse_local_database(settings)
     else:
@@ -109,7 +109,7 @@ def _create_or_find(
 ) -> "AbstractContextManager[None]":
     """Create the study, unless an earlier start has; in the context returned, its time is measured meanwhile."""
     from tuner.jobs.creation import find_equal_study
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
 
     with open_storage(settings.storage) as opened:
         if find_equal_study(opened, wanted) is not None:
@@ -128,8 +128,8 @@ def _show_results(name: str, settings: "Settings", *, out: Path) -> None:
     """Print the study, write its report, and end with status 1 when its result is incomplete."""
     from tuner.artifacts import ArtifactStore
     from tuner.cli.study_text import print_record
-    from tuner.studies.reading import load_outline
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_outline
 
     with open_storage(settings.storage) as opened:
         record = load_outline(opened, name)

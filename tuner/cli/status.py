@@ -9,7 +9,7 @@ from tuner.cli.options import JsonOption, StorageOption, settings_for
 from tuner.cli.output import open_console, print_json
 
 if TYPE_CHECKING:
-    from tuner.studies.storage import Storage
+    from tuner.studies.database.storage import Storage
 
 
 def status(
@@ -19,7 +19,7 @@ def status(
     storage: StorageOption = None,
 ) -> None:
     """Show the workers with their devices and trials, the trials per hour and the time left."""
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         if as_json:

@@ -79,7 +79,7 @@ def workers(
     settings = settings_for(storage)
     names = studies or []
     if ray is not None and stop:
-        from tuner.workers.ray_pool import stop_ray_workers
+        from tuner.workers.cluster.pool import stop_ray_workers
 
         typer.echo(f"Ended {stop_ray_workers(settings, ray)} workers on the Ray cluster.", err=True)
         return

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tuner.dashboard.pages import report_path
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.fleet import WorkerRecord, read_fleet, read_live_curves
 from tuner.studies.lifecycle import Study, find_studies
 from tuner.studies.progress import StudyProgress, count_failures
-from tuner.studies.storage import Storage
 
 #: Seconds for which all visitors get the same values, so that many open pages cost no more than one; and the least
 #: multiple of the reading time, because counting thousands of trials is work for the database.

@@ -17,7 +17,7 @@ from tuner.report.markup import Cell, Child, Html, Table, element, render_table
 from tuner.report.templating import open_templates
 from tuner.report.wording import STATE_WORDS, tested_accuracy, write_best
 from tuner.studies.progress import StudyProgress
-from tuner.studies.records import FinalRecord
+from tuner.studies.records.finals import FinalRecord
 
 
 @dataclass(frozen=True, kw_only=True)

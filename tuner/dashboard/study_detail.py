@@ -17,8 +17,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from tuner.studies.single_creation import SLOT_ATTRIBUTE
-from tuner.studies.storage import Storage
+from tuner.studies.database.single_creation import SLOT_ATTRIBUTE
+from tuner.studies.database.storage import Storage
 from tuner.studies.trial_details import (
     StoredParameter,
     StudyHead,

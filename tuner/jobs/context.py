@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import FoldProgress
-from tuner.jobs.study_data import DataPlaces
+from tuner.jobs.study.data import DataPlaces
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.outcomes import Job
-from tuner.studies.slots import Lease
-from tuner.studies.storage import Storage
+from tuner.studies.slots.leases import Lease
+from tuner.studies.slots.outcomes import Job
 from tuner.studies.trials import TrialScores
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.run import OnEpoch

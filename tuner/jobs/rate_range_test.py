@@ -8,14 +8,14 @@ from typing import Any
 import keras
 
 from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.division.splits import split_stratified, take_stratified
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
-from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError, did_you_mean
-from tuner.jobs.hyperparameters import OptunaHyperParameters
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
+from tuner.jobs.study.space import open_definition_space
 from tuner.spaces.space import Space, read_batch_size
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.devices import translate_device_errors
 from tuner.training.rate_curve import RateCurve, read_curve
 from tuner.training.rate_range import exponential_rates, measure_losses

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
-from tuner.jobs.fitting import fit
-from tuner.jobs.folds import plan_fold
-from tuner.jobs.regime import plan_trial, search_regime
-from tuner.jobs.starting_weights import open_weights
-from tuner.jobs.study_data import DataPlaces, load_search_data
-from tuner.jobs.study_scoring import open_scoring
-from tuner.jobs.study_space import open_study_space
-from tuner.jobs.weights_file import WEIGHTS_SHA256
+from tuner.jobs.fitting.fit import fit
+from tuner.jobs.fitting.folds import plan_fold
+from tuner.jobs.fitting.regime import plan_trial, search_regime
+from tuner.jobs.study.data import DataPlaces, load_search_data
+from tuner.jobs.study.scoring import open_scoring
+from tuner.jobs.study.space import open_study_space
+from tuner.jobs.study.starting_weights import open_weights
+from tuner.jobs.study.weights_file import WEIGHTS_SHA256
 from tuner.spaces.registry import fixed_hyperparameters
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 from tuner.training.plan import TrainingPlan
 from tuner.training.session import release_memory
 

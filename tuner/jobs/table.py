@@ -4,10 +4,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from tuner.errors import TunerError
-from tuner.jobs.cohort import LARGEST_COHORT, run_cohort
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.finals import (
+from tuner.jobs.finals.jobs import (
     conclude_confirmation,
     conclude_retraining,
     prepare_confirmation,
@@ -16,15 +15,16 @@ from tuner.jobs.finals import (
     run_ensemble,
     run_retraining,
 )
-from tuner.jobs.fitting import Fitted
-from tuner.jobs.fitting_at_once import find_reason_against
+from tuner.jobs.fitting.at_once import find_reason_against
+from tuner.jobs.fitting.fit import Fitted
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.study_space import open_study_space
-from tuner.jobs.trial import run_trial
-from tuner.studies.limits import end_overdue
-from tuner.studies.outcomes import Outcome, Stage, failed_outcome
-from tuner.studies.slots import TimeOverError
-from tuner.training.population import UnlikeMembersError
+from tuner.jobs.search.cohort import LARGEST_COHORT, run_cohort
+from tuner.jobs.search.trial import run_trial
+from tuner.jobs.study.space import open_study_space
+from tuner.studies.slots.leases import TimeOverError
+from tuner.studies.slots.limits import end_overdue
+from tuner.studies.slots.outcomes import Outcome, Stage, failed_outcome
+from tuner.training.populations.train import UnlikeMembersError
 
 _log = logging.getLogger(__name__)
 

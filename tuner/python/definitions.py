@@ -5,13 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.studies.definition import (
-    StudyDefinition,
-    change_definition,
-    compose_definition,
-    read_definition,
-    vary_factors,
-)
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import change_definition, compose_definition, read_definition, vary_factors
 
 SOURCE = "tuner.create_study"
 #: Argument → the setting that it is short for.

@@ -12,7 +12,7 @@ from tuner.report.wording import (
     tested_accuracy,
 )
 from tuner.studies.progress import StudyProgress
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 from tuner.summaries import summary_html
 
 _ENDED = frozenset({"complete", "pruned", "failed"})

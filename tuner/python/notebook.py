@@ -15,13 +15,13 @@ from tuner.objectives import Objective
 from tuner.python.builders import tell_cells
 from tuner.python.shell import find_shell
 from tuner.report.wording import STATE_WORDS, duration, plain, write_best
-from tuner.studies.database_errors import DatabaseAwayError
+from tuner.studies.database.errors import DatabaseAwayError
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_studies
 from tuner.studies.progress import StudyProgress, read_progress
-from tuner.studies.reading import load_outline
-from tuner.studies.records import StudyRecord
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_outline
+from tuner.studies.records.study import StudyRecord
 from tuner.summaries import summary_html
 
 #: Seconds between two looks, and the shortest pause as a multiple of what the last one took.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.datasets.handed_arrays import FOLDER as DATASETS
 from tuner.datasets.handed_arrays import note_use
-from tuner.datasets.picture_progress import tell_decoding
+from tuner.datasets.pictures.progress import tell_decoding
 from tuner.datasets.reading import DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
@@ -21,12 +21,12 @@ from tuner.python.definitions import define
 from tuner.python.study import Study
 from tuner.settings import Settings, read_settings
 from tuner.spaces.builder_errors import BuilderError
-from tuner.studies.database_url import printable_url
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.database.url import printable_url
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.naming import default_study_name
 from tuner.studies.finals_plan import describe_plan
 from tuner.studies.lifecycle import find_studies, find_study
-from tuner.studies.naming import default_study_name
-from tuner.studies.storage import open_storage
 
 if TYPE_CHECKING:
     import keras_tuner

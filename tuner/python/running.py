@@ -9,10 +9,10 @@ from tuner.errors import TunerError
 from tuner.python.builders import is_redefined, tell_cells
 from tuner.python.notebook import follow_in_notebook, is_in_notebook
 from tuner.settings import Settings
+from tuner.studies.database.storage import open_storage
 from tuner.studies.lifecycle import Study, StudyStateError
-from tuner.studies.reading import load_outline
-from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
-from tuner.studies.storage import open_storage
+from tuner.studies.records.reading import load_outline
+from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
 from tuner.workers.pool import Follow, run_pool
 
 #: Exit status of a pool that SIGINT, or SIGTERM, has drained.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.report.thinning import MOST_DRAWN, evenly
-from tuner.studies.records import TrialRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: With fewer trials the forest fits noise.
 MIN_TRIALS = 20

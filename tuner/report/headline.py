@@ -8,7 +8,8 @@ from tuner.intervals import wilson_interval
 from tuner.objectives import NO_VALUE, Objective
 from tuner.report.finals_results import FinalsResults, tested_runs
 from tuner.report.wording import count, percent, spread
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from tuner.objectives import COSTS, NO_VALUE, Objective, write_percent
-from tuner.studies.outcomes import Costs, Failure
-from tuner.studies.records import EnsembleRecord, FinalRecord, Part, StudyRecord, StudyState, TrialRecord
+from tuner.studies.records.finals import EnsembleRecord, FinalRecord
+from tuner.studies.records.parts import Part
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
+from tuner.studies.slots.outcomes import Costs, Failure
+from tuner.studies.states import StudyState
 
 #: State of a study → how people read it.
 STATE_WORDS: Mapping[StudyState, str] = {

@@ -34,7 +34,8 @@ def describe_line(file: str, line: int) -> str | None:
     if statement is None:
         return None
     within = line - first_line(statement) + 1
-    return f"{describe_statement(statement)}, line {within}, `{shorten(linecache.getline(file, line), width=_LONGEST_LINE)}`"
+    text = shorten(linecache.getline(file, line), width=_LONGEST_LINE)
+    return f"{describe_statement(statement)}, line {within}, `{text}`"
 
 
 def first_line(statement: ast.stmt) -> int:

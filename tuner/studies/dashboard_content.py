@@ -21,10 +21,10 @@ import optuna
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import slots, studies
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.outages import retried
-from tuner.studies.schema import slots, studies
-from tuner.studies.storage import Storage
 
 #: Study attribute: the stage that is shown, and the hash of the note that was written for it.
 _SHOWN = "tuner:shown"

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Self
 
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, change_study, update_row
-from tuner.studies.storage import Storage
 
 #: Key of a study's provenance that holds `MeasuredTime` as text.
 MEASURED_TIME = "seconds_of_one_core"

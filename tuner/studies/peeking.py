@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from tuner.studies.database_url import parse_url, sqlite_file
-from tuner.studies.schema import studies
+from tuner.studies.database.schema import studies
+from tuner.studies.database.url import parse_url, sqlite_file
 
 #: Seconds that a server may take to answer.
 _PATIENCE_S = 1

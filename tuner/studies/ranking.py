@@ -18,12 +18,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.objectives import Cost, Measure, Objective
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
 from tuner.studies.fronts import Point, order_by_fronts, peel_fronts, point_of
 from tuner.studies.lifecycle import Study
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import ConfirmSlot, Costs, RetrainSlot, SearchSlot, Slot, read_slot
-from tuner.studies.schema import slots
-from tuner.studies.storage import Storage
+from tuner.studies.slots.outcomes import Costs
+from tuner.studies.slots.slot import ConfirmSlot, RetrainSlot, SearchSlot, Slot, read_slot
 
 _WITHOUT_CURVE = tuple(column for column in slots.c if column is not slots.c.curve)
 

@@ -6,12 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.definition_files import DefinitionError
-from tuner.studies.explanation import explain
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.explanation import explain
+from tuner.studies.definitions.files import DefinitionError
 from tuner.studies.lifecycle import Study, change_study, find_study, update_row
-from tuner.studies.sharing import SharingSection
-from tuner.studies.storage import Storage
+from tuner.studies.sections.sharing import SharingSection
 
 
 def change_sharing(storage: Storage, name: str, changes: Mapping[str, Any]) -> Study:

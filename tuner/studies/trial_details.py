@@ -17,9 +17,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import TrialState
 
 from tuner.objectives import Measure
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.fronts import find_front, point_of
-from tuner.studies.optuna_tables import (
+from tuner.studies.database.optuna_tables import (
     CURVES,
     OPTUNA_STUDIES,
     PARAMS,
@@ -28,10 +26,12 @@ from tuner.studies.optuna_tables import (
     USER_ATTRIBUTES,
     VALUES,
 )
-from tuner.studies.outages import retried
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import studies
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.fronts import find_front, point_of
 from tuner.studies.ranking import best_first
-from tuner.studies.schema import studies
-from tuner.studies.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)

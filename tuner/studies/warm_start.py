@@ -6,10 +6,10 @@ from typing import Any
 from optuna.trial import TrialState
 
 from tuner.errors import TunerError
+from tuner.studies.database.storage import Storage
 from tuner.studies.fronts import order_by_fronts, point_of
 from tuner.studies.lifecycle import find_study
-from tuner.studies.sections import SearchSection
-from tuner.studies.storage import Storage
+from tuner.studies.sections.search import SearchSection
 
 
 class OtherObjectivesError(TunerError):

@@ -22,8 +22,7 @@ probabilities, `backend.py` imports Keras, `devices.py` lists devices and names 
 belongs to the whole process. `rate_range.py` and `rate_curve.py` are the learning-rate range test, `layer_outputs.py`
 looks into a trained model, and `augmented_examples.py` shows what augmentation does.
 
-`population.py` trains several models of equal structure as one program: `population_epochs.py` has their epochs,
-`widths.py` finds how many are trained at once, `population_cache.py` keeps the program for the next ones.
+`populations/` trains several models of equal structure as one program.
 
 Knows Keras and its backends, images and artifacts. Must not know Optuna, the database, studies or trials, nor where a
 model comes from; the caller's `on_epoch` decides what an epoch's result is good for.

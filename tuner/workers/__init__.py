@@ -9,6 +9,10 @@
     pool, processes       start and watch one worker process for each share of this machine; import no Keras
     worker_logs           the log files of a pool's workers
     shares, autoscaling   divide the machine among workers
+    cluster/              workers on a Ray cluster, one actor for each
+    forked                the server that forks workers
+    slot_ends             what follows when a slot has ended
+    metrics               what Prometheus reads
 
 `tuner workers` runs a pool, and the pool starts each worker as a `tuner worker` process. A worker has three threads.
 The main thread trains; it never waits for the database, except for a pruner's decision. The reporter's thread renews

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tuner.settings import Settings
-from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.outages import expect_answers_soon
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.fleet import note_kill
 from tuner.studies.lifecycle import Study, find_studies
-from tuner.studies.outages import expect_answers_soon
-from tuner.studies.reaping import reap_expired_leases
-from tuner.studies.slots import DEFAULT_LEASE_S, release_owned
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.leases import DEFAULT_LEASE_S, release_owned
+from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.training.backend import refuse_without_backend
 from tuner.training.forking import ForkServer

@@ -14,8 +14,9 @@ from tuner.datasets.image_cache import ImageCache
 from tuner.jobs.preflight.checking import check_definition
 from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
-from tuner.jobs.study_data import DataPlaces, load_search_data
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.jobs.study.data import DataPlaces, load_search_data
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
 
 OWN_BUILDERS = Path(__file__).parents[2] / "support" / "own_builders"

@@ -17,7 +17,7 @@ from support.objectives import ACCURACY
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
 from tuner.epochs import Epoch
-from tuner.jobs.fitting import Fitted, NoScoreError, fit
+from tuner.jobs.fitting.fit import Fitted, NoScoreError, fit
 from tuner.spaces.space import Space
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.own_fit import NoEpochReportedError

@@ -15,11 +15,11 @@ from tuner.bundles.bundle import BundleDescription, Provenance, preprocessing_fo
 from tuner.bundles.model import write_bundle
 from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import ImageRange, mark_range, range_of, white_of
-from tuner.jobs.fitting import Fitted, fit
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.fitting.fit import Fitted, fit
+from tuner.jobs.study.space import open_definition_space
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 from tuner.training.initial_weights import InitialWeights, take_weights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities

@@ -10,15 +10,9 @@ from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
-from tuner.jobs import study_data
-from tuner.jobs.study_data import (
-    DataChangedError,
-    DataPlaces,
-    DataUnavailableError,
-    load_final_data,
-    load_search_data,
-)
-from tuner.studies.definition import make_definition
+from tuner.jobs.study import data
+from tuner.jobs.study.data import DataChangedError, DataPlaces, DataUnavailableError, load_final_data, load_search_data
+from tuner.studies.definitions.making import make_definition
 from tuner.training.plan import TrainingData
 
 BYTES = np.random.default_rng(0).integers(0, 256, (40, 6, 6)).astype(np.uint8)
@@ -148,8 +142,8 @@ def test_folds_by_groups_have_their_sizes_from_the_cache_too(tmp_path: Path, n_l
              patient=groups)  # fmt: skip
     overrides = ["data.folds=3", "data.group=patient", "data.invert=false"]
     for _ in range(n_loads):
-        study_data._map.cache_clear()
-        study_data._load.cache_clear()
+        data._map.cache_clear()
+        data._load.cache_clear()
         folds = [load_all(tmp_path, overrides=overrides, fold=fold) for fold in (1, 2, 3)]
 
     found = [set(fold.validation.images[:, 0, 0, 0].tolist()) for fold in folds if fold.validation]

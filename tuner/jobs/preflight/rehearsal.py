@@ -18,20 +18,20 @@ from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bun
 from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.epochs import Epoch
-from tuner.jobs.callbacks import tried_callbacks
-from tuner.jobs.finals import RETRAINED_ON_TRAIN
-from tuner.jobs.fitting import fit
-from tuner.jobs.hyperparameters import OptunaHyperParameters
+from tuner.jobs.finals.jobs import RETRAINED_ON_TRAIN
+from tuner.jobs.fitting.callbacks import tried_callbacks
+from tuner.jobs.fitting.fit import fit
+from tuner.jobs.fitting.regime import Regime, finals_regime, search_regime
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
-from tuner.jobs.regime import Regime, finals_regime, search_regime
-from tuner.jobs.starting_weights import open_weights
-from tuner.jobs.study_scoring import open_scoring
+from tuner.jobs.study.scoring import open_scoring
+from tuner.jobs.study.starting_weights import open_weights
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.outcomes import SearchJob
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
+from tuner.studies.slots.outcomes import SearchJob
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities

@@ -8,7 +8,8 @@ from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, definition_list
 from tuner.report.templating import fill
 from tuner.report.wording import count, percent, points, setting, settings, signed
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 
 def render_configuration(view: StudyView, headline: Headline) -> Html | None:

@@ -18,7 +18,8 @@ from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, calibration, confusion, discrimination, tested_costs, training
 from tuner.report.templating import fill
 from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, tested_accuracy
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 #: Figures of the retraining runs, in the order of the page. A new one is one line here.
 _TRAINING_FIGURES = (training.report_figure, training.unaugmented_report_figure)

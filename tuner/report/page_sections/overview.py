@@ -14,10 +14,10 @@ from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.templating import fill
 from tuner.report.totals import Totals, count_totals
 from tuner.report.wording import STATE_WORDS, count, describe_front, duration, interval, percent, points, test_score
-from tuner.studies.ended_by import describe_ends
-from tuner.studies.largest_class import beaten_by_largest_class
-from tuner.studies.records import StudyRecord
-from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.records.ended_by import describe_ends
+from tuner.studies.records.largest_class import beaten_by_largest_class
+from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.records.study import StudyRecord
 
 _OPTIMISM = {
     "maximize": "The maximum of many validation scores is optimistic: expect less on new images.",

@@ -2,7 +2,7 @@
 
 import json
 
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.report.figures import StudyView
 from tuner.report.markup import Child, Html, definition_list
 from tuner.report.templating import fill

@@ -10,7 +10,9 @@ from tuner.report.finals_results import tested_runs
 from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, Table, element, join, render_table
 from tuner.report.wording import count, percent, spread
-from tuner.studies.records import FinalRecord, StudyRecord, augments
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.parts import augments
+from tuner.studies.records.study import StudyRecord
 
 
 def render_published(view: StudyView, headline: Headline) -> Html | None:

@@ -13,7 +13,8 @@ from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, GREY, INK, ORANGE, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import count, describe_front, score_title, setting, settings
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: Hyperparameters in the text at a mark.
 _MOST_HOVERED = 12

@@ -11,7 +11,8 @@ from tuner.report.markup import Table
 from tuner.report.theme import BLUE, INK, ORANGE, PRUNED_MARKER, figure, plain, score_axis, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count, score_title, settings
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 
 def best_so_far(trials: Sequence[TrialRecord], objective: Objective) -> tuple[list[int], list[float]]:

@@ -21,7 +21,8 @@ from tuner.report.plots.slices import Slice, place_on_axis, slices, value_axis
 from tuner.report.theme import BLUE, GREY, SURFACE, figure, score_axis
 from tuner.report.thinning import evenly
 from tuner.report.wording import listing, setting
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: Hyperparameters that are taken, pairs that are drawn, and points of the grid on which scores are interpolated.
 _TAKEN, _MOST, _GRID = 6, 3, 30

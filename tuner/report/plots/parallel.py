@@ -20,7 +20,8 @@ from tuner.report.plots.slices import Slice, in_lines, slices
 from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import count, setting
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: More axes are too wide to be followed, even in a plot that scrolls.
 _SHOWN = 40

@@ -17,7 +17,8 @@ from tuner.report.plots.history import mark_beyond, scored
 from tuner.report.theme import BLUE, PRUNED_MARKER, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count, setting
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 _SHOWN = 24
 #: Characters that fit below one plot in a line, and the lines that there may be.
