@@ -45,6 +45,9 @@ def running_dashboard(
             )
         try:
             first = stderr.readline()
+            # Until its birth is heard of it cannot be signalled, and its pipe has another end here.
+            while process.pid is None:
+                _server().listen(1.0)
             assert first.startswith("Dashboard ("), first + stderr.read()
             yield first.split()[-1].rstrip("/"), DashboardProcess(process, stderr)
         finally:

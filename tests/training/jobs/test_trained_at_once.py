@@ -160,22 +160,16 @@ def test_folds_at_once_are_those_one_by_one_also_after_a_worker_died_between_the
     assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize(
-    ("builder", "told"),
-    [
-        ("fits:OwnStep", "overrides train_step"),
-        ("fits:OwnLoop", "own `fit`"),
-    ],
-)
-def test_models_of_their_own_loop_stay_alone_and_say_so(
-    work: Callable[..., StudyRecord], sizes: list[int], builder: str, told: str
+# Why models that override `train_step` do is in `test_population.py`.
+def test_models_with_a_fit_of_their_own_stay_alone_and_say_so(
+    work: Callable[..., StudyRecord], sizes: list[int]
 ) -> None:
-    (trial,) = work("own", builder, "search.at_once=4", "search.epochs=1", n_folds=2).trials
+    (trial,) = work("own", "fits:OwnLoop", "search.at_once=4", "search.epochs=1", n_folds=2).trials
 
     assert sizes == [1, 1]
     assert len(trial.folds) == 2
     (note,) = [note for note in trial.notes if "one by one" in note]
-    assert told in note
+    assert "own `fit`" in note
 
 
 class RobbedWorker(Worker):
