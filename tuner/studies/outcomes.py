@@ -206,8 +206,8 @@ _OUTCOMES: Mapping[Stage, type[Outcome]] = {
     "ensemble": EnsembleOutcome,
 }
 
-#: Fields of outcomes that may be NaN or infinite.
-_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score"}
+#: Fields of jobs, outcomes and folds that may be NaN or infinite.
+_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score", "val_accuracy_mean"}
 
 
 @overload
@@ -249,7 +249,6 @@ def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> 
     if "folds" in values:
         values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
     values.setdefault("state", "failed" if failure else "complete")
-    values |= {name: read_number(values[name]) for name in _NUMBERS & values.keys()}
     if curve:
         values["curve"] = curve
     return kind(**values)
@@ -428,7 +427,8 @@ def read_slot(row: Any, curve: Curve = ()) -> Slot:
 
 def _known(kind: type, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is stored of the fields that this version knows."""
-    return {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    known = {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    return known | {name: read_number(known[name]) for name in _NUMBERS & known.keys()}
 
 
 def _defaults_of(kind: type) -> dict[str, Any]:
