@@ -115,7 +115,9 @@ def _try_to_parse(url: str) -> sa.URL | str:
     if driver in _POSTGRES:
         return _parse_postgres(f"postgresql+psycopg2{url[scheme.end(1) :]}")
     if driver.startswith("postgresql+"):
-        return f"its driver {shorten(driver.partition('+')[2])!r} is not tuner's, which is psycopg2: write postgresql://…."
+        return (
+            f"its driver {shorten(driver.partition('+')[2])!r} is not tuner's, which is psycopg2: write postgresql://…."
+        )
     return f"it is of kind {shorten(driver)!r}; tuner runs on SQLite and Postgres."
 
 
