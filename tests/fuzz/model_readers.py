@@ -21,7 +21,7 @@ from tuner.bundles.ensemble import (
 )
 from tuner.bundles.study_pictures import read_study_pictures, write_study_pictures
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.weights_file import read_weights
+from tuner.jobs.study.weights_file import read_weights
 
 _IMAGES = ImageFormat(height=6, width=6, channels=1, class_names=("0", "1"))
 _PLACE = f"{ENSEMBLES_FOLDER}/two.bundle"

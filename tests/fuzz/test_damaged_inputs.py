@@ -22,11 +22,12 @@ from readers import (
 )
 
 from tuner.datasets import large_arrays
-from tuner.datasets.picture_table import read_picture_table
-from tuner.studies.database_url import parse_url, printable_url, without_secrets
-from tuner.studies.definition import StudyDefinition, make_definition, read_definition
-from tuner.studies.overrides import parse_factors
-from tuner.studies.written_range import write_learning_rate
+from tuner.datasets.formats.picture_table import read_picture_table
+from tuner.studies.database.url import parse_url, printable_url, without_secrets
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition, read_definition
+from tuner.studies.definitions.overrides import parse_factors
+from tuner.studies.definitions.written_range import write_learning_rate
 
 #: Most bytes that a decoded array may have while these tests run.
 _LIMIT_BYTES = 32 * 2**20
