@@ -38,8 +38,8 @@ _JOBS: Mapping[Stage, type[Job]] = {
     "ensemble": EnsembleJob,
 }
 
-#: Fields of outcomes that may be NaN or infinite.
-_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score"}
+#: Fields of jobs, outcomes and folds that may be NaN or infinite.
+_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score", "val_accuracy_mean"}
 
 
 @overload
@@ -81,7 +81,6 @@ def read_outcome(stage: Stage, stored: JSONObject, curve: Curve = ()) -> Outcome
     if "folds" in values:
         values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
     values.setdefault("state", "failed" if failure else "complete")
-    values |= {name: read_number(values[name]) for name in _NUMBERS & values.keys()}
     if curve:
         values["curve"] = curve
     return kind(**values)
@@ -132,7 +131,8 @@ def curve_to_json(outcome: Outcome) -> list[JSONObject] | None:
 
 def _known(kind: type, stored: JSONObject) -> dict[str, Any]:
     """Return what is stored of the fields that this version knows."""
-    return {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    known = {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    return known | {name: read_number(known[name]) for name in _NUMBERS & known.keys()}
 
 
 def _defaults_of(kind: type) -> dict[str, Any]:
