@@ -15,7 +15,7 @@ from tuner.errors import TunerError, shorten
 from tuner.jobs.callbacks import callbacks_of
 from tuner.jobs.context import JobContext
 from tuner.jobs.final_files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
-from tuner.jobs.final_score import score_probabilities, score_test
+from tuner.jobs.final_score import score_test, score_vote
 from tuner.jobs.fitting import Fitted, fit
 from tuner.jobs.fitting_at_once import FitRequest, FitTogether
 from tuner.jobs.folds import FoldCurves, train_folds
@@ -36,6 +36,7 @@ from tuner.jobs.study_space import open_study_space
 from tuner.jobs.test_part import open_test_set
 from tuner.jobs.trial_costs import measure_costs
 from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
+from tuner.objectives import scores_beside
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.outcomes import (
     ConfirmJob,
@@ -44,6 +45,7 @@ from tuner.studies.outcomes import (
     EnsembleOutcome,
     RetrainJob,
     RetrainOutcome,
+    mean_by_name,
     mean_over,
 )
 from tuner.studies.reading import read_retrainings
@@ -66,7 +68,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     if not definition.data.folds:
         return conclude_confirmation(context, prepared, _fit_alone(context, prepared))
     shared, request = prepared.shared, prepared.request
-    curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
+    curves = FoldCurves(objective=definition.objective, others=definition.others, on_progress=context.on_fold)
     train_folds(
         context,
         shared.space,
@@ -83,6 +85,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         hyperparameters=context.job_as(ConfirmJob).hyperparameters,
         curve=curves.curve,
         folds=curves.results,
+        others=mean_by_name([fold.others for fold in curves.results]),
         notes=tuple(prepared.notes),
     )
 
@@ -135,6 +138,7 @@ def conclude_confirmation(context: JobContext, prepared: PreparedTraining, fitte
         best_epoch=best.epoch if best else None,
         hyperparameters=context.job_as(ConfirmJob).hyperparameters,
         curve=fitted.epochs,
+        others=scores_beside(context.study.definition.others, best),
         notes=tuple(prepared.notes),
     )
 
@@ -160,13 +164,15 @@ def conclude_retraining(context: JobContext, prepared: PreparedTraining, fitted:
         )
     test = _load_test(context)
     tested = _test(context, fitted.model, test)
+    scored = score_test(
+        fitted.model, test, tested.probabilities, definition=definition, scoring=scoring, on_note=notes.append
+    )
     pictures = _store_pictures(context, fitted.model, tested, augmented=fitted.augmented, on_note=notes.append)
     return RetrainOutcome(
         state="complete",
         test_accuracy=tested.accuracy,
-        test_score=score_test(
-            fitted.model, test, tested.probabilities, definition=definition, scoring=scoring, on_note=notes.append
-        ),
+        test_score=scored.leading,
+        test_others=scored.others,
         val_accuracy=fitted.kept.val_accuracy,
         curve=fitted.epochs,
         bundle=store_bundle(context, prepared.shared.space, fitted, tested, notes=notes),
@@ -267,13 +273,14 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
     scoring, told = open_scoring(context.study.definition, context.study.provenance), list(notes)
-    score = score_probabilities(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
+    scored = score_vote(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
     bundle, note = store_ensemble_bundle(context, outcomes, predictions)
     return EnsembleOutcome(
         state="complete",
         members=len(votes),
         test_accuracy=predictions.accuracy,
-        test_score=score,
+        test_score=scored.leading,
+        test_others=scored.others,
         predictions=path,
         bundle=bundle,
         notes=(*told, *filter(None, [note])),

@@ -21,7 +21,7 @@ from tuner.training.own_fit import OtherLabelsError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import overrides_fit
 from tuner.training.run import BeginAnewError, OnEpoch, OnNote
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 from tuner.training.session import seed_everything
 from tuner.training.train import train
 
@@ -70,7 +70,7 @@ def fit(
     plan: TrainingPlan,
     *,
     objective: Objective,
-    scoring: Scoring | None = None,
+    scoring: Scorings | None = None,
     on_epoch: OnEpoch,
     on_note: OnNote,
     regime: Regime | None = None,
@@ -91,8 +91,8 @@ def fit(
         hyperparameters: Answer the questions of `build` and `fit`.
         data: The images to train on and to validate on.
         plan: The training plan; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
-        objective: The study's objective.
-        scoring: How its score is measured, see `study_scoring`; None: every epoch has it.
+        objective: The study's objective, of several the one that leads.
+        scoring: How scores are measured, see `study_scoring`; None: every epoch has the one that leads, and alone.
         on_epoch: As in `train`.
         on_note: As in `train`; called once for each sentence.
         regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
@@ -145,7 +145,7 @@ def fit(
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
-            refuse_no_score(data, history, objective)
+            refuse_no_score(data, history, objective, scoring)
             return to_fitted(model, history, settled, data, asked_data=asked_data)
 
 
@@ -207,7 +207,12 @@ def build_model(
     return model
 
 
-def refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
-    """Raise `NoScoreError` where there are validation images and no epoch has a score."""
-    if data.validation is not None and objective.best_epoch(history.epochs) is None:
-        raise NoScoreError(objective, history.measured)
+def refuse_no_score(
+    data: TrainingData, history: TrainingHistory, objective: Objective, scoring: Scorings | None
+) -> None:
+    """Raise `NoScoreError` where there are validation images and no epoch has a score, of each of the objectives."""
+    if data.validation is None:
+        return
+    for one in (objective, *(other for other, _ in (scoring.others if scoring else ()))):
+        if one.best_epoch(history.epochs) is None:
+            raise NoScoreError(one, history.measured)

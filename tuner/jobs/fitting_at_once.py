@@ -27,7 +27,7 @@ from tuner.training.population import (
     train_population,
 )
 from tuner.training.run import OnEpoch, OnNote
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 from tuner.training.session import release_memory
 from tuner.training.widths import WidthChoice
 
@@ -56,7 +56,7 @@ class FitTogether:
     space: Space
     regime: Regime
     objective: Objective
-    scoring: Scoring | None
+    scoring: Scorings
     initial: OpenedWeights | None
     at_once: AtOnce
 
@@ -128,7 +128,7 @@ class FitTogether:
         if isinstance(end, Exception):
             return end
         try:
-            refuse_no_score(request.data, end, self.objective)
+            refuse_no_score(request.data, end, self.objective, self.scoring)
         except Exception as error:  # noqa: BLE001 - told to the caller, beside what the others come to
             return error
         return to_fitted(member.model, end, member.plan, request.data, asked_data=request.data)

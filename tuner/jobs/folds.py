@@ -24,7 +24,7 @@ from tuner.jobs.regime import Regime
 from tuner.jobs.starting_weights import OpenedWeights
 from tuner.jobs.study_data import FoldsAtOnce, load_folds_at_once, load_search_data
 from tuner.jobs.study_scoring import open_scoring
-from tuner.objectives import Objective
+from tuner.objectives import Measure, Objective, scores_beside
 from tuner.spaces.space import Space
 from tuner.studies.outcomes import Curve, FoldResult, mean_over
 from tuner.studies.sections import AtOnce
@@ -41,6 +41,8 @@ class FoldCurves:
     """The folds of one job so far: the finished ones, and the epochs of the one that is trained."""
 
     objective: Objective
+    #: The objectives and costs beside it.
+    others: Sequence[Measure] = ()
     #: Told of each epoch, and of each fold that is over; may raise to end the job.
     on_progress: Callable[[FoldProgress], None]
     finished: list[Curve] = field(default_factory=list)
@@ -79,7 +81,9 @@ class FoldCurves:
         score = self.objective.of(best) if best else None
         if best is None or score is None:
             raise ValueError("Received a fold without a score. Expected one, which `fit` demands.")
-        return FoldResult(score=score, best_epoch=best.epoch, n_epochs=len(curve))
+        return FoldResult(
+            score=score, best_epoch=best.epoch, n_epochs=len(curve), others=scores_beside(self.others, best)
+        )
 
 
 def train_folds(

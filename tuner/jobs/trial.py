@@ -1,7 +1,7 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,12 +27,12 @@ from tuner.jobs.study_space import open_study_space
 from tuner.jobs.time_limit import TimeLimit, TrialTimeoutError
 from tuner.jobs.trial_costs import ConstraintViolatedError, TrialCosts
 from tuner.jobs.weights_file import WEIGHTS_SHA256
-from tuner.objectives import Objective
+from tuner.objectives import Measure, Objective, scores_beside
 from tuner.spaces.space import Space
 from tuner.studies.definition import StudyDefinition
 from tuner.studies.durations import describe_duration
 from tuner.studies.limits import end_overdue
-from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_over
+from tuner.studies.outcomes import Result, SearchJob, SearchOutcome, mean_by_name, mean_over
 from tuner.studies.repeats import training_seed
 from tuner.studies.slots import TimeOverError, end_slot
 from tuner.studies.trials import PrunedError, TrialScores, open_trial
@@ -155,11 +155,14 @@ def begin_trial(
     notes: list[str] = []
     progress = _Progress(
         objective=definition.objective,
+        others=definition.others,
         trial=trial,
         hyperparameters=OptunaHyperParameters(
             trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
         ),
-        folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
+        folds=FoldCurves(objective=definition.objective, others=definition.others, on_progress=on_fold)
+        if n_folds
+        else None,
         refused=refused,
         costs=TrialCosts(context, trial, data.train.image_format.shape, on_note=notes.append),
         notes=notes,
@@ -243,6 +246,7 @@ class _Progress:
     """The state of a trial so far, and the outcomes that follow from it."""
 
     objective: Objective
+    others: Sequence[Measure]
     trial: optuna.Trial
     hyperparameters: OptunaHyperParameters
     #: None in a study without folds, whose epochs are `epochs`.
@@ -268,6 +272,7 @@ class _Progress:
                 folds=self.folds.results,
                 notes=tuple(self.notes),
                 costs=self.costs.measured,
+                others=mean_by_name([fold.others for fold in self.folds.results]),
             )
         best = self.objective.best_epoch(self.epochs)
         return SearchOutcome(
@@ -278,6 +283,7 @@ class _Progress:
             curve=tuple(self.epochs),
             notes=tuple(self.notes),
             costs=self.costs.measured,
+            others=scores_beside(self.others, best),
         )
 
     @property

@@ -1,6 +1,7 @@
 """The definition of a study: everything that determines its results, written by a person and stored with the study."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.file_formats import list_file_formats
 from tuner.errors import did_you_mean, shorten
-from tuner.objectives import COSTS, Cost, Measure, Objective, find_objective
+from tuner.objectives import COSTS, Measure, Objective, find_objective
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.constraints import Constraint, read_constraints
 from tuner.studies.data_section import DataSection
@@ -18,6 +19,7 @@ from tuner.studies.explanation import explain
 from tuner.studies.finals_defaults import with_finals_in_proportion
 from tuner.studies.finals_section import FinalsSection
 from tuner.studies.naming import check_study_name, default_study_name
+from tuner.studies.objective_settings import direction_of
 from tuner.studies.other_names import OTHER_NAMES
 from tuner.studies.overrides import apply_overrides, parse_overrides
 from tuner.studies.pruners import PRUNERS
@@ -186,18 +188,24 @@ class StudyDefinition(Section):
     @property
     def objective(self) -> Objective:
         """What the search optimises: everything that reads, compares or writes a score of this study takes it here."""
-        search = self.search
-        return find_objective(search.objective, direction=search.direction, top_k=search.top_k)
+        return self._find(self.search.objective)
+
+    def _find(self, name: str) -> Objective:
+        return find_objective(name, direction=direction_of(self.search, name), top_k=self.search.top_k)
 
     @property
-    def costs(self) -> tuple[Cost, ...]:
-        """The costs that are minimized beside the objective; none in a study of one objective."""
-        return tuple(COSTS[name] for name in self.search.objectives if name in COSTS)
+    def others(self) -> tuple[Measure, ...]:
+        """The objectives and costs beside the objective that leads; none in a study of one objective."""
+        return tuple(
+            COSTS[name] if name in COSTS else replace(self._find(name), is_beside=True)
+            for name in self.search.objectives
+            if name != self.search.objective
+        )
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The objective, and the costs after it: the values of a trial in Optuna, in their order."""
-        return (self.objective, *self.costs)
+        """The objective, and the others after it: the values of a trial in Optuna, in their order."""
+        return (self.objective, *self.others)
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.objectives import COSTS
 from tuner.studies.factors import Factor, compare_factors
@@ -94,7 +95,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "direction": record.objective.direction,
             "label": record.objective.label,
         },
-        # With the costs that are minimized beside it; only the objective in a study of one.
+        # With the others beside it; only the objective in a study of one.
         "objectives": [
             {"name": measure.name, "direction": measure.direction, "label": measure.label}
             for measure in record.measures
@@ -112,6 +113,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "folds": [fold.score for fold in best.folds],
             "epoch": best.best_epoch,
             **_cost_values(best),
+            "others": best.others,
             "hyperparameters": best.hyperparameters,
         },
         "winner": None if record.winner is None else _final_values(record.winner, artifacts),
@@ -122,6 +124,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
             "members": record.ensemble.members,
             "test_accuracy": record.ensemble.test_accuracy,
             "test_score": record.ensemble.test_score,
+            "test_others": record.ensemble.test_others,
             "bundle": record.ensemble.bundle,
             "bundle_location": record.ensemble.bundle and artifacts.location(record.ensemble.bundle),
         },
@@ -144,6 +147,8 @@ def _front_values(record: StudyRecord) -> list[dict[str, Any]]:
             "number": trial.number,
             "score": trial.score,
             **_cost_values(trial),
+            # What the other objectives are, by their names; empty where only costs stand beside the score.
+            "others": trial.others,
             "is_knee": knee is not None and trial.number == knee.number,
             "hyperparameters": trial.hyperparameters,
         }
@@ -168,13 +173,13 @@ def _trial_values(trial: TrialRecord) -> dict[str, Any]:
     failure = trial.failure
     return _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": dict(trial.hyperparameters),
-        "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
+        "curve": list(map(_epoch_values, trial.curve)),
         "folds": [
             {
                 "fold": fold.number,
                 "score": fold.score,
                 "best_epoch": fold.best_epoch,
-                "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in fold.curve],
+                "curve": list(map(_epoch_values, fold.curve)),
             }
             for fold in trial.folds
         ],
@@ -184,7 +189,13 @@ def _trial_values(trial: TrialRecord) -> dict[str, Any]:
         "repeat": trial.repeat,
         # Of its model; null where none was built.
         **_cost_values(trial),
+        "others": trial.others,
     }
+
+
+def _epoch_values(epoch: Epoch) -> dict[str, Any]:
+    values = _pick(epoch, _EPOCH_KEYS)
+    return values if epoch.others is None else {**values, "others": epoch.others}
 
 
 def _pick(source: object, names: Sequence[str]) -> dict[str, Any]:
@@ -208,6 +219,9 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "repeats": sum(run.state == "complete" for run in final.runs),
         # Of its models, of the latency the mean.
         **_cost_values(final),
+        # Means over confirmations, and over tests.
+        "others": final.others,
+        "test_others": final.test_others,
         "bundle": final.bundle,
         # The same file's location for programs that do not use the artifact store.
         "bundle_location": final.bundle and artifacts.location(final.bundle),
@@ -266,9 +280,9 @@ def _trial_line(trial: TrialRecord) -> str:
 def _write_csv(trials: Sequence[TrialRecord]) -> str:
     """Write one row per trial.
 
-    The plain columns, those of the model's costs, then `fold_<number>` with the score of each fold that any trial has,
-    then `hp_<name>` for each hyperparameter. Of a study of one factor at a time, `repeat` from 0 and the value that is
-    `varied` follow the costs.
+    The plain columns, those of the model's costs, `score_<name>` for each objective beside the leading one, then
+    `fold_<number>` with the score of each fold that any trial has, then `hp_<name>` for each hyperparameter. Of a study
+    of one factor at a time, `repeat` from 0 and the value that is `varied` follow the costs.
     """
     names = sorted({name for trial in trials for name in trial.hyperparameters})
     folds = range(1, max((len(trial.folds) for trial in trials), default=0) + 1)
@@ -276,13 +290,14 @@ def _write_csv(trials: Sequence[TrialRecord]) -> str:
     for trial in trials:
         row = _as_json(_pick(trial, _TRIAL_KEYS)) | {"workers": " ".join(trial.workers)}
         row |= {f"fold_{fold.number}": fold.score for fold in trial.folds}
-        row |= _cost_values(trial)
+        row |= _cost_values(trial) | {f"score_{name}": _as_json(value) for name, value in trial.others.items()}
         row |= {} if trial.repeat is None else {"repeat": trial.repeat, "varied": _list_varied(trial)}
         rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
     text = io.StringIO(newline="")
     columns = [
         *_TRIAL_KEYS,
         *COSTS,
+        *dict.fromkeys(f"score_{name}" for trial in trials for name in trial.others),
         *(("repeat", "varied") if any(trial.repeat is not None for trial in trials) else ()),
     ]
     columns += [*(f"fold_{n}" for n in folds), *(f"hp_{name}" for name in names)]

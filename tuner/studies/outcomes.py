@@ -8,7 +8,7 @@ write reads as the default; a key that this version does not know is ignored.
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, Protocol, overload
 
 from tuner.epochs import Epoch
 from tuner.objectives import Objective
@@ -21,7 +21,16 @@ Result = Literal["complete", "pruned", "failed"]
 Hyperparameters = Mapping[str, Any]
 #: What a model needs, by the names of `tuner.objectives.COSTS`.
 Costs = Mapping[str, float]
+#: What the objectives beside the leading one are, by their names.
+Scores = Mapping[str, float]
 Curve = tuple[Epoch, ...]
+
+
+class _WithValues(Protocol):
+    @property
+    def costs(self) -> Costs: ...
+    @property
+    def others(self) -> Scores: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +63,7 @@ class ConfirmJob:
     seed: int
     #: Of the trial, in a study of several objectives; so in a retraining.
     costs: Costs = field(default_factory=dict)
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +83,7 @@ class RetrainJob:
     #: Trained without the validation images, whatever `finals.train_on` says, for its curve alone: not tested.
     for_curve: bool = False
     costs: Costs = field(default_factory=dict)
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +119,8 @@ class FoldResult:
     best_epoch: int
     #: How many of the outcome's epochs are the fold's.
     n_epochs: int
+    #: In the same epoch.
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +144,8 @@ class SearchOutcome:
     ended: Literal["timeout", "constraint"] | None = None
     #: Of its model; empty where none was built, and in what older versions stored.
     costs: Costs = field(default_factory=dict)
+    #: In the epoch of best score; with folds, the mean over them. So in a confirmation.
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +160,7 @@ class ConfirmOutcome:
     folds: tuple[FoldResult, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +171,8 @@ class RetrainOutcome:
     test_accuracy: float | None = None
     #: What the objective is on the test images; None where it is the accuracy. The same of a vote.
     test_score: float | None = None
+    #: The same of the objectives beside it.
+    test_others: Scores = field(default_factory=dict)
     #: Of the epoch whose weights were kept, the last one but for early stopping; None when the validation images were
     #: trained on too.
     val_accuracy: float | None = None
@@ -184,6 +202,7 @@ class EnsembleOutcome:
     members: int | None = None
     test_accuracy: float | None = None
     test_score: float | None = None
+    test_others: Scores = field(default_factory=dict)
     predictions: str | None = None
     #: The file of its members, for predictions; None where it is too large, and where an earlier version stored it.
     bundle: str | None = None
@@ -208,6 +227,8 @@ _OUTCOMES: Mapping[Stage, type[Outcome]] = {
 
 #: Fields of outcomes that may be NaN or infinite.
 _NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score"}
+#: Fields whose values may be.
+_MAPPINGS = {"others", "test_others"}
 
 
 @overload
@@ -247,17 +268,33 @@ def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> 
     values["failure"] = Failure(**_known(Failure, failure)) if failure else None
     values["notes"] = tuple(stored.get("notes") or ())
     if "folds" in values:
-        values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
+        values["folds"] = tuple(map(_read_fold, values["folds"]))
     values.setdefault("state", "failed" if failure else "complete")
     values |= {name: read_number(values[name]) for name in _NUMBERS & values.keys()}
+    values |= {name: _read_numbers(values[name]) for name in _MAPPINGS & values.keys()}
     if curve:
         values["curve"] = curve
     return kind(**values)
 
 
+def _read_fold(stored: Mapping[str, Any]) -> FoldResult:
+    return FoldResult(**{**_known(FoldResult, stored), "others": _read_numbers(stored.get("others") or {})})
+
+
 def mean_over(folds: Iterable[FoldResult]) -> float:
     """Return the score that these folds give together; at least one is needed."""
     return statistics.fmean(fold.score for fold in folds)
+
+
+def values_beside(source: _WithValues) -> dict[str, float]:
+    """Return what stands beside the score, by name: costs, and what other objectives are."""
+    return {**source.costs, **source.others}
+
+
+def mean_by_name(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each value over those that have it: folds, repeats, or models."""
+    names = dict.fromkeys(name for values in measured for name in values)
+    return {name: statistics.fmean(values[name] for values in measured if name in values) for name in names}
 
 
 def divide_curve(folds: Iterable[FoldResult], curve: Curve) -> list[Curve]:
@@ -276,8 +313,14 @@ def read_curve(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
 
 def _read_epoch(stored: Mapping[str, Any]) -> Epoch:
     if str in map(type, stored.values()):
-        stored = {name: read_number(value) for name, value in stored.items()}
+        stored = {name: read_number(value) if isinstance(value, str) else value for name, value in stored.items()}
+    if stored.get("others"):
+        stored = {**stored, "others": _read_numbers(stored["others"])}
     return Epoch(**stored)
+
+
+def _read_numbers(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: read_number(value) for name, value in stored.items()}
 
 
 def read_scores(stored: Sequence[Mapping[str, Any]] | None, objective: Objective) -> Curve:

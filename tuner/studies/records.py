@@ -10,9 +10,19 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tuner.epochs import Epoch
-from tuner.objectives import Cost, Measure, Objective
+from tuner.objectives import Measure, Objective
 from tuner.studies.fronts import Point, find_front, find_knee, point_of
-from tuner.studies.outcomes import Costs, EnsembleJob, Failure, Job, RetrainJob, SearchJob, Stage
+from tuner.studies.outcomes import (
+    Costs,
+    EnsembleJob,
+    Failure,
+    Job,
+    RetrainJob,
+    Scores,
+    SearchJob,
+    Stage,
+    values_beside,
+)
 from tuner.summaries import summary_html
 from tuner.training_settings import Augmentation
 
@@ -85,6 +95,8 @@ class TrialRecord:
     ended: Literal["timeout", "constraint"] | None = None
     #: What its model needs, by the names of `tuner.objectives.COSTS`; empty where none was built, and in old studies.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are in the best epoch, or their means over folds, once the trial has ended.
+    others: Scores = field(default_factory=dict)
     #: Place among the trials that were asked for, from 0: the first ones take values that were chosen before the
     #: search, such as the space's defaults. Numbers follow the order in which workers began.
     position: int | None = None
@@ -175,6 +187,8 @@ class RetrainRecord:
     prediction_s: float | None = None
     #: Of the retrained model, as those of a trial.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are on the test images.
+    test_others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -205,6 +219,9 @@ class FinalRecord:
     #: What its models need, the mean over repeats; in a study of several objectives, before one is trained, what the
     #: trial's model needed.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are: means over confirmation repeats, and on the test images over repeats.
+    others: Scores = field(default_factory=dict)
+    test_others: Scores = field(default_factory=dict)
 
     @property
     def all_runs(self) -> tuple[RetrainRecord, ...]:
@@ -248,6 +265,7 @@ class EnsembleRecord:
     members: int
     test_accuracy: float
     test_score: float | None = None
+    test_others: Scores = field(default_factory=dict)
     #: As `RetrainRecord.predictions`, of the ensemble.
     predictions: str
     #: Path of its file in the artifact store; None where there is none, see `EnsembleOutcome`.
@@ -345,8 +363,8 @@ class StudyRecord:
     ranges: tuple[SearchedRange, ...] = ()
     #: `host:pid` of the workers that the database still knows, by their ids.
     worker_names: Mapping[str, str] = field(default_factory=dict)
-    #: What is minimized beside the objective; empty in a study of one objective.
-    costs: tuple[Cost, ...] = ()
+    #: The objectives and costs beside the objective, which leads; empty in a study of one.
+    others: tuple[Measure, ...] = ()
 
     def __repr__(self) -> str:
         """Return name, state and number of trials."""
@@ -358,7 +376,7 @@ class StudyRecord:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The complete or pruned trial of best score; of equals the one of lower costs, then the earlier one.
+        """The complete or pruned trial of best score; of equals the one that is better in the others, then the earlier.
 
         Means over different numbers of folds do not compare, as some folds are easier: more folds come first.
         """
@@ -371,12 +389,13 @@ class StudyRecord:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The objective, and the costs that are minimized beside it."""
-        return (self.objective, *self.costs)
+        """The objective, and the others beside it."""
+        return (self.objective, *self.others)
 
     def values_of(self, trial: TrialRecord) -> tuple[float | None, ...]:
         """Return a trial's value of each of the measures; None where there is none."""
-        return (trial.score, *(trial.costs.get(cost.name) for cost in self.costs))
+        beside = values_beside(trial)
+        return (trial.score, *(beside.get(other.name) for other in self.others))
 
     def _utilities(self, trial: TrialRecord) -> Point:
         return tuple(
@@ -394,7 +413,7 @@ class StudyRecord:
         points = {
             trial.number: (trial, point)
             for trial in ended
-            if self.costs
+            if self.others
             and len(trial.folds) == most
             and (point := point_of(self.measures, self.values_of(trial))) is not None
         }

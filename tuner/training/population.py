@@ -19,7 +19,7 @@ from tuner.training.programs.cache import ProgramCache, describe_model
 from tuner.training.programs.interface import find_backend
 from tuner.training.rules import set_up_optimizer
 from tuner.training.run import OnEpoch, OnNote, TrainingRun, Utility, accuracy_or_worst, ignore_note
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 from tuner.training.session import PROGRAMS
 from tuner.training.targets import choose_labels
 from tuner.training.variables import build_variables, state_variables
@@ -45,7 +45,7 @@ class Member:
     on_note: OnNote = ignore_note
     checkpoint: Checkpoint | None = None
     utility: Utility = accuracy_or_worst
-    scoring: Scoring | None = None
+    scoring: Scorings | None = None
     initial: InitialWeights | None = None
     #: None: all images of the population.
     part: Part | None = None

@@ -19,7 +19,7 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
 from tuner.training.rules import set_up_optimizer
 from tuner.training.run import OnEpoch, OnNote, TrainingRun, Utility, accuracy_or_worst, ignore_note
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 from tuner.training.session import PROGRAMS
 from tuner.training.targets import choose_labels
 from tuner.training.variables import build_variables, finalize_weights, separate_average
@@ -43,7 +43,7 @@ def train(
     own_fit: OwnFit | None = None,
     programs: ProgramCache = PROGRAMS,
     utility: Utility = accuracy_or_worst,
-    scoring: Scoring | None = None,
+    scoring: Scorings | None = None,
     initial: InitialWeights | None = None,
     callbacks: RunCallbacks | None = None,
 ) -> TrainingHistory:
