@@ -10,7 +10,7 @@ from tuner.bundles.ensemble import Ensemble, class_names_of
 from tuner.bundles.outputs import open_output
 from tuner.bundles.picture_places import find_pictures
 from tuner.bundles.prediction import Prediction, predict_pictures
-from tuner.datasets.picture_table import PictureTable, read_picture_table
+from tuner.datasets.formats.picture_table import PictureTable, read_picture_table
 from tuner.errors import TunerError, shorten
 
 _MOST_NAMED = 5

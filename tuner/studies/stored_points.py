@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from tuner.objectives import Measure
+from tuner.studies.database.schema import slots
+from tuner.studies.database.texts import read_number
 from tuner.studies.fronts import Point, find_front, point_of
-from tuner.studies.schema import slots
-from tuner.studies.texts import read_number
 
 
 def read_front(

@@ -9,10 +9,10 @@ import pytest
 from sklearn.metrics import f1_score
 
 from tuner.datasets.images import LabelledImages
-from tuner.jobs.final_score import FinalScores, score_test, score_vote
-from tuner.jobs.study_scoring import open_scoring
+from tuner.jobs.finals.score import FinalScores, score_test, score_vote
+from tuner.jobs.study.scoring import open_scoring
 from tuner.objectives import find_objective
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 from tuner.training.predictions import predict_probabilities
 from tuner.training.scoring import Scoring, Scorings, make_scoring
 

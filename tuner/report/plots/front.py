@@ -11,11 +11,12 @@ from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
-from tuner.report.theme import BLUE, GAP_ACROSS, GREY, INK, ORANGE, figure, log_axis, plain, score_axis
+from tuner.report.theme import BLUE, GAP_ACROSS, GREY, INK, ORANGE, Axis, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import count, describe_front, score_title, setting, settings, write_others
-from tuner.studies.outcomes import values_beside
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
+from tuner.studies.slots.outcomes import values_beside
 
 #: Hyperparameters in the text at a mark.
 _MOST_HOVERED = 12
@@ -94,7 +95,7 @@ class Across:
     #: Returns the position of a value.
     place: Callable[[float | None], float | None]
     #: Plotly's.
-    settings: dict[str, Any]
+    settings: Axis
 
 
 def axis_of(measure: Measure, values: Sequence[float]) -> Across:

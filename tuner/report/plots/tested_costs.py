@@ -14,7 +14,8 @@ from tuner.report.markup import Table
 from tuner.report.plots.front import axis_of
 from tuner.report.theme import BLUE, ORANGE, figure, nines, plain
 from tuner.report.wording import count, interval, tested_accuracy
-from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord, RetrainRecord
+from tuner.studies.records.study import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
