@@ -19,7 +19,7 @@ from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.populations.train import Member, UnlikeMembersError, train_population
 from tuner.training.populations.widths import WidthChoice
 from tuner.training.run import NanLossError
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scoring, Scorings
 from tuner.training.session import seed_everything
 from tuner.training.train import train
 from tuner.training_settings import Annealing, Augmentation, Training
@@ -83,7 +83,7 @@ def test_each_member_comes_to_what_it_comes_to_alone(build: Callable[[float], ke
 def test_members_with_images_and_rules_of_their_own_are_trained_as_many_at_once_as_pay() -> None:
     images = random_images(160)
     plan = replace(PLAN, epochs=4, training=Training(label_smoothing=0.1, weight_decay=0.01, early_stopping=2))
-    scoring = Scoring(name="macro_f1", function=macro_f1)
+    scoring = Scorings(leading=Scoring(name="macro_f1", function=macro_f1))
 
     def part(index: int) -> Part:
         validation = np.arange(40 * index, 40 * (index + 1), dtype=np.int32)

@@ -100,7 +100,7 @@ def _conclude(
     if isinstance(end, Exception):
         return end
     try:
-        refuse_no_score(request.data, end, setup.objective)
+        refuse_no_score(request.data, end, setup)
     except Exception as error:  # noqa: BLE001 - returned, beside the results of the others
         return error
     return to_fitted(member.model, end, member.plan, request.data, asked_data=request.data)
