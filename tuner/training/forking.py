@@ -23,7 +23,8 @@ from typing import IO, Any, Self
 
 from tuner.backends import late_variables
 from tuner.errors import RestartNeededError
-from tuner.training.fork_server import LONGEST_MESSAGE
+from tuner.training.fork_server import GOODBYE, LONGEST_MESSAGE
+from tuner.training.shared_server import connect, name_for
 
 _log = logging.getLogger(__name__)
 
@@ -185,13 +186,21 @@ class ForkServer:
             backend needs, see `backend.import_environment`.
         imports: Modules, and functions `MODULE:FUNCTION` that are called and return, in this order.
         changeable: Further variables that a process may have otherwise, because nothing of that reads them.
+        is_shared: Whether all processes of this user with equal arguments have one server together. It outlives for a
+            minute those that die, and is started without the changeable variables.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], *, imports: Sequence[str], changeable: Collection[str] = ()
+        self,
+        environment: Mapping[str, str],
+        *,
+        imports: Sequence[str],
+        changeable: Collection[str] = (),
+        is_shared: bool = False,
     ) -> None:
         self.environment, self._imports = dict(environment), imports
         self._changeable = late_variables().union(_OF_SERVER, changeable)
+        self._is_shared = is_shared
         self._folder = Path.cwd()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -203,7 +212,7 @@ class ForkServer:
     def __enter__(self) -> Self:
         obstacle = _find_obstacle_of_system()
         if obstacle is None:
-            self._begin()
+            self._begin_if_possible()
         else:
             _log.debug("Processes are started afresh: %s", obstacle)
         return self
@@ -216,7 +225,7 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
-        """The server's; None where there is none."""
+        """Of a server of one's own; None where there is none."""
         return None if self._process is None else self._process.pid
 
     def start(
@@ -288,24 +297,46 @@ class ForkServer:
         return f"it has another {early[0]}" if early else None
 
     def _changes(self, environment: Mapping[str, str]) -> dict[str, str | None]:
-        known = {**_OF_SERVER, **self.environment}
+        known: dict[str, str] = {**_OF_SERVER, **self.environment}
         names = known.keys() | environment.keys()
-        return {name: environment.get(name) for name in names if environment.get(name) != known.get(name)}
+        found = {name: environment.get(name) for name in names if environment.get(name) != known.get(name)}
+        # Who has started a shared server may have had others of these.
+        return found | {name: environment.get(name) for name in self._changeable} if self._is_shared else found
+
+    def _begin_if_possible(self) -> None:
+        try:
+            self._begin()
+        except OSError as error:
+            _log.debug("Processes are started afresh: %s", error)
+            self._start_all_afresh()
 
     def _begin(self) -> None:
-        self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with inner:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "tuner.training.fork_server", str(inner.fileno()), _ROOM, *self._imports],
-                env={**_OF_SERVER, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[inner.fileno()],
-                start_new_session=True,
-            )
+        if self._is_shared:
+            self._control = self._connect()
+        else:
+            self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with inner:
+                self._process = self._start_server(str(inner.fileno()), {**_OF_SERVER, **self.environment}, inner)
         for number, process in self._unborn.items():
             self._ask(number, process)
+
+    def _connect(self) -> socket.socket:
+        environment = {name: value for name, value in self.environment.items() if name not in self._changeable}
+        name = name_for(environment, self._imports)
+        return connect(name, lambda: self._start_server(name, {**_OF_SERVER, **environment}).wait())
+
+    def _start_server(
+        self, place: str, environment: Mapping[str, str], *handed_over: socket.socket
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "tuner.training.fork_server", place, _ROOM, *self._imports],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[each.fileno() for each in handed_over],
+            start_new_session=True,
+        )
 
     def _ask(self, number: int, process: ForkedProcess) -> None:
         _, _, module, *arguments = process.command
@@ -348,7 +379,7 @@ class ForkServer:
         self._n_deaths += 1
         if self._n_deaths < _MOST_DEATHS:
             _log.debug("The server that forks processes has died; another one is started")
-            self._begin()
+            self._begin_if_possible()
         else:
             _log.debug("Processes are started afresh: the server has died %d times", self._n_deaths)
             self._start_all_afresh()
@@ -360,6 +391,8 @@ class ForkServer:
 
     def _end(self) -> None:
         if self._control is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._control.sendall(GOODBYE)
             self._control.close()
             self._control = None
         if self._process is not None:

@@ -23,7 +23,7 @@ from tuner.training.forking import ForkServer
 from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.forked import open_fork_server
 from tuner.workers.lifetime import MAX_SLOTS
-from tuner.workers.processes import WorkerProcesses
+from tuner.workers.processes import WorkerProcesses, prepare_workers
 from tuner.workers.shares import DeviceShare, divide_machine
 
 _log = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ def run_shares(
     again: str | None = None,
     metrics: "Metrics | None" = None,
     server: ForkServer | None = None,
+    started: WorkerProcesses | None = None,
 ) -> int:
     """Run a worker on each of these shares of the machine; return the exit status.
 
@@ -133,22 +134,21 @@ def run_shares(
         again: What they type to continue after a signal, if it is no command.
         metrics: Where Prometheus finds metrics.
         server: From which the workers are forked; None starts each afresh.
+        started: Those workers, if the caller has started them early.
     """
-    # In the environment, because every user of the machine can see passwords in a command line.
-    environment = {**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    # Options first: `ps` cuts long lists of studies off, and an option may be by what a worker is recognized.
+    processes = started or prepare_workers(
+        settings,
+        [*options, *studies],
+        shares,
+        log_dir=log_dir,
+        server=server,
+        shares_counters=metrics is not None,
+    )
     with open_storage(settings.storage) as storage:
         scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
-        processes = WorkerProcesses(
-            command=[sys.executable, "-m", "tuner", "worker", *studies, *options],
-            shares_counters=metrics is not None,
-            shares=shares,
-            environment=environment if server is None else server.environment,
-            log_dir=log_dir,
-            on_death=keeper.free_slots_of,
-            server=server,
-            on_signal=expect_answers_soon,
-        )
+        processes.on_death, processes.on_signal = keeper.free_slots_of, expect_answers_soon
         with _served(metrics, storage), follow(storage, studies, n_workers=len(shares)) as show:
 
             def tick() -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -15,6 +16,7 @@ from types import FrameType
 import psutil
 
 from tuner.errors import RestartNeededError
+from tuner.settings import Settings
 from tuner.training.forking import ForkedProcess, ForkServer
 from tuner.workers.shares import DeviceShare
 from tuner.workers.worker_logs import WorkerLog, make_log_folder
@@ -32,6 +34,37 @@ _SHORT_LIFE_S = 30.0
 #: Number of failed starts in a row after which the pool gives the share up.
 _MAX_FAILED_STARTS = 3
 _TICK_S = 0.5
+
+
+def prepare_workers(
+    settings: Settings,
+    arguments: Sequence[str],
+    shares: Sequence[DeviceShare],
+    *,
+    log_dir: Path,
+    server: ForkServer | None = None,
+    shares_counters: bool = False,
+) -> "WorkerProcesses":
+    """Return the worker processes of a pool, which are not started yet.
+
+    Args:
+        settings: The locations of database, data and artifacts.
+        arguments: Of `tuner worker`.
+        shares: One for each worker.
+        log_dir: Folder of the workers' logs.
+        server: From which the workers are forked; None starts each afresh.
+        shares_counters: See `WorkerProcesses`.
+    """
+    # In the environment, because every user of the machine can see passwords in a command line.
+    environment = {**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    return WorkerProcesses(
+        command=[sys.executable, "-m", "tuner", "worker", *arguments],
+        shares_counters=shares_counters,
+        shares=shares,
+        environment=environment if server is None else server.environment,
+        log_dir=log_dir,
+        server=server,
+    )
 
 
 @dataclass(kw_only=True)
@@ -62,8 +95,8 @@ class WorkerProcesses:
     #: Folder of the workers' logs: one file per share, with a few older files beside it.
     log_dir: Path
     #: Called with the id of each worker that died and its exit status (negative: the signal that killed it), so that
-    #: its slot is free before the lease expires; returns whether the worker had a slot.
-    on_death: Callable[[str, int], bool]
+    #: its slot is free before the lease expires; returns whether the worker had a slot. May be set after `start`.
+    on_death: Callable[[str, int], bool] = lambda _worker_id, _status: False
     #: Forks the workers; without it each is started afresh.
     server: ForkServer | None = None
     #: Called at each signal, at any point of the pool's work.
@@ -73,8 +106,14 @@ class WorkerProcesses:
     _workers: list[_WorkerProcess] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
+    def start(self) -> None:
+        """Start the workers; `run` does it otherwise."""
+        make_log_folder(self.log_dir)
+        for share in self.shares:
+            self.add(share)
+
     def run(self, on_tick: Callable[[], None]) -> int:
-        """Start the workers and wait for them, calling `on_tick` about twice a second.
+        """Start the workers, unless they were started, and wait for them, calling `on_tick` about twice a second.
 
         SIGINT and SIGTERM are passed on to the workers: the first lets them finish their epochs, a second SIGINT ends
         them. Python gives signals to the main thread alone: in another one nothing is passed on.
@@ -82,12 +121,11 @@ class WorkerProcesses:
         Returns:
             The exit status: 0 if all workers succeeded, 130 or 143 after a signal, otherwise the highest status.
         """
-        make_log_folder(self.log_dir)
         passed_on = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
         previous = {number: signal.signal(number, self._forward) for number in passed_on}
         try:
-            for share in self.shares:
-                self.add(share)
+            if not self._workers:
+                self.start()
             while any(worker.status is None for worker in self._workers):
                 for worker in self._workers:
                     self._look_after(worker)
