@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import keras_tuner
 
 from tuner.datasets.images import LabelledImages
+from tuner.jobs.fitting.costs import ConstraintViolatedError, CostUnknownError
 from tuner.jobs.fitting.fit import Fitted, build_model, refuse_no_score, settle_plan, tell_once, to_fitted
 from tuner.jobs.fitting.regime import Regime
+from tuner.jobs.interruptions import LetGoError
 from tuner.jobs.study.starting_weights import OpenedWeights, weights_for
 from tuner.objectives import Objective
 from tuner.spaces.space import Space
@@ -21,6 +24,7 @@ from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.populations.train import (
     Member,
     UnlikeMembersError,
+    are_alike,
     count_that_fit,
     find_reason_not_to_try,
     find_reason_to_train_alone,
@@ -71,24 +75,39 @@ class FitTogether:
             is_one_job: As in `train_population`.
 
         Returns:
-            For each request its result, or what ended it.
+            For each request its result, or what ended it, such as a model beyond a limit of the study; `LetGoError` for
+            one that must be trained alone, because of the values that it has drawn.
 
         Raises:
             UnlikeMembersError: Each must be trained alone; no epoch was trained.
             BuilderError: As in `fitting.fit`; so are the others.
         """
-        members: list[Member] = []
-        for request in requests:
-            members.append(self._build(request))
-            if len(members) == 1:
-                self.refuse_alone(members[0].model, request.data, members[0].plan)
-        first = requests[0].data
-        ends = train_population(
-            members, first if images is None else images, width=self._choose_width(members), is_one_job=is_one_job
-        )
-        return [
-            self._conclude(member, request, end) for member, request, end in zip(members, requests, ends, strict=True)
-        ]
+        members: dict[int, Member] = {}
+        values: dict[str, Any] = {}
+        found: dict[int, Fitted | Exception] = {}
+        for index, request in enumerate(requests):
+            try:
+                member = self._build(request)
+            except (ConstraintViolatedError, CostUnknownError) as error:
+                if is_one_job:
+                    raise
+                found[index] = error
+                continue
+            if not members:
+                self.refuse_alone(member.model, request.data, member.plan)
+            elif request.hyperparameters.values != values and not are_alike(member, next(iter(members.values()))):
+                found[index] = LetGoError()
+                continue
+            members[index], values = member, request.hyperparameters.values
+        if members:
+            trained = list(members.values())
+            first = requests[0].data
+            ends = train_population(
+                trained, first if images is None else images, width=self._choose_width(trained), is_one_job=is_one_job
+            )
+            for (index, member), end in zip(members.items(), ends, strict=True):
+                found[index] = self._conclude(member, requests[index], end)
+        return [found[index] for index in range(len(requests))]
 
     def _build(self, request: FitRequest) -> Member:
         # As between two trials: layers have the same names in all of them.
