@@ -24,6 +24,7 @@ from tuner.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from tuner.studies.definitions.definition import StudyDefinition
+    from tuner.studies.definitions.overrides import Changes
 
 
 def read_wanted(
@@ -72,6 +73,15 @@ def read_wanted(
         int | None,
         typer.Option(help="Determines every random number of the study.", metavar="N", show_default="0"),
     ] = None,
+    author: Annotated[
+        str | None,
+        typer.Option(
+            help="Who makes the study: its report says so. For the name that git knows: "
+            '--author "$(git config user.name)".',
+            metavar="NAME",
+            show_default="not said",
+        ),
+    ] = None,
     warm_start: Annotated[
         str | None,
         typer.Option(
@@ -101,11 +111,11 @@ def read_wanted(
     from tuner.studies.definitions.making import change_definition, compose_definition, read_definition
 
     options: dict[str, Any] = {
-        "space": space, "dataset": dataset, "name": name, "seed": seed,
+        "space": space, "dataset": dataset, "name": name, "seed": seed, "author": author,
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start, "search.objectives": _split(objectives),
     }  # fmt: skip
-    changes = factors_of(vary) | {key: value for key, value in options.items() if value is not None}
+    changes = {**factors_of(vary), **{key: value for key, value in options.items() if value is not None}}
     if vary and trials is not None:
         raise typer.BadParameter("The budget follows from --vary; expected no --trials.", param_hint="--trials")
     if file is not None and like is not None:
@@ -124,7 +134,7 @@ def _split(objectives: str | None) -> list[str] | None:
     return None if objectives is None else [name.strip() for name in objectives.split(",")]
 
 
-def factors_of(vary: list[str] | None) -> dict[str, Any]:
+def factors_of(vary: list[str] | None) -> "Changes":
     """Return the changes by which a definition compares what `--vary` names."""
     from tuner.studies.definitions.making import vary_factors
     from tuner.studies.definitions.overrides import parse_factors

@@ -137,7 +137,7 @@ class Display:
                 continue
             with suppress(StudyNotFoundError):
                 progress = read_progress(self._storage, study)
-                # Another one may have ended meanwhile: counts and slots shall be those of one moment.
+                # Another one may have ended meanwhile: counts and slots must be those of one moment.
                 for _ in range(_TRIES):
                     before, finished = finished, list_finished(self._storage, study)
                     if before == finished:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from tuner.datasets.pixels.scaling import resize_images
 from tuner.datasets.pixels.stored_range import BYTES, Range
 from tuner.datasets.pixels.warnings import compare_classes
 from tuner.datasets.reading import RawExamples, Reader, ReadingSettings, StoredImages, UnreadableDataError, listing
+from tuner.plain_values import JSONObject
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class TrainingPart:
     #: What was guessed, and which setting decides it instead; and what else a person should know before a search.
     warnings: tuple[str, ...]
 
-    def pixels_to_json(self) -> dict[str, Any]:
+    def pixels_to_json(self) -> JSONObject:
         """Return what a study stores of its pixels: the meaning, and the warnings."""
         return self.pixels.to_json() | {"warnings": list(self.warnings)}
 

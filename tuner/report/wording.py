@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tuner.objectives import COSTS, NO_VALUE, Objective, write_percent
+from tuner.plain_values import Hyperparameters
 from tuner.studies.records.finals import EnsembleRecord, FinalRecord
 from tuner.studies.records.parts import Part
 from tuner.studies.records.study import StudyRecord
@@ -194,7 +195,7 @@ def setting(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def settings(hyperparameters: Mapping[str, Any]) -> str:
+def settings(hyperparameters: Hyperparameters) -> str:
     """Write all hyperparameters in one line."""
     return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
 

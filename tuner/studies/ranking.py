@@ -37,7 +37,7 @@ def best_first(column: sa.ColumnElement[Any], measure: Measure) -> sa.ColumnElem
 def best_trials(of_study: Iterable[Slot], objective: Objective, costs: Sequence[Cost] = ()) -> list[SearchSlot]:
     """Return the search's slots that have a score: complete ones before pruned ones, the best first.
 
-    Of the repeats of one configuration, in a study of one factor at a time, the best stands for it.
+    Of the repeats of one configuration, in a study of one factor at a time, the best represents it.
 
     With costs, which make a study one of several objectives, the first few are spread over the front; a trial that was
     ended by its time counts by what it had reached.

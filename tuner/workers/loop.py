@@ -18,13 +18,7 @@ from tuner.jobs.failures import describe_deaths
 from tuner.jobs.finals.planning import advance_study
 from tuner.jobs.interruptions import DrainedError, LetGoError, is_interruption
 from tuner.jobs.study.data import DataPlaces, DataUnavailableError
-from tuner.jobs.table import (
-    count_companions,
-    find_reason_to_work_alone,
-    is_asked_to_work_together,
-    run_job,
-    run_jobs,
-)
+from tuner.jobs.table import asks_for_several, count_companions, find_reason_to_work_alone, run_job, run_jobs
 from tuner.studies.companions import claim_companions
 from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
@@ -241,7 +235,7 @@ class Worker:
         if (study.uid, lease.stage) in self._alone:
             return []
         if (reason := find_reason_to_work_alone(held.context)) is not None:
-            if is_asked_to_work_together(held.context):
+            if asks_for_several(held.context):
                 self._note_alone(study, lease, reason)
             return []
         most = count_companions(held.context)
@@ -265,10 +259,9 @@ class Worker:
         try:
             ends = run_jobs([one.context for one in held])
         except (UnlikeMembersError, LeaseLostError) as reason:
+            _log.info("Letting go of %d slots: %s", len(held), reason)
             if isinstance(reason, UnlikeMembersError):
                 self._note_alone(study, held[0].context.lease, str(reason))
-            else:
-                _log.info("Letting go of %d slots: %s", len(held), reason)
             # Claimed anew, a slot knows the trial that was opened for it.
             for one in held:
                 self._release(one)

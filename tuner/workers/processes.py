@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -16,8 +15,8 @@ from types import FrameType
 import psutil
 
 from tuner.errors import RestartNeededError
-from tuner.settings import Settings
-from tuner.training.forking import ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 from tuner.workers.shares import DeviceShare
 from tuner.workers.worker_logs import WorkerLog, make_log_folder
 
@@ -33,38 +32,9 @@ PATIENCE_S = 3600.0
 _SHORT_LIFE_S = 30.0
 #: Number of failed starts in a row after which the pool gives the share up.
 _MAX_FAILED_STARTS = 3
+#: Seconds before a worker that died is started again; twice as many after each failed start.
+_WAIT_S = 1.0
 _TICK_S = 0.5
-
-
-def prepare_workers(
-    settings: Settings,
-    arguments: Sequence[str],
-    shares: Sequence[DeviceShare],
-    *,
-    log_dir: Path,
-    server: ForkServer | None = None,
-    shares_counters: bool = False,
-) -> "WorkerProcesses":
-    """Return the worker processes of a pool, which are not started yet.
-
-    Args:
-        settings: The locations of database, data and artifacts.
-        arguments: Of `tuner worker`.
-        shares: One for each worker.
-        log_dir: Folder of the workers' logs.
-        server: From which the workers are forked; None starts each afresh.
-        shares_counters: See `WorkerProcesses`.
-    """
-    # In the environment, because every user of the machine can see passwords in a command line.
-    environment = {**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    return WorkerProcesses(
-        command=[sys.executable, "-m", "tuner", "worker", *arguments],
-        shares_counters=shares_counters,
-        shares=shares,
-        environment=environment if server is None else server.environment,
-        log_dir=log_dir,
-        server=server,
-    )
 
 
 @dataclass(kw_only=True)
@@ -229,7 +199,7 @@ class WorkerProcesses:
         if status in _FINAL_STATUSES or is_hopeless or self._signal:
             worker.status = status if status >= 0 else 128 - status
             return
-        wait_s = 2.0**worker.failed_starts
+        wait_s = _WAIT_S * 2**worker.failed_starts
         _log.warning(
             "the worker on %s ended with status %d; starting it again in %.0f s", worker.share.device, status, wait_s
         )

@@ -10,6 +10,7 @@ from typing import TypeVar
 from tuner.errors import TunerError
 from tuner.jobs.finals.members import choose_members
 from tuner.objectives import Cost, Objective
+from tuner.plain_values import Hyperparameters
 from tuner.studies.database.storage import Storage
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
@@ -19,7 +20,6 @@ from tuner.studies.slots.outcomes import (
     ConfirmJob,
     Costs,
     EnsembleJob,
-    Hyperparameters,
     Job,
     RetrainJob,
     RetrainOutcome,

@@ -15,7 +15,7 @@ from tuner.logs import stdout_as_stderr
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.keras_loop import PictureBatches
 from tuner.training.predictions import BATCH_SIZE
-from tuner.training.run import OnNote
+from tuner.training.request import OnNote
 from tuner.training.scoring import Scoring
 from tuner.training.targets import choose_labels
 

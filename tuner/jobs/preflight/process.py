@@ -19,10 +19,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from tuner.backends import BACKENDS
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
-from tuner.training.forking import ForkedProcess, ForkServer
 from tuner.training.gpus import list_gpus
 
 #: Seconds that each stage may take, and the start before the first one.

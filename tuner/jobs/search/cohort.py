@@ -6,15 +6,17 @@ its curve, and its end.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tuner.jobs.context import JobContext
-from tuner.jobs.fitting.at_once import FitRequest, FitTogether
+from tuner.jobs.fitting.at_once import fit_at_once, refuse_alone
 from tuner.jobs.fitting.costs import ConstraintViolatedError, CostUnknownError
-from tuner.jobs.fitting.regime import search_regime
+from tuner.jobs.fitting.fit import FitRequest
+from tuner.jobs.fitting.setup import TrainingSetup
 from tuner.jobs.interruptions import LetGoError, is_interruption
 from tuner.jobs.search.trial import BegunTrial, begin_trial
-from tuner.jobs.study.scoring import open_scoring
 from tuner.spaces.registry import FAMILIES
+from tuner.studies.sections.search import AtOnce
 from tuner.studies.slots.outcomes import Outcome
 from tuner.training.free_numbers import DRAWN
 from tuner.training.populations.train import UnlikeMembersError
@@ -50,9 +52,9 @@ def run_cohort(contexts: Sequence[JobContext]) -> list[Outcome | Exception]:
     leader = begin_trial(first)
     if leader.progress.refused is not None:
         raise UnlikeMembersError(f"The leader cannot begin: {leader.progress.refused}")
-    together = _share(leader)
+    setup = leader.open_setup()
     try:
-        _ask_leader(leader, together)
+        _ask_leader(leader, setup)
     except (ConstraintViolatedError, CostUnknownError) as error:
         return [leader.end(error), *(LetGoError() for _ in others)]
     values = _shared_values(leader)
@@ -65,7 +67,7 @@ def run_cohort(contexts: Sequence[JobContext]) -> list[Outcome | Exception]:
             if not is_interruption(error):
                 raise
             found[index] = error
-    ends = together.fit([_request(trial) for trial in trials.values()])
+    ends = fit_at_once(setup, [_request(trial) for trial in trials.values()], at_once=_count_at_once(first))
     for (index, trial), end in zip(trials.items(), ends, strict=True):
         try:
             found[index] = trial.end(end if isinstance(end, Exception) else None)
@@ -74,19 +76,12 @@ def run_cohort(contexts: Sequence[JobContext]) -> list[Outcome | Exception]:
     return [found[index] for index in range(len(contexts))]
 
 
-def _share(leader: BegunTrial) -> FitTogether:
-    definition = leader.context.study.definition
-    return FitTogether(
-        space=leader.open_space(),
-        regime=search_regime(definition),
-        objective=definition.objective,
-        scoring=open_scoring(definition, leader.context.study.provenance),
-        initial=leader.initial,
-        at_once=definition.search.at_once if definition.search.cohort == "auto" else definition.search.cohort,
-    )
+def _count_at_once(context: JobContext) -> AtOnce:
+    search = context.study.definition.search
+    return search.at_once if search.cohort == "auto" else search.cohort
 
 
-def _ask_leader(leader: BegunTrial, together: FitTogether) -> None:
+def _ask_leader(leader: BegunTrial, setup: TrainingSetup) -> None:
     """Let the leader draw its values, and refuse those of which no population can be made.
 
     Raises:
@@ -97,12 +92,12 @@ def _ask_leader(leader: BegunTrial, together: FitTogether) -> None:
     release_memory()
     seed_everything(0)
     try:
-        model = together.space.build(leader.progress.hyperparameters, leader.data.train.image_format)
+        model = setup.space.build(leader.progress.hyperparameters, leader.data.train.image_format)
     except Exception as error:
         if is_interruption(error):
             raise
         raise UnlikeMembersError(f"The leader's model cannot be built: {error}") from error
-    together.refuse_alone(model, leader.data, together.settle(leader.plan, leader.progress.hyperparameters))
+    refuse_alone(model, leader.data, setup.settle(leader.plan, leader.progress.hyperparameters))
     leader.progress.costs.measure(model)
 
 
@@ -118,12 +113,4 @@ def _shared_values(leader: BegunTrial) -> dict[str, object]:
 
 
 def _request(trial: BegunTrial) -> FitRequest:
-    return FitRequest(
-        hyperparameters=trial.progress.hyperparameters,
-        data=trial.data,
-        plan=trial.plan,
-        on_epoch=trial.on_epoch,
-        on_note=trial.progress.notes.append,
-        checkpoint=trial.context.checkpoint,
-        on_model=trial.progress.costs.measure,
-    )
+    return replace(trial.request(), on_model=trial.progress.costs.measure, open_callbacks=None)

@@ -1,12 +1,13 @@
 """The finals: retrained models, their test results, and their mistakes."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tuner.bundles.predictions import Predictions
 from tuner.class_metrics import confusion_matrix
 from tuner.objectives import Objective
+from tuner.plain_values import Hyperparameters
 from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
 from tuner.report.headline import Headline
@@ -93,7 +94,7 @@ def _finals_table(view: StudyView) -> Html:
     return element("div", element("p", lead, class_="lead"), common, table)
 
 
-def divide_by_difference(configurations: Sequence[Mapping[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+def divide_by_difference(configurations: Sequence[Hyperparameters]) -> tuple[list[str], dict[str, Any]]:
     """Return the names of the values that differ between configurations, and the other values.
 
     Of a single configuration all are taken to differ.

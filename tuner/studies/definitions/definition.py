@@ -8,12 +8,14 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from tuner.datasets.formats.file_formats import list_file_formats
 from tuner.errors import did_you_mean, shorten
 from tuner.objectives import COSTS, Cost, Measure, Objective, find_objective
+from tuner.plain_values import JSONObject
 from tuner.setting_tables import Section, contradiction, shown
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.definitions.explanation import explain
 from tuner.studies.definitions.files import DefinitionError
 from tuner.studies.definitions.naming import check_study_name
 from tuner.studies.definitions.other_names import OTHER_NAMES
+from tuner.studies.definitions.toml import Table
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 from tuner.studies.sections.constraints import Constraint, read_constraints
@@ -25,12 +27,21 @@ from tuner.studies.sections.regime import REGIME, inherit_regime
 from tuner.studies.sections.search import ONE_FACTOR, SearchSection
 from tuner.studies.sections.sharing import SharingSection
 
+#: Characters.
+_LONGEST_AUTHOR = 200
+
 
 def _check_import_path(path: str) -> str:
     module, _, name = path.partition(":")
     if not module or not name:
         raise ValueError("expected package.module:Callback, for example my_callbacks:Tracker")
     return path
+
+
+def _check_author(author: str) -> str:
+    if not author.strip() or not author.isprintable() or len(author) > _LONGEST_AUTHOR:
+        raise ValueError(f"expected one line of 1 to {_LONGEST_AUTHOR} characters")
+    return author.strip()
 
 
 class StudyDefinition(Section):
@@ -55,6 +66,11 @@ class StudyDefinition(Section):
         json_schema_extra=shown(default="required in a file; else mnist"),
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="determines every random number of the study")
+    author: Annotated[str, AfterValidator(_check_author)] | None = Field(
+        default=None,
+        description="who made the study: `tuner study show` and the report say it, and nothing else depends on it",
+        json_schema_extra=shown(default="not said", allowed="one line of text"),
+    )
     data: DataSection = Field(default_factory=DataSection, description="how images are read and divided")
     search: SearchSection = Field(
         default_factory=SearchSection,
@@ -195,10 +211,10 @@ class StudyDefinition(Section):
         return read_constraints(self.search.constraints)
 
     def determines_the_same_as(self, other: Self) -> bool:
-        """Say whether the two give the same study: what others have published and how it shares workers may differ."""
+        """Say whether the two give the same study: its author, published numbers and share of workers may differ."""
         return self.determining() == other.determining()
 
-    def determining(self) -> dict[str, Any]:
+    def determining(self) -> JSONObject:
         """Return the settings that determine a study, as JSON values.
 
         The budget of one factor at a time follows from the others.
@@ -206,21 +222,26 @@ class StudyDefinition(Section):
         is_one_factor = self.search.sampler == ONE_FACTOR
         return self.model_dump(
             mode="json",
-            exclude={"published": True, "sharing": True, "search": {"trials"} if is_one_factor else set()},
+            exclude={
+                "author": True,
+                "published": True,
+                "sharing": True,
+                "search": {"trials"} if is_one_factor else set(),
+            },
         )
 
     def with_budget(self, trials: int) -> Self:
         """Return the definition with this number of trials."""
         return self.model_copy(update={"search": self.search.model_copy(update={"trials": trials})})
 
-    def to_settings(self) -> dict[str, Any]:
+    def to_settings(self) -> Table:
         """Return the settings as a person writes them, without those that have their defaults anyway."""
         settings = self.model_dump(mode="json", exclude_none=True)
-        same = (self.determining(), self.sharing)
+        same = (self.determining(), self.sharing, self.author)
 
         def is_same() -> bool:
             read = type(self).model_validate(settings)
-            return (read.determining(), read.sharing) == same
+            return (read.determining(), read.sharing, read.author) == same
 
         _drop_defaults(settings, is_same)
         if self.published:
@@ -246,7 +267,7 @@ class StudyDefinition(Section):
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
     @classmethod
-    def from_stored(cls, values: Mapping[str, Any]) -> Self:
+    def from_stored(cls, values: JSONObject) -> Self:
         """Read what a study stores of its definition: its values, of JSON's types.
 
         Raises:
@@ -258,7 +279,7 @@ class StudyDefinition(Section):
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
 
-def _drop_defaults(table: dict[str, Any], is_same: Callable[[], bool]) -> None:
+def _drop_defaults(table: Table, is_same: Callable[[], bool]) -> None:
     """Remove what may be missing, `is_same` saying so, from the table and those within it."""
     for key, value in list(table.items()):
         before = dict(table)

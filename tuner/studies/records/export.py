@@ -16,9 +16,10 @@ from typing import Any, get_args
 
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
-from tuner.objectives import COSTS
+from tuner.objectives import COSTS, Measure
+from tuner.plain_values import JSONObject
 from tuner.studies.records.factors import Factor, compare_factors
-from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.finals import EnsembleRecord, FinalRecord
 from tuner.studies.records.study import StudyRecord
 from tuner.studies.records.trial import TrialRecord
 from tuner.studies.sections.sharing import SharingSection
@@ -77,9 +78,8 @@ def holds_curves(path: str | Path) -> bool:
     return path.suffix == ".json"
 
 
-def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, Any]:
+def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> JSONObject:
     """Return what `tuner study show --json` prints; `best` is the best of the search, `winner` that of the finals."""
-    best = record.best
     values = {
         "name": record.name,
         "space": record.space,
@@ -92,42 +92,16 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
         "search_ended": record.search_ended,
         "finals_ended": record.finals_ended,
         # What every score here is, and which end of it is better.
-        "objective": {
-            "name": record.objective.name,
-            "direction": record.objective.direction,
-            "label": record.objective.label,
-        },
+        "objective": _measure_values(record.objective),
         # With the costs that are minimized beside it; only the objective in a study of one.
-        "objectives": [
-            {"name": measure.name, "direction": measure.direction, "label": measure.label}
-            for measure in record.measures
-        ],
+        "objectives": [_measure_values(measure) for measure in record.measures],
         # The trials that no other one dominates, the best score first; empty in a study of one objective.
         "front": _front_values(record),
         "trials": {state: len(record.trials_in(state)) for state in get_args(TrialState)},
-        "best": None
-        if best is None
-        else {
-            "number": best.number,
-            "score": best.score,
-            # Over folds; null without them.
-            "score_sd": best.score_sd,
-            "folds": [fold.score for fold in best.folds],
-            "epoch": best.best_epoch,
-            **_cost_values(best),
-            "hyperparameters": best.hyperparameters,
-        },
+        "best": None if record.best is None else _best_values(record.best),
         "winner": None if record.winner is None else _final_values(record.winner, artifacts),
         "finals": [_final_values(final, artifacts) for final in record.finals],
-        "ensemble": None
-        if record.ensemble is None
-        else {
-            "members": record.ensemble.members,
-            "test_accuracy": record.ensemble.test_accuracy,
-            "test_score": record.ensemble.test_score,
-            "bundle": record.ensemble.bundle,
-            "bundle_location": record.ensemble.bundle and artifacts.location(record.ensemble.bundle),
-        },
+        "ensemble": None if record.ensemble is None else _ensemble_values(record.ensemble, artifacts),
         "failures": [
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures
         ],
@@ -140,7 +114,34 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
     return dict(_as_json(values))
 
 
-def _front_values(record: StudyRecord) -> list[dict[str, Any]]:
+def _measure_values(measure: Measure) -> dict[str, str]:
+    return {"name": measure.name, "direction": measure.direction, "label": measure.label}
+
+
+def _best_values(best: TrialRecord) -> JSONObject:
+    return {
+        "number": best.number,
+        "score": best.score,
+        # Over folds; null without them.
+        "score_sd": best.score_sd,
+        "folds": [fold.score for fold in best.folds],
+        "epoch": best.best_epoch,
+        **_cost_values(best),
+        "hyperparameters": best.hyperparameters,
+    }
+
+
+def _ensemble_values(ensemble: EnsembleRecord, artifacts: ArtifactStore) -> JSONObject:
+    return {
+        "members": ensemble.members,
+        "test_accuracy": ensemble.test_accuracy,
+        "test_score": ensemble.test_score,
+        "bundle": ensemble.bundle,
+        "bundle_location": ensemble.bundle and artifacts.location(ensemble.bundle),
+    }
+
+
+def _front_values(record: StudyRecord) -> list[JSONObject]:
     knee = record.knee
     return [
         {
@@ -162,12 +163,12 @@ def _cost_values(source: TrialRecord | FinalRecord) -> dict[str, float | int | N
     }
 
 
-def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
+def trial_as_json(trial: TrialRecord) -> JSONObject:
     """Return what `tuner study export` writes for one trial."""
     return dict(_as_json(_trial_values(trial)))
 
 
-def _trial_values(trial: TrialRecord) -> dict[str, Any]:
+def _trial_values(trial: TrialRecord) -> JSONObject:
     failure = trial.failure
     return _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": dict(trial.hyperparameters),
@@ -190,11 +191,11 @@ def _trial_values(trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def _pick(source: object, names: Sequence[str]) -> dict[str, Any]:
+def _pick(source: object, names: Sequence[str]) -> JSONObject:
     return {name: getattr(source, name) for name in names}
 
 
-def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any]:
+def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> JSONObject:
     return {
         "rank": final.rank,
         "trial": final.trial,
@@ -217,7 +218,7 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
     }
 
 
-def _factor_values(factor: Factor) -> dict[str, Any]:
+def _factor_values(factor: Factor) -> JSONObject:
     return {
         "name": factor.name,
         "values": [

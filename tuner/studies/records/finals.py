@@ -1,11 +1,11 @@
 """The finals of a study as plain values: confirmations, retrained and tested models by configuration, the ensemble."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from tuner.epochs import Epoch
+from tuner.plain_values import Hyperparameters
 from tuner.studies.slots.outcomes import Costs, Failure
 from tuner.studies.states import JobState
 from tuner.summaries import summary_html
@@ -68,7 +68,7 @@ class FinalRecord:
     #: 1 is the best by mean score over confirmation repeats, see `tuner.studies.ranking`.
     rank: int
     trial: int
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     #: Mean over confirmation repeats: what finals are ranked by.
     mean_score: float
     #: False for the comparison runs that train the best configuration without augmentation, and where the study's

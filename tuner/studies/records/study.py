@@ -6,9 +6,9 @@ Accuracies are in [0, 1], epochs count from 1, times are UTC, here and in `trial
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from tuner.objectives import Cost, Measure, Objective
+from tuner.plain_values import JSONObject, StoredPixels
 from tuner.studies.fronts import Point, find_front, find_knee, point_of
 from tuner.studies.records.finals import ConfirmationRecord, EnsembleRecord, FinalRecord, RetrainRecord, find_winner
 from tuner.studies.records.parts import Part
@@ -31,7 +31,7 @@ class StudyRecord:
     #: What its scores are.
     objective: Objective
     #: The validated definition as JSON values: sections `data`, `search`, `fixed`, `finals`.
-    definition: Mapping[str, Any]
+    definition: JSONObject
     class_names: tuple[str, ...]
     #: Code version, package versions, data hash: `{"tuner": …, "keras": …, "data_sha256": …}`.
     provenance: Mapping[str, str]
@@ -43,7 +43,7 @@ class StudyRecord:
     ensemble: EnsembleRecord | None
     #: What the dataset's pixels mean, as JSON values with the `warnings` and `test_warnings` of their creation; None in
     #: old studies.
-    pixels: Mapping[str, Any] | None = None
+    pixels: StoredPixels | None = None
     #: Why the study stopped by itself, if it did.
     stop_reason: str | None = None
     #: The limit that ended the search, `timeout` or `patience`, and the finals, `timeout`; None for their budget.

@@ -20,7 +20,7 @@ NO_CLOCK = {"deadline_at": None, "time_left_s": None}
 
 
 def begin_clock(limit_s: float | None) -> dict[str, float | None]:
-    """Return the columns of a study whose search or finals may take so many seconds from their first claim on."""
+    """Return the columns of a study whose search or finals may take this many seconds from their first claim on."""
     return {"deadline_at": None, "time_left_s": limit_s}
 
 

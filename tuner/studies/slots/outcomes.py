@@ -3,15 +3,15 @@
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from tuner.epochs import Epoch
+from tuner.plain_values import Hyperparameters
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
 SlotState = Literal["waiting", "leased", "ended", "done"]
-#: What came of a slot; only a trial of the search is pruned.
+#: How a slot ended; only a trial of the search is pruned.
 Result = Literal["complete", "pruned", "failed"]
-Hyperparameters = Mapping[str, Any]
 #: What a model needs, by the names of `tuner.objectives.COSTS`.
 Costs = Mapping[str, float]
 Curve = tuple[Epoch, ...]
@@ -24,7 +24,7 @@ class SearchJob:
     #: What the trial takes instead of drawing it, by Optuna's names.
     values: Hyperparameters = field(default_factory=dict)
     #: In a study that was created where no model can be built: which of the first trials it is, from 0, until a worker
-    #: finds its values. See `tuner.jobs.hyperparameters.beginnings`.
+    #: finds its values. See `tuner.jobs.hyperparameters.trial_values`.
     beginning: int | None = None
     #: The call of `extend_study` that added the trial; None for those of the first budget.
     extension: str | None = None
@@ -94,7 +94,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldResult:
-    """What came of one fold: of a model trained on the other folds and scored on this one."""
+    """The result of one fold: of a model trained on the other folds and scored on this one."""
 
     #: Best score, and its epoch.
     score: float
@@ -105,7 +105,7 @@ class FoldResult:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOutcome:
-    """What came of a trial of the search."""
+    """The result of a trial of the search."""
 
     state: Result
     #: Best score, and its epoch; None when nothing was measured. With folds: the mean of their scores, and None.
@@ -128,7 +128,7 @@ class SearchOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmOutcome:
-    """What came of a confirmation."""
+    """The result of a confirmation."""
 
     state: Literal["complete", "failed"]
     score: float | None = None
@@ -142,7 +142,7 @@ class ConfirmOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainOutcome:
-    """What came of a retraining and its one test. Paths are in the artifact store."""
+    """The result of a retraining and its one test. Paths are in the artifact store."""
 
     state: Literal["complete", "failed"]
     test_accuracy: float | None = None
@@ -171,7 +171,7 @@ class RetrainOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleOutcome:
-    """What came of a vote; one that is worse than a member of it was not tested."""
+    """The result of a vote; one that is worse than a member of it was not tested."""
 
     state: Literal["complete", "failed"]
     members: int | None = None

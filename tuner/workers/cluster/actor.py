@@ -14,9 +14,9 @@ import psutil
 
 from tuner.errors import TunerError
 from tuner.settings import Settings
-from tuner.workers.forked import open_shared_server
-from tuner.workers.processes import prepare_workers
+from tuner.workers.forked import open_shared_server, prepare_workers
 from tuner.workers.shares import granted_share
+from tuner.workers.work import Work
 
 #: Begins the names of variables that Ray gives to each process of its own.
 _OF_RAY = "RAY_"
@@ -31,9 +31,7 @@ class WorkerOrder:
     """What an actor is told. Ray keeps it, to start the actor again, and shows it to nobody."""
 
     settings: Settings
-    studies: Sequence[str]
-    #: Options of `tuner worker`.
-    options: Sequence[str]
+    work: Work
     cpus: float
     gpus: float
     #: Whether it must end by itself, because no driver waits for it.
@@ -63,18 +61,18 @@ class RayWorker:
         order = self._order
         settings = dataclasses.replace(order.settings, home=home_on_this_node(order.settings))
         shares = [granted_share(n_cores=order.cpus, gpu_fraction=order.gpus)]
-        arguments = [_PLACED_AS, self._name, *order.options, *order.studies]
+        work = dataclasses.replace(order.work, options=[_PLACED_AS, self._name, *order.work.options])
         log_dir = settings.home / "logs" / self._name
         of_ray = [name for name in os.environ if name.startswith(_OF_RAY)]
         try:
             with open_shared_server(settings, shares[0], changeable=of_ray) as server:
                 _end_predecessor(self._name)
-                workers = prepare_workers(settings, arguments, shares, log_dir=log_dir, server=server)
+                workers = prepare_workers(settings, work, shares, log_dir=log_dir, server=server)
                 workers.start()
                 # It takes a second to import, in which the worker begins.
                 from tuner.workers.pool import run_shares
 
-                self._status = run_shares(settings, order.studies, shares, log_dir=log_dir, started=workers)
+                self._status = run_shares(settings, work, shares, log_dir=log_dir, started=workers)
         except TunerError as error:
             print(f"tuner: {error}")  # noqa: T201 - in Ray's log of this actor
             self._status = error.exit_status

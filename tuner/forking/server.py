@@ -1,6 +1,6 @@
 """The process that has imported what others need, and is forked whenever one of them is wanted.
 
-`ForkServer` in `forking` starts it as `python -m tuner.training.fork_server`, and sends it orders over a socket, each a
+`ForkServer` in `client` starts it as `python -m tuner.forking.server`, and sends it orders over a socket, each a
 message of JSON. It runs no thread and opens no device, no database and no file, so that what is forked from it is like
 a process that was just started as `python -m MODULE …`, and has imported much already. It ends when its socket does.
 
@@ -24,7 +24,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tuner.training.shared_server import is_of_this_user, listen_in_background
+from tuner.forking.shared_server import is_of_this_user, listen_in_background
+from tuner.plain_values import JSONObject
 
 #: Bytes of the longest message.
 LONGEST_MESSAGE = 2**20
@@ -181,7 +182,7 @@ class _Server:
 def main() -> None:
     """Import what is asked for, say whether this process may be forked, and fork it."""
     _, place, _, *imports = sys.argv
-    _show_command(["-m", "tuner.training.fork_server"])
+    _show_command(["-m", "tuner.forking.server"])
     listener = None if place.isdigit() else listen_in_background(place)
     if listener is None and not place.isdigit():
         # Another one has the name.
@@ -209,7 +210,7 @@ def main() -> None:
         server.become(order)
 
 
-def _say(client: socket.socket, message: dict[str, Any], *descriptors: int) -> None:
+def _say(client: socket.socket, message: JSONObject, *descriptors: int) -> None:
     """Send a message with these descriptors; one who has died is heard of by that."""
     content = json.dumps(message).encode()
     with suppress(BrokenPipeError, ConnectionResetError):
