@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from tuner.forking.client import ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 
 _IMPORTED = ("tuner.cli", "optuna_dashboard", "tuner.dashboard.server", "tuner.dashboard.site", "tuner.report.page")
 #: What a dashboard has otherwise than another one.

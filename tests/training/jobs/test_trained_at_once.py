@@ -225,6 +225,7 @@ def test_a_cohort_shares_all_values_but_the_learning_rate_and_each_trial_is_what
     work: Callable[..., StudyRecord], storage: Storage, tmp_path: Path
 ) -> None:
     settings = ["search.trials=4", "search.cohort=3", "search.start_with_defaults=false", "finals.top=0"]
+    settings += ["search.training.weight_decay={low=0.001, high=0.1, log=true}"]
 
     record = work("cohort", "nets:build_rated", "search.sampler=random", *settings, n_folds=None)
 
@@ -232,7 +233,7 @@ def test_a_cohort_shares_all_values_but_the_learning_rate_and_each_trial_is_what
     assert [trial.state for trial in trials] == ["complete"] * 4
     values = [trial.hyperparameters for trial in trials]
     assert len({one["units"] for one in values[:3]}) == 1
-    assert len({one["learning_rate"] for one in values}) == 4
+    assert len({one["learning_rate"] for one in values}) == len({one["training.weight_decay"] for one in values}) == 4
     assert len({trial.seed for trial in trials}) == 4
     stored = storage.optuna.get_all_trials(1)
     assert [(trial.number, trial.value) for trial in stored] == [(trial.number, trial.score) for trial in trials]
@@ -240,3 +241,22 @@ def test_a_cohort_shares_all_values_but_the_learning_rate_and_each_trial_is_what
     for one in again:
         assert one.now.loss == pytest.approx(one.before.loss, rel=1e-5)
         assert one.now.val_accuracy == one.before.val_accuracy
+
+
+def test_a_leader_beyond_a_limit_ends_alone_and_the_next_cohort_is_trained_at_once(
+    work: Callable[..., StudyRecord], sizes: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ["search.trials=6", "search.cohort=3", "search.epochs=1", "search.sampler=random", "finals.top=0"]
+    settings += ["search.start_with_defaults=false"]
+
+    record = work("limited", "nets:build_rated", *settings, 'search.constraints=["parameters <= 700"]', n_folds=None)
+
+    trials = record.trials
+    within = [trial for trial in trials if trial.hyperparameters["units"] <= 8]
+    assert [trial.state for trial in within] == ["complete"] * len(within)
+    assert [(trial.state, trial.curve) for trial in trials if trial not in within] == [("pruned", ())] * (
+        len(trials) - len(within)
+    )
+    assert 0 < len(within) < 6
+    assert (sum(sizes), max(sizes)) == (len(within), 3)
+    assert "one by one" not in caplog.text
