@@ -17,7 +17,7 @@ class Work:
     studies: Sequence[str] = ()
     #: End when the studies are done or stopped.
     until_done: bool = False
-    #: See `Lifetime`; None: as many as it has by default.
+    #: See `Lifetime`; None: in a pool `MAX_SLOTS`.
     max_slots: int | None = None
     #: Further options of `tuner worker`.
     options: Sequence[str] = ()
