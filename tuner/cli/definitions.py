@@ -73,6 +73,15 @@ def read_wanted(
         int | None,
         typer.Option(help="Determines every random number of the study.", metavar="N", show_default="0"),
     ] = None,
+    author: Annotated[
+        str | None,
+        typer.Option(
+            help="Who makes the study: its report says so. For the name that git knows: "
+            '--author "$(git config user.name)".',
+            metavar="NAME",
+            show_default="not said",
+        ),
+    ] = None,
     warm_start: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +111,7 @@ def read_wanted(
     from tuner.studies.definitions.making import change_definition, compose_definition, read_definition
 
     options: dict[str, Any] = {
-        "space": space, "dataset": dataset, "name": name, "seed": seed,
+        "space": space, "dataset": dataset, "name": name, "seed": seed, "author": author,
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start, "search.objectives": _split(objectives),
     }  # fmt: skip

@@ -55,6 +55,8 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     console.print(
         f"[bold]{record.name}[/]: {escape(record.space)} on {escape(record.dataset)}, {record.state}", highlight=False
     )
+    if author := record.definition.get("author"):
+        console.print(f"author: {escape(author)}", highlight=False, soft_wrap=True)
     objectives = escape(describe_objectives(record))
     console.print(f"objective{'s' * bool(record.costs)}: {objectives}", highlight=False, soft_wrap=True)
     if constraints := record.definition["search"].get("constraints"):

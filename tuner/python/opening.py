@@ -15,7 +15,7 @@ from tuner.jobs.creation import DefinitionChangedError, find_equal_study
 from tuner.jobs.creation import create_study as store_study
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.python.builders import FOLDER as BUILDERS
-from tuner.python.builders import PlacedBuilder, place_builder
+from tuner.python.builders import PlacedBuilder, place_builder, tell_cells
 from tuner.python.datasets import GROUPS, place_dataset
 from tuner.python.definitions import define
 from tuner.python.study import Study
@@ -203,7 +203,7 @@ def _find_or_store(wanted: StudyDefinition, builder: PlacedBuilder, places: Sett
         except (PreflightError, BuilderError) as error:
             raise_as_builder_does(builder, wanted, places)
             if isinstance(error, PreflightError):
-                raise PreflightError(builder.tell_cells(str(error))) from None
+                raise PreflightError(tell_cells(str(error), wanted.space)) from None
             raise
     if builder.told:
         _say(f"{builder.told}.")

@@ -6,6 +6,7 @@ from typing import Literal
 from tuner.artifacts import ArtifactStore
 from tuner.cli.endings import describe_ending
 from tuner.errors import TunerError
+from tuner.python.builders import is_redefined, tell_cells
 from tuner.python.notebook import follow_in_notebook, is_in_notebook
 from tuner.settings import Settings
 from tuner.studies.database.storage import open_storage
@@ -32,8 +33,15 @@ def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"
         SystemExit: SIGTERM has asked this process to end.
         TunerError: The study is stopped, workers failed, or the result is incomplete.
     """
+    space = study.definition.space
+    if is_redefined(space):
+        name = space.rpartition(":")[2]
+        sys.stderr.write(
+            f"Warning: {name} as it is defined here is not the one that study {study.name} was created with. The study "
+            f"continues with its own; for this one, create another study: tuner.create_study({name}, …, name=…).\n"
+        )
     if study.state == "stopped":
-        reason = f" ({study.stop_reason})" if study.stop_reason else ""
+        reason = f" ({tell_cells(study.stop_reason, space)})" if study.stop_reason else ""
         raise StudyStateError(
             f"Study {study.name!r} is stopped{reason}. Continue it with study.resume(), then study.run()."
         )
@@ -54,7 +62,7 @@ def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"
                 sys.stderr.write(f"{line}\n")
         sys.stderr.write("Next: study.best_model(), study.report(), study.trials_dataframe().\n")
     if shortfall := find_shortfall(record):
-        raise RunFailedError(f"{INCOMPLETE_LABEL} of study {study.name}: {shortfall}")
+        raise RunFailedError(f"{INCOMPLETE_LABEL} of study {study.name}: {tell_cells(shortfall, space)}")
 
 
 def _choose_follow() -> Follow:

@@ -264,6 +264,16 @@ def test_the_provenance_says_what_pixels_mean_and_what_was_guessed(artifacts: Ar
     assert "Warning about the datad, test part: it has no images of the classes 7." in page
 
 
+def test_the_page_says_who_made_the_study_where_that_is_known(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=3)
+    signed = dataclasses.replace(study, definition={**study.definition, "author": "<Ada>"})
+
+    assert "by" not in words(render_report([study], artifacts)).partition("best")[0]
+    page = words(render_report([signed], artifacts))
+    assert "by <Ada>" in page
+    assert "Author<Ada>" in page
+
+
 def test_studies_on_one_dataset_are_compared_and_others_left_apart(artifacts: ArtifactStore) -> None:
     cnn = finished_study(artifacts, n_trials=12, n_images=2000, name="cnn")
     mlp = finished_study(artifacts, n_trials=12, n_images=2000, name="mlp", space="mlp", accuracy=0.97, seed=2)

@@ -407,6 +407,17 @@ def test_published_numbers_are_stored_with_the_study(path: Path) -> None:
     assert StudyDefinition.from_stored(definition.model_dump(mode="json")) == definition
 
 
+def test_an_author_is_kept_and_makes_no_other_study(path: Path) -> None:
+    anonymous = read_definition(path)
+    signed = read_definition(path, ["author=Ada Lovelace"])
+
+    assert signed.to_settings() == {**anonymous.to_settings(), "author": "Ada Lovelace"}
+    assert signed.determines_the_same_as(anonymous)
+    for wrong in (" ", "two\nlines", "x" * 201):
+        with pytest.raises(DefinitionError, match=r"author: received .*, expected one line of 1 to 200"):
+            read_definition(path, changes={"author": wrong})
+
+
 def test_a_definition_stored_before_there_were_published_numbers_has_none(path: Path) -> None:
     stored = read_definition(path).model_dump(mode="json")
     del stored["published"]

@@ -27,12 +27,21 @@ from tuner.studies.sections.regime import REGIME, inherit_regime
 from tuner.studies.sections.search import ONE_FACTOR, SearchSection
 from tuner.studies.sections.sharing import SharingSection
 
+#: Characters.
+_LONGEST_AUTHOR = 200
+
 
 def _check_import_path(path: str) -> str:
     module, _, name = path.partition(":")
     if not module or not name:
         raise ValueError("expected package.module:Callback, for example my_callbacks:Tracker")
     return path
+
+
+def _check_author(author: str) -> str:
+    if not author.strip() or not author.isprintable() or len(author) > _LONGEST_AUTHOR:
+        raise ValueError(f"expected one line of 1 to {_LONGEST_AUTHOR} characters")
+    return author.strip()
 
 
 class StudyDefinition(Section):
@@ -57,6 +66,11 @@ class StudyDefinition(Section):
         json_schema_extra=shown(default="required in a file; else mnist"),
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="determines every random number of the study")
+    author: Annotated[str, AfterValidator(_check_author)] | None = Field(
+        default=None,
+        description="who made the study: `tuner study show` and the report say it, and nothing else depends on it",
+        json_schema_extra=shown(default="not said", allowed="one line of text"),
+    )
     data: DataSection = Field(default_factory=DataSection, description="how images are read and divided")
     search: SearchSection = Field(
         default_factory=SearchSection,
@@ -197,7 +211,7 @@ class StudyDefinition(Section):
         return read_constraints(self.search.constraints)
 
     def determines_the_same_as(self, other: Self) -> bool:
-        """Say whether the two give the same study: what others have published and how it shares workers may differ."""
+        """Say whether the two give the same study: its author, published numbers and share of workers may differ."""
         return self.determining() == other.determining()
 
     def determining(self) -> JSONObject:
@@ -208,7 +222,12 @@ class StudyDefinition(Section):
         is_one_factor = self.search.sampler == ONE_FACTOR
         return self.model_dump(
             mode="json",
-            exclude={"published": True, "sharing": True, "search": {"trials"} if is_one_factor else set()},
+            exclude={
+                "author": True,
+                "published": True,
+                "sharing": True,
+                "search": {"trials"} if is_one_factor else set(),
+            },
         )
 
     def with_budget(self, trials: int) -> Self:
@@ -218,11 +237,11 @@ class StudyDefinition(Section):
     def to_settings(self) -> Table:
         """Return the settings as a person writes them, without those that have their defaults anyway."""
         settings = self.model_dump(mode="json", exclude_none=True)
-        same = (self.determining(), self.sharing)
+        same = (self.determining(), self.sharing, self.author)
 
         def is_same() -> bool:
             read = type(self).model_validate(settings)
-            return (read.determining(), read.sharing) == same
+            return (read.determining(), read.sharing, read.author) == same
 
         _drop_defaults(settings, is_same)
         if self.published:
