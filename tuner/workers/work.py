@@ -48,7 +48,7 @@ class Metrics:
 
     host: str
     port: int
-    #: Told the port once it is served, as port 0 takes any free one.
+    #: Called with the port once it is served, as port 0 takes any free one.
     on_serving: Callable[[int], None]
 
 

@@ -39,7 +39,7 @@ def score_test(
         probabilities: What it answered on them, float32, shape (n, classes).
         definition: The study's.
         scoring: How its score is measured.
-        on_note: Told why it cannot be measured: the tested model is worth more than this number.
+        on_note: Called with the reason why it cannot be measured: the tested model is worth more than this number.
     """
     if definition.objective.is_accuracy:
         return None

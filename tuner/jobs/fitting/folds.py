@@ -38,7 +38,7 @@ class FoldCurves:
     """The folds of one job so far: the finished ones, and the epochs of the one that is trained."""
 
     objective: Objective
-    #: Told of each epoch, and of each fold that is over; may raise to end the job.
+    #: Called after each epoch, and for each fold that is over; may raise to end the job.
     on_progress: Callable[[FoldProgress], None]
     finished: list[Curve] = field(default_factory=list)
     #: Of each fold that is trained, how many epochs are over.
