@@ -1,6 +1,6 @@
 """Hyperparameters that people ask for in many ways.
 
-What the nets learn is not looked at here: they train on a few images, eagerly, which takes less than a trace.
+What the nets learn is not looked at here, and they learn nothing: their `fit` reports epochs alone.
 """
 
 from pathlib import Path

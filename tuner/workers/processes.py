@@ -31,6 +31,8 @@ PATIENCE_S = 3600.0
 _SHORT_LIFE_S = 30.0
 #: Number of failed starts in a row after which the pool gives the share up.
 _MAX_FAILED_STARTS = 3
+#: Seconds before a worker that died is started again; twice as many after each failed start.
+_WAIT_S = 1.0
 _TICK_S = 0.5
 
 
@@ -191,7 +193,7 @@ class WorkerProcesses:
         if status in _FINAL_STATUSES or is_hopeless or self._signal:
             worker.status = status if status >= 0 else 128 - status
             return
-        wait_s = 2.0**worker.failed_starts
+        wait_s = _WAIT_S * 2**worker.failed_starts
         _log.warning(
             "the worker on %s ended with status %d; starting it again in %.0f s", worker.share.device, status, wait_s
         )
