@@ -40,7 +40,7 @@ from tuner.training.session import release_memory
 from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
-from tuner.workers.slot_ends import begin_next_stages, end_if_in_vain, remove_folder, stop_if_failing
+from tuner.workers.slot_ends import begin_next_stages, end_if_out_of_patience, remove_folder, stop_if_failing
 from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Worker:
 
     def _work(self) -> bool:
         wait_s = _SHORTEST_WAIT_S
-        n_vain_looks = 0
+        n_looks_without_work = 0
         lifetime = Lifetime(max_slots=self._settings.max_slots)
         while not self._draining.is_set():
             if lifetime.is_over():
@@ -138,11 +138,11 @@ class Worker:
             lease = self._look_for_work()
             if lease is not None:
                 self._work_on(lease, lifetime)
-                wait_s, n_vain_looks = _SHORTEST_WAIT_S, 0
+                wait_s, n_looks_without_work = _SHORTEST_WAIT_S, 0
                 continue
             studies = self._find_studies()
-            is_time = wait_s < _LONGEST_WAIT_S or n_vain_looks % _LOOKS_PER_TIDYING == 0
-            n_vain_looks += 1
+            is_time = wait_s < _LONGEST_WAIT_S or n_looks_without_work % _LOOKS_PER_TIDYING == 0
+            n_looks_without_work += 1
             if is_time and self._tidy_up(studies):
                 continue
             if self._has_nothing_left(studies):
@@ -317,7 +317,7 @@ class Worker:
             remove_folder(context.artifacts, context.checkpoint_folder)
             self._note_served(study)
             stop_if_failing(self._storage, study, outcome)
-            end_if_in_vain(self._storage, study, lease)
+            end_if_out_of_patience(self._storage, study, lease)
             begin_next_stages(self._storage, self._settings.studies)
             self._publisher.publish(study)
 

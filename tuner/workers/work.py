@@ -19,7 +19,7 @@ class Work:
     studies: Sequence[str] = ()
     #: End when the studies are done or stopped.
     until_done: bool = False
-    #: See `Lifetime`; None: as many as it has by default.
+    #: See `Lifetime`; None: in a pool `MAX_SLOTS`.
     max_slots: int | None = None
     #: Further options of `tuner worker`.
     options: Sequence[str] = ()
@@ -51,7 +51,7 @@ class Metrics:
 
     host: str
     port: int
-    #: Told the port once it is served, as port 0 takes any free one.
+    #: Called with the port once it is served, as port 0 takes any free one.
     on_serving: Callable[[int], None]
 
 

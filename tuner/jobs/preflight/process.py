@@ -12,16 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tuner.backends import BACKENDS
 from tuner.forking.client import ForkServer
 from tuner.forking.process import ForkedProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
+from tuner.plain_values import JSONObject
 from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
 from tuner.training.gpus import list_gpus
@@ -70,7 +71,7 @@ class PreflightProcess:
         self.folder = Path()
         #: After all stages have passed: `first_jobs`, see `Rehearsal`, `space_sha256`, see `Space`, and
         #: `measured_time`, see `MeasuredTime`.
-        self.findings: Mapping[str, Any] = {}
+        self.findings: JSONObject = {}
         self._stage_limit_s = stage_limit_s
         self._server, self._measures_later = server, measures_later
         #: Whether `measure_time` has something to wait for.
@@ -125,7 +126,7 @@ class PreflightProcess:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def send(self, request: Mapping[str, Any]) -> None:
+    def send(self, request: JSONObject) -> None:
         """Send the request and start the time limit."""
         self._begin("starting", limit_s=LIMIT_S)
         assert self._process.stdin is not None  # noqa: S101 - for mypy
