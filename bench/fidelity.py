@@ -30,16 +30,18 @@ from PIL import Image, ImageDraw
 
 from tuner.artifacts import ArtifactStore
 from tuner.jobs.creation import create_study
-from tuner.jobs.fitting import fit
-from tuner.jobs.regime import plan_trial
-from tuner.jobs.study_data import DataPlaces, load_search_data
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.fitting.fit import FitRequest, fit
+from tuner.jobs.fitting.regime import plan_trial
+from tuner.jobs.fitting.setup import TrainingSetup
+from tuner.jobs.study.data import DataPlaces, StudyData
+from tuner.jobs.study.space import open_definition_space
 from tuner.spaces.registry import fixed_hyperparameters
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import stop_study
-from tuner.studies.reading import load_study
-from tuner.studies.records import StudyRecord
-from tuner.studies.storage import open_storage
+from tuner.studies.records.reading import load_study
+from tuner.studies.records.study import StudyRecord
 from tuner.training.session import release_memory
 from tuner.workers.loop import Worker, WorkerSettings
 
@@ -220,22 +222,26 @@ def confirm(record: StudyRecord, definition: StudyDefinition, task: Task) -> flo
     """Train the three best configurations again, in full and with three new seeds; return the best mean."""
     complete = [trial for trial in record.trials if trial.state == "complete" and trial.score is not None]
     best = sorted(complete, key=lambda trial: -(trial.score or 0.0))[:3]
-    data = load_search_data(
-        definition, data_sha256=record.provenance["data_sha256"], pixels=record.pixels, places=task.places
+    images = StudyData(
+        definition=definition,
+        data_sha256=record.provenance["data_sha256"],
+        pixels=record.pixels,
+        places=task.places,
     )
+    data = images.load_for_search()
     means = []
     for trial in best:
         scores = []
         for seed in range(1000, 1003):
             release_memory()
-            fitted = fit(
-                open_definition_space(definition),
-                fixed_hyperparameters(trial.hyperparameters),
-                data,
-                replace(plan_trial(definition, seed=seed), parts=None),
-                objective=definition.objective,
+            request = FitRequest(
+                hyperparameters=fixed_hyperparameters(trial.hyperparameters),
+                data=data,
+                plan=replace(plan_trial(definition, seed=seed), parts=None),
                 on_epoch=lambda _: None,
-                on_note=lambda _: None,
+            )
+            fitted = fit(
+                TrainingSetup(space=open_definition_space(definition), objective=definition.objective), request
             )
             scores.append(max(epoch.val_accuracy or 0.0 for epoch in fitted.epochs))
         means.append(statistics.fmean(scores))

@@ -26,8 +26,8 @@ from fleet_simulation import simulate
 from machine import RESULTS, describe_machine
 from support.postgres import PostgresServer, running_server
 
-from tuner.studies.slots import DEFAULT_LEASE_S
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
+from tuner.studies.slots.leases import DEFAULT_LEASE_S
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ import numpy as np
 
 from tuner.class_metrics import balanced_accuracy
 from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.division.splits import split_stratified
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import split_stratified
 from tuner.datasets.test_set import load_test_set
 from tuner.epochs import Epoch
 from tuner.objectives import find_objective

@@ -21,8 +21,8 @@ from support.postgres import PostgresServer, running_server
 from chaos.fleet import Fleet
 from chaos.proxy import FaultyProxy
 from chaos.rounds import RoundSettings, Verdict, run_round
-from tuner.studies.reading import load_study
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
+from tuner.studies.records.reading import load_study
 
 
 def main() -> None:

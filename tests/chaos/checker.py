@@ -11,9 +11,9 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from chaos.journal import HARNESS, Entry
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import find_study
-from tuner.studies.reading import read_slots
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import read_slots
 
 #: Exit statuses of a worker that nobody killed: done, start me again, drained.
 _DOCUMENTED = {0, 75, 130, 143}

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 # What publishes to it imports it late, in each worker.
 import optuna_dashboard  # noqa: F401
 
-import tuner.jobs.trial
+import tuner.jobs.search.trial
 import tuner.training.checkpoint
 import tuner.workers.process
 from chaos import synthetic
@@ -138,7 +138,7 @@ def _train_synthetically(epoch_s: float) -> None:
     space = Space(name="synthetic", description="", build=synthetic.build, help={})
     # Each in the module that calls it: the rest of the run is the product's.
     replacements: list[tuple[ModuleType | type, str, Callable[..., Any]]] = [
-        (tuner.jobs.trial, "open_study_space", lambda _name, _provenance: space),
+        (tuner.jobs.search.trial, "open_study_space", lambda _name, _provenance: space),
         (ProgramCache, "find_refusal", lambda _cache, _model: None),
         (
             ProgramCache,

@@ -13,15 +13,15 @@ import numpy as np
 import sqlalchemy as sa
 
 import tuner.artifacts
-import tuner.jobs.trial
+import tuner.jobs.search.trial
 import tuner.training.checkpoint
 import tuner.training.run
 import tuner.workers.loop
 import tuner.workers.reporter
 from chaos.journal import Journal
 from tuner.artifacts import ArtifactStore
-from tuner.studies.retrying_storage import RetryingStorage
-from tuner.studies.slots import Lease, LeaseLostError
+from tuner.studies.database.retrying_storage import RetryingStorage
+from tuner.studies.slots.leases import Lease, LeaseLostError
 from tuner.workers.loop import MAX_ATTEMPTS
 from tuner.workers.reporter import Reporter
 
@@ -103,7 +103,7 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
 
     _wrap(tuner.workers.loop, "register_worker", register)
     _wrap(tuner.workers.loop, "claim_slot", claim)
-    _wrap(tuner.jobs.trial, "open_trial", open_trial)
+    _wrap(tuner.jobs.search.trial, "open_trial", open_trial)
     _wrap(RetryingStorage, "set_trial_param", set_param)
 
 
@@ -194,7 +194,7 @@ def _wrap_endings(journal: Journal, doom: Doom) -> None:
         original(storage, lease, **kwargs)
         journal.note("released", slot=lease.slot_id, token=lease.token)
 
-    for module in (tuner.workers.loop, tuner.jobs.trial):
+    for module in (tuner.workers.loop, tuner.jobs.search.trial):
         _wrap(module, "end_slot", end)
     _wrap(tuner.workers.loop, "close_ended_trials", tell)
     _wrap(tuner.workers.loop, "release_slot", release)

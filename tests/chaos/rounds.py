@@ -16,9 +16,9 @@ from chaos.journal import HARNESS, Entry, Journal, count_events, read_journals
 from chaos.proxy import FaultyProxy
 from chaos.studies import insert_chaos_study, small_net, undisturbed_curves
 from chaos.watch import Watch
-from tuner.studies.database_errors import DatabaseAwayError
-from tuner.studies.slots import release_owned
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.database.errors import DatabaseAwayError
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.slots.leases import release_owned
 
 _TICK_S = 0.03
 #: Share of killed workers that are known to be dead at once, as to a pool on their machine; other leases expire.

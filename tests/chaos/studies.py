@@ -7,11 +7,12 @@ import optuna
 
 from chaos.synthetic import HYPERPARAMETERS, undisturbed_curve
 from tuner.datasets.catalogue import open_dataset
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, insert_study
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
-from tuner.studies.storage import Storage
 
 #: One small net; the search is over its dropout and learning rate.
 _SMALL = ("fixed.batch_size=64", "search.train_images=600")

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from chaos.journal import Journal
-from tuner.studies.schema import database_start, database_time, slots, studies
+from tuner.studies.database.schema import database_start, database_time, slots, studies
 
 #: Seconds after a lease's expiry in which somebody must have freed the slot, while nothing disturbs the database.
 REAPING_S = 5.0

@@ -13,9 +13,9 @@ import pytest
 from cluster.ray_cluster import RayCluster, running_cluster
 from support.postgres import PostgresServer
 
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.fleet import WorkerRecord, read_workers
-from tuner.studies.reading import load_study
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import load_study
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

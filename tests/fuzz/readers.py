@@ -15,11 +15,12 @@ from tuner.artifacts import ArtifactStore
 from tuner.bundles.predictions import read_predictions, write_predictions
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.kaggle import read_unlabelled_csv
-from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.pictures.predicted import read_image
+from tuner.datasets.published.kaggle import read_unlabelled_csv
 from tuner.datasets.reading import ReadingSettings
 from tuner.datasets.test_set import load_test_set
-from tuner.studies.definition import StudyDefinition, make_definition, read_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition, read_definition
 
 _N_IMAGES = 20
 _SIDE = 6

@@ -11,7 +11,8 @@ from mutations import mutate, mutate_text
 from readers import FILE_READERS, GOOD_DEFINITION, GOOD_OVERRIDES, GOOD_STORED_DEFINITION, FileReader
 
 from tuner.datasets import large_arrays
-from tuner.studies.definition import StudyDefinition, make_definition, read_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition, read_definition
 
 #: Most bytes that a decoded array may have while these tests run.
 _LIMIT_BYTES = 32 * 2**20

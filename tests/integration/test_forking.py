@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tuner.training.forking import UNKNOWN_STATUS, ForkedProcess, ForkServer
+from tuner.forking.client import UNKNOWN_STATUS, ForkedProcess, ForkServer
 
 TESTS = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "support.fork_probe"]
@@ -194,7 +194,7 @@ def test_a_server_that_is_killed_before_it_forks_is_replaced_until_it_is_given_u
 def test_where_a_fork_would_not_be_safe_a_process_starts_afresh_and_the_log_says_why(
     imports: list[str], changes: dict[str, str], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "tuner.training.forking")
+    caplog.set_level(logging.DEBUG, "tuner.forking.client")
     with ForkServer(environment(), imports=imports) as server, starting(server) as start:
         asked = start("5", cores=(0,), changes=changes)
 
@@ -208,7 +208,7 @@ def test_where_a_fork_would_not_be_safe_a_process_starts_afresh_and_the_log_says
 
 def test_a_server_ends_with_who_asked() -> None:
     code = (
-        "import os, sys, time\nfrom tuner.training.forking import ForkServer\n"
+        "import os, sys, time\nfrom tuner.forking.client import ForkServer\n"
         "with ForkServer(dict(os.environ), imports=[]) as server:\n"
         "    print(server.pid, flush=True)\n    time.sleep(60)\n"
     )

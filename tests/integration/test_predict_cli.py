@@ -24,9 +24,9 @@ from tuner.cli.inspect import inspect
 from tuner.cli.predict import predict
 from tuner.cli.submit import submit
 from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.division.splits import Split, split_stratified
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import UnreadableDataError
-from tuner.datasets.splits import Split, split_stratified
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.training.predictions import predict_probabilities
 from tuner.training.train import TrainingData, TrainingPlan, train

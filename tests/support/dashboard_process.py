@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from tuner.training.forking import ForkedProcess, ForkServer
+from tuner.forking.client import ForkedProcess, ForkServer
 
 _IMPORTED = ("tuner.cli", "optuna_dashboard", "tuner.dashboard.server", "tuner.dashboard.site", "tuner.report.page")
 #: What a dashboard has otherwise than another one.

@@ -18,7 +18,8 @@ from rich.text import Text
 from tuner.cli.output import format_duration, format_percent, format_score
 from tuner.objectives import Cost, Objective
 from tuner.report.wording import plain, write_best
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.finals_plan import plan_finals
 from tuner.studies.fleet import WorkerRecord, read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, find_studies
@@ -30,9 +31,8 @@ from tuner.studies.progress import (
     read_finished,
     read_progress,
 )
-from tuner.studies.records import Part
-from tuner.studies.sharing import describe_unequal
-from tuner.studies.storage import Storage
+from tuner.studies.records.parts import Part
+from tuner.studies.sections.sharing import describe_unequal
 
 #: Seconds between two queries, and the shortest pause as a multiple of the last query's duration: counting a study of
 #: thousands of trials is work for the database.
@@ -137,7 +137,7 @@ class Display:
                 continue
             with suppress(StudyNotFoundError):
                 progress = read_progress(self._storage, study)
-                # Another one may have ended meanwhile: counts and slots shall be those of one moment.
+                # Another one may have ended meanwhile: counts and slots must be those of one moment.
                 for _ in range(_TRIES):
                     before, finished = finished, list_finished(self._storage, study)
                     if before == finished:

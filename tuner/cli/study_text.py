@@ -8,7 +8,7 @@ from rich.table import Table
 
 from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.image_ranges import UNIT_RANGE
 from tuner.report.factor_words import write_interval, write_spread
 from tuner.report.wording import (
@@ -23,18 +23,18 @@ from tuner.report.wording import (
     tested_accuracy,
 )
 from tuner.space_ranges import SpaceRange
-from tuner.studies.ended_by import describe_ends
-from tuner.studies.factors import compare_factors
-from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.priors import describe_prior
-from tuner.studies.sharing import SharingSection, describe_unequal
-from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.records.ended_by import describe_ends
+from tuner.studies.records.factors import compare_factors
+from tuner.studies.records.largest_class import beaten_by_largest_class
+from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.sections.sharing import SharingSection, describe_unequal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tuner.artifacts import ArtifactStore
-    from tuner.studies.records import StudyRecord
+    from tuner.studies.records.study import StudyRecord
 
 #: A study may have thousands of failures or notes; the report and `tuner trial show` list all of them.
 _MOST_LISTED = 20
@@ -55,6 +55,8 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     console.print(
         f"[bold]{record.name}[/]: {escape(record.space)} on {escape(record.dataset)}, {record.state}", highlight=False
     )
+    if author := record.definition.get("author"):
+        console.print(f"author: {escape(author)}", highlight=False, soft_wrap=True)
     objectives = escape(describe_objectives(record))
     console.print(f"objective{'s' * bool(record.costs)}: {objectives}", highlight=False, soft_wrap=True)
     if constraints := record.definition["search"].get("constraints"):

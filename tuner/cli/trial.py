@@ -18,7 +18,8 @@ from tuner.cli.output import (
 
 if TYPE_CHECKING:
     from tuner.objectives import Objective
-    from tuner.studies.records import StudyRecord, TrialRecord
+    from tuner.studies.records.study import StudyRecord
+    from tuner.studies.records.trial import TrialRecord
 
 
 class ListedState(StrEnum):
@@ -54,10 +55,10 @@ def list_all(
 
     Hyperparameters that all trials share are told once. `tuner trial show NAME N` shows one trial with its curve.
     """
-    from tuner.studies.export import trial_as_json
-    from tuner.studies.listing import list_trials
-    from tuner.studies.reading import load_outline
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.export import trial_as_json
+    from tuner.studies.records.listing import list_trials
+    from tuner.studies.records.reading import load_outline
 
     with open_storage(settings_for(storage).storage) as opened:
         record = load_outline(opened, name)
@@ -114,9 +115,9 @@ def show(
     name: StudyArgument, number: NumberArgument, *, as_json: JsonOption = False, storage: StorageOption = None
 ) -> None:
     """Show a trial's hyperparameters, curve, notes and failure."""
-    from tuner.studies.export import trial_as_json
-    from tuner.studies.reading import load_trial
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.export import trial_as_json
+    from tuner.studies.records.reading import load_trial
 
     with open_storage(settings_for(storage).storage) as opened:
         record, trial = load_trial(opened, name, number)
@@ -133,8 +134,8 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     Exit status 1 when a curve differs: other package versions, another backend, a GPU, or several models trained at
     once (docs/populations.md), which differ by rounding.
     """
-    from tuner.studies.reading import load_trial
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_trial
 
     settings = settings_for(storage)
     with open_storage(settings.storage) as opened:
@@ -143,7 +144,7 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
 
     load_backend()
     from tuner.jobs.replay import replay_trial
-    from tuner.jobs.study_data import DataPlaces
+    from tuner.jobs.study.data import DataPlaces
 
     places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache)
     console = open_progress_console()

@@ -15,7 +15,7 @@ from tuner.dashboard.site import open_site
 from tuner.dashboard.visitors import TokenError, Visitors, check_token
 from tuner.errors import TunerError, shorten
 from tuner.settings import Settings
-from tuner.studies.storage import open_storage, open_storage_to_read
+from tuner.studies.database.storage import open_storage, open_storage_to_read
 
 _THREADS = 8
 #: The largest request body is a note.

@@ -3,24 +3,24 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.copies import count_copies, count_leaks
-from tuner.datasets.divisions import NoGroupsError, count_shared_groups, mark_divisions
+from tuner.datasets.division.copies import count_copies, count_leaks
+from tuner.datasets.division.given import NoGroupsError, count_shared_groups, mark_divisions
+from tuner.datasets.formats.labels import index_by_name, index_by_number, name_classes
 from tuner.datasets.images import ImageFormat, LabelledImages
-from tuner.datasets.labels import index_by_name, index_by_number, name_classes
-from tuner.datasets.part_comparison import ReadPart, check_range_and_polarity, compare_parts
-from tuner.datasets.pixel_decision import PixelSettings, decide_pixels
-from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.pixel_warnings import compare_classes
-from tuner.datasets.polarity import shows_strokes
-from tuner.datasets.range_decision import describe_clipping
+from tuner.datasets.pixels.decision import PixelSettings, decide_pixels
+from tuner.datasets.pixels.meaning import PixelMeaning
+from tuner.datasets.pixels.part_comparison import ReadPart, check_range_and_polarity, compare_parts
+from tuner.datasets.pixels.polarity import shows_strokes
+from tuner.datasets.pixels.range_decision import describe_clipping
+from tuner.datasets.pixels.scaling import resize_images
+from tuner.datasets.pixels.stored_range import BYTES, Range
+from tuner.datasets.pixels.warnings import compare_classes
 from tuner.datasets.reading import RawExamples, Reader, ReadingSettings, StoredImages, UnreadableDataError, listing
-from tuner.datasets.scaling import resize_images
-from tuner.datasets.stored_range import BYTES, Range
+from tuner.plain_values import JSONObject
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class TrainingPart:
     #: What was guessed, and which setting decides it instead; and what else a person should know before a search.
     warnings: tuple[str, ...]
 
-    def pixels_to_json(self) -> dict[str, Any]:
+    def pixels_to_json(self) -> JSONObject:
         """Return what a study stores of its pixels: the meaning, and the warnings."""
         return self.pixels.to_json() | {"warnings": list(self.warnings)}
 

@@ -22,12 +22,13 @@ from tuner.jobs.preflight.checking import (
 from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import StageReport
 from tuner.spaces.registry import refuse_unknown_space
-from tuner.studies.definition import StudyDefinition, change_definition
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import change_definition
 from tuner.studies.lifecycle import Study, StudyExistsError, find_study, insert_study, list_names
 from tuner.studies.pruners import refuse_unknown_pruner
 from tuner.studies.samplers import make_sampler
-from tuner.studies.sections import ONE_FACTOR
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.sections.search import ONE_FACTOR
 from tuner.studies.warm_start import best_of_earlier
 from tuner.training.backend import has_backend
 

@@ -8,14 +8,15 @@ from typing import Any
 import keras
 
 from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.division.splits import split_stratified, take_stratified
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
-from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError, did_you_mean
-from tuner.jobs.hyperparameters import OptunaHyperParameters
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
+from tuner.jobs.study.space import open_definition_space
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.space import Space, read_batch_size
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.devices import translate_device_errors
 from tuner.training.rate_curve import RateCurve, read_curve
 from tuner.training.rate_range import exponential_rates, measure_losses
@@ -46,6 +47,12 @@ class UnknownOptimizerError(TunerError):
 
 class NoRateHyperparameterError(TunerError):
     """The range cannot be written for a space that asks for no learning rate."""
+
+    def __init__(self, space: str) -> None:
+        super().__init__(
+            f"The space {space!r} asks for no hyperparameter {LEARNING_RATE}, so --write has nothing to narrow. Ask "
+            f"for it in the builder, as in hp.Float({LEARNING_RATE!r}, 1e-4, 1e-1, sampling='log')."
+        )
 
 
 def run_range_tests(
@@ -91,14 +98,10 @@ def run_range_tests(
     space = open_definition_space(definition)
     rates = exponential_rates(low, high, steps)
     curves = []
-    wanted: Sequence[str | None] = optimizers or (None,)
-    for asked in wanted:
+    for asked in optimizers or (None,):
         model, values = _build(space, definition, images, optimizer=asked)
         if needs_rate and LEARNING_RATE not in values:
-            raise NoRateHyperparameterError(
-                f"The space {definition.space!r} asks for no hyperparameter {LEARNING_RATE}, so --write has nothing "
-                f"to narrow. Ask for it in the builder, as in hp.Float({LEARNING_RATE!r}, 1e-4, 1e-1, sampling='log')."
-            )
+            raise NoRateHyperparameterError(definition.space)
         shown = asked or type(model.optimizer).__name__.lower()
         size = batch_size or read_batch_size(values, default=definition.search.batch_size)
         with translate_device_errors():
@@ -131,7 +134,7 @@ def _load_images(definition: StudyDefinition, data_dir: Path, decoded: DecodedPi
 
 def _build(
     space: Space, definition: StudyDefinition, images: LabelledImages, *, optimizer: str | None
-) -> tuple[keras.Model, Mapping[str, Any]]:
+) -> tuple[keras.Model, Hyperparameters]:
     """Return the default model with this optimizer, and the hyperparameters that the space asked for."""
     fixed = dict(definition.fixed)
     while True:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tuner.errors import TunerError
 from tuner.extras import install_command
 from tuner.objectives import COSTS
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd

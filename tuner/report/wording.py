@@ -6,8 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from tuner.objectives import COSTS, NO_VALUE, Objective, write_percent
-from tuner.studies.outcomes import Costs, Failure
-from tuner.studies.records import EnsembleRecord, FinalRecord, Part, StudyRecord, StudyState, TrialRecord
+from tuner.plain_values import Hyperparameters
+from tuner.studies.records.finals import EnsembleRecord, FinalRecord
+from tuner.studies.records.parts import Part
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
+from tuner.studies.slots.outcomes import Costs, Failure
+from tuner.studies.states import StudyState
 
 #: State of a study → how people read it.
 STATE_WORDS: Mapping[StudyState, str] = {
@@ -190,7 +195,7 @@ def setting(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def settings(hyperparameters: Mapping[str, Any]) -> str:
+def settings(hyperparameters: Hyperparameters) -> str:
     """Write all hyperparameters in one line."""
     return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
 

@@ -7,13 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from tuner.studies.optuna_tables import CURVES
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import Stage, read_job
+from tuner.studies.database.optuna_tables import CURVES
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import database_time, slots, studies, workers
+from tuner.studies.database.storage import Storage
 from tuner.studies.progress import StudyProgress, read_all_progress
-from tuner.studies.records import part_of
-from tuner.studies.schema import database_time, slots, studies, workers
-from tuner.studies.storage import Storage
+from tuner.studies.records.parts import part_of
+from tuner.studies.slots.outcomes import Stage
+from tuner.studies.slots.stored_outcomes import read_job
 
 #: Seconds after its last heartbeat from which a worker is shown as lost.
 WORKER_LOST_AFTER_S = 60.0

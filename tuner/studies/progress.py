@@ -7,25 +7,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import database_time, slots, studies
+from tuner.studies.database.storage import Storage
 from tuner.studies.expected_time import MeasuredTime, expected_epochs
 from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import (
+from tuner.studies.records.parts import Part, part_of
+from tuner.studies.slots.outcomes import (
     Costs,
     EnsembleOutcome,
     Failure,
     Result,
     RetrainOutcome,
     SearchOutcome,
-    read_job,
-    read_outcome,
     score_of,
 )
-from tuner.studies.records import Part, StudyState, part_of
-from tuner.studies.schema import database_time, slots, studies
+from tuner.studies.slots.stored_outcomes import read_job, read_outcome
 from tuner.studies.spans import covered_s
-from tuner.studies.storage import Storage
+from tuner.studies.states import StudyState
 from tuner.studies.stored_points import read_front
 
 #: Where the check has measured nothing: an epoch is an epoch.

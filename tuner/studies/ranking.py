@@ -18,12 +18,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.objectives import Cost, Measure, Objective
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
 from tuner.studies.fronts import Point, order_by_fronts, peel_fronts, point_of
 from tuner.studies.lifecycle import Study
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import ConfirmSlot, Costs, RetrainSlot, SearchSlot, Slot, read_slot
-from tuner.studies.schema import slots
-from tuner.studies.storage import Storage
+from tuner.studies.slots.outcomes import Costs
+from tuner.studies.slots.slot import ConfirmSlot, RetrainSlot, SearchSlot, Slot, read_slot
 
 _WITHOUT_CURVE = tuple(column for column in slots.c if column is not slots.c.curve)
 
@@ -36,7 +37,7 @@ def best_first(column: sa.ColumnElement[Any], measure: Measure) -> sa.ColumnElem
 def best_trials(of_study: Iterable[Slot], objective: Objective, costs: Sequence[Cost] = ()) -> list[SearchSlot]:
     """Return the search's slots that have a score: complete ones before pruned ones, the best first.
 
-    Of the repeats of one configuration, in a study of one factor at a time, the best stands for it.
+    Of the repeats of one configuration, in a study of one factor at a time, the best represents it.
 
     With costs, which make a study one of several objectives, the first few are spread over the front; a trial that was
     ended by its time counts by what it had reached.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from tuner.objectives import Measure
+from tuner.studies.database.schema import slots
 from tuner.studies.fronts import Point, find_front, point_of
-from tuner.studies.schema import slots
 
 
 def read_front(

@@ -11,18 +11,19 @@ from optuna.trial import TrialState
 
 from tuner.epochs import Epoch
 from tuner.objectives import COSTS
+from tuner.studies.database.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna, set_user_attributes
+from tuner.studies.database.outages import retried
+from tuner.studies.database.retrying_storage import FencedStorage
+from tuner.studies.database.schema import slots, studies
+from tuner.studies.database.single_creation import SLOT_ATTRIBUTE
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.optuna_tables import TRIALS, USER_ATTRIBUTES, close_in_optuna, set_user_attributes
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import Costs, Failure, Outcome, SearchJob, SearchOutcome, failed_outcome, read_outcome
 from tuner.studies.pruners import DecidedTrial, make_pruner
-from tuner.studies.retrying_storage import FencedStorage
 from tuner.studies.samplers import make_sampler
-from tuner.studies.schema import slots, studies
-from tuner.studies.scores import read_peers
-from tuner.studies.single_creation import SLOT_ATTRIBUTE
-from tuner.studies.slots import Lease, LeaseLostError, bind_trial, check_lease, fence_of, hold_slot
-from tuner.studies.storage import Storage
+from tuner.studies.slots.leases import Lease, LeaseLostError, bind_trial, check_lease, fence_of, hold_slot
+from tuner.studies.slots.outcomes import Costs, Failure, Outcome, SearchJob, SearchOutcome, failed_outcome
+from tuner.studies.slots.scores import read_peers
+from tuner.studies.slots.stored_outcomes import read_outcome
 
 _log = logging.getLogger(__name__)
 

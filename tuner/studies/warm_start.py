@@ -1,15 +1,15 @@
 """What an earlier study in the same database has to start from."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from optuna.trial import TrialState
 
 from tuner.errors import TunerError
+from tuner.plain_values import Hyperparameters
+from tuner.studies.database.storage import Storage
 from tuner.studies.fronts import order_by_fronts, point_of
 from tuner.studies.lifecycle import find_study
-from tuner.studies.sections import SearchSection
-from tuner.studies.storage import Storage
+from tuner.studies.sections.search import SearchSection
 
 
 class OtherObjectivesError(TunerError):
@@ -22,7 +22,7 @@ class OtherObjectivesError(TunerError):
         )
 
 
-def best_of_earlier(storage: Storage, search: SearchSection) -> list[Mapping[str, Any]]:
+def best_of_earlier(storage: Storage, search: SearchSection) -> list[Hyperparameters]:
     """Return what the best complete trials of the study to start from have drawn, by Optuna's names, the best first.
 
     With several objectives they are spread over the front.

@@ -3,9 +3,9 @@
 import os
 
 from tuner.counters import SHARED_FOLDER
+from tuner.forking.client import ForkServer
 from tuner.settings import Settings
 from tuner.training.backend import import_environment
-from tuner.training.forking import ForkServer
 from tuner.workers.shares import DeviceShare
 
 #: What workers and checks import.

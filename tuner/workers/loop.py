@@ -15,11 +15,12 @@ from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.context import JobContext, checkpoints_folder
 from tuner.jobs.failures import describe_deaths
+from tuner.jobs.finals.planning import advance_study
 from tuner.jobs.interruptions import DrainedError, is_interruption
-from tuner.jobs.planning import advance_study
-from tuner.jobs.study_data import DataPlaces, DataUnavailableError
+from tuner.jobs.study.data import DataPlaces, DataUnavailableError
 from tuner.jobs.table import count_companions, find_reason_to_work_alone, run_job, run_jobs
 from tuner.studies.companions import claim_companions
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
 from tuner.studies.lifecycle import (
     Study,
@@ -28,21 +29,13 @@ from tuner.studies.lifecycle import (
     find_study_by_uid,
     list_names,
 )
-from tuner.studies.outcomes import Outcome, failed_outcome
-from tuner.studies.reaping import reap_expired_leases
-from tuner.studies.slots import (
-    Lease,
-    LeaseLostError,
-    StudyStoppedError,
-    claim_slot,
-    end_slot,
-    is_over,
-    release_slot,
-)
-from tuner.studies.storage import Storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, LeaseLostError, StudyStoppedError, end_slot, is_over, release_slot
+from tuner.studies.slots.outcomes import Outcome, failed_outcome
+from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import close_ended_trials, end_orphans, mark_infeasible
 from tuner.training.devices import DeviceLostError
-from tuner.training.population import UnlikeMembersError
+from tuner.training.populations.train import UnlikeMembersError
 from tuner.training.session import release_memory
 from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime

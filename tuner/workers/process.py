@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from tuner.artifacts import ArtifactStore
 from tuner.errors import RestartNeededError
 from tuner.settings import Settings
-from tuner.studies.database_errors import DatabaseAwayError, words_of
+from tuner.studies.database.errors import DatabaseAwayError, words_of
+from tuner.studies.database.outages import expect_answers_soon
+from tuner.studies.database.storage import open_storage
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.outages import expect_answers_soon
-from tuner.studies.slots import DEFAULT_LEASE_S
-from tuner.studies.storage import open_storage
+from tuner.studies.slots.leases import DEFAULT_LEASE_S
 from tuner.training.backend import load_backend
 from tuner.workers.processes import PATIENCE_S
 from tuner.workers.shares import divide_machine, take_share
@@ -82,7 +82,7 @@ def run_worker(
         TunerError: This machine cannot read the data or write the artifacts.
     """
     load_backend(program_cache=settings.program_cache)
-    from tuner.jobs.study_data import DataPlaces
+    from tuner.jobs.study.data import DataPlaces
     from tuner.training.session import PROGRAMS, refuse_fit_caps
     from tuner.workers.loop import Worker, WorkerSettings
 

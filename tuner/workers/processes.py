@@ -15,7 +15,7 @@ from types import FrameType
 import psutil
 
 from tuner.errors import RestartNeededError
-from tuner.training.forking import ForkedProcess, ForkServer
+from tuner.forking.client import ForkedProcess, ForkServer
 from tuner.workers.shares import DeviceShare
 from tuner.workers.worker_logs import WorkerLog, make_log_folder
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from tuner.artifacts import ArtifactStore
 from tuner.jobs.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping
-from tuner.jobs.planning import advance_study
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study, find_present, stop_study
-from tuner.studies.limits import end_search_without_progress
-from tuner.studies.outcomes import Outcome
 from tuner.studies.progress import read_last_failures
-from tuner.studies.slots import Lease
+from tuner.studies.slots.leases import Lease
+from tuner.studies.slots.limits import end_search_without_progress
+from tuner.studies.slots.outcomes import Outcome
 from tuner.studies.stages import list_between_stages
-from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
 

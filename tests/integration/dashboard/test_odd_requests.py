@@ -9,7 +9,7 @@ import pytest
 from support.dashboard_process import running_dashboard
 from support.running_studies import begin_trial, create_study, end_trial
 
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
 
 TOKEN = "0123456789abcdef" * 2
 LONG = b"9" * 5000

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from tuner.cli import app
 from tuner.errors import TunerError
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import Study, list_names
-from tuner.studies.slots import claim_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
 
 TOKEN = "0123456789abcdef" * 2
 

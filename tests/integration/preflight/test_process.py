@@ -11,14 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from tuner.datasets.image_cache import ImageCache
+from tuner.forking.client import ForkServer
 from tuner.jobs.preflight.checking import check_definition
 from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
-from tuner.jobs.study_data import DataPlaces, load_search_data
+from tuner.jobs.study.data import DataPlaces, StudyData
 from tuner.settings import read_settings
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
-from tuner.training.forking import ForkServer
 from tuner.workers.forked import open_fork_server
 from tuner.workers.shares import DeviceShare
 
@@ -104,7 +105,8 @@ def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_
     (folder / "own.npz").unlink()
     (key,) = ImageCache(folder / "cache").list_keys()
     places = DataPlaces(data_dir=Path(), cache_dir=folder / "cache")
-    assert len(load_search_data(definition, data_sha256=key.split("-")[0], pixels=None, places=places).train) == 180
+    images = StudyData(definition=definition, data_sha256=key.split("-")[0], pixels=None, places=places)
+    assert len(images.load_for_search().train) == 180
 
 
 @pytest.mark.parametrize(

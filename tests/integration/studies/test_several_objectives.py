@@ -11,17 +11,19 @@ from support.made_slots import make_slot
 from support.objectives import ACCURACY
 from support.running_studies import create_study
 
-from tuner.jobs.planning import advance_study
+from tuner.jobs.finals.planning import advance_study
 from tuner.objectives import COSTS
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, find_study
-from tuner.studies.limits import end_search_without_progress
-from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome, RetrainSlot, SearchJob, SearchOutcome
 from tuner.studies.progress import read_progress
 from tuner.studies.ranking import best_trials, read_rank
-from tuner.studies.reading import load_outline, read_slots
-from tuner.studies.slots import claim_slot, end_slot, release_slot
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_outline, read_slots
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot, release_slot
+from tuner.studies.slots.limits import end_search_without_progress
+from tuner.studies.slots.outcomes import ConfirmJob, ConfirmOutcome, SearchJob, SearchOutcome
+from tuner.studies.slots.slot import RetrainSlot
 from tuner.studies.trial_details import read_study_head
 from tuner.studies.trials import close_ended_trials, open_trial, read_costs, store_costs
 from tuner.studies.warm_start import OtherObjectivesError, best_of_earlier

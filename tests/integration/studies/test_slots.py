@@ -8,24 +8,17 @@ import pytest
 import sqlalchemy as sa
 
 from tuner.epochs import Epoch
-from tuner.studies import reaping
+from tuner.studies.database.schema import database_time, slots, workers
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.fleet import register_worker
 from tuner.studies.lifecycle import Study, delete_study, stop_study
-from tuner.studies.outcomes import Failure, SearchOutcome, failed_outcome
 from tuner.studies.progress import count_failures, read_progress
-from tuner.studies.reading import load_study
-from tuner.studies.reaping import reap_expired_leases
-from tuner.studies.schema import database_time, slots, workers
-from tuner.studies.slots import (
-    Lease,
-    LeaseLostError,
-    StudyStoppedError,
-    claim_slot,
-    end_slot,
-    release_slot,
-    renew_lease,
-)
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import load_study
+from tuner.studies.slots import reaping
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, LeaseLostError, StudyStoppedError, end_slot, release_slot, renew_lease
+from tuner.studies.slots.outcomes import Failure, SearchOutcome, failed_outcome
+from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import open_trial
 
 OUTCOME = SearchOutcome(state="complete", score=0.5, best_epoch=1)

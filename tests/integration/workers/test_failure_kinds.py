@@ -9,9 +9,9 @@ from chaos.fleet import Fleet, Surroundings
 from chaos.studies import insert_chaos_study
 from optuna.trial import TrialState
 
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.reading import read_slots
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import read_slots
 from tuner.workers.pool import _Keeper
 
 HERE = str(Path(__file__).parent)

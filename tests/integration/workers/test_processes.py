@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tuner.training.forking import ForkServer
+from tuner.forking.client import ForkServer
 from tuner.workers import processes as pool_processes
 from tuner.workers import worker_logs
 from tuner.workers.processes import WorkerProcesses

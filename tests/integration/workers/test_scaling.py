@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tuner.studies.database.schema import slots, studies
+from tuner.studies.database.storage import open_storage
 from tuner.studies.fleet import register_worker, update_worker
-from tuner.studies.schema import slots, studies
-from tuner.studies.storage import open_storage
 from tuner.training.gpus import GpuMemory
 from tuner.workers import autoscaling
 from tuner.workers import processes as processes_of_pool

@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from tuner.datasets.images import LabelledImages
-from tuner.jobs.final_score import score_probabilities, score_test
-from tuner.studies.definition import make_definition
+from tuner.jobs.finals.score import score_probabilities, score_test
+from tuner.studies.definitions.making import make_definition
 from tuner.training.predictions import predict_probabilities
 from tuner.training.scoring import Scoring, make_scoring
 

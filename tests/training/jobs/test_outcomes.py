@@ -9,15 +9,16 @@ import pytest
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.bundle import read_bundle
 from tuner.bundles.study_pictures import read_study_pictures
-from tuner.jobs import pictures, time_limit
 from tuner.jobs.creation import create_study
-from tuner.jobs.finals import RETRAINED_ON_TRAIN
+from tuner.jobs.finals import pictures
+from tuner.jobs.finals.jobs import RETRAINED_ON_TRAIN
+from tuner.jobs.fitting import time_limit
 from tuner.jobs.replay import replay_trial
-from tuner.jobs.study_data import DataPlaces
-from tuner.studies.definition import make_definition
-from tuner.studies.reading import load_study, read_slots
-from tuner.studies.records import StudyRecord
-from tuner.studies.storage import open_storage
+from tuner.jobs.study.data import DataPlaces
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.records.reading import load_study, read_slots
+from tuner.studies.records.study import StudyRecord
 from tuner.workers.loop import Worker, WorkerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

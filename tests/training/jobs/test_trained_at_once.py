@@ -9,19 +9,21 @@ import pytest
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch, FoldProgress
-from tuner.jobs import folds
 from tuner.jobs.context import JobContext
 from tuner.jobs.creation import create_study
+from tuner.jobs.fitting import folds
 from tuner.jobs.replay import replay_trial
-from tuner.jobs.study_data import DataPlaces
+from tuner.jobs.study.data import DataPlaces
 from tuner.jobs.table import run_jobs
-from tuner.studies.definition import make_definition
-from tuner.studies.outcomes import ConfirmOutcome, Outcome, RetrainOutcome
-from tuner.studies.reading import load_study, read_slots
-from tuner.studies.records import StudyRecord, TrialRecord
-from tuner.studies.slots import claim_slot, release_owned, release_slot
-from tuner.studies.storage import Storage, open_storage
-from tuner.training import population
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.records.reading import load_study, read_slots
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import release_owned, release_slot
+from tuner.studies.slots.outcomes import ConfirmOutcome, Outcome, RetrainOutcome
+from tuner.training.populations.epochs import PopulationEpochs
 from tuner.workers import loop
 from tuner.workers.loop import Worker, WorkerSettings
 from tuner.workers.reporter import Reporter
@@ -109,9 +111,9 @@ def work(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many models each call trains at once, or 1 for a model that is trained alone."""
     found: list[int] = []
-    train, fit = population.PopulationEpochs.train, folds.fit
+    train, fit = PopulationEpochs.train, folds.fit
 
-    def train_at_once(epochs: population.PopulationEpochs) -> object:
+    def train_at_once(epochs: PopulationEpochs) -> object:
         found.append(len(epochs.runs))
         return train(epochs)
 
@@ -119,7 +121,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(1)
         return fit(*given, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(population.PopulationEpochs, "train", train_at_once)
+    monkeypatch.setattr(PopulationEpochs, "train", train_at_once)
     monkeypatch.setattr(folds, "fit", fit_alone)
     return found
 

@@ -13,7 +13,7 @@ from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.description import describe_space
 from tuner.spaces.parameter_words import describe_conditions, describe_range
 from tuner.spaces.registry import SPACES, open_space
-from tuner.studies.definition import read_definition
+from tuner.studies.definitions.making import read_definition
 
 
 def test_a_description_tells_range_default_condition_and_reason(digits: ImageFormat) -> None:

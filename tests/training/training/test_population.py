@@ -16,12 +16,12 @@ from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.history import TrainingHistory
 from tuner.training.plan import Part, TrainingData, TrainingPlan
-from tuner.training.population import Member, UnlikeMembersError, train_population
+from tuner.training.populations.train import Member, UnlikeMembersError, train_population
+from tuner.training.populations.widths import WidthChoice
 from tuner.training.run import NanLossError
 from tuner.training.scoring import Scoring
 from tuner.training.session import seed_everything
 from tuner.training.train import train
-from tuner.training.widths import WidthChoice
 from tuner.training_settings import Annealing, Augmentation, Training
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="populations are programs of JAX")

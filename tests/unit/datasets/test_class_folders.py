@@ -7,7 +7,7 @@ import pytest
 from dataset_files import Load, draw_images, write_picture
 from PIL import Image
 
-from tuner.datasets.picture_decoding import MixedSizesError
+from tuner.datasets.pictures.decoding import MixedSizesError
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.picture_file import picture_layout, read_picture
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pictures.file import picture_layout, read_picture
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import UnreadableDataError
 
 #: Smooth in three colours, as photographs are: formats that lose something keep it.

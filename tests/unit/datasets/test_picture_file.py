@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tuner.datasets.picture_file import picture_layout, read_picture
+from tuner.datasets.pictures.file import picture_layout, read_picture
 from tuner.datasets.reading import UnreadableDataError
 
 #: Stored lying on its side: 4 pixels high and 6 wide.

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.datasets.catalogue import open_dataset, open_source
-from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.transparency import choose_background, put_on_background
 from tuner.datasets.reading import UnreadableDataError
-from tuner.datasets.transparency import choose_background, put_on_background
 
 DISC = np.hypot(*(np.mgrid[:20, :20] - 10)) < 6
 

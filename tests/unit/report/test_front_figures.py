@@ -12,7 +12,7 @@ from tuner.report.finals_results import read_finals_results
 from tuner.report.note import write_note
 from tuner.report.plots import front, tested_costs
 from tuner.report.wording import describe_front
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 MEASURED = (COSTS["parameters"], COSTS["latency_ms"])
 

@@ -13,17 +13,10 @@ from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.objectives import COSTS
-from tuner.studies.export import export_trials, study_as_json
-from tuner.studies.records import (
-    ConfirmationRecord,
-    EnsembleRecord,
-    Failure,
-    FinalRecord,
-    FoldRecord,
-    RetrainRecord,
-    StudyRecord,
-    TrialRecord,
-)
+from tuner.studies.records.export import export_trials, study_as_json
+from tuner.studies.records.finals import ConfirmationRecord, EnsembleRecord, FinalRecord, RetrainRecord
+from tuner.studies.records.study import Failure, StudyRecord
+from tuner.studies.records.trial import FoldRecord, TrialRecord
 
 #: As older versions stored it.
 NO_COSTS = {"parameters": None, "size_bytes": None, "latency_ms": None}

@@ -3,8 +3,9 @@
 import pytest
 
 from tuner.objectives import COSTS
-from tuner.studies.constraints import Constraint, describe_violation
-from tuner.studies.definition import DefinitionError, StudyDefinition, make_definition
+from tuner.studies.definitions.definition import DefinitionError, StudyDefinition
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.sections.constraints import Constraint, describe_violation
 
 
 def define(*overrides: str) -> StudyDefinition:

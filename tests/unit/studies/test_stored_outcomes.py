@@ -7,7 +7,7 @@ import pytest
 
 from tuner.epochs import Epoch
 from tuner.objectives import OBJECTIVES
-from tuner.studies.outcomes import (
+from tuner.studies.slots.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
     EnsembleJob,
@@ -21,15 +21,10 @@ from tuner.studies.outcomes import (
     SearchJob,
     SearchOutcome,
     Stage,
-    curve_to_json,
     failed_outcome,
     list_files,
-    read_curve,
-    read_job,
-    read_outcome,
-    read_scores,
-    to_json,
 )
+from tuner.studies.slots.stored_outcomes import curve_to_json, read_curve, read_job, read_outcome, read_scores, to_json
 
 CURVE = (
     Epoch(epoch=1, loss=0.5, accuracy=0.75, val_loss=None, val_accuracy=0.5, learning_rate=0.001, duration_s=2.0),

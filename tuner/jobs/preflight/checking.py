@@ -13,25 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from tuner.datasets.catalogue import Dataset, open_dataset
-from tuner.datasets.folds import divide_into_folds
-from tuner.datasets.group_shares import describe_side
+from tuner.datasets.division.folds import divide_into_folds
+from tuner.datasets.division.group_shares import describe_side
+from tuner.datasets.division.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.source import TrainingPart
-from tuner.datasets.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
 from tuner.errors import TunerError
+from tuner.jobs.finals.test_part import check_test_set
 from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_folder
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
-from tuner.jobs.study_data import keep_search_data
-from tuner.jobs.test_part import check_test_set
-from tuner.jobs.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
+from tuner.jobs.study.data import keep_search_data
+from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
 from tuner.spaces.registry import PRETRAINED_FAMILY
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.expected_time import MEASURED_TIME
-from tuner.studies.outcomes import SearchJob, read_job
-from tuner.studies.sections import ONE_FACTOR
+from tuner.studies.sections.search import ONE_FACTOR
+from tuner.studies.slots.outcomes import SearchJob
+from tuner.studies.slots.stored_outcomes import read_job
 from tuner.training.backend import NoBackendError, load_backend
 from tuner.training.gpus import list_gpus
 
@@ -171,7 +172,7 @@ def check_hyperparameters(
     load_backend()
     from tuner.jobs.preflight.rehearsal import Rehearsal
     from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, open_objective
-    from tuner.jobs.study_scoring import objective_hash
+    from tuner.jobs.study.scoring import objective_hash
 
     with tempfile.TemporaryDirectory() as folder:
         rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier_trials=earlier_trials)

@@ -66,9 +66,9 @@ def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     from tuner.jobs.preflight.rehearsal import Rehearsal
     from tuner.jobs.preflight.sample import read_sample
     from tuner.jobs.preflight.stages import STAGES, explain, run_stage
-    from tuner.jobs.study_scoring import objective_hash
-    from tuner.studies.definition import StudyDefinition
-    from tuner.studies.outcomes import to_json
+    from tuner.jobs.study.scoring import objective_hash
+    from tuner.studies.definitions.definition import StudyDefinition
+    from tuner.studies.slots.stored_outcomes import to_json
 
     # What this process has taken to start is what a worker takes.
     start_s = time.process_time()

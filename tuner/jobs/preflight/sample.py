@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.division.splits import Split
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import Split
 
 #: Number of images of each class that a stage is tried with, and of all classes at most.
 _PER_CLASS, _MOST = 2, 64

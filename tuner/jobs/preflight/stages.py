@@ -13,25 +13,25 @@ from itertools import takewhile
 import numpy as np
 
 from tuner.errors import TunerError
-from tuner.jobs.callbacks import make_callbacks
-from tuner.jobs.factors import plan_comparison
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.grid import check_grid
-from tuner.jobs.hyperparameters import declared_parameters
-from tuner.jobs.initial_trials import default_answers, first_trials
+from tuner.jobs.fitting.callbacks import make_callbacks
+from tuner.jobs.fitting.regime import asking_regime
+from tuner.jobs.hyperparameters.factors import plan_comparison
+from tuner.jobs.hyperparameters.grid import check_grid
+from tuner.jobs.hyperparameters.hp import declared_parameters
+from tuner.jobs.hyperparameters.initial_trials import default_answers, first_trials
+from tuner.jobs.hyperparameters.prior_draws import check_priors
+from tuner.jobs.preflight.pretrained_check import check_pretrained
 from tuner.jobs.preflight.rehearsal import Rehearsal
+from tuner.jobs.preflight.space_check import check_space
 from tuner.jobs.preflight.trying import collected_warnings
-from tuner.jobs.pretrained_check import check_pretrained
-from tuner.jobs.prior_draws import check_priors
-from tuner.jobs.regime import asking_regime
-from tuner.jobs.space_check import check_space
-from tuner.jobs.study_scoring import open_scoring
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.study.scoring import open_scoring
+from tuner.jobs.study.space import open_definition_space
 from tuner.objectives import OBJECTIVES
 from tuner.spaces.builder_errors import BuilderError
-from tuner.studies.outcomes import SearchJob
 from tuner.studies.priors import describe_unused
-from tuner.studies.sections import ONE_FACTOR
+from tuner.studies.sections.search import ONE_FACTOR
+from tuner.studies.slots.outcomes import SearchJob
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
 

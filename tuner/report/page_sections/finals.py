@@ -1,12 +1,13 @@
 """The finals: retrained models, their test results, and their mistakes."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tuner.bundles.predictions import Predictions
 from tuner.class_metrics import confusion_matrix
 from tuner.objectives import Objective
+from tuner.plain_values import Hyperparameters
 from tuner.report.figures import ReportFigure, StudyView, render_figure
 from tuner.report.finals_results import FinalsResults, predicted_classes, tested_runs
 from tuner.report.headline import Headline
@@ -18,7 +19,8 @@ from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, calibration, confusion, discrimination, tested_costs, training
 from tuner.report.templating import fill
 from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, tested_accuracy
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 #: Figures of the retraining runs, in the order of the page. A new one is one line here.
 _TRAINING_FIGURES = (training.report_figure, training.unaugmented_report_figure)
@@ -92,7 +94,7 @@ def _finals_table(view: StudyView) -> Html:
     return element("div", element("p", lead, class_="lead"), common, table)
 
 
-def divide_by_difference(configurations: Sequence[Mapping[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+def divide_by_difference(configurations: Sequence[Hyperparameters]) -> tuple[list[str], dict[str, Any]]:
     """Return the names of the values that differ between configurations, and the other values.
 
     Of a single configuration all are taken to differ.

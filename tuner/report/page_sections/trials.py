@@ -10,7 +10,8 @@ from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.templating import fill
 from tuner.report.wording import count, duration, moment, score_spread, score_title, setting, settings
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 _MESSAGE_LIMIT = 400
 

@@ -10,10 +10,11 @@ from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
-from tuner.report.theme import BLUE, GREY, INK, ORANGE, figure, log_axis, plain, score_axis
+from tuner.report.theme import BLUE, GREY, INK, ORANGE, Axis, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import count, describe_front, score_title, setting, settings
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: Hyperparameters in the text at a mark.
 _MOST_HOVERED = 12
@@ -86,7 +87,7 @@ def place_cost(cost: Cost, value: float) -> float:
     return value * cost.scale
 
 
-def cost_axis(cost: Cost, values: Sequence[float]) -> dict[str, Any]:
+def cost_axis(cost: Cost, values: Sequence[float]) -> Axis:
     """Return Plotly's settings for a logarithmic axis of a cost in its unit."""
     title = f"{cost.label} ({cost.unit})" if cost.unit else cost.label
     return log_axis(title, [place_cost(cost, value) for value in values])

@@ -13,7 +13,8 @@ from tuner.report.markup import Table
 from tuner.report.plots.front import cost_axis, place_cost
 from tuner.report.theme import BLUE, ORANGE, figure, nines
 from tuner.report.wording import count, interval, tested_accuracy
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines, whole_axis
 from tuner.report.wording import count, percent, setting
-from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord, RetrainRecord
+from tuner.studies.records.study import StudyRecord
 
 Measure = Callable[[Epoch], float | None]
 

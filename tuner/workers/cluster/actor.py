@@ -1,0 +1,140 @@
+"""What runs on a Ray cluster: the actor that keeps one worker running on its node, and the look at a node beforehand.
+
+Ray pickles both by reference, so that every node needs tuner installed, of the driver's version.
+"""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from tuner.errors import TunerError
+from tuner.settings import Settings
+from tuner.studies.database.storage import open_storage
+from tuner.workers.pool import run_shares
+from tuner.workers.shares import granted_share
+from tuner.workers.work import Work
+
+#: The option of `tuner worker` by which a worker of an actor is recognized, in `tuner status` and on its node.
+_PLACED_AS = "--placed-as"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkerOrder:
+    """What an actor is told. Ray keeps it, to start the actor again, and shows it to nobody."""
+
+    settings: Settings
+    work: Work
+    cpus: float
+    gpus: float
+    #: Whether it must end by itself, because no driver waits for it.
+    detached: bool
+
+
+class RayWorker:
+    """Keeps one worker process running on a node, and ends with its last exit status.
+
+    Ray restarts an actor that dies, on this node or on another one, by calling the constructor again, whether its
+    driver is still there or not. If the actor is killed, so is its worker, and another one claims the trial when its
+    lease ends.
+    """
+
+    def __init__(self, name: str, order: WorkerOrder) -> None:
+        import ray
+
+        self._name = name
+        self._order = order
+        self._status: int | None = None
+        # Behind the constructor, as the first thing that this actor does.
+        ray.get_runtime_context().current_actor.run.remote()
+
+    def run(self) -> None:
+        """Run the worker until the studies are done or somebody must act."""
+        order = self._order
+        settings = dataclasses.replace(order.settings, home=home_on_this_node(order.settings))
+        try:
+            self._status = run_shares(
+                settings,
+                dataclasses.replace(order.work, options=[*order.work.options, _PLACED_AS, self._name]),
+                [granted_share(n_cores=order.cpus, gpu_fraction=order.gpus)],
+                log_dir=settings.home / "logs" / self._name,
+            )
+        except TunerError as error:
+            print(f"tuner: {error}")  # noqa: T201 - in Ray's log of this actor
+            self._status = error.exit_status
+        if order.detached:
+            from ray.actor import exit_actor
+
+            exit_actor()
+
+    def result(self) -> int | None:
+        """Return the exit status. A call waits behind `run`, because an actor does one thing at a time."""
+        return self._status
+
+
+def home_on_this_node(settings: Settings) -> Path:
+    """Return the folder for logs and caches: TUNER_HOME of the node, or the driver's where that may be written."""
+    home = Path(os.environ["TUNER_HOME"]) if os.environ.get("TUNER_HOME") else settings.home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path.home() / ".tuner"
+    return home if os.access(home, os.W_OK) else Path.home() / ".tuner"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NodeView:
+    """What was found on one node."""
+
+    #: Version of tuner.
+    version: str
+    sees_artifacts: bool
+    #: Why its database does not answer.
+    database_problem: str | None
+
+
+def look_at_node(settings: Settings, marker: Path | None) -> NodeView:
+    """Say whether this node has the driver's tuner, sees its artifacts, and reaches its database.
+
+    Args:
+        settings: The driver's.
+        marker: A file that the driver has just written into the folder of artifacts; None for a store behind a URL.
+    """
+    problem = None
+    try:
+        with open_storage(settings.storage, patience_s=10.0):
+            """It answers."""
+    except TunerError as error:
+        problem = str(error)
+    return NodeView(
+        version=version("tuner"), sees_artifacts=marker is None or marker.is_file(), database_problem=problem
+    )
+
+
+def read_growth() -> Mapping[str, float]:
+    """Return the most that an autoscaling cluster may come to have of each resource; empty for one that does not grow.
+
+    It is what Ray's own libraries ask (`ray.train`, `ray.data`), on a node: a driver outside of the cluster cannot.
+    """
+    from ray._private.state import state
+
+    return state.get_max_resources_from_cluster_config() or {}
+
+
+def drain_on_this_node(names: Sequence[str]) -> int:
+    """Ask the workers of these actors on this node to finish their epochs and end; return how many there are.
+
+    Ray can only kill an actor that is busy, and its worker with it.
+    """
+    found = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if _PLACED_AS in words and words[words.index(_PLACED_AS) + 1] in names:
+                process.terminate()
+                found += 1
+    return found
