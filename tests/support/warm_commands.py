@@ -188,7 +188,7 @@ def _start_process(
     command: Sequence[str], *, env: Mapping[str, str], pass_fds: Sequence[int] = (), **others: Any
 ) -> Any:
     """Fork what a `ForkServer` would start afresh, as this process has imported what that would import."""
-    from tuner.training import fork_server
+    from tuner.forking import server as fork_server
 
     if command[2] != fork_server.__name__:
         return subprocess.Popen(command, env=env, **others)
@@ -199,7 +199,7 @@ def _start_process(
 
 
 def _become_fork_server(arguments: Sequence[str], environment: Mapping[str, str], kept: Sequence[int]) -> NoReturn:
-    from tuner.training import fork_server
+    from tuner.forking import server as fork_server
 
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -218,7 +218,7 @@ def _become_fork_server(arguments: Sequence[str], environment: Mapping[str, str]
 
 def _become_command(order: dict[str, Any]) -> NoReturn:
     from tuner.cli import main as run
-    from tuner.training import forking
+    from tuner.forking import client as forking
 
     forking.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": _start_process})  # type: ignore[attr-defined]
     # What the server does at its exit is not the command's.
