@@ -18,7 +18,7 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
 from tuner.training.request import OnEpoch, OnNote, RunRequest, Utility, accuracy_or_worst, ignore_note
 from tuner.training.run import TrainingRun
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 from tuner.training.session import PROGRAMS
 from tuner.training.variables import finalize_weights, separate_average
 from tuner.training.whole_epochs import train_whole_epochs
@@ -41,7 +41,7 @@ def train(
     own_fit: OwnFit | None = None,
     programs: ProgramCache = PROGRAMS,
     utility: Utility = accuracy_or_worst,
-    scoring: Scoring | None = None,
+    scoring: Scorings | None = None,
     initial: InitialWeights | None = None,
     callbacks: RunCallbacks | None = None,
 ) -> TrainingHistory:

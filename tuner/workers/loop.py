@@ -16,9 +16,9 @@ from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.context import JobContext, checkpoints_folder
 from tuner.jobs.failures import describe_deaths
 from tuner.jobs.finals.planning import advance_study
-from tuner.jobs.interruptions import DrainedError, is_interruption
+from tuner.jobs.interruptions import DrainedError, LetGoError, is_interruption
 from tuner.jobs.study.data import DataPlaces, DataUnavailableError
-from tuner.jobs.table import count_companions, find_reason_to_work_alone, run_job, run_jobs
+from tuner.jobs.table import asks_for_several, count_companions, find_reason_to_work_alone, run_job, run_jobs
 from tuner.studies.companions import claim_companions
 from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
@@ -232,7 +232,11 @@ class Worker:
     def _hold_companions(self, study: Study, held: _Held, reporters: ExitStack) -> list[_Held]:
         """Lease slots whose work may be done together with that of one that is held, if there are any."""
         lease = held.context.lease
-        if (study.uid, lease.stage) in self._alone or find_reason_to_work_alone(held.context) is not None:
+        if (study.uid, lease.stage) in self._alone:
+            return []
+        if (reason := find_reason_to_work_alone(held.context)) is not None:
+            if asks_for_several(held.context):
+                self._note_alone(study, lease, reason)
             return []
         most = count_companions(held.context)
         leases = claim_companions(self._storage, lease, most=most, lease_s=self._settings.lease_s)
@@ -255,9 +259,9 @@ class Worker:
         try:
             ends = run_jobs([one.context for one in held])
         except (UnlikeMembersError, LeaseLostError) as reason:
-            _log.info("Letting go of %d slots, to be worked on one by one: %s", len(held), reason)
+            _log.info("Letting go of %d slots: %s", len(held), reason)
             if isinstance(reason, UnlikeMembersError):
-                self._alone.add((study.uid, held[0].context.lease.stage))
+                self._note_alone(study, held[0].context.lease, str(reason))
             # Claimed anew, a slot knows the trial that was opened for it.
             for one in held:
                 self._release(one)
@@ -277,6 +281,11 @@ class Worker:
         if errors:
             raise errors[0]
 
+    def _note_alone(self, study: Study, lease: Lease, reason: str) -> None:
+        """Work on the slots of this stage one by one from here on, and say why."""
+        self._alone.add((study.uid, lease.stage))
+        _log.warning("%s: slots of the stage %s are worked on one by one: %s", study.name, lease.stage, reason)
+
     def _end(self, study: Study, held: _Held, work: Callable[[], Outcome]) -> None:
         """Do the work of a slot, store its outcome, and begin what follows from it; or let go of the slot."""
         context, lease = held.context, held.context.lease
@@ -290,7 +299,7 @@ class Worker:
             _log.warning("%s This worker drops it.", error)
             held.reporter.let_go()
             self._remove_files_of_lost(context)
-        except (StudyStoppedError, DrainedError):
+        except (StudyStoppedError, DrainedError, LetGoError):
             self._release(held)
         except DataUnavailableError as error:
             self._release(held)

@@ -19,6 +19,7 @@ from tuner.settings import Settings
 from tuner.studies.database.errors import DatabaseAwayError, words_of
 from tuner.studies.database.outages import expect_answers_soon
 from tuner.studies.database.storage import open_storage
+from tuner.studies.fleet import release_placed
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.slots.leases import DEFAULT_LEASE_S
 from tuner.training.backend import load_backend
@@ -70,7 +71,8 @@ def run_worker(
         work: What it does; without a number of slots it never needs a new process.
         device: The device to which this process was bound, for people.
         worker_id: Given by a pool; the worker then ends when its pool ends.
-        placed_as: The name by which a scheduler placed this process on its machine.
+        placed_as: The name by which a scheduler placed this process on its machine. It has one process of a name: the
+            slots of one that had it before are released.
 
     Returns:
         The exit status: 0, 75, 130 or 143; None if a new process should continue, see `Lifetime`.
@@ -99,6 +101,8 @@ def run_worker(
         max_slots=work.max_slots,
     )
     with open_storage(settings.storage, patience_s=PATIENCE_S) as storage:
+        if placed_as:
+            release_placed(storage, placed_as)
         return _run(Worker(storage, worker_settings), ends_with_pool=worker_id is not None)
 
 

@@ -37,8 +37,8 @@ def end_if_out_of_patience(storage: Storage, study: Study, lease: Lease) -> None
     search = study.definition.search
     if lease.stage != "search" or search.patience is None:
         return
-    objective, costs = study.definition.objective, study.definition.costs
-    if end_search_without_progress(storage, study.id, patience=search.patience, objective=objective, costs=costs):
+    objective, others = study.definition.objective, study.definition.others
+    if end_search_without_progress(storage, study.id, patience=search.patience, objective=objective, others=others):
         _log.info("study %r: no better trial among the last %d, the search ends", study.name, search.patience)
 
 

@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Self
 
 from tuner.backends import BACKENDS
-from tuner.forking.client import ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.plain_values import JSONObject
 from tuner.spaces.own_code import is_own_file

@@ -109,6 +109,12 @@ class Rehearsal:
         """The validation images that the stages use."""
         return self._validation
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many images a trial trains on, and how many score it."""
+        n_train = min(self.definition.search.train_images or self._sample.n_train, self._sample.n_train)
+        return {"n_train": n_train, "n_validation": self._sample.n_validation}
+
     def take_more_images(self) -> bool:
         """Use all images of the sample from now on; return whether there are more than before."""
         n_images = len(self._train) + len(self._validation)

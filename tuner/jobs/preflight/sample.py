@@ -27,6 +27,9 @@ class Sample:
     validation: LabelledImages
     #: How many of each are used at first; the others are for a second try.
     n_few: int
+    #: How many of each the study has.
+    n_train: int
+    n_validation: int
 
     def few(self) -> tuple[LabelledImages, LabelledImages]:
         """Return the first few training and validation images."""
@@ -59,6 +62,8 @@ def take_sample(split: Split) -> Sample:
         train=_in_turn(split.train, n_images=min(n_again, _MOST_AGAIN)),
         validation=_in_turn(split.validation, n_images=min(n_again, _MOST_AGAIN)),
         n_few=min(_PER_CLASS * len(split.train.class_names), _MOST, n_most),
+        n_train=len(split.train),
+        n_validation=len(split.validation),
     )
 
 
@@ -71,7 +76,8 @@ def write_sample(folder: Path, sample: Sample) -> JSONObject:
         validation_images=sample.validation.images,
         validation_labels=sample.validation.labels,
     )
-    return {"class_names": sample.train.class_names, "n_few": sample.n_few}
+    numbers = {name: getattr(sample, name) for name in ("n_few", "n_train", "n_validation")}
+    return {"class_names": sample.train.class_names, **numbers}
 
 
 def read_sample(folder: Path, described: JSONObject) -> Sample:
@@ -85,7 +91,8 @@ def read_sample(folder: Path, described: JSONObject) -> Sample:
             )
             for part in ("train", "validation")
         )
-    return Sample(train=train, validation=validation, n_few=described["n_few"])
+    numbers = {name: described[name] for name in ("n_few", "n_train", "n_validation")}
+    return Sample(train=train, validation=validation, **numbers)
 
 
 def _in_turn(data: LabelledImages, *, n_images: int) -> LabelledImages:

@@ -38,8 +38,10 @@ _JOBS: Mapping[Stage, type[Job]] = {
     "ensemble": EnsembleJob,
 }
 
-#: Fields of outcomes that may be NaN or infinite.
-_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score"}
+#: Fields of jobs, outcomes and folds that may be NaN or infinite.
+_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score", "val_accuracy_mean"}
+#: Fields of outcomes whose values may be.
+_MAPPINGS = {"others", "test_others"}
 
 
 @overload
@@ -79,9 +81,9 @@ def read_outcome(stage: Stage, stored: JSONObject, curve: Curve = ()) -> Outcome
     values["failure"] = Failure(**_known(Failure, failure)) if failure else None
     values["notes"] = tuple(stored.get("notes") or ())
     if "folds" in values:
-        values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
+        values["folds"] = tuple(map(_read_fold, values["folds"]))
     values.setdefault("state", "failed" if failure else "complete")
-    values |= {name: read_number(values[name]) for name in _NUMBERS & values.keys()}
+    values |= {name: _read_numbers(values[name]) for name in _MAPPINGS & values.keys()}
     if curve:
         values["curve"] = curve
     return kind(**values)
@@ -94,8 +96,18 @@ def read_curve(stored: Sequence[JSONObject] | None) -> Curve:
 
 def _read_epoch(stored: JSONObject) -> Epoch:
     if str in map(type, stored.values()):
-        stored = {name: read_number(value) for name, value in stored.items()}
+        stored = {name: read_number(value) if isinstance(value, str) else value for name, value in stored.items()}
+    if stored.get("others"):
+        stored = {**stored, "others": _read_numbers(stored["others"])}
     return Epoch(**stored)
+
+
+def _read_fold(stored: JSONObject) -> FoldResult:
+    return FoldResult(**{**_known(FoldResult, stored), "others": _read_numbers(stored.get("others") or {})})
+
+
+def _read_numbers(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: read_number(value) for name, value in stored.items()}
 
 
 def read_scores(stored: Sequence[JSONObject] | None, objective: Objective) -> Curve:
@@ -132,7 +144,8 @@ def curve_to_json(outcome: Outcome) -> list[JSONObject] | None:
 
 def _known(kind: type, stored: JSONObject) -> dict[str, Any]:
     """Return what is stored of the fields that this version knows."""
-    return {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    known = {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    return known | {name: read_number(known[name]) for name in _NUMBERS & known.keys()}
 
 
 def _defaults_of(kind: type) -> dict[str, Any]:
