@@ -8,10 +8,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tuner.datasets.catalogue import Dataset, open_dataset
+from tuner.datasets.catalogue import Dataset
 from tuner.datasets.division.folds import divide_into_folds
 from tuner.datasets.division.group_shares import describe_side
 from tuner.datasets.division.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
@@ -24,7 +24,7 @@ from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_fol
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
-from tuner.jobs.study.data import keep_search_data
+from tuner.jobs.study.data import keep_search_data, open_definition_dataset
 from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
 from tuner.plain_values import Hyperparameters, JSONObject, StoredPixels
 from tuner.spaces.registry import PRETRAINED_FAMILY
@@ -64,9 +64,7 @@ class CheckRequest:
 
     def open_dataset(self) -> Dataset:
         """Open the definition's dataset; no image is read yet."""
-        data = self.definition.data
-        reading = replace(data.reading, decoded=self.decoded)
-        return open_dataset(self.definition.dataset, data_dir=self.data_dir, reading=reading, pixels=data.pixels)
+        return open_definition_dataset(self.definition, data_dir=self.data_dir, decoded=self.decoded)
 
 
 @dataclass(frozen=True, kw_only=True)
