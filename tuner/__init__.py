@@ -13,7 +13,10 @@ The way down, each package importing only what stands below it:
     datasets     readers, what pixels mean, downloads, splits, the test set
     objectives   what a search optimizes: the one table of what a score is
     space_ranges what a study searches in place of what a builder declares     image_ranges  what models take
-    settings, artifacts, logs, training_settings, epochs, backends, counters, class_metrics, intervals, summaries
+    forking      processes that start in milliseconds
+    settings, artifacts, logs, training_settings, epochs, backends, counters, class_metrics, intervals, summaries,
+    free_memory
+    setting_tables, plain_values    what tables of settings have in common; types of JSON and of hyperparameters
     extras       which packages only some uses need
     errors
 

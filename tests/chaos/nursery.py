@@ -32,6 +32,7 @@ from tuner.spaces.space import Space
 from tuner.training.backend import load_backend
 from tuner.training.programs.cache import ProgramCache
 from tuner.workers.process import run_worker
+from tuner.workers.work import Work
 
 _TICK_S = 0.02
 
@@ -95,9 +96,8 @@ def _become_worker(order: dict[str, Any]) -> NoReturn:
             lease_s=order["lease_s"],
         )
         journal.note("started", pid=os.getpid())
-        ended = run_worker(
-            settings, order["studies"], device="cpu", until_done=order["until_done"], worker_id=order["worker_id"]
-        )
+        work = Work(studies=order["studies"], until_done=order["until_done"])
+        ended = run_worker(settings, work, device="cpu", worker_id=order["worker_id"])
         status = RestartNeededError.exit_status if ended is None else ended
     except TunerError as error:
         logging.getLogger("tuner").error("%s", error)  # noqa: TRY400 - one line, as on the command line

@@ -13,9 +13,9 @@ from tuner.cli.study import app
 from tuner.datasets.images import ImageFormat
 from tuner.jobs.context import JobContext
 from tuner.jobs.creation import create_study
-from tuner.jobs.hyperparameters.beginnings import find_values
 from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.jobs.hyperparameters.initial_trials import BaselineError, NothingToStartFromError
+from tuner.jobs.hyperparameters.trial_values import find_values
 from tuner.jobs.search.trial import run_trial
 from tuner.jobs.study.data import DataPlaces
 from tuner.spaces.registry import open_space

@@ -1,4 +1,4 @@
-"""Classify picture files with a bundle, so many at a time that memory does not grow with their number."""
+"""Classify picture files with a bundle, in batches, so that memory does not grow with their number."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

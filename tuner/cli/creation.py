@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from tuner.datasets.reading import DecodedPictures
+    from tuner.forking.client import ForkServer
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.jobs.preflight.report import StageReport
     from tuner.settings import Settings
     from tuner.studies.database.storage import Storage
     from tuner.studies.definitions.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
-    from tuner.training.forking import ForkServer
 
 
 #: Printed for `--no-check`.

@@ -24,6 +24,7 @@ from tuner.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from tuner.studies.definitions.definition import StudyDefinition
+    from tuner.studies.definitions.overrides import Changes
 
 
 def read_wanted(
@@ -43,8 +44,8 @@ def read_wanted(
     objectives: Annotated[
         str | None,
         typer.Option(
-            help="Several objectives at once: a score, and costs of the model "
-            f"({', '.join(COSTS)}), as in accuracy,parameters.",
+            help="Several objectives at once: scores, of which the first leads, and costs of the model "
+            f"({', '.join(COSTS)}), as in accuracy,macro_f1,parameters.",
             metavar="NAME,NAME",
             show_default="search.objective alone",
             autocompletion=complete_objectives,
@@ -114,7 +115,7 @@ def read_wanted(
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start, "search.objectives": _split(objectives),
     }  # fmt: skip
-    changes = factors_of(vary) | {key: value for key, value in options.items() if value is not None}
+    changes = {**factors_of(vary), **{key: value for key, value in options.items() if value is not None}}
     if vary and trials is not None:
         raise typer.BadParameter("The budget follows from --vary; expected no --trials.", param_hint="--trials")
     if file is not None and like is not None:
@@ -133,7 +134,7 @@ def _split(objectives: str | None) -> list[str] | None:
     return None if objectives is None else [name.strip() for name in objectives.split(",")]
 
 
-def factors_of(vary: list[str] | None) -> dict[str, Any]:
+def factors_of(vary: list[str] | None) -> "Changes":
     """Return the changes by which a definition compares what `--vary` names."""
     from tuner.studies.definitions.making import vary_factors
     from tuner.studies.definitions.overrides import parse_factors

@@ -68,10 +68,10 @@ def finals(
             from tuner.jobs.study.data import DataPlaces
             from tuner.jobs.study.starting_weights import choose_weights
 
-            places = DataPlaces(
+            data_places = DataPlaces(
                 data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache
             )
-            chosen = choose_weights(study, weights, freeze_epochs=freeze or 0, places=places)
+            chosen = choose_weights(study, weights, freeze_epochs=freeze or 0, places=data_places)
         study = change_finals(opened, study, top=top, repeats=repeats, weights=chosen)
         is_lacking = lacks_finals(opened, study)
     wanted = study.definition.finals
@@ -83,16 +83,14 @@ def finals(
     if until_done:
         from tuner.cli.progress import follow
         from tuner.workers.pool import run_pool
+        from tuner.workers.shares import MachinePlaces
+        from tuner.workers.work import Watch, Work
 
-        status = run_pool(
-            settings,
-            [name],
-            n_workers=parse_count(count),
-            per_gpu=parse_count(per_gpu, option="--per-gpu"),
-            device=device,
-            until_done=True,
-            follow=follow,
+        places = MachinePlaces(
+            n_workers=parse_count(count), per_gpu=parse_count(per_gpu, option="--per-gpu"), device=device
         )
+        work = Work(studies=[name], until_done=True)
+        status = run_pool(settings, work, places, watch=Watch(follow=follow))
         if status:
             raise typer.Exit(status)
         print_endings(settings, [name])

@@ -26,7 +26,7 @@ _SHORT_S = 60
 
 
 def describe_expectation(study: "Study", *, n_workers: int | None) -> Iterator[str]:
-    """Yield lines on what the study will train and how long it takes with so many workers on this machine's cores."""
+    """Yield lines on what the study will train and how long this number of workers takes on this machine."""
     yield describe_budget(study)
     yield from describe_time(study, n_workers=n_workers)
 

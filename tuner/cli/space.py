@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from tuner.spaces.registry import SPACE_NAMES, SPACES
 
 if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
+    from tuner.plain_values import JSONObject
     from tuner.spaces.description import DeclaredRange, SpaceDescription
     from tuner.studies.definitions.definition import StudyDefinition
 
@@ -95,7 +96,7 @@ def _read_definition(name: str) -> "StudyDefinition | None":
     return read_definition(name) if name.endswith(".toml") else None
 
 
-def _to_json(description: "SpaceDescription") -> dict[str, Any]:
+def _to_json(description: "SpaceDescription") -> "JSONObject":
     shown = dataclasses.asdict(description)
     for parameter, described in zip(shown["parameters"], description.parameters, strict=True):
         parameter["prior"] = described.prior and described.prior.model_dump(mode="json", exclude_none=True)

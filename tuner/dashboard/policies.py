@@ -39,13 +39,14 @@ def page_policy(*, scripts: str, styles: str) -> str:
     )
 
 
-def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def guard_headers(path: str, headers: Iterable[tuple[str, str]], *, status: str = "") -> list[tuple[str, str]]:
     """Return the headers of a response with the security headers added.
 
     Args:
         path: The requested path.
         headers: The application's headers. tuner's pages bring a `Content-Security-Policy`; a response without one
             that is not Optuna Dashboard's is treated as a file of unknown origin.
+        status: Of the response. The page that says that a path leads nowhere is shown, in a sandbox.
     """
     given = {name.lower(): value for name, value in headers}
     kept = [(name, value) for name, value in headers if name.lower() not in _REPLACED]
@@ -54,8 +55,8 @@ def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[s
         protection = {"Content-Security-Policy": _OPTUNA_POLICY}
     elif path.startswith("/artifacts/") or "content-security-policy" not in given:
         kept = [(name, value) for name, value in kept if name.lower() not in {"content-type", "content-disposition"}]
-        # Without a policy of its own and elsewhere: the error of a path that leads nowhere.
-        shown = _SHOWN_TYPES if path.startswith("/artifacts/") else _SHOWN_TYPES | {"text/html"}
+        is_nowhere = status.startswith("404") and not path.startswith("/artifacts/")
+        shown = _SHOWN_TYPES | {"text/html"} if is_nowhere else _SHOWN_TYPES
         protection = {"Content-Security-Policy": _FILE_POLICY, **_file_headers(given.get("content-type", ""), shown)}
     else:
         protection = {"Content-Security-Policy": given["content-security-policy"]}

@@ -15,7 +15,9 @@ from tuner.studies.lifecycle import Study, StudyStateError
 from tuner.studies.records.reading import load_outline
 from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
 from tuner.studies.records.study import StudyRecord
-from tuner.workers.pool import Follow, run_pool
+from tuner.workers.pool import run_pool
+from tuner.workers.shares import MachinePlaces
+from tuner.workers.work import Follow, Watch, Work
 
 #: Exit status of a pool that SIGINT, or SIGTERM, has drained.
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -56,12 +58,9 @@ def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"
     if study.state != "done":
         status = run_pool(
             settings,
-            [study.name],
-            n_workers=_parse(workers),
-            device=device,
-            until_done=True,
-            follow=_choose_follow(),
-            again="study.run()",
+            Work(studies=[study.name], until_done=True),
+            MachinePlaces(n_workers=_parse(workers), device=device),
+            watch=Watch(follow=_choose_follow(), again="study.run()"),
         )
         _raise_for(status, settings)
     with open_storage(settings.storage) as storage:

@@ -67,7 +67,7 @@ def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
 
 
 def is_large(trials: Sequence[TrialRecord]) -> bool:
-    """Say whether so many trials are measured in a process of their own."""
+    """Say whether these are so many that they are measured in a process of their own."""
     return len(trials) > MOST_DRAWN
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import TunerError, did_you_mean
+from tuner.plain_values import StoredPixels
 from tuner.studies.database.optuna_tables import (
     create_in_optuna,
     delete_from_optuna,
@@ -69,7 +70,7 @@ class Study:
     class_names: tuple[str, ...]
     provenance: Mapping[str, str]
     #: What the dataset's pixels mean, as JSON; None for studies of an older version.
-    pixels: Mapping[str, Any] | None
+    pixels: StoredPixels | None
     state: StudyState
     stop_reason: str | None
     #: Number of trials that the search finishes.
@@ -87,7 +88,7 @@ def insert_study(
     *,
     class_names: Sequence[str],
     provenance: Mapping[str, str],
-    pixels: Mapping[str, Any] | None = None,
+    pixels: StoredPixels | None = None,
     first_jobs: Sequence[SearchJob] = (),
 ) -> Study:
     """Store a study with one waiting slot for each trial of its budget.

@@ -25,6 +25,7 @@ from tuner.studies.database.optuna_tables import (
     TRIALS,
     USER_ATTRIBUTES,
     VALUES,
+    Attributes,
 )
 from tuner.studies.database.outages import retried
 from tuner.studies.database.schema import studies
@@ -95,8 +96,8 @@ class TrialDetails:
     parameters: Sequence[StoredParameter]
     #: Pairs of step and value, by step; a value may be infinite or NaN.
     curve: Sequence[tuple[int, float]]
-    user_attributes: Mapping[str, Any]
-    system_attributes: Mapping[str, Any]
+    user_attributes: Attributes
+    system_attributes: Attributes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +282,7 @@ def _parse_distribution(text: str) -> BaseDistribution:
     return json_to_distribution(text)
 
 
-def _attributes(rows: Iterable[Any]) -> dict[str, Any]:
+def _attributes(rows: Iterable[Any]) -> Attributes:
     return {row.key: json.loads(row.value_json) for row in rows}
 
 

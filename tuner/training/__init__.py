@@ -2,7 +2,7 @@
 
 The way of one epoch:
 
-    train.py             settles the labels, opens the run, and chooses one of the three ways
+    train.py             opens the run (`opening.py`) that is asked for (`request.py`), and chooses one of three ways
       whole_epochs.py    whole-epoch programs, where model and images allow it
         programs/        one call into TensorFlow or JAX trains the epoch, one more validates it
       keras_loop.py      Keras' own loop, for models that override it and images too large for the device

@@ -26,12 +26,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         study = create_study(storage)
         end_trial(storage, begin_trial(storage, study, curve=(0.5, 0.7)), score=0.7)
         begin_trial(storage, study, curve=(0.3, 0.4))
-    with running_dashboard(url, folder / "artifacts", "--allow-writes", token=TOKEN) as (address, process):
+    with running_dashboard(url, folder / "artifacts", "--allow-writes", token=TOKEN) as (address, running):
         parts = urlsplit(address)
         yield parts.hostname or "", parts.port or 0
-        process.terminate()
-        assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        running.process.terminate()
+        assert "Traceback" not in running.stderr.read()
 
 
 def ask(

@@ -115,7 +115,7 @@ def test_a_study_killed_in_the_middle_of_a_fold_ends_as_an_undisturbed_one(
 ) -> None:
     trained: list[int] = []
     fit = folds.fit
-    monkeypatch.setattr(folds, "fit", lambda *given, **named: trained.append(given[3].seed) or fit(*given, **named))
+    monkeypatch.setattr(folds, "fit", lambda setup, one: trained.append(one.plan.seed) or fit(setup, one))
     for name in ("calm", "disturbed"):
         create(name, "failing_later:fine", "data.folds=3", "search.epochs=2", "search.trials=2")
     calm = work("calm")

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from small_models import build_cnn
+from tensorflow.python.autograph.pyct import loader
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
@@ -87,6 +88,19 @@ def test_other_images_of_equal_shapes_share_the_program_and_train_as_with_a_new_
     assert n_compiled == 1
     assert curve == expected != first
     assert again == first
+
+
+def test_no_source_is_read_to_make_a_program(digits: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    # That of a process whose package is being updated is another one than it has imported.
+    def refuse(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(loader, "load_source", refuse)
+    PROGRAMS.clear()
+
+    _, curve = run(digits, replace(PLAN, epochs=1, augmentation=Augmentation.only(rotation=10)))
+
+    assert len(curve) == 1
 
 
 def test_the_model_that_a_program_was_compiled_for_keeps_its_weights(

@@ -11,7 +11,8 @@ from keras_tuner.applications import HyperResNet, HyperXception
 
 from tuner.datasets.images import ImageFormat
 from tuner.jobs.hyperparameters.grid import check_grid
-from tuner.jobs.hyperparameters.hp import OptunaHyperParameters, UnsearchableError, declared_parameters
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters, declared_parameters
+from tuner.jobs.hyperparameters.optuna_parameters import UnsearchableError
 from tuner.spaces.fixed_values import FixedValueError, UnknownFixedError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.spaces.space import Space

@@ -5,9 +5,9 @@ import optuna
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.hyperparameters.beginnings import find_values
 from tuner.jobs.hyperparameters.hp import OptunaHyperParameters, declared_parameters
 from tuner.jobs.hyperparameters.prior_draws import NothingToDrawError, check_priors
+from tuner.jobs.hyperparameters.trial_values import find_values
 from tuner.space_ranges import Prior, SpaceRange
 from tuner.spaces.ranges import RangeError
 from tuner.spaces.space import Space

@@ -1,6 +1,6 @@
 """How a dataset itself asks to be divided: a validation set of its own, and groups that stay together."""
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,18 @@ class NoGroupsError(TunerError):
         )
 
 
+class Marks(TypedDict, total=False):
+    """Fields of `LabelledImages` that say how images are to be divided, as far as the dataset says it."""
+
+    #: bool, shape (n,).
+    is_validation: NDArray[np.bool_]
+    #: int64, shape (n,): equal numbers stay together.
+    groups: NDArray[np.int64]
+
+
 def mark_divisions(
     raw: RawExamples, labels: NDArray[np.int64], levels: NDArray[np.uint8], *, group: str | None
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Marks, list[str]]:
     """Return the marks of `LabelledImages` that say how images are to be divided, and what to tell of them.
 
     Args:
@@ -35,7 +44,7 @@ def mark_divisions(
         levels: Its images as bytes.
         group: What the column of groups is called.
     """
-    marks: dict[str, Any] = {}
+    marks: Marks = {}
     told: list[str] = []
     n_train = len(labels) - raw.n_validation
     if raw.n_validation:

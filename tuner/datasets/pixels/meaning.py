@@ -5,7 +5,6 @@ and training, test, prediction and submission apply it in the same way. See `doc
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from tuner.datasets.pixels.stored_range import BYTES, FLOAT_BITS, SIXTEEN_BITS, 
 from tuner.datasets.pixels.transparency import Background, put_on_background
 from tuner.datasets.reading import ResizeHow, Size, StoredImages, UnreadableDataError
 from tuner.datasets.stored_rows import windows
+from tuner.plain_values import JSONObject, StoredPixels
 
 #: What most of the small grey training pictures are in their files; `mixed` where more than a tenth differ.
 Polarity = Literal["light on dark", "dark on light", "mixed"]
@@ -104,13 +104,13 @@ class PixelMeaning:
             parts.append(f"other shapes {'cropped' if self.resize_how == 'crop' else 'padded'}")
         return ", ".join(parts)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JSONObject:
         """Return what `from_json` reads back, of JSON's types."""
         values = asdict(self)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "PixelMeaning":
+    def from_json(cls, values: StoredPixels) -> "PixelMeaning":
         """Read what `to_json` wrote; other keys are ignored."""
         known: dict[str, Any] = {
             field.name: values[field.name] for field in fields(cls) if field.default is MISSING or field.name in values

@@ -15,27 +15,21 @@ from tuner.errors import TunerError, shorten
 from tuner.jobs.context import JobContext
 from tuner.jobs.finals.files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
 from tuner.jobs.finals.pictures import make_study_pictures
-from tuner.jobs.finals.score import score_probabilities, score_test
+from tuner.jobs.finals.score import score_test, score_vote
 from tuner.jobs.finals.test_part import open_test_set
-from tuner.jobs.fitting.at_once import FitRequest, FitTogether
 from tuner.jobs.fitting.callbacks import callbacks_of
 from tuner.jobs.fitting.costs import measure_costs
-from tuner.jobs.fitting.fit import Fitted, fit
-from tuner.jobs.fitting.folds import FoldCurves, train_folds
-from tuner.jobs.fitting.regime import finals_regime, search_regime
+from tuner.jobs.fitting.fit import FitRequest, Fitted, fit
+from tuner.jobs.fitting.folds import FoldCurves, FoldTraining
+from tuner.jobs.fitting.regime import finals_regime
+from tuner.jobs.fitting.setup import TrainingSetup, open_search_setup
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.study.data import (
-    ChangedTestPartError,
-    DataUnavailableError,
-    load_data_for_own_fit,
-    load_final_data,
-    load_search_data,
-    study_pixels,
-)
+from tuner.jobs.study.data import ChangedTestPartError, DataUnavailableError, study_pixels
 from tuner.jobs.study.scoring import open_scoring
 from tuner.jobs.study.space import open_study_space
 from tuner.jobs.study.starting_weights import open_weights
-from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256
+from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256
+from tuner.objectives import scores_beside
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.records.reading import read_retrainings
 from tuner.studies.slots.outcomes import (
@@ -45,10 +39,12 @@ from tuner.studies.slots.outcomes import (
     EnsembleOutcome,
     RetrainJob,
     RetrainOutcome,
+    mean_by_name,
     mean_over,
 )
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities, time_prediction
+from tuner.training.scoring import Scorings
 
 _log = logging.getLogger(__name__)
 
@@ -64,25 +60,23 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     definition = context.study.definition
     prepared = prepare_confirmation(context)
     if not definition.data.folds:
-        return conclude_confirmation(context, prepared, _fit_alone(context, prepared))
-    shared, request = prepared.shared, prepared.request
-    curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
-    train_folds(
-        context,
-        shared.space,
-        request.hyperparameters,
-        request.plan,
-        regime=shared.regime,
-        initial=shared.initial,
+        return conclude_confirmation(context, prepared, fit(prepared.setup, prepared.request))
+    curves = FoldCurves(objective=definition.objective, others=definition.others, on_progress=context.on_fold)
+    FoldTraining(
+        context=context,
+        setup=prepared.setup,
+        hyperparameters=prepared.request.hyperparameters,
+        plan=prepared.request.plan,
         curves=curves,
         notes=prepared.notes,
-    )
+    ).train()
     return ConfirmOutcome(
         state="complete",
         score=mean_over(curves.results),
         hyperparameters=context.job_as(ConfirmJob).hyperparameters,
         curve=curves.curve,
         folds=curves.results,
+        others=mean_by_name([fold.others for fold in curves.results]),
         notes=tuple(prepared.notes),
     )
 
@@ -91,28 +85,19 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
 class PreparedTraining:
     """One training of the finals, before its model is built."""
 
-    shared: FitTogether
+    setup: TrainingSetup
     request: FitRequest
     #: Takes sentences for people.
     notes: list[str]
-    data_for_own_fit: Callable[[], TrainingData] | None = None
 
 
 def prepare_confirmation(context: JobContext) -> PreparedTraining:
     """Return how a configuration is trained again."""
-    definition, provenance = context.study.definition, context.study.provenance
-    job = context.job_as(ConfirmJob)
+    definition, job = context.study.definition, context.job_as(ConfirmJob)
     notes: list[str] = []
-    data = _load(context, load_search_data)
+    data = context.data.load_for_search()
     return PreparedTraining(
-        shared=FitTogether(
-            space=open_study_space(definition, provenance),
-            regime=search_regime(definition),
-            objective=definition.objective,
-            scoring=open_scoring(definition, provenance),
-            initial=open_weights(definition.search, data.train.image_format, sha256=provenance.get(WEIGHTS_SHA256)),
-            at_once=definition.search.at_once,
-        ),
+        setup=open_search_setup(definition, context.study.provenance, data.train.image_format),
         request=FitRequest(
             hyperparameters=fixed_hyperparameters(job.hyperparameters),
             data=data,
@@ -120,6 +105,7 @@ def prepare_confirmation(context: JobContext) -> PreparedTraining:
             on_epoch=context.on_epoch,
             on_note=notes.append,
             checkpoint=context.checkpoint,
+            open_callbacks=callbacks_of(context),
         ),
         notes=notes,
     )
@@ -135,6 +121,7 @@ def conclude_confirmation(context: JobContext, prepared: PreparedTraining, fitte
         best_epoch=best.epoch if best else None,
         hyperparameters=context.job_as(ConfirmJob).hyperparameters,
         curve=fitted.epochs,
+        others=scores_beside(context.study.definition.others, best),
         notes=tuple(prepared.notes),
     )
 
@@ -142,14 +129,14 @@ def conclude_confirmation(context: JobContext, prepared: PreparedTraining, fitte
 def run_retraining(context: JobContext) -> RetrainOutcome:
     """Retrain a configuration with augmentation and annealing, then test it once, after the last epoch."""
     prepared = prepare_retraining(context)
-    return conclude_retraining(context, prepared, _fit_alone(context, prepared))
+    return conclude_retraining(context, prepared, fit(prepared.setup, prepared.request))
 
 
 def conclude_retraining(context: JobContext, prepared: PreparedTraining, fitted: Fitted) -> RetrainOutcome:
     """Test a configuration that was retrained, store it, and return the outcome."""
     definition = context.study.definition
     job = context.job_as(RetrainJob)
-    notes, scoring = prepared.notes, prepared.shared.scoring
+    notes, scoring = prepared.notes, prepared.setup.scoring
     if job.for_curve:
         return RetrainOutcome(
             state="complete",
@@ -160,16 +147,23 @@ def conclude_retraining(context: JobContext, prepared: PreparedTraining, fitted:
         )
     test = _load_test(context)
     tested = _test(context, fitted.model, test)
+    scored = score_test(
+        fitted.model,
+        test,
+        tested.probabilities,
+        definition=definition,
+        scoring=scoring or Scorings(),
+        on_note=notes.append,
+    )
     pictures = _store_pictures(context, fitted.model, tested, augmented=fitted.augmented, on_note=notes.append)
     return RetrainOutcome(
         state="complete",
         test_accuracy=tested.accuracy,
-        test_score=score_test(
-            fitted.model, test, tested.probabilities, definition=definition, scoring=scoring, on_note=notes.append
-        ),
+        test_score=scored.leading,
+        test_others=scored.others,
         val_accuracy=fitted.kept.val_accuracy,
         curve=fitted.epochs,
-        bundle=store_bundle(context, prepared.shared.space, fitted, tested, notes=notes),
+        bundle=store_bundle(context, prepared.setup.space, fitted, tested, notes=notes),
         predictions=f"{final_path(context)}.npz",
         augmented=fitted.augmented,
         validation_predictions=_predict_validation(context, fitted.model, fitted.asked_data.validation),
@@ -187,24 +181,23 @@ def prepare_retraining(context: JobContext) -> PreparedTraining:
     definition, provenance = context.study.definition, context.study.provenance
     job = context.job_as(RetrainJob)
     notes: list[str] = []
-    data = _load(context, load_data_for_own_fit if job.for_curve else load_final_data)
+    data = context.data.load_for_own_fit() if job.for_curve else context.data.load_for_finals()
 
     def open_data_for_own_fit() -> TrainingData:
         if definition.finals.train_on != "train":
             notes.append(RETRAINED_ON_TRAIN)
             _log.warning("%s", RETRAINED_ON_TRAIN)
-        return _load(context, load_data_for_own_fit)
+        return context.data.load_for_own_fit()
 
     return PreparedTraining(
-        shared=FitTogether(
+        setup=TrainingSetup(
             space=open_study_space(definition, provenance),
-            regime=finals_regime(definition, augmented=job.augmented),
             objective=definition.objective,
             scoring=open_scoring(definition, provenance),
+            regime=finals_regime(definition, augmented=job.augmented),
             initial=open_weights(
                 definition.finals, data.train.image_format, sha256=provenance.get(FINALS_WEIGHTS_SHA256)
             ),
-            at_once=definition.search.at_once,
         ),
         request=FitRequest(
             hyperparameters=fixed_hyperparameters(job.hyperparameters),
@@ -213,28 +206,10 @@ def prepare_retraining(context: JobContext) -> PreparedTraining:
             on_epoch=context.on_epoch,
             on_note=notes.append,
             checkpoint=context.checkpoint,
+            open_callbacks=callbacks_of(context),
+            data_for_own_fit=open_data_for_own_fit,
         ),
         notes=notes,
-        data_for_own_fit=open_data_for_own_fit,
-    )
-
-
-def _fit_alone(context: JobContext, prepared: PreparedTraining) -> Fitted:
-    shared, request = prepared.shared, prepared.request
-    return fit(
-        shared.space,
-        request.hyperparameters,
-        request.data,
-        request.plan,
-        objective=shared.objective,
-        scoring=shared.scoring,
-        on_epoch=request.on_epoch,
-        on_note=request.on_note,
-        regime=shared.regime,
-        initial=shared.initial,
-        checkpoint=request.checkpoint,
-        open_callbacks=callbacks_of(context),
-        data_for_own_fit=prepared.data_for_own_fit,
     )
 
 
@@ -267,24 +242,17 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
     scoring, told = open_scoring(context.study.definition, context.study.provenance), list(notes)
-    score = score_probabilities(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
+    scored = score_vote(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
     bundle, note = store_ensemble_bundle(context, outcomes, predictions)
     return EnsembleOutcome(
         state="complete",
         members=len(votes),
         test_accuracy=predictions.accuracy,
-        test_score=score,
+        test_score=scored.leading,
+        test_others=scored.others,
         predictions=path,
         bundle=bundle,
         notes=(*told, *filter(None, [note])),
-    )
-
-
-def _load(context: JobContext, load: Callable[..., TrainingData]) -> TrainingData:
-    """Load the data of the job's study with one of the functions of `tuner.jobs.study.data`."""
-    study = context.study
-    return load(
-        study.definition, data_sha256=study.provenance["data_sha256"], pixels=study.pixels, places=context.places
     )
 
 
@@ -322,7 +290,7 @@ def _store_pictures(
     try:
         pictures = make_study_pictures(
             model,
-            _load(context, load_data_for_own_fit),
+            context.data.load_for_own_fit(),
             test_labels=tested.labels,
             augmentation=regime.settle_augmentation(job.hyperparameters),
             seed=job.seed,

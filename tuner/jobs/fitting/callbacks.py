@@ -1,19 +1,19 @@
 """Make the callbacks that a definition names, new ones for each model that is trained."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import keras
 
 from tuner.errors import TunerError
 from tuner.jobs.context import JobContext
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.own_objects import find_own_object
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.slots.outcomes import ConfirmJob, RetrainJob
 from tuner.training.callbacks import CallbackError, RunCallbacks
 
 #: Returns the callbacks of a run whose hyperparameters are these.
-OpenCallbacks = Callable[[Mapping[str, Any]], RunCallbacks]
+OpenCallbacks = Callable[[Hyperparameters], RunCallbacks]
 #: The stage that a preflight's trainings have.
 CHECK = "check"
 

@@ -7,12 +7,13 @@ whole.
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
 from tuner.epochs import Epoch
+from tuner.plain_values import Hyperparameters
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class FinishedFolds:
 
     curves: tuple[tuple[Epoch, ...], ...] = ()
     #: Hyperparameters by name; the space's own `fit` may have asked for more than `build` does.
-    values: Mapping[str, Any]
+    values: Hyperparameters
     notes: tuple[str, ...] = ()
 
 

@@ -10,18 +10,17 @@ import keras_tuner
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.jobs.fitting.callbacks import OpenCallbacks
-from tuner.jobs.fitting.regime import Regime
-from tuner.jobs.study.starting_weights import OpenedWeights, weights_for
+from tuner.jobs.fitting.setup import TrainingSetup
+from tuner.jobs.study.starting_weights import weights_for
 from tuner.objectives import Objective
-from tuner.spaces.space import Space, read_batch_size
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.devices import translate_device_errors
 from tuner.training.history import TrainingHistory
 from tuner.training.own_fit import OtherLabelsError, OwnFit
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.programs import overrides_fit
-from tuner.training.run import BeginAnewError, OnEpoch, OnNote
-from tuner.training.scoring import Scoring
+from tuner.training.request import OnEpoch, OnNote, ignore_note
+from tuner.training.run import BeginAnewError
 from tuner.training.session import seed_everything
 from tuner.training.train import train
 
@@ -63,45 +62,39 @@ class Fitted:
     data: TrainingData
 
 
-def fit(
-    space: Space,
-    hyperparameters: keras_tuner.HyperParameters,
-    data: TrainingData,
-    plan: TrainingPlan,
-    *,
-    objective: Objective,
-    scoring: Scoring | None = None,
-    on_epoch: OnEpoch,
-    on_note: OnNote,
-    regime: Regime | None = None,
-    initial: OpenedWeights | None = None,
-    checkpoint: Checkpoint | None = None,
-    data_for_own_fit: Callable[[], TrainingData] | None = None,
-    open_callbacks: OpenCallbacks | None = None,
-    on_model: Callable[[keras.Model], None] = lambda _: None,
-) -> Fitted:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitRequest:
+    """One training: of which configuration, on which images, by which plan, and who is told of it."""
+
+    #: Answer the questions of the space's `build` and `fit`.
+    hyperparameters: keras_tuner.HyperParameters
+    #: The images to train on and to validate on.
+    data: TrainingData
+    #: The training plan; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
+    plan: TrainingPlan
+    #: As in `train`.
+    on_epoch: OnEpoch
+    #: As in `train`; called once for each sentence.
+    on_note: OnNote = ignore_note
+    #: As in `train`.
+    checkpoint: Checkpoint | None = None
+    #: Called with each model that is built, before it is trained; may raise to end the job.
+    on_model: Callable[[keras.Model], None] = lambda _: None
+    #: Makes the callbacks that watch each training of the model.
+    open_callbacks: OpenCallbacks | None = None
+    #: Opens the data that the user's own `fit` receives in place of `data`: images of the same format, with validation
+    #: images.
+    data_for_own_fit: Callable[[], TrainingData] | None = None
+    #: Its images among those that several trainings are given at once; None: they are the same images for all.
+    part: Part | None = None
+
+
+def fit(setup: TrainingSetup, request: FitRequest) -> Fitted:
     """Build the model from the hyperparameters and train it; equal seeds give equal results.
 
     If the space's own `fit` does not resume from the checkpoint, the model is rebuilt and trained from its first epoch:
     `on_epoch` then receives epoch 1 again. If it fails in its first epoch with the labels that the loss takes, it is
     called once more with the other kind of labels.
-
-    Args:
-        space: The space, whose `build` and `fit` are called.
-        hyperparameters: Answer the questions of `build` and `fit`.
-        data: The images to train on and to validate on.
-        plan: The training plan; a hyperparameter `batch_size` that `build` asks for replaces its batch size.
-        objective: The study's objective.
-        scoring: How its score is measured, see `tuner.jobs.study.scoring`; None: every epoch has it.
-        on_epoch: As in `train`.
-        on_note: As in `train`; called once for each sentence.
-        regime: What replaces augmentation, annealing and rules of training in the plan; None: nothing does.
-        initial: What the study lets its models start from, see `open_weights`.
-        checkpoint: As in `train`.
-        data_for_own_fit: Opens the data that the user's own `fit` receives in place of `data`: images of the same
-            format, with validation images.
-        open_callbacks: Makes the callbacks that watch each training of the model.
-        on_model: Called with each model that is built, before it is trained; may raise to end the job.
 
     Raises:
         BuilderError: `build` raised.
@@ -111,42 +104,42 @@ def fit(
         ScoreError: The function that measures the score returned no number.
         NoScoreError: There are validation images, and no epoch has a score.
     """
-    note = tell_once(on_note)
+    note = tell_once(request.on_note)
     failed: OtherLabelsError | None = None
-    asked_data = data
+    data, open_other_data = request.data, request.data_for_own_fit
     while True:
-        model = build_model(space, hyperparameters, data, seed=plan.seed, checkpoint=checkpoint)
-        on_model(model)
-        if data_for_own_fit is not None and (space.fit is not None or overrides_fit(model)):
-            data, data_for_own_fit = data_for_own_fit(), None
-        settled = settle_plan(plan, regime, hyperparameters)
+        model = build_model(setup, request)
+        request.on_model(model)
+        if open_other_data is not None and (setup.space.fit is not None or overrides_fit(model)):
+            data, open_other_data = open_other_data(), None
+        settled = setup.settle(request.plan, request.hyperparameters)
         try:
             history = train(
                 model,
                 data,
                 replace(settled, hands_over_other_labels=failed is not None),
-                on_epoch=on_epoch,
+                on_epoch=request.on_epoch,
                 on_note=note,
-                checkpoint=checkpoint,
-                initial=weights_for(model, initial),
-                callbacks=open_callbacks and open_callbacks(dict(hyperparameters.values)),
-                utility=lambda epoch: objective.utility(objective.of(epoch)),
-                scoring=scoring,
-                own_fit=space.fit and OwnFit(function=space.fit, hyperparameters=hyperparameters),
+                checkpoint=request.checkpoint,
+                initial=weights_for(model, setup.initial),
+                callbacks=request.open_callbacks and request.open_callbacks(dict(request.hyperparameters.values)),
+                utility=setup.utility,
+                scoring=setup.scoring,
+                own_fit=setup.space.fit and OwnFit(function=setup.space.fit, hyperparameters=request.hyperparameters),
             )
         except BeginAnewError as error:
             _log.warning("%s", error)
             note(str(error))
-            if checkpoint is not None:
-                checkpoint.delete()
+            if request.checkpoint is not None:
+                request.checkpoint.delete()
         except OtherLabelsError as error:
             if failed is not None:
                 # The first error is about the labels that the loss takes.
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
-            refuse_no_score(data, history, objective)
-            return to_fitted(model, history, settled, data, asked_data=asked_data)
+            refuse_no_score(data, history, setup)
+            return to_fitted(model, history, settled, data, asked_data=request.data)
 
 
 def tell_once(on_note: OnNote) -> OnNote:
@@ -159,19 +152,6 @@ def tell_once(on_note: OnNote) -> OnNote:
             on_note(sentence)
 
     return note
-
-
-def settle_plan(
-    plan: TrainingPlan, regime: Regime | None, hyperparameters: keras_tuner.HyperParameters
-) -> TrainingPlan:
-    """Return the plan with the regime's tables, and with the batch size that the space asks for if it asks for one.
-
-    Raises:
-        BatchSizeError: That is not a number of images.
-    """
-    asked = read_batch_size(hyperparameters.values, default=plan.batch_size)
-    settled = plan if regime is None else regime.settle(plan, hyperparameters.values)
-    return replace(settled, batch_size=asked)
 
 
 def to_fitted(
@@ -190,24 +170,20 @@ def to_fitted(
     )
 
 
-def build_model(
-    space: Space,
-    hyperparameters: keras_tuner.HyperParameters,
-    data: TrainingData,
-    *,
-    seed: int,
-    checkpoint: Checkpoint | None,
-) -> keras.Model:
+def build_model(setup: TrainingSetup, request: FitRequest) -> keras.Model:
     """Build the model, and make its checkpoint specific to the hyperparameters that it asked for."""
-    seed_everything(seed)
+    seed_everything(request.plan.seed)
     with translate_device_errors():
-        model = space.build(hyperparameters, data.train.image_format)
-    if checkpoint is not None:
-        checkpoint.narrow(hyperparameters.values)
+        model = setup.space.build(request.hyperparameters, request.data.train.image_format)
+    if request.checkpoint is not None:
+        request.checkpoint.narrow(request.hyperparameters.values)
     return model
 
 
-def refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
-    """Raise `NoScoreError` where there are validation images and no epoch has a score."""
-    if data.validation is not None and objective.best_epoch(history.epochs) is None:
-        raise NoScoreError(objective, history.measured)
+def refuse_no_score(data: TrainingData, history: TrainingHistory, setup: TrainingSetup) -> None:
+    """Raise `NoScoreError` where there are validation images and no epoch has a score, of each of the objectives."""
+    if data.validation is None:
+        return
+    for one in (setup.objective, *(other for other, _ in (setup.scoring.others if setup.scoring else ()))):
+        if one.best_epoch(history.epochs) is None:
+            raise NoScoreError(one, history.measured)

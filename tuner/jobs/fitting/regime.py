@@ -5,7 +5,7 @@ like those of the space, named `augmentation.rotation`: it is drawn, stored and 
 finals train with the configuration's own value.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import keras
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
+from tuner.plain_values import Hyperparameters
 from tuner.setting_tables import Range, SearchableSection
 from tuner.spaces.space import Space
 from tuner.studies.definitions.definition import StudyDefinition
@@ -31,7 +32,7 @@ class Regime:
     annealing: Annealing | None = None
     training: Training = field(default_factory=Training)
 
-    def settle(self, plan: TrainingPlan, values: Mapping[str, Any]) -> TrainingPlan:
+    def settle(self, plan: TrainingPlan, values: Hyperparameters) -> TrainingPlan:
         """Return the plan with these tables, each range replaced by the configuration's value."""
         annealing = self._settle("annealing", values)
         return replace(
@@ -41,7 +42,7 @@ class Regime:
             training=self._settle("training", values),
         )
 
-    def settle_augmentation(self, values: Mapping[str, Any]) -> Augmentation | None:
+    def settle_augmentation(self, values: Hyperparameters) -> Augmentation | None:
         """Return the augmentation, each range replaced by the configuration's value."""
         settled: Augmentation | None = self._settle("augmentation", values)
         return settled
@@ -73,7 +74,7 @@ class Regime:
             if table is not None:
                 yield name, table
 
-    def _settle(self, name: str, values: Mapping[str, Any]) -> Any:
+    def _settle(self, name: str, values: Hyperparameters) -> Any:
         table: SearchableSection | None = getattr(self, name)
         return table and table.settle({key: values[f"{name}.{key}"] for key in table.ranges})
 

@@ -1,12 +1,13 @@
 """One factor at a time: the configurations of a study that compares each value of `search.vary` with the default."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError, did_you_mean
 from tuner.jobs.hyperparameters.hp import DeclaredParameter, OptunaHyperParameters
 from tuner.jobs.hyperparameters.initial_trials import default_answers
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.fixed_values import FixedValueError, accept_fixed
 from tuner.spaces.parameter_words import describe_branch, describe_conditions
 from tuner.spaces.space import Space
@@ -53,7 +54,7 @@ def plan_comparison(
 
 
 def _find_factor(
-    name: str, declared: Sequence[DeclaredParameter], defaults: OptunaHyperParameters, fixed: Mapping[str, Any]
+    name: str, declared: Sequence[DeclaredParameter], defaults: OptunaHyperParameters, fixed: Hyperparameters
 ) -> DeclaredParameter:
     """Return the branch of a hyperparameter that is asked for with all defaults."""
     known = tuple(dict.fromkeys(parameter.name for parameter in declared))

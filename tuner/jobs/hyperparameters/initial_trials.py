@@ -3,11 +3,12 @@
 import itertools
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tuner.errors import TunerError
 from tuner.jobs.hyperparameters.hp import DeclaredParameter
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.parameter_words import describe_branch, describe_conditions
 from tuner.studies.sections.search import SearchSection
 
@@ -29,9 +30,9 @@ def first_trials(
     search: SearchSection,
     declared: Sequence[DeclaredParameter],
     *,
-    fixed: Mapping[str, Any] | None = None,
-    earlier_trials: Sequence[Mapping[str, Any]] = (),
-) -> list[Mapping[str, Any]]:
+    fixed: Hyperparameters | None = None,
+    earlier_trials: Sequence[Hyperparameters] = (),
+) -> list[Hyperparameters]:
     """Return the values of the first trials under Optuna's names, in order and each once.
 
     Args:
@@ -44,7 +45,7 @@ def first_trials(
         BaselineError: A baseline does not fit the space.
         NothingToStartFromError: The study to start from has no complete trial, or searched another space.
     """
-    trials: list[Mapping[str, Any]] = []
+    trials: list[Hyperparameters] = []
     # A grid has its own first combination.
     if search.start_with_defaults and search.sampler != "grid":
         trials.append(default_answers(declared))
@@ -54,7 +55,7 @@ def first_trials(
     return [values for index, values in enumerate(trials) if values not in trials[:index]]
 
 
-def default_answers(declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
+def default_answers(declared: Sequence[DeclaredParameter]) -> Hyperparameters:
     """Return the space's defaults, except those that the search could not draw."""
     for parameter in declared:
         if not parameter.optuna_accepts(parameter.optuna_default):
@@ -73,8 +74,8 @@ def default_answers(declared: Sequence[DeclaredParameter]) -> Mapping[str, Any]:
 
 
 def _encode_baseline(
-    baseline: Mapping[str, Any], declared: Sequence[DeclaredParameter], fixed: Mapping[str, Any]
-) -> Mapping[str, Any]:
+    baseline: Hyperparameters, declared: Sequence[DeclaredParameter], fixed: Hyperparameters
+) -> Hyperparameters:
     known = sorted({parameter.name for parameter in declared})
     answers: dict[str, Any] = {}
     for name, value in baseline.items():
@@ -98,7 +99,7 @@ def _branches_of(
     value: Any,
     branches: Sequence[DeclaredParameter],
     declared: Sequence[DeclaredParameter],
-    given: Mapping[str, Any],
+    given: Hyperparameters,
 ) -> list[DeclaredParameter]:
     """Return the branches in which a trial that begins with `given` may ask for the hyperparameter.
 
@@ -135,7 +136,7 @@ def _branches_of(
     return possible
 
 
-def _may_enter(parameter: DeclaredParameter, given: Mapping[str, Any]) -> bool:
+def _may_enter(parameter: DeclaredParameter, given: Hyperparameters) -> bool:
     return all(condition.is_active(given) for condition in parameter.declared.conditions if condition.name in given)
 
 
@@ -143,7 +144,7 @@ def _is_always_asked(
     branches: Sequence[DeclaredParameter],
     parents: Sequence[str],
     declared: Sequence[DeclaredParameter],
-    given: Mapping[str, Any],
+    given: Hyperparameters,
 ) -> bool:
     """Return whether every combination of the missing values leads into one of the branches."""
     choices = [_values_of(parent, declared) for parent in parents]
@@ -168,10 +169,10 @@ def _values_of(name: str, declared: Sequence[DeclaredParameter]) -> tuple[Any, .
 
 
 def _usable(
-    name: str, earlier: Sequence[Mapping[str, Any]], declared: Sequence[DeclaredParameter]
-) -> list[Mapping[str, Any]]:
+    name: str, earlier: Sequence[Hyperparameters], declared: Sequence[DeclaredParameter]
+) -> list[Hyperparameters]:
     accepts = {parameter.optuna_name: parameter.optuna_accepts for parameter in declared}
-    trials: list[Mapping[str, Any]] = []
+    trials: list[Hyperparameters] = []
     for params in earlier:
         # The space may ask for a name behind a plain `if`, even if building models did not find it.
         values = {name: value for name, value in params.items() if name not in accepts or accepts[name](value)}

@@ -3,13 +3,14 @@
 Only the space knows under which names and in which form Optuna is asked for a hyperparameter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras_tuner.engine import hyperparameters as kinds
 
 from tuner.errors import TunerError
 from tuner.jobs.hyperparameters.hp import DeclaredParameter
+from tuner.plain_values import Hyperparameters
 from tuner.space_ranges import Prior
 from tuner.spaces.ranges import RangeError, Ranges
 from tuner.studies.priors import draw_choice, draw_number, write_value
@@ -50,7 +51,7 @@ def check_priors(declared: Sequence[DeclaredParameter], ranges: Ranges) -> None:
 
 def draw_priors(
     search: SearchSection, ranges: Ranges, declared: Sequence[DeclaredParameter], *, study_seed: int, number: int
-) -> Mapping[str, Any]:
+) -> Hyperparameters:
     """Return what the priors give to one trial, under Optuna's names; nothing for hyperparameters without one.
 
     Args:

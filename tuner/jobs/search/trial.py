@@ -1,10 +1,9 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import optuna
 
@@ -15,29 +14,29 @@ from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
 from tuner.jobs.fitting.callbacks import callbacks_of
 from tuner.jobs.fitting.costs import ConstraintViolatedError, TrialCosts
-from tuner.jobs.fitting.fit import fit
-from tuner.jobs.fitting.folds import FoldCurves, train_folds
+from tuner.jobs.fitting.fit import FitRequest, fit
+from tuner.jobs.fitting.folds import FoldCurves, FoldTraining
 from tuner.jobs.fitting.regime import asking_regime, plan_trial, search_regime
+from tuner.jobs.fitting.setup import TrainingSetup
 from tuner.jobs.fitting.time_limit import TimeLimit, TrialTimeoutError
-from tuner.jobs.hyperparameters.beginnings import find_values, needs_values
 from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
+from tuner.jobs.hyperparameters.trial_values import find_values, needs_values
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.study.data import load_search_data
 from tuner.jobs.study.scoring import open_scoring
 from tuner.jobs.study.space import open_study_space
 from tuner.jobs.study.starting_weights import OpenedWeights, open_weights
 from tuner.jobs.study.weights_file import WEIGHTS_SHA256
-from tuner.objectives import Objective
-from tuner.spaces.space import Space
+from tuner.objectives import Measure, Objective, scores_beside
+from tuner.plain_values import Hyperparameters
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.repeats import training_seed
 from tuner.studies.sections.durations import describe_duration
 from tuner.studies.slots.leases import TimeOverError, end_slot
 from tuner.studies.slots.limits import end_overdue
-from tuner.studies.slots.outcomes import Result, SearchJob, SearchOutcome, mean_over
+from tuner.studies.slots.outcomes import Result, SearchJob, SearchOutcome, mean_by_name, mean_over
 from tuner.studies.trials import PrunedError, TrialScores, open_trial
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.run import OnEpoch
+from tuner.training.request import OnEpoch
 
 _log = logging.getLogger(__name__)
 
@@ -83,10 +82,29 @@ class BegunTrial:
         seed = training_seed(self.context.job_as(SearchJob), study_seed=definition.seed, position=position)
         return plan_trial(definition, seed=seed)
 
-    def open_space(self) -> Space:
-        """Return the study's space with the search's ranges among its hyperparameters."""
-        definition = self.context.study.definition
-        return asking_regime(open_study_space(definition, self.context.study.provenance), definition)
+    def open_setup(self) -> TrainingSetup:
+        """Return how its model is built and trained: the space asks for the search's ranges too."""
+        definition, provenance = self.context.study.definition, self.context.study.provenance
+        return TrainingSetup(
+            space=asking_regime(open_study_space(definition, provenance), definition),
+            objective=definition.objective,
+            scoring=open_scoring(definition, provenance),
+            regime=search_regime(definition),
+            initial=self.initial,
+        )
+
+    def request(self) -> FitRequest:
+        """Return its training, in a study without folds."""
+        return FitRequest(
+            hyperparameters=self.progress.hyperparameters,
+            data=self.data,
+            plan=self.plan,
+            on_epoch=self.on_epoch,
+            on_note=self.progress.notes.append,
+            checkpoint=self.context.checkpoint,
+            on_model=self.progress.costs.measure,
+            open_callbacks=callbacks_of(self.context),
+        )
 
     def end(self, error: Exception | None) -> SearchOutcome:
         """Return the outcome of the trial: what ended its training, or None where it was trained to its end.
@@ -112,7 +130,7 @@ def begin_trial(
     context: JobContext,
     *,
     check_time: Callable[[], None] = lambda: None,
-    values: Mapping[str, Any] | None = None,
+    values: Hyperparameters | None = None,
 ) -> BegunTrial:
     """Open the trial of a search slot, in Optuna too.
 
@@ -122,12 +140,7 @@ def begin_trial(
         values: What it takes instead of drawing it, by Optuna's names, unless it has been opened before.
     """
     definition = context.study.definition
-    data = load_search_data(
-        definition,
-        data_sha256=context.study.provenance["data_sha256"],
-        pixels=context.study.pixels,
-        places=context.places,
-    )
+    data = context.data.load_for_search()
     initial = open_weights(
         definition.search, data.train.image_format, sha256=context.study.provenance.get(WEIGHTS_SHA256)
     )
@@ -155,11 +168,14 @@ def begin_trial(
     notes: list[str] = []
     progress = _Progress(
         objective=definition.objective,
+        others=definition.others,
         trial=trial,
         hyperparameters=OptunaHyperParameters(
             trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
         ),
-        folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
+        folds=FoldCurves(objective=definition.objective, others=definition.others, on_progress=on_fold)
+        if n_folds
+        else None,
         refused=refused,
         costs=TrialCosts(context, trial, data.train.image_format.shape, on_note=notes.append),
         notes=notes,
@@ -184,7 +200,7 @@ def _find_values(context: JobContext, images: ImageFormat) -> tuple[SearchJob, E
 
 @contextmanager
 def _until_told_again(step: int, scores: TrialScores) -> Iterator[None]:
-    """Let a resumed trial repeat all of its results before it hears that the search's time is over."""
+    """Let a resumed trial repeat all of its stored results before the end of the search's time ends it."""
     try:
         yield
     except TimeOverError:
@@ -205,37 +221,20 @@ def _train(begun: BegunTrial) -> None:
     context, progress = begun.context, begun.progress
     if progress.refused is not None:
         raise progress.refused
-    definition = context.study.definition
-    space, regime = begun.open_space(), search_regime(definition)
-    if progress.folds is not None:
-        train_folds(
-            context,
-            space,
-            progress.hyperparameters,
-            begun.plan,
-            regime=regime,
-            initial=begun.initial,
-            curves=progress.folds,
-            notes=progress.notes,
-            may_end_after=_decide_on(begun.scores, definition),
-            on_model=progress.costs.measure,
-        )
+    setup = begun.open_setup()
+    if progress.folds is None:
+        fit(setup, begun.request())
         return
-    fit(
-        space,
-        progress.hyperparameters,
-        begun.data,
-        begun.plan,
-        objective=definition.objective,
-        scoring=open_scoring(definition, context.study.provenance),
-        on_epoch=begun.on_epoch,
-        on_note=progress.notes.append,
-        regime=regime,
-        initial=begun.initial,
-        checkpoint=context.checkpoint,
-        open_callbacks=callbacks_of(context),
+    FoldTraining(
+        context=context,
+        setup=setup,
+        hyperparameters=progress.hyperparameters,
+        plan=begun.plan,
+        curves=progress.folds,
+        notes=progress.notes,
+        may_end_after=_decide_on(begun.scores, context.study.definition),
         on_model=progress.costs.measure,
-    )
+    ).train()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +242,7 @@ class _Progress:
     """The state of a trial so far, and the outcomes that follow from it."""
 
     objective: Objective
+    others: Sequence[Measure]
     trial: optuna.Trial
     hyperparameters: OptunaHyperParameters
     #: None in a study without folds, whose epochs are `epochs`.
@@ -268,6 +268,7 @@ class _Progress:
                 folds=self.folds.results,
                 notes=tuple(self.notes),
                 costs=self.costs.measured,
+                others=mean_by_name([fold.others for fold in self.folds.results]),
             )
         best = self.objective.best_epoch(self.epochs)
         return SearchOutcome(
@@ -278,6 +279,7 @@ class _Progress:
             curve=tuple(self.epochs),
             notes=tuple(self.notes),
             costs=self.costs.measured,
+            others=scores_beside(self.others, best),
         )
 
     @property

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.catalogue import Dataset, open_dataset
 from tuner.datasets.division.folds import FoldedImages, divide_into_folds
 from tuner.datasets.division.splits import draw_stratified, split_stratified, take_stratified
 from tuner.datasets.image_cache import ImageCache, Parts
@@ -16,7 +16,9 @@ from tuner.datasets.pixels.decision import PixelSettings
 from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import DecodedPictures, ReadingSettings
 from tuner.errors import TunerError
+from tuner.plain_values import StoredPixels
 from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.lifecycle import Study
 from tuner.training.plan import Part, TrainingData
 
 
@@ -65,6 +67,22 @@ class DataPlaces:
     def decoded(self) -> DecodedPictures:
         """Where decoded pictures are kept, with lines in the log as they are decoded."""
         return DecodedPictures(folder=self.pictures_dir, on_progress=tell_decoding())
+
+
+def open_definition_dataset(definition: StudyDefinition, *, data_dir: Path, decoded: DecodedPictures) -> Dataset:
+    """Open the dataset of a new definition; no image is read yet, and what its pixels mean is not decided.
+
+    Args:
+        definition: The definition.
+        data_dir: See `DataPlaces`.
+        decoded: Where decoded pictures are kept.
+
+    Raises:
+        TunerError: There is no such dataset.
+    """
+    data = definition.data
+    reading = replace(data.reading, decoded=decoded)
+    return open_dataset(definition.dataset, data_dir=data_dir, reading=reading, pixels=data.pixels)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -167,7 +185,7 @@ def keep_search_data(definition: StudyDefinition, images: LabelledImages, cache_
     ImageCache(cache_dir).load(key.cache_name, lambda: key.part(images))
 
 
-def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettings:
+def study_pixels(pixels: StoredPixels | None) -> PixelMeaning | PixelSettings:
     """Return the meaning of its pixels that a study has stored.
 
     Studies of version 0.1.0 have stored neither a meaning nor settings: their images are examined again, and the
@@ -176,82 +194,66 @@ def study_pixels(pixels: Mapping[str, Any] | None) -> PixelMeaning | PixelSettin
     return PixelSettings(unclear_as_before=True) if pixels is None else PixelMeaning.from_json(pixels)
 
 
-def load_search_data(
-    definition: StudyDefinition,
-    *,
-    data_sha256: str,
-    pixels: Mapping[str, Any] | None,
-    places: DataPlaces,
-    fold: int = 1,
-) -> TrainingData:
-    """Return the images that search and confirmations train on and score with.
+@dataclass(frozen=True, kw_only=True)
+class StudyData:
+    """The images of one study on this machine; equal ones are read once in a process.
 
-    Args:
-        definition: The study's definition.
-        data_sha256: Content hash of the images that the study was created with.
-        pixels: The stored meaning of their pixels.
-        places: The folders in which this machine has its images.
-        fold: Of a study with folds: which one validates, from 1.
-
-    Raises:
-        DataUnavailableError: The files are missing, broken, or have changed since the study was created.
+    Each method raises `DataUnavailableError` if the files are missing, broken, or have changed since the study was
+    created.
     """
-    return _load(_search_key(definition, data_sha256, pixels), places, fold)
+
+    definition: StudyDefinition
+    #: Content hash of the images that the study was created with.
+    data_sha256: str
+    #: The stored meaning of their pixels.
+    pixels: StoredPixels | None
+    places: DataPlaces
+
+    @classmethod
+    def of(cls, study: Study, places: DataPlaces) -> Self:
+        """Return the images of a study in the database."""
+        return cls(
+            definition=study.definition,
+            data_sha256=study.provenance["data_sha256"],
+            pixels=study.pixels,
+            places=places,
+        )
+
+    def load_for_search(self, fold: int = 1) -> TrainingData:
+        """Return the images that search and confirmations train on and score with.
+
+        Args:
+            fold: Of a study with folds: which one validates, from 1.
+        """
+        return _load(self._key, self.places, fold)
+
+    def load_folds(self) -> FoldsAtOnce:
+        """Return all folds of a study that has them."""
+        return _load_folds(self._key, self.places)
+
+    def load_for_finals(self) -> TrainingData:
+        """Return the images for retraining: all training images, with a separate validation set or including it.
+
+        A study with folds has no validation set of its own; where one is asked for, it is fold 1.
+        """
+        key = replace(self._key, train_images=None)
+        if self.definition.finals.train_on == "train+validation":
+            key = replace(key, validation_fraction=None)
+        return _load(key, self.places)
+
+    def load_for_own_fit(self) -> TrainingData:
+        """Return the images for retraining with the user's own `fit`: all training images, and the validation set.
+
+        Such a `fit` may use validation data in any way, so it receives them as in the search; of folds it is the first.
+        """
+        return _load(replace(self._key, train_images=None), self.places)
+
+    @property
+    def _key(self) -> _SplitKey:
+        return _search_key(self.definition, self.data_sha256, self.pixels)
 
 
-def load_folds_at_once(
-    definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
-) -> FoldsAtOnce:
-    """Return all folds of a study that has them.
-
-    Args:
-        definition: As in `load_search_data`.
-        data_sha256: As in `load_search_data`.
-        pixels: As in `load_search_data`.
-        places: As in `load_search_data`.
-
-    Raises:
-        DataUnavailableError: As in `load_search_data`.
-    """
-    return _load_folds(_search_key(definition, data_sha256, pixels), places)
-
-
-def load_final_data(
-    definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
-) -> TrainingData:
-    """Return the images for retraining: all training images, with a separate validation set or including it.
-
-    A study with folds has no validation set of its own; where one is asked for, it is fold 1.
-
-    Args:
-        definition: As in `load_search_data`.
-        data_sha256: As in `load_search_data`.
-        pixels: As in `load_search_data`.
-        places: As in `load_search_data`.
-
-    Raises:
-        DataUnavailableError: The files are missing, broken, or have changed since the study was created.
-    """
-    key = replace(_search_key(definition, data_sha256, pixels), train_images=None)
-    if definition.finals.train_on == "train+validation":
-        key = replace(key, validation_fraction=None)
-    return _load(key, places)
-
-
-def load_data_for_own_fit(
-    definition: StudyDefinition, *, data_sha256: str, pixels: Mapping[str, Any] | None, places: DataPlaces
-) -> TrainingData:
-    """Return the images for retraining with the user's own `fit`: all training images, and the validation set.
-
-    Such a `fit` may use validation data in any way, so it receives them as in the search; of folds it is the first.
-
-    Raises:
-        DataUnavailableError: The files are missing, broken, or have changed since the study was created.
-    """
-    return _load(replace(_search_key(definition, data_sha256, pixels), train_images=None), places)
-
-
-def _search_key(definition: StudyDefinition, data_sha256: str, pixels: Mapping[str, Any] | None) -> _SplitKey:
+def _search_key(definition: StudyDefinition, data_sha256: str, pixels: StoredPixels | None) -> _SplitKey:
     """Return the key of the search's images."""
     return _SplitKey(
         dataset=definition.dataset,

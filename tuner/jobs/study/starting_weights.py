@@ -17,7 +17,7 @@ import keras
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
-from tuner.jobs.study.data import DataPlaces, DataUnavailableError, load_search_data
+from tuner.jobs.study.data import DataPlaces, DataUnavailableError, StudyData
 from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256, OtherWeightsError, WeightsFile, read_weights
 from tuner.spaces.applications import Application
 from tuner.spaces.body import Body, body_model, body_of, load_body
@@ -77,9 +77,7 @@ def choose_weights(study: Study, place: str, *, freeze_epochs: int, places: Data
         NotABundleError: The file is not there, or no bundle.
         OtherWeightsError: Its model is for other images or another number of classes.
     """
-    data = load_search_data(
-        study.definition, data_sha256=study.provenance["data_sha256"], pixels=study.pixels, places=places
-    )
+    data = StudyData.of(study, places).load_for_search()
     found = absolute_place(place, folder=Path())
     sha256, _ = read_weights(found, data.train.image_format)
     return StartingWeights(place=found, freeze_epochs=freeze_epochs, hashes={FINALS_WEIGHTS_SHA256: sha256})

@@ -19,7 +19,7 @@ _FEWEST = 3
 
 @dataclass(frozen=True, kw_only=True)
 class LaterScores:
-    """A configuration's score in the search, and what came of it; None where nothing did."""
+    """A configuration's score in the search, and its later scores; None where it has none."""
 
     trial: int
     searched: float

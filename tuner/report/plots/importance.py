@@ -43,7 +43,7 @@ def measure(study: StudyRecord) -> Importance | None:
 
 
 def is_measured_apart(study: StudyRecord) -> bool:
-    """Say whether another process measures it, because there are so many trials."""
+    """Say whether another process measures it, because there are many trials."""
     return is_large(scored(study.trials))
 
 

@@ -5,7 +5,7 @@
     preparation        brings the tables up to date: tuner's by `migrations`, Optuna's by Optuna
     schema             tuner's tables
     url, reader_role   which URLs are taken, and a role of Postgres that only reads
-    errors             the drivers' errors as tuner's own: the database is away, or a person must mend it
+    errors             the drivers' errors as tuner's own: the database is away, or a person must repair it
     outages            each call is repeated while the database is away, until the process has waited long enough
     retrying_storage   the same for Optuna's calls; for the holder of a lease each write checks the lease first
     optuna_tables      Optuna's own tables, with `single_creation` the only door to them

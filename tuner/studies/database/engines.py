@@ -2,19 +2,22 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import NullPool
 
 from tuner.studies.database.url import StorageUnreachableError, sqlite_file
 
-_POSTGRES_ENGINE: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2, "pool_recycle": 1800}
+#: Of the pool of connections of a process that writes.
+_POOL: Mapping[str, int] = {"pool_size": 2, "max_overflow": 2}
 #: The same for processes that only read, in several threads at once.
-_POSTGRES_READER: dict[str, Any] = _POSTGRES_ENGINE | {"pool_size": 4, "max_overflow": 8}
+_POOL_OF_READER: Mapping[str, int] = {"pool_size": 4, "max_overflow": 8}
 #: Parameters for libpq, where the URL does not set them.
-_POSTGRES_CONNECTION: dict[str, Any] = {
+_POSTGRES_CONNECTION: Mapping[str, int] = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -26,44 +29,73 @@ _SESSION = "-c statement_timeout=20s -c lock_timeout=20s -c idle_in_transaction_
 _SESSION_ALWAYS = "-c timezone=UTC"
 _SESSION_READING = "-c default_transaction_read_only=on"
 #: Seconds that a writer waits for another one: SQLite allows one at a time.
-_SQLITE_CONNECTION: dict[str, Any] = {"timeout": 60}
+_SQLITE_CONNECTION: Mapping[str, int] = {"timeout": 60}
 #: Execution option of transactions that only read.
 ONLY_READS = "tuner_only_reads"
 
 
-def engine_arguments(target: sa.URL, *, reading: bool) -> dict[str, Any]:
-    """Return SQLAlchemy's arguments for the engine; parameters that the URL sets are left to it."""
-    if target.get_backend_name() == "sqlite":
-        return {"connect_args": _without_given(_SQLITE_CONNECTION, target)}
-    given = target.query.get("options", ())
-    # libpq ignores this variable when options are given.
-    wanted = [given] if isinstance(given, str) else list(given) or [os.environ.get("PGOPTIONS", "")]
-    session = [_SESSION, *wanted, _SESSION_ALWAYS, *([_SESSION_READING] if reading else [])]
-    connection = _POSTGRES_CONNECTION | {"application_name": "tuner dashboard" if reading else "tuner"}
-    return (_POSTGRES_READER if reading else _POSTGRES_ENGINE) | {
-        "connect_args": _without_given(connection, target) | {"options": " ".join(filter(None, session))}
-    }
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A database to connect to."""
 
+    #: As a person gave it, for errors; it may hold a password.
+    given: str = field(repr=False)
+    url: sa.URL
+    #: Whether nothing is to be written there.
+    reading: bool
 
-def _without_given(arguments: Mapping[str, Any], target: sa.URL) -> dict[str, Any]:
-    return {key: value for key, value in arguments.items() if key not in target.query}
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of SQLite; else it is a Postgres database."""
+        return self.url.get_backend_name() == "sqlite"
 
+    @property
+    def connection_arguments(self) -> dict[str, str | int]:
+        """What its driver is told of each connection; parameters that the URL sets are left to it."""
+        if self.is_sqlite:
+            return self._without_given(_SQLITE_CONNECTION)
+        given = self.url.query.get("options", ())
+        # libpq ignores this variable when options are given.
+        wanted = [given] if isinstance(given, str) else list(given) or [os.environ.get("PGOPTIONS", "")]
+        session = [_SESSION, *wanted, _SESSION_ALWAYS, *([_SESSION_READING] if self.reading else [])]
+        name = "tuner dashboard" if self.reading else "tuner"
+        connection = self._without_given({**_POSTGRES_CONNECTION, "application_name": name})
+        return connection | {"options": " ".join(filter(None, session))}
 
-def make_folder(target: sa.URL, url: str) -> None:
-    """Make the folder of an SQLite file, which SQLite does not.
+    @property
+    def engine_arguments(self) -> dict[str, Any]:
+        """SQLAlchemy's arguments for its engine."""
+        arguments: dict[str, Any] = {"connect_args": self.connection_arguments}
+        if self.is_sqlite:
+            return arguments
+        pool = _POOL_OF_READER if self.reading else _POOL
+        return {"pool_pre_ping": True, "pool_recycle": 1800, **pool, **arguments}
 
-    Raises:
-        StorageUnreachableError: It cannot be made, or something else has the file's name.
-    """
-    if target.get_backend_name() != "sqlite":
-        return
-    path = sqlite_file(target)
-    if path.exists() and not path.is_file():
-        raise StorageUnreachableError(url, f"{path} is {'a folder' if path.is_dir() else 'no regular file'}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageUnreachableError(url, f"its folder cannot be made: {error.strerror}.") from error
+    @property
+    def unpooled_arguments(self) -> dict[str, Any]:
+        """The same for an engine that keeps no connection."""
+        return {"poolclass": NullPool, "connect_args": self.connection_arguments}
+
+    def make_folder(self) -> None:
+        """Make the folder of an SQLite file, which SQLite does not.
+
+        Raises:
+            StorageUnreachableError: It cannot be made, or something else has the file's name.
+        """
+        if not self.is_sqlite:
+            return
+        path = sqlite_file(self.url)
+        if path.exists() and not path.is_file():
+            raise StorageUnreachableError(
+                self.given, f"{path} is {'a folder' if path.is_dir() else 'no regular file'}."
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnreachableError(self.given, f"its folder cannot be made: {error.strerror}.") from error
+
+    def _without_given(self, arguments: Mapping[str, str | int]) -> dict[str, str | int]:
+        return {key: value for key, value in arguments.items() if key not in self.url.query}
 
 
 def write_exclusively(engine: sa.Engine) -> None:

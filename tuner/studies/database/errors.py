@@ -33,7 +33,7 @@ _NO_TABLES = "tuner's tables are not what they were. Put them back from a backup
 _DAMAGED = "its file is damaged, or is none of SQLite's. Put it back from a backup, or give another with --storage"
 _NOT_ALLOWED = "this user may not do that there. Grant the rights, or give another with --storage"
 _NO_ENTRY = "it does not let this user in. See the user, password and name in --storage or TUNER_STORAGE"
-#: What a person can mend, by SQLite's result or Postgres' SQLSTATE.
+#: What a person can repair, by SQLite's result or Postgres' SQLSTATE.
 _MENDABLE: dict[int | str, str] = {
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
@@ -66,7 +66,7 @@ class DatabaseAwayError(TunerError):
 
 
 class DatabaseUnusableError(TunerError):
-    """The database answers, and cannot be used as it is: a person must mend it."""
+    """The database answers, and cannot be used as it is: a person must repair it."""
 
     def __init__(self, error: BaseException, advice: str) -> None:
         super().__init__(f"The database cannot be used ({words_of(error)}): {advice}.")

@@ -42,6 +42,9 @@ OPTUNA_STUDIES, TRIALS, VALUES = _studies, _trials, _values
 PARAMS, CURVES = TrialParamModel.__table__, TrialIntermediateValueModel.__table__
 USER_ATTRIBUTES, SYSTEM_ATTRIBUTES = _attributes, TrialSystemAttributeModel.__table__
 
+#: Attributes of a study or trial by their keys, as JSON values.
+Attributes = Mapping[str, Any]
+
 #: Returns a score as `CURVES` holds it, value and type: NaN and the infinities are types without a value.
 stored_score = TrialIntermediateValueModel.intermediate_value_to_stored_repr
 
@@ -109,7 +112,7 @@ def close_in_optuna(
         connection.execute(insert_into(connection, _attributes).values(why).on_conflict_do_nothing())
 
 
-def set_user_attributes(connection: sa.Connection, trial_id: int, values: Mapping[str, Any]) -> None:
+def set_user_attributes(connection: sa.Connection, trial_id: int, values: Attributes) -> None:
     """Set a trial's user attributes, at least one, in place of what they were, as `Trial.set_user_attr` does."""
     rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in values.items()]
     inserted = insert_into(connection, _attributes).values(rows)

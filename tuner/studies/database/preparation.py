@@ -3,16 +3,16 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy.pool import NullPool
 
 from tuner.errors import TunerError
+from tuner.studies.database.engines import Target
 from tuner.studies.database.schema import SCHEMA_REVISION
 from tuner.studies.database.single_creation import SingleCreationStorage
 from tuner.studies.database.url import (
@@ -37,22 +37,26 @@ class StorageNotPreparedError(TunerError):
         )
 
 
-def open_optuna(
-    url: str, target: sa.URL, engine_kwargs: dict[str, Any], *, create_tables: bool = False
-) -> optuna.storages.RDBStorage:
-    """Open Optuna's storage, whose tables must be there unless they are to be created.
+def open_optuna(target: Target) -> optuna.storages.RDBStorage:
+    """Open Optuna's storage, whose tables must be there.
 
     Raises:
         StorageUnreachableError: They are of another version.
     """
+    return _open_optuna(target, target.engine_arguments)
+
+
+def _open_optuna(
+    target: Target, engine_arguments: dict[str, Any], *, create_tables: bool = False
+) -> optuna.storages.RDBStorage:
     try:
         return SingleCreationStorage(
-            _optuna_url(target), engine_kwargs=engine_kwargs, skip_table_creation=not create_tables
+            _optuna_url(target.url), engine_kwargs=engine_arguments, skip_table_creation=not create_tables
         )
     except (RuntimeError, AssertionError) as error:
         words = str(error).partition(". ")[0] or "they say no version"
         reason = f"its Optuna tables are of another version ({words}). Name a database of tuner's own."
-    raise StorageUnreachableError(url, reason)
+    raise StorageUnreachableError(target.given, reason)
 
 
 def _optuna_url(url: sa.URL) -> str:
@@ -60,13 +64,13 @@ def _optuna_url(url: sa.URL) -> str:
     return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
 
 
-def prepare_schema(url: str, target: sa.URL, engine_kwargs: dict[str, Any]) -> None:
+def prepare_schema(target: Target) -> None:
     """Create or migrate tuner's tables where they are not up to date.
 
     Raises:
         StorageUnreachableError: They are newer than this version knows.
     """
-    engine = sa.create_engine(target, poolclass=NullPool, connect_args=engine_kwargs["connect_args"])
+    engine = sa.create_engine(target.url, **target.unpooled_arguments)
     if _schema_revision(engine) == SCHEMA_REVISION:
         return
     # Without the lock, 3 of 4 workers that created the tables at once died, in 1 of 3 runs.
@@ -75,17 +79,17 @@ def prepare_schema(url: str, target: sa.URL, engine_kwargs: dict[str, Any]) -> N
         if revision is not None and revision not in _known_revisions():
             newer = revision.isdecimal() and revision > SCHEMA_REVISION
             age = "of a newer tuner" if newer else "of no tuner that this one knows"
-            raise StorageUnreachableError(url, f"its tables are {age} (revision {revision}); update tuner.")
+            raise StorageUnreachableError(target.given, f"its tables are {age} (revision {revision}); update tuner.")
         if revision != SCHEMA_REVISION:
-            _create_tables(url, engine, engine_kwargs["connect_args"])
+            _create_tables(target, engine)
 
 
-def check_schema(url: str, target: sa.URL, engine_kwargs: dict[str, Any]) -> None:
+def check_schema(target: Target) -> None:
     """Raise `StorageNotPreparedError` unless tuner's tables are up to date."""
-    engine = sa.create_engine(target, poolclass=NullPool, connect_args=engine_kwargs["connect_args"])
+    engine = sa.create_engine(target.url, **target.unpooled_arguments)
     revision = _schema_revision(engine)
     if revision != SCHEMA_REVISION:
-        raise StorageNotPreparedError(url, revision)
+        raise StorageNotPreparedError(target.given, revision)
 
 
 def _schema_revision(engine: sa.Engine) -> str | None:
@@ -122,16 +126,15 @@ def _known_revisions() -> set[str]:
     return {path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
-def _create_tables(url: str, engine: sa.Engine, connect_args: Mapping[str, Any]) -> None:
+def _create_tables(target: Target, engine: sa.Engine) -> None:
     # Alembic and its templates take 0.2 s to import; a database that is up to date never needs them.
     import alembic.command
     import alembic.config
 
-    engine_kwargs = {"poolclass": NullPool, "connect_args": connect_args}
     if sa.inspect(engine).has_table("version_info"):
         # Tables of Optuna are there already: refuse those of another version before anything is added.
-        open_optuna(url, engine.url, engine_kwargs)
-    open_optuna(url, engine.url, engine_kwargs, create_tables=True)
+        _open_optuna(target, target.unpooled_arguments)
+    _open_optuna(target, target.unpooled_arguments, create_tables=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = alembic.config.Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))

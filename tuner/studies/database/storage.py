@@ -7,13 +7,13 @@ long as its `DatabaseConnection` allows. `open_storage_to_read` changes nothing.
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import optuna
 import sqlalchemy as sa
 from sqlalchemy.orm import scoped_session, sessionmaker
 
-from tuner.studies.database.engines import ONLY_READS, engine_arguments, make_folder, refuse_writes, write_exclusively
+from tuner.studies.database.engines import ONLY_READS, Target, refuse_writes, write_exclusively
 from tuner.studies.database.errors import DRIVER_ERRORS, DatabaseAwayError, DatabaseUnusableError, words_of
 from tuner.studies.database.optuna_tables import OPTUNA_REVISION
 from tuner.studies.database.outages import DatabaseConnection, give_up_on_silence
@@ -134,19 +134,12 @@ def open_storage(url: str, *, patience_s: float = 0.0) -> Storage:
         StorageUnreachableError: The URL is wrong, the server is away or refuses, or its tables are newer than this
             version knows.
     """
-    target = parse_url(url)
-    if only_reads(target):
+    target = Target(given=url, url=parse_url(url), reading=False)
+    if only_reads(target.url):
         return open_storage_to_read(url)
-    make_folder(target, url)
-    engine_kwargs = engine_arguments(target, reading=False)
-    storage = _connect(
-        url,
-        target,
-        engine_kwargs,
-        DatabaseConnection(patience_s),
-        check=lambda: prepare_schema(url, target, engine_kwargs),
-    )
-    if storage.engine.dialect.name == "sqlite":
+    target.make_folder()
+    storage = _connect(target, DatabaseConnection(patience_s), check=prepare_schema)
+    if target.is_sqlite:
         write_exclusively(storage.engine)
     return storage
 
@@ -161,35 +154,29 @@ def open_storage_to_read(url: str) -> Storage:
         StorageUnreachableError: The URL is wrong, the server is away or refuses.
         StorageNotPreparedError: The tables are missing or of another version.
     """
-    target = parse_url(url)
-    is_file = target.get_backend_name() == "sqlite"
+    target = Target(given=url, url=parse_url(url), reading=True)
     # SQLite would create a missing file.
-    if is_file and not sqlite_file(target).exists():
+    if target.is_sqlite and not sqlite_file(target.url).exists():
         raise StorageNotPreparedError(url, None)
-    engine_kwargs = engine_arguments(target, reading=True)
-    storage = _connect(
-        url, target, engine_kwargs, DatabaseConnection(0.0), check=lambda: check_schema(url, target, engine_kwargs)
-    )
-    if is_file:
+    storage = _connect(target, DatabaseConnection(0.0), check=check_schema)
+    if target.is_sqlite:
         refuse_writes(storage.engine)
     return storage
 
 
-def _connect(
-    url: str, target: sa.URL, engine_kwargs: dict[str, Any], database: DatabaseConnection, *, check: Callable[[], None]
-) -> Storage:
+def _connect(target: Target, database: DatabaseConnection, *, check: Callable[[Target], None]) -> Storage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if target.get_backend_name() != "sqlite":
+    if not target.is_sqlite:
         give_up_on_silence()
     try:
-        database.retry(check)
-        engine = sa.create_engine(target, **engine_kwargs)
-        storage = Storage(engine, database, lambda: open_optuna(url, target, engine_kwargs))
+        database.retry(lambda: check(target))
+        engine = sa.create_engine(target.url, **target.engine_arguments)
+        storage = Storage(engine, database, lambda: open_optuna(target))
         if database.retry(lambda: optuna_revision(engine)) != OPTUNA_REVISION:
             # Optuna knows its other versions, and refuses those that it cannot use.
             _ = storage.optuna
         return storage
     except (DatabaseAwayError, DatabaseUnusableError, *DRIVER_ERRORS, OSError) as error:
-        reason = without_secrets(f"{words_of(error)}.", url)
+        reason = without_secrets(f"{words_of(error)}.", target.given)
     # Not in the handler: the driver's exception may quote the URL, and a traceback would show it.
-    raise StorageUnreachableError(url, reason)
+    raise StorageUnreachableError(target.given, reason)

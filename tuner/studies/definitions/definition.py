@@ -1,25 +1,29 @@
 """The definition of a study: everything that determines its results, written by a person and stored with the study."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.formats.file_formats import list_file_formats
 from tuner.errors import did_you_mean, shorten
-from tuner.objectives import COSTS, Cost, Measure, Objective, find_objective
+from tuner.objectives import COSTS, Measure, Objective, find_objective
+from tuner.plain_values import JSONObject
 from tuner.setting_tables import Section, contradiction, shown
 from tuner.space_ranges import Scalar, SpaceRange
 from tuner.studies.definitions.explanation import explain
 from tuner.studies.definitions.files import DefinitionError
 from tuner.studies.definitions.naming import check_study_name
 from tuner.studies.definitions.other_names import OTHER_NAMES
+from tuner.studies.definitions.toml import Table
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 from tuner.studies.sections.constraints import Constraint, read_constraints
 from tuner.studies.sections.data import DataSection
 from tuner.studies.sections.finals import FinalsSection
 from tuner.studies.sections.finals_defaults import with_finals_in_proportion
+from tuner.studies.sections.objectives import direction_of
 from tuner.studies.sections.published import PublishedFigure
 from tuner.studies.sections.regime import REGIME, inherit_regime
 from tuner.studies.sections.search import ONE_FACTOR, SearchSection
@@ -190,18 +194,24 @@ class StudyDefinition(Section):
     @property
     def objective(self) -> Objective:
         """What the search optimises: everything that reads, compares or writes a score of this study takes it here."""
-        search = self.search
-        return find_objective(search.objective, direction=search.direction, top_k=search.top_k)
+        return self._find(self.search.objective)
+
+    def _find(self, name: str) -> Objective:
+        return find_objective(name, direction=direction_of(self.search, name), top_k=self.search.top_k)
 
     @property
-    def costs(self) -> tuple[Cost, ...]:
-        """The costs that are minimized beside the objective; none in a study of one objective."""
-        return tuple(COSTS[name] for name in self.search.objectives if name in COSTS)
+    def others(self) -> tuple[Measure, ...]:
+        """The objectives and costs beside the objective that leads; none in a study of one objective."""
+        return tuple(
+            COSTS[name] if name in COSTS else replace(self._find(name), is_beside=True)
+            for name in self.search.objectives
+            if name != self.search.objective
+        )
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The objective, and the costs after it: the values of a trial in Optuna, in their order."""
-        return (self.objective, *self.costs)
+        """The objective, and the others after it: the values of a trial in Optuna, in their order."""
+        return (self.objective, *self.others)
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -212,7 +222,7 @@ class StudyDefinition(Section):
         """Say whether the two give the same study: its author, published numbers and share of workers may differ."""
         return self.determining() == other.determining()
 
-    def determining(self) -> dict[str, Any]:
+    def determining(self) -> JSONObject:
         """Return the settings that determine a study, as JSON values.
 
         The budget of one factor at a time follows from the others.
@@ -232,7 +242,7 @@ class StudyDefinition(Section):
         """Return the definition with this number of trials."""
         return self.model_copy(update={"search": self.search.model_copy(update={"trials": trials})})
 
-    def to_settings(self) -> dict[str, Any]:
+    def to_settings(self) -> Table:
         """Return the settings as a person writes them, without those that have their defaults anyway."""
         settings = self.model_dump(mode="json", exclude_none=True)
         same = (self.determining(), self.sharing, self.author)
@@ -265,7 +275,7 @@ class StudyDefinition(Section):
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
     @classmethod
-    def from_stored(cls, values: Mapping[str, Any]) -> Self:
+    def from_stored(cls, values: JSONObject) -> Self:
         """Read what a study stores of its definition: its values, of JSON's types.
 
         Raises:
@@ -277,7 +287,7 @@ class StudyDefinition(Section):
             raise DefinitionError(explain(error, cls, source="stored definition")) from error
 
 
-def _drop_defaults(table: dict[str, Any], is_same: Callable[[], bool]) -> None:
+def _drop_defaults(table: Table, is_same: Callable[[], bool]) -> None:
     """Remove what may be missing, `is_same` saying so, from the table and those within it."""
     for key, value in list(table.items()):
         before = dict(table)

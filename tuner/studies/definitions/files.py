@@ -1,12 +1,11 @@
 """The files that hold study definitions: found by path or by the name of a shipped one, and read as text and TOML."""
 
 from pathlib import Path
-from typing import Any
 
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError, did_you_mean
 from tuner.studies.definitions.shipped import find_shipped, shipped_paths
-from tuner.studies.definitions.toml import TomlError, parse_toml
+from tuner.studies.definitions.toml import Table, TomlError, parse_toml
 
 #: How many of the shipped definitions an error names.
 _MOST_NAMED = 9
@@ -22,7 +21,7 @@ def find_definition(path: Path) -> Path:
     return path if shipped is None or path.is_file() else shipped
 
 
-def read_definition_toml(path: Path) -> dict[str, Any]:
+def read_definition_toml(path: Path) -> Table:
     """Return the settings in a file as they are written.
 
     Raises:

@@ -14,7 +14,8 @@ from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.definitions.explanation import explain
 from tuner.studies.definitions.files import DefinitionError, find_definition, read_definition_toml
 from tuner.studies.definitions.naming import default_study_name
-from tuner.studies.definitions.overrides import apply_overrides, parse_overrides
+from tuner.studies.definitions.overrides import Changes, apply_overrides, parse_overrides
+from tuner.studies.definitions.toml import Table
 from tuner.studies.sections.search import ONE_FACTOR
 
 #: What a study is made for when no dataset is named.
@@ -22,7 +23,7 @@ DEFAULT_DATASET = "mnist"
 
 
 def read_definition(
-    path: str | Path, overrides: Sequence[str] = (), *, changes: Mapping[str, Any] = MappingProxyType({})
+    path: str | Path, overrides: Sequence[str] = (), *, changes: Changes = MappingProxyType({})
 ) -> StudyDefinition:
     """Read a study definition from a TOML file, or the one that comes with this package under a name.
 
@@ -48,7 +49,7 @@ def read_definition(
 
 
 def change_definition(
-    definition: StudyDefinition, changes: Mapping[str, Any], overrides: Sequence[str] = (), *, source: str
+    definition: StudyDefinition, changes: Changes, overrides: Sequence[str] = (), *, source: str
 ) -> StudyDefinition:
     """Return the definition with some settings replaced.
 
@@ -65,7 +66,7 @@ def change_definition(
     return _validate(_apply(definition.to_settings(), changes), overrides, source=source)
 
 
-def compose_definition(changes: Mapping[str, Any], overrides: Sequence[str] = (), *, source: str) -> StudyDefinition:
+def compose_definition(changes: Changes, overrides: Sequence[str] = (), *, source: str) -> StudyDefinition:
     """Make a study definition without a file.
 
     Args:
@@ -121,11 +122,12 @@ def make_definition(
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start,
     }  # fmt: skip
-    changes = {key: value for key, value in arguments.items() if value is not None} | vary_factors(vary or {})
+    given = {key: value for key, value in arguments.items() if value is not None}
+    changes = {**given, **vary_factors(vary or {})}
     return compose_definition(changes, overrides, source="tuner study create")
 
 
-def vary_factors(vary: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def vary_factors(vary: Mapping[str, Sequence[Any]]) -> Changes:
     """Return the changes by which a study compares these values one factor at a time; none without any."""
     factors = {f"search.vary.{name}": list(values) for name, values in vary.items()}
     return {"search.sampler": ONE_FACTOR, **factors} if factors else {}
@@ -166,7 +168,7 @@ def _describe_object(value: Any) -> str:
     return f"a {kind}" if name is None else f"the {kind} {name}"
 
 
-def _resolve(changes: Mapping[str, Any]) -> dict[str, Any]:
+def _resolve(changes: Changes) -> Changes:
     """Return the changes with paths of a dataset and of bundles, relative to the current folder, made absolute."""
     made = {
         key: absolute_place(changes[key], folder=Path())
@@ -178,7 +180,7 @@ def _resolve(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _validate(
-    settings: Mapping[str, Any], overrides: Sequence[str], *, source: str, changed: Iterable[str] = ()
+    settings: Table, overrides: Sequence[str], *, source: str, changed: Iterable[str] = ()
 ) -> StudyDefinition:
     """Validate the settings with the overrides in place; an error names where the wrong value comes from."""
     given = parse_overrides(overrides)
@@ -188,7 +190,7 @@ def _validate(
         raise DefinitionError(explain(error, StudyDefinition, source=source, overridden=[*changed, *given])) from error
 
 
-def _apply(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _apply(settings: Table, changes: Changes) -> Table:
     """Return the settings, `space` a table in them, with the changes; another space's name leaves the ranges."""
     if isinstance(settings.get("space"), str):
         settings = {**settings, "space": {"name": settings["space"]}}

@@ -6,7 +6,10 @@ from typing import Any
 
 from tuner.errors import TunerError, shorten
 from tuner.studies.database.texts import can_be_stored
-from tuner.studies.definitions.toml import TomlError, parse_toml
+from tuner.studies.definitions.toml import Table, TomlError, parse_toml
+
+#: Settings by their dotted keys, as in `search.trials`.
+Changes = Mapping[str, Any]
 
 #: Tables whose keys are hyperparameters: the rest of a dotted key is one name, even if it has dots. In `space`, whose
 #: tables are hyperparameters, it is what stands between the first dot and the last.
@@ -17,7 +20,7 @@ class OverrideError(TunerError):
     """A `--set` is not `key=value`."""
 
 
-def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(overrides: Sequence[str]) -> Changes:
     """Return the value of each dotted key; of equal keys the last one is used.
 
     A value is parsed as TOML; what is not TOML is a string, so that words need no quotes.
@@ -48,7 +51,7 @@ def parse_factors(factors: Sequence[str]) -> dict[str, list[Any]]:
     return parsed
 
 
-def apply_overrides(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def apply_overrides(settings: Table, changes: Changes) -> Table:
     """Return a copy of the settings with each value in the place of its dotted key.
 
     Raises:

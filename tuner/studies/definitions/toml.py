@@ -11,6 +11,9 @@ _MAX_DEPTH = 16
 #: Longest whole number, in digits: Python converts no longer ones to text, and no setting is that large.
 _MAX_DIGITS = 1_000
 
+#: A table: settings and tables by their keys.
+Table = dict[str, Any]
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -18,7 +21,7 @@ class TomlError(ValueError):
     """The text is no TOML, or TOML that no definition needs; the message says where or what."""
 
 
-def parse_toml(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> Table:
     """Parse a TOML document.
 
     Raises:

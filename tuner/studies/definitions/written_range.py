@@ -1,14 +1,12 @@
 """Put a range of the learning rate into a definition file, and leave all else that a person wrote there as it is."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.studies.definitions.files import DefinitionError, read_source
 from tuner.studies.definitions.making import read_definition
-from tuner.studies.definitions.toml import TomlError, parse_toml
+from tuner.studies.definitions.toml import Table, TomlError, parse_toml
 
 _NAME = "learning_rate"
 _SECTION = f"space.{_NAME}"
@@ -45,7 +43,7 @@ def write_learning_rate(path: Path, *, low: float, high: float) -> None:
         raise DefinitionError(f"Could not write {path}: {error.reason}. It is as it was.") from error
 
 
-def _add_range(path: Path, wanted: Mapping[str, Any]) -> str:
+def _add_range(path: Path, wanted: Table) -> str:
     """Return the file's text with the section."""
     read_definition(path)
     text = read_source(path)
@@ -71,7 +69,7 @@ def _add_range(path: Path, wanted: Mapping[str, Any]) -> str:
     return written
 
 
-def _parse(text: str) -> dict[str, Any] | None:
+def _parse(text: str) -> Table | None:
     try:
         return parse_toml(text)
     except TomlError:

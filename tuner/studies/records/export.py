@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
-from tuner.objectives import COSTS
+from tuner.objectives import COSTS, Measure
+from tuner.plain_values import JSONObject
 from tuner.studies.records.factors import Factor, compare_factors
-from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.finals import EnsembleRecord, FinalRecord
 from tuner.studies.records.study import StudyRecord
 from tuner.studies.records.trial import TrialRecord
 from tuner.studies.sections.sharing import SharingSection
@@ -77,9 +79,8 @@ def holds_curves(path: str | Path) -> bool:
     return path.suffix == ".json"
 
 
-def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, Any]:
+def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> JSONObject:
     """Return what `tuner study show --json` prints; `best` is the best of the search, `winner` that of the finals."""
-    best = record.best
     values = {
         "name": record.name,
         "space": record.space,
@@ -92,42 +93,16 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
         "search_ended": record.search_ended,
         "finals_ended": record.finals_ended,
         # What every score here is, and which end of it is better.
-        "objective": {
-            "name": record.objective.name,
-            "direction": record.objective.direction,
-            "label": record.objective.label,
-        },
-        # With the costs that are minimized beside it; only the objective in a study of one.
-        "objectives": [
-            {"name": measure.name, "direction": measure.direction, "label": measure.label}
-            for measure in record.measures
-        ],
+        "objective": _measure_values(record.objective),
+        # With the others beside it; only the objective in a study of one.
+        "objectives": [_measure_values(measure) for measure in record.measures],
         # The trials that no other one dominates, the best score first; empty in a study of one objective.
         "front": _front_values(record),
         "trials": {state: len(record.trials_in(state)) for state in get_args(TrialState)},
-        "best": None
-        if best is None
-        else {
-            "number": best.number,
-            "score": best.score,
-            # Over folds; null without them.
-            "score_sd": best.score_sd,
-            "folds": [fold.score for fold in best.folds],
-            "epoch": best.best_epoch,
-            **_cost_values(best),
-            "hyperparameters": best.hyperparameters,
-        },
+        "best": None if record.best is None else _best_values(record.best),
         "winner": None if record.winner is None else _final_values(record.winner, artifacts),
         "finals": [_final_values(final, artifacts) for final in record.finals],
-        "ensemble": None
-        if record.ensemble is None
-        else {
-            "members": record.ensemble.members,
-            "test_accuracy": record.ensemble.test_accuracy,
-            "test_score": record.ensemble.test_score,
-            "bundle": record.ensemble.bundle,
-            "bundle_location": record.ensemble.bundle and artifacts.location(record.ensemble.bundle),
-        },
+        "ensemble": None if record.ensemble is None else _ensemble_values(record.ensemble, artifacts),
         "failures": [
             asdict(part) | {"kind": failure.kind, "message": failure.message} for part, failure in record.failures
         ],
@@ -140,13 +115,44 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> dict[str, An
     return dict(_as_json(values))
 
 
-def _front_values(record: StudyRecord) -> list[dict[str, Any]]:
+def _measure_values(measure: Measure) -> dict[str, str]:
+    return {"name": measure.name, "direction": measure.direction, "label": measure.label}
+
+
+def _best_values(best: TrialRecord) -> JSONObject:
+    return {
+        "number": best.number,
+        "score": best.score,
+        # Over folds; null without them.
+        "score_sd": best.score_sd,
+        "folds": [fold.score for fold in best.folds],
+        "epoch": best.best_epoch,
+        **_cost_values(best),
+        "others": best.others,
+        "hyperparameters": best.hyperparameters,
+    }
+
+
+def _ensemble_values(ensemble: EnsembleRecord, artifacts: ArtifactStore) -> JSONObject:
+    return {
+        "members": ensemble.members,
+        "test_accuracy": ensemble.test_accuracy,
+        "test_score": ensemble.test_score,
+        "test_others": ensemble.test_others,
+        "bundle": ensemble.bundle,
+        "bundle_location": ensemble.bundle and artifacts.location(ensemble.bundle),
+    }
+
+
+def _front_values(record: StudyRecord) -> list[JSONObject]:
     knee = record.knee
     return [
         {
             "number": trial.number,
             "score": trial.score,
             **_cost_values(trial),
+            # What the other objectives are, by their names; empty where only costs stand beside the score.
+            "others": trial.others,
             "is_knee": knee is not None and trial.number == knee.number,
             "hyperparameters": trial.hyperparameters,
         }
@@ -162,22 +168,22 @@ def _cost_values(source: TrialRecord | FinalRecord) -> dict[str, float | int | N
     }
 
 
-def trial_as_json(trial: TrialRecord) -> dict[str, Any]:
+def trial_as_json(trial: TrialRecord) -> JSONObject:
     """Return what `tuner study export` writes for one trial."""
     return dict(_as_json(_trial_values(trial)))
 
 
-def _trial_values(trial: TrialRecord) -> dict[str, Any]:
+def _trial_values(trial: TrialRecord) -> JSONObject:
     failure = trial.failure
     return _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": dict(trial.hyperparameters),
-        "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
+        "curve": list(map(_epoch_values, trial.curve)),
         "folds": [
             {
                 "fold": fold.number,
                 "score": fold.score,
                 "best_epoch": fold.best_epoch,
-                "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in fold.curve],
+                "curve": list(map(_epoch_values, fold.curve)),
             }
             for fold in trial.folds
         ],
@@ -187,14 +193,20 @@ def _trial_values(trial: TrialRecord) -> dict[str, Any]:
         "repeat": trial.repeat,
         # Of its model; null where none was built.
         **_cost_values(trial),
+        "others": trial.others,
     }
 
 
-def _pick(source: object, names: Sequence[str]) -> dict[str, Any]:
+def _epoch_values(epoch: Epoch) -> JSONObject:
+    values = _pick(epoch, _EPOCH_KEYS)
+    return values if epoch.others is None else {**values, "others": epoch.others}
+
+
+def _pick(source: object, names: Sequence[str]) -> JSONObject:
     return {name: getattr(source, name) for name in names}
 
 
-def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any]:
+def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> JSONObject:
     return {
         "rank": final.rank,
         "trial": final.trial,
@@ -211,13 +223,16 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> dict[str, Any
         "repeats": sum(run.state == "complete" for run in final.runs),
         # Of its models, of the latency the mean.
         **_cost_values(final),
+        # Means over confirmations, and over tests.
+        "others": final.others,
+        "test_others": final.test_others,
         "bundle": final.bundle,
         # The same file's location for programs that do not use the artifact store.
         "bundle_location": final.bundle and artifacts.location(final.bundle),
     }
 
 
-def _factor_values(factor: Factor) -> dict[str, Any]:
+def _factor_values(factor: Factor) -> JSONObject:
     return {
         "name": factor.name,
         "values": [
@@ -269,9 +284,9 @@ def _trial_line(trial: TrialRecord) -> str:
 def _write_csv(trials: Sequence[TrialRecord]) -> str:
     """Write one row per trial.
 
-    The plain columns, those of the model's costs, then `fold_<number>` with the score of each fold that any trial has,
-    then `hp_<name>` for each hyperparameter. Of a study of one factor at a time, `repeat` from 0 and the value that is
-    `varied` follow the costs.
+    The plain columns, those of the model's costs, `score_<name>` for each objective beside the leading one, then
+    `fold_<number>` with the score of each fold that any trial has, then `hp_<name>` for each hyperparameter. Of a study
+    of one factor at a time, `repeat` from 0 and the value that is `varied` follow the costs.
     """
     names = sorted({name for trial in trials for name in trial.hyperparameters})
     folds = range(1, max((len(trial.folds) for trial in trials), default=0) + 1)
@@ -279,13 +294,14 @@ def _write_csv(trials: Sequence[TrialRecord]) -> str:
     for trial in trials:
         row = _as_json(_pick(trial, _TRIAL_KEYS)) | {"workers": " ".join(trial.workers)}
         row |= {f"fold_{fold.number}": fold.score for fold in trial.folds}
-        row |= _cost_values(trial)
+        row |= _cost_values(trial) | {f"score_{name}": _as_json(value) for name, value in trial.others.items()}
         row |= {} if trial.repeat is None else {"repeat": trial.repeat, "varied": _list_varied(trial)}
         rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
     text = io.StringIO(newline="")
     columns = [
         *_TRIAL_KEYS,
         *COSTS,
+        *dict.fromkeys(f"score_{name}" for trial in trials for name in trial.others),
         *(("repeat", "varied") if any(trial.repeat is not None for trial in trials) else ()),
     ]
     columns += [*(f"fold_{n}" for n in folds), *(f"hp_{name}" for name in names)]

@@ -1,12 +1,12 @@
 """The finals of a study as plain values: confirmations, retrained and tested models by configuration, the ensemble."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from tuner.epochs import Epoch
-from tuner.studies.slots.outcomes import Costs, Failure
+from tuner.plain_values import Hyperparameters
+from tuner.studies.slots.outcomes import Costs, Failure, Scores
 from tuner.studies.states import JobState
 from tuner.summaries import summary_html
 
@@ -59,6 +59,8 @@ class RetrainRecord:
     prediction_s: float | None = None
     #: Of the retrained model, as those of a trial.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are on the test images.
+    test_others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -68,7 +70,7 @@ class FinalRecord:
     #: 1 is the best by mean score over confirmation repeats, see `tuner.studies.ranking`.
     rank: int
     trial: int
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     #: Mean over confirmation repeats: what finals are ranked by.
     mean_score: float
     #: False for the comparison runs that train the best configuration without augmentation, and where the study's
@@ -89,6 +91,9 @@ class FinalRecord:
     #: What its models need, the mean over repeats; in a study of several objectives, before one is trained, what the
     #: trial's model needed.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are: means over confirmation repeats, and on the test images over repeats.
+    others: Scores = field(default_factory=dict)
+    test_others: Scores = field(default_factory=dict)
 
     @property
     def all_runs(self) -> tuple[RetrainRecord, ...]:
@@ -132,6 +137,7 @@ class EnsembleRecord:
     members: int
     test_accuracy: float
     test_score: float | None = None
+    test_others: Scores = field(default_factory=dict)
     #: As `RetrainRecord.predictions`, of the ensemble.
     predictions: str
     #: Path of its file in the artifact store; None where there is none, see `EnsembleOutcome`.

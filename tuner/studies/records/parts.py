@@ -1,9 +1,8 @@
 """The parts of a study's work, and what people call them: a trial, a confirmation, a retraining, the ensemble."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from tuner.plain_values import JSONObject
 from tuner.studies.slots.outcomes import EnsembleJob, Job, RetrainJob, SearchJob, Stage
 from tuner.training_settings import Augmentation
 
@@ -34,14 +33,14 @@ class Part:
         return f"{what} of trial {self.trial}{how}, {which}"
 
 
-def augments(definition: Mapping[str, Any]) -> bool:
+def augments(definition: JSONObject) -> bool:
     """Return whether a study's finals change images at all, by its stored definition."""
     changes = definition.get("finals", {}).get("augmentation")
     # Validated when the study was created.
     return changes is not None and not Augmentation.model_construct(**changes).is_off
 
 
-def part_of(stage: Stage, job: Job, trial_number: int | None, definition: Mapping[str, Any]) -> Part:
+def part_of(stage: Stage, job: Job, trial_number: int | None, definition: JSONObject) -> Part:
     """Return which piece of work a slot is.
 
     Args:

@@ -1,13 +1,13 @@
 """A trial of the search as a plain value, and what its search drew from."""
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from tuner.epochs import Epoch
-from tuner.studies.slots.outcomes import Costs, Failure
+from tuner.plain_values import Hyperparameters
+from tuner.studies.slots.outcomes import Costs, Failure, Scores
 from tuner.studies.states import TrialState
 from tuner.summaries import summary_html
 
@@ -52,7 +52,7 @@ class TrialRecord:
     #: Best so far, see the study's objective, and its epoch. With folds: the mean over them so far, and None.
     score: float | None
     best_epoch: int | None
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     seed: int | None
     #: How often a worker began or went on with it.
     attempts: int
@@ -70,12 +70,14 @@ class TrialRecord:
 
     #: Of a study of one factor at a time, see `tuner.studies.records.factors`: the one value that is not the
     #: default, empty for the defaults; and the repeat from 0, in which all values have one seed. None in other studies.
-    varied: Mapping[str, Any] | None = None
+    varied: Hyperparameters | None = None
     repeat: int | None = None
     #: Why it ended before its last epoch, if neither the pruner nor a failure ended it, see `SearchOutcome`.
     ended: Literal["timeout", "constraint"] | None = None
     #: What its model needs, by the names of `tuner.objectives.COSTS`; empty where none was built, and in old studies.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are in the best epoch, or their means over folds, once the trial has ended.
+    others: Scores = field(default_factory=dict)
     #: Place among the trials that were asked for, from 0: the first ones take values that were chosen before the
     #: search, such as the space's defaults. Numbers follow the order in which workers began.
     position: int | None = None

@@ -1,20 +1,29 @@
 """What a slot is asked for, its job, and what it stores when it ends, its outcome: one of each for every stage."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from tuner.epochs import Epoch
+from tuner.plain_values import Hyperparameters
 
 Stage = Literal["search", "confirm", "retrain", "ensemble"]
 SlotState = Literal["waiting", "leased", "ended", "done"]
-#: What came of a slot; only a trial of the search is pruned.
+#: How a slot ended; only a trial of the search is pruned.
 Result = Literal["complete", "pruned", "failed"]
-Hyperparameters = Mapping[str, Any]
 #: What a model needs, by the names of `tuner.objectives.COSTS`.
 Costs = Mapping[str, float]
+#: What the objectives beside the leading one are, by their names.
+Scores = Mapping[str, float]
 Curve = tuple[Epoch, ...]
+
+
+class _WithValues(Protocol):
+    @property
+    def costs(self) -> Costs: ...
+    @property
+    def others(self) -> Scores: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,7 @@ class SearchJob:
     #: What the trial takes instead of drawing it, by Optuna's names.
     values: Hyperparameters = field(default_factory=dict)
     #: In a study that was created where no model can be built: which of the first trials it is, from 0, until a worker
-    #: finds its values. See `tuner.jobs.hyperparameters.beginnings`.
+    #: finds its values. See `tuner.jobs.hyperparameters.trial_values`.
     beginning: int | None = None
     #: The call of `extend_study` that added the trial; None for those of the first budget.
     extension: str | None = None
@@ -47,6 +56,7 @@ class ConfirmJob:
     seed: int
     #: Of the trial, in a study of several objectives; so in a retraining.
     costs: Costs = field(default_factory=dict)
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +76,7 @@ class RetrainJob:
     #: Trained without the validation images, whatever `finals.train_on` says, for its curve alone: not tested.
     for_curve: bool = False
     costs: Costs = field(default_factory=dict)
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,18 +105,20 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldResult:
-    """What came of one fold: of a model trained on the other folds and scored on this one."""
+    """The result of one fold: of a model trained on the other folds and scored on this one."""
 
     #: Best score, and its epoch.
     score: float
     best_epoch: int
     #: How many of the outcome's epochs are the fold's.
     n_epochs: int
+    #: In the same epoch.
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOutcome:
-    """What came of a trial of the search."""
+    """The result of a trial of the search."""
 
     state: Result
     #: Best score, and its epoch; None when nothing was measured. With folds: the mean of their scores, and None.
@@ -124,11 +137,13 @@ class SearchOutcome:
     ended: Literal["timeout", "constraint"] | None = None
     #: Of its model; empty where none was built, and in what older versions stored.
     costs: Costs = field(default_factory=dict)
+    #: In the epoch of best score; with folds, the mean over them. So in a confirmation.
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmOutcome:
-    """What came of a confirmation."""
+    """The result of a confirmation."""
 
     state: Literal["complete", "failed"]
     score: float | None = None
@@ -138,16 +153,19 @@ class ConfirmOutcome:
     folds: tuple[FoldResult, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainOutcome:
-    """What came of a retraining and its one test. Paths are in the artifact store."""
+    """The result of a retraining and its one test. Paths are in the artifact store."""
 
     state: Literal["complete", "failed"]
     test_accuracy: float | None = None
     #: What the objective is on the test images; None where it is the accuracy. The same of a vote.
     test_score: float | None = None
+    #: The same of the objectives beside it.
+    test_others: Scores = field(default_factory=dict)
     #: Of the epoch whose weights were kept, the last one but for early stopping; None when the validation images were
     #: trained on too.
     val_accuracy: float | None = None
@@ -171,12 +189,13 @@ class RetrainOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleOutcome:
-    """What came of a vote; one that is worse than a member of it was not tested."""
+    """The result of a vote; one that is worse than a member of it was not tested."""
 
     state: Literal["complete", "failed"]
     members: int | None = None
     test_accuracy: float | None = None
     test_score: float | None = None
+    test_others: Scores = field(default_factory=dict)
     predictions: str | None = None
     #: The file of its members, for predictions; None where it is too large, and where an earlier version stored it.
     bundle: str | None = None
@@ -196,6 +215,17 @@ OUTCOMES: Mapping[Stage, type[Outcome]] = {
 def mean_over(folds: Iterable[FoldResult]) -> float:
     """Return the score that these folds give together; at least one is needed."""
     return statistics.fmean(fold.score for fold in folds)
+
+
+def values_beside(source: _WithValues) -> dict[str, float]:
+    """Return what stands beside the score, by name: costs, and what other objectives are."""
+    return {**source.costs, **source.others}
+
+
+def mean_by_name(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each value over those that have it: folds, repeats, or models."""
+    names = dict.fromkeys(name for values in measured for name in values)
+    return {name: statistics.fmean(values[name] for values in measured if name in values) for name in names}
 
 
 def divide_curve(folds: Iterable[FoldResult], curve: Curve) -> list[Curve]:

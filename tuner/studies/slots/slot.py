@@ -1,4 +1,4 @@
-"""A slot: what it is asked for, who has it, and what came of it; slots are created and read here."""
+"""A slot: what it is asked for, who has it, and its outcome; slots are created and read here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from tuner.studies.slots.stored_outcomes import read_job, read_outcome, to_json
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """One slot of a study: what it is asked for, who has it, and what came of it."""
+    """One slot of a study: what it is asked for, who has it, and its outcome."""
 
     id: int
     study_id: int

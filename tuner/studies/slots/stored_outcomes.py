@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 
 from tuner.epochs import Epoch
 from tuner.objectives import Objective
+from tuner.plain_values import JSONObject
 from tuner.studies.database.texts import make_storable, read_number
 from tuner.studies.slots.outcomes import (
     OUTCOMES,
@@ -37,21 +38,23 @@ _JOBS: Mapping[Stage, type[Job]] = {
     "ensemble": EnsembleJob,
 }
 
-#: Fields of outcomes that may be NaN or infinite.
-_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score"}
+#: Fields of jobs, outcomes and folds that may be NaN or infinite.
+_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score", "val_accuracy_mean"}
+#: Fields of outcomes whose values may be.
+_MAPPINGS = {"others", "test_others"}
 
 
 @overload
-def read_job(stage: Literal["search"], stored: Mapping[str, Any]) -> SearchJob: ...
+def read_job(stage: Literal["search"], stored: JSONObject) -> SearchJob: ...
 @overload
-def read_job(stage: Literal["confirm"], stored: Mapping[str, Any]) -> ConfirmJob: ...
+def read_job(stage: Literal["confirm"], stored: JSONObject) -> ConfirmJob: ...
 @overload
-def read_job(stage: Literal["retrain"], stored: Mapping[str, Any]) -> RetrainJob: ...
+def read_job(stage: Literal["retrain"], stored: JSONObject) -> RetrainJob: ...
 @overload
-def read_job(stage: Literal["ensemble"], stored: Mapping[str, Any]) -> EnsembleJob: ...
+def read_job(stage: Literal["ensemble"], stored: JSONObject) -> EnsembleJob: ...
 @overload
-def read_job(stage: Stage, stored: Mapping[str, Any]) -> Job: ...
-def read_job(stage: Stage, stored: Mapping[str, Any]) -> Job:
+def read_job(stage: Stage, stored: JSONObject) -> Job: ...
+def read_job(stage: Stage, stored: JSONObject) -> Job:
     """Return the job that a slot of this stage stores."""
     kind = _JOBS[stage]
     values = _known(kind, stored)
@@ -61,16 +64,16 @@ def read_job(stage: Stage, stored: Mapping[str, Any]) -> Job:
 
 
 @overload
-def read_outcome(stage: Literal["search"], stored: Mapping[str, Any], curve: Curve = ()) -> SearchOutcome: ...
+def read_outcome(stage: Literal["search"], stored: JSONObject, curve: Curve = ()) -> SearchOutcome: ...
 @overload
-def read_outcome(stage: Literal["confirm"], stored: Mapping[str, Any], curve: Curve = ()) -> ConfirmOutcome: ...
+def read_outcome(stage: Literal["confirm"], stored: JSONObject, curve: Curve = ()) -> ConfirmOutcome: ...
 @overload
-def read_outcome(stage: Literal["retrain"], stored: Mapping[str, Any], curve: Curve = ()) -> RetrainOutcome: ...
+def read_outcome(stage: Literal["retrain"], stored: JSONObject, curve: Curve = ()) -> RetrainOutcome: ...
 @overload
-def read_outcome(stage: Literal["ensemble"], stored: Mapping[str, Any], curve: Curve = ()) -> EnsembleOutcome: ...
+def read_outcome(stage: Literal["ensemble"], stored: JSONObject, curve: Curve = ()) -> EnsembleOutcome: ...
 @overload
-def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> Outcome: ...
-def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> Outcome:
+def read_outcome(stage: Stage, stored: JSONObject, curve: Curve = ()) -> Outcome: ...
+def read_outcome(stage: Stage, stored: JSONObject, curve: Curve = ()) -> Outcome:
     """Return the outcome that a slot of this stage stores, with its curve unless that was not read."""
     kind = OUTCOMES[stage]
     values = _known(kind, stored)
@@ -78,31 +81,41 @@ def read_outcome(stage: Stage, stored: Mapping[str, Any], curve: Curve = ()) -> 
     values["failure"] = Failure(**_known(Failure, failure)) if failure else None
     values["notes"] = tuple(stored.get("notes") or ())
     if "folds" in values:
-        values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
+        values["folds"] = tuple(map(_read_fold, values["folds"]))
     values.setdefault("state", "failed" if failure else "complete")
-    values |= {name: read_number(values[name]) for name in _NUMBERS & values.keys()}
+    values |= {name: _read_numbers(values[name]) for name in _MAPPINGS & values.keys()}
     if curve:
         values["curve"] = curve
     return kind(**values)
 
 
-def read_curve(stored: Sequence[Mapping[str, Any]] | None) -> Curve:
+def read_curve(stored: Sequence[JSONObject] | None) -> Curve:
     """Return the epochs of a stored curve; none of a slot that has not ended or trains nothing."""
     return tuple(_read_epoch(epoch) for epoch in stored or ())
 
 
-def _read_epoch(stored: Mapping[str, Any]) -> Epoch:
+def _read_epoch(stored: JSONObject) -> Epoch:
     if str in map(type, stored.values()):
-        stored = {name: read_number(value) for name, value in stored.items()}
+        stored = {name: read_number(value) if isinstance(value, str) else value for name, value in stored.items()}
+    if stored.get("others"):
+        stored = {**stored, "others": _read_numbers(stored["others"])}
     return Epoch(**stored)
 
 
-def read_scores(stored: Sequence[Mapping[str, Any]] | None, objective: Objective) -> Curve:
+def _read_fold(stored: JSONObject) -> FoldResult:
+    return FoldResult(**{**_known(FoldResult, stored), "others": _read_numbers(stored.get("others") or {})})
+
+
+def _read_numbers(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: read_number(value) for name, value in stored.items()}
+
+
+def read_scores(stored: Sequence[JSONObject] | None, objective: Objective) -> Curve:
     """Return the epochs of a stored curve with their scores alone, which take a third of the memory."""
     return tuple(objective.only_score(one["epoch"], read_number(one.get(objective.field))) for one in stored or ())
 
 
-def to_json(value: Job | Outcome) -> dict[str, Any]:
+def to_json(value: Job | Outcome) -> JSONObject:
     """Return what the database holds of a job, or of an outcome beside its curve.
 
     Characters and numbers that a database cannot keep are written as others, see `texts`.
@@ -112,7 +125,7 @@ def to_json(value: Job | Outcome) -> dict[str, Any]:
         found = getattr(value, name)
         if found != default and name != "curve":
             stored[name] = _to_plain(found)
-    storable: dict[str, Any] = make_storable(stored)
+    storable: JSONObject = make_storable(stored)
     return storable
 
 
@@ -124,14 +137,15 @@ def _to_plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def curve_to_json(outcome: Outcome) -> list[dict[str, Any]] | None:
+def curve_to_json(outcome: Outcome) -> list[JSONObject] | None:
     """Return what the database holds of an outcome's curve; None for an ensemble, which trains nothing."""
     return None if isinstance(outcome, EnsembleOutcome) else [make_storable(asdict(epoch)) for epoch in outcome.curve]
 
 
-def _known(kind: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+def _known(kind: type, stored: JSONObject) -> dict[str, Any]:
     """Return what is stored of the fields that this version knows."""
-    return {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    known = {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    return known | {name: read_number(known[name]) for name in _NUMBERS & known.keys()}
 
 
 def _defaults_of(kind: type) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class PopulationEpochs:
                 run.training.resume()
                 if run.training.finished:
                     self._results[index] = _finish(run.training)
-            except Exception as error:  # noqa: BLE001 - told to the caller, beside what the others come to
+            except Exception as error:  # noqa: BLE001 - returned, beside the results of the others
                 self._results[index] = error
         self._raise_if_one_job()
         while left := [index for index in range(len(self.runs)) if index not in self._results]:
@@ -159,7 +159,7 @@ class PopulationEpochs:
             run.finish_epoch(epoch, logs, duration_s, learning_rate=rate, answers=answers)
             if run.finished:
                 self._results[index] = _finish(run)
-        except Exception as error:  # noqa: BLE001 - told to the caller, beside what the others come to
+        except Exception as error:  # noqa: BLE001 - returned, beside the results of the others
             self._results[index] = error
         if index in self._results:
             self._program.leave(index)

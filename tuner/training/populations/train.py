@@ -1,16 +1,17 @@
-"""Train several models of equal structure as one program, on JAX; each member's result is what it comes to alone."""
+"""Train several models of equal structure as one program, on JAX; each member's result is what it would be alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 
 from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
-from tuner.training.checkpoint import Checkpoint, stored_however_it_ends
+from tuner.training.checkpoint import stored_however_it_ends
 from tuner.training.devices import translate_device_errors
+from tuner.training.free_numbers import numbers_alike, plan_alike
 from tuner.training.history import TrainingHistory
-from tuner.training.initial_weights import InitialWeights, take_weights
+from tuner.training.opening import open_run
 from tuner.training.plan import Part, TrainingData, TrainingPlan
 from tuner.training.populations.cache import POPULATIONS, PopulationCache
 from tuner.training.populations.epochs import PopulationEpochs, PopulationRun
@@ -18,12 +19,10 @@ from tuner.training.populations.widths import WidthChoice
 from tuner.training.programs import find_excess, find_refusal
 from tuner.training.programs.cache import ProgramCache, describe_model
 from tuner.training.programs.interface import find_backend
-from tuner.training.rules import set_up_optimizer
-from tuner.training.run import OnEpoch, OnNote, TrainingRun, Utility, accuracy_or_worst, ignore_note
-from tuner.training.scoring import Scoring
+from tuner.training.request import RunRequest
+from tuner.training.run import TrainingRun
 from tuner.training.session import PROGRAMS
-from tuner.training.targets import choose_labels
-from tuner.training.variables import build_variables, state_variables
+from tuner.training.variables import state_variables
 from tuner.training_settings import Training
 
 #: Rules of training that a population does not have: its validation sees the weights as they are, and its images count
@@ -35,18 +34,10 @@ class UnlikeMembersError(TunerError):
     """These models cannot be trained as one program; each can be trained alone."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """One model of a population; see `train.train` for what its parts are."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Member(RunRequest):
+    """One model of a population; callbacks do not watch it."""
 
-    model: keras.Model
-    plan: TrainingPlan
-    on_epoch: OnEpoch
-    on_note: OnNote = ignore_note
-    checkpoint: Checkpoint | None = None
-    utility: Utility = accuracy_or_worst
-    scoring: Scoring | None = None
-    initial: InitialWeights | None = None
     #: None: all images of the population.
     part: Part | None = None
 
@@ -62,8 +53,8 @@ def train_population(
 ) -> list[TrainingHistory | Exception]:
     """Train compiled models as one program, each from the epoch after its checkpoint's last one.
 
-    Their plans may differ in seeds alone, and their optimizers in the learning rate. A member whose `on_epoch` raises,
-    or whose loss is not finite, leaves; the others go on.
+    They may differ in seeds, in the learning rate and in free numbers, see `free_numbers`. A member whose `on_epoch`
+    raises, or whose loss is not finite, leaves; the others go on.
 
     Args:
         members: What is trained.
@@ -108,6 +99,19 @@ def find_reason_to_train_alone(model: keras.Model, data: TrainingData, plan: Tra
     return own_parts if describe_model(model) is None else None
 
 
+def describe_member(model: keras.Model) -> str | None:
+    """Return all that a population's program has of a member as constants, see `cache.describe_model`."""
+    with numbers_alike(model):
+        return describe_model(model)
+
+
+def are_alike(member: Member, other: Member) -> bool:
+    """Say whether two members differ in no more than members of one population may."""
+    return plan_alike(member.plan) == plan_alike(other.plan) and describe_member(member.model) == describe_member(
+        other.model
+    )
+
+
 def find_reason_not_to_try() -> str | None:
     """Return why a population is known not to pay here, whatever the models; None where it may.
 
@@ -134,27 +138,7 @@ def _start_run(member: Member, data: TrainingData | LabelledImages, programs: Pr
         own = data
     else:
         own = member.part.data
-    model, plan = member.model, member.plan
-    set_up_optimizer(model, plan.training)
-    build_variables(model, own.train.image_format.shape)
-    notes = []
-    if member.initial is not None:
-        steps_per_epoch = -(-len(own.train) // plan.batch_size)
-        notes.append(take_weights(model, member.initial, steps_per_epoch=steps_per_epoch))
-    labels, guess = choose_labels(model, len(own.train.class_names), plan.labels)
-    run = TrainingRun(
-        model,
-        own,
-        replace(plan, labels=labels),
-        on_epoch=member.on_epoch,
-        on_note=member.on_note,
-        checkpoint=member.checkpoint,
-        programs=programs,
-        utility=member.utility,
-        scoring=member.scoring,
-    )
-    for sentence in filter(None, [*notes, guess]):
-        run.note(sentence)
+    run = open_run(member, own, programs)
     run.accept_soft_targets()
     return PopulationRun(training=run, is_stored=member.checkpoint is not None, part=member.part)
 
@@ -165,10 +149,10 @@ def _refuse_unlike(runs: Sequence[TrainingRun]) -> None:
     reason = find_reason_to_train_alone(first.model, first.data, first.plan)
     if reason is not None:
         raise UnlikeMembersError(f"Received models that are trained alone: {reason}.")
-    described = describe_model(first.model)
-    if any(describe_model(run.model) != described for run in runs[1:]):
+    described = describe_member(first.model)
+    if any(describe_member(run.model) != described for run in runs[1:]):
         raise UnlikeMembersError("Received models that differ in more than their variables. Expected equal ones.")
-    if any(replace(run.plan, seed=first.plan.seed) != first.plan for run in runs):
+    if any(plan_alike(run.plan) != plan_alike(first.plan) for run in runs):
         raise UnlikeMembersError("Received plans that differ in more than their seeds. Expected equal ones.")
     if any(_sizes(run.data) != _sizes(first.data) for run in runs):
         raise UnlikeMembersError("Received different numbers of images. Expected equal ones.")

@@ -260,9 +260,9 @@ def _run_epoch(
     batch_size: int,
 ) -> None:
     images, *others = data
-    n = len(draws.order)
-    # A single step needs no loop in the graph.
-    for step in tf.range(-(-n // batch_size)) if n > batch_size or shape.has_many_steps else range(1):
+    n = draws.order.shape[0]
+
+    def run(step: Any) -> None:
         first = step * batch_size
         # XLA must know the size beforehand.
         size = tf.minimum(batch_size, n - first) if n % batch_size or shape.has_partial_batch else batch_size
@@ -273,23 +273,47 @@ def _run_epoch(
         others_here = [tf.gather(other, order) for other in others]
         step_on(augmenter(tf.gather(images, order), others_here, take_part(draws.images, part)))
 
+    # A single step needs no loop in the graph.
+    if n > batch_size or shape.has_many_steps:
+        _run_steps(-(-n // batch_size), run)
+    else:
+        run(0)
+
 
 def _run_validation(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int, white: float) -> None:
     images, targets = data
-    for step in tf.range(-(-len(images) // batch_size)):
+
+    def run(step: Any) -> None:
         part = slice(step * batch_size, (step + 1) * batch_size)
         step_on((scale(images[part], white), targets[part]))
+
+    _run_steps(-(-images.shape[0] // batch_size), run)
 
 
 def _run_answers(*, step_on: _StepOn, data: tuple[tf.Tensor, tf.Tensor], batch_size: int, white: float) -> Any:
     """As `_run_validation`; returns what the model returned, float32, shape (n, classes)."""
     images, targets = data
-    n_steps = -(-len(images) // batch_size)
-    answers = tf.TensorArray(tf.float32, size=n_steps, infer_shape=False)
-    for step in tf.range(n_steps):
+    n_steps = -(-images.shape[0] // batch_size)
+
+    def run(step: Any, answers: tf.TensorArray) -> tf.TensorArray:
         part = slice(step * batch_size, (step + 1) * batch_size)
-        answers = answers.write(step, step_on((scale(images[part], white), targets[part])))
-    return answers.concat()
+        return answers.write(step, step_on((scale(images[part], white), targets[part])))
+
+    return _run_steps(n_steps, run, tf.TensorArray(tf.float32, size=n_steps, infer_shape=False)).concat()
+
+
+def _run_steps(n_steps: int, run: Callable[..., Any], *carried: Any) -> Any:
+    """Call `run` with each step, from 0, and what the step before returned; return what the last one does.
+
+    A loop of TensorFlow's by name, not by AutoGraph: that reads the source of each function anew, which may have
+    changed since it was imported, takes half a second, and leaves files behind where a process is killed.
+    """
+
+    def run_next(step: Any, *carried: Any) -> tuple[Any, ...]:
+        result = run(step, *carried)
+        return (step + 1, result) if carried else (step + 1,)
+
+    return tf.while_loop(lambda step, *_: step < n_steps, run_next, (tf.constant(0), *carried))[-1]
 
 
 def _answer(model: keras.Model, batch: Any) -> Any:
@@ -305,7 +329,7 @@ def _compile(loop: partial[Any], *, jit_compile: bool = False) -> Callable[..., 
     A partial, because TensorFlow counts traces per code object and would warn of retracing when the same loop is
     compiled for every trial; a partial has none of its own and is counted by itself.
     """
-    compiled: Callable[..., Any] = tf.function(loop, jit_compile=jit_compile or None)
+    compiled: Callable[..., Any] = tf.function(loop, autograph=False, jit_compile=jit_compile or None)
     return compiled
 
 

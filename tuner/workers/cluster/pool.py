@@ -21,7 +21,8 @@ from tuner.workers.cluster.actor import RayWorker, WorkerOrder, drain_on_this_no
 from tuner.workers.cluster.connection import RayError, connected
 from tuner.workers.cluster.head import Head, HeadLostError
 from tuner.workers.cluster.nodes import RayPlaces, check_nodes, check_resources, count_fitting, on_each_node
-from tuner.workers.pool import Follow, are_over, follow_silently, worker_options
+from tuner.workers.pool import are_over
+from tuner.workers.work import Follow, Work, follow_silently
 
 _log = logging.getLogger(__name__)
 #: Seconds for workers to finish their epochs; they need at most 8, and a little for the database.
@@ -30,37 +31,25 @@ _DRAIN_S = 15.0
 _SCALING_S = 5.0
 
 
-def run_ray_pool(
-    settings: Settings,
-    studies: Sequence[str],
-    places: RayPlaces,
-    *,
-    until_done: bool = False,
-    max_slots: int | None = None,
-    options: Sequence[str] = (),
-    follow: Follow = follow_silently,
-) -> int:
-    """Run workers for the named studies, or for all studies, on a Ray cluster; return the exit status.
+def run_ray_pool(settings: Settings, work: Work, places: RayPlaces, *, follow: Follow = follow_silently) -> int:
+    """Run workers on a Ray cluster; return the exit status.
 
     Never more actors are asked for than there are open slots, so that a cluster that grows with demand does not grow
     for workers without work, and none for studies that have all ended. Ctrl-C lets the workers finish their epochs.
 
     Args:
         settings: The locations of database, data and artifacts.
-        studies: Names of existing studies; empty means all studies.
-        places: Where workers are placed.
-        until_done: As in `run_pool`, and so are `max_slots`, `options` and `follow`.
-        max_slots: See `Lifetime`.
-        options: Further options of each `tuner worker`.
-        follow: Shows people what the workers are doing.
+        work: What the workers do.
+        places: Where they are placed.
+        follow: Shows people what they are doing.
 
     Raises:
         TunerError: A study is unknown, Ray is missing, the cluster does not answer, or it cannot do what was asked for.
     """
     with open_storage(settings.storage) as storage:
-        found = find_studies(storage, studies)
+        found = find_studies(storage, work.studies)
         refuse_local_database(settings)
-        if until_done and are_over(found):
+        if work.until_done and are_over(found):
             return 0
         with connected(places.address, settings) as ray:
             n_most = places.n_workers or count_fitting(ray, places)
@@ -68,8 +57,7 @@ def run_ray_pool(
             check_nodes(ray, settings)
             order = WorkerOrder(
                 settings=settings,
-                studies=studies,
-                options=[*worker_options(until_done=until_done, max_slots=max_slots), *options],
+                work=work,
                 cpus=places.cpus_per_worker,
                 gpus=places.gpus_per_worker,
                 detached=places.detach,
@@ -82,7 +70,7 @@ def run_ray_pool(
                     f"shows them, `tuner workers --ray {places.address} --stop` ends them.\n"
                 )
                 return 0
-            with follow(storage, studies, n_workers=n_most) as show:
+            with follow(storage, work.studies, n_workers=n_most) as show:
                 return actors.wait(storage, show)
 
 
@@ -118,7 +106,7 @@ class _Actors:
 
     def grow(self, storage: Storage) -> None:
         """Add an actor for each open slot that has none, up to the most that were asked for."""
-        wanted = min(self._n_most, max(1, _count_open_slots(storage, self._order.studies)))
+        wanted = min(self._n_most, max(1, _count_open_slots(storage, self._order.work.studies)))
         for position in range(len(self._names), wanted):
             self._names.append(f"{self._name}-{position}")
             actor = self._start(self._names[-1])

@@ -10,7 +10,7 @@ from tuner.studies.database.url import parse_url, sqlite_file
 _PATIENCE_S = 1
 
 
-def peek_names(url: str) -> list[str]:
+def read_names(url: str) -> list[str]:
     """Return the names of the studies in a database, which is not prepared, not waited for and not written to.
 
     Raises:

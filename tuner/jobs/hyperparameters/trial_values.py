@@ -1,4 +1,4 @@
-"""The values that a trial begins with, as a worker finds them: those of a first trial, and draws from priors.
+"""The values that a trial takes without drawing them, as a worker finds them: a first trial's, and those of priors.
 
 Only the space knows its defaults, and by which names Optuna asks for a baseline's values. A study that was created
 where no model can be built therefore stores the place of a first trial alone, see `SearchJob.beginning`.
