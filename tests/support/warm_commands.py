@@ -76,7 +76,9 @@ class CommandServer:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._commands: dict[int, WarmCommand] = {}
         self._buffer = b""
-        self._born: int | None = None
+        #: The one that was ordered last, once it is born; and where its answers go.
+        self._born: WarmCommand | None = None
+        self._answers = Path()
         self._folder = tempfile.TemporaryDirectory(prefix="tuner-commands-")
         self._process = subprocess.Popen(
             # With room for the arguments of the workers that a pool forks, where `ps` looks for them.
@@ -92,16 +94,15 @@ class CommandServer:
     ) -> WarmCommand:
         """Start `tuner`, or a Python script, with these arguments in a folder, with this environment alone."""
         assert self._process.stdin
-        answers = Path(tempfile.mkdtemp(dir=self._folder.name))
+        self._answers = Path(tempfile.mkdtemp(dir=self._folder.name))
         order = {"folder": str(folder), "arguments": list(arguments), "environment": dict(environment)}
         order["script"] = None if script is None else str(script)
-        self._process.stdin.write(json.dumps(order | {"answers": str(answers)}).encode() + b"\n")
+        self._process.stdin.write(json.dumps(order | {"answers": str(self._answers)}).encode() + b"\n")
         self._process.stdin.flush()
         self._born = None
         while self._born is None:
             self.listen(1.0)
-        command = self._commands[self._born] = WarmCommand(self, self._born, answers)
-        return command
+        return self._born
 
     def listen(self, timeout_s: float = 0.0) -> None:
         """Take note of births and deaths, waiting for the first one."""
@@ -115,7 +116,9 @@ class CommandServer:
                 if "status" in message:
                     self._commands[message["pid"]].returncode = message["status"]
                 else:
-                    self._born = message["pid"]
+                    # Here, as the news of its end may come along.
+                    self._born = WarmCommand(self, message["pid"], self._answers)
+                    self._commands[message["pid"]] = self._born
             timeout_s = 0.0
 
     def close(self) -> None:
@@ -188,9 +191,9 @@ def _start_process(
     command: Sequence[str], *, env: Mapping[str, str], pass_fds: Sequence[int] = (), **others: Any
 ) -> Any:
     """Fork what a `ForkServer` would start afresh, as this process has imported what that would import."""
-    from tuner.training import fork_server
+    from tuner.forking import server
 
-    if command[2] != fork_server.__name__:
+    if command[2] != server.__name__:
         return subprocess.Popen(command, env=env, **others)
     pid = os.fork()
     if pid == 0:
@@ -199,7 +202,7 @@ def _start_process(
 
 
 def _become_fork_server(arguments: Sequence[str], environment: Mapping[str, str], kept: Sequence[int]) -> NoReturn:
-    from tuner.training import fork_server
+    from tuner.forking import server
 
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -213,14 +216,14 @@ def _become_fork_server(arguments: Sequence[str], environment: Mapping[str, str]
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = list(arguments)
-    _run_to_the_end(fork_server.main)
+    _run_to_the_end(server.main)
 
 
 def _become_command(order: dict[str, Any]) -> NoReturn:
     from tuner.cli import main as run
-    from tuner.training import forking
+    from tuner.forking import client
 
-    forking.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": _start_process})  # type: ignore[attr-defined]
+    client.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": _start_process})  # type: ignore[attr-defined]
     # What the server does at its exit is not the command's.
     atexit._clear()
     signal.signal(signal.SIGINT, signal.default_int_handler)

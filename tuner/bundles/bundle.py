@@ -92,7 +92,8 @@ class Provenance(BaseModel):
 class HowTrained(BaseModel):
     """How the model was trained and tested: what its card tells, and what repeats it in plain Keras."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A score may be infinite, as a loss on validation images.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     #: As the study names it.
     dataset: str

@@ -1,9 +1,9 @@
 """A net of keras.applications that has learned elsewhere, with a new head: frozen, or with its last blocks fine-tuned.
 
-The body's weights are read when training starts (see `jobs.starting_weights`), not when the model is built, so that a
-bundle is rebuilt without them. Images come as to every space, float32 in [0, 1]; what the net wants of them is done
-inside the model: grey ones are repeated for the three channels, those that are too small are enlarged, and the values
-are scaled as the net's own `preprocess_input` does it.
+The body's weights are read when training starts (see `tuner.jobs.study.starting_weights`), not when the model is built,
+so that a bundle is rebuilt without them. Images come as to every space, float32 in [0, 1]; what the net wants of them
+is done inside the model: grey ones are repeated for the three channels, those that are too small are enlarged, and the
+values are scaled as the net's own `preprocess_input` does it.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from tuner.training.plan import TrainingPlan
 from tuner.training.scoring import Scorings
 
 OnEpoch = Callable[[Epoch], None]
-#: Told in a sentence what was done in another way than people may expect.
+#: Called with a sentence about what was done in another way than people may expect.
 OnNote = Callable[[str], None]
 #: How good an epoch was: more is better.
 Utility = Callable[[Epoch], float]

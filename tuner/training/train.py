@@ -1,4 +1,4 @@
-"""Train a model: the one door to this package, which chooses who runs the epochs."""
+"""Train a model: the function by which other packages use this one, which chooses who runs the epochs."""
 
 import logging
 
@@ -54,9 +54,9 @@ def train(
         model: Compiled, for float32 images in [0, 1], ending in class probabilities. It is changed.
         data: What to train and to measure on.
         plan: How.
-        on_epoch: Told each epoch's result after its checkpoint is written, first those that the checkpoint held: a
-            worker that died after writing it may not have passed them on. What it raises ends the run unchanged.
-        on_note: Told in a sentence what is done in another way than people may expect.
+        on_epoch: Called with each epoch's result after its checkpoint is written, first with those that the checkpoint
+            held: a worker that died after writing it may not have passed them on. What it raises ends the run.
+        on_note: Called with a sentence about what is done in another way than people may expect.
         checkpoint: Where the state of the last epochs is kept; the caller deletes it when the result is safe.
         own_fit: A HyperModel's own `fit`, called once in place of the loops here; where it only passes its arguments on
             to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.

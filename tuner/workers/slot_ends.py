@@ -32,7 +32,7 @@ def stop_if_failing(storage: Storage, study: Study, outcome: Outcome) -> None:
         stop_study(storage, study, reason=reason)
 
 
-def end_if_in_vain(storage: Storage, study: Study, lease: Lease) -> None:
+def end_if_out_of_patience(storage: Storage, study: Study, lease: Lease) -> None:
     """End the search of a study that has found nothing better for too many trials."""
     search = study.definition.search
     if lease.stage != "search" or search.patience is None:

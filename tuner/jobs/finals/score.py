@@ -51,7 +51,7 @@ def score_test(
         probabilities: What it answered on them, float32, shape (n, classes).
         definition: The study's.
         scoring: How its scores are measured.
-        on_note: Told why one cannot be measured: the tested model is worth more than this number.
+        on_note: Called with the reason why one cannot be measured: the tested model is worth more than this number.
     """
     evaluated: dict[str, float] = {}
 

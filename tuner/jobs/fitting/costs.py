@@ -84,7 +84,7 @@ def measure_costs(
         model: Built and compiled.
         shape: Of an image: height, width, channels.
         needed: Names of costs without which the job cannot go on.
-        on_note: Told why another one is missing.
+        on_note: Called with the reason why another one is missing.
 
     Raises:
         CostUnknownError: One of those needed cannot be measured.

@@ -40,7 +40,7 @@ class FoldCurves:
     objective: Objective
     #: The objectives and costs beside it.
     others: Sequence[Measure] = ()
-    #: Told of each epoch, and of each fold that is over; may raise to end the job.
+    #: Called after each epoch, and for each fold that is over; may raise to end the job.
     on_progress: Callable[[FoldProgress], None]
     finished: list[Curve] = field(default_factory=list)
     #: Of each fold that is trained, how many epochs are over.

@@ -1,15 +1,15 @@
 """The few images that a preflight uses, and the file in which its process receives them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.division.splits import Split
 from tuner.datasets.images import LabelledImages
+from tuner.plain_values import JSONObject
 
 #: Number of images of each class that a stage is tried with, and of all classes at most.
 _PER_CLASS, _MOST = 2, 64
@@ -67,7 +67,7 @@ def take_sample(split: Split) -> Sample:
     )
 
 
-def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
+def write_sample(folder: Path, sample: Sample) -> JSONObject:
     """Write the images to the folder and return the other facts that `read_sample` needs, for JSON."""
     np.savez(
         folder / "sample.npz",
@@ -80,7 +80,7 @@ def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
     return {"class_names": sample.train.class_names, **numbers}
 
 
-def read_sample(folder: Path, described: Mapping[str, Any]) -> Sample:
+def read_sample(folder: Path, described: JSONObject) -> Sample:
     """Read the sample that `write_sample` wrote."""
     with np.load(folder / "sample.npz", allow_pickle=False) as arrays:
         train, validation = (

@@ -10,7 +10,7 @@ from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn
 from sqlalchemy.exc import ArgumentError
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]*)://")
 #: libpq's other form of a connection, as `psql` takes it.
@@ -19,6 +19,8 @@ _DSN = re.compile(r"\b(host|hostaddr|port|dbname|user|password|service)\s*=")
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg2"})
 _SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
 _HIGHEST_PORT = 65_535
+#: Characters of a URL that are shown.
+_LONGEST = 500
 #: Parameters that are shown; all others may hold a secret or lead to one.
 _SHOWN_PARAMETERS = frozenset(
     {
@@ -70,10 +72,11 @@ def printable_url(url: str) -> str:
     parsed = _try_to_parse(url)
     if isinstance(parsed, str):
         scheme = _SCHEME.match(url)
-        return f"{scheme[1]}://…" if scheme else "…"
+        return f"{shorten(scheme[1])}://…" if scheme else "…"
     hidden = {key: _HIDDEN for key in parsed.query if key not in _SHOWN_PARAMETERS}
     shown = parsed.update_query_dict(hidden).render_as_string(hide_password=True).replace("%2A%2A%2A", _HIDDEN)
-    return shown.replace("%3A", ":") if parsed.get_backend_name() == "sqlite" else shown
+    shown = shown.replace("%3A", ":") if parsed.get_backend_name() == "sqlite" else shown
+    return shown if len(shown) <= _LONGEST else shorten(shown, width=_LONGEST)
 
 
 def without_secrets(text: str, url: str) -> str:
@@ -112,8 +115,10 @@ def _try_to_parse(url: str) -> sa.URL | str:
     if driver in _POSTGRES:
         return _parse_postgres(f"postgresql+psycopg2{url[scheme.end(1) :]}")
     if driver.startswith("postgresql+"):
-        return f"its driver {driver.partition('+')[2]!r} is not tuner's, which is psycopg2: write postgresql://…."
-    return f"it is of kind {driver!r}; tuner runs on SQLite and Postgres."
+        return (
+            f"its driver {shorten(driver.partition('+')[2])!r} is not tuner's, which is psycopg2: write postgresql://…."
+        )
+    return f"it is of kind {shorten(driver)!r}; tuner runs on SQLite and Postgres."
 
 
 def _parse_sqlite(url: str) -> sa.URL | str:

@@ -89,13 +89,13 @@ def end_search_without_progress(
             .where(studies.c.id == study_id, studies.c.state == "searching", studies.c.search_ended.is_(None))
             .with_for_update()
         ).one_or_none()
-        if row is None or _count_in_vain(connection, study_id, row, objective, others) < patience:
+        if row is None or _count_without_progress(connection, study_id, row, objective, others) < patience:
             return False
         _end_search(connection, study_id, "patience")
     return True
 
 
-def _count_in_vain(
+def _count_without_progress(
     connection: sa.Connection,
     study_id: int,
     study: sa.Row[tuple[float, int]],

@@ -38,9 +38,9 @@ _JOBS: Mapping[Stage, type[Job]] = {
     "ensemble": EnsembleJob,
 }
 
-#: Fields of outcomes that may be NaN or infinite.
-_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score"}
-#: Fields whose values may be.
+#: Fields of jobs, outcomes and folds that may be NaN or infinite.
+_NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score", "val_accuracy_mean"}
+#: Fields of outcomes whose values may be.
 _MAPPINGS = {"others", "test_others"}
 
 
@@ -83,7 +83,6 @@ def read_outcome(stage: Stage, stored: JSONObject, curve: Curve = ()) -> Outcome
     if "folds" in values:
         values["folds"] = tuple(map(_read_fold, values["folds"]))
     values.setdefault("state", "failed" if failure else "complete")
-    values |= {name: read_number(values[name]) for name in _NUMBERS & values.keys()}
     values |= {name: _read_numbers(values[name]) for name in _MAPPINGS & values.keys()}
     if curve:
         values["curve"] = curve
@@ -145,7 +144,8 @@ def curve_to_json(outcome: Outcome) -> list[JSONObject] | None:
 
 def _known(kind: type, stored: JSONObject) -> dict[str, Any]:
     """Return what is stored of the fields that this version knows."""
-    return {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    known = {name: stored[name] for name in _DEFAULTS[kind] if name in stored}
+    return known | {name: read_number(known[name]) for name in _NUMBERS & known.keys()}
 
 
 def _defaults_of(kind: type) -> dict[str, Any]:
