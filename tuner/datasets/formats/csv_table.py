@@ -110,7 +110,8 @@ def _read_rows(file: TextIO, columns: Columns, path: Path, pieces: KeptPieces, *
             chunks.append(replace(chunk, pixels=chunk.pixels[:0].copy()))
 
         for kept in pieces.load():
-            take(Table(**{"groups": None, **kept}))
+            arrays: dict[str, Any] = {"groups": None, **kept}
+            take(Table(**arrays))
         if pieces.position is not None:
             file.seek(pieces.position)
         next_line = pieces.next_line
