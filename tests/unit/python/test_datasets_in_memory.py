@@ -52,7 +52,9 @@ def test_a_second_pair_is_the_test_part(tmp_path: Path) -> None:
         assert sorted(stored) == ["x_test", "x_train", "y_test", "y_train"]
 
 
-@pytest.mark.parametrize("labels", [np.eye(4)[Y], Y[:, np.newaxis], Y.astype(float), np.array(list("abcd"), object)[Y]])
+@pytest.mark.parametrize(
+    "labels", [np.eye(4)[Y], Y[:, np.newaxis], Y.astype(float), np.array(list("abcd"), object)[Y], Y.astype(object)]
+)
 def test_labels_of_every_kind_are_classes(tmp_path: Path, labels: NDArray[Any]) -> None:
     images = read((X, labels), tmp_path)
 
@@ -97,7 +99,9 @@ def refused() -> Iterator[tuple[Any, str]]:
     yield (X, Y[:5]), "the train part has 40 images and 5 labels"
     yield ({"a": X}, Y), "x_train is dict: several inputs or outputs"
     yield ([X[0], X[0][:3]], [0, 1]), "x_train is no array"
-    yield (np.array([X[0], None], object), [0, 1]), "x_train holds Python objects"
+    yield (np.array([X[0], None], object), [0, 1]), "x_train holds Python objects (NoneType, ndarray). Give all images"
+    yield (X, [None, *"abc" * 13]), "y_train holds Python objects (NoneType, str). Give numbers alone or text alone"
+    yield (np.ma.masked_less(X, 9), Y), "x_train has masked values. Fill them in"
 
 
 @pytest.mark.parametrize(("dataset", "told"), list(refused()))
