@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.csv_file import read_labels
-from tuner.datasets.folder_parts import PART_NAMES, class_of, find_pictures, holds_classes, is_picture
+from tuner.datasets.folder_parts import (
+    PART_NAMES,
+    class_of,
+    find_pictures,
+    holds_classes,
+    is_part_name,
+    is_picture,
+)
 from tuner.datasets.labels import normalise_text
 from tuner.datasets.left_out import is_hidden
 from tuner.datasets.picture_file import PICTURE_KINDS, PICTURE_SUFFIXES
@@ -93,6 +100,7 @@ def _list_named(
     needs_groups: bool,
     others: Sequence[Path],
 ) -> PictureList:
+    _refuse_column_of_parts(table)
     found = sorted(_walk(part, others))
     paths = _resolve(table, file_column, _Index(found), part)
     label_column = table.find_label_column()
@@ -117,6 +125,16 @@ def _list_named(
         origin=(f"{table.path} names the pictures in the column {file_column}; their classes are {classes}.",),
         remarks=tuple(remarks),
     )
+
+
+def _refuse_column_of_parts(table: PictureTable) -> None:
+    """Refuse a table of which a column says that some pictures are for testing: they would be trained on."""
+    for name, cells in table.columns.items():
+        parts = sorted({cell for cell in cells if cell})
+        if len(parts) > 1 and all(map(is_part_name, parts)):
+            problem = f"the column {shorten(name)} divides the pictures into {', '.join(map(shorten, parts))}"
+            remedy = "Put a table of its own into the folder of each part, train/ and test/, or leave the column out."
+            raise UnreadableDataError(table.path, problem, remedy=remedy)
 
 
 def _read_groups(table: PictureTable, group: str, *, needs_groups: bool) -> NDArray[np.str_] | None:
