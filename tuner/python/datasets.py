@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tuner.datasets.arrays import store_array
 from tuner.datasets.handed_arrays import FOLDER
 from tuner.datasets.labels import clean_labels
+from tuner.datasets.reading import name_groups
 from tuner.errors import TunerError, shorten
 from tuner.free_memory import free_memory_bytes
 
@@ -95,7 +96,7 @@ def _read_groups(groups: Any, dataset: Any, *, n_images: int) -> NDArray[np.str_
             f"groups have the shape {array.shape}, the training part {n_images:,} images",
             "Give one group for each image.",
         )
-    return array.astype(np.str_)
+    return name_groups(array, where="groups")
 
 
 def _read_parts(dataset: Any) -> dict[str, _Part]:
@@ -230,6 +231,9 @@ def _as_array(value: Any, where: str) -> NDArray[Any]:
     if array.dtype == object and all(type(one) is int or isinstance(one, np.integer) for one in array.ravel()):
         # As pandas keeps whole numbers of which some may be missing.
         array = array.astype(np.int64)
+    if array.dtype == object and array.ndim == 1 and len({getattr(one, "shape", None) for one in array} - {None}) == 1:
+        # Images of one size that were collected one by one.
+        array = np.array([*array]) if all(isinstance(one, np.ndarray) for one in array) else array
     if array.dtype == object:
         kinds = sorted({type(one).__name__ for one in array.ravel()})
         is_nested = any(hasattr(one, "__len__") and not isinstance(one, str | bytes) for one in array.ravel())
