@@ -49,6 +49,10 @@ _log = logging.getLogger(__name__)
 
 #: Length of the longest name that Optuna's tables can hold on Postgres.
 _MAX_NAME = 512
+#: Values of a hyperparameter that are listed at most; of more, such as all seeds, a grid is told which to try.
+_MOST_LISTED = 10_000
+#: Optuna stores integers as floats, which skip whole numbers beyond it.
+_LARGEST_INTEGER = 2**53
 
 
 class UnsearchableError(TunerError):
@@ -142,7 +146,8 @@ class DeclaredParameter:
     optuna_name: str
     #: Its other name in `search.grid`, for one branch of a conditional scope.
     grid_name: str
-    #: All values that Optuna can return, in order; None for a continuum and for integers on a log scale without steps.
+    #: All values that Optuna can return, in order; None for a continuum, for integers on a log scale without steps, and
+    #: for very many.
     optuna_values: tuple[Any, ...] | None
     #: Optuna's answer for the space's default.
     optuna_default: Any
@@ -244,6 +249,9 @@ def _question(parameter: Any) -> _Question:
     ends = (getattr(parameter, "min_value", 0), getattr(parameter, "max_value", 0))
     if not all(map(math.isfinite, ends)):
         raise UnsearchableError(parameter.name, f"its range is {ends[0]} to {ends[1]}, expected finite numbers")
+    if isinstance(parameter, kinds.Int) and max(map(abs, ends)) > _LARGEST_INTEGER:
+        reason = f"its range is {ends[0]} to {ends[1]}, expected at most 2**53, beyond which floats skip whole numbers"
+        raise UnsearchableError(parameter.name, reason)
     try:
         question = _translate(parameter, conditional_name(parameter))
     except (ValueError, ArithmeticError) as error:
@@ -335,7 +343,7 @@ def _range(parameter: Any, *, step: float | None, log: bool) -> IntDistribution 
     low, high = parameter.min_value, parameter.max_value
     if step is not None:
         # Otherwise Optuna warns that the range does not end on a step.
-        high = _steps(low, high, step)[-1]
+        high = _step(_count_steps(low, high, step) - 1, low, step)
     if isinstance(parameter, kinds.Int):
         return IntDistribution(low, int(high), step=int(step or 1), log=log)
     return FloatDistribution(low, float(high), step=step, log=log)
@@ -345,10 +353,14 @@ def _unchanged(answer: Any) -> Any:
     return answer
 
 
-def _steps(low: float, high: float, step: float) -> list[Decimal]:
-    """Return low, low + step, … up to high, exactly: in binary, three steps of 0.1 are more than 0.3."""
-    first, last, by = Decimal(str(low)), Decimal(str(high)), Decimal(str(step))
-    return [first + by * index for index in range(int((last - first) / by) + 1)]
+def _count_steps(low: float, high: float, step: float) -> int:
+    """Return the number of values low, low + step, … up to high; exactly: in binary, three steps of 0.1 exceed 0.3."""
+    return int((Decimal(str(high)) - Decimal(str(low))) / Decimal(str(step))) + 1
+
+
+def _step(index: int, low: float, step: float) -> Decimal:
+    """Return low + index * step, exactly."""
+    return Decimal(str(low)) + Decimal(str(step)) * index
 
 
 def _suggest(trial: optuna.trial.BaseTrial, parameter: Any, question: _Question) -> Any:
@@ -378,5 +390,8 @@ def _finite_values(question: _Question) -> tuple[Any, ...] | None:
         return asked.choices
     if asked.log or asked.step is None:
         return None
+    n_values = _count_steps(asked.low, asked.high, asked.step)
+    if n_values > _MOST_LISTED:
+        return None
     number = int if isinstance(asked, IntDistribution) else float
-    return tuple(number(value) for value in _steps(asked.low, asked.high, asked.step))
+    return tuple(number(_step(index, asked.low, asked.step)) for index in range(n_values))
