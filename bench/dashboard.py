@@ -23,9 +23,9 @@ from support.dashboard_process import running_dashboard
 from support.large_studies import store_large_study
 from support.postgres import running_server
 
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, insert_study
-from tuner.studies.storage import Storage, open_storage
 
 EPOCHS, RUNNING = 20, 5
 _LIMIT_MS = 90_000

@@ -17,12 +17,13 @@ from fleet_simulation import Cost
 from storage import EPOCHS, claim, counted, draw, epoch_result, fill, make_study, outcome_of
 from support.postgres import PostgresServer
 
+from tuner.studies.database.schema import database_time, slots
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.lifecycle import find_study_by_uid
-from tuner.studies.reaping import reap_expired_leases
-from tuner.studies.schema import database_time, slots
-from tuner.studies.slots import claim_slot, end_slot, renew_lease
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot, renew_lease
+from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import close_ended_trials, open_trial
 
 #: No lease of these measurements expires.

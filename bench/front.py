@@ -23,8 +23,8 @@ from tuner.artifacts import ArtifactStore
 from tuner.intervals import wilson_interval
 from tuner.report.finals_results import read_finals_results
 from tuner.settings import read_settings
-from tuner.studies.reading import load_outline
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
+from tuner.studies.records.reading import load_outline
 
 DEFINITIONS = Path(__file__).parents[1] / "studies" / "reports"
 #: Datasets whose images are MNIST's; Kaggle divides them in its own way.

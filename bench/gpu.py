@@ -197,7 +197,7 @@ def epochs_of_model(model: str, *, n_images: int) -> None:
     from epochs import BUILDERS, Laps, random_images, run_fit, run_programs
 
     from tuner.training.plan import TrainingData, TrainingPlan
-    from tuner.training.population import Member, train_population
+    from tuner.training.populations.train import Member, train_population
     from tuner.training.session import PROGRAMS, release_memory, seed_everything
 
     data = random_images(n_images)

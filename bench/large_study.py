@@ -18,7 +18,7 @@ from pathlib import Path
 from support.large_studies import store_large_study
 from support.postgres import running_server
 
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
 
 _COMMANDS = (
     ("study show", "show"),

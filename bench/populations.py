@@ -191,9 +191,9 @@ class Runs:
     def __init__(self, *, case: str, k: int, which: range, n_images: int, n_epochs: int) -> None:
         from epochs import random_images
 
-        from tuner.datasets.folds import divide_into_folds
+        from tuner.datasets.division.folds import divide_into_folds
         from tuner.training.plan import Part, TrainingData
-        from tuner.training.population_cache import POPULATIONS
+        from tuner.training.populations.cache import POPULATIONS
         from tuner.training.session import PROGRAMS
 
         # Each side compiles its own programs.
@@ -229,13 +229,13 @@ class Runs:
 
     def train_auto(self) -> dict[str, float]:
         """Train as many at once as is found to pay; what trying takes is in the time."""
-        from tuner.training.widths import WidthChoice
+        from tuner.training.populations.widths import WidthChoice
 
         return self.train_members(WidthChoice(most=len(self.which)))
 
     def train_members(self, width: Any) -> dict[str, float]:
         """Train a population."""
-        from tuner.training.population import Member, train_population
+        from tuner.training.populations.train import Member, train_population
 
         members = []
         for seed in self.which:

@@ -19,9 +19,9 @@ from typing import Any
 
 from machine import RESULTS, describe_machine
 
-from tuner.studies.definition import read_definition
-from tuner.studies.reading import load_study
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.making import read_definition
+from tuner.studies.records.reading import load_study
 
 
 def main() -> None:

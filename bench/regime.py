@@ -27,7 +27,7 @@ import psutil
 from machine import RESULTS, describe_machine
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import take_stratified
+from tuner.datasets.division.splits import take_stratified
 from tuner.datasets.test_set import load_test_set
 
 #: What `searched` draws; the default augmentation has 10, 0.1, 0.1, 0.1 and no elastic displacement.

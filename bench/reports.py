@@ -83,8 +83,8 @@ def measure(name: str) -> Iterator[Mapping[str, Any]]:
     from tuner.report.headline import build_headline
     from tuner.report.page_sections.published import measure_beside
     from tuner.settings import read_settings
-    from tuner.studies.reading import load_study
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_study
 
     settings = read_settings()
     with open_storage(settings.storage) as storage:

@@ -27,15 +27,17 @@ from optuna.trial import TrialState
 from support.postgres import running_server
 
 from tuner.epochs import Epoch
-from tuner.jobs.study_data import DataPlaces
-from tuner.studies.definition import make_definition
+from tuner.jobs.study.data import DataPlaces
+from tuner.studies.database.schema import database_time, slots, studies
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, find_study, insert_study
-from tuner.studies.outcomes import Result, SearchOutcome, to_json
-from tuner.studies.schema import database_time, slots, studies
-from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, end_slot, release_slot
+from tuner.studies.slots.outcomes import Result, SearchOutcome
+from tuner.studies.slots.stored_outcomes import to_json
+from tuner.studies.slots.turns import select_turns
 from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
-from tuner.studies.turns import select_turns
 from tuner.workers.reporter import Reporter
 
 _MEASUREMENTS = ("growth", "shared", "clients", "idle")
@@ -203,7 +205,9 @@ def measure_clients(url: str, side: str, n_clients: int, n_trials: int) -> dict[
             make_study(storage, trials=n_trials)
         else:
             optuna.create_study(study_name="bench", storage=url, direction="maximize")
-    context = multiprocessing.get_context("spawn")
+    # Forked from a process that has imported this module: starting 64 afresh takes a minute.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["storage"])
     barrier, answers = context.Barrier(n_clients + 1), context.Queue()
     work = {"tuner": run_ours, "optuna": run_optunas}[side]
     share = [n_trials // n_clients] * n_clients

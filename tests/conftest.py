@@ -101,7 +101,7 @@ def own_postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: PostgresServer) -> str:
     """The name of a database with tuner's tables and nothing in them."""
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
 
     name = postgres_server.create_database()
     with open_storage(postgres_server.url(name)):
@@ -133,7 +133,7 @@ def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with tuner's tables and nothing in them: a copy takes a hundredth of the quarter second that they take."""
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
 
     path = tmp_path_factory.mktemp("template") / "tuner.db"
     open_storage(f"sqlite:///{path}").close()

@@ -13,7 +13,10 @@ The way down, each package importing only what stands below it:
     datasets     readers, what pixels mean, downloads, splits, the test set
     objectives   what a search optimizes: the one table of what a score is
     space_ranges what a study searches in place of what a builder declares     image_ranges  what models take
-    settings, artifacts, logs, training_settings, epochs, backends, counters, class_metrics, intervals, summaries
+    forking      processes that start in milliseconds
+    settings, artifacts, logs, training_settings, epochs, backends, counters, class_metrics, intervals, summaries,
+    free_memory
+    setting_tables, plain_values    what tables of settings have in common; types of JSON and of hyperparameters
     extras       which packages only some uses need
     errors
 
@@ -40,25 +43,28 @@ if TYPE_CHECKING:
     from tuner.errors import TunerError
     from tuner.python.opening import create_study, list_studies, load_study
     from tuner.python.study import Study
-    from tuner.studies.definition import StudyDefinition, read_definition
-    from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord
+    from tuner.studies.definitions.definition import StudyDefinition
+    from tuner.studies.definitions.making import read_definition
+    from tuner.studies.records.finals import FinalRecord
+    from tuner.studies.records.study import StudyRecord
+    from tuner.studies.records.trial import TrialRecord
 
     __version__: str
 
 _HOMES = {
     "Bundle": "tuner.bundles.bundle",
-    "FinalRecord": "tuner.studies.records",
+    "FinalRecord": "tuner.studies.records.finals",
     "Study": "tuner.python.study",
-    "StudyDefinition": "tuner.studies.definition",
-    "StudyRecord": "tuner.studies.records",
-    "TrialRecord": "tuner.studies.records",
+    "StudyDefinition": "tuner.studies.definitions.definition",
+    "StudyRecord": "tuner.studies.records.study",
+    "TrialRecord": "tuner.studies.records.trial",
     "TunerError": "tuner.errors",
     "create_study": "tuner.python.opening",
     "list_studies": "tuner.python.opening",
     "load_study": "tuner.python.opening",
     "predict_files": "tuner.bundles.prediction",
     "read_bundle": "tuner.bundles.bundle",
-    "read_definition": "tuner.studies.definition",
+    "read_definition": "tuner.studies.definitions.making",
 }
 
 __all__ = [

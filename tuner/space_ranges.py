@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tuner.training_settings import Section, contradiction, shown
+from tuner.setting_tables import Section, contradiction, shown
 
 
 def _check_scalar(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import split_stratified
+from tuner.datasets.division.splits import split_stratified
 from tuner.settings import read_settings
 
 #: More than any machine finishes before it is stopped.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tuner.studies.settings_reference import SectionReference, SettingReference, list_settings
+from tuner.studies.definitions.settings_reference import SectionReference, SettingReference, list_settings
 
 
 def describe_settings() -> str:

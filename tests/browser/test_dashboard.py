@@ -12,10 +12,10 @@ from support.postgres import PostgresServer
 from support.running_studies import begin_trial, create_study, end_trial, finish_study, report_epoch
 
 from tuner.artifacts import ArtifactStore
+from tuner.studies.database.schema import database_time, workers
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.fleet import update_worker
 from tuner.studies.lifecycle import Study, find_study
-from tuner.studies.schema import database_time, workers
-from tuner.studies.storage import Storage, open_storage
 from tuner.workers.dashboard_publisher import DashboardPublisher
 
 TOKEN = "0123456789abcdef" * 2

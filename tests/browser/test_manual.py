@@ -16,7 +16,7 @@ import typer.main
 from playwright.sync_api import BrowserContext, Request, expect
 
 from tuner.cli import app
-from tuner.studies.settings_reference import list_settings
+from tuner.studies.definitions.settings_reference import list_settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from chaos.studies import undisturbed_curves
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.reading import read_slots
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import read_slots
 
 #: Rounds of each race: a few by default, hundreds by hand, see the tests' docstrings.
 ROUNDS = int(os.environ.get("TUNER_RACE_ROUNDS", "6"))

@@ -1,28 +1,27 @@
 """The chaos harness in short; `python -m chaos` runs it in full."""
 
-import subprocess
-import sys
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
+
+from chaos import __main__ as command
 from chaos.fleet import Fleet
 from chaos.rounds import RoundSettings, run_round
 
-TESTS = Path(__file__).parents[1]
 
-
-def test_nothing_is_lost_whatever_dies_postgres_too() -> None:
+def test_nothing_is_lost_whatever_dies_postgres_too(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     flags = ["--workers", "4", "--trials", "10", "--kills", "6", "--restarts", "2", "--epoch-s", "0.1"]
+    monkeypatch.setattr("sys.argv", ["chaos", "--seed", "7", *flags])
+    # Its own would import everything once more.
+    monkeypatch.setattr(command, "Fleet", lambda: nullcontext(fleet))
 
-    done = subprocess.run(
-        [sys.executable, "-m", "chaos", "--seed", "7", *flags],
-        cwd=TESTS,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    with pytest.raises(SystemExit) as ended:
+        command.main()
 
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert not ended.value.code, capsys.readouterr().err
 
 
 def test_nothing_is_lost_of_five_studies_that_share_their_workers(
@@ -37,12 +36,15 @@ def test_nothing_is_lost_of_five_studies_that_share_their_workers(
     assert verdict.faults["kill -9"] > 0
 
 
-def test_nothing_is_lost_on_sqlite_whatever_dies(fleet: Fleet, sqlite_url: str, tmp_path: Path) -> None:
+def test_nothing_is_lost_on_sqlite_whatever_dies_with_several_leases_too(
+    fleet: Fleet, sqlite_url: str, tmp_path: Path
+) -> None:
     settings = RoundSettings(
-        seed=7, sqlite=True, n_workers=2, trials=6, kills=4, restarts=0, epoch_s=0.1, objectives=True
+        seed=7, sqlite=True, n_workers=2, trials=6, kills=4, restarts=0, epoch_s=0.1, objectives=True, at_once=3
     )
 
     verdict = run_round(settings, fleet, url=sqlite_url, folder=tmp_path)
 
     assert verdict.violations == [], settings.command()
     assert verdict.faults["kill -9"] > 0
+    assert max(verdict.together) == 3

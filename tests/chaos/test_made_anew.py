@@ -16,8 +16,8 @@ from chaos.fleet import Fleet, Surroundings, Worker
 from chaos.races import ROUNDS, disturbed_trials, files_in
 from chaos.studies import insert_chaos_study
 from tuner.artifacts import ArtifactStore
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import Study, delete_study, find_study
-from tuner.studies.storage import Storage, open_storage
 
 LEASE_S = 2.0
 EPOCH_S = 0.05

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from chaos.races import ROUNDS
-from tuner.jobs.planning import advance_study
-from tuner.studies.definition import make_definition
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.finals_request import change_finals
 from tuner.studies.lifecycle import (
     Study,
@@ -29,9 +30,9 @@ from tuner.studies.lifecycle import (
     resume_study,
     stop_study,
 )
-from tuner.studies.reading import read_slots
-from tuner.studies.slots import LeaseLostError, claim_slot, release_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import read_slots
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import LeaseLostError, release_slot
 from tuner.studies.trials import open_trial
 
 N_PEOPLE = 4

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from chaos.journal import Journal
-from tuner.studies.schema import database_start, database_time, slots, studies
+from tuner.studies.database.schema import database_start, database_time, slots, studies
 
 #: Seconds after a lease's expiry in which somebody must have freed the slot, while nothing disturbs the database.
 REAPING_S = 5.0
@@ -32,7 +32,8 @@ class Watch:
             database_start() < database_time() - allowed_s,
         )
         ended = sa.select(sa.func.count()).where(slots.c.state.in_(["ended", "done"]))
-        leased = sa.func.count().label("leased")
+        # A worker may hold several.
+        leased = sa.func.count(slots.c.owner.distinct()).label("leased")
         crowded = (
             sa.select(studies.c.name, studies.c.max_workers, leased)
             .join(slots)

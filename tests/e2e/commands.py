@@ -8,8 +8,8 @@ from pathlib import Path
 
 from support.warm_commands import CommandServer, WarmCommand
 
+from tuner.studies.database.storage import open_storage
 from tuner.studies.lifecycle import find_study
-from tuner.studies.storage import open_storage
 
 #: A callback that ends the third epoch, and later ones, of one training of a process only when there is a file `go`.
 _HOLD = """

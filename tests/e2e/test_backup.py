@@ -10,8 +10,8 @@ from pathlib import Path
 from commands import RunHere, holding, let_go, start_warm
 from support.postgres import PostgresServer, find_binaries
 
-from tuner.studies.reading import load_study
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
+from tuner.studies.records.reading import load_study
 
 
 def call(program: str, server: PostgresServer, database: str, *arguments: str | Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import resource
 import subprocess
 import sys
@@ -99,3 +100,26 @@ def test_a_failed_creation_leaves_no_study(run: Run) -> None:
     assert failed.stdout == ""
     assert len(failed.stderr.splitlines()) == 1
     assert "No studies yet" in run("study", "list").stderr
+
+
+NOISY = """
+import atexit, ctypes, os, keras
+print("at import")
+atexit.register(print, "at the end")
+def build(hp):
+    os.system("echo by a shell")
+    ctypes.CDLL(None).printf(b"by C\\n")
+    net = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(hp.Int("units", 4, 8))]
+    model = keras.Sequential([*net, keras.layers.Dense(10, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+
+
+def test_nothing_that_a_builder_or_its_module_writes_is_in_the_json(run: Run, folder: Path) -> None:
+    (folder / "noisy.py").write_text(NOISY)
+
+    answer = run("space", "show", "noisy:build", "--dataset-shape", "8x8x1", "--json")
+
+    assert json.loads(answer.stdout)["parameters"][0]["name"] == "units"
+    assert {"at import", "by a shell", "by C", "at the end"} <= set(answer.stderr.splitlines())

@@ -8,8 +8,8 @@ import psutil
 import pytest
 from commands import Run, RunHere, artifacts_of, holding, let_go, start_warm
 
+from tuner.studies.database.storage import open_storage
 from tuner.studies.fleet import read_workers
-from tuner.studies.storage import open_storage
 
 #: Long enough to be interrupted in the middle.
 LONG = ["--set", "search.trials=2", "--set", "search.epochs=20000", "--pruner", "none", "--set", "finals.top=0"]

@@ -8,8 +8,8 @@ from commands import start_warm
 from sqlalchemy import update
 from support.running_studies import begin_trial, create_study
 
-from tuner.studies.schema import slots
-from tuner.studies.storage import open_storage
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import open_storage
 
 
 @pytest.fixture

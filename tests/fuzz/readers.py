@@ -15,11 +15,12 @@ from tuner.artifacts import ArtifactStore
 from tuner.bundles.predictions import read_predictions, write_predictions
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.kaggle import read_unlabelled_csv
-from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.pictures.predicted import read_image
+from tuner.datasets.published.kaggle import read_unlabelled_csv
 from tuner.datasets.reading import ReadingSettings
 from tuner.datasets.test_set import load_test_set
-from tuner.studies.definition import StudyDefinition, make_definition, read_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition, read_definition
 
 _N_IMAGES = 20
 _SIDE = 6
@@ -155,13 +156,13 @@ def _read_stored_definition(folder: Path) -> None:
     StudyDefinition.from_json((folder / "study.json").read_text(errors="surrogateescape"))
 
 
-_TABLES = {
-    "metadata.csv": "\n".join(
-        ["file_name,label,patient", *(f"{n}.png,{'ab'[n % 2]},p{n}" for n in range(10))]
-    ).encode(),
+_ROWS = [(f"{n}.png", "ab"[n % 2], n) for n in range(10)]
+GOOD_TABLES = {
+    "labels.csv": "\n".join(["image,class,patient", *(f"{file},{label},{n}" for file, label, n in _ROWS)]),
+    "metadata.csv": "\n".join(["file_name,label,patient", *(f'"{file}",{label},p{n}' for file, label, n in _ROWS)]),
     "metadata.jsonl": "\n".join(
-        json.dumps({"file_name": f"{n}.png", "label": "ab"[n % 2], "patient": n}) for n in range(10)
-    ).encode(),
+        json.dumps({"file_name": file, "label": label, "patient": n}) for file, label, n in _ROWS
+    ),
 }
 
 FILE_READERS = (
@@ -201,10 +202,10 @@ FILE_READERS = (
     *(
         FileReader(
             name=f"listed-{name}",
-            files={**{f"data/{index}.png": _picture("PNG") for index in range(10)}, f"data/{name}": table},
+            files={**{f"data/{index}.png": _picture("PNG") for index in range(10)}, f"data/{name}": table.encode()},
             read=lambda folder: _load(folder, "data", group="patient"),
         )
-        for name, table in _TABLES.items()
+        for name, table in GOOD_TABLES.items()
     ),
     FileReader(
         name="kaggle-test",
@@ -224,8 +225,39 @@ FILE_READERS = (
     ),
 )
 
-#: Texts: the definition, and what a `--set` may say.
-GOOD_DEFINITION = _DEFINITION
+#: Texts: definitions, and what a `--set`, a `--vary` and a `--storage` may say.
+GOOD_DEFINITIONS = (
+    _DEFINITION,
+    """\
+name = "ranges"
+dataset = "digits"
+[space]
+name = "mlp"
+[space.units]
+values = [8, 16]
+weights = {8 = 1.0, 16 = 3.0}
+[space.dropout]
+low = 0.1
+high = 0.5
+[search]
+objectives = ["accuracy", "parameters"]
+constraints = ["parameters <= 100_000"]
+pruner = "hyperband"
+[search.annealing]
+rule = "cosine"
+[search.augmentation]
+rotation = {low = 0.0, high = 20.0}
+[finals.training]
+label_smoothing = 0.1
+""",
+)
+GOOD_FACTORS = ("kernel_size=3,5,7", "activation=relu,elu", "dropout=0.0,0.25")
+GOOD_URLS = (
+    "sqlite:///folder/tuner.db",
+    "sqlite:///file:tuner.db?mode=ro&uri=true",
+    "postgresql://user:secret@host:5432/database?sslmode=require&options=-csearch_path%3Dmine",
+    "postgresql+psycopg2://user@/database?host=/run/postgresql",
+)
 GOOD_OVERRIDES = (
     "search.trials=200",
     "fixed.units=64",
@@ -234,5 +266,8 @@ GOOD_OVERRIDES = (
     'search.baselines=[{optimizer="adam", units=16}]',
     "data.resize=[28, 28]",
     "finals.augmentation={rotation=5.0}",
+    "space.units.values=[8, 16]",
+    'search.constraints=["parameters <= 100_000"]',
+    "search.annealing.rule=cosine",
 )
 GOOD_STORED_DEFINITION = json.dumps(json.loads(make_definition(space="cnn", dataset="digits").to_json()), indent=1)

@@ -11,13 +11,15 @@ import pytest
 from fuzzing import IS_LONG, SEEDS, expect_an_answer, fuzz
 from hypothesis import given
 from hypothesis import strategies as st
+from model_readers import small_bundle, small_ensemble, small_pictures
 from mutations import mutate
 
 from tuner.artifacts import ArtifactStore
 from tuner.bundles.arrays import pack_arrays
-from tuner.bundles.bundle import BundleDescription, Provenance, pack_bundle, parse_bundle
+from tuner.bundles.bundle import parse_bundle
+from tuner.bundles.ensemble import read_model_file
 from tuner.bundles.sealed import seal, unseal
-from tuner.datasets.images import ImageFormat
+from tuner.bundles.study_pictures import read_study_pictures
 
 pytestmark = pytest.mark.timeout(3_600 if IS_LONG else 300)
 
@@ -25,16 +27,7 @@ pytestmark = pytest.mark.timeout(3_600 if IS_LONG else 300)
 @pytest.fixture(scope="module")
 def bundle_members() -> dict[str, bytes]:
     """The members of a good bundle of two weights."""
-    weights = [("0", np.zeros((36, 2), np.float32)), ("1", np.zeros(2, np.float32))]
-    description = BundleDescription(
-        space="mlp",
-        hyperparameters={"units": 16, "optimizer": "adam"},
-        images=ImageFormat(height=6, width=6, channels=1, class_names=("0", "1")),
-        provenance=Provenance(
-            study="s", trial=0, rank=1, seed=0, test_accuracy=0.9, versions={"tuner": "0.1.0"}, data_sha256="0" * 64
-        ),
-    )
-    return unseal(io.BytesIO(pack_bundle(description, weights)), max_bytes={})
+    return unseal(io.BytesIO(small_bundle()), max_bytes={})
 
 
 @fuzz
@@ -51,6 +44,25 @@ def test_a_damaged_bundle_is_read_or_refused_in_one_line(bundle_members: dict[st
     damaged = mutate(seal(bundle_members), seed)
 
     expect_an_answer(lambda: parse_bundle(damaged, origin="damaged.bundle"))
+
+
+@fuzz
+@given(seed=SEEDS, name=st.sampled_from(["ensemble.json", "members/0.bundle", "members/1.bundle"]))
+def test_a_forged_ensemble_is_read_or_refused_in_one_line(tmp_path: Path, seed: int, name: str) -> None:
+    members = unseal(io.BytesIO(small_ensemble()), max_bytes={})
+    (tmp_path / "forged.bundle").write_bytes(seal(members | {name: mutate(members[name], seed)}))
+
+    expect_an_answer(lambda: read_model_file(tmp_path / "forged.bundle"))
+
+
+@fuzz
+@given(seed=SEEDS, name=st.sampled_from(["pictures.json", "arrays.npz"]))
+def test_forged_pictures_of_a_study_are_read_or_refused_in_one_line(tmp_path: Path, seed: int, name: str) -> None:
+    members = unseal(io.BytesIO(small_pictures()), max_bytes={})
+    store = ArtifactStore(str(tmp_path))
+    store.write("forged.zip", seal(members | {name: mutate(members[name], seed)}))
+
+    expect_an_answer(lambda: read_study_pictures(store, "forged.zip"))
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def test_a_model_beyond_the_memory_is_an_error_of_its_own_and_the_next_one_train
 def test_members_of_a_population_come_to_what_they_come_to_alone() -> None:
     if keras.backend.backend() != "jax":
         pytest.skip("populations are programs of JAX")
-    from tuner.training.population import Member, train_population
+    from tuner.training.populations.train import Member, train_population
 
     def member(seed: int) -> Member:
         # Names of layers count from one again.

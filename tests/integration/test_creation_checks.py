@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.datasets.splits import SplitError
+from tuner.datasets.division.splits import SplitError
 from tuner.errors import TunerError
 from tuner.jobs.creation import create_study
-from tuner.jobs.initial_trials import BaselineError
-from tuner.jobs.model_check import NoAccuracyMetricError
-from tuner.jobs.study_space import SpaceChangedError, open_study_space
+from tuner.jobs.hyperparameters.initial_trials import BaselineError
+from tuner.jobs.preflight.model_check import NoAccuracyMetricError
+from tuner.jobs.study.space import SpaceChangedError, open_study_space
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceModelError
-from tuner.studies.definition import make_definition
-from tuner.studies.definition_files import DefinitionError
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, find_study, list_names
 from tuner.studies.samplers.grid import GridValuesError
-from tuner.studies.storage import Storage, open_storage
 
 Create = Callable[..., Study]
 
@@ -45,8 +45,8 @@ def create(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def first_values(storage: Storage) -> list[Mapping[str, Any]]:
-    from tuner.studies.outcomes import SearchSlot
-    from tuner.studies.reading import read_slots
+    from tuner.studies.records.reading import read_slots
+    from tuner.studies.slots.slot import SearchSlot
 
     return [
         slot.job.values for slot in read_slots(storage, find_study(storage, "s").id) if isinstance(slot, SearchSlot)

@@ -12,13 +12,13 @@ from typer.testing import CliRunner, Result
 from tuner.cli import app as all_commands
 from tuner.cli.dataset import app
 from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError, open_dataset
-from tuner.datasets.download import DownloadError
-from tuner.datasets.fetch import NothingToDownloadError
-from tuner.datasets.picture_decoding import MixedSizesError
+from tuner.datasets.pictures.decoding import MixedSizesError
+from tuner.datasets.published.download import DownloadError
+from tuner.datasets.published.fetch import NothingToDownloadError
 from tuner.datasets.reading import UnreadableDataError
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import insert_study
-from tuner.studies.storage import open_storage
 
 
 @pytest.fixture(autouse=True)

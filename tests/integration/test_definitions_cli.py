@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 
 from tuner.cli import app
 from tuner.space_ranges import SpaceRange
-from tuner.studies.definition import read_definition
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import read_definition
 from tuner.studies.lifecycle import find_study, list_names
-from tuner.studies.storage import Storage, open_storage
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import keras_tuner
 import optuna
 import pytest
 
-from tuner.jobs.hyperparameters import OptunaHyperParameters
-from tuner.studies.storage import Storage, open_storage
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
+from tuner.studies.database.storage import Storage, open_storage
 
 
 @pytest.fixture(params=["sqlite_url", "postgres_url"])

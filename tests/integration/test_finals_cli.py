@@ -10,13 +10,14 @@ from typer.testing import CliRunner
 
 from tuner.cli import app
 from tuner.errors import TunerError
-from tuner.jobs.planning import advance_study
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.finals_request import StartingWeights, change_finals
 from tuner.studies.lifecycle import find_study, stop_study
-from tuner.studies.outcomes import ConfirmOutcome, EnsembleOutcome, Failure, RetrainOutcome, failed_outcome
-from tuner.studies.reading import load_study
-from tuner.studies.slots import claim_slot, end_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import load_study
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import ConfirmOutcome, EnsembleOutcome, Failure, RetrainOutcome, failed_outcome
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_finals_start_from_weights_unless_models_that_did_not_are_retrained(stor
 def _change_finals(storage: Storage, finals: object) -> None:
     from sqlalchemy import update
 
-    from tuner.studies.schema import studies
+    from tuner.studies.database.schema import studies
 
     definition = find_study(storage, "s").definition.model_copy(update={"finals": finals})
     with storage.engine.begin() as connection:

@@ -11,21 +11,22 @@ from typer.testing import CliRunner
 from tuner.artifacts import ArtifactStore
 from tuner.cli.study import app
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.beginnings import find_values
 from tuner.jobs.context import JobContext
 from tuner.jobs.creation import create_study
-from tuner.jobs.hyperparameters import OptunaHyperParameters
-from tuner.jobs.initial_trials import BaselineError, NothingToStartFromError
-from tuner.jobs.study_data import DataPlaces
-from tuner.jobs.trial import run_trial
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
+from tuner.jobs.hyperparameters.initial_trials import BaselineError, NothingToStartFromError
+from tuner.jobs.hyperparameters.trial_values import find_values
+from tuner.jobs.search.trial import run_trial
+from tuner.jobs.study.data import DataPlaces
 from tuner.spaces.registry import open_space
-from tuner.studies.definition import make_definition
-from tuner.studies.definition_files import DefinitionError
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import StudyNotFoundError, find_study, list_names
-from tuner.studies.outcomes import SearchJob, SearchOutcome
-from tuner.studies.reading import load_study
-from tuner.studies.slots import claim_slot, end_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import load_study
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import SearchJob, SearchOutcome
 from tuner.studies.trials import close_ended_trials, open_trial
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tuner.cli import app
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import insert_study
-from tuner.studies.storage import Storage, open_storage
 
 
 @pytest.fixture

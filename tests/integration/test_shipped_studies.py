@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.factors import plan_comparison
-from tuner.jobs.grid import check_grid
-from tuner.jobs.hyperparameters import declared_parameters
+from tuner.jobs.hyperparameters.factors import plan_comparison
+from tuner.jobs.hyperparameters.grid import check_grid
+from tuner.jobs.hyperparameters.hp import declared_parameters
 from tuner.spaces.registry import open_space
-from tuner.studies.definition import read_definition
+from tuner.studies.definitions.making import read_definition
 
 FOLDER = Path(__file__).parents[2] / "studies"
 SHIPPED = sorted(FOLDER.glob("*.toml"))

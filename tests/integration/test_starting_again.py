@@ -6,8 +6,8 @@ import pytest
 from support.running_studies import create_study
 
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
-from tuner.studies.definition import make_definition
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 
 
 @pytest.fixture

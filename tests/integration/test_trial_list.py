@@ -6,7 +6,7 @@ from support.running_studies import begin_trial, create_study, end_trial
 from typer.testing import CliRunner
 
 from tuner.cli import app
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
 
 
 @pytest.fixture(scope="module")

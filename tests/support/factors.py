@@ -6,7 +6,8 @@ from typing import Any
 
 from support.report_sample import searching_study
 from tuner.epochs import Epoch
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 
 def compared_trial(

@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from psycopg2.extras import execute_values
 
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, insert_study
-from tuner.studies.storage import Storage
 
 Rows = Iterator[tuple[Any, ...]]
 

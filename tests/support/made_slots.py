@@ -1,8 +1,10 @@
-"""Slots as `tuner.studies.outcomes` reads them, made without a database."""
+"""Slots as `tuner.studies.slots.outcomes` reads them, made without a database."""
 
 from types import SimpleNamespace
 
-from tuner.studies.outcomes import Job, Outcome, Slot, Stage, curve_to_json, read_curve, read_slot, to_json
+from tuner.studies.slots.outcomes import Job, Outcome, Stage
+from tuner.studies.slots.slot import Slot, read_slot
+from tuner.studies.slots.stored_outcomes import curve_to_json, read_curve, to_json
 
 
 def make_slot(

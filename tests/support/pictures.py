@@ -16,8 +16,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from support.browsers import launch_browser
 from support.dashboard_process import running_dashboard
+from tuner.studies.database.storage import open_storage
 from tuner.studies.lifecycle import find_study
-from tuner.studies.storage import open_storage
 
 _DEFINITION = Path(__file__).parents[2] / "studies" / "digits.toml"
 _TIMEOUT_S = 1200

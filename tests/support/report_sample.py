@@ -19,14 +19,9 @@ from tuner.bundles.predictions import Predictions, write_predictions
 from tuner.bundles.study_pictures import DataPictures, StudyPictures, write_study_pictures
 from tuner.datasets.images import ImageFormat
 from tuner.epochs import Epoch
-from tuner.studies.records import (
-    EnsembleRecord,
-    Failure,
-    FinalRecord,
-    RetrainRecord,
-    StudyRecord,
-    TrialRecord,
-)
+from tuner.studies.records.finals import EnsembleRecord, FinalRecord, RetrainRecord
+from tuner.studies.records.study import Failure, StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 START = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 DIGITS = tuple("0123456789")

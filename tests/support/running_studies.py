@@ -8,11 +8,15 @@ from sqlalchemy import select
 from support.report_sample import store_sample_predictions
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
-from tuner.jobs.planning import advance_study
-from tuner.studies.definition import make_definition
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.lifecycle import Study, find_study, insert_study
-from tuner.studies.outcomes import (
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, end_slot, renew_lease
+from tuner.studies.slots.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
     EnsembleJob,
@@ -22,9 +26,6 @@ from tuner.studies.outcomes import (
     RetrainOutcome,
     SearchOutcome,
 )
-from tuner.studies.schema import slots
-from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
-from tuner.studies.storage import Storage
 from tuner.studies.trials import close_ended_trials, open_trial
 
 #: The finals of a search of 20 trials of 10 epochs.

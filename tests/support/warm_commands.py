@@ -1,9 +1,11 @@
 """`tuner`'s commands in processes of their own, forked by one that has imported everything: seconds less than a start.
 
 The server is `python -m support.warm_commands`: orders come as JSON lines on its stdin, births and deaths go to its
-stdout. It ends with its stdin, and the commands with it. Only the interpreter's own start is not the user's.
+stdout. It ends with its stdin, and the commands with it. Only the interpreter's own start is not the user's; what forks
+a pool's workers is itself a fork of the command.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -14,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 _TICK_S = 0.02
@@ -73,10 +76,13 @@ class CommandServer:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._commands: dict[int, WarmCommand] = {}
         self._buffer = b""
-        self._born: int | None = None
+        #: The one that was ordered last, once it is born; and where its answers go.
+        self._born: WarmCommand | None = None
+        self._answers = Path()
         self._folder = tempfile.TemporaryDirectory(prefix="tuner-commands-")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.warm_commands"],
+            # With room for the arguments of the workers that a pool forks, where `ps` looks for them.
+            [sys.executable, "-m", "support.warm_commands", "-" * 1000],
             cwd=_TESTS,
             env=environment,
             stdin=subprocess.PIPE,
@@ -88,16 +94,15 @@ class CommandServer:
     ) -> WarmCommand:
         """Start `tuner`, or a Python script, with these arguments in a folder, with this environment alone."""
         assert self._process.stdin
-        answers = Path(tempfile.mkdtemp(dir=self._folder.name))
+        self._answers = Path(tempfile.mkdtemp(dir=self._folder.name))
         order = {"folder": str(folder), "arguments": list(arguments), "environment": dict(environment)}
         order["script"] = None if script is None else str(script)
-        self._process.stdin.write(json.dumps(order | {"answers": str(answers)}).encode() + b"\n")
+        self._process.stdin.write(json.dumps(order | {"answers": str(self._answers)}).encode() + b"\n")
         self._process.stdin.flush()
         self._born = None
         while self._born is None:
             self.listen(1.0)
-        command = self._commands[self._born] = WarmCommand(self, self._born, answers)
-        return command
+        return self._born
 
     def listen(self, timeout_s: float = 0.0) -> None:
         """Take note of births and deaths, waiting for the first one."""
@@ -111,7 +116,9 @@ class CommandServer:
                 if "status" in message:
                     self._commands[message["pid"]].returncode = message["status"]
                 else:
-                    self._born = message["pid"]
+                    # Here, as the news of its end may come along.
+                    self._born = WarmCommand(self, message["pid"], self._answers)
+                    self._commands[message["pid"]] = self._born
             timeout_s = 0.0
 
     def close(self) -> None:
@@ -167,9 +174,58 @@ def _say(**message: Any) -> None:
     sys.stdout.flush()
 
 
+class _Fork:
+    """A process forked from this one, with those of `subprocess.Popen`'s methods that a `ForkServer` calls."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        os.waitpid(self.pid, 0)
+
+
+def _start_process(
+    command: Sequence[str], *, env: Mapping[str, str], pass_fds: Sequence[int] = (), **others: Any
+) -> Any:
+    """Fork what a `ForkServer` would start afresh, as this process has imported what that would import."""
+    from tuner.forking import server
+
+    if command[2] != server.__name__:
+        return subprocess.Popen(command, env=env, **others)
+    pid = os.fork()
+    if pid == 0:
+        _become_fork_server(command[2:], env, pass_fds)
+    return _Fork(pid)
+
+
+def _become_fork_server(arguments: Sequence[str], environment: Mapping[str, str], kept: Sequence[int]) -> NoReturn:
+    from tuner.forking import server
+
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    kept = [*range(3), *sorted(kept)]
+    for one, next_one in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(one + 1, next_one)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = list(arguments)
+    _run_to_the_end(server.main)
+
+
 def _become_command(order: dict[str, Any]) -> NoReturn:
     from tuner.cli import main as run
+    from tuner.forking import client
 
+    client.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": _start_process})  # type: ignore[attr-defined]
+    # What the server does at its exit is not the command's.
+    atexit._clear()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sources = [os.open("/dev/null", os.O_RDONLY)]
     sources += [os.open(f"{order['answers']}/{name}", os.O_WRONLY | os.O_CREAT, 0o600) for name in ("stdout", "stderr")]
@@ -179,12 +235,14 @@ def _become_command(order: dict[str, Any]) -> NoReturn:
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = [order["script"] or "tuner", *order["arguments"]]
+    _run_to_the_end(run if order["script"] is None else lambda: runpy.run_path(order["script"], run_name="__main__"))
+
+
+def _run_to_the_end(run: Callable[[], object]) -> NoReturn:
+    """Run what this process is for, and end it with its status."""
     status = 70
     try:
-        if order["script"] is None:
-            run()
-        else:
-            runpy.run_path(order["script"], run_name="__main__")
+        run()
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
@@ -192,9 +250,10 @@ def _become_command(order: dict[str, Any]) -> NoReturn:
         sys.excepthook(*sys.exc_info())
         status = 1
     finally:
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
-        # Not by returning: what the server does at its exit is not the command's.
+        # Not by returning, which would be to the server's loop.
         os._exit(status)
 
 

@@ -8,10 +8,11 @@ from support.objectives import ACCURACY
 from support.own_builders import raising
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import split_stratified
+from tuner.datasets.division.splits import split_stratified
 from tuner.jobs.explaining import explain_exception
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.fitting import fit
+from tuner.jobs.fitting.fit import FitRequest, fit
+from tuner.jobs.fitting.setup import TrainingSetup
 from tuner.spaces.registry import open_space
 from tuner.training.plan import TrainingData, TrainingPlan
 
@@ -57,13 +58,13 @@ def test_the_message_is_the_innermost_line_of_the_persons_code(
 ) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - every kind there is
         fit(
-            open_space(f"own_builders.raising:{builder}"),
-            keras_tuner.HyperParameters(),
-            digits,
-            TrainingPlan(epochs=1, seed=0, batch_size=64),
-            objective=ACCURACY,
-            on_epoch=lambda _: None,
-            on_note=lambda _: None,
+            TrainingSetup(space=open_space(f"own_builders.raising:{builder}"), objective=ACCURACY),
+            FitRequest(
+                hyperparameters=keras_tuner.HyperParameters(),
+                data=digits,
+                plan=TrainingPlan(epochs=1, seed=0, batch_size=64),
+                on_epoch=lambda _: None,
+            ),
         )
 
     failure = describe_failure(caught.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuner.training.widths import WidthChoice
+from tuner.training.populations.widths import WidthChoice
 
 
 def choose(epoch_s: dict[int, float], *, most: int, compiling_s: float = 0.0, n_epochs: int = 1000) -> list[int]:

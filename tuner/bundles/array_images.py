@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.bundles.bundle import BundleDescription
-from tuner.datasets.arrays import store_array
-from tuner.datasets.part_comparison import check_range_and_polarity
+from tuner.datasets.formats.arrays import store_array
+from tuner.datasets.pixels.part_comparison import check_range_and_polarity
+from tuner.datasets.pixels.scaling import resize_images
 from tuner.datasets.reading import UnreadableDataError
-from tuner.datasets.scaling import resize_images
 
 _log = logging.getLogger(__name__)
 _WHERE = "images"

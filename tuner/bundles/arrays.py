@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.npy import declared_bytes, read_npy_header
+from tuner.datasets.formats.npy import declared_bytes, read_npy_header
 from tuner.errors import TunerError, shorten
 
 

@@ -23,10 +23,11 @@ from tuner.bundles.arrays import ArraysUnreadableError, pack_arrays, unpack_arra
 from tuner.bundles.bundle_places import NotABundleError, read_bundle_file
 from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import ResizeHow
 from tuner.errors import TunerError, shorten
 from tuner.image_ranges import UNIT_RANGE, ImageRange
+from tuner.plain_values import JSONObject
 from tuner.summaries import summary_html
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Provenance(BaseModel):
 class HowTrained(BaseModel):
     """How the model was trained and tested: what its card tells, and what repeats it in plain Keras."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A score may be infinite, as a loss on validation images.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     #: As the study names it.
     dataset: str
@@ -107,9 +109,9 @@ class HowTrained(BaseModel):
     kept_epoch: int
     batch_size: int
     #: The tables of `training_settings` without ranges; None: images as they are, the model's own learning rate.
-    augmentation: dict[str, Any] | None
-    annealing: dict[str, Any] | None
-    training: dict[str, Any]
+    augmentation: JSONObject | None
+    annealing: JSONObject | None
+    training: JSONObject
     #: Whose weights it started from; None: random ones.
     starts_from: str | None
     #: Whether the HyperModel's own `fit` trained it.

@@ -5,6 +5,7 @@ as `bundle.py` defines them, each with the format of its own images and pixels. 
 """
 
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tuner.artifacts import ENSEMBLES_FOLDER, ArtifactStore
+from tuner.artifacts import ENSEMBLES_FOLDER, ArtifactNotFoundError, ArtifactStore
 from tuner.bundles.bundle import Bundle, BundleDamagedError, parse_bundle
 from tuner.bundles.bundle_places import MAX_BUNDLE_BYTES, NotABundleError, read_bundle_file
 from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
+from tuner.errors import shorten
+
+_log = logging.getLogger(__name__)
 
 FORMAT_VERSION: Final = 1
 _MANIFEST, _MEMBERS = "ensemble.json", "members/"
@@ -112,9 +116,18 @@ def pack_ensemble(description: EnsembleDescription, bundles: Sequence[bytes]) ->
 
 
 def list_ensembles(store: ArtifactStore) -> list[EnsembleDescription]:
-    """Return the ensembles of an artifact store, by their files' names."""
-    names = [name for name in store.list(ENSEMBLES_FOLDER) if name.endswith(".json")]
-    return [EnsembleDescription.model_validate_json(store.read(name)) for name in sorted(names)]
+    """Return the ensembles of an artifact store, by their files' names; what is damaged is logged and passed over."""
+    found = []
+    for name in sorted(name for name in store.list(ENSEMBLES_FOLDER) if name.endswith(".json")):
+        try:
+            found.append(EnsembleDescription.model_validate_json(store.read(name)))
+        except ArtifactNotFoundError:
+            # It was removed meanwhile.
+            continue
+        except ValidationError as error:
+            reason = shorten(error.errors()[0]["msg"], width=200)
+            _log.warning("Passed over the damaged ensemble %s: %s.", store.location(name), reason)
+    return found
 
 
 def read_model_file(place: str | Path, *, artifacts: str | None = None) -> Bundle | Ensemble:

@@ -8,7 +8,7 @@
 | `onnx`        | `x.onnx`         | ONNX Runtime                                  | TensorFlow, JAX |
 | `litert`      | `x.tflite`       | LiteRT (TensorFlow Lite), on phones           | TensorFlow      |
 
-All but `keras` and `weights` are Keras' own `Model.export`, and hold no code: layers of one's own need nothing there.
+All but `keras` and `weights` are Keras' own `Model.export`, and hold no code: custom layers need nothing there.
 """
 
 import warnings
@@ -52,7 +52,7 @@ class ExportedFiles:
     card: str
     format: str
     input: InputKind
-    #: Classes and functions of one's own that must be at hand where it is loaded, as `module:name`.
+    #: Custom classes and functions that must be importable where it is loaded, as `module:name`.
     needs: tuple[str, ...]
 
 
@@ -173,7 +173,7 @@ def _check_reloaded(model: keras.Model, path: Path, images: Any) -> tuple[list[O
             raise ModelNotExportedError(chosen, reason, advice=others)
         return objects, compiles and again.compiled
     reason = shorten(f"it cannot be loaded again ({type(failure).__name__}: {failure})", width=_MAX_WORDS)
-    advice = f"A layer of one's own needs a `get_config`, and its class a name in its module. {others}"
+    advice = f"A custom layer needs a `get_config`, and its class a name in its module. {others}"
     raise ModelNotExportedError(chosen, reason, advice=advice) from failure
 
 

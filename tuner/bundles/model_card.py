@@ -15,6 +15,7 @@ from tuner.bundles.export_formats import ExportFormat, InputKind
 from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.image_ranges import describe_range, levels_to_floats
 from tuner.intervals import wilson_interval
+from tuner.plain_values import Hyperparameters
 from tuner.training_settings import USED_SETTINGS
 
 _TITLE = "# Model card: "
@@ -269,7 +270,7 @@ def _origin(bundle: Bundle | Ensemble, exported: Exported) -> Iterator[str]:
     yield from (f"- SHA-256 of {_code(name)}: `{digest}`" for name, digest in exported.hashes.items())
 
 
-def _settings(values: Mapping[str, Any]) -> str:
+def _settings(values: Hyperparameters) -> str:
     return ", ".join(f"{_code(name)} = {_code(_plain(value))}" for name, value in values.items()) or "none"
 
 

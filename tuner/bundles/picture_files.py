@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.bundles.bundle import BundleDescription
-from tuner.datasets.picture_file import PICTURE_KINDS
-from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.pictures.file import PICTURE_KINDS
+from tuner.datasets.pictures.predicted import read_image
 from tuner.datasets.reading import UnreadableDataError
 from tuner.errors import TunerError
 

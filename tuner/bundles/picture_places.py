@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore, ArtifactStoreAwayError
 from tuner.bundles.outputs import is_url
-from tuner.datasets.folder_parts import class_of, is_picture
+from tuner.datasets.formats.folder_parts import class_of, is_picture
 from tuner.datasets.left_out import LeftOut, count_by_suffix, is_hidden
-from tuner.datasets.picture_file import PICTURE_KINDS, PICTURE_SUFFIXES
+from tuner.datasets.pictures.file import PICTURE_KINDS, PICTURE_SUFFIXES
 from tuner.errors import TunerError
 
 #: Seconds during which a remote store is retried, while a person waits.

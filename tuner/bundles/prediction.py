@@ -1,4 +1,4 @@
-"""Classify picture files with a bundle, so many at a time that memory does not grow with their number."""
+"""Classify picture files with a bundle, in batches, so that memory does not grow with their number."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from tuner.bundles.ensemble import Ensemble, members_of, soft_vote
 from tuner.bundles.picture_files import ImagesUnreadableError, try_to_read
 from tuner.bundles.picture_places import Picture, fetched
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.sample_sheet import write_image_sheet
 from tuner.training.predictions import predict_probabilities
 

@@ -1,4 +1,4 @@
-"""Predictions of many files as a CSV file or as JSON, and what they come to together. Imports no Keras."""
+"""Predictions of many files as a CSV file or as JSON, and a summary of them. Imports no Keras."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ _BYTES_IN_MEMORY = 2**24
 
 @dataclass(kw_only=True)
 class Tally:
-    """What predictions come to together, counted while they pass."""
+    """A summary of predictions, counted as they are made."""
 
     class_names: Sequence[str]
     n: int = 0

@@ -13,7 +13,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.bundles.arrays import ArraysUnreadableError, pack_arrays, unpack_arrays
 from tuner.bundles.layer_pictures import LayerPictures, LayerPicturesText, put_together, take_apart
 from tuner.bundles.sealed import NotSealedError, SealBrokenError, seal, unseal
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
 
 _TEXT, _ARRAYS = "pictures.json", "arrays.npz"
 _MAX_BYTES = {_ARRAYS: 64 * 1024**2}
@@ -101,7 +101,9 @@ def read_study_pictures(store: ArtifactStore, path: str) -> StudyPictures:
         text = _Text.model_validate_json(members[_TEXT])
         arrays = unpack_arrays(members[_ARRAYS], text.array_names)
     except (NotSealedError, SealBrokenError, ValidationError, KeyError, ArraysUnreadableError) as error:
-        raise PicturesUnreadableError(f"The pictures in {store.location(path)} are damaged: {error}.") from error
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        reason = shorten(" ".join(said.split()), width=200)
+        raise PicturesUnreadableError(f"The pictures in {store.location(path)} are damaged: {reason}.") from error
     layers = {name.removeprefix("layers_"): array for name, array in arrays.items() if name.startswith("layers_")}
     return StudyPictures(
         data=DataPictures(

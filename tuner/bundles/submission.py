@@ -8,7 +8,7 @@ from pathlib import Path
 from tuner.bundles.bundle import Bundle
 from tuner.bundles.ensemble import Ensemble, members_of, soft_vote
 from tuner.bundles.outputs import open_output
-from tuner.datasets.kaggle import read_unlabelled_csv
+from tuner.datasets.published.kaggle import read_unlabelled_csv
 from tuner.training.predictions import predict_probabilities
 
 #: Images between two calls of `on_progress`.

@@ -10,7 +10,7 @@ from tuner.cli.options import JsonOption, StorageOption, settings_for
 from tuner.cli.output import format_duration, open_progress_console, print_json
 
 if TYPE_CHECKING:
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
 
 
 @takes_definition

@@ -80,9 +80,9 @@ def _offer(list_words: Callable[[], Iterable[str]], incomplete: str) -> list[str
 
 
 def _read_names(storage: str | None) -> Sequence[str]:
-    from tuner.studies.peeking import peek_names
+    from tuner.studies.study_names import read_names
 
-    return peek_names(read_settings(storage=storage).storage)
+    return read_names(read_settings(storage=storage).storage)
 
 
 def _catalogue() -> Iterable[str]:
@@ -92,7 +92,7 @@ def _catalogue() -> Iterable[str]:
 
 
 def _shipped() -> Iterable[str]:
-    from tuner.studies.shipped import shipped_paths
+    from tuner.studies.definitions.shipped import shipped_paths
 
     return shipped_paths()
 

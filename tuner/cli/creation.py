@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from tuner.datasets.reading import DecodedPictures
+    from tuner.forking.client import ForkServer
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.jobs.preflight.report import StageReport
     from tuner.settings import Settings
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.database.storage import Storage
+    from tuner.studies.definitions.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
-    from tuner.studies.storage import Storage
-    from tuner.training.forking import ForkServer
 
 
 #: Printed for `--no-check`.
@@ -84,7 +84,7 @@ def decoding_shown(settings: "Settings", status: "Status", doing: str) -> "Decod
 
     Where stderr is no terminal, a line says it every few seconds.
     """
-    from tuner.datasets.picture_progress import tell_decoding
+    from tuner.datasets.pictures.progress import tell_decoding
     from tuner.datasets.reading import DecodedPictures
 
     def show(n_done: int, n_all: int) -> None:

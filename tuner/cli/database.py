@@ -23,9 +23,9 @@ def prepare(
     storage: StorageOption = None,
 ) -> None:
     """Create or update the tables; it may be repeated, and workers do it too."""
-    from tuner.studies.database_url import printable_url
-    from tuner.studies.reader_role import create_reader
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.reader_role import create_reader
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.database.url import printable_url
 
     if (reader is None) != (reader_password_file is None):
         raise typer.BadParameter("Give both or neither.", param_hint="--reader, --reader-password-file")

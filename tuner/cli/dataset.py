@@ -15,7 +15,7 @@ from tuner.cli.output import format_percent, open_console, open_progress_console
 
 if TYPE_CHECKING:
     from tuner.datasets.images import LabelledImages
-    from tuner.datasets.pixel_decision import PixelSettings
+    from tuner.datasets.pixels.decision import PixelSettings
     from tuner.datasets.reading import ResizeHow
     from tuner.datasets.summary import Summary
 
@@ -34,7 +34,7 @@ def list_datasets(*, as_json: JsonOption = False) -> None:
     from rich.table import Table
 
     from tuner.datasets.catalogue import CATALOGUE
-    from tuner.datasets.file_formats import list_file_formats
+    from tuner.datasets.formats.file_formats import list_file_formats
 
     data_dir = settings_for(None).data_dir
     if as_json:
@@ -150,7 +150,7 @@ def fetch(
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from tuner.datasets.catalogue import find_entry
-    from tuner.datasets.fetch import fetch_dataset
+    from tuner.datasets.published.fetch import fetch_dataset
 
     entry = find_entry(name)
     folder = settings_for(None).data_dir / name
@@ -175,7 +175,7 @@ def _write_page(summary: "Summary", images: "LabelledImages", path: Path) -> Non
         from tuner.training.backend import load_backend
 
         load_backend()
-        from tuner.jobs.pictures import draw_dataset
+        from tuner.jobs.finals.pictures import draw_dataset
         from tuner.report.dataset_page import write_dataset_page
 
         write_dataset_page(summary, draw_dataset(images), path)
@@ -200,8 +200,8 @@ def _parse_how(text: str) -> "ResizeHow":
 
 
 def _parse_pixels(pixel_range: str, background: str, invert: str) -> "PixelSettings":
-    from tuner.datasets.pixel_decision import PixelSettings
-    from tuner.datasets.stored_range import parse_range
+    from tuner.datasets.pixels.decision import PixelSettings
+    from tuner.datasets.pixels.stored_range import parse_range
 
     if background not in _BACKGROUNDS:
         raise typer.BadParameter(f"Received {background!r}. Expected white, black or auto.", param_hint="--background")

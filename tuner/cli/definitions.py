@@ -23,7 +23,8 @@ from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
+    from tuner.studies.definitions.overrides import Changes
 
 
 def read_wanted(
@@ -43,8 +44,8 @@ def read_wanted(
     objectives: Annotated[
         str | None,
         typer.Option(
-            help="Several objectives at once: a score, and costs of the model "
-            f"({', '.join(COSTS)}), as in accuracy,parameters.",
+            help="Several objectives at once: scores, of which the first leads, and costs of the model "
+            f"({', '.join(COSTS)}), as in accuracy,macro_f1,parameters.",
             metavar="NAME,NAME",
             show_default="search.objective alone",
             autocompletion=complete_objectives,
@@ -72,6 +73,15 @@ def read_wanted(
         int | None,
         typer.Option(help="Determines every random number of the study.", metavar="N", show_default="0"),
     ] = None,
+    author: Annotated[
+        str | None,
+        typer.Option(
+            help="Who makes the study: its report says so. For the name that git knows: "
+            '--author "$(git config user.name)".',
+            metavar="NAME",
+            show_default="not said",
+        ),
+    ] = None,
     warm_start: Annotated[
         str | None,
         typer.Option(
@@ -98,14 +108,14 @@ def read_wanted(
         TunerError: A value is wrong.
         typer.BadParameter: There is no file, no study and no space, or both a file and a study.
     """
-    from tuner.studies.definition import change_definition, compose_definition, read_definition
+    from tuner.studies.definitions.making import change_definition, compose_definition, read_definition
 
     options: dict[str, Any] = {
-        "space": space, "dataset": dataset, "name": name, "seed": seed,
+        "space": space, "dataset": dataset, "name": name, "seed": seed, "author": author,
         "search.trials": trials, "search.epochs": epochs, "search.sampler": sampler, "search.pruner": pruner,
         "search.warm_start": warm_start, "search.objectives": _split(objectives),
     }  # fmt: skip
-    changes = factors_of(vary) | {key: value for key, value in options.items() if value is not None}
+    changes = {**factors_of(vary), **{key: value for key, value in options.items() if value is not None}}
     if vary and trials is not None:
         raise typer.BadParameter("The budget follows from --vary; expected no --trials.", param_hint="--trials")
     if file is not None and like is not None:
@@ -124,17 +134,17 @@ def _split(objectives: str | None) -> list[str] | None:
     return None if objectives is None else [name.strip() for name in objectives.split(",")]
 
 
-def factors_of(vary: list[str] | None) -> dict[str, Any]:
+def factors_of(vary: list[str] | None) -> "Changes":
     """Return the changes by which a definition compares what `--vary` names."""
-    from tuner.studies.definition import vary_factors
-    from tuner.studies.overrides import parse_factors
+    from tuner.studies.definitions.making import vary_factors
+    from tuner.studies.definitions.overrides import parse_factors
 
     return vary_factors(parse_factors(vary or ()))
 
 
 def _read_stored(name: str, storage: str | None) -> "StudyDefinition":
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import find_study
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         return find_study(opened, name).definition

@@ -7,12 +7,15 @@ import typer
 
 from tuner.report.wording import count, describe_front, plain, score_spread, settings, test_score, tested_accuracy
 from tuner.settings import Settings
-from tuner.studies.ended_by import describe_ends
+from tuner.studies.records.ended_by import describe_ends
 
 if TYPE_CHECKING:
     from tuner.artifacts import ArtifactStore
     from tuner.objectives import Objective
-    from tuner.studies.records import FinalRecord, StudyRecord, TrialRecord, TrialState
+    from tuner.studies.records.finals import FinalRecord
+    from tuner.studies.records.study import StudyRecord
+    from tuner.studies.records.trial import TrialRecord
+    from tuner.studies.states import TrialState
 
 _ENDED = {"done", "stopped"}
 _TRIAL_STATES: tuple["TrialState", ...] = ("complete", "pruned", "failed", "running", "waiting")
@@ -22,8 +25,8 @@ _OVER = {"complete", "pruned", "failed"}
 
 def names_to_watch(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> Sequence[str]:
     """Return the names given or, without any, those of all studies that have not ended yet."""
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import find_studies
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings.storage, patience_s=patience_s) as storage:
         return names or [study.name for study in find_studies(storage, []) if study.state not in _ENDED]
@@ -32,9 +35,9 @@ def names_to_watch(settings: Settings, names: Sequence[str], *, patience_s: floa
 def print_endings(settings: Settings, names: Sequence[str], *, patience_s: float = 0.0) -> None:
     """Print on stderr what these studies have found; exit with status 1 when a result is incomplete."""
     from tuner.artifacts import ArtifactStore
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import list_names
-    from tuner.studies.reading import load_outline
-    from tuner.studies.storage import open_storage
+    from tuner.studies.records.reading import load_outline
 
     with open_storage(settings.storage, patience_s=patience_s) as storage:
         known = set(list_names(storage))
@@ -49,7 +52,7 @@ def print_endings(settings: Settings, names: Sequence[str], *, patience_s: float
 
 def exit_if_incomplete(records: Sequence["StudyRecord"]) -> None:
     """Print what is missing from the result of each study; exit with status 1 if anything is."""
-    from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
+    from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
 
     shortfalls = [(record.name, found) for record in records if (found := find_shortfall(record))]
     for name, shortfall in shortfalls:

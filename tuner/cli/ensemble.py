@@ -41,9 +41,9 @@ def ensemble(
     predict` and `tuner submit` take the file, and `tuner report` of the same studies shows it.
     """
     from tuner.artifacts import ArtifactStore
-    from tuner.jobs.ensemble_over_studies import build_ensemble
-    from tuner.studies.reading import load_outline
-    from tuner.studies.storage import open_storage
+    from tuner.jobs.finals.ensemble_over_studies import build_ensemble
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_outline
 
     n_members = _parse_members(members)
     settings = settings_for(storage)

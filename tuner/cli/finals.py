@@ -51,10 +51,10 @@ def finals(
     """
     if freeze and weights is None:
         raise typer.BadParameter("Received --freeze without --weights, whose layers it freezes.", param_hint="--freeze")
-    from tuner.jobs.planning import lacks_finals, refuse_impossible_finals
+    from tuner.jobs.finals.planning import lacks_finals, refuse_impossible_finals
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.finals_request import change_finals
     from tuner.studies.lifecycle import find_study
-    from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
     with open_storage(settings.storage) as opened:
@@ -65,13 +65,13 @@ def finals(
             from tuner.training.backend import load_backend
 
             load_backend()
-            from tuner.jobs.starting_weights import choose_weights
-            from tuner.jobs.study_data import DataPlaces
+            from tuner.jobs.study.data import DataPlaces
+            from tuner.jobs.study.starting_weights import choose_weights
 
-            places = DataPlaces(
+            data_places = DataPlaces(
                 data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache
             )
-            chosen = choose_weights(study, weights, freeze_epochs=freeze or 0, places=places)
+            chosen = choose_weights(study, weights, freeze_epochs=freeze or 0, places=data_places)
         study = change_finals(opened, study, top=top, repeats=repeats, weights=chosen)
         is_lacking = lacks_finals(opened, study)
     wanted = study.definition.finals
@@ -83,16 +83,14 @@ def finals(
     if until_done:
         from tuner.cli.progress import follow
         from tuner.workers.pool import run_pool
+        from tuner.workers.shares import MachinePlaces
+        from tuner.workers.work import Watch, Work
 
-        status = run_pool(
-            settings,
-            [name],
-            n_workers=parse_count(count),
-            per_gpu=parse_count(per_gpu, option="--per-gpu"),
-            device=device,
-            until_done=True,
-            follow=follow,
+        places = MachinePlaces(
+            n_workers=parse_count(count), per_gpu=parse_count(per_gpu, option="--per-gpu"), device=device
         )
+        work = Work(studies=[name], until_done=True)
+        status = run_pool(settings, work, places, watch=Watch(follow=follow))
         if status:
             raise typer.Exit(status)
         print_endings(settings, [name])

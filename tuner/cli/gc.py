@@ -21,10 +21,10 @@ def gc(
     from tuner.artifacts import ArtifactStore
     from tuner.datasets.handed_arrays import drop_use, other_users
     from tuner.datasets.image_cache import ImageCache
-    from tuner.datasets.picture_cache import PictureCache
-    from tuner.studies.database_url import printable_url
+    from tuner.datasets.pictures.cache import PictureCache
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.database.url import printable_url
     from tuner.studies.garbage import find_foreign_folders, find_garbage, find_unused_arrays, find_unused_images
-    from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
     artifacts, database = ArtifactStore(settings.artifacts), printable_url(settings.storage)

@@ -21,8 +21,8 @@ def init(
     out: Annotated[Path | None, typer.Option(help="File to write.", metavar="FILE", show_default="NAME.toml")] = None,
 ) -> None:
     """Write a study definition with every setting, its meaning and its default as a comment; no file is replaced."""
-    from tuner.studies.definition import DEFAULT_DATASET, compose_definition
-    from tuner.studies.template import write_template
+    from tuner.studies.definitions.making import DEFAULT_DATASET, compose_definition
+    from tuner.studies.definitions.template import write_template
 
     definition = compose_definition(
         {"name": name, "space": space, "dataset": dataset or DEFAULT_DATASET}, source="the command line"

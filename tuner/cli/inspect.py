@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from tuner.cli.output import open_progress_console, print_json
 
 if TYPE_CHECKING:
     from tuner.bundles.layer_pictures import LayerPictures
+    from tuner.plain_values import JSONObject
 
 #: More would make a page that nobody reads.
 _MOST_IMAGES = 24
@@ -73,7 +74,7 @@ def inspect(
         typer.echo(path)
 
 
-def _to_json(pictures: "LayerPictures", names: Sequence[str], class_names: Sequence[str], path: Path) -> dict[str, Any]:
+def _to_json(pictures: "LayerPictures", names: Sequence[str], class_names: Sequence[str], path: Path) -> "JSONObject":
     return {
         "page": str(path),
         "images": [

@@ -24,7 +24,7 @@ from tuner.cli.output import open_console, open_progress_console, print_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
     from tuner.training.rate_curve import RateCurve
 
 
@@ -79,7 +79,7 @@ def lr_range(
     definition = _find_definition(
         file, study=study, space=space, dataset=dataset, seed=seed, overrides=overrides, storage=storage
     )
-    from tuner.studies.written_range import refuse_unwritable_range, write_learning_rate
+    from tuner.studies.definitions.written_range import refuse_unwritable_range, write_learning_rate
 
     if write is not None:
         refuse_unwritable_range(write)
@@ -89,14 +89,13 @@ def lr_range(
         load_backend()
         from tuner.datasets.reading import DecodedPictures
         from tuner.jobs.rate_range_test import run_range_tests
+        from tuner.training.rate_range import exponential_rates
 
         settings = settings_for(storage)
         curves = run_range_tests(
             definition,
+            exponential_rates(low, high, steps),
             optimizers=names,
-            low=low,
-            high=high,
-            steps=steps,
             batch_size=batch_size,
             needs_rate=write is not None,
             data_dir=settings.data_dir,
@@ -163,8 +162,8 @@ def _find_definition(
         raise typer.BadParameter(
             f"Received {', '.join(superfluous)} beside a study. Expected the study alone.", param_hint="--study"
         )
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import find_study
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         return find_study(opened, study).definition

@@ -14,7 +14,7 @@ from tuner.errors import TunerError
 if TYPE_CHECKING:
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.settings import Settings
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
     from tuner.studies.lifecycle import Study
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _SHORT_S = 60
 
 
 def describe_expectation(study: "Study", *, n_workers: int | None) -> Iterator[str]:
-    """Yield lines on what the study will train and how long it takes with so many workers on this machine's cores."""
+    """Yield lines on what the study will train and how long this number of workers takes on this machine."""
     yield describe_budget(study)
     yield from describe_time(study, n_workers=n_workers)
 
@@ -45,8 +45,8 @@ def telling_time(
     """In the block, wait in a thread for the time that is measured, store it, and say on stderr how long that makes."""
 
     def tell() -> None:
+        from tuner.studies.database.storage import open_storage
         from tuner.studies.expected_time import store_measured_time
-        from tuner.studies.storage import open_storage
 
         measured = process.measure_time()
         if measured is None:

@@ -1,6 +1,5 @@
 """Commands whose workers run on this machine, or on a Ray cluster: their options, and what starts the workers."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +8,11 @@ import typer
 from tuner.cli.options import parse_count
 
 if TYPE_CHECKING:
+    from tuner.forking.client import ForkServer
     from tuner.settings import Settings
-    from tuner.training.forking import ForkServer
-    from tuner.workers.pool import Metrics
+    from tuner.workers.cluster.nodes import RayPlaces
+    from tuner.workers.shares import MachinePlaces
+    from tuner.workers.work import Metrics, Work
 
 RayOption = Annotated[
     str | None,
@@ -36,15 +37,29 @@ StopOption = Annotated[
 ]
 
 
-def refuse_mixed_places(
-    ray: str | None, *, device: str, per_gpu: str, cpus_per_worker: float, gpus_per_worker: float, **flags: bool
-) -> None:
-    """Refuse what means something on a Ray cluster alone without one, and with one what chooses this machine's devices.
+def read_places(
+    ray: str | None,
+    *,
+    count: str,
+    per_gpu: str,
+    device: str,
+    cpus_per_worker: float,
+    gpus_per_worker: float,
+    detach: bool = False,
+    stop: bool = False,
+) -> "MachinePlaces | RayPlaces":
+    """Return where workers run: on this machine, or on the Ray cluster at the address `ray`.
 
     Raises:
-        typer.BadParameter: Such an option is given.
+        typer.BadParameter: A number of workers is none. Or an option is given that means something on a Ray cluster
+            alone, without one, or one that chooses this machine's devices, with one.
     """
-    of_cluster = {"cpus-per-worker": cpus_per_worker != 1.0, "gpus-per-worker": gpus_per_worker != 0.0, **flags}
+    of_cluster = {
+        "cpus-per-worker": cpus_per_worker != 1.0,
+        "gpus-per-worker": gpus_per_worker != 0.0,
+        "detach": detach,
+        "stop": stop,
+    }
     of_machine = {"device": device != "auto", "per-gpu": per_gpu != "1"}
     given = [f"--{name}" for name, is_given in (of_cluster if ray is None else of_machine).items() if is_given]
     if given:
@@ -55,10 +70,24 @@ def refuse_mixed_places(
             "worker is given."
         )
         raise typer.BadParameter(advice, param_hint=given[0])
+    n_workers = parse_count(count)
+    if ray is None:
+        from tuner.workers.shares import MachinePlaces
+
+        return MachinePlaces(n_workers=n_workers, per_gpu=parse_count(per_gpu, option="--per-gpu"), device=device)
+    from tuner.workers.cluster.nodes import RayPlaces
+
+    return RayPlaces(
+        address=ray,
+        n_workers=n_workers,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
+        detach=detach,
+    )
 
 
 def open_server(
-    settings: "Settings", *, count: str, per_gpu: str, device: str, ray: str | None
+    settings: "Settings", places: "MachinePlaces | RayPlaces"
 ) -> "AbstractContextManager[ForkServer | None]":
     """Start what forks the workers of this machine, before anything slow is imported here: it imports Keras meanwhile.
 
@@ -67,74 +96,42 @@ def open_server(
     Raises:
         TunerError: The machine has no such device, or no backend.
     """
-    n_workers = parse_count(count)
-    n_per_gpu = parse_count(per_gpu, option="--per-gpu") or 1
-    if ray is not None:
+    from tuner.workers.shares import MachinePlaces
+
+    if not isinstance(places, MachinePlaces):
         return nullcontext()
     from tuner.workers.forked import open_fork_server
-    from tuner.workers.shares import divide_machine
 
-    return open_fork_server(settings, divide_machine(n_workers, per_gpu=n_per_gpu, device=device)[0])
+    return open_fork_server(settings, places.divide()[0])
 
 
 def run_workers(
     settings: "Settings",
-    studies: Sequence[str],
+    work: "Work",
+    places: "MachinePlaces | RayPlaces",
     *,
-    count: str,
-    per_gpu: str,
-    device: str,
-    ray: str | None,
-    cpus_per_worker: float,
-    gpus_per_worker: float,
-    detach: bool = False,
-    until_done: bool = False,
-    max_slots: int | None = None,
     metrics: "Metrics | None" = None,
-    options: Sequence[str] = (),
     server: "ForkServer | None" = None,
 ) -> int:
-    """Run workers here, or on the Ray cluster at the address `ray`; return their exit status.
-
-    Workers here are forked from the server.
+    """Run workers here, forked from the server, or on a Ray cluster; return their exit status.
 
     Raises:
-        typer.BadParameter: A number of workers is none, or metrics are asked of a cluster.
+        typer.BadParameter: Metrics are asked of a cluster.
     """
     from tuner.cli.progress import follow
+    from tuner.workers.shares import MachinePlaces
 
-    n_workers = parse_count(count)
-    if ray is None:
+    if isinstance(places, MachinePlaces):
         from tuner.workers.pool import run_pool
+        from tuner.workers.work import Watch
 
-        return run_pool(
-            settings,
-            studies,
-            n_workers=n_workers,
-            per_gpu=parse_count(per_gpu, option="--per-gpu"),
-            device=device,
-            until_done=until_done,
-            max_slots=max_slots,
-            follow=follow,
-            metrics=metrics,
-            options=options,
-            server=server,
-        )
+        return run_pool(settings, work, places, watch=Watch(follow=follow, metrics=metrics), server=server)
     if metrics is not None:
         raise typer.BadParameter(
             "Counts the workers of one machine. Of workers on a Ray cluster the dashboard serves metrics: `tuner "
             "dashboard --metrics-token-file FILE`.",
             param_hint="--metrics-port",
         )
-    from tuner.workers.ray_pool import RayPlaces, run_ray_pool
+    from tuner.workers.cluster.pool import run_ray_pool
 
-    places = RayPlaces(
-        address=ray,
-        n_workers=n_workers,
-        cpus_per_worker=cpus_per_worker,
-        gpus_per_worker=gpus_per_worker,
-        detach=detach,
-    )
-    return run_ray_pool(
-        settings, studies, places, until_done=until_done, max_slots=max_slots, options=options, follow=follow
-    )
+    return run_ray_pool(settings, work, places, follow=follow)

@@ -40,8 +40,8 @@ def write_page(settings: "Settings", studies: "Iterable[str]", out: Path) -> Pat
         TunerError: A study is unknown, or the file cannot be written.
     """
     from tuner.artifacts import ArtifactStore
-    from tuner.studies.reading import load_scores
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_scores
 
     with open_progress_console().status("Writing the report …"):
         from tuner.report.page import write_report

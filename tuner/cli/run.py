@@ -15,7 +15,6 @@ from tuner.cli.options import (
     NoCheckOption,
     PerGpuOption,
     StorageOption,
-    parse_count,
     settings_for,
 )
 from tuner.cli.plan import describe_budget, describe_expectation, telling_time
@@ -24,7 +23,7 @@ from tuner.cli.ray import (
     GpusPerWorkerOption,
     RayOption,
     open_server,
-    refuse_mixed_places,
+    read_places,
     run_workers,
 )
 from tuner.cli.report import write_page
@@ -33,7 +32,7 @@ from tuner.cli.watching_options import LogFormat, LogFormatOption, pass_log_form
 if TYPE_CHECKING:
     from tuner.jobs.preflight.process import PreflightProcess
     from tuner.settings import Settings
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
 
 
 @takes_definition
@@ -58,35 +57,29 @@ def run(
     Start it again after an interruption to continue. Exit status 1 when the study ends without a score or without
     finals, or when a part of the finals has failed.
     """
-    refuse_mixed_places(
-        ray, device=device, per_gpu=per_gpu, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
+    places = read_places(
+        ray,
+        count=count,
+        per_gpu=per_gpu,
+        device=device,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
     )
-    n_workers = parse_count(count)
     options = pass_log_format(log_format)
     settings = settings_for(storage)
     _refuse_to_begin(settings, on_ray=ray is not None)
     with (
-        open_server(settings, count=count, per_gpu=per_gpu, device=device, ray=ray) as server,
+        open_server(settings, places) as server,
         open_check(no_check=no_check, server=server, measures_later=True) as process,
     ):
         # Another process imports Keras while this one imports the rest.
         from tuner.workers.shares import divide_machine
+        from tuner.workers.work import Work
 
-        n_here = None if ray is not None else len(divide_machine(n_workers, device=device))
+        n_here = None if ray is not None else len(divide_machine(places.n_workers, device=device))
         with _create_or_find(wanted, settings, process, n_workers=n_here):
-            status = run_workers(
-                settings,
-                [wanted.name],
-                count=count,
-                per_gpu=per_gpu,
-                device=device,
-                ray=ray,
-                cpus_per_worker=cpus_per_worker,
-                gpus_per_worker=gpus_per_worker,
-                until_done=True,
-                options=options,
-                server=server,
-            )
+            work = Work(studies=[wanted.name], until_done=True, options=options)
+            status = run_workers(settings, work, places, server=server)
     if status:
         raise typer.Exit(status)
     _show_results(wanted.name, settings, out=(out or settings.home / "reports" / wanted.name) / "report.html")
@@ -95,7 +88,7 @@ def run(
 def _refuse_to_begin(settings: "Settings", *, on_ray: bool) -> None:
     """Raise before anything is stored where no worker could train."""
     if on_ray:
-        from tuner.workers.ray_pool import refuse_local_database
+        from tuner.workers.cluster.pool import refuse_local_database
 
         refuse_local_database(settings)
     else:
@@ -109,7 +102,7 @@ def _create_or_find(
 ) -> "AbstractContextManager[None]":
     """Create the study, unless an earlier start has; in the context returned, its time is measured meanwhile."""
     from tuner.jobs.creation import find_equal_study
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
 
     with open_storage(settings.storage) as opened:
         if find_equal_study(opened, wanted) is not None:
@@ -128,8 +121,8 @@ def _show_results(name: str, settings: "Settings", *, out: Path) -> None:
     """Print the study, write its report, and end with status 1 when its result is incomplete."""
     from tuner.artifacts import ArtifactStore
     from tuner.cli.study_text import print_record
-    from tuner.studies.reading import load_outline
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_outline
 
     with open_storage(settings.storage) as opened:
         record = load_outline(opened, name)

@@ -17,7 +17,7 @@ def definitions(
 ) -> None:
     """List the study definitions that come with tuner, for `tuner run NAME` and `tuner study create NAME`."""
     from tuner.errors import did_you_mean
-    from tuner.studies.shipped import find_shipped, list_shipped
+    from tuner.studies.definitions.shipped import find_shipped, list_shipped
 
     shipped = list_shipped()
     if name is not None:

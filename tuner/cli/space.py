@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,9 @@ from tuner.spaces.registry import SPACE_NAMES, SPACES
 
 if TYPE_CHECKING:
     from tuner.datasets.images import ImageFormat
+    from tuner.plain_values import JSONObject
     from tuner.spaces.description import DeclaredRange, SpaceDescription
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
 
 app = typer.Typer(
     help="Architecture families and recipes: list them, show the hyperparameters of one.", no_args_is_help=True
@@ -90,12 +91,12 @@ def show_space(
 
 def _read_definition(name: str) -> "StudyDefinition | None":
     """Return the study's definition that is shown in place of a space; None for a space."""
-    from tuner.studies.definition import read_definition
+    from tuner.studies.definitions.making import read_definition
 
     return read_definition(name) if name.endswith(".toml") else None
 
 
-def _to_json(description: "SpaceDescription") -> dict[str, Any]:
+def _to_json(description: "SpaceDescription") -> "JSONObject":
     shown = dataclasses.asdict(description)
     for parameter, described in zip(shown["parameters"], description.parameters, strict=True):
         parameter["prior"] = described.prior and described.prior.model_dump(mode="json", exclude_none=True)
@@ -159,7 +160,7 @@ def _print_description(description: "SpaceDescription") -> None:
 
 
 def _print_toml(name: str, ranges: "Sequence[DeclaredRange]") -> None:
-    from tuner.studies.toml import write_toml
+    from tuner.studies.definitions.toml import write_toml
 
     typer.echo(
         "# Part of a study's definition, in place of its line `space = …` and below all other lines of that kind."

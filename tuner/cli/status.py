@@ -1,7 +1,7 @@
 """`tuner status`: what the workers are doing."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,8 @@ from tuner.cli.options import JsonOption, StorageOption, settings_for
 from tuner.cli.output import open_console, print_json
 
 if TYPE_CHECKING:
-    from tuner.studies.storage import Storage
+    from tuner.plain_values import JSONObject
+    from tuner.studies.database.storage import Storage
 
 
 def status(
@@ -19,7 +20,7 @@ def status(
     storage: StorageOption = None,
 ) -> None:
     """Show the workers with their devices and trials, the trials per hour and the time left."""
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         if as_json:
@@ -38,7 +39,7 @@ def status(
                 live.update(draw_fleet(opened), refresh=True)
 
 
-def _as_json(storage: "Storage") -> dict[str, Any]:
+def _as_json(storage: "Storage") -> "JSONObject":
     from dataclasses import asdict
 
     from tuner.studies.fleet import read_fleet

@@ -16,8 +16,8 @@ from tuner.cli.study_set import set_sharing
 from tuner.cli.study_settings import settings
 
 if TYPE_CHECKING:
-    from tuner.studies.definition import StudyDefinition
-    from tuner.studies.records import StudyRecord
+    from tuner.studies.definitions.definition import StudyDefinition
+    from tuner.studies.records.study import StudyRecord
 
 app = typer.Typer(help="Studies: create them, look at them, change their budget.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def create(wanted: "StudyDefinition", *, no_check: NoCheckOption = False, storag
     """Create a study from a file, from options, or from both; workers then find it by themselves."""
     settings = settings_for(storage)
     with open_check(no_check=no_check) as process:
-        from tuner.studies.storage import open_storage
+        from tuner.studies.database.storage import open_storage
         from tuner.workers.shares import divide_machine
 
         with open_storage(settings.storage) as opened:
@@ -52,9 +52,9 @@ def list_studies(*, as_json: JsonOption = False, storage: StorageOption = None) 
 
     from rich.table import Table
 
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.progress import read_all_progress
-    from tuner.studies.sharing import describe_unequal
-    from tuner.studies.storage import open_storage
+    from tuner.studies.sections.sharing import describe_unequal
 
     with open_storage(settings_for(storage).storage) as opened:
         progress = read_all_progress(opened)
@@ -106,9 +106,9 @@ def show(
     from tuner.artifacts import ArtifactStore
 
     if as_toml:
+        from tuner.studies.database.storage import open_storage
+        from tuner.studies.definitions.toml import write_toml
         from tuner.studies.lifecycle import find_study
-        from tuner.studies.storage import open_storage
-        from tuner.studies.toml import write_toml
 
         with open_storage(settings_for(storage).storage) as opened:
             definition = find_study(opened, name).definition
@@ -117,7 +117,7 @@ def show(
     artifacts = ArtifactStore(settings_for(storage).artifacts)
     record = _load_outline(name, storage)
     if as_json:
-        from tuner.studies.export import study_as_json
+        from tuner.studies.records.export import study_as_json
 
         print_json(study_as_json(record, artifacts))
     else:
@@ -142,8 +142,8 @@ def extend(
     """Add trials to a study's budget."""
     if (trials is None) == (repeats is None):
         raise typer.BadParameter("Give --trials or --repeats.", param_hint="--trials")
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import extend_by_repeats, extend_study
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         if repeats is not None:
@@ -158,8 +158,8 @@ def extend(
 @app.command()
 def stop(name: StudyArgument, *, storage: StorageOption = None) -> None:
     """Pause a study. Running trials stop after the current epoch and can be resumed."""
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import find_study, stop_study
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         stop_study(opened, find_study(opened, name))
@@ -172,8 +172,8 @@ def stop(name: StudyArgument, *, storage: StorageOption = None) -> None:
 @app.command()
 def resume(name: StudyArgument, *, storage: StorageOption = None) -> None:
     """Resume a stopped study."""
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.lifecycle import resume_study
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         study = resume_study(opened, name)
@@ -189,9 +189,9 @@ def delete(
 ) -> None:
     """Delete a study with its trials, checkpoints and bundles."""
     from tuner.artifacts import ArtifactStore
+    from tuner.studies.database.storage import open_storage
     from tuner.studies.deletion import remove_study
     from tuner.studies.lifecycle import find_study
-    from tuner.studies.storage import open_storage
 
     settings = settings_for(storage)
     with open_storage(settings.storage) as opened:
@@ -210,9 +210,9 @@ def export(
     storage: StorageOption = None,
 ) -> None:
     """Write every trial with its curve to a file."""
-    from tuner.studies.export import export_trials, holds_curves
-    from tuner.studies.reading import load_study
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.export import export_trials, holds_curves
+    from tuner.studies.records.reading import load_study
 
     if holds_curves(to):
         with open_storage(settings_for(storage).storage) as opened:
@@ -224,8 +224,8 @@ def export(
 
 
 def _load_outline(name: str, storage: str | None) -> "StudyRecord":
-    from tuner.studies.reading import load_outline
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_outline
 
     with open_storage(settings_for(storage).storage) as opened:
         return load_outline(opened, name)

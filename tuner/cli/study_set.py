@@ -32,9 +32,9 @@ def set_sharing(
         changes["max_workers"] = _parse_limit(max_workers)
     if not changes:
         raise typer.BadParameter("Give --priority, --max-workers or --weight.", param_hint="--priority")
-    from tuner.studies.sharing import describe_sharing
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.sections.sharing import describe_sharing
     from tuner.studies.sharing_changes import change_sharing
-    from tuner.studies.storage import open_storage
 
     with open_storage(settings_for(storage).storage) as opened:
         study = change_sharing(opened, name, changes)

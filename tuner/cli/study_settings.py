@@ -8,7 +8,7 @@ from tuner.cli.options import JsonOption
 from tuner.cli.output import open_console, print_json
 
 if TYPE_CHECKING:
-    from tuner.studies.settings_reference import SectionReference
+    from tuner.studies.definitions.settings_reference import SectionReference
 
 
 def settings(
@@ -30,7 +30,7 @@ def settings(
     """
     from dataclasses import asdict
 
-    from tuner.studies.settings_reference import find_settings, list_settings
+    from tuner.studies.definitions.settings_reference import find_settings, list_settings
 
     sections = list_settings() if name is None else find_settings(name)
     if as_json:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from tuner.cli.endings import count_parts, describe_best, describe_winner
 from tuner.cli.output import format_percent, format_score, open_console
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.image_ranges import UNIT_RANGE
 from tuner.report.factor_words import write_interval, write_spread
 from tuner.report.wording import (
@@ -21,20 +21,22 @@ from tuner.report.wording import (
     signed,
     test_score,
     tested_accuracy,
+    tested_beside,
+    write_others,
 )
 from tuner.space_ranges import SpaceRange
-from tuner.studies.ended_by import describe_ends
-from tuner.studies.factors import compare_factors
-from tuner.studies.largest_class import beaten_by_largest_class
 from tuner.studies.priors import describe_prior
-from tuner.studies.sharing import SharingSection, describe_unequal
-from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.records.ended_by import describe_ends
+from tuner.studies.records.factors import compare_factors
+from tuner.studies.records.largest_class import beaten_by_largest_class
+from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.sections.sharing import SharingSection, describe_unequal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tuner.artifacts import ArtifactStore
-    from tuner.studies.records import StudyRecord
+    from tuner.studies.records.study import StudyRecord
 
 #: A study may have thousands of failures or notes; the report and `tuner trial show` list all of them.
 _MOST_LISTED = 20
@@ -55,8 +57,10 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     console.print(
         f"[bold]{record.name}[/]: {escape(record.space)} on {escape(record.dataset)}, {record.state}", highlight=False
     )
+    if author := record.definition.get("author"):
+        console.print(f"author: {escape(author)}", highlight=False, soft_wrap=True)
     objectives = escape(describe_objectives(record))
-    console.print(f"objective{'s' * bool(record.costs)}: {objectives}", highlight=False, soft_wrap=True)
+    console.print(f"objective{'s' * bool(record.others)}: {objectives}", highlight=False, soft_wrap=True)
     if constraints := record.definition["search"].get("constraints"):
         console.print(f"constraints: {escape(', '.join(constraints))}", highlight=False, soft_wrap=True)
     if record.pixels is not None:
@@ -123,7 +127,7 @@ def _print_front(record: "StudyRecord", console: Console) -> None:
         table.add_row(
             str(trial.number),
             format_score(trial.score, record.objective),
-            *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
+            *map(plain, write_others(trial, record)),
             "knee" if knee and trial.number == knee.number else "",
         )
     console.print(table)
@@ -224,7 +228,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             (f"{objective.label} (mean)", "test accuracy (mean ± sd)"),
             [f"test {objective.plain_label} (mean ± sd)"],
         )
-    table = Table("rank", "trial", *headings, *of_test, *(cost.label for cost in record.costs), "repeats", box=None)
+    table = Table("rank", "trial", *headings, *of_test, *tested_beside(record.finals[0], record), "repeats", box=None)
     for final in record.finals:
         n_failed = sum(run.state == "failed" for run in final.runs)
         failed = f", [red]{n_failed} failed[/]" if n_failed else ""
@@ -234,7 +238,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             format_score(final.mean_score, record.objective),
             plain(tested_accuracy(final)),
             *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
-            *(plain(cost.format(final.costs.get(cost.name))) for cost in record.costs),
+            *map(plain, tested_beside(final, record).values()),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )
     console.print(table)

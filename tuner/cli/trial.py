@@ -17,8 +17,10 @@ from tuner.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from tuner.objectives import Objective
-    from tuner.studies.records import StudyRecord, TrialRecord
+    from rich.console import Console
+
+    from tuner.studies.records.study import StudyRecord
+    from tuner.studies.records.trial import TrialRecord
 
 
 class ListedState(StrEnum):
@@ -54,10 +56,10 @@ def list_all(
 
     Hyperparameters that all trials share are told once. `tuner trial show NAME N` shows one trial with its curve.
     """
-    from tuner.studies.export import trial_as_json
-    from tuner.studies.listing import list_trials
-    from tuner.studies.reading import load_outline
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.export import trial_as_json
+    from tuner.studies.records.listing import list_trials
+    from tuner.studies.records.reading import load_outline
 
     with open_storage(settings_for(storage).storage) as opened:
         record = load_outline(opened, name)
@@ -74,7 +76,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    from tuner.report.wording import plain, settings
+    from tuner.report.wording import plain, settings, write_others
 
     console = open_console()
     if not trials:
@@ -89,7 +91,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     columns = [name for name in names if name not in shared]
     labels = [measure.label for measure in record.measures]
     # Costs take the room of the best epoch on a narrow terminal.
-    epoch = [] if record.costs else ["best epoch"]
+    epoch = [] if record.others else ["best epoch"]
     table = Table("trial", "state", *labels, *epoch, "duration", "hyperparameters", box=None)
     for trial in trials:
         own = {name: trial.hyperparameters[name] for name in columns if name in trial.hyperparameters}
@@ -97,7 +99,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
             str(trial.number),
             trial.state,
             format_score(trial.score, record.objective),
-            *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
+            *map(plain, write_others(trial, record)),
             *["-" if trial.best_epoch is None else str(trial.best_epoch) for _ in epoch],
             format_duration(trial.duration_s),
             escape(settings(own)) if own else "",
@@ -114,16 +116,16 @@ def show(
     name: StudyArgument, number: NumberArgument, *, as_json: JsonOption = False, storage: StorageOption = None
 ) -> None:
     """Show a trial's hyperparameters, curve, notes and failure."""
-    from tuner.studies.export import trial_as_json
-    from tuner.studies.reading import load_trial
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.export import trial_as_json
+    from tuner.studies.records.reading import load_trial
 
     with open_storage(settings_for(storage).storage) as opened:
         record, trial = load_trial(opened, name, number)
     if as_json:
         print_json(trial_as_json(trial))
     else:
-        _print_trial(trial, record.objective)
+        _print_trial(trial, record)
 
 
 @app.command()
@@ -133,8 +135,8 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     Exit status 1 when a curve differs: other package versions, another backend, a GPU, or several models trained at
     once (docs/populations.md), which differ by rounding.
     """
-    from tuner.studies.reading import load_trial
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.records.reading import load_trial
 
     settings = settings_for(storage)
     with open_storage(settings.storage) as opened:
@@ -143,7 +145,7 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
 
     load_backend()
     from tuner.jobs.replay import replay_trial
-    from tuner.jobs.study_data import DataPlaces
+    from tuner.jobs.study.data import DataPlaces
 
     places = DataPlaces(data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache)
     console = open_progress_console()
@@ -165,14 +167,14 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     console.print("The curve is the same.")
 
 
-def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
+def _print_trial(trial: "TrialRecord", record: "StudyRecord") -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from tuner.cli.study_text import draw_hyperparameters
     from tuner.report.wording import plain, score_spread, setting, write_costs
 
-    console = open_console()
+    console, objective = open_console(), record.objective
     over = f" over {len(trial.folds)} fold{'s' * (len(trial.folds) > 1)}" if trial.folds else ""
     score = plain(score_spread(trial.score, trial.score_sd, objective))
     console.print(
@@ -180,6 +182,10 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )
+    for other in record.others:
+        if other.name in trial.others:
+            value = plain(other.format(trial.others[other.name]))
+            console.print(f"In the same epoch, {escape(other.label)} {value}", highlight=False, soft_wrap=True)
     if trial.costs:
         console.print(plain(f"Its model: {write_costs(trial.costs)}"), highlight=False, soft_wrap=True)
     if trial.repeat is not None:
@@ -196,18 +202,36 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         console.print(folds)
         if trial.curve:
             console.print("The mean over the folds by epoch:")
-    own = [objective.label] if objective.field == "score" else []
-    seen = ["images"] if any(epoch.images for epoch in trial.curve) else []
-    curve = Table("epoch", *seen, "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
-    for epoch in trial.curve:
-        losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
-        accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
-        scores = [plain(objective.named(epoch.score))] if own else []
-        images = ["all" if epoch.images is None else f"{epoch.images:,}"] if seen else []
-        curve.add_row(str(epoch.epoch), *images, losses[0], accuracies[0], losses[1], accuracies[1], *scores)
-    console.print(curve)
+    _print_curve(trial, record, console)
     for note in trial.notes:
         console.print(f"Note: {escape(note)}", highlight=False, soft_wrap=True)
     if trial.failure:
         console.print(f"[red]{trial.failure.kind}[/]: {escape(trial.failure.message)}", highlight=False, soft_wrap=True)
         console.print(escape(trial.failure.traceback), highlight=False)
+
+
+def _print_curve(trial: "TrialRecord", record: "StudyRecord", console: "Console") -> None:
+    from rich.table import Table
+
+    from tuner.objectives import Objective
+    from tuner.report.wording import plain
+
+    own = [one for one in record.measures if isinstance(one, Objective) and one.field == "score"]
+    seen = ["images"] if any(epoch.images for epoch in trial.curve) else []
+    curve = Table(
+        "epoch",
+        *seen,
+        "loss",
+        "accuracy",
+        "validation loss",
+        "validation accuracy",
+        *(one.label for one in own),
+        box=None,
+    )
+    for epoch in trial.curve:
+        losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
+        accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
+        scores = [plain(one.format(one.of(epoch))) for one in own]
+        images = ["all" if epoch.images is None else f"{epoch.images:,}"] if seen else []
+        curve.add_row(str(epoch.epoch), *images, losses[0], accuracies[0], losses[1], accuracies[1], *scores)
+    console.print(curve)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tuner.workers.pool import Metrics
+    from tuner.workers.work import Metrics
 
 
 class LogFormat(StrEnum):
@@ -49,7 +49,7 @@ def describe_metrics(host: str, port: int | None) -> "Metrics | None":
     """Return where a pool serves its metrics; None without a port."""
     if port is None:
         return None
-    from tuner.workers.pool import Metrics
+    from tuner.workers.work import Metrics
 
     shown = f"[{host}]" if ":" in host else host
     return Metrics(

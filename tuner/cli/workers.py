@@ -21,7 +21,7 @@ from tuner.cli.ray import (
     RayOption,
     StopOption,
     open_server,
-    refuse_mixed_places,
+    read_places,
     run_workers,
 )
 from tuner.cli.watching_options import (
@@ -66,10 +66,11 @@ def workers(
     Ctrl-C lets the workers finish their epochs; a second Ctrl-C ends them at once. With --ray the nodes of a Ray
     cluster run them, and Ray starts them again when one is lost.
     """
-    refuse_mixed_places(
+    places = read_places(
         ray,
-        device=device,
+        count=count,
         per_gpu=per_gpu,
+        device=device,
         cpus_per_worker=cpus_per_worker,
         gpus_per_worker=gpus_per_worker,
         detach=detach,
@@ -79,28 +80,17 @@ def workers(
     settings = settings_for(storage)
     names = studies or []
     if ray is not None and stop:
-        from tuner.workers.ray_pool import stop_ray_workers
+        from tuner.workers.cluster.pool import stop_ray_workers
 
         typer.echo(f"Ended {stop_ray_workers(settings, ray)} workers on the Ray cluster.", err=True)
         return
-    with open_server(settings, count=count, per_gpu=per_gpu, device=device, ray=ray) as server:
+    with open_server(settings, places) as server:
+        from tuner.workers.work import Work
+
         watched = names_to_watch(settings, names) if until_done else []
-        status = run_workers(
-            settings,
-            names,
-            count=count,
-            per_gpu=per_gpu,
-            device=device,
-            ray=ray,
-            cpus_per_worker=cpus_per_worker,
-            gpus_per_worker=gpus_per_worker,
-            detach=detach,
-            until_done=until_done,
-            max_slots=max_slots,
-            metrics=describe_metrics(metrics_host, metrics_port),
-            options=options,
-            server=server,
-        )
+        work = Work(studies=names, until_done=until_done, max_slots=max_slots, options=options)
+        metrics = describe_metrics(metrics_host, metrics_port)
+        status = run_workers(settings, work, places, metrics=metrics, server=server)
     if status:
         raise typer.Exit(status)
     if until_done and not detach:

@@ -5,14 +5,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from tuner.dashboard.pages import report_path
-from tuner.studies.definition import StudyDefinition
+from tuner.dashboard.pages import FleetValues, report_path
+from tuner.plain_values import JSONObject
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.fleet import WorkerRecord, read_fleet, read_live_curves
 from tuner.studies.lifecycle import Study, find_studies
 from tuner.studies.progress import StudyProgress, count_failures
-from tuner.studies.storage import Storage
 
 #: Seconds for which all visitors get the same values, so that many open pages cost no more than one; and the least
 #: multiple of the reading time, because counting thousands of trials is work for the database.
@@ -26,20 +26,20 @@ class FleetWatch:
     storage: Storage
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _next_look: float = float("-inf")
-    _last: Mapping[str, Any] = field(default_factory=dict)
+    _last: FleetValues | None = None
 
-    def now(self) -> Mapping[str, Any]:
-        """Return the values, made of JSON's types."""
+    def now(self) -> FleetValues:
+        """Return what the page shows now."""
         with self._lock:
             started = time.monotonic()
-            if started >= self._next_look:
+            if self._last is None or started >= self._next_look:
                 self._last = describe_fleet(self.storage)
                 ended = time.monotonic()
                 self._next_look = ended + max(_KEPT_S, _REST * (ended - started))
             return self._last
 
 
-def describe_fleet(storage: Storage) -> dict[str, Any]:
+def describe_fleet(storage: Storage) -> FleetValues:
     """Return what `tuner status --json` does, with each worker's live curve and each study's failures by kind."""
     fleet = read_fleet(storage)
     curves = read_live_curves(storage)
@@ -67,7 +67,7 @@ def describe_fleet(storage: Storage) -> dict[str, Any]:
     }
 
 
-def _describe_study(progress: StudyProgress, study: Study, failures: Mapping[str, int]) -> dict[str, Any]:
+def _describe_study(progress: StudyProgress, study: Study, failures: Mapping[str, int]) -> JSONObject:
     return {
         **asdict(progress),
         "failures": failures,
@@ -77,7 +77,7 @@ def _describe_study(progress: StudyProgress, study: Study, failures: Mapping[str
     }
 
 
-def _describe_objective(study: Study | None) -> dict[str, Any] | None:
+def _describe_objective(study: Study | None) -> JSONObject | None:
     """Return how the page writes the study's scores."""
     return None if study is None else asdict(study.definition.objective)
 

@@ -8,7 +8,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
 from tuner.studies.dashboard_content import path_of_file
-from tuner.studies.storage import Storage
+from tuner.studies.database.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from tuner.dashboard.responses import Response, refusal
-from tuner.studies.storage import Storage
-from tuner.studies.texts import can_be_stored
+from tuner.studies.database.storage import Storage
+from tuner.studies.database.texts import can_be_stored
 from tuner.studies.trial_details import find_addressed
 
 if TYPE_CHECKING:

@@ -5,19 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from jinja2 import Environment
 
 from tuner.dashboard.policies import page_policy
 from tuner.objectives import Objective
+from tuner.plain_values import JSONObject
 from tuner.report.document import page_style, sources_of
 from tuner.report.markup import Cell, Child, Html, Table, element, render_table
 from tuner.report.templating import open_templates
 from tuner.report.wording import STATE_WORDS, tested_accuracy, write_best
 from tuner.studies.progress import StudyProgress
-from tuner.studies.records import FinalRecord
+from tuner.studies.records.finals import FinalRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,26 @@ class ListedStudy:
     winner: FinalRecord | None = None
 
 
+class FleetValues(TypedDict):
+    """What the fleet page shows, of JSON's types."""
+
+    #: ISO 8601, UTC.
+    now: str
+    trials_per_hour: float | None
+    time_left_s: float | None
+    #: As `WorkerRecord`, with `epochs`, `objective` and `curve`.
+    workers: list[JSONObject]
+    #: As `StudyProgress`, with `failures`, `objective` and the paths of the study's pages.
+    studies: list[JSONObject]
+
+
 def start_page(studies: Sequence[ListedStudy], *, signed_in: bool) -> Page:
     """List the studies with links to the report and to Optuna Dashboard."""
     table = _studies_table(studies) if studies else None
     return _page("start", title="Studies", signed_in=signed_in, table=table, can_compare=len(studies) > 1)
 
 
-def fleet_page(fleet: Mapping[str, Any], *, signed_in: bool) -> Page:
+def fleet_page(fleet: FleetValues, *, signed_in: bool) -> Page:
     """Show the workers and their progress; the page's script draws these values and fetches new ones."""
     return _page("fleet", title="Fleet", script=_asset("fleet.js"), signed_in=signed_in, data=_as_script(fleet))
 
@@ -135,7 +149,7 @@ def _page(template: str, *, title: str, script: str = "", **values: Any) -> Page
     return Page(html=html, headers={"Content-Security-Policy": policy})
 
 
-def _as_script(data: Mapping[str, Any]) -> Html:
+def _as_script(data: FleetValues) -> Html:
     # `<` would end the script element.
     return Html(json.dumps(data, allow_nan=False).replace("<", "\\u003c"))
 

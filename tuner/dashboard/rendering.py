@@ -22,8 +22,8 @@ def main() -> None:
     wanted = json.load(sys.stdin)
     from tuner.artifacts import ArtifactStore
     from tuner.report.page import render_report
-    from tuner.studies.reading import load_scores
-    from tuner.studies.storage import open_storage_to_read
+    from tuner.studies.database.storage import open_storage_to_read
+    from tuner.studies.records.reading import load_scores
 
     try:
         with open_storage_to_read(wanted["storage"]) as storage:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tuner.errors import TunerError
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import find_study
-from tuner.studies.reading import read_version
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import read_version
 
 _log = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ from tuner.dashboard.reports import RendererBusyError, ReportNotRenderedError, R
 from tuner.dashboard.responses import Response, html_response, json_response, redirect, refusal
 from tuner.dashboard.study_detail import StudyDetails
 from tuner.errors import TunerError
-from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.storage import Storage
 from tuner.studies.deletion import remove_study
 from tuner.studies.lifecycle import StudyNotFoundError, find_studies
 from tuner.studies.progress import read_all_progress
-from tuner.studies.reading import read_winner
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import read_winner
 from tuner.studies.trial_details import read_study_head
 
 if TYPE_CHECKING:

@@ -11,14 +11,16 @@ import math
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from tuner.studies.single_creation import SLOT_ATTRIBUTE
-from tuner.studies.storage import Storage
+from tuner.plain_values import JSONObject
+from tuner.studies.database.optuna_tables import Attributes
+from tuner.studies.database.single_creation import SLOT_ATTRIBUTE
+from tuner.studies.database.storage import Storage
 from tuner.studies.trial_details import (
     StoredParameter,
     StudyHead,
@@ -87,7 +89,7 @@ class StudyDetails:
         }
         return self._write(head_json, shown, after=after, end=end)
 
-    def _write(self, head: Mapping[str, Any], shown: "_Shown", *, after: int, end: int) -> Iterator[bytes]:
+    def _write(self, head: JSONObject, shown: "_Shown", *, after: int, end: int) -> Iterator[bytes]:
         yield json.dumps(head).encode()[:-1] + b', "trials": ['
         separator = b""
         while after < end:
@@ -128,14 +130,14 @@ class _Shown:
 
     study_id: int
     uid: str
-    attributes: Mapping[str, Any]
+    attributes: Attributes
 
     @property
     def version(self) -> int:
         return zlib.crc32(json.dumps(self.attributes, sort_keys=True).encode())
 
 
-def _describe(storage: Storage, head: StudyHead, shown: _Shown) -> dict[str, Any]:
+def _describe(storage: Storage, head: StudyHead, shown: _Shown) -> JSONObject:
     """Return everything but the trials."""
     study_id = head.optuna_study_id
     summary = summarize_trials(storage, study_id)
@@ -163,9 +165,9 @@ def _describe(storage: Storage, head: StudyHead, shown: _Shown) -> dict[str, Any
     }
 
 
-def _trial(trial: TrialDetails, shown: _Shown) -> dict[str, Any]:
+def _trial(trial: TrialDetails, shown: _Shown) -> JSONObject:
     fixed = trial.system_attributes.get(_FIXED, {})
-    described: dict[str, Any] = {
+    described: JSONObject = {
         "trial_id": trial.trial_id,
         "study_id": shown.study_id,
         "number": trial.number,
@@ -186,7 +188,7 @@ def _trial(trial: TrialDetails, shown: _Shown) -> dict[str, Any]:
     return described
 
 
-def _param(parameter: StoredParameter) -> dict[str, Any]:
+def _param(parameter: StoredParameter) -> JSONObject:
     value = parameter.distribution.to_external_repr(parameter.internal)
     return {
         "name": parameter.name,
@@ -197,7 +199,7 @@ def _param(parameter: StoredParameter) -> dict[str, Any]:
     }
 
 
-def _distribution(distribution: BaseDistribution) -> dict[str, Any]:
+def _distribution(distribution: BaseDistribution) -> JSONObject:
     kind = type(distribution).__name__
     if isinstance(distribution, CategoricalDistribution):
         choices = [{"pytype": str(type(choice)), "value": str(choice)} for choice in distribution.choices]
@@ -210,7 +212,7 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, str]]:
+def _attributes(attributes: Attributes) -> list[dict[str, str]]:
     longest = 1024
     return [
         {"key": _in_words(key), "value": value if isinstance(value, str) else _short(json.dumps(value), value, longest)}
@@ -226,11 +228,11 @@ def _short(text: str, value: Any, longest: int) -> str:
     return str(value) if isinstance(value, int | float) else text[:longest]
 
 
-def _shown_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _shown_attributes(attributes: Attributes) -> Attributes:
     return {key: value for key, value in attributes.items() if key.startswith(("dashboard:", "artifacts:"))}
 
 
-def _note(shown: _Shown, prefix: str) -> dict[str, Any]:
+def _note(shown: _Shown, prefix: str) -> JSONObject:
     version = shown.attributes.get(f"{prefix}note_ver", 0)
     return {"version": version, "body": _joined(shown, f"{prefix}note_str:") if version else ""}
 

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuner.datasets.digits import DIGITS
-from tuner.datasets.entry import CatalogueEntry
-from tuner.datasets.file_formats import open_reader
-from tuner.datasets.holdout import describe_held_out, without_held_out
+from tuner.datasets.division.holdout import describe_held_out, without_held_out
+from tuner.datasets.formats.file_formats import open_reader
+from tuner.datasets.formats.labels import doubts_about
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.kaggle import KAGGLE_DIGITS
-from tuner.datasets.labels import doubts_about
 from tuner.datasets.left_out import LeftOut
-from tuner.datasets.mnist import FASHION_MNIST, KMNIST, MNIST
-from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.meaning import PixelMeaning
+from tuner.datasets.published.digits import DIGITS
+from tuner.datasets.published.entry import CatalogueEntry
+from tuner.datasets.published.kaggle import KAGGLE_DIGITS
+from tuner.datasets.published.mnist import FASHION_MNIST, KMNIST, MNIST
 from tuner.datasets.reading import AS_STORED, ReadingSettings, listing
 from tuner.datasets.source import Source, TrainingPart
 from tuner.errors import TunerError, did_you_mean, shorten

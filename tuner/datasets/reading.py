@@ -70,7 +70,7 @@ class UnreadableDataError(TunerError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredImages:
-    """Images as they are in files; only `pixel_meaning` turns them into the bytes that models are given."""
+    """Images as they are in files; `tuner.datasets.pixels.meaning` alone makes the bytes of them that models get."""
 
     #: Booleans, integers or floats of any range, shape (n, height, width, channels); 1 channel is grey, 3 are RGB, and
     #: one more, of uint8, is opacity where `has_alpha`.

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from tuner.datasets.fonts import Font, default_font, find_font, has_glyphs, romanise
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.scaling import scale_picture
+from tuner.datasets.pixels.scaling import scale_picture
 from tuner.errors import TunerError
 
 _N_COLUMNS = 12

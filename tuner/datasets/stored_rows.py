@@ -1,8 +1,8 @@
-"""Rows of arrays that may lie in files and be larger than memory, read in the way that disks like.
+"""Rows of arrays that may lie in files and be larger than memory, read in the way that is fastest from a disk.
 
-The system is told of all rows before the first is touched, so that it reads them at once, in their order and no more
-than them: a page fault at a time waits for each, and reads 128 KiB around it. The pages that were read leave the
-process again, so that it does not grow with what it has seen.
+The system is given the places of all rows before the first is read, so that it reads them at once, in their order and
+no more than them: a page fault at a time waits for each, and reads 128 KiB around it. The pages that were read leave
+the process again, so that it does not grow with what it has seen.
 """
 
 import math
@@ -25,7 +25,7 @@ _ALIGNMENT = 64
 class RowsOf:
     """Some rows of an array, in an order of their own, of which none is read before it is asked for.
 
-    As far as images are looked at, it is used as an array is: by its shape and by what stands in brackets. What makes
+    It is used as an array is: by its shape and by indices in brackets. What makes
     an array of it, as most of NumPy's functions do, reads all of its rows into memory.
     """
 

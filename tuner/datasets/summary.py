@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import Dataset
+from tuner.datasets.division.splits import VALIDATION_FRACTION, class_counts, warn_of_few
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.source import TrainingPart
-from tuner.datasets.splits import VALIDATION_FRACTION, class_counts, warn_of_few
 
 _N_BINS = 16
 

@@ -6,10 +6,10 @@
 from pathlib import Path
 
 from tuner.datasets.catalogue import open_source
-from tuner.datasets.holdout import held_out
+from tuner.datasets.division.holdout import held_out
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import AS_STORED, ReadingSettings
 
 

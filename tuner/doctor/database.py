@@ -41,7 +41,7 @@ def _check_new_sqlite(path: Path) -> Finding:
 
 
 def _missing_sqlite_file(url: str) -> Path | None:
-    from tuner.studies.database_url import parse_url, sqlite_file
+    from tuner.studies.database.url import parse_url, sqlite_file
 
     target = parse_url(url)
     path = sqlite_file(target) if target.get_backend_name() == "sqlite" else None
@@ -49,9 +49,9 @@ def _missing_sqlite_file(url: str) -> Path | None:
 
 
 def _measure_database(url: str) -> str:
-    from tuner.studies.database_url import printable_url
-    from tuner.studies.schema import SCHEMA_REVISION
-    from tuner.studies.storage import open_storage
+    from tuner.studies.database.schema import SCHEMA_REVISION
+    from tuner.studies.database.storage import open_storage
+    from tuner.studies.database.url import printable_url
 
     with open_storage(url) as storage:
         durations_ms = []

@@ -11,7 +11,7 @@ from tuner.doctor.finding import Finding
 from tuner.errors import TunerError
 
 if TYPE_CHECKING:
-    from tuner.datasets.entry import CatalogueEntry
+    from tuner.datasets.published.entry import CatalogueEntry
 
 #: Below this a study of a few dozen trials may fill the disk.
 _MIN_FREE_BYTES = 1024**3
@@ -57,7 +57,7 @@ def check_artifacts(url: str) -> Finding:
 
 def _find_damage(entry: "CatalogueEntry", folder: Path) -> list[str]:
     """Return what is wrong with a downloaded dataset; a dataset without any file here is not damaged."""
-    from tuner.datasets.checksum import file_matches
+    from tuner.datasets.published.checksum import file_matches
 
     files = entry.publication.files if entry.publication else ()
     paths = {file: file.find_in(folder) for file in files}

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import FoldProgress
-from tuner.jobs.study_data import DataPlaces
+from tuner.jobs.study.data import DataPlaces, StudyData
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.outcomes import Job
-from tuner.studies.slots import Lease
-from tuner.studies.storage import Storage
+from tuner.studies.slots.leases import Lease
+from tuner.studies.slots.outcomes import Job
 from tuner.studies.trials import TrialScores
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.run import OnEpoch
+from tuner.training.request import OnEpoch
 
 JobT = TypeVar("JobT", bound=Job)
 
@@ -43,6 +43,11 @@ class JobContext:
         if not isinstance(self.lease.job, kind):
             raise TypeError(f"Slot {self.lease.slot_id} holds {self.lease.job}. Expected a {kind.__name__}.")
         return self.lease.job
+
+    @property
+    def data(self) -> StudyData:
+        """The images of its study."""
+        return StudyData.of(self.study, self.places)
 
     @property
     def checkpoint_folder(self) -> str:

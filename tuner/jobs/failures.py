@@ -4,12 +4,12 @@ import traceback
 
 from tuner.errors import TunerError
 from tuner.jobs.explaining import explain_exception
-from tuner.jobs.fitting import NoScoreError
-from tuner.jobs.time_limit import TrialTimeoutError
+from tuner.jobs.fitting.fit import NoScoreError
+from tuner.jobs.fitting.time_limit import TrialTimeoutError
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.own_code import text_of
-from tuner.studies.outcomes import Failure
-from tuner.studies.slots import TimeOverError
+from tuner.studies.slots.leases import TimeOverError
+from tuner.studies.slots.outcomes import Failure
 from tuner.training.devices import DeviceMemoryError
 from tuner.training.run import NanLossError
 

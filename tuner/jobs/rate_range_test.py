@@ -1,24 +1,26 @@
 """Run the learning-rate range test of a definition: its space, on its training images, once for each optimizer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.division.splits import split_stratified, take_stratified
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
-from tuner.datasets.splits import split_stratified, take_stratified
 from tuner.errors import TunerError, did_you_mean
-from tuner.jobs.hyperparameters import OptunaHyperParameters
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
+from tuner.jobs.study.data import open_definition_dataset
+from tuner.jobs.study.space import open_definition_space
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.space import Space, read_batch_size
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.devices import translate_device_errors
 from tuner.training.rate_curve import RateCurve, read_curve
-from tuner.training.rate_range import exponential_rates, measure_losses
+from tuner.training.rate_range import measure_losses
 from tuner.training.session import release_memory, seed_everything
 
 #: The hyperparameter that `--write` narrows, as families and recipes name it.
@@ -47,14 +49,18 @@ class UnknownOptimizerError(TunerError):
 class NoRateHyperparameterError(TunerError):
     """The range cannot be written for a space that asks for no learning rate."""
 
+    def __init__(self, space: str) -> None:
+        super().__init__(
+            f"The space {space!r} asks for no hyperparameter {LEARNING_RATE}, so --write has nothing to narrow. Ask "
+            f"for it in the builder, as in hp.Float({LEARNING_RATE!r}, 1e-4, 1e-1, sampling='log')."
+        )
+
 
 def run_range_tests(
     definition: StudyDefinition,
+    rates: NDArray[np.float64],
     *,
     optimizers: Sequence[str] = (),
-    low: float,
-    high: float,
-    steps: int,
     batch_size: int | None = None,
     needs_rate: bool = False,
     data_dir: Path,
@@ -68,10 +74,8 @@ def run_range_tests(
 
     Args:
         definition: Space, dataset, seed, fixed values and batch size are used.
+        rates: To try in rising order, one batch each, see `exponential_rates`.
         optimizers: Keras' names in lower case; none: the one with which the space compiles its default model.
-        low: The first rate, above 0.
-        high: The last rate, above `low`.
-        steps: Rates to try, one batch each.
         batch_size: Replaces that of the space or the definition.
         needs_rate: Whether to refuse a space without a hyperparameter `learning_rate` before anything is trained.
         data_dir: Holds one folder for each dataset of the catalogue.
@@ -89,16 +93,11 @@ def run_range_tests(
             raise UnknownOptimizerError(name)
     images = _load_images(definition, data_dir, decoded)
     space = open_definition_space(definition)
-    rates = exponential_rates(low, high, steps)
     curves = []
-    wanted: Sequence[str | None] = optimizers or (None,)
-    for asked in wanted:
+    for asked in optimizers or (None,):
         model, values = _build(space, definition, images, optimizer=asked)
         if needs_rate and LEARNING_RATE not in values:
-            raise NoRateHyperparameterError(
-                f"The space {definition.space!r} asks for no hyperparameter {LEARNING_RATE}, so --write has nothing "
-                f"to narrow. Ask for it in the builder, as in hp.Float({LEARNING_RATE!r}, 1e-4, 1e-1, sampling='log')."
-            )
+            raise NoRateHyperparameterError(definition.space)
         shown = asked or type(model.optimizer).__name__.lower()
         size = batch_size or read_batch_size(values, default=definition.search.batch_size)
         with translate_device_errors():
@@ -119,10 +118,8 @@ def run_range_tests(
 
 def _load_images(definition: StudyDefinition, data_dir: Path, decoded: DecodedPictures) -> LabelledImages:
     """Return the images that the search would train on."""
-    data = definition.data
-    reading = replace(data.reading, decoded=decoded)
-    dataset = open_dataset(definition.dataset, data_dir=data_dir, reading=reading, pixels=data.pixels)
-    split = split_stratified(dataset.load_train(), validation_fraction=data.validation_fraction, seed=definition.seed)
+    images = open_definition_dataset(definition, data_dir=data_dir, decoded=decoded).load_train()
+    split = split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
     n_images = definition.search.train_images
     if n_images is None or n_images >= len(split.train):
         return split.train
@@ -131,7 +128,7 @@ def _load_images(definition: StudyDefinition, data_dir: Path, decoded: DecodedPi
 
 def _build(
     space: Space, definition: StudyDefinition, images: LabelledImages, *, optimizer: str | None
-) -> tuple[keras.Model, Mapping[str, Any]]:
+) -> tuple[keras.Model, Hyperparameters]:
     """Return the default model with this optimizer, and the hyperparameters that the space asked for."""
     fixed = dict(definition.fixed)
     while True:

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
-from tuner.jobs.fitting import fit
-from tuner.jobs.folds import plan_fold
-from tuner.jobs.regime import plan_trial, search_regime
-from tuner.jobs.starting_weights import open_weights
-from tuner.jobs.study_data import DataPlaces, load_search_data
-from tuner.jobs.study_scoring import open_scoring
-from tuner.jobs.study_space import open_study_space
-from tuner.jobs.weights_file import WEIGHTS_SHA256
+from tuner.jobs.fitting.fit import FitRequest, fit
+from tuner.jobs.fitting.folds import plan_fold
+from tuner.jobs.fitting.regime import plan_trial
+from tuner.jobs.fitting.setup import open_search_setup
+from tuner.jobs.study.data import DataPlaces, StudyData
 from tuner.spaces.registry import fixed_hyperparameters
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 from tuner.training.plan import TrainingPlan
 from tuner.training.session import release_memory
 
@@ -75,26 +73,12 @@ def _replay(
             raise _ReplayFinished
 
     release_memory()
-    data = load_search_data(
-        definition,
-        data_sha256=record.provenance["data_sha256"],
-        pixels=record.pixels,
-        places=places,
-        fold=fold,
+    images = StudyData(
+        definition=definition, data_sha256=record.provenance["data_sha256"], pixels=record.pixels, places=places
     )
+    data = images.load_for_search(fold)
+    setup = open_search_setup(definition, record.provenance, data.train.image_format)
+    hyperparameters = fixed_hyperparameters(trial.hyperparameters)
     with contextlib.suppress(_ReplayFinished):
-        fit(
-            open_study_space(definition, record.provenance),
-            fixed_hyperparameters(trial.hyperparameters),
-            data,
-            plan,
-            objective=definition.objective,
-            scoring=open_scoring(definition, record.provenance),
-            on_epoch=on_epoch,
-            on_note=lambda _: None,
-            regime=search_regime(definition),
-            initial=open_weights(
-                definition.search, data.train.image_format, sha256=record.provenance.get(WEIGHTS_SHA256)
-            ),
-        )
+        fit(setup, FitRequest(hyperparameters=hyperparameters, data=data, plan=plan, on_epoch=on_epoch))
     return epochs

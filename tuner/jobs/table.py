@@ -4,10 +4,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from tuner.errors import TunerError
-from tuner.jobs.cohort import LARGEST_COHORT, run_cohort
 from tuner.jobs.context import JobContext
 from tuner.jobs.failures import describe_failure
-from tuner.jobs.finals import (
+from tuner.jobs.finals.jobs import (
     conclude_confirmation,
     conclude_retraining,
     prepare_confirmation,
@@ -16,15 +15,16 @@ from tuner.jobs.finals import (
     run_ensemble,
     run_retraining,
 )
-from tuner.jobs.fitting import Fitted
-from tuner.jobs.fitting_at_once import find_reason_against
+from tuner.jobs.fitting.at_once import find_reason_against, fit_at_once
+from tuner.jobs.fitting.fit import Fitted
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.study_space import open_study_space
-from tuner.jobs.trial import run_trial
-from tuner.studies.limits import end_overdue
-from tuner.studies.outcomes import Outcome, Stage, failed_outcome
-from tuner.studies.slots import TimeOverError
-from tuner.training.population import UnlikeMembersError
+from tuner.jobs.search.cohort import LARGEST_COHORT, run_cohort
+from tuner.jobs.search.trial import run_trial
+from tuner.jobs.study.space import open_study_space
+from tuner.studies.slots.leases import TimeOverError
+from tuner.studies.slots.limits import end_overdue
+from tuner.studies.slots.outcomes import Outcome, Stage, failed_outcome
+from tuner.training.populations.train import UnlikeMembersError
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +66,14 @@ def find_reason_to_work_alone(context: JobContext) -> str | None:
         return str(error)
 
 
+def asks_for_several(context: JobContext) -> bool:
+    """Say whether the study asks for several such slots at once in so many words, and does not leave it to chance."""
+    search = context.study.definition.search
+    if context.lease.stage == "search":
+        return search.cohort != 1
+    return context.lease.stage != "ensemble" and search.at_once not in {1, "auto"}
+
+
 def count_companions(context: JobContext) -> int | None:
     """Return with how many other slots the slot's work may be put together at most; None: any number."""
     search = context.study.definition.search
@@ -91,11 +99,12 @@ def run_jobs(contexts: Sequence[JobContext]) -> list[Outcome | Exception]:
         if contexts[0].lease.stage == "search":
             return run_cohort(contexts)
         prepared = [(prepare_retraining if is_retraining else prepare_confirmation)(context) for context in contexts]
-        ends = prepared[0].shared.fit([one.request for one in prepared])
+        requests = [one.request for one in prepared]
+        ends = fit_at_once(prepared[0].setup, requests, at_once=contexts[0].study.definition.search.at_once)
     except Exception as error:
         if is_interruption(error) or isinstance(error, UnlikeMembersError):
             raise
-        # It may be one of them that does not build, or all that do not fit: each comes to its own end alone.
+        # One of them may not build, or all together may not fit into memory: each is then worked on alone.
         raise UnlikeMembersError(f"They failed together: {error}") from error
 
     def conclude(context: JobContext, index: int) -> Outcome:

@@ -9,6 +9,7 @@
 The module lies in `TUNER_HOME`, its name ends with the hash of its text, and it stays: bundles are rebuilt by it.
 """
 
+import ast
 import hashlib
 import inspect
 import linecache
@@ -23,8 +24,8 @@ from typing import Any
 from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
 from tuner.errors import TunerError
 from tuner.python.shell import find_shell
-from tuner.python.source import Module, SourceUnavailableError, Text, write_module
-from tuner.spaces.handed_over import WRITTEN_BY
+from tuner.python.source import SourceUnavailableError, Text, find_place, source_of, write_module
+from tuner.spaces.handed_over import WRITTEN_BY, describe_statement, is_handed_over
 from tuner.spaces.own_code import is_installed
 
 #: Folder in `TUNER_HOME`.
@@ -32,7 +33,7 @@ FOLDER = "builders"
 _NAME_LENGTH = 12
 _MAIN = "__main__"
 #: As `tuner.spaces.handed_over` describes a line.
-_PLACE = re.compile(r"(?:function|class|definition of) (?P<name>\w+), line (?P<line>\d+)")
+_PLACE = re.compile(r"(?P<what>(?:function|class|definition of) \w+), line (?P<line>\d+)")
 
 
 class BuilderGivenError(TunerError):
@@ -55,15 +56,6 @@ class PlacedBuilder:
     found: Any = None
     #: Said to people: what was done so that workers find it; empty where nothing was.
     told: str = ""
-    #: What was written for workers, where it was.
-    module: Module | None = None
-
-    def tell_cells(self, text: str) -> str:
-        """Return an error's text with the lines of functions and classes as lines of the script or of a cell."""
-        if self.module is None:
-            return text
-        module = self.module
-        return _PLACE.sub(lambda found: module.place_of(found["name"], int(found["line"])) or found[0], text)
 
 
 def place_builder(space: Any, *, home: Path) -> PlacedBuilder:
@@ -84,11 +76,8 @@ def place_builder(space: Any, *, home: Path) -> PlacedBuilder:
 
 
 def _hand_over(name: str, namespace: Mapping[str, Any], *, home: Path, found: Any) -> PlacedBuilder:
-    texts = read_texts(namespace)
     where = "the notebook" if is_notebook() else "the script"
-    heading = f"`{name}` with what it needs, as a script or notebook defined it: {WRITTEN_BY}"
-    module = write_module(name, namespace, texts, heading=heading)
-    content = module.source.encode()
+    content = _write(name, namespace).encode()
     file = home / FOLDER / f"{name}_{hashlib.sha256(content).hexdigest()[:_NAME_LENGTH]}.py"
     if not file.is_file():
         try:
@@ -99,7 +88,48 @@ def _hand_over(name: str, namespace: Mapping[str, Any], *, home: Path, found: An
                 f"{file} cannot be written: {error.reason}", "Free some space, or set TUNER_HOME."
             ) from error
     told = f"{name} is defined in {where}: workers import it, with what it needs, from {file}"
-    return PlacedBuilder(space=f"{file}:{name}", found=found, told=told, module=module)
+    return PlacedBuilder(space=f"{file}:{name}", found=found, told=told)
+
+
+def _write(name: str, namespace: Mapping[str, Any]) -> str:
+    heading = f"`{name}` with what it needs, as a script or notebook defined it: {WRITTEN_BY}"
+    return write_module(name, namespace, read_texts(namespace), heading=heading)
+
+
+def tell_cells(text: str, space: str) -> str:
+    """Return an error's text with lines of a study's builder as lines of this script, or of a cell that has run here.
+
+    Workers know only functions and their lines, which stay in the text where the definition is not found here.
+
+    Args:
+        text: Of an error.
+        space: Of the study.
+    """
+    file = space.rpartition(":")[0]
+    if not is_handed_over(file):
+        return text
+    content = Path(file).read_text(encoding="utf-8")
+    sources = {describe_statement(one): source_of(content, one) for one in ast.parse(content).body}
+    texts = read_texts(vars(sys.modules[_MAIN]))
+
+    def find(found: re.Match[str]) -> str:
+        source = sources.get(found["what"])
+        return (source and find_place(source, int(found["line"]), texts)) or found[0]
+
+    return _PLACE.sub(find, text)
+
+
+def is_redefined(space: str) -> bool:
+    """Say whether this script or notebook defines a study's builder otherwise by now than when it was created."""
+    file, _, name = space.rpartition(":")
+    namespace = vars(sys.modules[_MAIN])
+    if name not in namespace or not is_handed_over(file):
+        return False
+    try:
+        return _write(name, namespace) != Path(file).read_text(encoding="utf-8")
+    except SourceUnavailableError:
+        # What workers could not be given is another builder.
+        return True
 
 
 def _find(space: Any) -> tuple[str, str]:

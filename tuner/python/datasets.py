@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.datasets.arrays import store_array
+from tuner.datasets.formats.arrays import store_array
+from tuner.datasets.formats.labels import clean_labels
 from tuner.datasets.handed_arrays import FOLDER
-from tuner.datasets.labels import clean_labels
 from tuner.datasets.reading import name_groups
 from tuner.errors import TunerError, shorten
 from tuner.free_memory import free_memory_bytes

@@ -5,13 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.studies.definition import (
-    StudyDefinition,
-    change_definition,
-    compose_definition,
-    read_definition,
-    vary_factors,
-)
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import change_definition, compose_definition, read_definition, vary_factors
+from tuner.studies.definitions.overrides import Changes
 
 SOURCE = "tuner.create_study"
 #: Argument → the setting that it is short for.
@@ -33,7 +29,7 @@ class ArgumentError(TunerError):
 def define(
     definition: str | Path | Mapping[str, Any] | StudyDefinition | None,
     arguments: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: Changes,
     *,
     vary: Mapping[str, Any] | None,
 ) -> StudyDefinition:
@@ -77,7 +73,7 @@ def _compose(changes: dict[str, Any]) -> StudyDefinition:
     return compose_definition(changes, source=SOURCE)
 
 
-def _flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten(settings: Changes) -> dict[str, Any]:
     """Return the settings of whole sections by their dotted keys, so that arguments may add to a section."""
     found: dict[str, Any] = {}
     known = [*StudyDefinition.model_fields, *SHORT]

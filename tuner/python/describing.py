@@ -1,5 +1,6 @@
 """Studies as a notebook and an interactive prompt show them."""
 
+from tuner.python.builders import tell_cells
 from tuner.report.wording import (
     STATE_WORDS,
     count,
@@ -11,7 +12,7 @@ from tuner.report.wording import (
     tested_accuracy,
 )
 from tuner.studies.progress import StudyProgress
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 from tuner.summaries import summary_html
 
 _ENDED = frozenset({"complete", "pruned", "failed"})
@@ -28,7 +29,7 @@ def study_html(record: StudyRecord) -> str:
     rows: dict[str, object] = {
         "space": record.space.rpartition("/")[2],
         "dataset": record.dataset.rpartition("/")[2],
-        "state": record.stop_reason or STATE_WORDS[record.state],
+        "state": tell_cells(record.stop_reason, record.space) if record.stop_reason else STATE_WORDS[record.state],
         "trials": f"{n_ended} of {record.budget}",
     }
     if best := record.best:
@@ -46,5 +47,5 @@ def study_html(record: StudyRecord) -> str:
         rows["hyperparameters"] = settings(told.hyperparameters)
     if record.failures:
         part, failure = record.failures[-1]
-        rows["failed"] = f"{len(record.failures)}, the last: {part}: {failure.message}"
+        rows["failed"] = f"{len(record.failures)}, the last: {part}: {tell_cells(failure.message, record.space)}"
     return summary_html(f"Study {record.name}", rows)

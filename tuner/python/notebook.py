@@ -12,15 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from tuner.objectives import Objective
+from tuner.python.builders import tell_cells
 from tuner.python.shell import find_shell
 from tuner.report.wording import STATE_WORDS, duration, plain, write_best
-from tuner.studies.database_errors import DatabaseAwayError
+from tuner.studies.database.errors import DatabaseAwayError
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import read_workers
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_studies
 from tuner.studies.progress import StudyProgress, read_progress
-from tuner.studies.reading import load_outline
-from tuner.studies.records import StudyRecord
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_outline
+from tuner.studies.records.study import StudyRecord
 from tuner.summaries import summary_html
 
 #: Seconds between two looks, and the shortest pause as a multiple of what the last one took.
@@ -86,13 +87,13 @@ def draw_progress(now: StudyProgress, record: StudyRecord, *, workers: str | Non
     objective = record.objective
     failure = next(iter(record.failures[-1:]), None)
     rows: dict[str, object] = {
-        "state": STATE_WORDS[now.state] + (f": {now.stop_reason}" if now.stop_reason else ""),
+        "state": STATE_WORDS[now.state] + (f": {tell_cells(now.stop_reason, record.space)}" if now.stop_reason else ""),
         "trials": f"{now.finished} of {now.budget}, {now.pruned} pruned, {now.failed} failed",
         "finals": f"{now.finals_done} of {now.finals_planned}" if now.finals_planned else None,
         "best so far": plain(write_best(now.best_score, objective, front=now.front)),
         "time left": plain(duration(now.total_time_left_s)) if now.total_time_left_s else None,
         "workers": workers,
-        "last failure": f"{failure[0]}: {failure[1].message}" if failure else None,
+        "last failure": f"{failure[0]}: {tell_cells(failure[1].message, record.space)}" if failure else None,
         "problem": "; ".join(dict.fromkeys(problems)) or None,
     }
     return summary_html(f"Study {now.name}", rows, below=draw_best_so_far(record, objective))

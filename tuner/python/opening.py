@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.datasets.handed_arrays import FOLDER as DATASETS
 from tuner.datasets.handed_arrays import note_use
-from tuner.datasets.picture_progress import tell_decoding
+from tuner.datasets.pictures.progress import tell_decoding
 from tuner.datasets.reading import DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
 from tuner.jobs.creation import create_study as store_study
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.python.builders import FOLDER as BUILDERS
-from tuner.python.builders import PlacedBuilder, place_builder
+from tuner.python.builders import PlacedBuilder, place_builder, tell_cells
 from tuner.python.datasets import GROUPS, place_dataset
 from tuner.python.definitions import define
 from tuner.python.study import Study
 from tuner.settings import Settings, read_settings
 from tuner.spaces.builder_errors import BuilderError
-from tuner.studies.database_url import printable_url
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.database.url import printable_url
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.naming import default_study_name
 from tuner.studies.finals_plan import describe_plan
 from tuner.studies.lifecycle import find_studies, find_study
-from tuner.studies.naming import default_study_name
-from tuner.studies.storage import open_storage
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -203,7 +203,7 @@ def _find_or_store(wanted: StudyDefinition, builder: PlacedBuilder, places: Sett
         except (PreflightError, BuilderError) as error:
             raise_as_builder_does(builder, wanted, places)
             if isinstance(error, PreflightError):
-                raise PreflightError(builder.tell_cells(str(error))) from None
+                raise PreflightError(tell_cells(str(error), wanted.space)) from None
             raise
     if builder.told:
         _say(f"{builder.told}.")

@@ -6,13 +6,16 @@ from typing import Literal
 from tuner.artifacts import ArtifactStore
 from tuner.cli.endings import describe_ending
 from tuner.errors import TunerError
+from tuner.python.builders import is_redefined, tell_cells
 from tuner.python.notebook import follow_in_notebook, is_in_notebook
 from tuner.settings import Settings
+from tuner.studies.database.storage import open_storage
 from tuner.studies.lifecycle import Study, StudyStateError
-from tuner.studies.reading import load_outline
-from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
-from tuner.studies.storage import open_storage
-from tuner.workers.pool import Follow, run_pool
+from tuner.studies.records.reading import load_outline
+from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.workers.pool import run_pool
+from tuner.workers.shares import MachinePlaces
+from tuner.workers.work import Follow, Watch, Work
 
 #: Exit status of a pool that SIGINT, or SIGTERM, has drained.
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -30,20 +33,24 @@ def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"
         SystemExit: SIGTERM has asked this process to end.
         TunerError: The study is stopped, workers failed, or the result is incomplete.
     """
+    space = study.definition.space
+    if is_redefined(space):
+        name = space.rpartition(":")[2]
+        sys.stderr.write(
+            f"Warning: {name} as it is defined here is not the one that study {study.name} was created with. The study "
+            f"continues with its own; for this one, create another study: tuner.create_study({name}, …, name=…).\n"
+        )
     if study.state == "stopped":
-        reason = f" ({study.stop_reason})" if study.stop_reason else ""
+        reason = f" ({tell_cells(study.stop_reason, space)})" if study.stop_reason else ""
         raise StudyStateError(
             f"Study {study.name!r} is stopped{reason}. Continue it with study.resume(), then study.run()."
         )
     if study.state != "done":
         status = run_pool(
             settings,
-            [study.name],
-            n_workers=_parse(workers),
-            device=device,
-            until_done=True,
-            follow=_choose_follow(),
-            again="study.run()",
+            Work(studies=[study.name], until_done=True),
+            MachinePlaces(n_workers=_parse(workers), device=device),
+            watch=Watch(follow=_choose_follow(), again="study.run()"),
         )
         _raise_for(status, settings)
     with open_storage(settings.storage) as storage:
@@ -55,7 +62,7 @@ def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"
                 sys.stderr.write(f"{line}\n")
         sys.stderr.write("Next: study.best_model(), study.report(), study.trials_dataframe().\n")
     if shortfall := find_shortfall(record):
-        raise RunFailedError(f"{INCOMPLETE_LABEL} of study {study.name}: {shortfall}")
+        raise RunFailedError(f"{INCOMPLETE_LABEL} of study {study.name}: {tell_cells(shortfall, space)}")
 
 
 def _choose_follow() -> Follow:

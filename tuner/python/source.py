@@ -69,36 +69,10 @@ class _Binding:
     text: Text
 
 
-@dataclass(frozen=True, kw_only=True)
-class Piece:
-    """A statement of the module that is written."""
+def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text], *, heading: str = "") -> str:
+    """Return the source of a module for workers that defines `name` as the namespace does.
 
-    source: str
-    #: What it defines; empty for imports.
-    name: str = ""
-    #: Where it stands: the text, and the number of its first line there; None for a value.
-    origin: str | None = None
-    line: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Module:
-    """A module for workers. Equal definitions give equal sources, whichever cell they were in."""
-
-    pieces: tuple[Piece, ...]
-
-    @property
-    def source(self) -> str:
-        return "\n\n".join(piece.source for piece in self.pieces) + "\n"
-
-    def place_of(self, name: str, line: int) -> str | None:
-        """Return where a line of what defines a name stands in the script or notebook, as in `In [3], line 2`."""
-        defined = (one for one in self.pieces if one.name == name and one.origin is not None)
-        return next((f"{one.origin}, line {one.line + line - 1}" for one in defined), None)
-
-
-def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text], *, heading: str = "") -> Module:
-    """Return a module that defines `name` as the namespace does.
+    Equal definitions give equal sources, whichever cell they were in.
 
     Args:
         name: A name in the namespace.
@@ -112,9 +86,24 @@ def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text],
     collected = _Collected(namespace=namespace, texts=texts)
     collected.need(name, needed_by="")
     future = [_FUTURE] if collected.postpones_annotations else []
-    docstring = [Piece(source=f'"""{heading}"""')] if heading else []
-    imports = [Piece(source="\n".join([*future, *collected.imports]))] if future or collected.imports else []
-    return Module(pieces=(*docstring, *imports, *collected.pieces))
+    docstring = [f'"""{heading}"""'] if heading else []
+    imports = ["\n".join([*future, *collected.imports])] if future or collected.imports else []
+    return "\n\n".join([*docstring, *imports, *collected.pieces]) + "\n"
+
+
+def find_place(definition: str, line: int, texts: Sequence[Text]) -> str | None:
+    """Return where a line of a definition stands in what has run, as in `In [3], line 2`; None where it is nowhere.
+
+    Args:
+        definition: The source of a statement, as `write_module` writes it.
+        line: Within it, from 1.
+        texts: What has run, oldest first; the last one with that definition is told.
+    """
+    for text in reversed(texts):
+        for statement in _top_level(text.content):
+            if source_of(text.content, statement) == definition:
+                return f"{text.origin}, line {first_line(statement) + line - 1}"
+    return None
 
 
 @dataclass(kw_only=True)
@@ -122,7 +111,7 @@ class _Collected:
     namespace: Mapping[str, Any]
     texts: Sequence[Text]
     imports: list[str] = field(default_factory=list)
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
     postpones_annotations: bool = False
     _seen: set[str] = field(default_factory=set)
 
@@ -145,10 +134,10 @@ class _Collected:
         elif isinstance(value, ModuleType):
             self._import(f"import {value.__name__} as {name}")
         elif _is_literal(value) and len(repr(value)) <= _LONGEST_VALUE:
-            self.pieces.append(Piece(source=f"{name} = {value!r}", name=name))
+            self.pieces.append(f"{name} = {value!r}")
         elif (array := _source_of_array(value)) is not None:
             self._import("import numpy")
-            self.pieces.append(Piece(source=f"{name} = {array}", name=name))
+            self.pieces.append(f"{name} = {array}")
         elif bindings:
             piece = _find_assignment(name, value, bindings, needed_by)
             self._refuse_changed(name, value, bindings[0], needed_by)
@@ -163,8 +152,8 @@ class _Collected:
     def _import(self, *statements: str) -> None:
         self.imports += [one for one in dict.fromkeys(statements) if one not in self.imports and one != _FUTURE]
 
-    def _write(self, name: str, piece: Piece) -> None:
-        for needed in free_names(piece.source):
+    def _write(self, name: str, piece: str) -> None:
+        for needed in free_names(piece):
             self.need(needed, needed_by=name)
         self.pieces.append(piece)
 
@@ -175,31 +164,28 @@ class _Collected:
             for statement in _top_level(text.content):
                 is_later = text is not made_by.text or statement.lineno > made_by.statement.lineno
                 if is_later and changes(statement, name):
-                    changed = shorten(_source_of(text.content, statement))
+                    changed = shorten(source_of(text.content, statement))
                     raise SourceUnavailableError(
                         f"{_used(name, needed_by)}, {_describe(value)} that was changed after `{name} = …` made it: "
                         f"`{changed}` ({text.origin})",
                         "Make it whole in one statement or in a function, or make it inside the builder.",
                     )
 
-    def _find_definition(self, name: str, value: Any) -> Piece:
+    def _find_definition(self, name: str, value: Any) -> str:
         """Return the source of a function or class."""
         functions = [value] if isinstance(value, FunctionType) else _methods_of(value)
         codes = [inspect.unwrap(one).__code__ for one in functions]
         self.postpones_annotations |= any(code.co_flags & _POSTPONED for code in codes)
         for code in codes:
             content = "".join(linecache.getlines(code.co_filename))
-            text = next((one for one in self.texts if one.content.rstrip() == content.rstrip()), None)
-            origin = text.origin if text else code.co_filename
             for found in _definitions(content):
                 if found.name == value.__name__ and first_line(found) <= code.co_firstlineno <= (found.end_lineno or 0):
                     self._refuse_stale(name, found, value)
-                    return Piece(source=_source_of(content, found), name=name, origin=origin, line=first_line(found))
+                    return source_of(content, found)
         # A class without a method of its own.
         bindings = [one for one in self._find_bindings(name) if isinstance(one.statement, ast.ClassDef)]
         if isinstance(value, type) and bindings:
-            last = bindings[-1]
-            return Piece(source=last.source, name=name, origin=last.text.origin, line=first_line(last.statement))
+            return bindings[-1].source
         raise SourceUnavailableError(
             f"the source of {name} is not known here",
             "Define it in a file, a notebook or a script, at the top level; not with exec, nor at Python's prompt.",
@@ -219,7 +205,7 @@ class _Collected:
         Of `import a.b` and `import a.c`, each brings a part of `a`: those of all texts are returned.
         """
         found = [
-            [_Binding(statement=one, source=_source_of(text.content, one), text=text) for one in _binding(text, name)]
+            [_Binding(statement=one, source=source_of(text.content, one), text=text) for one in _binding(text, name)]
             for text in self.texts
         ]
         having = [one for one in found if one]
@@ -251,7 +237,7 @@ def free_names(source: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in bound]
 
 
-def _find_assignment(name: str, value: Any, bindings: Sequence[_Binding], needed_by: str) -> Piece:
+def _find_assignment(name: str, value: Any, bindings: Sequence[_Binding], needed_by: str) -> str:
     statement = bindings[0].statement
     is_plain = isinstance(statement, ast.Assign | ast.AnnAssign) and all(
         isinstance(target, ast.Name)
@@ -262,7 +248,7 @@ def _find_assignment(name: str, value: Any, bindings: Sequence[_Binding], needed
             f"{_used(name, needed_by)}, {_describe(value)} that no single statement `{name} = …` makes",
             "Make it so, or make it inside the builder.",
         )
-    return Piece(source=bindings[0].source, name=name, origin=bindings[0].text.origin, line=statement.lineno)
+    return bindings[0].source
 
 
 def _import_of(name: str, value: Any, needed_by: str) -> str:
@@ -331,7 +317,8 @@ def _methods_of(cls: type) -> list[FunctionType]:
     return [one for one in bare if isinstance(one, FunctionType) and one.__module__ == cls.__module__]
 
 
-def _source_of(content: str, statement: ast.stmt) -> str:
+def source_of(content: str, statement: ast.stmt) -> str:
+    """Return the source of one statement of a text; of a definition without the indent that it has there."""
     lines = content.splitlines()[first_line(statement) - 1 : statement.end_lineno]
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return textwrap.dedent("\n".join(lines))

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.python.describing import study_html, study_line
-from tuner.python.study_errors import NoModelYetError, UnknownFigureError
+from tuner.python.study_errors import NoModelYetError, UnknownFigureError, check_count
 from tuner.settings import Settings
 from tuner.studies import lifecycle
+from tuner.studies.database.storage import Storage, open_storage, open_storage_to_read
 from tuner.studies.deletion import remove_study
 from tuner.studies.progress import read_progress
-from tuner.studies.reading import load_outline, load_scores, load_study
-from tuner.studies.storage import Storage, open_storage, open_storage_to_read
+from tuner.studies.records.reading import load_outline, load_scores, load_study
 
 if TYPE_CHECKING:
     import keras
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuner.bundles.bundle import Bundle
-    from tuner.studies.definition import StudyDefinition
+    from tuner.studies.definitions.definition import StudyDefinition
     from tuner.studies.progress import StudyProgress
-    from tuner.studies.records import EnsembleRecord, FinalRecord, StudyRecord, StudyState, TrialRecord
+    from tuner.studies.records.finals import EnsembleRecord, FinalRecord
+    from tuner.studies.records.study import StudyRecord
+    from tuner.studies.records.trial import TrialRecord
+    from tuner.studies.states import StudyState
 
 
 class Study:
@@ -329,7 +332,7 @@ class Study:
             WholeRepeatsError: The study varies one factor at a time, and the trials are no whole repeats.
         """
         with self._open() as storage:
-            lifecycle.extend_study(storage, self._find(storage).name, n_trials=_positive(trials))
+            lifecycle.extend_study(storage, self._find(storage).name, n_trials=check_count(trials))
         return self
 
     def stop(self) -> Self:
@@ -392,9 +395,3 @@ class Study:
             return study_html(self._outline())
         except TunerError:
             return f"<pre>{html.escape(repr(self))}</pre>"
-
-
-def _positive(number: int) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise TunerError(f"extend received {number!r}, expected a number of trials of at least 1.")
-    return number

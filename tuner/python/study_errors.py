@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tuner.errors import TunerError, did_you_mean
 from tuner.report.wording import STATE_WORDS
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 
 class NoModelYetError(TunerError):
@@ -33,3 +33,14 @@ class UnknownFigureError(TunerError):
             f"No figure named {name!r} in the report.{did_you_mean(name, known)} There are: "
             f"{', '.join(known) or 'none yet, as no trial has reported an epoch'}."
         )
+
+
+def check_count(trials: int) -> int:
+    """Return the number of trials by which a study is to be extended, if it is one.
+
+    Raises:
+        TunerError: It is no whole number of at least 1.
+    """
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
+        raise TunerError(f"extend received {trials!r}, expected a number of trials of at least 1.")
+    return trials

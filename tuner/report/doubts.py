@@ -3,7 +3,8 @@
 from tuner.report.finals_results import FinalsResults
 from tuner.report.headline import Headline
 from tuner.report.wording import count, percent, points
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 #: With fewer validation images one of them is a third of a point or more.
 _FEW_IMAGES = 300

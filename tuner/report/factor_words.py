@@ -3,7 +3,7 @@
 from tuner.objectives import Objective
 from tuner.report.markup import Table
 from tuner.report.wording import listing, setting, signed
-from tuner.studies.factors import ComparedValue, Factor
+from tuner.studies.records.factors import ComparedValue, Factor
 
 
 def factor_table(factor: Factor, objective: Objective) -> Table:

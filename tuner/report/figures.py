@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tuner.report.markup import Html, Table, render_table
 from tuner.report.templating import fill
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 _TOP_LEVEL = 2
 

@@ -14,7 +14,8 @@ from tuner.bundles.predictions import Predictions, PredictionsUnreadableError, r
 from tuner.bundles.study_pictures import StudyPictures, read_study_pictures
 from tuner.errors import TunerError
 from tuner.report.wording import count
-from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord, RetrainRecord
+from tuner.studies.records.study import StudyRecord
 
 #: Number, height, width, channels.
 _IMAGE_DIMENSIONS = 4

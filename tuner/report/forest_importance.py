@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.report.thinning import MOST_DRAWN, evenly
-from tuner.studies.records import TrialRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: With fewer trials the forest fits noise.
 MIN_TRIALS = 20
@@ -67,7 +67,7 @@ def measure_importance(trials: Sequence[TrialRecord]) -> Importance | None:
 
 
 def is_large(trials: Sequence[TrialRecord]) -> bool:
-    """Say whether so many trials are measured in a process of their own."""
+    """Say whether these are so many that they are measured in a process of their own."""
     return len(trials) > MOST_DRAWN
 
 

@@ -1,14 +1,14 @@
 """A study's main numbers as plain values: what its reader looks for first."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tuner.intervals import wilson_interval
 from tuner.objectives import NO_VALUE, Objective
+from tuner.plain_values import Hyperparameters
 from tuner.report.finals_results import FinalsResults, tested_runs
 from tuner.report.wording import count, percent, spread
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Headline:
     best_score: float | None
     best_trial: int | None
     #: Of the final with the test numbers, else of the best trial.
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     #: The final with the test numbers: the tested one of best rank.
     final: FinalRecord | None
     #: Its mean score over confirmation repeats.

@@ -11,7 +11,8 @@ from tuner.report.wording import (
     test_score,
     tested_accuracy,
 )
-from tuner.studies.records import EnsembleRecord, FinalRecord, StudyRecord
+from tuner.studies.records.finals import EnsembleRecord, FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 
 def write_note(study: StudyRecord) -> str:

@@ -23,7 +23,7 @@ from tuner.report.page_sections.search import render_search
 from tuner.report.page_sections.trials import render_trials
 from tuner.report.templating import fill
 from tuner.report.wording import count
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 _PARTS = (
     ("overview", "Overview"),

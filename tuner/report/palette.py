@@ -19,7 +19,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "purple": ("#a04a86", "#e391c8"),
     "grey": ("#8d96a1", "#79838f"),
     "heat": ("#f2a57c", "#994a16"),
-    "band2": ("#5c9dc6", "#3e87b6"),
-    "band3": ("#a3c4da", "#2f6083"),
-    "band4": ("#d3dde5", "#2b3b48"),
+    "band2": ("#4a94c4", "#4390c2"),
+    "band3": ("#86b1ce", "#3b6f94"),
+    "band4": ("#b4bcc4", "#55616c"),
 }

@@ -8,7 +8,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.report.figures import ReportFigure, kept_figures
 from tuner.report.page import render_report
 from tuner.report.theme import SURFACE
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 
 def draw_figures(record: StudyRecord, artifacts: ArtifactStore) -> Mapping[str, go.Figure]:

@@ -39,6 +39,10 @@ _FEWEST_TICKS = 3
 _MOST_WHOLE, _POWERS = 8, [10**power for power in range(9)]
 
 
+#: Plotly's settings of an axis.
+Axis = dict[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Nines:
     """An accuracy axis that stretches towards 100 %: 90, 99 and 99.9 % lie equally far apart."""
@@ -53,7 +57,7 @@ class Nines:
         """Return the position of an accuracy on the axis."""
         return None if accuracy is None else round(-math.log10(max(1 - accuracy, self.floor)), 5)
 
-    def axis(self, title: str, accuracies: Sequence[float], *, least_gap: float = _LEAST_GAP) -> dict[str, Any]:
+    def axis(self, title: str, accuracies: Sequence[float], *, least_gap: float = _LEAST_GAP) -> Axis:
         """Return Plotly's settings for an axis that shows these accuracies; labels lie at least this share apart."""
         low, high = self._range(accuracies)
         ticks = self._ticks(low, high)
@@ -111,7 +115,7 @@ class Linear:
         """Return the position of a score on the axis."""
         return score
 
-    def axis(self, title: str, scores: Sequence[float], *, least_gap: float = _LEAST_GAP) -> dict[str, Any]:
+    def axis(self, title: str, scores: Sequence[float], *, least_gap: float = _LEAST_GAP) -> Axis:
         """Return Plotly's settings for an axis that shows these scores; labels lie about this share apart or more."""
         low, high = _with_room(min(scores, default=0.0), max(scores, default=1.0))
         return {"title": {"text": title}, "range": [low, high], "zeroline": False, "nticks": round(1 / least_gap)}
@@ -134,7 +138,7 @@ def nines(accuracies: Sequence[float]) -> Nines:
     return Nines(floor=min((1 - accuracy for accuracy in accuracies if accuracy < 1), default=2 * _FLAWLESS) / 2)
 
 
-def log_axis(title: str, values: Sequence[float], *, most: int = _MOST_WHOLE) -> dict[str, Any]:
+def log_axis(title: str, values: Sequence[float], *, most: int = _MOST_WHOLE) -> Axis:
     """Return Plotly's settings for a logarithmic axis with three round numbers as labels, or up to `most`."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = math.log10(min(positive)), math.log10(max(positive))
@@ -158,7 +162,7 @@ def _log_ticks(low: float, high: float, digits: Sequence[int], *, most: int) -> 
     return inside[:: -(-len(inside) // most)] if inside else []
 
 
-def whole_axis(title: str, last: int) -> dict[str, Any]:
+def whole_axis(title: str, last: int) -> Axis:
     """Return Plotly's settings for an axis of epochs or trials up to this one, labelled at whole numbers."""
     steps = (factor * power for power in _POWERS for factor in (1, 2, 5))
     return {"title": {"text": title}, "tick0": 0, "dtick": next(step for step in steps if last / step <= _MOST_WHOLE)}

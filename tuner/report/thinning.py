@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from tuner.objectives import Objective
-from tuner.studies.records import TrialRecord
+from tuner.studies.records.trial import TrialRecord
 
 T = TypeVar("T")
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tuner.studies.records import ConfirmationRecord, RetrainRecord, StudyRecord
+from tuner.studies.records.finals import ConfirmationRecord, RetrainRecord
+from tuner.studies.records.study import StudyRecord
 from tuner.studies.spans import covered_s
 
 

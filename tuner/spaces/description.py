@@ -1,7 +1,6 @@
 """A space in words, as `tuner space show` prints it: each hyperparameter's range, default, condition and purpose."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from typing import Any
 import keras_tuner
 
 from tuner.datasets.images import ImageFormat
+from tuner.plain_values import Hyperparameters
 from tuner.space_ranges import Prior, SpaceRange
 from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.fixed_values import may_be_asked
@@ -68,7 +68,7 @@ def describe_space(
     images: ImageFormat,
     *,
     ranges: Ranges = MappingProxyType({}),
-    fixed: Mapping[str, Any] = MappingProxyType({}),
+    fixed: Hyperparameters = MappingProxyType({}),
 ) -> SpaceDescription:
     """Describe a space; builds its default model, and one more for each conditional scope.
 

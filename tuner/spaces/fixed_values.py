@@ -1,12 +1,13 @@
 """Values that a study fixes instead of searching them, checked against what the space declares."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_tuner.engine import hyperparameters as kinds
 
 from tuner.errors import TunerError, did_you_mean
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.parameter_words import describe_branch
 
 
@@ -93,7 +94,7 @@ def refuse_unknown(fixed: Iterable[str], known: Iterable[str]) -> None:
         raise UnknownFixedError(unknown, tuple(dict.fromkeys(known)))
 
 
-def may_be_asked(parameter: Any, fixed: Mapping[str, Any]) -> bool:
+def may_be_asked(parameter: Any, fixed: Hyperparameters) -> bool:
     """Say whether the fixed values leave the hyperparameter's conditions possible."""
     return all(condition.name not in fixed or condition.is_active(fixed) for condition in parameter.conditions)
 

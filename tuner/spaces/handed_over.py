@@ -16,6 +16,11 @@ WRITTEN_BY = "written by `tuner.create_study`."
 _LONGEST_LINE = 80
 
 
+def is_handed_over(file: str) -> bool:
+    """Say whether a file is such a module."""
+    return linecache.getline(file, 1).rstrip().endswith(f'{WRITTEN_BY}"""')
+
+
 def describe_line(file: str, line: int) -> str | None:
     """Return a line of such a module in words, as in ``function build, line 2, `return 1 / 0` ``; None for other files.
 
@@ -23,13 +28,14 @@ def describe_line(file: str, line: int) -> str | None:
         file: Of the module, as tracebacks name it.
         line: From 1.
     """
-    if not linecache.getline(file, 1).rstrip().endswith(f'{WRITTEN_BY}"""'):
+    if not is_handed_over(file):
         return None
     statement = _find_statement("".join(linecache.getlines(file)), line)
     if statement is None:
         return None
     within = line - first_line(statement) + 1
-    return f"{_describe(statement)}, line {within}, `{shorten(linecache.getline(file, line), width=_LONGEST_LINE)}`"
+    text = shorten(linecache.getline(file, line), width=_LONGEST_LINE)
+    return f"{describe_statement(statement)}, line {within}, `{text}`"
 
 
 def first_line(statement: ast.stmt) -> int:
@@ -43,7 +49,8 @@ def _find_statement(source: str, line: int) -> ast.stmt | None:
     return next((one for one in statements if first_line(one) <= line <= (one.end_lineno or 0)), None)
 
 
-def _describe(statement: ast.stmt) -> str:
+def describe_statement(statement: ast.stmt) -> str:
+    """Return what a statement defines, as in `function build`."""
     if isinstance(statement, ast.ClassDef):
         return f"class {statement.name}"
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -21,6 +21,7 @@ import keras_tuner
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 from tuner.logs import stdout_as_stderr
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.builder_errors import BuilderError, guarded
 from tuner.spaces.model_shapes import ShapeProblemError, create_weights, refuse_wrong_shapes
 from tuner.spaces.own_objects import find_own_object
@@ -74,7 +75,7 @@ def import_space(path: str) -> Space:
     )
 
 
-def call_builder(found: Any, images: ImageFormat, *, values: Mapping[str, Any]) -> keras.Model:
+def call_builder(found: Any, images: ImageFormat, *, values: Hyperparameters) -> keras.Model:
     """Build the model of a builder that is at hand, with these values and otherwise its defaults.
 
     Raises:

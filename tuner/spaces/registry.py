@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import TunerError, did_you_mean
+from tuner.plain_values import Hyperparameters
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -115,7 +116,7 @@ def refuse_unknown_space(name: str) -> None:
         raise UnknownSpaceError(name, tuple(SPACES))
 
 
-def fixed_hyperparameters(values: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
+def fixed_hyperparameters(values: Hyperparameters) -> "keras_tuner.HyperParameters":
     """Return hyperparameters that answer with these values, as a finished trial stored them, and rebuild its model."""
     import keras_tuner
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
+from tuner.plain_values import Hyperparameters
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +28,7 @@ class BatchSizeError(TunerError):
         )
 
 
-def read_batch_size(values: Mapping[str, Any], *, default: int) -> int:
+def read_batch_size(values: Hyperparameters, *, default: int) -> int:
     """Return the images per step of the optimizer that a space has asked, else the default.
 
     Args:

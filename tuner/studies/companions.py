@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
+from tuner.studies.database.schema import database_time, slots, workers
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import WORKER_LOST_AFTER_S
-from tuner.studies.outcomes import ConfirmJob, Job, RetrainJob, SearchJob, read_job
-from tuner.studies.schema import database_time, slots, workers
-from tuner.studies.slots import DEFAULT_LEASE_S, Lease, lease_row, release_leased
-from tuner.studies.storage import Storage
+from tuner.studies.slots.claims import lease_row
+from tuner.studies.slots.leases import DEFAULT_LEASE_S, Lease, release_leased
+from tuner.studies.slots.outcomes import ConfirmJob, Job, RetrainJob, SearchJob
+from tuner.studies.slots.stored_outcomes import read_job
 
 #: Waiting slots among which companions are looked for.
 _MOST_LOOKED_AT = 256

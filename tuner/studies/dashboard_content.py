@@ -12,7 +12,7 @@ import hashlib
 import json
 import mimetypes
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -21,10 +21,11 @@ import optuna
 import sqlalchemy as sa
 
 from tuner.artifacts import ArtifactStore
+from tuner.studies.database.optuna_tables import Attributes
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import slots, studies
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.outages import retried
-from tuner.studies.schema import slots, studies
-from tuner.studies.storage import Storage
 
 #: Study attribute: the stage that is shown, and the hash of the note that was written for it.
 _SHOWN = "tuner:shown"
@@ -144,7 +145,7 @@ def _show_files(
 
 
 def _remove_files(
-    storage: Storage, artifacts: ArtifactStore, study: Study, attributes: Mapping[str, Any], *, kept: Mapping[str, Any]
+    storage: Storage, artifacts: ArtifactStore, study: Study, attributes: Attributes, *, kept: Collection[str]
 ) -> None:
     """Remove the files of trials that are no longer among the best."""
     for key, file_id in _named_files(attributes).items():
@@ -154,7 +155,7 @@ def _remove_files(
             storage.optuna.set_study_system_attr(study.optuna_study_id, key, json.dumps(None))
 
 
-def _named_files(attributes: Mapping[str, Any]) -> dict[str, str]:
+def _named_files(attributes: Attributes) -> dict[str, str]:
     """Return the ids of this package's files by the keys of their attributes."""
     named = {key: key.rpartition(":")[2] for key in attributes if key.startswith(_FILE_PREFIX)}
     return {
@@ -173,12 +174,12 @@ def _trial_ids(storage: Storage, study: Study) -> dict[int, int]:
         return {row.trial_number: row.trial_id for row in connection.execute(query)}
 
 
-def _attributes(storage: Storage, study: Study) -> Mapping[str, Any]:
-    attributes: Mapping[str, Any] = storage.optuna.get_study_system_attrs(study.optuna_study_id)
+def _attributes(storage: Storage, study: Study) -> Attributes:
+    attributes: Attributes = storage.optuna.get_study_system_attrs(study.optuna_study_id)
     return attributes
 
 
-def _stored_stage(attributes: Mapping[str, Any]) -> Mapping[str, str]:
+def _stored_stage(attributes: Attributes) -> Mapping[str, str]:
     stored: Mapping[str, str] = json.loads(attributes.get(_SHOWN, "{}"))
     return stored
 

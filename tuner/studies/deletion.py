@@ -1,8 +1,8 @@
 """Delete a study: its files, and its rows in the database."""
 
 from tuner.artifacts import ArtifactStore
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study, delete_study
-from tuner.studies.storage import Storage
 
 
 def remove_study(storage: Storage, artifacts: ArtifactStore, study: Study) -> None:

@@ -1,7 +1,6 @@
 """How long a study takes on a CPU: what its definition asks for, times what the check measured.
 
-The measured seconds are those of one core. Workers without a GPU have a core each, so that so many of them take that
-fraction of the sum.
+The measured seconds are those of one core. Workers without a GPU have a core each: n workers take an nth of the sum.
 """
 
 import math
@@ -9,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Self
 
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, change_study, update_row
-from tuner.studies.storage import Storage
 
 #: Key of a study's provenance that holds `MeasuredTime` as text.
 MEASURED_TIME = "seconds_of_one_core"
@@ -130,7 +129,7 @@ def expected_epochs(definition: StudyDefinition) -> float:
 def _steps_by_halving(n_trials: int, n_steps: int, first: int, factor: int) -> float:
     """Return the steps of trials of which, at each rung, those among the best `1 / factor` so far go on.
 
-    Of the trials that have come to a rung, the first ones go on if they are the best so far.
+    Of the trials that have reached a rung, the first ones go on if they are the best so far.
     """
     steps, rung, arrived = 0.0, first, float(n_trials)
     before = 0

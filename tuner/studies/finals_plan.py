@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.sections import ONE_FACTOR
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.sections.search import ONE_FACTOR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.finals_section import FinalsSection
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.lifecycle import Study, StudyStateError, change_study, update_row
-from tuner.studies.limits import begin_clock
-from tuner.studies.schema import slots
-from tuner.studies.storage import Storage
+from tuner.studies.sections.finals import FinalsSection
+from tuner.studies.slots.limits import begin_clock
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,13 @@ from tuner.artifacts import ENSEMBLES_FOLDER, ArtifactStore
 from tuner.datasets.handed_arrays import find_unused
 from tuner.datasets.image_cache import ImageCache
 from tuner.studies.dashboard_content import shown_paths
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import deleted_folders, slots, studies
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.naming import is_study_folder
 from tuner.studies.lifecycle import find_studies
-from tuner.studies.naming import is_study_folder
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import Outcome, list_files, read_outcome
-from tuner.studies.schema import deleted_folders, slots, studies
-from tuner.studies.storage import Storage
+from tuner.studies.slots.outcomes import Outcome, list_files
+from tuner.studies.slots.stored_outcomes import read_outcome
 
 _CHECKPOINT = re.compile(r"(?P<folder>[^/]+)/checkpoints/slot-(?P<slot>\d+)/")
 

@@ -9,25 +9,26 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import TunerError, did_you_mean
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.limits import begin_clock, pause_clock
-from tuner.studies.naming import study_folder
-from tuner.studies.optuna_tables import (
+from tuner.plain_values import StoredPixels
+from tuner.studies.database.optuna_tables import (
     create_in_optuna,
     delete_from_optuna,
     find_in_optuna,
     lock_in_optuna,
     set_objectives,
 )
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import SearchJob
-from tuner.studies.records import StudyState
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import database_time, deleted_folders, slots, studies
+from tuner.studies.database.storage import Storage
+from tuner.studies.database.texts import can_be_stored
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.naming import study_folder
 from tuner.studies.repeats import count_configurations, further_repeats
-from tuner.studies.schema import database_time, deleted_folders, slots, studies
-from tuner.studies.sections import ONE_FACTOR
-from tuner.studies.slots import create_slots
-from tuner.studies.storage import Storage
-from tuner.studies.texts import can_be_stored
+from tuner.studies.sections.search import ONE_FACTOR
+from tuner.studies.slots.limits import begin_clock, pause_clock
+from tuner.studies.slots.outcomes import SearchJob
+from tuner.studies.slots.slot import create_slots
+from tuner.studies.states import StudyState
 
 #: A study's largest budget, as `search.trials` has it.
 _MOST_TRIALS = 1_000_000
@@ -72,7 +73,7 @@ class Study:
     class_names: tuple[str, ...]
     provenance: Mapping[str, str]
     #: What the dataset's pixels mean, as JSON; None for studies of an older version.
-    pixels: Mapping[str, Any] | None
+    pixels: StoredPixels | None
     state: StudyState
     stop_reason: str | None
     #: Number of trials that the search finishes.
@@ -90,7 +91,7 @@ def insert_study(
     *,
     class_names: Sequence[str],
     provenance: Mapping[str, str],
-    pixels: Mapping[str, Any] | None = None,
+    pixels: StoredPixels | None = None,
     first_jobs: Sequence[SearchJob] = (),
 ) -> Study:
     """Store a study with one waiting slot for each trial of its budget.

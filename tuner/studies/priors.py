@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.space_ranges import Prior, SpaceRange
 
 if TYPE_CHECKING:
-    from tuner.studies.sections import SearchSection
+    from tuner.studies.sections.search import SearchSection
 
 #: Samplers that draw their first trials at random.
 _BEGIN_AT_RANDOM = frozenset({"tpe", "gp", "cmaes", "nsga2", "nsga3"})

@@ -4,7 +4,7 @@ In a study with folds a fold takes the place of an epoch: a trial's score after 
 compared with the means of other trials over the same k folds.
 
 The rules are Optuna's; tests compare them. Optuna's own objects query the storage six to eight times for each decision;
-these are given the scores, which one statement reads, see `tuner.studies.scores`.
+these are given the scores, which one statement reads, see `tuner.studies.slots.scores`.
 
 The command line reads the table for its help and must start fast: nothing slow is imported here.
 """
@@ -21,7 +21,7 @@ from tuner.errors import TunerError, did_you_mean
 from tuner.objectives import Objective
 
 if TYPE_CHECKING:
-    from tuner.studies.sections import SearchSection
+    from tuner.studies.sections.search import SearchSection
 
 
 @dataclass(frozen=True, kw_only=True)

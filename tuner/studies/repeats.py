@@ -1,7 +1,7 @@
 """The trials of a study of one factor at a time: every repeat has each configuration once, all of them with one seed.
 
-So the difference of two values is measured seed by seed. `tuner.jobs.factors` finds the configurations, and
-`tuner.studies.factors` compares their scores.
+So the difference of two values is measured seed by seed. `tuner.jobs.hyperparameters.factors` finds the configurations,
+and `tuner.studies.records.factors` compares their scores.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from tuner.errors import TunerError
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import SearchJob, read_job
-from tuner.studies.schema import slots
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
 from tuner.studies.seeds import trial_seed
-from tuner.studies.storage import Storage
+from tuner.studies.slots.outcomes import SearchJob
+from tuner.studies.slots.stored_outcomes import read_job
 
 
 class WholeRepeatsError(TunerError):

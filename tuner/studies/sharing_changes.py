@@ -1,20 +1,20 @@
 """Change how a study shares the workers, at any time of its life."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.definition_files import DefinitionError
-from tuner.studies.explanation import explain
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.explanation import explain
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.overrides import Changes
 from tuner.studies.lifecycle import Study, change_study, find_study, update_row
-from tuner.studies.sharing import SharingSection
-from tuner.studies.storage import Storage
+from tuner.studies.sections.sharing import SharingSection
 
 
-def change_sharing(storage: Storage, name: str, changes: Mapping[str, Any]) -> Study:
+def change_sharing(storage: Storage, name: str, changes: Changes) -> Study:
     """Change settings of the study's table `[sharing]`; the next claim follows them.
 
     A lower `max_workers` ends no trial: no further one begins before fewer are in training.
@@ -41,7 +41,7 @@ def change_sharing(storage: Storage, name: str, changes: Mapping[str, Any]) -> S
     return change_study(storage, study, change)
 
 
-def _changed(sharing: SharingSection, changes: Mapping[str, Any]) -> SharingSection:
+def _changed(sharing: SharingSection, changes: Changes) -> SharingSection:
     try:
         return SharingSection.model_validate(sharing.model_dump() | dict(changes))
     except ValidationError as error:

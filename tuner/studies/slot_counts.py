@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import Result, SlotState, Stage
-from tuner.studies.schema import slots, studies
-from tuner.studies.storage import Storage
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import slots, studies
+from tuner.studies.database.storage import Storage
+from tuner.studies.slots.outcomes import Result, SlotState, Stage
 
 
 @dataclass(frozen=True, kw_only=True)

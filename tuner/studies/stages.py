@@ -1,6 +1,6 @@
 """From one stage of a study to the next: whether all its slots are done, and the transaction that adds the next ones.
 
-Which jobs come next, `tuner.jobs.planning` decides.
+Which jobs come next, `tuner.jobs.finals.planning` decides.
 """
 
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import slots, studies
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
-from tuner.studies.limits import NO_CLOCK, begin_clock
-from tuner.studies.outages import retried
-from tuner.studies.outcomes import Job, Slot, SlotState, Stage
 from tuner.studies.ranking import read_ranked_slots
-from tuner.studies.schema import slots, studies
-from tuner.studies.sections import ONE_FACTOR
-from tuner.studies.slots import create_slots
-from tuner.studies.storage import Storage
-from tuner.studies.turns import RUNNING
+from tuner.studies.sections.search import ONE_FACTOR
+from tuner.studies.slots.limits import NO_CLOCK, begin_clock
+from tuner.studies.slots.outcomes import Job, SlotState, Stage
+from tuner.studies.slots.slot import Slot, create_slots
+from tuner.studies.slots.turns import RUNNING
 
 #: States of slots, by which an index finds them.
 _UNFINISHED: Sequence[SlotState] = ("waiting", "leased", "ended")
@@ -97,6 +97,6 @@ def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
 def _read_slots(connection: sa.Connection, study_id: int, definition: StudyDefinition) -> list[Slot]:
     finals = definition.finals
     # The best trials of a comparison may be repeats of one configuration; a front is of all trials.
-    is_ordered = definition.search.sampler != ONE_FACTOR and not definition.costs
+    is_ordered = definition.search.sampler != ONE_FACTOR and not definition.others
     n_trials = max(finals.candidates, finals.top) if is_ordered else None
     return read_ranked_slots(connection, study_id, n_trials=n_trials, objective=definition.objective)

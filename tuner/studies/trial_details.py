@@ -17,9 +17,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import TrialState
 
 from tuner.objectives import Measure
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.fronts import find_front, point_of
-from tuner.studies.optuna_tables import (
+from tuner.studies.database.optuna_tables import (
     CURVES,
     OPTUNA_STUDIES,
     PARAMS,
@@ -27,11 +25,14 @@ from tuner.studies.optuna_tables import (
     TRIALS,
     USER_ATTRIBUTES,
     VALUES,
+    Attributes,
 )
-from tuner.studies.outages import retried
+from tuner.studies.database.outages import retried
+from tuner.studies.database.schema import studies
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.fronts import find_front, point_of
 from tuner.studies.ranking import best_first
-from tuner.studies.schema import studies
-from tuner.studies.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +96,8 @@ class TrialDetails:
     parameters: Sequence[StoredParameter]
     #: Pairs of step and value, by step; a value may be infinite or NaN.
     curve: Sequence[tuple[int, float]]
-    user_attributes: Mapping[str, Any]
-    system_attributes: Mapping[str, Any]
+    user_attributes: Attributes
+    system_attributes: Attributes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +282,7 @@ def _parse_distribution(text: str) -> BaseDistribution:
     return json_to_distribution(text)
 
 
-def _attributes(rows: Iterable[Any]) -> dict[str, Any]:
+def _attributes(rows: Iterable[Any]) -> Attributes:
     return {row.key: json.loads(row.value_json) for row in rows}
 
 

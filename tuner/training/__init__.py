@@ -2,7 +2,7 @@
 
 The way of one epoch:
 
-    train.py             settles the labels, opens the run, and chooses one of the three ways
+    train.py             opens the run (`opening.py`) that is asked for (`request.py`), and chooses one of three ways
       whole_epochs.py    whole-epoch programs, where model and images allow it
         programs/        one call into TensorFlow or JAX trains the epoch, one more validates it
       keras_loop.py      Keras' own loop, for models that override it and images too large for the device
@@ -22,8 +22,7 @@ probabilities, `backend.py` imports Keras, `devices.py` lists devices and names 
 belongs to the whole process. `rate_range.py` and `rate_curve.py` are the learning-rate range test, `layer_outputs.py`
 looks into a trained model, and `augmented_examples.py` shows what augmentation does.
 
-`population.py` trains several models of equal structure as one program: `population_epochs.py` has their epochs,
-`widths.py` finds how many are trained at once, `population_cache.py` keeps the program for the next ones.
+`populations/` trains several models of equal structure as one program.
 
 Knows Keras and its backends, images and artifacts. Must not know Optuna, the database, studies or trials, nor where a
 model comes from; the caller's `on_epoch` decides what an epoch's result is good for.

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactNotWrittenError, ArtifactStore, ArtifactStoreAwayError
 from tuner.epochs import Epoch
+from tuner.plain_values import Hyperparameters
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.variables import read_variable, renew_constants, state_variables
 
@@ -80,7 +81,7 @@ class Checkpoint:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
 
-    def narrow(self, values: Mapping[str, Any]) -> None:
+    def narrow(self, values: Hyperparameters) -> None:
         """Accept snapshots of these hyperparameters alone; call it before the first one is read or written.
 
         Later calls change nothing: a run that begins again stays the same run, whatever its `fit` has asked for since.

@@ -37,6 +37,10 @@ RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceL
 _LEFT_ALONE = ("validation_split", "sample_weight", "steps_per_epoch", "validation_steps", "validation_freq")
 
 
+#: The arguments of a call of `Model.fit` by their names.
+CallArguments = Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitArguments:
     """What a HyperModel's `fit` is given."""
@@ -67,7 +71,7 @@ class FitCall:
     verbose: Any = 0
 
 
-def find_call_refusal(arguments: Mapping[str, Any], given: FitArguments) -> str | None:
+def find_call_refusal(arguments: CallArguments, given: FitArguments) -> str | None:
     """Return why a program cannot do this call of `model.fit`; None when it can.
 
     Args:
@@ -98,7 +102,7 @@ def find_call_refusal(arguments: Mapping[str, Any], given: FitArguments) -> str 
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def read_fit_call(arguments: Mapping[str, Any], given: FitArguments) -> FitCall:
+def read_fit_call(arguments: CallArguments, given: FitArguments) -> FitCall:
     """Return what a call that `find_call_refusal` does not refuse asks for."""
     return FitCall(
         batch_size=read_batch_size(arguments) or DEFAULT_BATCH_SIZE,
@@ -136,7 +140,7 @@ def _wants_batches(callback: keras.callbacks.Callback) -> bool:
     )
 
 
-def read_batch_size(arguments: Mapping[str, Any]) -> int | None:
+def read_batch_size(arguments: CallArguments) -> int | None:
     """Return a call's batch size, Keras' default where it has none; None where it is not a whole number above 0."""
     asked = arguments["batch_size"] or DEFAULT_BATCH_SIZE
     return int(asked) if _is_positive(asked) else None

@@ -49,7 +49,7 @@ class ImageParts:
 
 
 def thin(rates: NDArray[np.float32], n_steps: int) -> NDArray[np.float32]:
-    """Return so many of an epoch's learning rates, evenly spaced: an epoch of fewer steps anneals as far."""
+    """Return this many of an epoch's learning rates, evenly spaced: an epoch of fewer steps anneals as far."""
     if n_steps >= len(rates):
         return rates
     chosen = ((np.arange(n_steps) + 0.5) * len(rates) / n_steps).astype(np.int64)

@@ -23,6 +23,7 @@ from tuner.free_memory import free_memory_bytes
 from tuner.image_ranges import white_of
 from tuner.training.fit_call import (
     RATE_CALLBACKS,
+    CallArguments,
     FitArguments,
     find_call_refusal,
     flatten_callbacks,
@@ -272,14 +273,14 @@ class _OwnFitCall:
             for x, y, part in parts
         )
 
-    def _respect_own_rates(self, arguments: Mapping[str, Any]) -> None:
+    def _respect_own_rates(self, arguments: CallArguments) -> None:
         """Leave the learning rate to the fit where it passes a callback that sets it."""
         callbacks = flatten_callbacks(arguments["callbacks"])
         setters = sorted({type(callback).__name__ for callback in callbacks if isinstance(callback, RATE_CALLBACKS)})
         if setters:
             self._run.leave_annealing_out(f"the space's fit sets the learning rate itself, by {' and '.join(setters)}")
 
-    def _train_by_keras(self, arguments: Mapping[str, Any]) -> keras.callbacks.History:
+    def _train_by_keras(self, arguments: CallArguments) -> keras.callbacks.History:
         run = self._run
         if run.resumed_from:
             if self._n_calls > 1:
@@ -297,7 +298,7 @@ class _OwnFitCall:
         finally:
             self._batches = None
 
-    def _augment(self, passed: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _augment(self, passed: CallArguments) -> dict[str, Any] | None:
         """Return the call's arguments with images augmented anew each epoch; None where it passes other data."""
         run, given = self._run, self._given
         augmentation, batch_size = run.plan.augmentation, read_batch_size(passed)
@@ -317,7 +318,7 @@ class _OwnFitCall:
             own["validation_batch_size"] = batch_size
         return {**passed, **own}
 
-    def _passes_images_on(self, passed: Mapping[str, Any]) -> bool:
+    def _passes_images_on(self, passed: CallArguments) -> bool:
         """Say whether a call trains on the images that the `fit` was given, each once an epoch, and reports epochs."""
         return (
             passed["x"] is self._given.x

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -15,36 +15,21 @@ from tuner.errors import TunerError
 from tuner.training.accuracy import AccuracyNames
 from tuner.training.annealing import LearningRates, start_annealing
 from tuner.training.callbacks import RunCallbacks
-from tuner.training.checkpoint import Checkpoint, Snapshot, fingerprint, fits, restore_model, take_snapshot
+from tuner.training.checkpoint import Snapshot, fingerprint, fits, restore_model, take_snapshot
 from tuner.training.fit_call import FitCall
 from tuner.training.history import read_epoch
 from tuner.training.image_parts import thin
-from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.plan import TrainingData
+from tuner.training.predictions import predict_raw
 from tuner.training.programs.cache import ProgramCache
+from tuner.training.request import RunRequest
 from tuner.training.rules import EarlyStopping, averaged_weights, weigh_classes
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scores
 from tuner.training.targets import accept_soft_targets, smooth_labels
 from tuner.training.variables import current_learning_rate
 from tuner.training_settings import Training
 
 _log = logging.getLogger(__name__)
-
-OnEpoch = Callable[[Epoch], None]
-#: Told in a sentence what was done in another way than people may expect.
-OnNote = Callable[[str], None]
-
-
-#: How good an epoch was: more is better.
-Utility = Callable[[Epoch], float]
-
-
-def ignore_note(sentence: str) -> None:
-    """Leave the sentence to the log."""
-
-
-def accuracy_or_worst(epoch: Epoch) -> float:
-    """Return the epoch's validation accuracy; minus infinity where there is none."""
-    return -math.inf if epoch.val_accuracy is None else epoch.val_accuracy
 
 
 class NanLossError(TunerError):
@@ -67,22 +52,16 @@ class BeginAnewError(Exception):
 
 
 class TrainingRun:
-    """One training run, from its first epoch here to its last."""
+    """One training run, from its first epoch here to its last.
 
-    def __init__(
-        self,
-        model: keras.Model,
-        data: TrainingData,
-        plan: TrainingPlan,
-        *,
-        on_epoch: OnEpoch,
-        on_note: OnNote = ignore_note,
-        checkpoint: Checkpoint | None,
-        programs: ProgramCache,
-        utility: Utility = accuracy_or_worst,
-        scoring: Scoring | None = None,
-        callbacks: RunCallbacks | None = None,
-    ) -> None:
+    Args:
+        request: The run.
+        data: What it trains and measures on.
+        programs: Where the program of the last model is found, and this one's is kept.
+    """
+
+    def __init__(self, request: RunRequest, data: TrainingData, programs: ProgramCache) -> None:
+        model, plan = request.model, request.plan
         self.model, self.data, self.plan, self.programs = model, data, plan, programs
         self.epochs: list[Epoch] = []
         #: Keras' logs of each epoch, `val_` included, for callbacks that a resumed run must tell of them.
@@ -92,7 +71,7 @@ class TrainingRun:
         self.obstacle: str | None = None
         #: What `on_epoch` raised, which a custom loop may have caught.
         self.ended_by: BaseException | None = None
-        self._on_epoch, self._on_note, self._checkpoint = on_epoch, on_note, checkpoint
+        self._on_epoch, self._on_note, self._checkpoint = request.on_epoch, request.on_note, request.checkpoint
         self._notes: set[str] = set()
         self._fingerprint = fingerprint(model, data, plan)
         self._highest_rate = current_learning_rate(model)
@@ -104,8 +83,8 @@ class TrainingRun:
         self._accuracy_names = AccuracyNames(model, len(data.train.class_names))
         self._resumed = False
         self._snapshot: Snapshot | None = None
-        self._utility, self._scoring = utility, scoring
-        self._callbacks = callbacks or RunCallbacks()
+        self._utility, self._scoring = request.utility, request.scoring
+        self._callbacks = request.callbacks or RunCallbacks()
         self._stopping = self._start_early_stopping()
         #: Class index → weight in the loss; None where all count alike.
         self.class_weight = weigh_classes(plan.training, data.train)
@@ -260,8 +239,8 @@ class TrainingRun:
 
     @property
     def wants_answers(self) -> bool:
-        """Whether the score is measured of what the model returns for the validation images."""
-        return self._scoring is not None and self._scoring.function is not None and self.data.validation is not None
+        """Whether a score is measured of what the model returns for the validation images."""
+        return self._scoring is not None and self._scoring.need_answers and self.data.validation is not None
 
     def begin_epoch(self, epoch: int) -> NDArray[np.float32] | None:
         """Tell the callbacks, and return the rate of each step as `learning_rates` does."""
@@ -304,14 +283,15 @@ class TrainingRun:
         """
         refuse_nan_loss(epoch, logs)
         rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
-        n_images = self._count_images(epoch)
+        n_images, scores = self._count_images(epoch), self._measure(logs, answers)
         result = read_epoch(
             logs,
             epoch=epoch,
             learning_rate=rate,
             duration_s=duration_s,
             accuracy_names=self._accuracy_names.read(self.plan.settled_labels),
-            score=self._score(logs, answers),
+            score=scores.leading,
+            others=scores.others,
             images=None if n_images == len(self.data.train) else n_images,
         )
         count("epochs")
@@ -327,7 +307,7 @@ class TrainingRun:
         if self._checkpoint is not None:
             self._checkpoint.write(self._take_snapshot(kept))
         if not self._callbacks.has_begun:
-            # A loop of one's own may tell nobody when an epoch begins.
+            # A custom loop may not report when an epoch begins.
             self.begin_epoch(epoch)
         self._callbacks.end_epoch(epoch, logs, self.note)
         try:
@@ -336,16 +316,18 @@ class TrainingRun:
             self.ended_by = error
             raise
 
-    def _score(self, logs: Mapping[str, float], answers: NDArray[np.float32] | None) -> float | None:
+    def _measure(self, logs: Mapping[str, float], answers: NDArray[np.float32] | None) -> Scores:
         scoring, validation = self._scoring, self.data.validation
         if scoring is None or validation is None:
-            return None
-        if scoring.function is None:
-            return scoring.of_logs(logs)
-        if answers is not None:
-            return scoring.of_outputs(self.model, answers, validation)
-        with averaged_weights(self.model, self.plan.training):
-            return scoring.of_images(self.model, validation)
+            return Scores()
+
+        def answer() -> NDArray[np.float32]:
+            if answers is not None:
+                return answers
+            with averaged_weights(self.model, self.plan.training):
+                return predict_raw(self.model, validation.images)
+
+        return scoring.measure(self.model, validation, logs, answer)
 
     def _take_snapshot(self, kept: tuple[NDArray[np.generic], ...]) -> Snapshot:
         epochs, logs = tuple(self.epochs), tuple(self.logs)

@@ -1,8 +1,6 @@
-"""Train a model: the one door to this package, which chooses who runs the epochs."""
+"""Train a model: the function by which other packages use this one, which chooses who runs the epochs."""
 
 import logging
-import math
-from dataclasses import replace
 
 import keras
 
@@ -12,17 +10,17 @@ from tuner.training.checkpoint import Checkpoint, stored_however_it_ends
 from tuner.training.devices import translate_device_errors
 from tuner.training.fit_call import FitCall
 from tuner.training.history import TrainingHistory
-from tuner.training.initial_weights import InitialWeights, take_weights
+from tuner.training.initial_weights import InitialWeights
 from tuner.training.keras_loop import fit_with_keras
+from tuner.training.opening import open_run
 from tuner.training.own_fit import OwnFit, train_with_own_fit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
-from tuner.training.rules import set_up_optimizer
-from tuner.training.run import OnEpoch, OnNote, TrainingRun, Utility, accuracy_or_worst, ignore_note
-from tuner.training.scoring import Scoring
+from tuner.training.request import OnEpoch, OnNote, RunRequest, Utility, accuracy_or_worst, ignore_note
+from tuner.training.run import TrainingRun
+from tuner.training.scoring import Scorings
 from tuner.training.session import PROGRAMS
-from tuner.training.targets import choose_labels
-from tuner.training.variables import build_variables, finalize_weights, separate_average
+from tuner.training.variables import finalize_weights, separate_average
 from tuner.training.whole_epochs import train_whole_epochs
 
 _log = logging.getLogger(__name__)
@@ -43,7 +41,7 @@ def train(
     own_fit: OwnFit | None = None,
     programs: ProgramCache = PROGRAMS,
     utility: Utility = accuracy_or_worst,
-    scoring: Scoring | None = None,
+    scoring: Scorings | None = None,
     initial: InitialWeights | None = None,
     callbacks: RunCallbacks | None = None,
 ) -> TrainingHistory:
@@ -56,9 +54,9 @@ def train(
         model: Compiled, for float32 images in [0, 1], ending in class probabilities. It is changed.
         data: What to train and to measure on.
         plan: How.
-        on_epoch: Told each epoch's result after its checkpoint is written, first those that the checkpoint held: a
-            worker that died after writing it may not have passed them on. What it raises ends the run unchanged.
-        on_note: Told in a sentence what is done in another way than people may expect.
+        on_epoch: Called with each epoch's result after its checkpoint is written, first with those that the checkpoint
+            held: a worker that died after writing it may not have passed them on. What it raises ends the run.
+        on_note: Called with a sentence about what is done in another way than people may expect.
         checkpoint: Where the state of the last epochs is kept; the caller deletes it when the result is safe.
         own_fit: A HyperModel's own `fit`, called once in place of the loops here; where it only passes its arguments on
             to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.
@@ -88,28 +86,19 @@ def train(
         DeviceLostError: The device failed; a fresh process may go on from the checkpoint.
     """
     _refuse_uncompiled(model)
+    request = RunRequest(
+        model=model,
+        plan=plan,
+        on_epoch=on_epoch,
+        on_note=on_note,
+        checkpoint=checkpoint,
+        utility=utility,
+        scoring=scoring,
+        initial=initial,
+        callbacks=callbacks,
+    )
     with translate_device_errors(), stored_however_it_ends([checkpoint]):
-        set_up_optimizer(model, plan.training)
-        build_variables(model, data.train.image_format.shape)
-        steps_per_epoch = math.ceil(len(data.train) / plan.batch_size)
-        started_from = None if initial is None else take_weights(model, initial, steps_per_epoch=steps_per_epoch)
-        labels, guess = choose_labels(model, len(data.train.class_names), plan.labels)
-        settled = replace(plan, labels=labels)
-        run = TrainingRun(
-            model,
-            data,
-            settled,
-            on_epoch=on_epoch,
-            on_note=on_note,
-            checkpoint=checkpoint,
-            programs=programs,
-            utility=utility,
-            scoring=scoring,
-            callbacks=callbacks,
-        )
-        for sentence in (started_from, guess):
-            if sentence is not None:
-                run.note(sentence)
+        run = open_run(request, data, programs)
         try:
             if own_fit is not None:
                 run.leave_parts_out("the space has a fit of its own")

@@ -11,7 +11,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.errors import TunerError
+from tuner.errors import TunerError, shorten
+
+#: What h5py and NumPy raise for bytes that are no HDF5, or a damaged one; sizes in it may be any number.
+_DAMAGED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
 class WeightsFileError(TunerError):
@@ -42,8 +45,9 @@ def read_weights_h5(content: bytes, *, origin: str) -> tuple[list[str], list[NDA
                 for number, name in enumerate(names):
                     paths.append(f"{layer.replace('/', '.')}/{number}")
                     arrays.append(np.asarray(group[layer][name]))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise WeightsFileError(origin, str(error)) from error
+    except _DAMAGED as error:
+        reason = shorten(" ".join(str(error).split()) or type(error).__name__, width=200)
+        raise WeightsFileError(origin, reason) from error
     return paths, arrays
 
 

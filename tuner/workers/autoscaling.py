@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import read_epochs, read_workers
-from tuner.studies.storage import Storage
 from tuner.training.gpus import read_memory
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare

@@ -7,11 +7,11 @@ from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.extras import is_installed
 from tuner.studies.dashboard_content import DashboardContent, ShownFile, publish_content, shown_stage, stage_of
-from tuner.studies.database_errors import DatabaseAwayError
+from tuner.studies.database.errors import DatabaseAwayError
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_study
-from tuner.studies.reading import load_outline
-from tuner.studies.records import StudyRecord
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_outline
+from tuner.studies.records.study import StudyRecord
 
 _log = logging.getLogger(__name__)
 

@@ -26,10 +26,10 @@ from prometheus_client.registry import Collector
 
 from tuner.counters import SHARED_FOLDER, share_counters
 from tuner.errors import TunerError
-from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import WorkerRecord, read_workers
 from tuner.studies.slot_counts import SlotCount, count_slots
-from tuner.studies.storage import Storage
 from tuner.training.gpus import list_gpus, read_memory
 
 

@@ -4,78 +4,51 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from tuner.forking.client import ForkServer
 from tuner.settings import Settings
-from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.errors import DatabaseAwayError, DatabaseUnusableError
+from tuner.studies.database.outages import expect_answers_soon
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.fleet import note_kill
 from tuner.studies.lifecycle import Study, find_studies
-from tuner.studies.outages import expect_answers_soon
-from tuner.studies.reaping import reap_expired_leases
-from tuner.studies.slots import DEFAULT_LEASE_S, release_owned
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.leases import DEFAULT_LEASE_S, release_owned
+from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.training.backend import refuse_without_backend
-from tuner.training.forking import ForkServer
 from tuner.workers.autoscaling import GpuScaler
-from tuner.workers.forked import open_fork_server
-from tuner.workers.lifetime import MAX_SLOTS
+from tuner.workers.forked import open_fork_server, prepare_workers
 from tuner.workers.processes import WorkerProcesses
-from tuner.workers.shares import DeviceShare, divide_machine
+from tuner.workers.shares import DeviceShare, MachinePlaces
+from tuner.workers.work import Metrics, Watch, Work
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-
-class Follow(Protocol):
-    """Opens a function that the pool calls about twice a second while workers run."""
-
-    def __call__(
-        self, storage: Storage, studies: Sequence[str], *, n_workers: int
-    ) -> AbstractContextManager[Callable[[], None]]: ...
-
-
-def follow_silently(*_: object, **__: object) -> AbstractContextManager[Callable[[], None]]:
-    """Show nothing."""
-    return nullcontext(lambda: None)
+_UNWATCHED = Watch()
 
 
 def run_pool(
     settings: Settings,
-    studies: Sequence[str],
+    work: Work,
+    places: MachinePlaces,
     *,
-    n_workers: int | None = None,
-    per_gpu: int | None = 1,
-    device: str = "auto",
-    until_done: bool = False,
-    max_slots: int | None = None,
-    follow: Follow = follow_silently,
-    again: str | None = None,
-    metrics: "Metrics | None" = None,
-    options: Sequence[str] = (),
+    watch: Watch = _UNWATCHED,
     server: ForkServer | None = None,
 ) -> int:
-    """Run workers for the named studies, or for all studies; return the exit status.
+    """Run workers on this machine; return the exit status.
 
-    With `until_done` no worker is started for studies that have all ended. If both `per_gpu` and `n_workers` are None,
-    the number of workers per GPU is chosen by measurement.
+    No worker is started for work until studies are done that have all ended.
 
     Args:
         settings: The locations of database, data and artifacts.
-        studies: Names of existing studies; empty means all studies.
-        n_workers: Number of workers; None for one per share of the machine.
-        per_gpu: Number of workers that share a GPU.
-        device: `cpu`, `gpu:N` or `auto`.
-        until_done: End when the studies are done or stopped.
-        max_slots: See `Lifetime`.
-        follow: Shows people what the workers are doing.
-        again: What they type to continue after a signal, if it is no command.
-        metrics: Where Prometheus finds metrics.
-        options: Further options of each `tuner worker`.
+        work: What the workers do.
+        places: How the machine is divided among them.
+        watch: Shows people what they are doing.
         server: From which they are forked, if the caller has started it early and will close it; None starts one here.
 
     Raises:
@@ -83,21 +56,18 @@ def run_pool(
     """
     refuse_without_backend()
     with open_storage(settings.storage) as storage:
-        found = find_studies(storage, studies)
-    if until_done and are_over(found):
+        found = find_studies(storage, work.studies)
+    if work.until_done and are_over(found):
         return 0
-    shares = divide_machine(n_workers, per_gpu=per_gpu or 1, device=device)
+    shares = places.divide()
     with nullcontext(server) if server is not None else open_fork_server(settings, shares[0]) as forking:
         return run_shares(
             settings,
-            studies,
+            work,
             shares,
-            measures=per_gpu is None and n_workers is None and shares[0].device != "cpu",
-            options=[*worker_options(until_done=until_done, max_slots=max_slots), *options],
+            measures=places.is_measured and shares[0].device != "cpu",
             log_dir=settings.home / "logs",
-            follow=follow,
-            again=again,
-            metrics=metrics,
+            watch=watch,
             server=forking,
         )
 
@@ -109,47 +79,35 @@ def are_over(studies: Sequence[Study]) -> bool:
 
 def run_shares(
     settings: Settings,
-    studies: Sequence[str],
+    work: Work,
     shares: Sequence[DeviceShare],
     *,
-    measures: bool = False,
-    options: Sequence[str] = (),
     log_dir: Path,
-    follow: Follow = follow_silently,
-    again: str | None = None,
-    metrics: "Metrics | None" = None,
+    measures: bool = False,
+    watch: Watch = _UNWATCHED,
     server: ForkServer | None = None,
+    started: WorkerProcesses | None = None,
 ) -> int:
     """Run a worker on each of these shares of the machine; return the exit status.
 
     Args:
         settings: The locations of database, data and artifacts.
-        studies: Names of existing studies; empty means all studies.
+        work: What the workers do.
         shares: One for each worker.
-        measures: Add workers to the GPUs while throughput rises.
-        options: Further options of `tuner worker`.
         log_dir: Folder of the workers' logs.
-        follow: Shows people what the workers are doing.
-        again: What they type to continue after a signal, if it is no command.
-        metrics: Where Prometheus finds metrics.
+        measures: Add workers to the GPUs while throughput rises.
+        watch: Shows people what they are doing.
         server: From which the workers are forked; None starts each afresh.
+        started: Those workers, if the caller has started them early.
     """
-    # In the environment, because every user of the machine can see passwords in a command line.
-    environment = {**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    processes = started or prepare_workers(
+        settings, work, shares, log_dir=log_dir, server=server, shares_counters=watch.metrics is not None
+    )
     with open_storage(settings.storage) as storage:
         scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
-        processes = WorkerProcesses(
-            command=[sys.executable, "-m", "tuner", "worker", *studies, *options],
-            shares_counters=metrics is not None,
-            shares=shares,
-            environment=environment if server is None else server.environment,
-            log_dir=log_dir,
-            on_death=keeper.free_slots_of,
-            server=server,
-            on_signal=expect_answers_soon,
-        )
-        with _served(metrics, storage), follow(storage, studies, n_workers=len(shares)) as show:
+        processes.on_death, processes.on_signal = keeper.free_slots_of, expect_answers_soon
+        with _served(watch.metrics, storage), watch.follow(storage, work.studies, n_workers=len(shares)) as show:
 
             def tick() -> None:
                 keeper.tidy_up()
@@ -158,18 +116,9 @@ def run_shares(
                 _ask(show)
 
             status = processes.run(tick)
-        _print_end(again or f"tuner workers {' '.join([*studies, '--until-done'])}", processes, status)
+        again = watch.again or f"tuner workers {' '.join([*work.studies, '--until-done'])}"
+        _print_end(again, processes, status)
     return status
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metrics:
-    """Where a pool serves metrics for Prometheus."""
-
-    host: str
-    port: int
-    #: Told the port once it is served, as port 0 takes any free one.
-    on_serving: Callable[[int], None]
 
 
 @contextmanager
@@ -216,11 +165,6 @@ def _ask(call: Callable[[], T]) -> T | None:
     except (DatabaseAwayError, DatabaseUnusableError) as error:
         _log.debug("The database failed; the pool continues: %s", error)
         return None
-
-
-def worker_options(*, until_done: bool, max_slots: int | None) -> list[str]:
-    """Return the options with which a pool starts `tuner worker`."""
-    return ["--max-slots", str(max_slots or MAX_SLOTS), *(["--until-done"] if until_done else [])]
 
 
 def _print_end(again: str, processes: WorkerProcesses, status: int) -> None:

@@ -15,7 +15,8 @@ from types import FrameType
 import psutil
 
 from tuner.errors import RestartNeededError
-from tuner.training.forking import ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 from tuner.workers.shares import DeviceShare
 from tuner.workers.worker_logs import WorkerLog, make_log_folder
 
@@ -31,6 +32,8 @@ PATIENCE_S = 3600.0
 _SHORT_LIFE_S = 30.0
 #: Number of failed starts in a row after which the pool gives the share up.
 _MAX_FAILED_STARTS = 3
+#: Seconds before a worker that died is started again; twice as many after each failed start.
+_WAIT_S = 1.0
 _TICK_S = 0.5
 
 
@@ -62,8 +65,8 @@ class WorkerProcesses:
     #: Folder of the workers' logs: one file per share, with a few older files beside it.
     log_dir: Path
     #: Called with the id of each worker that died and its exit status (negative: the signal that killed it), so that
-    #: its slot is free before the lease expires; returns whether the worker had a slot.
-    on_death: Callable[[str, int], bool]
+    #: its slot is free before the lease expires; returns whether the worker had a slot. May be set after `start`.
+    on_death: Callable[[str, int], bool] = lambda _worker_id, _status: False
     #: Forks the workers; without it each is started afresh.
     server: ForkServer | None = None
     #: Called at each signal, at any point of the pool's work.
@@ -73,8 +76,14 @@ class WorkerProcesses:
     _workers: list[_WorkerProcess] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
+    def start(self) -> None:
+        """Start the workers; `run` does it otherwise."""
+        make_log_folder(self.log_dir)
+        for share in self.shares:
+            self.add(share)
+
     def run(self, on_tick: Callable[[], None]) -> int:
-        """Start the workers and wait for them, calling `on_tick` about twice a second.
+        """Start the workers, unless they were started, and wait for them, calling `on_tick` about twice a second.
 
         SIGINT and SIGTERM are passed on to the workers: the first lets them finish their epochs, a second SIGINT ends
         them. Python gives signals to the main thread alone: in another one nothing is passed on.
@@ -82,12 +91,11 @@ class WorkerProcesses:
         Returns:
             The exit status: 0 if all workers succeeded, 130 or 143 after a signal, otherwise the highest status.
         """
-        make_log_folder(self.log_dir)
         passed_on = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
         previous = {number: signal.signal(number, self._forward) for number in passed_on}
         try:
-            for share in self.shares:
-                self.add(share)
+            if not self._workers:
+                self.start()
             while any(worker.status is None for worker in self._workers):
                 for worker in self._workers:
                     self._look_after(worker)
@@ -191,7 +199,7 @@ class WorkerProcesses:
         if status in _FINAL_STATUSES or is_hopeless or self._signal:
             worker.status = status if status >= 0 else 128 - status
             return
-        wait_s = 2.0**worker.failed_starts
+        wait_s = _WAIT_S * 2**worker.failed_starts
         _log.warning(
             "the worker on %s ended with status %d; starting it again in %.0f s", worker.share.device, status, wait_s
         )

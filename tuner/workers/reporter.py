@@ -16,17 +16,11 @@ from types import TracebackType
 from typing import Self
 
 from tuner.epochs import Epoch, FoldProgress
-from tuner.studies.database_errors import DatabaseAwayError
+from tuner.studies.database.errors import DatabaseAwayError
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import update_worker
-from tuner.studies.reaping import reap_expired_leases
-from tuner.studies.slots import (
-    Lease,
-    LeaseLostError,
-    StudyStoppedError,
-    TimeOverError,
-    renew_lease,
-)
-from tuner.studies.storage import Storage
+from tuner.studies.slots.leases import Lease, LeaseLostError, StudyStoppedError, TimeOverError, renew_lease
+from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import PrunedError, TrialScores
 
 _log = logging.getLogger(__name__)

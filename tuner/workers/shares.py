@@ -33,6 +33,29 @@ class DeviceShare:
     cores: Sequence[int] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class MachinePlaces:
+    """How this machine is divided among workers, see `divide_machine`."""
+
+    n_workers: int | None = None
+    #: None: 1, or, where the machine determines the number of workers, chosen by measurement.
+    per_gpu: int | None = 1
+    device: str = "auto"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether workers are added to GPUs while throughput rises."""
+        return self.per_gpu is None and self.n_workers is None
+
+    def divide(self) -> list[DeviceShare]:
+        """Return one share for each worker to begin with.
+
+        Raises:
+            NoSuchShareError: The device does not exist.
+        """
+        return divide_machine(self.n_workers, per_gpu=self.per_gpu or 1, device=self.device)
+
+
 def divide_machine(n_workers: int | None, *, per_gpu: int = 1, device: str = "auto") -> list[DeviceShare]:
     """Return one share for each worker.
 

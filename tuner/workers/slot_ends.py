@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from tuner.artifacts import ArtifactStore
 from tuner.jobs.failures import MAX_FAILURES_IN_A_ROW, counts_towards_stopping
-from tuner.jobs.planning import advance_study
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study, find_present, stop_study
-from tuner.studies.limits import end_search_without_progress
-from tuner.studies.outcomes import Outcome
 from tuner.studies.progress import read_last_failures
-from tuner.studies.slots import Lease
+from tuner.studies.slots.leases import Lease
+from tuner.studies.slots.limits import end_search_without_progress
+from tuner.studies.slots.outcomes import Outcome
 from tuner.studies.stages import list_between_stages
-from tuner.studies.storage import Storage
 
 _log = logging.getLogger(__name__)
 
@@ -32,13 +32,13 @@ def stop_if_failing(storage: Storage, study: Study, outcome: Outcome) -> None:
         stop_study(storage, study, reason=reason)
 
 
-def end_if_in_vain(storage: Storage, study: Study, lease: Lease) -> None:
+def end_if_out_of_patience(storage: Storage, study: Study, lease: Lease) -> None:
     """End the search of a study that has found nothing better for too many trials."""
     search = study.definition.search
     if lease.stage != "search" or search.patience is None:
         return
-    objective, costs = study.definition.objective, study.definition.costs
-    if end_search_without_progress(storage, study.id, patience=search.patience, objective=objective, costs=costs):
+    objective, others = study.definition.objective, study.definition.others
+    if end_search_without_progress(storage, study.id, patience=search.patience, objective=objective, others=others):
         _log.info("study %r: no better trial among the last %d, the search ends", study.name, search.patience)
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tuner.jobs.study_data import DataUnavailableError
+from tuner.jobs.study.data import DataUnavailableError
 from tuner.studies.lifecycle import Study
 
 #: Seconds after which the worker tries to read the data again.

@@ -4,7 +4,7 @@ import pytest
 from looking_role import looking_role
 from support.postgres import PostgresServer
 
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.database.storage import Storage, open_storage
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from support.dashboard_process import running_dashboard
 from support.kubernetes import container_of, find, read_base
 
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
 
 
 def test_the_probe_of_the_dashboard_s_pod_finds_it_ready(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.dashboard_process import running_dashboard
 from support.running_studies import begin_trial, create_study, end_trial
 
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
 
 TOKEN = "0123456789abcdef" * 2
 LONG = b"9" * 5000
@@ -26,12 +26,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         study = create_study(storage)
         end_trial(storage, begin_trial(storage, study, curve=(0.5, 0.7)), score=0.7)
         begin_trial(storage, study, curve=(0.3, 0.4))
-    with running_dashboard(url, folder / "artifacts", "--allow-writes", token=TOKEN) as (address, process):
+    with running_dashboard(url, folder / "artifacts", "--allow-writes", token=TOKEN) as (address, running):
         parts = urlsplit(address)
         yield parts.hostname or "", parts.port or 0
-        process.terminate()
-        assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        running.process.terminate()
+        assert "Traceback" not in running.stderr.read()
 
 
 def ask(

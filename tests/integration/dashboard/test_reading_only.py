@@ -8,18 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from support.running_studies import begin_trial, create_study, end_trial
 
-from tuner.studies.database_errors import DatabaseUnusableError
-from tuner.studies.database_url import StorageUnreachableError
+from tuner.studies.database.errors import DatabaseUnusableError
+from tuner.studies.database.preparation import StorageNotPreparedError
+from tuner.studies.database.storage import Storage, open_storage, open_storage_to_read
+from tuner.studies.database.url import StorageUnreachableError
 from tuner.studies.fleet import read_fleet, read_live_curves
 from tuner.studies.lifecycle import find_study
 from tuner.studies.progress import count_failures
-from tuner.studies.reading import load_study, read_version
-from tuner.studies.storage import (
-    Storage,
-    StorageNotPreparedError,
-    open_storage,
-    open_storage_to_read,
-)
+from tuner.studies.records.reading import load_study, read_version
 
 
 def test_a_role_that_may_only_select_reads_everything(storage: Storage, looker_url: str) -> None:

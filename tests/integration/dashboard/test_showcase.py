@@ -17,10 +17,10 @@ from support.wsgi_client import ask
 
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard.site import Site, open_site
+from tuner.studies.database.storage import Storage, open_storage, open_storage_to_read
 from tuner.studies.garbage import find_garbage
 from tuner.studies.lifecycle import Study, delete_study, extend_study, find_study
-from tuner.studies.reading import load_study
-from tuner.studies.storage import Storage, open_storage, open_storage_to_read
+from tuner.studies.records.reading import load_study
 from tuner.workers.dashboard_publisher import DashboardPublisher
 
 

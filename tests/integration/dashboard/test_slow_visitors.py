@@ -15,7 +15,7 @@ import requests
 from support.dashboard_process import running_dashboard
 
 from tuner.dashboard import connections
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
 
 TOKEN = "0123456789abcdef" * 2
 

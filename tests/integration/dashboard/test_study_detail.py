@@ -19,10 +19,11 @@ from tuner.artifacts import ArtifactStore
 from tuner.dashboard import study_detail
 from tuner.dashboard.optuna_requests import refuse_unanswerable
 from tuner.dashboard.study_detail import StudyDetails
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import delete_study, find_study
-from tuner.studies.outcomes import Failure, failed_outcome
-from tuner.studies.slots import claim_slot, end_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import Failure, failed_outcome
 from tuner.workers.dashboard_publisher import DashboardPublisher
 
 

@@ -11,12 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from tuner.datasets.image_cache import ImageCache
-from tuner.jobs.preflight.checking import check_definition
-from tuner.jobs.preflight.process import PreflightProcess
+from tuner.forking.client import ForkServer
+from tuner.jobs.preflight.checking import CheckRequest, check_definition
+from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
-from tuner.jobs.study_data import DataPlaces, load_search_data
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.jobs.study.data import DataPlaces, StudyData
+from tuner.settings import read_settings
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
+from tuner.workers.forked import open_fork_server
+from tuner.workers.shares import DeviceShare
 
 OWN_BUILDERS = Path(__file__).parents[2] / "support" / "own_builders"
 #: A brightness that only pictures of that part have.
@@ -37,34 +42,57 @@ def draw(n_images: int, level: int) -> tuple[NDArray[np.uint8], NDArray[np.int64
 Define = Callable[..., StudyDefinition]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The current folder of all tests here, as a server forks no process for another one."""
+    folder = tmp_path_factory.mktemp("check")
+    (folder / "failing_later.py").write_text((OWN_BUILDERS / "failing_later.py").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[ForkServer]:
+    """Forks the processes, as in `tuner run`; `tests/e2e/test_preflight.py` has one that is started afresh."""
+    assert folder
+    with open_fork_server(read_settings(), DeviceShare(device="cpu", environment={})) as running:
+        yield running
+
+
 @pytest.fixture
-def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Define:
-    """Define a study of a builder of `failing_later` on pictures whose test part is its own, in the test's folder."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "failing_later.py").write_text((OWN_BUILDERS / "failing_later.py").read_text())
+def define(folder: Path) -> Define:
+    """Define a study of a builder of `failing_later` on pictures whose test part is its own."""
 
     def define_study(builder: str, *overrides: str, n_test_labels: int = 20) -> StudyDefinition:
         (x_train, y_train), (x_test, y_test) = draw(200, TRAIN_ONLY), draw(20, TEST_ONLY)
-        np.savez(tmp_path / "own.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test[:n_test_labels])
+        np.savez(folder / "own.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test[:n_test_labels])
         return make_definition(space=f"failing_later:{builder}", dataset="./own.npz", name="own", overrides=overrides)
 
     return define_study
 
 
-def check(definition: StudyDefinition, **settings: Any) -> list[StageReport]:
+def check(
+    definition: StudyDefinition, server: ForkServer, *, stage_limit_s: float = LIMIT_S, **settings: Any
+) -> list[StageReport]:
     """Run a preflight and return its reports, also of the stage that failed."""
     reports: list[StageReport] = []
-    check_definition(definition, data_dir=Path(), on_report=reports.append, **settings)
+    asked = CheckRequest(definition=definition, data_dir=Path(), on_report=reports.append)
+    with PreflightProcess(server=server, stage_limit_s=stage_limit_s) as process:
+        check_definition(asked, process=process, **settings)
     return reports
 
 
 def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_model(
-    define: Define, tmp_path: Path
+    define: Define, server: ForkServer, folder: Path
 ) -> None:
     definition = define("WritesWhatItSees", "finals.train_on=train")
+    reports: list[StageReport] = []
 
-    with PreflightProcess(measures_later=True) as process:
-        reports = check(definition, process=process, image_cache=tmp_path / "cache")
+    with PreflightProcess(server=server, measures_later=True) as process:
+        check_definition(
+            definition, data_dir=Path(), on_report=reports.append, process=process, image_cache=folder / "cache"
+        )
         was_measuring, measured = process.is_measuring, process.measure_time()
 
     assert (was_measuring, process.is_measuring) == (True, False)
@@ -72,13 +100,14 @@ def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_
     assert MeasuredTime.read({MEASURED_TIME: str(measured)})
     assert [report.stage for report in reports if report.problem or report.warnings] == []
     assert {"search, resuming", "finals, test images", "finals, bundle"} <= {report.stage for report in reports}
-    seen = set(map(int, (tmp_path / "seen.txt").read_text().split()))
+    seen = set(map(int, (folder / "seen.txt").read_text().split()))
     assert seen == {0, TRAIN_ONLY, 255}
     # Workers need not read the files.
-    (tmp_path / "own.npz").unlink()
-    (key,) = ImageCache(tmp_path / "cache").list_keys()
-    places = DataPlaces(data_dir=Path(), cache_dir=tmp_path / "cache")
-    assert len(load_search_data(definition, data_sha256=key.split("-")[0], pixels=None, places=places).train) == 180
+    (folder / "own.npz").unlink()
+    (key,) = ImageCache(folder / "cache").list_keys()
+    places = DataPlaces(data_dir=Path(), cache_dir=folder / "cache")
+    images = StudyData(definition=definition, data_sha256=key.split("-")[0], pixels=None, places=places)
+    assert len(images.load_for_search().train) == 180
 
 
 @pytest.mark.parametrize(
@@ -88,25 +117,25 @@ def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_
         ("ends_the_process", r"^search, hyperparameters: .* ended with status 9"),
     ],
 )
-def test_what_ends_the_process_is_one_line(define: Define, builder: str, message: str) -> None:
+def test_what_ends_the_process_is_one_line(define: Define, server: ForkServer, builder: str, message: str) -> None:
     with pytest.raises(PreflightError, match=message) as caught:
-        check(define(builder))
+        check(define(builder), server)
 
     assert "\n" not in str(caught.value)
 
 
-def test_a_builder_that_never_ends_is_ended_and_named_with_its_line(define: Define) -> None:
+def test_a_builder_that_never_ends_is_ended_and_named_with_its_line(define: Define, server: ForkServer) -> None:
     with pytest.raises(PreflightError, match=r"not over after .* at failing_later.py:\d+ in never_ends"):
-        check(define("never_ends"), stage_limit_s=3)
+        check(define("never_ends"), server, stage_limit_s=3)
 
 
-def test_a_test_part_that_could_not_be_read_fails_before_the_search(define: Define) -> None:
+def test_a_test_part_that_could_not_be_read_fails_before_the_search(define: Define, server: ForkServer) -> None:
     with pytest.raises(PreflightError, match=r"^finals, test images: .*20 images and 19 labels"):
-        check(define("fine", n_test_labels=19))
+        check(define("fine", n_test_labels=19), server)
 
 
-def test_without_finals_the_test_part_is_left_alone(define: Define) -> None:
-    reports = check(define("fine", "finals.top=0", "finals.candidates=1", n_test_labels=19))
+def test_without_finals_the_test_part_is_left_alone(define: Define, server: ForkServer) -> None:
+    reports = check(define("fine", "finals.top=0", "finals.candidates=1", n_test_labels=19), server)
 
     assert not [report for report in reports if report.stage.startswith("finals")]
 
@@ -120,7 +149,7 @@ def test_the_parent_never_imports_keras() -> None:
 
 
 def test_warnings_about_the_test_part_are_kept_with_those_about_the_training_part(
-    define: Define, tmp_path: Path
+    define: Define, folder: Path, tmp_path: Path
 ) -> None:
     class PassedProcess(PreflightProcess):
         """Has passed every stage, in no time."""
@@ -136,11 +165,11 @@ def test_warnings_about_the_test_part_are_kept_with_those_about_the_training_par
     process.folder = tmp_path
     process.findings = {"first_jobs": [], "space_sha256": None, "objective": {}}
     definition = define("mlp")
-    arrays = dict(np.load(tmp_path / "own.npz"))
+    arrays = dict(np.load(folder / "own.npz"))
     kept = arrays["y_test"] != 7
-    np.savez(tmp_path / "own.npz", **arrays | {"x_test": arrays["x_test"][kept], "y_test": arrays["y_test"][kept]})
+    np.savez(folder / "own.npz", **arrays | {"x_test": arrays["x_test"][kept], "y_test": arrays["y_test"][kept]})
 
-    found = check_definition(definition, data_dir=Path(), process=process)
+    found = check_definition(CheckRequest(definition=definition, data_dir=Path()), process=process)
 
     assert found.pixels["warnings"] == []
     (warning,) = found.pixels["test_warnings"]

@@ -2,9 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, insert_study
-from tuner.studies.storage import Storage, open_storage
 
 
 @pytest.fixture

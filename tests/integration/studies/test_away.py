@@ -7,15 +7,16 @@ import optuna
 import pytest
 
 from tuner.artifacts import ArtifactStore
-from tuner.studies.database_errors import DatabaseAwayError
-from tuner.studies.definition import make_definition
+from tuner.studies.database.errors import DatabaseAwayError
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.fleet import read_fleet
 from tuner.studies.garbage import find_foreign_folders, find_garbage
 from tuner.studies.lifecycle import Study, insert_study, list_names, stop_study
-from tuner.studies.reading import load_study, read_retrainings
-from tuner.studies.slots import Lease, claim_slot, renew_lease
+from tuner.studies.records.reading import load_study, read_retrainings
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, renew_lease
 from tuner.studies.stages import begin_next_stage, has_next_stage, has_scored_trial
-from tuner.studies.storage import Storage, open_storage
 from tuner.studies.trial_details import find_addressed, read_one_trial, read_study_head, summarize_trials
 from tuner.studies.trials import open_trial
 

@@ -5,21 +5,15 @@ from dataclasses import replace
 import pytest
 
 from tuner.studies.companions import claim_companions
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import register_worker, update_worker
 from tuner.studies.lifecycle import Study
-from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome, Job, RetrainJob, Stage
-from tuner.studies.reading import read_slots
-from tuner.studies.schema import slots
-from tuner.studies.slots import (
-    Lease,
-    LeaseLostError,
-    claim_slot,
-    create_slots,
-    end_slot,
-    release_slot,
-    renew_lease,
-)
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import read_slots
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, LeaseLostError, end_slot, release_slot, renew_lease
+from tuner.studies.slots.outcomes import ConfirmJob, ConfirmOutcome, Job, RetrainJob, Stage
+from tuner.studies.slots.slot import create_slots
 
 CONFIRM = ConfirmJob(trial=1, hyperparameters={"units": 8}, repeat=0, seed=10)
 RETRAIN = RetrainJob(trial=1, hyperparameters={"units": 8}, repeat=0, seed=10, augmented=True, val_accuracy_mean=0.5)

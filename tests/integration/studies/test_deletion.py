@@ -6,9 +6,9 @@ import pytest
 from support.running_studies import create_study
 
 from tuner.artifacts import ArtifactNotRemovedError, ArtifactStore
+from tuner.studies.database.storage import Storage
 from tuner.studies.deletion import remove_study
 from tuner.studies.lifecycle import find_study, list_names
-from tuner.studies.storage import Storage
 
 
 def refusing(call: Callable[..., Any], *, errors: list[OSError]) -> Callable[..., Any]:

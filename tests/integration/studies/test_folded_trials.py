@@ -7,14 +7,15 @@ from optuna.trial import TrialState
 
 from tuner.cli.progress import _describe_work
 from tuner.epochs import Epoch
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.fleet import read_workers, register_worker, update_worker
 from tuner.studies.lifecycle import Study, insert_study
-from tuner.studies.outcomes import FoldResult, SearchOutcome, mean_over
 from tuner.studies.progress import read_progress
-from tuner.studies.reading import load_outline, load_study
-from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_outline, load_study
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, end_slot, renew_lease
+from tuner.studies.slots.outcomes import FoldResult, SearchOutcome, mean_over
 from tuner.studies.trials import TrialScores, close_ended_trials, open_trial
 
 Begin = Callable[..., tuple[Lease, TrialScores]]

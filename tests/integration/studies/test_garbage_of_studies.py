@@ -4,12 +4,12 @@ from pathlib import Path
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.handed_arrays import drop_use, note_use
 from tuner.studies.dashboard_content import shown_paths
-from tuner.studies.database_url import printable_url
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.database.url import printable_url
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.garbage import find_foreign_folders, find_garbage, find_unused_arrays
 from tuner.studies.lifecycle import Study, delete_study, insert_study
-from tuner.studies.slots import claim_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
 
 
 def test_garbage_is_what_is_left_of_this_databases_studies_alone(

@@ -5,23 +5,16 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.fleet import read_workers, register_worker, update_worker
 from tuner.studies.lifecycle import Study, delete_study, find_study, insert_study, stop_study
-from tuner.studies.outcomes import SearchJob, SearchOutcome
-from tuner.studies.reading import load_study, read_slots
+from tuner.studies.records.reading import load_study, read_slots
 from tuner.studies.seeds import trial_seed
-from tuner.studies.slots import (
-    Lease,
-    LeaseLostError,
-    bind_trial,
-    claim_slot,
-    end_slot,
-    is_over,
-    release_slot,
-    renew_lease,
-)
-from tuner.studies.storage import Storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, LeaseLostError, bind_trial, end_slot, is_over, release_slot, renew_lease
+from tuner.studies.slots.outcomes import SearchJob, SearchOutcome
 from tuner.studies.trials import close_ended_trials, open_trial
 
 OUTCOME = SearchOutcome(state="complete", score=0.5, best_epoch=1)

@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from tuner.studies.database_errors import DatabaseAwayError, DatabaseUnusableError, translate
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.errors import DatabaseAwayError, DatabaseUnusableError, translate
+from tuner.studies.database.storage import Storage, StorageUnreachableError, open_storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.lifecycle import find_studies, insert_study
-from tuner.studies.slots import LeaseLostError, claim_slot, renew_lease
-from tuner.studies.storage import Storage, StorageUnreachableError, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import LeaseLostError, renew_lease
 
 PATIENCE_S = 30.0
 

@@ -11,15 +11,15 @@ import sqlalchemy as sa
 from support.large_studies import store_large_study
 from support.postgres import PostgresServer
 
-from tuner.jobs.planning import advance_study
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import find_study
-from tuner.studies.outcomes import ConfirmSlot
 from tuner.studies.progress import count_failures, read_all_progress
 from tuner.studies.ranking import best_trials
-from tuner.studies.reading import load_outline, load_scores, load_study, load_trial, read_slots
-from tuner.studies.records import StudyRecord
-from tuner.studies.schema import slots
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import load_outline, load_scores, load_study, load_trial, read_slots
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.slots.slot import ConfirmSlot
 
 TRIALS, EPOCHS = 300, 20
 

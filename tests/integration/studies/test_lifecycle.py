@@ -1,7 +1,8 @@
 import pytest
 
 from tuner.epochs import Epoch
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.finals_request import change_finals
 from tuner.studies.fleet import read_workers, register_worker, update_worker
 from tuner.studies.lifecycle import (
@@ -17,11 +18,11 @@ from tuner.studies.lifecycle import (
     resume_study,
     stop_study,
 )
-from tuner.studies.outcomes import Result, SearchOutcome
 from tuner.studies.progress import list_finished, read_finished, read_progress
-from tuner.studies.reading import TrialNotFoundError, load_study, load_trial
-from tuner.studies.slots import claim_slot, end_slot
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import TrialNotFoundError, load_study, load_trial
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import Result, SearchOutcome
 from tuner.studies.trials import close_ended_trials, open_trial
 
 

@@ -5,19 +5,27 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from tuner.jobs.planning import advance_study
-from tuner.studies.definition import make_definition
-from tuner.studies.ended_by import describe_ends
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.schema import database_time, studies
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.finals_request import change_finals
 from tuner.studies.lifecycle import Study, extend_study, find_study, insert_study, resume_study, stop_study
-from tuner.studies.limits import end_search_without_progress
-from tuner.studies.outcomes import ConfirmOutcome, EnsembleJob, Failure, RetrainOutcome, SearchOutcome, failed_outcome
 from tuner.studies.progress import read_progress
-from tuner.studies.reading import load_outline
-from tuner.studies.schema import database_time, studies
-from tuner.studies.shortfall import find_shortfall
-from tuner.studies.slots import Lease, TimeOverError, claim_slot, end_slot, release_slot, renew_lease
-from tuner.studies.storage import Storage
+from tuner.studies.records.ended_by import describe_ends
+from tuner.studies.records.reading import load_outline
+from tuner.studies.records.shortfall import find_shortfall
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, TimeOverError, end_slot, release_slot, renew_lease
+from tuner.studies.slots.limits import end_search_without_progress
+from tuner.studies.slots.outcomes import (
+    ConfirmOutcome,
+    EnsembleJob,
+    Failure,
+    RetrainOutcome,
+    SearchOutcome,
+    failed_outcome,
+)
 from tuner.studies.trials import close_ended_trials, open_trial
 
 

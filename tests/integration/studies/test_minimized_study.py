@@ -8,17 +8,19 @@ from support.objectives import LOSS
 from support.running_studies import begin_trial, create_study, end_trial
 
 from tuner.epochs import Epoch
-from tuner.jobs.planning import advance_study
+from tuner.jobs.finals.planning import advance_study
 from tuner.objectives import OBJECTIVES
-from tuner.studies.definition import make_definition
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, find_study
-from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome, RetrainSlot
 from tuner.studies.progress import read_progress
 from tuner.studies.ranking import read_rank
-from tuner.studies.reading import load_scores, load_study, read_slots
-from tuner.studies.schema import slots
-from tuner.studies.slots import claim_slot, end_slot
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_scores, load_study, read_slots
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import ConfirmJob, ConfirmOutcome
+from tuner.studies.slots.slot import RetrainSlot
 from tuner.studies.trial_details import read_study_head
 from tuner.studies.trials import TrialScores
 from tuner.studies.warm_start import best_of_earlier

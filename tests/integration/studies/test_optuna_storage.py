@@ -6,7 +6,7 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.testing.pytest_storages import StorageTestCase
 
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.database.storage import Storage, open_storage
 
 
 class TestStorage(StorageTestCase):  # type: ignore[misc] # Optuna's tests are untyped

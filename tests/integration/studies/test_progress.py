@@ -9,15 +9,16 @@ from support.running_studies import begin_trial, create_study, end_trial
 
 from tuner.cli import progress
 from tuner.cli.progress import Display
-from tuner.jobs.planning import advance_study
+from tuner.jobs.finals.planning import advance_study
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import read_workers, update_worker
 from tuner.studies.lifecycle import Study, find_study
-from tuner.studies.outcomes import ConfirmOutcome, Failure, RetrainOutcome
 from tuner.studies.progress import list_finished, read_finished, read_progress
-from tuner.studies.reading import load_outline
-from tuner.studies.schema import slots
-from tuner.studies.slots import Lease, claim_slot, end_slot, renew_lease
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_outline
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, end_slot, renew_lease
+from tuner.studies.slots.outcomes import ConfirmOutcome, Failure, RetrainOutcome
 
 
 @pytest.fixture

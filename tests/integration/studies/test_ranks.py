@@ -6,11 +6,11 @@ import pytest
 from support.running_studies import create_study, finish_study
 
 from tuner.artifacts import ArtifactStore
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study, extend_study, find_study
-from tuner.studies.outcomes import RetrainSlot
 from tuner.studies.ranking import rank_finals, read_rank
-from tuner.studies.reading import load_study, read_slots
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_study, read_slots
+from tuner.studies.slots.slot import RetrainSlot
 
 SMALL = ("finals.top=1", "finals.candidates=2", "finals.confirm_repeats=1", "finals.repeats=1")
 

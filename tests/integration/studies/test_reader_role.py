@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 from support.postgres import PostgresServer
 
-from tuner.studies.database_errors import DatabaseUnusableError
-from tuner.studies.reader_role import NoRolesError, create_reader
-from tuner.studies.schema import metadata
-from tuner.studies.storage import open_storage
+from tuner.studies.database.errors import DatabaseUnusableError
+from tuner.studies.database.reader_role import NoRolesError, create_reader
+from tuner.studies.database.schema import metadata
+from tuner.studies.database.storage import open_storage
 
 PASSWORD = "p:w\\'d {} %s"  # noqa: S105 - made up here
 

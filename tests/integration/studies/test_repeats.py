@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from tuner.jobs.creation import DefinitionChangedError, find_equal_study
-from tuner.jobs.planning import advance_study, plan_next_jobs
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.studies.export import export_trials
+from tuner.jobs.finals.planning import advance_study, plan_next_jobs
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import StudyStateError, extend_by_repeats, extend_study, find_study, insert_study
-from tuner.studies.outcomes import ConfirmJob, SearchJob, SearchOutcome
-from tuner.studies.reading import load_outline, load_study, load_trial, read_slots
+from tuner.studies.records.export import export_trials
+from tuner.studies.records.reading import load_outline, load_study, load_trial, read_slots
 from tuner.studies.repeats import WholeRepeatsError, repeat_jobs, training_seed
 from tuner.studies.seeds import trial_seed
-from tuner.studies.slots import Lease, claim_slot, end_slot, release_owned
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, end_slot, release_owned
+from tuner.studies.slots.outcomes import ConfirmJob, SearchJob, SearchOutcome
 from tuner.studies.trials import close_ended_trials, open_trial
 
 CONFIGURATIONS = [

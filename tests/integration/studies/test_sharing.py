@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from tuner.studies import slots
-from tuner.studies.definition import make_definition
-from tuner.studies.definition_files import DefinitionError
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, find_study, insert_study
-from tuner.studies.outcomes import ConfirmJob, SearchOutcome
 from tuner.studies.sharing_changes import change_sharing
-from tuner.studies.slots import Lease, claim_slot, create_slots, end_slot, release_slot
-from tuner.studies.storage import Storage, open_storage
-from tuner.studies.turns import Turn, list_turns
+from tuner.studies.slots import claims
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, end_slot, release_slot
+from tuner.studies.slots.outcomes import ConfirmJob, SearchOutcome
+from tuner.studies.slots.slot import create_slots
+from tuner.studies.slots.turns import Turn, list_turns
 
 
 def insert(storage: Storage, name: str, *overrides: str, trials: int = 20) -> Study:
@@ -119,7 +121,7 @@ def test_a_limit_that_is_set_after_a_worker_has_listed_the_studies_holds_for_its
         insert(storage, "narrowed", "sharing.priority=1")
         insert(storage, "wide")
         first = claim(storage)
-        monkeypatch.setattr(slots, "list_turns", list_and_limit)
+        monkeypatch.setattr(claims, "list_turns", list_and_limit)
         raced = claim(storage)
         monkeypatch.undo()
         release_slot(storage, first)

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from support.running_studies import create_study
 
-from tuner.studies import migrations
-from tuner.studies.database_errors import DatabaseUnusableError
-from tuner.studies.database_url import StorageUnreachableError
-from tuner.studies.optuna_tables import OPTUNA_REVISION
-from tuner.studies.schema import SCHEMA_REVISION, database_time, metadata
-from tuner.studies.storage import Storage, open_storage, open_storage_to_read
+from tuner.studies.database import migrations
+from tuner.studies.database.errors import DatabaseUnusableError
+from tuner.studies.database.optuna_tables import OPTUNA_REVISION
+from tuner.studies.database.schema import SCHEMA_REVISION, database_time, metadata
+from tuner.studies.database.storage import Storage, open_storage, open_storage_to_read
+from tuner.studies.database.url import StorageUnreachableError
 
 
 def test_the_schema_constant_is_the_newest_migration() -> None:
@@ -50,7 +50,7 @@ def test_the_databases_clock_counts_seconds_since_1970(storage: Storage) -> None
 
 def test_processes_that_start_on_an_empty_database_at_once_all_succeed(empty_sqlite_url: str) -> None:
     # On Postgres workers do, see `test_starting.py`.
-    code = "import sys; from tuner.studies.storage import open_storage; open_storage(sys.argv[1]).close()"
+    code = "import sys; from tuner.studies.database.storage import open_storage; open_storage(sys.argv[1]).close()"
 
     processes = [subprocess.Popen([sys.executable, "-c", code, empty_sqlite_url]) for _ in range(3)]
 
@@ -133,7 +133,7 @@ def test_a_study_is_shown_without_alembic_whose_import_takes_long(sqlite_url: st
         # Creates the tables.
         pass
     code = (
-        "import sys; from tuner.studies.storage import open_storage\n"
+        "import sys; from tuner.studies.database.storage import open_storage\n"
         "from tuner.studies.progress import read_all_progress\n"
         "with open_storage(sys.argv[1]) as storage: print(read_all_progress(storage), 'alembic.command' in sys.modules)"
     )

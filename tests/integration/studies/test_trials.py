@@ -2,10 +2,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.outcomes import SearchOutcome
-from tuner.studies.slots import Lease, claim_slot, end_slot, release_slot, renew_lease
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import Lease, end_slot, release_slot, renew_lease
+from tuner.studies.slots.outcomes import SearchOutcome
 from tuner.studies.trials import close_ended_trials, end_orphans, open_trial
 
 OUTCOME = SearchOutcome(state="complete", score=0.75, best_epoch=2)

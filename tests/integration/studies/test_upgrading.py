@@ -12,14 +12,16 @@ import sqlalchemy as sa
 from support.old_database import ARTIFACTS, restore_old_database
 
 from tuner.epochs import Epoch
-from tuner.studies import migrations
+from tuner.studies.database import migrations
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import Study, delete_study, find_studies, find_study, insert_study
-from tuner.studies.outcomes import SearchOutcome, curve_to_json
 from tuner.studies.progress import StudyProgress, read_all_progress
-from tuner.studies.reading import load_study, read_slots
+from tuner.studies.records.reading import load_study, read_slots
 from tuner.studies.seeds import trial_seed
-from tuner.studies.slots import claim_slot, end_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import SearchOutcome
+from tuner.studies.slots.stored_outcomes import curve_to_json
 from tuner.studies.trials import end_orphans, open_trial
 
 #: What came of the slot of trial 2 in `_store_shuffled`; its numbers are whole, large and small.
@@ -130,7 +132,7 @@ def test_the_migration_renumbers_slots_on_postgres_too(postgres_url: str) -> Non
 
 def _store_shuffled(storage: Storage) -> None:
     """Store a study whose slot 0 is trial 2 and whose slot 1 is trial 0, as revision 0001 did."""
-    from tuner.studies.definition import make_definition
+    from tuner.studies.definitions.making import make_definition
 
     definition = make_definition(space="mlp", dataset="digits", name="s", trials=4, epochs=1)
     study = insert_study(storage, definition, class_names=["0"], provenance={})

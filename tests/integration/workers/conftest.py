@@ -10,8 +10,8 @@ from chaos.proxy import FaultyProxy
 from chaos.studies import insert_chaos_study
 from support.postgres import PostgresServer
 
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.storage import Storage, open_storage
 
 Surround = Callable[..., Surroundings]
 

@@ -6,11 +6,12 @@ from chaos.proxy import FaultyProxy
 from chaos.studies import insert_chaos_study
 from optuna.trial import TrialState
 
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import find_study
-from tuner.studies.outcomes import SearchOutcome
-from tuner.studies.reading import read_slots
-from tuner.studies.slots import claim_slot, end_slot, renew_lease
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import read_slots
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot, renew_lease
+from tuner.studies.slots.outcomes import SearchOutcome
 from tuner.studies.trials import close_ended_trials, open_trial
 
 

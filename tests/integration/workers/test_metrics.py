@@ -12,12 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.dashboard_process import running_dashboard
 
 from tuner.counters import SHARED_FOLDER
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.fleet import register_worker
 from tuner.studies.lifecycle import insert_study
-from tuner.studies.outcomes import SearchOutcome
-from tuner.studies.slots import claim_slot, end_slot, renew_lease
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot, renew_lease
+from tuner.studies.slots.outcomes import SearchOutcome
 from tuner.studies.trials import close_ended_trials, open_trial
 from tuner.workers.metrics import MetricsAddressError, serving_metrics
 

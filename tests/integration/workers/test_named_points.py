@@ -7,8 +7,8 @@ from chaos.fleet import Fleet, Surroundings
 from chaos.journal import read_journals
 from chaos.studies import undisturbed_curves
 
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
-from tuner.studies.storage import Storage
 
 LEASE_S = 1.0
 

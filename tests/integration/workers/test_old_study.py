@@ -3,10 +3,10 @@ from pathlib import Path
 from chaos.fleet import Fleet, Surroundings
 from support.old_database import restore_old_database
 
+from tuner.studies.database.storage import open_storage
 from tuner.studies.lifecycle import find_study
-from tuner.studies.reading import load_study
+from tuner.studies.records.reading import load_study
 from tuner.studies.seeds import trial_seed
-from tuner.studies.storage import open_storage
 
 
 def test_a_study_of_0_1_0_goes_on_to_its_exact_budget(fleet: Fleet, tmp_path: Path) -> None:

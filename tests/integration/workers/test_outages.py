@@ -8,7 +8,7 @@ from chaos.studies import insert_chaos_study
 from support.postgres import PostgresServer
 from waiting import events, wait_for_epochs, wait_until
 
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
 
 LEASE_S = 3.0
 

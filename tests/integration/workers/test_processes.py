@@ -10,10 +10,17 @@ from typing import Any
 
 import pytest
 
-from tuner.training.forking import ForkServer
+from tuner.forking.client import ForkServer
+from tuner.workers import processes as pool_processes
 from tuner.workers import worker_logs
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_processes, "_TICK_S", 0.05)
+    monkeypatch.setattr(pool_processes, "_WAIT_S", 0.05)
 
 
 @pytest.fixture
@@ -168,11 +175,13 @@ def test_logs_stay_small_while_a_worker_writes_on_and_the_newest_lines_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_logs, "LARGEST_BYTES", 10_000)
+    # Ten lines between two looks.
+    monkeypatch.setattr(pool_processes, "_TICK_S", 0.2)
     script = (
         "import os, sys, time\n"
         "for number in range(60):\n"
         "    os.write(2, b'%05d ' % number + b'x' * 993 + b'\\n')\n"
-        "    time.sleep(0.05)\n"
+        "    time.sleep(0.02)\n"
         "sys.exit(1)"
     )
     pool = WorkerProcesses(

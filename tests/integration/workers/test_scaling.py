@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tuner.studies.database.schema import slots, studies
+from tuner.studies.database.storage import open_storage
 from tuner.studies.fleet import register_worker, update_worker
-from tuner.studies.schema import slots, studies
-from tuner.studies.storage import open_storage
 from tuner.training.gpus import GpuMemory
 from tuner.workers import autoscaling
+from tuner.workers import processes as processes_of_pool
 from tuner.workers.autoscaling import GpuScaler
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare
@@ -23,8 +24,9 @@ def test_each_gpu_gets_workers_for_as_long_as_the_epochs_in_the_database_come_fa
     shares = [
         DeviceShare(device=f"gpu:{index}", environment={"CUDA_VISIBLE_DEVICES": f"GPU-{index}"}) for index in (0, 1)
     ]
-    monkeypatch.setattr(autoscaling, "WINDOW_S", 1.0)
-    monkeypatch.setattr(autoscaling, "_INTERVAL_S", 0.1)
+    monkeypatch.setattr(processes_of_pool, "_TICK_S", 0.1)
+    monkeypatch.setattr(autoscaling, "WINDOW_S", 0.5)
+    monkeypatch.setattr(autoscaling, "_INTERVAL_S", 0.05)
     monkeypatch.setattr(autoscaling, "read_memory", lambda _: GpuMemory(used_bytes=1, total_bytes=100))
     monkeypatch.setattr(autoscaling.os, "sched_getaffinity", lambda _: set(range(64)))
     processes = WorkerProcesses(

@@ -8,11 +8,11 @@ from chaos.fleet import Fleet, Surroundings
 from chaos.studies import insert_chaos_study
 from waiting import events, wait_for_epochs, wait_until
 
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.fleet import read_workers
 from tuner.studies.lifecycle import Study, delete_study, find_study, insert_study
-from tuner.studies.reading import load_study
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import load_study
 
 Surround = Callable[..., Surroundings]
 

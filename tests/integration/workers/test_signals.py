@@ -7,11 +7,11 @@ from collections.abc import Callable
 from chaos.fleet import Fleet, Surroundings
 from waiting import events, wait_for_epochs, wait_until
 
+from tuner.studies.database.storage import Storage
 from tuner.studies.lifecycle import Study
 from tuner.studies.progress import read_progress
-from tuner.studies.reading import read_slots
-from tuner.studies.reaping import reap_expired_leases
-from tuner.studies.storage import Storage
+from tuner.studies.records.reading import read_slots
+from tuner.studies.slots.reaping import reap_expired_leases
 
 
 def test_a_worker_stopped_for_three_leases_writes_nothing_when_it_goes_on(

@@ -3,9 +3,9 @@ from collections.abc import Callable
 from chaos.fleet import Fleet, Surroundings
 from waiting import events
 
+from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.lifecycle import Study, list_names
-from tuner.studies.reading import read_slots
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.records.reading import read_slots
 
 
 def test_eight_workers_that_start_on_an_empty_database_all_live(

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 
 import tuner.workers.reporter
 from tuner.epochs import Epoch
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import Storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, insert_study
-from tuner.studies.outcomes import SearchOutcome
-from tuner.studies.slots import claim_slot, end_slot
-from tuner.studies.storage import Storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import SearchOutcome
 from tuner.studies.trials import PrunedError, close_ended_trials, open_trial
 from tuner.workers.reporter import Reporter
 

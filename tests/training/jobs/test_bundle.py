@@ -25,7 +25,7 @@ from tuner.bundles.model import write_bundle
 from tuner.bundles.predictions import read_predictions
 from tuner.bundles.sealed import seal
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.test_set import load_test_set
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.training.predictions import predict_probabilities

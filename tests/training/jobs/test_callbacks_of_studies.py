@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tuner.datasets.images import LabelledImages
-from tuner.jobs.callbacks import CallbackNotFoundError, NotACallbackError, make_callbacks, tried_callbacks
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.studies.definition_files import DefinitionError
+from tuner.jobs.fitting.callbacks import CallbackNotFoundError, NotACallbackError, make_callbacks, tried_callbacks
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.making import make_definition
 from tuner.training.callbacks import CallbackError
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.train import train

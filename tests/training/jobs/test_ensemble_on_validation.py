@@ -14,13 +14,15 @@ from tuner.bundles.predictions import read_predictions, write_predictions
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.test_set import load_test_set
 from tuner.jobs.context import JobContext
-from tuner.jobs.finals import _compare_on_validation, run_ensemble
-from tuner.jobs.study_data import ChangedTestPartError, DataPlaces
-from tuner.studies.definition import make_definition
+from tuner.jobs.finals.jobs import _compare_on_validation, run_ensemble
+from tuner.jobs.study.data import ChangedTestPartError, DataPlaces
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, insert_study
-from tuner.studies.outcomes import EnsembleJob, EnsembleOutcome, RetrainJob, RetrainOutcome, SearchOutcome
-from tuner.studies.slots import claim_slot, create_slots, end_slot
-from tuner.studies.storage import Storage, open_storage
+from tuner.studies.slots.claims import claim_slot
+from tuner.studies.slots.leases import end_slot
+from tuner.studies.slots.outcomes import EnsembleJob, EnsembleOutcome, RetrainJob, RetrainOutcome, SearchOutcome
+from tuner.studies.slots.slot import create_slots
 
 LABELS = np.array([0, 0, 0, 1, 1])
 

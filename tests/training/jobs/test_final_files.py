@@ -10,9 +10,9 @@ from tuner.bundles.bundle import BundleDescription, Provenance, pack_bundle
 from tuner.bundles.ensemble import Ensemble, read_model_file
 from tuner.bundles.predictions import Predictions, write_predictions
 from tuner.datasets.images import ImageFormat
-from tuner.jobs import final_files
-from tuner.jobs.final_files import store_ensemble_bundle
-from tuner.studies.outcomes import RetrainOutcome
+from tuner.jobs.finals import files
+from tuner.jobs.finals.files import store_ensemble_bundle
+from tuner.studies.slots.outcomes import RetrainOutcome
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_an_ensemble_without_a_file_says_why(context: Any, monkeypatch: pytest.M
     members = [retrained(context, 1), retrained(context, 2)]
     assert store_ensemble_bundle(context, members[:1], voted(context)) == (None, None)
 
-    monkeypatch.setattr(final_files, "_MOST_BYTES", 100)
+    monkeypatch.setattr(files, "_MOST_BYTES", 100)
     path, note = store_ensemble_bundle(context, members, voted(context))
     assert path is None
     assert note is not None

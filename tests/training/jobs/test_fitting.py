@@ -17,7 +17,8 @@ from support.objectives import ACCURACY
 from tuner.artifacts import ArtifactStore
 from tuner.datasets.images import LabelledImages
 from tuner.epochs import Epoch
-from tuner.jobs.fitting import Fitted, NoScoreError, fit
+from tuner.jobs.fitting.fit import FitRequest, Fitted, NoScoreError, fit
+from tuner.jobs.fitting.setup import TrainingSetup
 from tuner.spaces.space import Space
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.own_fit import NoEpochReportedError
@@ -98,17 +99,17 @@ def run(
         if result.epoch == die_after:
             raise DeadError
 
-    fitted = fit(
-        Space(name="mine:Net", description="", build=build, fit=own_fit, help={}),
-        keras_tuner.HyperParameters(),
-        data,
-        TrainingPlan(**{"epochs": EPOCHS, "seed": 3, "batch_size": 32} | schedule),
-        objective=ACCURACY,
+    space = Space(name="mine:Net", description="", build=build, fit=own_fit, help={})
+    request = FitRequest(
+        hyperparameters=keras_tuner.HyperParameters(),
+        data=data,
+        plan=TrainingPlan(**{"epochs": EPOCHS, "seed": 3, "batch_size": 32} | schedule),
         on_epoch=on_epoch,
         on_note=notes.append,
         checkpoint=checkpoint,
         data_for_own_fit=data_for_own_fit,
     )
+    fitted = fit(TrainingSetup(space=space, objective=ACCURACY), request)
     return Run(fitted, reported, notes)
 
 
@@ -200,8 +201,6 @@ BEGUN_ANEW = {
     "fit that takes none": (taking_no_initial_epoch, "takes no initial_epoch"),
     "call for each epoch": (epoch_by_epoch, "calls model.fit more than once"),
     "freeze and thaw": (freezing, "compiles the model anew"),
-    "two calls": (in_two_calls, "calls model.fit more than once"),
-    "compiled anew": (recompiling, "compiles the model anew"),
 }
 
 

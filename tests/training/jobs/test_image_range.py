@@ -15,11 +15,12 @@ from tuner.bundles.bundle import BundleDescription, Provenance, preprocessing_fo
 from tuner.bundles.model import write_bundle
 from tuner.datasets.images import LabelledImages
 from tuner.image_ranges import ImageRange, mark_range, range_of, white_of
-from tuner.jobs.fitting import Fitted, fit
-from tuner.jobs.study_space import open_definition_space
+from tuner.jobs.fitting.fit import FitRequest, Fitted, fit
+from tuner.jobs.fitting.setup import TrainingSetup
+from tuner.jobs.study.space import open_definition_space
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 from tuner.training.initial_weights import InitialWeights, take_weights
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
@@ -61,13 +62,8 @@ def train(
     space = Space(name="own:build", description="", build=build, fit=own_fit, help={})
     plan = TrainingPlan(epochs=2, seed=3, batch_size=32, augmentation=augmentation)
     return fit(
-        space,
-        fixed_hyperparameters({}),
-        data,
-        plan,
-        objective=ACCURACY,
-        on_epoch=lambda _: None,
-        on_note=lambda _: None,
+        TrainingSetup(space=space, objective=ACCURACY),
+        FitRequest(hyperparameters=fixed_hyperparameters({}), data=data, plan=plan, on_epoch=lambda _: None),
     )
 
 

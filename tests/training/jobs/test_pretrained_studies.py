@@ -15,17 +15,18 @@ from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
 from tuner.jobs.creation import create_study
-from tuner.jobs.pretrained_check import check_pretrained
+from tuner.jobs.preflight.pretrained_check import check_pretrained
 from tuner.jobs.replay import replay_trial
-from tuner.jobs.starting_weights import MissingWeightsError, open_weights, weights_for
-from tuner.jobs.study_data import DataPlaces
-from tuner.jobs.weights_file import read_weights
+from tuner.jobs.study.data import DataPlaces
+from tuner.jobs.study.starting_weights import MissingWeightsError, open_weights, weights_for
+from tuner.jobs.study.weights_file import read_weights
 from tuner.spaces import applications
 from tuner.spaces.registry import fixed_hyperparameters, open_space
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.studies.reading import load_study
-from tuner.studies.records import StudyRecord
-from tuner.studies.storage import open_storage
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.records.reading import load_study
+from tuner.studies.records.study import StudyRecord
 from tuner.training.initial_weights import LayerNotTakenError, take_weights
 from tuner.workers.loop import Worker, WorkerSettings
 

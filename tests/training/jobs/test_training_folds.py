@@ -10,15 +10,15 @@ import pytest
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch, FoldProgress
-from tuner.jobs import folds
 from tuner.jobs.creation import create_study
+from tuner.jobs.fitting import folds
 from tuner.jobs.replay import replay_trial
-from tuner.jobs.study_data import DataPlaces
-from tuner.studies.definition import make_definition
-from tuner.studies.reading import load_study, read_slots
-from tuner.studies.records import StudyRecord
-from tuner.studies.slots import release_owned
-from tuner.studies.storage import Storage, open_storage
+from tuner.jobs.study.data import DataPlaces
+from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.records.reading import load_study, read_slots
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.slots.leases import release_owned
 from tuner.workers.loop import Worker, WorkerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -115,7 +115,7 @@ def test_a_study_killed_in_the_middle_of_a_fold_ends_as_an_undisturbed_one(
 ) -> None:
     trained: list[int] = []
     fit = folds.fit
-    monkeypatch.setattr(folds, "fit", lambda *given, **named: trained.append(given[3].seed) or fit(*given, **named))
+    monkeypatch.setattr(folds, "fit", lambda setup, one: trained.append(one.plan.seed) or fit(setup, one))
     for name in ("calm", "disturbed"):
         create(name, "failing_later:fine", "data.folds=3", "search.epochs=2", "search.trials=2")
     calm = work("calm")

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.hyperparameters import OptunaHyperParameters
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.spaces import pretrained
 from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.registry import FAMILIES, fixed_hyperparameters, open_space
@@ -74,9 +74,13 @@ def test_it_learns_a_trivial_task_in_few_steps(name: str, loss: str, digits: Ima
     model = open_space(name).build(fixed_hyperparameters(fixed), digits)
     targets = labels if "sparse" in model.loss.name else keras.utils.to_categorical(labels, 10)
 
-    history = model.fit(images, targets, batch_size=64, epochs=40, verbose=0)
+    accuracies = []
+    for _ in range(40):
+        # Not by `fit`, an epoch of which takes ten times as long as its one step.
+        model.reset_metrics()
+        accuracies.append(float(model.train_on_batch(images, targets)[1]))
 
-    assert max(history.history["accuracy"]) == 1.0
+    assert max(accuracies) == 1.0
 
 
 @every_space

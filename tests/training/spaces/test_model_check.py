@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
 from tuner.image_ranges import mark_range
-from tuner.jobs.model_check import NoAccuracyMetricError, WholeNumberInputError, check_model
+from tuner.jobs.preflight.model_check import NoAccuracyMetricError, WholeNumberInputError, check_model
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceModelError
 from tuner.spaces.registry import fixed_hyperparameters, open_space

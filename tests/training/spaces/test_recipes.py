@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.hyperparameters import OptunaHyperParameters
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.registry import RECIPES, fixed_hyperparameters, open_space

@@ -13,20 +13,7 @@ from tuner.spaces.declared import declare_hyperparameters
 from tuner.spaces.description import describe_space
 from tuner.spaces.parameter_words import describe_conditions, describe_range
 from tuner.spaces.registry import SPACES, open_space
-from tuner.studies.definition import read_definition
-
-NOISY = """
-import atexit, ctypes, os, keras
-print("at import")
-atexit.register(print, "at the end")
-def build(hp):
-    os.system("echo by a shell")
-    ctypes.CDLL(None).printf(b"by C\\n")
-    net = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(hp.Int("units", 4, 8))]
-    model = keras.Sequential([*net, keras.layers.Dense(10, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-"""
+from tuner.studies.definitions.making import read_definition
 
 
 def test_a_description_tells_range_default_condition_and_reason(digits: ImageFormat) -> None:
@@ -80,16 +67,6 @@ def test_space_show_prints_a_table() -> None:
     assert "hidden_layers" in result.stdout
     assert re.search(r"At most [\d,]+ combinations, times \d+ continuous hyperparameters\.", result.stdout)
     assert "669,706 weights" in result.stdout
-
-
-def test_nothing_that_a_builder_or_its_module_writes_is_in_the_json(tmp_path: Path) -> None:
-    (tmp_path / "noisy.py").write_text(NOISY)
-
-    command = [sys.executable, "-m", "tuner", "space", "show", "noisy:build", "--dataset-shape", "8x8x1", "--json"]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-
-    assert json.loads(answer.stdout)["parameters"][0]["name"] == "units"
-    assert {"at import", "by a shell", "by C", "at the end"} <= set(answer.stderr.splitlines())
 
 
 @pytest.mark.parametrize("shape", ["28", "axbxc", "0x8x1"])

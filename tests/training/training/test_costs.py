@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from small_models import build_cnn
 
-from tuner.jobs.trial_costs import CostUnknownError, measure_costs
+from tuner.jobs.fitting.costs import CostUnknownError, measure_costs
 from tuner.training.costs import count_weights, measure_latency
 from tuner.training.variables import read_variable
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tuner.bundles.array_images import read_images
 from tuner.bundles.bundle import BundleDescription, Provenance
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import UnreadableDataError
 
 PIXELS = PixelMeaning(

@@ -116,7 +116,7 @@ def test_a_damaged_file_is_named_with_the_way_out(store: ArtifactStore, kept_byt
 
 
 def test_reading_predictions_and_bundles_needs_no_keras() -> None:
-    modules = "tuner.bundles.predictions, tuner.bundles.bundle, tuner.jobs.ensemble, tuner.report.page"
+    modules = "tuner.bundles.predictions, tuner.bundles.bundle, tuner.jobs.finals.members, tuner.report.page"
     command = f"import sys, {modules}; assert not {{'keras', 'tensorflow', 'optuna'}} & sys.modules.keys()"
 
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0

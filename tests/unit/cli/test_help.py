@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tuner.cli import app
 from tuner.cli.examples import EXAMPLES, commands_of
 from tuner.spaces.registry import FAMILIES, RECIPES
-from tuner.studies.definition import compose_definition
+from tuner.studies.definitions.making import compose_definition
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
 from tuner.workers.lifetime import MAX_SLOTS

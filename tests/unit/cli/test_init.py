@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tuner.cli import app
-from tuner.studies.definition import compose_definition, read_definition
+from tuner.studies.definitions.making import compose_definition, read_definition
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from typer.testing import CliRunner
 from tuner.cli import app
 from tuner.settings import read_settings
 from tuner.studies.progress import StudyProgress
-from tuner.studies.records import StudyState
-from tuner.workers import ray_head, ray_pool
-from tuner.workers.ray_pool import RayError, count_open_slots, describe_refusal
+from tuner.studies.states import StudyState
+from tuner.workers.cluster import connection
+from tuner.workers.cluster import head as head_node
+from tuner.workers.cluster.connection import RayError, describe_refusal
+from tuner.workers.cluster.pool import count_open_slots
 
 
 @pytest.mark.parametrize(
@@ -84,17 +86,17 @@ class SilentRay:
 
 def test_a_head_that_stays_away_or_comes_back_as_another_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     now, identities = [100.0], ["first", "first", "second"]
-    monkeypatch.setattr(ray_head.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(ray_head.Head, "_read_identity", lambda _: identities.pop(0))
+    monkeypatch.setattr(head_node.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(head_node.Head, "_read_identity", lambda _: identities.pop(0))
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        head = ray_head.Head(SilentRay(listening.getsockname()[1]), "head:6379")
+        head = head_node.Head(SilentRay(listening.getsockname()[1]), "head:6379")
         assert head.is_there()
-        with pytest.raises(ray_head.HeadLostError, match="has another head node now"):
+        with pytest.raises(head_node.HeadLostError, match="has another head node now"):
             head.is_there()
 
     assert not head.is_there()
     now[0] += 50
-    with pytest.raises(ray_head.HeadLostError, match="has lost its head node") as lost:
+    with pytest.raises(head_node.HeadLostError, match="has lost its head node") as lost:
         head.is_there()
     assert lost.value.exit_status == 75
 
@@ -103,11 +105,11 @@ def test_a_process_that_has_lost_its_head_ends_without_ray(monkeypatch: pytest.M
     import ray
 
     noted: list[Any] = []
-    monkeypatch.setattr(ray_pool.atexit, "register", lambda *what: noted.append(what))
+    monkeypatch.setattr(connection.atexit, "register", lambda *what: noted.append(what))
     monkeypatch.setattr(ray, "init", lambda **_: None)
     monkeypatch.setattr(ray, "shutdown", lambda: noted.append("shutdown"))
 
-    with pytest.raises(ray_head.HeadLostError), ray_pool._connected("auto", read_settings({})):
-        raise ray_head.HeadLostError("auto", is_another=False)
+    with pytest.raises(head_node.HeadLostError), connection.connected("auto", read_settings({})):
+        raise head_node.HeadLostError("auto", is_another=False)
 
-    assert noted == [(ray_pool._leave, 75)]
+    assert noted == [(connection._leave, 75)]

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tuner.cli.plan import describe_expectation
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
 
 MEASURED = MeasuredTime(start=4.0, trial=2.0, epoch=0.5, retraining=3.0, retraining_epoch=1.0)

@@ -10,9 +10,9 @@ from tuner.artifacts import ArtifactNotRemovedError, ArtifactStore, ArtifactStor
 from tuner.dashboard.reports import ReportNotRenderedError, Reports
 from tuner.dashboard.site import _explain, open_site
 from tuner.errors import TunerError
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import insert_study
-from tuner.studies.storage import open_storage
 
 
 def test_why_a_report_cannot_be_rendered_is_logged_and_not_told_to_visitors(

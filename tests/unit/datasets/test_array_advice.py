@@ -8,7 +8,7 @@ import pytest
 from dataset_files import Load, draw_images
 from numpy.typing import NDArray
 
-from tuner.datasets.labels import doubts_about
+from tuner.datasets.formats.labels import doubts_about
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError

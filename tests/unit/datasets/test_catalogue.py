@@ -7,10 +7,10 @@ from dataset_files import Load, draw_images, write_idx_pair
 
 import tuner
 from tuner.datasets.catalogue import CATALOGUE, UnknownDatasetError, open_dataset
-from tuner.datasets.labels import TooFewClassesError
-from tuner.datasets.splits import SplitError
+from tuner.datasets.division.splits import SplitError
+from tuner.datasets.formats.labels import TooFewClassesError
+from tuner.datasets.formats.unrecognised import UnrecognisedDataError
 from tuner.datasets.test_set import load_test_set
-from tuner.datasets.unrecognised import UnrecognisedDataError
 
 
 def test_digits_need_no_download(load_train: Load) -> None:

@@ -11,9 +11,9 @@ from PIL import Image
 from scipy import ndimage
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.character_page import cut_out_character, otsu_threshold
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.pictures.character_page import cut_out_character, otsu_threshold
+from tuner.datasets.pictures.predicted import read_image
 from tuner.datasets.test_set import load_test_set
 
 DIGITS = ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789"))

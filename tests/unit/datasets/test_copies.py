@@ -8,7 +8,7 @@ import pytest
 from dataset_files import draw_images, write_picture
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.copies import count_copies, count_leaks
+from tuner.datasets.division.copies import count_copies, count_leaks
 from tuner.datasets.test_set import load_test_set
 
 IMAGES = draw_images(20)

@@ -7,11 +7,11 @@ import pytest
 from dataset_files import Load, draw_images, write_csv
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.csv_table import read_column_names
-from tuner.datasets.labels import LabelOutsideClassesError
-from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.division.splits import SplitError
+from tuner.datasets.formats.csv_table import read_column_names
+from tuner.datasets.formats.labels import LabelOutsideClassesError
+from tuner.datasets.pixels.decision import PixelSettings
 from tuner.datasets.reading import UnreadableDataError
-from tuner.datasets.splits import SplitError
 from tuner.datasets.test_set import load_test_set
 
 PIXELS = draw_images(30, height=4, width=4).reshape(30, 16)

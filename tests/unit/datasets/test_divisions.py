@@ -9,15 +9,15 @@ from dataset_files import Load, draw_images, write_csv, write_picture
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.divisions import NoGroupsError
-from tuner.datasets.folds import divide_into_folds
-from tuner.datasets.group_shares import assign_groups
-from tuner.datasets.holdout import held_out, without_held_out
+from tuner.datasets.division.folds import divide_into_folds
+from tuner.datasets.division.given import NoGroupsError
+from tuner.datasets.division.group_shares import assign_groups
+from tuner.datasets.division.holdout import held_out, without_held_out
+from tuner.datasets.division.splits import SplitError, class_counts, split_stratified
+from tuner.datasets.formats.labels import LabelOutsideClassesError
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.labels import LabelOutsideClassesError
-from tuner.datasets.picture_decoding import MixedSizesError
+from tuner.datasets.pictures.decoding import MixedSizesError
 from tuner.datasets.reading import ReadingSettings, UnreadableDataError
-from tuner.datasets.splits import SplitError, class_counts, split_stratified
 
 IMAGES = draw_images(60)
 LABELS = np.arange(60) % 3

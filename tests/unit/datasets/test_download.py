@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from dataset_files import draw_images, encode_idx
 
-from tuner.datasets.checksum import Checksum
-from tuner.datasets.download import DownloadError, download_file
-from tuner.datasets.entry import CatalogueEntry, Publication, PublishedFile
-from tuner.datasets.fetch import NothingToDownloadError, fetch_dataset
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.kaggle import KAGGLE_DIGITS
+from tuner.datasets.published.checksum import Checksum
+from tuner.datasets.published.download import DownloadError, download_file
+from tuner.datasets.published.entry import CatalogueEntry, Publication, PublishedFile
+from tuner.datasets.published.fetch import NothingToDownloadError, fetch_dataset
+from tuner.datasets.published.kaggle import KAGGLE_DIGITS
 
 CONTENT = encode_idx(draw_images(3000, height=10, width=10))
 PUBLISHED = gzip.compress(CONTENT)

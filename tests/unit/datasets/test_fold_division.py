@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from tuner.datasets.folds import assign_folds, divide_into_folds
+from tuner.datasets.division.folds import assign_folds, divide_into_folds
+from tuner.datasets.division.splits import SplitError
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import SplitError
 
 
 def label_images(*counts: int) -> LabelledImages:

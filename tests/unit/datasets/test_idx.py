@@ -7,7 +7,7 @@ import pytest
 from dataset_files import Load, draw_images, encode_idx, write_idx_pair
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.idx import read_idx
+from tuner.datasets.formats.idx import read_idx
 from tuner.datasets.reading import UnreadableDataError
 
 IMAGES = draw_images(10)

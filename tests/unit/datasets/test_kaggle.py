@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.kaggle import read_unlabelled_csv
-from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.published.kaggle import read_unlabelled_csv
 from tuner.datasets.reading import UnreadableDataError
 
 PIXELS = draw_images(50, height=28, width=28).reshape(50, 784)

@@ -10,7 +10,7 @@ from dataset_files import Load, draw_images
 from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.labels import (
+from tuner.datasets.formats.labels import (
     LabelOutsideClassesError,
     TooFewClassesError,
     doubts_about,

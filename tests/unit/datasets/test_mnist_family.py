@@ -8,8 +8,8 @@ from dataset_files import Load, draw_images, write_idx_pair
 from support.mnist import MNIST_EXTRACT
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.labels import LabelOutsideClassesError
-from tuner.datasets.mnist import WrongChecksumError
+from tuner.datasets.formats.labels import LabelOutsideClassesError
+from tuner.datasets.published.mnist import WrongChecksumError
 from tuner.datasets.reading import ReadingSettings, UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 

@@ -8,8 +8,8 @@ import pytest
 from dataset_files import Load, draw_images
 from numpy.typing import NDArray
 
+from tuner.datasets.formats.labels import TooFewClassesError
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.labels import TooFewClassesError
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 

@@ -11,7 +11,7 @@ from dataset_files import draw_images, write_picture
 from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.pixels.decision import PixelSettings
 from tuner.datasets.reading import UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 

@@ -12,11 +12,11 @@ import pytest
 from dataset_files import draw_images, write_picture
 from PIL import Image
 
-from tuner.datasets import picture_cache, picture_decoding
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.picture_cache import PictureCache
-from tuner.datasets.picture_progress import tell_decoding
+from tuner.datasets.pictures import cache, decoding
+from tuner.datasets.pictures.cache import PictureCache
+from tuner.datasets.pictures.progress import tell_decoding
 from tuner.datasets.reading import DecodedPictures, ReadingSettings, UnreadableDataError
 from tuner.datasets.test_set import load_test_set
 
@@ -26,8 +26,8 @@ N_PICTURES = 100
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hundred small pictures, which are kept although they are few."""
-    monkeypatch.setattr(picture_cache, "_FEWEST_BYTES", 1)
-    monkeypatch.setattr(picture_decoding, "_N_AT_ONCE", 10)
+    monkeypatch.setattr(cache, "_FEWEST_BYTES", 1)
+    monkeypatch.setattr(decoding, "_N_AT_ONCE", 10)
     for index, pixels in enumerate(draw_images(N_PICTURES)):
         write_picture(tmp_path / "own" / "train" / "ab"[index % 2] / f"{index:02}.png", pixels)
     for index, pixels in enumerate(draw_images(6, seed=1)):
@@ -69,7 +69,7 @@ def test_pictures_are_decoded_once_with_progress_and_then_mapped(folder: Path) -
 
 
 def test_small_folders_are_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture_cache, "_FEWEST_BYTES", 2**20)
+    monkeypatch.setattr(cache, "_FEWEST_BYTES", 2**20)
 
     load(folder)
 
@@ -100,9 +100,9 @@ def test_a_decoder_that_was_ended_is_continued(folder: Path, monkeypatch: pytest
         load(folder, on_progress=end_after_half)
     assert not entries(folder)
     read: list[Path] = []
-    decode = picture_decoding.decode_picture
+    decode = decoding.decode_picture
     monkeypatch.setattr(
-        picture_decoding, "decode_picture", lambda path, **options: (read.append(path), decode(path, **options))[1]
+        decoding, "decode_picture", lambda path, **options: (read.append(path), decode(path, **options))[1]
     )
 
     assert hash_of(folder) == whole
@@ -161,8 +161,8 @@ def test_processes_that_begin_at_once_decode_once(folder: Path) -> None:
 def test_the_test_part_does_not_decode_the_training_part_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load(folder)
     read: list[Path] = []
-    header = picture_decoding.picture_header
-    monkeypatch.setattr(picture_decoding, "picture_header", lambda path: (read.append(path), header(path))[1])
+    header = decoding.picture_header
+    monkeypatch.setattr(decoding, "picture_header", lambda path: (read.append(path), header(path))[1])
     reading = ReadingSettings(decoded=DecodedPictures(folder=folder.parent / "cache"))
 
     assert len(load_test_set(str(folder), data_dir=folder, reading=reading)) == 6

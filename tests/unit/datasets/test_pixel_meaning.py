@@ -11,9 +11,9 @@ from dataset_files import draw_images, png_of_deep_colours, write_csv, write_pic
 from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.pictures.predicted import read_image
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import ReadingSettings, UnreadableDataError
 from tuner.datasets.source import TrainingPart
 from tuner.datasets.test_set import load_test_set

@@ -7,11 +7,11 @@ from PIL import Image
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_decision import PixelSettings
-from tuner.datasets.polarity import are_dark_on_light
-from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.pictures.predicted import read_image
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.polarity import are_dark_on_light
+from tuner.datasets.pixels.scaling import scale_picture
 from tuner.datasets.reading import ReadingSettings, UnreadableDataError
-from tuner.datasets.scaling import scale_picture
 from tuner.datasets.test_set import load_test_set
 
 DIGITS = ImageFormat(height=28, width=28, channels=1, class_names=tuple("0123456789"))

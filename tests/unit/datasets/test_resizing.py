@@ -11,10 +11,10 @@ from PIL import Image, ImageOps
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import ImageFormat
-from tuner.datasets.pixel_meaning import PixelMeaning
-from tuner.datasets.predicted_picture import read_image
+from tuner.datasets.pictures.predicted import read_image
+from tuner.datasets.pixels.meaning import PixelMeaning
+from tuner.datasets.pixels.scaling import scale_picture
 from tuner.datasets.reading import ReadingSettings, ResizeHow
-from tuner.datasets.scaling import scale_picture
 from tuner.datasets.test_set import load_test_set
 
 HOWS: tuple[ResizeHow, ...] = ("stretch", "crop", "pad")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from dataset_files import draw_images
 
+from tuner.datasets.division.splits import SplitError, class_counts, split_stratified, take_stratified, warn_of_few
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import SplitError, class_counts, split_stratified, take_stratified, warn_of_few
 
 
 def label_images(*counts: int) -> LabelledImages:

@@ -1,7 +1,7 @@
 import pytest
 
+from tuner.datasets.pixels.stored_range import FoundValues, UnclearRangeError, find_range, parse_range
 from tuner.datasets.reading import UnreadableDataError
-from tuner.datasets.stored_range import FoundValues, UnclearRangeError, find_range, parse_range
 
 
 def found(highest: float, *, lowest: float = 0.0, kind: str = "integer", bits: int | None = 8) -> FoundValues:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.datasets.catalogue import open_dataset, open_source
-from tuner.datasets.pixel_decision import PixelSettings
+from tuner.datasets.pixels.decision import PixelSettings
+from tuner.datasets.pixels.transparency import choose_background, put_on_background
 from tuner.datasets.reading import UnreadableDataError
-from tuner.datasets.transparency import choose_background, put_on_background
 
 DISC = np.hypot(*(np.mgrid[:20, :20] - 10)) < 6
 
@@ -80,8 +80,8 @@ def test_white_figures_on_a_transparent_palette_are_seen(tmp_path: Path) -> None
     part = open_dataset(str(tmp_path), data_dir=tmp_path).read_training_part()
 
     assert part.pixels.background == "black"
-    assert part.images.images[0, 10, 10].tolist() == [255, 255, 255]
-    assert part.images.images[0, 0, 19].tolist() == [0, 0, 0]
+    assert part.images.images[0, 10, 10].tolist() == [255]
+    assert part.images.images[0, 0, 19].tolist() == [0]
 
 
 @pytest.mark.parametrize("opacity", [254, 252])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from dataset_files import Load, draw_images, write_csv, write_idx_pair, write_picture
 
-from tuner.datasets.file_formats import list_file_formats
-from tuner.datasets.unrecognised import UnrecognisedDataError
-from tuner.studies.naming import default_study_name
+from tuner.datasets.formats.file_formats import list_file_formats
+from tuner.datasets.formats.unrecognised import UnrecognisedDataError
+from tuner.studies.definitions.naming import default_study_name
 
 IMAGES = draw_images(4, height=6, width=6)
 

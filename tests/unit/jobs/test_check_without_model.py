@@ -2,7 +2,7 @@ from pathlib import Path
 
 from tuner.jobs.preflight.checking import NOT_TRIED, check_without_model
 from tuner.jobs.preflight.report import StageReport
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 
 
 def test_a_machine_without_keras_stores_the_same_of_the_images_as_one_with_it(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tuner.bundles.ensemble import soft_vote
-from tuner.jobs.ensemble import choose_members
+from tuner.jobs.finals.members import choose_members
 
 
 def test_a_sure_member_outvotes_two_doubtful_ones() -> None:

@@ -13,9 +13,9 @@ from tuner.bundles.bundle import BundleDamagedError
 from tuner.bundles.ensemble import Ensemble, read_model_file
 from tuner.bundles.predictions import write_predictions
 from tuner.errors import TunerError
-from tuner.jobs.ensemble_over_studies import build_ensemble
+from tuner.jobs.finals.ensemble_over_studies import build_ensemble
 from tuner.report.page import render_report
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 N_IMAGES = 60
 

@@ -6,7 +6,7 @@ import pytest
 
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
-from tuner.jobs.finished_folds import FinishedFolds, FinishedFoldsStore
+from tuner.jobs.fitting.finished_folds import FinishedFolds, FinishedFoldsStore
 
 CURVE = (Epoch(epoch=1, loss=0.5, accuracy=0.75, val_loss=None, val_accuracy=0.5, duration_s=2.0),)
 ONE = FinishedFolds(curves=(CURVE,), values={"units": 8, "rate": 0.1, "norm": False}, notes=("Once.",))

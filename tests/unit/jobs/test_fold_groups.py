@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuner.jobs.folds import group_folds
+from tuner.jobs.fitting.folds import group_folds
 
 
 @pytest.mark.parametrize(

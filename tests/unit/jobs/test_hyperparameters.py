@@ -11,14 +11,15 @@ import pytest
 from keras_tuner.applications import HyperResNet, HyperXception
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.grid import check_grid
-from tuner.jobs.hyperparameters import OptunaHyperParameters, UnsearchableError, declared_parameters
+from tuner.jobs.hyperparameters.grid import check_grid
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters, declared_parameters
+from tuner.jobs.hyperparameters.optuna_parameters import UnsearchableError
 from tuner.spaces.fixed_values import FixedValueError, UnknownFixedError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
 from tuner.spaces.space import Space
 from tuner.studies.samplers import make_sampler
 from tuner.studies.samplers.grid import GridValuesError
-from tuner.studies.sections import SearchSection
+from tuner.studies.sections.search import SearchSection
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
 

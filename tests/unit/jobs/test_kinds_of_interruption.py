@@ -8,9 +8,9 @@ import pytest
 
 from tuner.jobs.interruptions import is_interruption
 from tuner.spaces.builder_errors import guarded
-from tuner.studies.definition import make_definition
+from tuner.studies.database.storage import open_storage
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import insert_study
-from tuner.studies.storage import open_storage
 
 
 def test_an_outage_while_a_builder_draws_its_values_is_no_failure_of_the_builder(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ import keras_tuner
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.factors import FactorError, plan_comparison
-from tuner.jobs.hyperparameters import declared_parameters
+from tuner.jobs.hyperparameters.factors import FactorError, plan_comparison
+from tuner.jobs.hyperparameters.hp import declared_parameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import make_definition
-from tuner.studies.outcomes import SearchJob
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.repeats import training_seed
 from tuner.studies.seeds import trial_seed
+from tuner.studies.slots.outcomes import SearchJob
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
 

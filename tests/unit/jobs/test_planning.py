@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 from support.made_slots import make_slot
 
-from tuner.jobs.planning import plan_next_jobs
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.studies.outcomes import (
+from tuner.jobs.finals.planning import plan_next_jobs
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.slots.outcomes import (
     ConfirmOutcome,
     EnsembleJob,
     EnsembleOutcome,
@@ -18,9 +19,9 @@ from tuner.studies.outcomes import (
     RetrainOutcome,
     SearchJob,
     SearchOutcome,
-    Slot,
     Stage,
 )
+from tuner.studies.slots.slot import Slot
 
 
 @pytest.fixture

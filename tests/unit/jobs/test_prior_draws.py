@@ -5,14 +5,15 @@ import optuna
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.beginnings import find_values
-from tuner.jobs.hyperparameters import OptunaHyperParameters, declared_parameters
-from tuner.jobs.prior_draws import NothingToDrawError, check_priors
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters, declared_parameters
+from tuner.jobs.hyperparameters.prior_draws import NothingToDrawError, check_priors
+from tuner.jobs.hyperparameters.trial_values import find_values
 from tuner.space_ranges import Prior, SpaceRange
 from tuner.spaces.ranges import RangeError
 from tuner.spaces.space import Space
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.studies.outcomes import SearchJob
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.slots.outcomes import SearchJob
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
 

@@ -2,12 +2,13 @@ import optuna
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.hyperparameters import OptunaHyperParameters, declared_parameters
-from tuner.jobs.initial_trials import default_answers
-from tuner.jobs.regime import asking_regime, finals_regime, search_regime
+from tuner.jobs.fitting.regime import asking_regime, finals_regime, search_regime
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters, declared_parameters
+from tuner.jobs.hyperparameters.initial_trials import default_answers
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.training.plan import TrainingPlan
 from tuner.training_settings import Annealing, Augmentation, Training
 

@@ -10,15 +10,9 @@ from numpy.typing import NDArray
 
 from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.images import LabelledImages
-from tuner.jobs import study_data
-from tuner.jobs.study_data import (
-    DataChangedError,
-    DataPlaces,
-    DataUnavailableError,
-    load_final_data,
-    load_search_data,
-)
-from tuner.studies.definition import make_definition
+from tuner.jobs.study import data
+from tuner.jobs.study.data import DataChangedError, DataPlaces, DataUnavailableError, StudyData
+from tuner.studies.definitions.making import make_definition
 from tuner.training.plan import TrainingData
 
 BYTES = np.random.default_rng(0).integers(0, 256, (40, 6, 6)).astype(np.uint8)
@@ -33,7 +27,8 @@ def load(tmp_path: Path) -> Callable[..., LabelledImages]:
         np.savez(tmp_path / "own.npz", x_train=images, y_train=LABELS, x_test=images[:2], y_test=LABELS[:2])
         definition = make_definition(space="mlp", dataset=str(tmp_path / "own.npz"))
         places = DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache")
-        return load_search_data(definition, data_sha256=content_hash, pixels=pixels, places=places).train
+        images_of_study = StudyData(definition=definition, data_sha256=content_hash, pixels=pixels, places=places)
+        return images_of_study.load_for_search().train
 
     return load
 
@@ -97,26 +92,28 @@ def write_parts(path: Path, **more: Any) -> None:
 
 
 def load_all(
-    tmp_path: Path, load: Callable[..., TrainingData] = load_search_data, *, overrides: list[str], **options: Any
+    tmp_path: Path,
+    load: Callable[..., TrainingData] = StudyData.load_for_search,
+    *,
+    overrides: list[str],
+    **options: Any,
 ) -> TrainingData:
     definition = make_definition(space="mlp", dataset=str(tmp_path / "own.npz"), overrides=overrides)
     opened = open_dataset(definition.dataset, data_dir=tmp_path, reading=definition.data.reading)
     part = opened.read_training_part()
     places = DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache")
-    return load(
-        definition,
-        data_sha256=part.images.content_hash(),
-        pixels=part.pixels_to_json(),
-        places=places,
-        **options,
+    images = StudyData(
+        definition=definition, data_sha256=part.images.content_hash(), pixels=part.pixels_to_json(), places=places
     )
+    return load(images, **options)
 
 
 def test_the_datasets_validation_set_scores_and_finals_train_on_it_too(tmp_path: Path) -> None:
     write_parts(tmp_path / "own.npz")
 
-    search, final = (load_all(tmp_path, load, overrides=[]) for load in (load_search_data, load_final_data))
-    apart = load_all(tmp_path, load_final_data, overrides=["finals.train_on=train"])
+    loads = (StudyData.load_for_search, StudyData.load_for_finals)
+    search, final = (load_all(tmp_path, load, overrides=[]) for load in loads)
+    apart = load_all(tmp_path, StudyData.load_for_finals, overrides=["finals.train_on=train"])
 
     assert search.validation is not None
     np.testing.assert_array_equal(search.validation.images[..., 0], BYTES[30:])
@@ -134,7 +131,8 @@ def test_a_study_of_the_first_version_goes_on_without_the_validation_set(tmp_pat
     definition = make_definition(space="mlp", dataset=str(tmp_path / "own.npz"))
     places = DataPlaces(data_dir=tmp_path, cache_dir=tmp_path / "cache")
 
-    data = load_search_data(definition, data_sha256=hash_before(BYTES), pixels=None, places=places)
+    images = StudyData(definition=definition, data_sha256=hash_before(BYTES), pixels=None, places=places)
+    data = images.load_for_search()
 
     assert (len(data.train), len(data.validation or [])) == (36, 4)
 
@@ -148,8 +146,8 @@ def test_folds_by_groups_have_their_sizes_from_the_cache_too(tmp_path: Path, n_l
              patient=groups)  # fmt: skip
     overrides = ["data.folds=3", "data.group=patient", "data.invert=false"]
     for _ in range(n_loads):
-        study_data._map.cache_clear()
-        study_data._load.cache_clear()
+        data._map.cache_clear()
+        data._load.cache_clear()
         folds = [load_all(tmp_path, overrides=overrides, fold=fold) for fold in (1, 2, 3)]
 
     found = [set(fold.validation.images[:, 0, 0, 0].tolist()) for fold in folds if fold.validation]

@@ -8,9 +8,10 @@ import pytest
 from tuner.bundles.bundle import BundleDescription, Provenance, pack_bundle
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError
-from tuner.jobs.starting_weights import WeightsChangedError, open_weights
-from tuner.jobs.weights_file import read_weights
-from tuner.studies.definition import StudyDefinition, make_definition, read_definition
+from tuner.jobs.study.starting_weights import WeightsChangedError, open_weights
+from tuner.jobs.study.weights_file import read_weights
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition, read_definition
 
 DIGITS = ImageFormat(height=8, width=8, channels=1, class_names=tuple("0123456789"))
 

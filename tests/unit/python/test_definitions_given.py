@@ -7,7 +7,7 @@ import pytest
 
 from tuner.errors import TunerError
 from tuner.python.definitions import define
-from tuner.studies.definition import StudyDefinition
+from tuner.studies.definitions.definition import StudyDefinition
 
 
 def make(definition: Any = None, *, vary: Any = None, settings: Any = None, **arguments: Any) -> StudyDefinition:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.python.builders import PlacedBuilder, read_texts
-from tuner.python.source import SourceUnavailableError, Text, free_names, write_module
+from tuner.python.builders import is_redefined, place_builder, read_texts, tell_cells
+from tuner.python.source import SourceUnavailableError, Text, find_place, free_names, write_module
 from tuner.spaces.handed_over import WRITTEN_BY, describe_place
 
 Cells = Callable[..., str]
@@ -37,7 +37,7 @@ def write(main: ModuleType) -> Cells:
             linecache.cache[file] = (len(cell), None, cell.splitlines(keepends=True), file)
             exec(compile(cell, file, "exec"), vars(main))  # noqa: S102 - as a notebook does
             texts.append(Text(origin=f"In [{number}]", content=cell))
-        return write_module(name, vars(main), texts).source
+        return write_module(name, vars(main), texts)
 
     return run_and_write
 
@@ -61,34 +61,58 @@ def test_functions_constants_and_imports_of_other_cells_come_along(write: Cells)
     assert "loads" in module
 
 
-def test_a_line_of_the_module_is_told_as_the_line_of_its_cell(main: ModuleType, write: Cells) -> None:
+def test_a_line_of_a_definition_is_told_as_the_line_of_the_last_cell_that_has_it() -> None:
     cells = (
         "import json\na = [1]\nb = json.JSONDecoder()\n",
-        "c = 3\n\n@staticmethod\ndef one(): pass\ndef build(hp):\n    return (a, b)\n",
+        "def build(hp):\n    return (a, b)\n",
+        "c = 3\n\n@staticmethod\ndef one(): pass\nif c:\n    @one\n    def build(hp):\n        return a\n",
+        "def build(hp):\n    return (a, b)\n",
     )
-    write(*cells)
     texts = [Text(origin=f"In [{number}]", content=cell) for number, cell in enumerate(cells, start=1)]
 
-    module = write_module("build", vars(main), texts, heading="A module.")
-
-    assert module.place_of("build", 2) == "In [2], line 6"
-    assert module.place_of("b", 1) == "In [1], line 3"
-    assert module.place_of("a", 1) is None
+    assert find_place("def build(hp):\n    return (a, b)", 2, texts) == "In [4], line 2"
+    assert find_place("@one\ndef build(hp):\n    return a", 3, texts) == "In [3], line 8"
+    assert find_place("b = json.JSONDecoder()", 1, texts) == "In [1], line 3"
+    assert find_place("a = 1", 1, texts) is None
 
 
 def test_equal_definitions_give_equal_modules_whichever_cell_they_are_in(write: Cells) -> None:
     assert write("def build(hp): return 1\n") == write("x = 1\n", "\n\ndef build(hp): return 1\n")
 
 
-def test_an_error_of_the_module_is_told_with_the_line_of_the_cell(main: ModuleType, write: Cells) -> None:
-    write("def build(hp):\n    return 1\n")
-    module = write_module("build", vars(main), [Text(origin="In [1]", content="def build(hp):\n    return 1\n")])
-    placed = PlacedBuilder(space="/x/build_12.py:build", module=module)
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script that defines a builder, and runs."""
+    file = tmp_path / "train.py"
+    file.write_text("x = 1\n\ndef build(hp):\n    return 1\n")
+    module = ModuleType("__main__")
+    module.__file__ = str(file)
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    exec(compile(file.read_text(), str(file), "exec"), vars(module))  # noqa: S102 - as Python runs a script
+    return file
 
-    assert placed.tell_cells("function build, line 2, `return 1`: no (function other, line 1)") == (
-        "In [1], line 2, `return 1`: no (function other, line 1)"
+
+def test_an_error_of_a_worker_is_told_with_the_line_of_the_script(script: Path, tmp_path: Path) -> None:
+    space = place_builder(sys.modules["__main__"].build, home=tmp_path).space
+
+    assert tell_cells("trial 2: function build, line 2, `return 1`: no (function other, line 1)", space) == (
+        "trial 2: train.py, line 4, `return 1`: no (function other, line 1)"
     )
-    assert PlacedBuilder(space="cnn").tell_cells("function build, line 2") == "function build, line 2"
+    assert tell_cells("function build, line 2", "cnn") == "function build, line 2"
+    assert tell_cells("function build, line 2", f"{script}:build") == "function build, line 2"
+
+
+@pytest.mark.usefixtures("script")
+def test_a_builder_that_is_defined_otherwise_by_now_is_noticed(tmp_path: Path) -> None:
+    main = sys.modules["__main__"]
+    space = place_builder(main.build, home=tmp_path).space
+
+    assert not is_redefined(space)
+    assert not is_redefined("cnn")
+    main.build = len
+    assert is_redefined(space)
+    del main.build
+    assert not is_redefined(space)
 
 
 def test_a_worker_names_the_function_its_line_and_what_stands_there(tmp_path: Path) -> None:
@@ -188,7 +212,7 @@ def test_a_cell_that_failed_or_is_no_python_is_passed_over(main: ModuleType, wri
     texts = [Text(origin="In [1]", content="def build(:"), Text(origin="In [2]", content="import json\n")]
     vars(main)["json"] = __import__("json")
 
-    assert "import json" in write_module("json", vars(main), texts).source
+    assert "import json" in write_module("json", vars(main), texts)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from support.report_sample import finished_study, searching_study
 from tuner.artifacts import ArtifactStore
 from tuner.report.page import render_report
 from tuner.report.plots.agreement import later_scores, report_figure, spearman
-from tuner.studies.records import ConfirmationRecord, StudyRecord
+from tuner.studies.records.finals import ConfirmationRecord
+from tuner.studies.records.study import StudyRecord
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.plots.folds import best_by_folds, report_figure, spread_ends
 from tuner.report.plots.history import best_so_far
 from tuner.report.plots.intermediate import epoch_summaries
-from tuner.studies.records import FoldRecord, StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import FoldRecord, TrialRecord
 
 
 def folded(number: int, *scores: float, state: str = "complete") -> TrialRecord:

@@ -16,8 +16,9 @@ from tuner.report.plots.intermediate import epoch_summaries
 from tuner.report.plots.parallel import score_bands
 from tuner.report.theme import score_axis
 from tuner.report.thinning import MOST_DRAWN, drawn
-from tuner.studies.records import StudyRecord, TrialRecord
-from tuner.studies.shortfall import find_shortfall
+from tuner.studies.records.shortfall import find_shortfall
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 LOSSES = (0.6, 0.7, 0.4, 9.0, 0.5)
 

@@ -9,8 +9,9 @@ from support.report_sample import sample_final, searching_study
 from tuner.artifacts import ArtifactStore
 from tuner.report.page import render_report
 from tuner.report.wording import NO_VALUE
-from tuner.studies.published import PublishedFigure
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.sections.published import PublishedFigure
 from tuner.training_settings import Augmentation
 
 

@@ -9,7 +9,7 @@ from tuner.artifacts import ArtifactStore
 from tuner.report.factor_words import factor_table
 from tuner.report.page import render_report
 from tuner.report.plots.factors import curves_figure, differences_figure, mean_curve
-from tuner.studies.factors import compare_factors
+from tuner.studies.records.factors import compare_factors
 
 STUDY = compared_study(
     {"size": {7: [0.95, 0.97, 0.96], 1: [0.10, 0.11, 0.12]}, "<b>pool": {"max": [0.91, 0.90, 0.905]}},

@@ -25,8 +25,9 @@ from tuner.cli.study_text import print_record
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.report.page import render_report, write_report
-from tuner.studies.outcomes import Failure
-from tuner.studies.records import ConfirmationRecord, StudyRecord
+from tuner.studies.records.finals import ConfirmationRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.slots.outcomes import Failure
 
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>&amp;\"'"
 #: What a study stores of its pixels.
@@ -261,6 +262,16 @@ def test_the_provenance_says_what_pixels_mean_and_what_was_guessed(artifacts: Ar
     assert "Pixels0 is black and 16 white in arrays, grey, dark on light, inverted" in page
     assert "Warning about the dataThe pixel values go from 0 to 16." in page
     assert "Warning about the datad, test part: it has no images of the classes 7." in page
+
+
+def test_the_page_says_who_made_the_study_where_that_is_known(artifacts: ArtifactStore) -> None:
+    study = searching_study(n_trials=3)
+    signed = dataclasses.replace(study, definition={**study.definition, "author": "<Ada>"})
+
+    assert "by" not in words(render_report([study], artifacts)).partition("best")[0]
+    page = words(render_report([signed], artifacts))
+    assert "by <Ada>" in page
+    assert "Author<Ada>" in page
 
 
 def test_studies_on_one_dataset_are_compared_and_others_left_apart(artifacts: ArtifactStore) -> None:

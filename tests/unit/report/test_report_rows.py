@@ -26,7 +26,8 @@ from tuner.report.plots.parallel import height_on_axis, score_bands, score_heigh
 from tuner.report.plots.slices import _labels, slices
 from tuner.report.plots.timeline import _name, stretches, worker_summaries
 from tuner.report.theme import log_axis, nines, whole_axis
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 
 def trial(number: int, score: float | None = 0.9, **values: object) -> TrialRecord:

@@ -6,9 +6,10 @@ import pytest
 from support.report_sample import finished_study, sample_trial, searching_study
 
 from tuner.artifacts import ArtifactStore
-from tuner.studies.outcomes import Failure
-from tuner.studies.records import ConfirmationRecord, FinalRecord, StudyRecord
-from tuner.studies.shortfall import find_shortfall
+from tuner.studies.records.finals import ConfirmationRecord, FinalRecord
+from tuner.studies.records.shortfall import find_shortfall
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.slots.outcomes import Failure
 
 LINE = "nets.py:41 in fit: TypeError: cannot unpack non-iterable NoneType object"
 FAILURE = Failure(kind="training_error", message=LINE)

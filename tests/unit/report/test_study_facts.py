@@ -19,7 +19,9 @@ from tuner.report.page_sections.ranges import write_range
 from tuner.report.plots import distribution, pairs
 from tuner.report.totals import count_totals
 from tuner.report.wording import duration_of_one, file_size
-from tuner.studies.records import ConfirmationRecord, SearchedRange, StudyRecord
+from tuner.studies.records.finals import ConfirmationRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import SearchedRange
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from support.report_sample import sample_trial
 from tuner.report.forest_importance import measure_importance
 from tuner.report.plots.history import best_so_far
 from tuner.report.thinning import MOST_DRAWN, drawn, evenly, tell
-from tuner.studies.records import TrialRecord
+from tuner.studies.records.trial import TrialRecord
 
 
 def trial(number: int, score: float, rate: float = 0.01) -> TrialRecord:

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from tuner.datasets.images import ImageFormat
-from tuner.jobs.hyperparameters import OptunaHyperParameters, declared_parameters
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters, declared_parameters
 from tuner.space_ranges import SpaceRange
 from tuner.spaces.fixed_values import why_outside
 from tuner.spaces.parameter_words import conditional_name, describe_range

@@ -1,6 +1,6 @@
 import pytest
 
-from tuner.studies.database_url import (
+from tuner.studies.database.url import (
     StorageUnreachableError,
     only_reads,
     parse_url,

@@ -8,15 +8,10 @@ import pytest
 
 from tuner.errors import TunerError
 from tuner.space_ranges import SpaceRange
-from tuner.studies.definition import (
-    StudyDefinition,
-    change_definition,
-    compose_definition,
-    make_definition,
-    read_definition,
-)
-from tuner.studies.definition_files import DefinitionError
-from tuner.studies.toml import parse_toml, write_toml
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.making import change_definition, compose_definition, make_definition, read_definition
+from tuner.studies.definitions.toml import parse_toml, write_toml
 
 SHIPPED = sorted((Path(__file__).parents[3] / "studies").rglob("*.toml"))
 
@@ -417,6 +412,17 @@ def test_published_numbers_are_stored_with_the_study(path: Path) -> None:
     (figure,) = StudyDefinition.from_json(definition.to_json()).published
     assert (figure.value, figure.corrected, figure.beside, figure.note) == (0.9932, 0.9886, "test", "")
     assert StudyDefinition.from_stored(definition.model_dump(mode="json")) == definition
+
+
+def test_an_author_is_kept_and_makes_no_other_study(path: Path) -> None:
+    anonymous = read_definition(path)
+    signed = read_definition(path, ["author=Ada Lovelace"])
+
+    assert signed.to_settings() == {**anonymous.to_settings(), "author": "Ada Lovelace"}
+    assert signed.determines_the_same_as(anonymous)
+    for wrong in (" ", "two\nlines", "x" * 201):
+        with pytest.raises(DefinitionError, match=r"author: received .*, expected one line of 1 to 200"):
+            read_definition(path, changes={"author": wrong})
 
 
 def test_a_definition_stored_before_there_were_published_numbers_has_none(path: Path) -> None:

@@ -1,8 +1,9 @@
 import pytest
 
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.studies.definition_files import DefinitionError
-from tuner.studies.durations import describe_duration, parse_duration
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.sections.durations import describe_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import pytest
 
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime, expect_time, expected_epochs
 
 MEASURED = MeasuredTime(start=4.0, trial=2.0, epoch=0.5, retraining=3.0, retraining_epoch=1.0)

@@ -13,20 +13,13 @@ from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.objectives import COSTS
-from tuner.studies.export import export_trials, study_as_json
-from tuner.studies.records import (
-    ConfirmationRecord,
-    EnsembleRecord,
-    Failure,
-    FinalRecord,
-    FoldRecord,
-    RetrainRecord,
-    StudyRecord,
-    TrialRecord,
-)
+from tuner.studies.records.export import export_trials, study_as_json
+from tuner.studies.records.finals import ConfirmationRecord, EnsembleRecord, FinalRecord, RetrainRecord
+from tuner.studies.records.study import Failure, StudyRecord
+from tuner.studies.records.trial import FoldRecord, TrialRecord
 
 #: As older versions stored it.
-NO_COSTS = {"parameters": None, "size_bytes": None, "latency_ms": None}
+NOTHING_BESIDE = {"parameters": None, "size_bytes": None, "latency_ms": None, "others": {}}
 BEGUN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -145,8 +138,9 @@ SHOWN_FINAL = {
     "test_accuracy_sd": None,
     "test_score_mean": None,
     "test_score_sd": None,
+    "test_others": {},
     "repeats": 1,
-    **NO_COSTS,
+    **NOTHING_BESIDE,
     "bundle": "bundles/5",
     "bundle_location": "/store/bundles/5",
 }
@@ -195,7 +189,7 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
         "notes": ["It ended by its time limit."],
         "varied": None,
         "repeat": None,
-        **NO_COSTS,
+        **NOTHING_BESIDE,
     }
     assert trials[1]["failure"] == {"kind": "nan_loss", "message": "The loss became NaN in epoch 1."}
 
@@ -296,7 +290,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             "score_sd": None,
             "folds": [],
             "epoch": 2,
-            **NO_COSTS,
+            **NOTHING_BESIDE,
             "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         },
         "winner": SHOWN_FINAL,
@@ -305,6 +299,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             "members": 1,
             "test_accuracy": 0.991,
             "test_score": None,
+            "test_others": {},
             "bundle": "bundles/e",
             "bundle_location": "/store/bundles/e",
         },
@@ -336,7 +331,7 @@ def test_a_front_is_told_with_its_costs_and_its_knee(tmp_path: Path) -> None:
         replace(COMPLETE, number=number, score=score, costs={"parameters": float(n), "latency_ms": 0.25})
         for number, (score, n) in enumerate(reached)
     )
-    study = replace(STUDY, trials=trials, costs=(COSTS["parameters"],))
+    study = replace(STUDY, trials=trials, others=(COSTS["parameters"],))
 
     values = study_as_json(study, ArtifactStore("/store"))
     export_trials(study, tmp_path / "trials.csv")

@@ -8,11 +8,11 @@ from support.factors import compared_study, compared_trial
 from support.made_slots import make_slot
 from support.objectives import ACCURACY, LOSS
 
-from tuner.studies.export import study_as_json
-from tuner.studies.factors import compare_factors, expected_by_chance, paired_interval
-from tuner.studies.outcomes import SearchJob, SearchOutcome
 from tuner.studies.ranking import best_trials
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.export import study_as_json
+from tuner.studies.records.factors import compare_factors, expected_by_chance, paired_interval
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.slots.outcomes import SearchJob, SearchOutcome
 
 
 def test_an_interval_of_paired_differences_is_students() -> None:

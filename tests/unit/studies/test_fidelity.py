@@ -4,9 +4,10 @@ from typing import Any, cast
 import pytest
 
 from tuner.errors import TunerError
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.studies.fidelity import describe_images, image_shares
-from tuner.studies.records import StudyRecord
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.records.fidelity import describe_images, image_shares
+from tuner.studies.records.study import StudyRecord
 
 
 def define(*overrides: str, epochs: int = 10, **settings: str) -> StudyDefinition:

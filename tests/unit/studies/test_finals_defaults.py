@@ -1,6 +1,7 @@
 import pytest
 
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.finals_plan import plan_finals
 
 

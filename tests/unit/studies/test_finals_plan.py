@@ -1,6 +1,6 @@
 import pytest
 
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.finals_plan import describe_plan, plan_finals
 
 

@@ -9,8 +9,8 @@ from support.objectives import LOSS
 from support.report_sample import finished_study, searching_study
 
 from tuner.artifacts import ArtifactStore
-from tuner.studies.largest_class import beaten_by_largest_class
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.largest_class import beaten_by_largest_class
+from tuner.studies.records.study import StudyRecord
 
 COUNTS = [1, 999, 2, 3, 4, 5, 6, 7, 8, 9]
 

@@ -5,7 +5,7 @@ import pytest
 
 from tuner.errors import TunerError
 from tuner.space_ranges import Prior, SpaceRange
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 from tuner.studies.priors import (
     describe_prior,
     describe_unused,

@@ -12,7 +12,7 @@ from support.objectives import ACCURACY, LOSS
 from tuner.errors import TunerError
 from tuner.objectives import Objective
 from tuner.studies.pruners import PRUNERS, DecidedTrial, Peer, make_pruner
-from tuner.studies.sections import SearchSection
+from tuner.studies.sections.search import SearchSection
 
 EPOCHS = 9
 

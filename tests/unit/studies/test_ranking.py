@@ -3,8 +3,9 @@
 from support.made_slots import make_slot
 from support.objectives import ACCURACY, LOSS
 
-from tuner.studies.outcomes import ConfirmJob, ConfirmOutcome, Failure, RetrainJob, SearchJob, SearchOutcome, Slot
 from tuner.studies.ranking import best_trials, confirmed_scores, mean_scores, rank_finals
+from tuner.studies.slots.outcomes import ConfirmJob, ConfirmOutcome, Failure, RetrainJob, SearchJob, SearchOutcome
+from tuner.studies.slots.slot import Slot
 
 
 def confirmation(trial: int, score: float | None, *, slot_id: int = 0) -> Slot:

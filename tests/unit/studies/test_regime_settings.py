@@ -5,8 +5,10 @@ import json
 import pytest
 
 from tuner.errors import TunerError
-from tuner.studies.definition import StudyDefinition, make_definition
-from tuner.training_settings import Annealing, Augmentation, Range
+from tuner.setting_tables import Range
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
+from tuner.training_settings import Annealing, Augmentation
 
 
 def define(*overrides: str) -> StudyDefinition:

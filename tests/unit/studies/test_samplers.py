@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from tuner.errors import TunerError
 from tuner.studies.samplers import SAMPLERS, make_sampler
 from tuner.studies.samplers.one_factor import NotGivenError
-from tuner.studies.sections import SearchSection
+from tuner.studies.sections.search import SearchSection
 
 #: The Gaussian process runs where PyTorch is installed; elsewhere its message is tested below. One factor at a time
 #: draws nothing.

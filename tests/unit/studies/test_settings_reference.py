@@ -5,10 +5,11 @@ from typer.testing import CliRunner
 
 from tuner.cli import app
 from tuner.errors import TunerError
-from tuner.studies.definition import StudyDefinition, make_definition
+from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.making import make_definition
+from tuner.studies.definitions.settings_reference import SettingReference, find_settings, list_settings
 from tuner.studies.pruners import PRUNERS
 from tuner.studies.samplers import SAMPLERS
-from tuner.studies.settings_reference import SettingReference, find_settings, list_settings
 
 ALL = {setting.key: setting for section in list_settings() for setting in section.settings}
 

@@ -5,7 +5,7 @@ import pytest
 
 from tuner.datasets.catalogue import CATALOGUE
 from tuner.spaces.registry import FAMILIES, PRETRAINED_FAMILY, RECIPES, SPACES
-from tuner.studies.definition import read_definition
+from tuner.studies.definitions.making import read_definition
 
 FOLDER = Path(__file__).parents[3] / "studies"
 SHIPPED = sorted(FOLDER.rglob("*.toml"))

@@ -7,7 +7,7 @@ import pytest
 
 from tuner.epochs import Epoch
 from tuner.objectives import OBJECTIVES
-from tuner.studies.outcomes import (
+from tuner.studies.slots.outcomes import (
     ConfirmJob,
     ConfirmOutcome,
     EnsembleJob,
@@ -21,15 +21,11 @@ from tuner.studies.outcomes import (
     SearchJob,
     SearchOutcome,
     Stage,
-    curve_to_json,
     failed_outcome,
     list_files,
-    read_curve,
-    read_job,
-    read_outcome,
-    read_scores,
-    to_json,
+    mean_over,
 )
+from tuner.studies.slots.stored_outcomes import curve_to_json, read_curve, read_job, read_outcome, read_scores, to_json
 
 CURVE = (
     Epoch(epoch=1, loss=0.5, accuracy=0.75, val_loss=None, val_accuracy=0.5, learning_rate=0.001, duration_s=2.0),
@@ -103,6 +99,18 @@ def test_numbers_that_are_none_or_infinite_are_kept_in_json_that_postgres_takes(
     assert repr(read_outcome("retrain", stored, read_curve(of_curve))) == repr(outcome)
     (scored,) = read_scores(of_curve, OBJECTIVES["accuracy"])
     assert math.isnan(scored.val_accuracy or 0.0)
+
+
+def test_a_score_that_is_infinite_is_a_number_in_jobs_and_folds_too() -> None:
+    # A validation loss may be, while the training loss is not.
+    folds = (FoldResult(score=math.inf, best_epoch=1, n_epochs=1), FOLDS[1])
+    job = RetrainJob(trial=3, hyperparameters={}, repeat=1, seed=7, augmented=True, val_accuracy_mean=mean_over(folds))
+    outcome = ConfirmOutcome(state="complete", score=mean_over(folds), folds=folds)
+
+    stored = json.loads(json.dumps([to_json(job), to_json(outcome)], allow_nan=False))
+
+    assert read_job("retrain", stored[0]) == job
+    assert read_outcome("confirm", stored[1]) == outcome
 
 
 def test_the_json_has_the_keys_that_it_had_in_0_1_0() -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner.studies.definition_files import DefinitionError
-from tuner.studies.written_range import refuse_unwritable_range, write_learning_rate
+from tuner.studies.definitions.files import DefinitionError
+from tuner.studies.definitions.written_range import refuse_unwritable_range, write_learning_rate
 
 DEFINITION = """\
 # Mine.

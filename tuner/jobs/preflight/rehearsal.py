@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,26 +20,28 @@ from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.epochs import Epoch
 from tuner.image_ranges import white_of
-from tuner.jobs.callbacks import tried_callbacks
-from tuner.jobs.finals import RETRAINED_ON_TRAIN
-from tuner.jobs.fitting import fit
-from tuner.jobs.hyperparameters import OptunaHyperParameters
+from tuner.jobs.finals.jobs import RETRAINED_ON_TRAIN
+from tuner.jobs.fitting.callbacks import tried_callbacks
+from tuner.jobs.fitting.fit import FitRequest, fit
+from tuner.jobs.fitting.regime import Regime, finals_regime, search_regime
+from tuner.jobs.fitting.setup import TrainingSetup
+from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
-from tuner.jobs.regime import Regime, finals_regime, search_regime
-from tuner.jobs.starting_weights import open_weights
-from tuner.jobs.study_scoring import open_scoring
+from tuner.jobs.study.scoring import open_scoring
+from tuner.jobs.study.starting_weights import open_weights
 from tuner.logs import stdout_as_stderr
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
-from tuner.studies.definition import StudyDefinition
-from tuner.studies.outcomes import SearchJob
+from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
+from tuner.studies.slots.outcomes import SearchJob
 from tuner.training.batches import scale
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
-from tuner.training.run import OnEpoch, ignore_note
+from tuner.training.request import OnEpoch
 from tuner.training.session import release_memory
 
 _log = logging.getLogger(__name__)
@@ -74,14 +76,14 @@ class Rehearsal:
         sample: Sample,
         folder: Path,
         *,
-        earlier_trials: Sequence[Mapping[str, Any]] = (),
+        earlier_trials: Sequence[Hyperparameters] = (),
     ) -> None:
         self.definition, self.earlier_trials = definition, earlier_trials
         self.image_format = sample.train.image_format
         #: The first trials of the search.
         self.first_jobs: list[SearchJob] = []
         #: The space's defaults, under Optuna's names; they need not be among the first trials.
-        self.defaults: Mapping[str, Any] = {}
+        self.defaults: Hyperparameters = {}
         #: Hyperparameters of the last model that was built or failed to build.
         self.values: dict[str, Any] = {}
         self._sample = sample
@@ -100,7 +102,7 @@ class Rehearsal:
         self._beginnings: list[str] = []
 
     @property
-    def beginnings(self) -> list[Mapping[str, Any]]:
+    def beginnings(self) -> list[Hyperparameters]:
         """The values of the first trials under Optuna's names, each once; the defaults always come first."""
         once = [job.values for job in self.first_jobs if not job.repeat and job.values != self.defaults]
         return [self.defaults, *once]
@@ -114,6 +116,12 @@ class Rehearsal:
     def validation_images(self) -> LabelledImages:
         """The validation images that the stages use."""
         return self._validation
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many images a trial trains on, and how many score it."""
+        n_train = min(self.definition.search.train_images or self._sample.n_train, self._sample.n_train)
+        return {"n_train": n_train, "n_validation": self._sample.n_validation}
 
     def take_more_images(self) -> bool:
         """Use all images of the sample from now on; return whether there are more than before."""
@@ -186,21 +194,23 @@ class Rehearsal:
             return given
 
         release_memory()
-        self._final = fit(
-            self.space,
-            fixed_hyperparameters(self._default_values),
-            given if finals.train_on == "train" else replace(given, validation=None),
-            replace(schedule, epochs=1 + (annealing.warmup_epochs if annealing else 0)),
+        setup = TrainingSetup(
+            space=self.space,
             objective=self.definition.objective,
             scoring=open_scoring(self.definition),
-            on_epoch=lambda _: None,
-            on_note=ignore_note,
             regime=regime,
             initial=open_weights(finals, self.image_format, sha256=None),
-            data_for_own_fit=open_data_for_own_fit,
+        )
+        request = FitRequest(
+            hyperparameters=fixed_hyperparameters(self._default_values),
+            data=given if finals.train_on == "train" else replace(given, validation=None),
+            plan=replace(schedule, epochs=1 + (annealing.warmup_epochs if annealing else 0)),
+            on_epoch=lambda _: None,
             open_callbacks=tried_callbacks(self.definition),
+            data_for_own_fit=open_data_for_own_fit,
             on_model=self._note_beginning,
-        ).model
+        )
+        self._final = fit(setup, request).model
 
     def plan_of(self, *, epochs: int) -> TrainingPlan:
         """Return the plan of so many epochs."""
@@ -218,18 +228,17 @@ class Rehearsal:
         release_memory()
         checkpoint = self._checkpoint(writer=3)
         checkpoint.delete()
-        fit(
-            self.space,
-            fixed_hyperparameters(self._default_values),
-            data,
-            plan,
+        setup = TrainingSetup(
+            space=self.space,
             objective=self.definition.objective,
             # It is a part of each epoch.
             scoring=open_scoring(self.definition),
-            on_epoch=on_epoch,
-            on_note=ignore_note,
             regime=regime.without_warmup(),
-            checkpoint=checkpoint,
+        )
+        hyperparameters = fixed_hyperparameters(self._default_values)
+        fit(
+            setup,
+            FitRequest(hyperparameters=hyperparameters, data=data, plan=plan, on_epoch=on_epoch, checkpoint=checkpoint),
         )
 
     @property
@@ -287,22 +296,23 @@ class Rehearsal:
         hyperparameters = self._hyperparameters(number)
         # As a worker does between two trials; otherwise the numbers in layer names would continue.
         release_memory()
-        fit(
-            space or self.space,
-            hyperparameters,
-            TrainingData(train=self._train, validation=self._validation),
-            self._plan(seed=trial_seed(definition.seed, number), epochs=epochs),
+        setup = TrainingSetup(
+            space=space or self.space,
             objective=definition.objective,
             scoring=open_scoring(definition),
-            on_epoch=on_epoch,
-            # Notes are also logged.
-            on_note=ignore_note,
             regime=search_regime(definition).without_warmup(),
             initial=open_weights(definition.search, self.image_format, sha256=None),
+        )
+        request = FitRequest(
+            hyperparameters=hyperparameters,
+            data=TrainingData(train=self._train, validation=self._validation),
+            plan=self._plan(seed=trial_seed(definition.seed, number), epochs=epochs),
+            on_epoch=on_epoch,
             checkpoint=checkpoint,
             open_callbacks=tried_callbacks(definition),
             on_model=(lambda _: None) if number else self._note_beginning,
         )
+        fit(setup, request)
         return hyperparameters
 
     def _note_beginning(self, model: keras.Model) -> None:

@@ -11,7 +11,7 @@ from tuner.report.page_sections.ensembles import render_ensembles
 from tuner.report.page_sections.models import render_models
 from tuner.report.plots import families
 from tuner.report.wording import count
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 
 def same_data_groups(studies: Sequence[StudyRecord], headlines: Sequence[Headline]) -> list[list[int]]:

@@ -1,14 +1,15 @@
 """The best configuration: what was searched, what was not, and what it gains over the space's defaults."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
+from tuner.plain_values import Hyperparameters
 from tuner.report.figures import StudyView
 from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, definition_list
 from tuner.report.templating import fill
 from tuner.report.wording import count, percent, points, setting, settings, signed
-from tuner.studies.records import FinalRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.study import StudyRecord
 
 
 def render_configuration(view: StudyView, headline: Headline) -> Html | None:
@@ -30,20 +31,28 @@ def render_configuration(view: StudyView, headline: Headline) -> Html | None:
     )
 
 
-def divide_values(
-    study: StudyRecord, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return the values that were searched, those that the space offered alone, and those that the study fixes."""
+class DividedValues(NamedTuple):
+    """The values of a configuration by where they come from."""
+
+    searched: Hyperparameters
+    #: The space offered no other.
+    unsearched: Hyperparameters
+    #: The study fixes them.
+    fixed: Hyperparameters
+
+
+def divide_values(study: StudyRecord, values: Hyperparameters) -> DividedValues:
+    """Divide a configuration's values."""
     fixed = study.definition.get("fixed") or {}
     held = {name: value for name, value in values.items() if name in fixed}
     free = {name: value for name, value in values.items() if name not in fixed}
     if not study.ranges:
-        return free, {}, held
+        return DividedValues(free, {}, held)
     drawn = {one.name for one in study.ranges if one.is_open}
-    return (
-        {name: value for name, value in free.items() if name in drawn},
-        {name: value for name, value in free.items() if name not in drawn},
-        held,
+    return DividedValues(
+        searched={name: value for name, value in free.items() if name in drawn},
+        unsearched={name: value for name, value in free.items() if name not in drawn},
+        fixed=held,
     )
 
 

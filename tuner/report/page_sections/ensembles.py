@@ -6,7 +6,7 @@ from tuner.bundles.ensemble import EnsembleDescription
 from tuner.intervals import wilson_interval
 from tuner.report.markup import Cell, Html, Table, element, render_table
 from tuner.report.wording import interval, percent
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 
 def ensembles_of(studies: Sequence[StudyRecord], stored: Sequence[EnsembleDescription]) -> list[EnsembleDescription]:

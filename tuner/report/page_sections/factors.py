@@ -7,7 +7,7 @@ from tuner.report.markup import Html, element, render_table
 from tuner.report.plots.factors import differences_report_figure, factor_report_figure
 from tuner.report.templating import fill
 from tuner.report.wording import count, setting
-from tuner.studies.factors import Factor, compare_factors, expected_by_chance
+from tuner.studies.records.factors import Factor, compare_factors, expected_by_chance
 
 
 def render_factors(view: StudyView) -> Html | None:

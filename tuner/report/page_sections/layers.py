@@ -1,11 +1,11 @@
 """What the layers of a model see: filters, saliency and feature maps of a few images."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from tuner.bundles.layer_pictures import Filters, LayerMaps, LayerPictures
+from tuner.plain_values import JSONObject
 from tuner.report.figures import View
 from tuner.report.markup import Html
 from tuner.report.templating import fill
@@ -56,7 +56,7 @@ def _filters(filters: Filters) -> dict[str, str]:
     return {"text": text, "picture": picture_element(sheet, alt="The filters as small pictures.", scale=scale)}
 
 
-def _image(pictures: LayerPictures, index: int, name: str, class_names: Sequence[str]) -> dict[str, Any]:
+def _image(pictures: LayerPictures, index: int, name: str, class_names: Sequence[str]) -> JSONObject:
     """Return an image and its saliency map, and the most probable classes with their probabilities."""
     image = pictures.images[index]
     scale = _IMAGE_PX / max(image.shape[:2])
@@ -70,7 +70,7 @@ def _image(pictures: LayerPictures, index: int, name: str, class_names: Sequence
     return {"name": name, "pictures": shown, "answers": answers}
 
 
-def _layer(layer: LayerMaps, n_layers: int, names: Sequence[str]) -> dict[str, Any]:
+def _layer(layer: LayerMaps, n_layers: int, names: Sequence[str]) -> JSONObject:
     """Return a layer's title and shape, and for each image its maps as one picture."""
     shape = "x".join(str(side) for side in layer.shape)
     n_shown = layer.maps.shape[1]

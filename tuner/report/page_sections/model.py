@@ -8,7 +8,7 @@ from tuner.report.finals_results import FinalsResults, ModelFile
 from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, Table, definition_list, element, render_table
 from tuner.report.wording import duration_of_one, file_size
-from tuner.studies.records import FinalRecord
+from tuner.studies.records.finals import FinalRecord
 
 
 def render_model(view: StudyView, headline: Headline, results: FinalsResults) -> Html | None:

@@ -7,7 +7,8 @@ from tuner.report.figures import StudyView
 from tuner.report.finals_results import FinalsResults
 from tuner.report.markup import Cell, Child, Html, Table, element, render_table
 from tuner.report.wording import duration, percent
-from tuner.studies.records import FinalRecord, RetrainRecord, StudyRecord
+from tuner.studies.records.finals import FinalRecord, RetrainRecord
+from tuner.studies.records.study import StudyRecord
 
 _LEAD = (
     "Training: the mean over the last epoch's batches, of augmented images where the model was trained on such. "

@@ -14,10 +14,10 @@ from tuner.report.plots.budget import epoch_budget, epochs_of
 from tuner.report.templating import fill
 from tuner.report.totals import Totals, count_totals
 from tuner.report.wording import STATE_WORDS, count, describe_front, duration, interval, percent, points, test_score
-from tuner.studies.ended_by import describe_ends
-from tuner.studies.largest_class import beaten_by_largest_class
-from tuner.studies.records import StudyRecord
-from tuner.studies.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.records.ended_by import describe_ends
+from tuner.studies.records.largest_class import beaten_by_largest_class
+from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.records.study import StudyRecord
 
 _OPTIMISM = {
     "maximize": "The maximum of many validation scores is optimistic: expect less on new images.",
@@ -54,7 +54,7 @@ def render_overview(view: StudyView, headline: Headline, results: FinalsResults)
     return fill(
         "overview",
         view=view,
-        told=(f"dataset {study.dataset}", f"space {study.space}", STATE_WORDS[study.state], _when(study, totals)),
+        told=_describe_origin(study, totals),
         numbers=[_headline(study, headline), *_ensemble(headline)],
         doubts=find_doubts(study, headline, results),
         warnings=[warning for warning in warnings if warning],
@@ -64,6 +64,11 @@ def render_overview(view: StudyView, headline: Headline, results: FinalsResults)
         configuration=render_configuration(view, headline),
         budget=_budget(study, totals),
     )
+
+
+def _describe_origin(study: StudyRecord, totals: Totals) -> list[str]:
+    told = [f"dataset {study.dataset}", f"space {study.space}", STATE_WORDS[study.state], _when(study, totals)]
+    return [*told, f"by {author}"] if (author := study.definition.get("author")) else told
 
 
 def _when(study: StudyRecord, totals: Totals) -> str:
@@ -197,7 +202,10 @@ def _budget(study: StudyRecord, totals: Totals) -> Html:
         ("Trials", join([f"{finished:,} of {study.budget:,}", element("small", by_state)])),
         ("Epochs of the whole study", join([f"{totals.epochs:,}", element("small", trained)])),
         ("Time of the whole study", join([duration(totals.whole_s or None), element("small", lasted)])),
-        ("Time of all workers together", duration(totals.workers_s)),
+        (
+            "Time of all workers together",
+            join([duration(totals.workers_s), element("small", "energy is not measured")]),
+        ),
         ("Saved by pruning", percent(epochs.saved_share, digits=0)),
     ]
     return definition_list(facts)

@@ -2,7 +2,7 @@
 
 import json
 
-from tuner.datasets.pixel_meaning import PixelMeaning
+from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.report.figures import StudyView
 from tuner.report.markup import Child, Html, definition_list
 from tuner.report.templating import fill
@@ -14,6 +14,7 @@ def render_provenance(view: StudyView) -> Html:
     study = view.study
     facts: list[tuple[str, Child]] = [
         ("Study", study.name),
+        *([("Author", author)] if (author := study.definition.get("author")) else []),
         ("Created", moment(study.created_at)),
         ("Study seed", str(study.seed)),
         ("Classes", f"{len(study.class_names)}"),

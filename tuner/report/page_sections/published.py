@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, stdev
-from typing import Any
 
 from tuner.objectives import NO_VALUE
+from tuner.plain_values import JSONObject
 from tuner.report.figures import StudyView
 from tuner.report.finals_results import tested_runs
 from tuner.report.headline import Headline
 from tuner.report.markup import Child, Html, Table, element, join, render_table
 from tuner.report.wording import count, percent, spread
-from tuner.studies.records import FinalRecord, StudyRecord, augments
+from tuner.studies.records.finals import FinalRecord
+from tuner.studies.records.parts import augments
+from tuner.studies.records.study import StudyRecord
 
 
 def render_published(view: StudyView, headline: Headline) -> Html | None:
     """Write the table of published numbers; None for a study whose definition has none."""
-    figures: Sequence[Mapping[str, Any]] = view.study.definition.get("published") or ()
+    figures: Sequence[JSONObject] = view.study.definition.get("published") or ()
     if not figures:
         return None
     lead = (
@@ -33,12 +35,12 @@ def render_published(view: StudyView, headline: Headline) -> Html | None:
     )
 
 
-def measure_beside(figure: Mapping[str, Any], study: StudyRecord, headline: Headline) -> tuple[str, str]:
+def measure_beside(figure: JSONObject, study: StudyRecord, headline: Headline) -> tuple[str, str]:
     """Return the study's own accuracy that stands beside a published one, as text, and how it was measured."""
     return _MEASURED[figure["beside"]](study, headline)
 
 
-def _row(figure: Mapping[str, Any], study: StudyRecord, headline: Headline) -> tuple[Child, ...]:
+def _row(figure: JSONObject, study: StudyRecord, headline: Headline) -> tuple[Child, ...]:
     corrected = figure.get("corrected")
     measured = measure_beside(figure, study, headline)
     return (

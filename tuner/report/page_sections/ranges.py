@@ -7,7 +7,8 @@ from tuner.report.figures import StudyView
 from tuner.report.forest_importance import is_numeric
 from tuner.report.markup import Html, Table, element, render_table
 from tuner.report.wording import setting
-from tuner.studies.records import SearchedRange, StudyRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import SearchedRange
 
 _MOST_NAMED = 12
 

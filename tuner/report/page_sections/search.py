@@ -22,7 +22,7 @@ from tuner.report.plots import (
 )
 from tuner.report.templating import fill
 from tuner.report.thinning import tell
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 #: In the order of the page; the parameter importance follows the first, and pairs of hyperparameters the slices. A new
 #: plot of the search is one line here.

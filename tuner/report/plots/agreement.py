@@ -11,7 +11,7 @@ from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GAP_ACROSS, ORANGE, figure, nines, score_axis
 from tuner.report.wording import percent
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 #: A correlation of two configurations is 1 or -1 whatever they are.
 _FEWEST = 3
@@ -19,7 +19,7 @@ _FEWEST = 3
 
 @dataclass(frozen=True, kw_only=True)
 class LaterScores:
-    """A configuration's score in the search, and what came of it; None where nothing did."""
+    """A configuration's score in the search, and its later scores; None where it has none."""
 
     trial: int
     searched: float

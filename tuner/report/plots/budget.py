@@ -9,7 +9,8 @@ from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, RAISED, SURFACE, figure
 from tuner.report.wording import count, percent
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, GAP_ACROSS, figure, plain, score_axis
 from tuner.report.thinning import evenly
 from tuner.report.wording import count, percent
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 #: Shares of the trials whose scores the table names.
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

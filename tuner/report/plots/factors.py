@@ -13,7 +13,7 @@ from tuner.report.markup import Table
 from tuner.report.plots.intermediate import score_points
 from tuner.report.theme import BLUE, GREEN, GREY, INK, LINE, ORANGE, PURPLE, figure, plain, score_axis, whole_axis
 from tuner.report.wording import count, setting, signed
-from tuner.studies.factors import ComparedValue, Factor
+from tuner.studies.records.factors import ComparedValue, Factor
 
 _ROW_PX, _AXIS_PX = 24, 90
 #: Room for the name of a value.

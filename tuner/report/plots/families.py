@@ -9,7 +9,7 @@ from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.headline import Headline
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREEN, ORANGE, Nines, figure, nines, plain, score_axis
+from tuner.report.theme import BLUE, GREEN, ORANGE, Axis, Nines, figure, nines, plain, score_axis
 from tuner.report.wording import count, interval, listing, percent
 
 
@@ -80,7 +80,7 @@ def _interval_bars(headlines: Sequence[Headline], axis: Nines) -> dict[str, Any]
     }
 
 
-def _roomy(axis: dict[str, Any]) -> dict[str, Any]:
+def _roomy(axis: Axis) -> Axis:
     # The labels beside the dots need space at both ends.
     low, high = axis["range"]
     return axis | {"range": [low - 0.1 * (high - low), high + 0.1 * (high - low)], "tickangle": 0}

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from tuner.report.theme import GREEN, ORANGE, figure, nines
 from tuner.report.wording import percent
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 
 def tested_repeats(study: StudyRecord) -> list[tuple[str, int, float]]:

@@ -11,7 +11,8 @@ from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, GREY, INK, ORANGE, figure, score_axis, whole_axis
 from tuner.report.wording import count, score_spread
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: Trials that are drawn: the best ones.
 MOST_SHOWN = 12

@@ -1,6 +1,6 @@
 """Optimisation history: each trial's score, and the best so far."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -8,10 +8,11 @@ import plotly.graph_objects as go
 from tuner.objectives import Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, INK, ORANGE, PRUNED_MARKER, figure, plain, score_axis, whole_axis
+from tuner.report.theme import BLUE, INK, ORANGE, PRUNED_MARKER, Axis, figure, plain, score_axis, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count, score_title, settings
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 
 def best_so_far(trials: Sequence[TrialRecord], objective: Objective) -> tuple[list[int], list[float]]:
@@ -91,9 +92,7 @@ def history_figure(trials: Sequence[TrialRecord], objective: Objective) -> go.Fi
     )
 
 
-def mark_beyond(
-    x: Sequence[float], trials: Sequence[TrialRecord], axis: Mapping[str, Any], objective: Objective
-) -> go.Scatter:
+def mark_beyond(x: Sequence[float], trials: Sequence[TrialRecord], axis: Axis, objective: Objective) -> go.Scatter:
     """Return triangles at the edge of a plot, towards the trials that lie beyond it.
 
     Args:

@@ -10,7 +10,7 @@ from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.theme import BLUE, figure, plain
 from tuner.report.wording import count, percent
-from tuner.studies.records import StudyRecord
+from tuner.studies.records.study import StudyRecord
 
 _SHOWN = 12
 #: Below this share of variance explained, the order of the bars means nothing.
@@ -43,7 +43,7 @@ def measure(study: StudyRecord) -> Importance | None:
 
 
 def is_measured_apart(study: StudyRecord) -> bool:
-    """Say whether another process measures it, because there are so many trials."""
+    """Say whether another process measures it, because there are many trials."""
     return is_large(scored(study.trials))
 
 

@@ -18,8 +18,9 @@ from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREY, INK, PRUNED_MARKER, Linear, Nines, figure, score_axis, whole_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count
-from tuner.studies.fidelity import describe_images
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.fidelity import describe_images
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ As Optuna's `plot_rank` and `plot_contour`.
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,10 +17,11 @@ from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.plots.parallel import score_bands
 from tuner.report.plots.slices import Slice, place_on_axis, slices, value_axis
-from tuner.report.theme import BLUE, GREY, SURFACE, figure, score_axis
+from tuner.report.theme import BLUE, GREY, SURFACE, Axis, figure, score_axis
 from tuner.report.thinning import evenly
 from tuner.report.wording import listing, setting
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: Hyperparameters that are taken, pairs that are drawn, and points of the grid on which scores are interpolated.
 _TAKEN, _MOST, _GRID = 6, 3, 30
@@ -237,7 +237,7 @@ def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def _axis(one: Slice) -> dict[str, Any]:
+def _axis(one: Slice) -> Axis:
     return value_axis(one, one.choices) | {"title": {"text": one.name}}
 
 

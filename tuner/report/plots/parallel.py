@@ -20,14 +20,17 @@ from tuner.report.plots.slices import Slice, in_lines, slices
 from tuner.report.theme import BAND2, BAND3, BAND4, BLUE, LINE, SOFT, SURFACE, figure, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import count, setting
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 #: More axes are too wide to be followed, even in a plot that scrolls.
 _SHOWN = 40
-#: Characters of a choice's label that fit between two axes.
-_MARK_WIDTH = 13
-#: Pixels between two axes at least, and of a character of their names, which stand in two rows.
-_GAP_PX, _CHARACTER_PX = 95, 7.5
+#: Characters in a line of a choice's label between two axes, at least and at most; longer words are cut.
+_MARK_WIDTH, _WIDEST_MARK = 13, 28
+#: Pixels of a character of a label, and around it; of a character of an axis' name, which stand in two rows.
+_MARK_CHARACTER_PX, _MARK_ROOM_PX, _CHARACTER_PX = 6.4, 12, 7.5
+#: Room beside the first and the last axis, whose labels stand at its right, in parts of the distance between two.
+_LEFT, _RIGHT = 0.4, 0.95
 #: Where the line of a trial runs in which the hyperparameter was inactive.
 _NOT_ASKED = -0.12
 #: (share of the trials down to its end, colour, width), the best first.
@@ -75,7 +78,9 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice], object
     heights = score_heights(trials, objective)
     lines = [_band_lines(band, axes, heights) for band in reversed(score_bands(trials, objective))]
     names = axis_names(axes)
-    labels = [label for x, one in enumerate(axes, start=1) for label in _axis_labels(x, _marks(one, scored(trials)))]
+    width = mark_width(axes)
+    marks = [_marks(one, scored(trials), width=width) for one in axes]
+    labels = [label for x, of_axis in enumerate(marks, start=1) for label in _axis_labels(x, of_axis)]
     ends = [(0.0, objective.format(min(scores))), (1.0, objective.format(max(scores)))]
     uprights = [
         {
@@ -99,7 +104,7 @@ def parallel_figure(trials: Sequence[TrialRecord], axes: Sequence[Slice], object
             "tickangle": 0,
             # Plotly leaves out a name that reaches beyond the plot.
             "ticklabeloverflow": "allow",
-            "range": [-0.4, len(names) - 0.3],
+            "range": [-_LEFT, len(axes) + _RIGHT],
             "showline": False,
         },
         yaxis={"visible": False, "range": [_NOT_ASKED - 0.06, 1.06]},
@@ -116,7 +121,19 @@ def axis_names(axes: Sequence[Slice]) -> list[str]:
 def least_width_px(axes: Sequence[Slice]) -> int:
     """Return the width at which neither choices nor names overlap."""
     longest = max(len(one.name) for one in axes)
-    return round(max(_GAP_PX, _CHARACTER_PX * longest / 2 + 6) * (len(axes) + 1))
+    gap_px = max(_MARK_CHARACTER_PX * mark_width(axes) + _MARK_ROOM_PX, _CHARACTER_PX * longest / 2 + 6)
+    return round(gap_px * (_LEFT + len(axes) + _RIGHT))
+
+
+def mark_width(axes: Sequence[Slice]) -> int:
+    """Return the characters in a line at which no label of a choice is cut, as far as that is not too wide."""
+    names = [setting(choice) for one in axes for choice in one.choices or ()]
+    widths = range(_MARK_WIDTH, _WIDEST_MARK)
+    return next((width for width in widths if all(_is_whole(name, width) for name in names)), _WIDEST_MARK)
+
+
+def _is_whole(name: str, width: int) -> bool:
+    return "".join(in_lines(name, width)) == name
 
 
 def score_heights(trials: Sequence[TrialRecord], objective: Objective) -> dict[int, float]:
@@ -145,15 +162,15 @@ def _band_lines(band: Band, axes: Sequence[Slice], heights: Mapping[int, float])
         mode="lines",
         name=band.name,
         line={"color": band.colour, "width": band.width},
-        opacity=0.75,
+        opacity=0.9,
         hovertemplate="trial %{customdata}<extra></extra>",
     )
 
 
-def _marks(one: Slice, trials: Sequence[TrialRecord]) -> list[tuple[float, str]]:
+def _marks(one: Slice, trials: Sequence[TrialRecord], *, width: int) -> list[tuple[float, str]]:
     if (choices := one.choices) is not None:
         marks = [
-            ((index + 0.5) / len(choices), "<br>".join(plain(line) for line in in_lines(setting(choice), _MARK_WIDTH)))
+            ((index + 0.5) / len(choices), "<br>".join(plain(line) for line in in_lines(setting(choice), width)))
             for index, choice in enumerate(choices)
         ]
     else:

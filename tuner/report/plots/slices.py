@@ -1,7 +1,7 @@
 """Slices: the score against one hyperparameter at a time."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
@@ -10,14 +10,16 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tuner.objectives import Objective
+from tuner.plain_values import Hyperparameters
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import is_numeric, varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import mark_beyond, scored
-from tuner.report.theme import BLUE, PRUNED_MARKER, figure, log_axis, plain, score_axis
+from tuner.report.theme import BLUE, PRUNED_MARKER, Axis, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
 from tuner.report.wording import DIRECTION_WORDS, count, setting
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 
 _SHOWN = 24
 #: Characters that fit below one plot in a line, and the lines that there may be.
@@ -150,7 +152,7 @@ def _hover(trial: TrialRecord, one: Slice) -> str:
     return f"trial {trial.number}: {value}, {one.objective.format(trial.score)}"
 
 
-def value_axis(one: Slice, choices: list[Any] | None) -> dict[str, Any]:
+def value_axis(one: Slice, choices: list[Any] | None) -> Axis:
     """Return Plotly's settings for a hyperparameter's axis: names at the numbers of choices, or a range."""
     if choices is not None:
         return {
@@ -180,7 +182,7 @@ def _labels(choices: Sequence[Any]) -> list[str]:
 
 
 def _label_width(names: Sequence[str], *, n_rows: int) -> int:
-    """Return how many characters of a label fit into a line where so many rows of labels stand below each other."""
+    """Return how many characters of a label fit into a line where this many rows of labels are below each other."""
     return max(5, n_rows * _LABELS_WIDTH // len(names) - 1)
 
 
@@ -233,7 +235,7 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     )
 
 
-def _value_of(values: Mapping[str, Any], name: str) -> str:
+def _value_of(values: Hyperparameters, name: str) -> str:
     return "not used" if values.get(name) is None else setting(values[name])
 
 

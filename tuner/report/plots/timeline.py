@@ -12,7 +12,8 @@ from tuner.report.markup import Table
 from tuner.report.theme import BLUE, GREEN, GREY, ORANGE, SURFACE, figure, plain
 from tuner.report.thinning import evenly
 from tuner.report.wording import count, duration, moment
-from tuner.studies.records import StudyRecord, TrialRecord
+from tuner.studies.records.study import StudyRecord
+from tuner.studies.records.trial import TrialRecord
 from tuner.studies.spans import covered_s
 
 #: State → colour and pattern.

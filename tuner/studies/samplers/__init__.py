@@ -19,7 +19,7 @@ from tuner.extras import install_command, is_installed
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from tuner.studies.sections import SearchSection
+    from tuner.studies.sections.search import SearchSection
 
 
 class UnknownSamplerError(TunerError):

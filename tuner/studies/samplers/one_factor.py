@@ -1,6 +1,7 @@
-"""One factor at a time: every trial's values are known when the study is created, see `tuner.jobs.factors`.
+"""One factor at a time: every trial's values are known when the study is created.
 
-They stand in the trial's slot, and Optuna takes them without asking its sampler.
+`tuner.jobs.hyperparameters.factors` finds them. They are in the trial's slot, and Optuna takes them without asking its
+sampler.
 """
 
 from typing import Any

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tuner.datasets.catalogue import open_dataset
-from tuner.datasets.splits import split_stratified
+from tuner.datasets.division.splits import split_stratified
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import Sample, take_sample
 from tuner.jobs.preflight.stages import STAGES, explain, run_stage
 from tuner.jobs.preflight.trying import try_stage
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 
 
 @pytest.fixture(scope="module")

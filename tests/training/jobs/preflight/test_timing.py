@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from tuner.datasets.division.splits import split_stratified
 from tuner.datasets.images import LabelledImages
-from tuner.datasets.splits import split_stratified
 from tuner.epochs import Epoch
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.sample import PartSizes, take_sample
 from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, resume_in_the_middle
 from tuner.jobs.preflight.timing import measure_time
-from tuner.studies.definition import make_definition
+from tuner.studies.definitions.making import make_definition
 from tuner.training.plan import TrainingData
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

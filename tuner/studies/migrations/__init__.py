@@ -1,1 +1,0 @@
-"""Alembic migrations of the tables in `tuner.studies.schema`; Optuna migrates its own."""
