@@ -113,6 +113,12 @@ scaled_back = _no_hyperparameter(lambda: _net(layers.Rescaling(1 / 255), layers.
 scaled_once = _no_hyperparameter(lambda: _net(layers.Rescaling(2, offset=-1)))
 
 
+def frozen(_hp: Any) -> keras.Model:
+    model = _net()
+    model.trainable = False
+    return model
+
+
 def whole_numbers(_hp: Any) -> keras.Model:
     image = keras.Input(SHAPE, dtype="int32")
     x = layers.Flatten()(layers.Rescaling(1 / 255)(image))

@@ -69,6 +69,12 @@ def test_an_input_of_whole_numbers_is_refused_unless_images_go_to_255(digits: Im
     assert check_model(space, model, digits).accuracy_name == "accuracy"
 
 
+def test_a_model_without_a_weight_to_train_is_told(digits: ImageFormat) -> None:
+    (told,) = check_model(open_space("own_builders.odd:frozen"), build("frozen", digits), digits).warnings
+
+    assert "no weight that is trained" in told
+
+
 def test_a_metric_that_keras_does_not_know_is_said(digits: ImageFormat) -> None:
     with pytest.raises(NoAccuracyMetricError, match=r"cannot compute its metrics .*: accurracy\)"):
         check_model(open_space("own_builders.odd:misspelt"), build("misspelt", digits), digits)

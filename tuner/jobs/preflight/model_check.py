@@ -186,6 +186,8 @@ def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str
         model: A model with weights.
         examples: uint8, shape (n, height, width, channels).
     """
+    if not model.trainable_variables:
+        return ("The model has no weight that is trained, as after `model.trainable = False`: it learns nothing.",)
     white = white_of(model)
     pictures = keras.ops.convert_to_numpy(scale(examples, white))
     found = find_double_scaling(model, pictures, of_subclass=lambda: values_before_weights(model, examples))
