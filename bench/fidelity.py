@@ -1,6 +1,6 @@
 """What first rungs on a part of the images are worth: two searches of equal CPU time, over several seeds.
 
-    python bench/fidelity.py [--data ~/.cache/tuner/data] [--seeds 3] [--trials 30] [--quick]
+    python bench/fidelity.py [--data ~/.cache/tuner/data] [--seeds 3] [--trials 30] [--minutes 10] [--quick]
 
 The one side is today's default, `search.pruning.resource = "epochs"`, with so many trials. The other one has
 `"images"`, and trains as many trials as the CPU seconds of the first allow. On both sides the best three configurations
@@ -8,11 +8,15 @@ are trained again with three new seeds on all images, which is not counted as ti
 trials is higher by chance alone. Two data sets: MNIST, and 20,000 RGB pictures that are drawn here. No test set is
 opened. Prints a table and writes `bench/results/fidelity.json`.
 
+Twelve searches, of some minutes each on two cores: after `--minutes` no further one begins, and the same command goes
+on with those that are left, until it prints the table. What is interrupted begins again with its search.
+
 CPU seconds, not time: the two do not depend on what else the machine does. `--quick` takes the digits and two seeds.
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -20,6 +24,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,34 +71,74 @@ class Task:
     folder: Path
 
     @property
+    def data(self) -> str:
+        """What tables call the dataset."""
+        return Path(self.dataset).stem
+
+    @property
     def places(self) -> DataPlaces:
         """Where the images are."""
         return DataPlaces(data_dir=self.data_dir, cache_dir=self.folder / "cache")
 
 
 def main() -> None:
-    """Run the searches and print what they came to."""
+    """Run the searches that are left, and print what they came to."""
     arguments = parse_arguments()
-    rows = []
+    began, kept = time.monotonic(), Kept(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for dataset, space, settings in data_sets(folder, quick=arguments.quick):
             data_dir = Path(arguments.data).expanduser()
             task = Task(dataset=dataset, space=space, settings=settings, data_dir=data_dir, folder=folder)
-            for seed in range(arguments.seeds):
-                rows += compare(task, seed, n_trials=arguments.trials)
-                print(json.dumps(rows[-2:]), flush=True)
+            for seed, resource in product(range(arguments.seeds), RESOURCES):
+                if kept.find(task, resource, seed) is not None:
+                    continue
+                if time.monotonic() - began > 60 * arguments.minutes:
+                    print(f"{len(kept.rows)} of {kept.n_all} searches are done. Run the same command again.")
+                    return
+                kept.add(run_side(task, seed, resource, kept, n_trials=arguments.trials))
+    show(kept.rows)
+
+
+class Kept:
+    """The searches that are done, in `bench/results/fidelity.json`: a run goes on with those of the same settings."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        #: None for a quick run, which keeps nothing.
+        self._path = None if arguments.quick else RESULTS / "fidelity.json"
+        self._settings = {"epochs": EPOCHS, "trials": arguments.trials}
+        self.n_all = (1 if arguments.quick else 2) * arguments.seeds * len(RESOURCES)
+        self.rows: list[dict[str, Any]] = []
+        if self._path is not None and self._path.exists():
+            stored = json.loads(self._path.read_text())
+            self.rows = stored["rows"] if stored["settings"] == self._settings else []
+
+    def find(self, task: Task, resource: str, seed: int) -> dict[str, Any] | None:
+        """Return a search that is done; None before it is."""
+        wanted = task.data, resource, seed
+        return next((row for row in self.rows if (row["data"], row["resource"], row["seed"]) == wanted), None)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a search, and print it."""
+        self.rows.append(row)
+        print(json.dumps(row), flush=True)
+        if self._path is not None:
+            result = {"machine": describe_machine(), "settings": self._settings, "rows": self.rows}
+            if len(self.rows) == self.n_all:
+                result["summary"] = summarise(self.rows)
+            written = self._path.with_suffix(".part")
+            written.write_text(json.dumps(result, indent=2) + "\n")
+            written.replace(self._path)
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print a table of all searches, and what they come to."""
     headings = f"{'data':10} {'resource':9} {'seed':>4} {'trials':>7} {'CPU s':>7} {'best':>8} {'confirmed':>10}"
     print(headings)
     for row in rows:
         numbers = f"{row['trials']:7} {row['cpu_s']:7.0f} {row['best']:8.2%} {row['confirmed']:10.2%}"
         print(f"{row['data']:10} {row['resource']:9} {row['seed']:4} {numbers}")
-    summary = summarise(rows)
-    print(json.dumps(summary, indent=2))
-    if not arguments.quick:
-        RESULTS.mkdir(exist_ok=True)
-        result = {"machine": describe_machine(), "epochs": EPOCHS, "rows": rows, "summary": summary}
-        (RESULTS / "fidelity.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(summarise(rows), indent=2))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -102,10 +147,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", default=os.environ.get("TUNER_DATA", "~/.cache/tuner/data"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--quick", action="store_true", help="digits, two seeds, few trials")
+    parser.add_argument("--minutes", type=float, default=10, help="begin no search after so many; it ends its last one")
+    parser.add_argument("--quick", action="store_true", help="digits, two seeds, few trials; keeps nothing")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.trials = 2, 6
+        arguments.seeds, arguments.trials, arguments.minutes = 2, 6, math.inf
     return arguments
 
 
@@ -159,34 +205,29 @@ def _draw_shape(draw: ImageDraw.ImageDraw, name: str, random: np.random.Generato
                 draw.ellipse((x, y, x + 2, y + 2), fill=colour)
 
 
-def compare(task: Task, seed: int, *, n_trials: int) -> list[dict[str, Any]]:
-    """Run both sides of one seed; the second one has the CPU seconds that the first one took."""
-    rows: list[dict[str, Any]] = []
-    for resource in RESOURCES:
-        data = Path(task.dataset).stem
-        changes = [
-            *task.settings,
-            f"search.epochs={EPOCHS}",
-            f"search.pruning.resource={resource}",
-            f"search.trials={n_trials * (_MORE if rows else 1)}",
-            "finals.top=0",
-        ]
-        definition = make_definition(
-            space=task.space, dataset=task.dataset, name=f"{data}-{resource}-{seed}", seed=seed, overrides=changes
-        )
-        record, cpu_s = search(definition, task, budget_s=rows[0]["cpu_s"] if rows else None)
-        rows.append(
-            {
-                "data": data,
-                "resource": resource,
-                "seed": seed,
-                "trials": sum(trial.state in {"complete", "pruned"} for trial in record.trials),
-                "cpu_s": cpu_s,
-                "best": record.best.score if record.best else None,
-                "confirmed": confirm(record, definition, task),
-            }
-        )
-    return rows
+def run_side(task: Task, seed: int, resource: str, kept: Kept, *, n_trials: int) -> dict[str, Any]:
+    """Run one side of one seed; the second one has the CPU seconds that the first one took."""
+    first = kept.find(task, RESOURCES[0], seed)
+    changes = [
+        *task.settings,
+        f"search.epochs={EPOCHS}",
+        f"search.pruning.resource={resource}",
+        f"search.trials={n_trials * (_MORE if first else 1)}",
+        "finals.top=0",
+    ]
+    definition = make_definition(
+        space=task.space, dataset=task.dataset, name=f"{task.data}-{resource}-{seed}", seed=seed, overrides=changes
+    )
+    record, cpu_s = search(definition, task, budget_s=first["cpu_s"] if first else None)
+    return {
+        "data": task.data,
+        "resource": resource,
+        "seed": seed,
+        "trials": sum(trial.state in {"complete", "pruned"} for trial in record.trials),
+        "cpu_s": cpu_s,
+        "best": record.best.score if record.best else None,
+        "confirmed": confirm(record, definition, task),
+    }
 
 
 def search(definition: StudyDefinition, task: Task, *, budget_s: float | None) -> tuple[StudyRecord, float]:

@@ -42,14 +42,14 @@ def search(train_part: LabelledImages, test: LabelledImages, *, seed: int) -> Ma
 
     from tuner.training.plan import TrainingData, TrainingPlan
     from tuner.training.predictions import predict_probabilities
-    from tuner.training.scoring import make_scoring
+    from tuner.training.scoring import Scorings, make_scoring
     from tuner.training.session import seed_everything
     from tuner.training.train import train
     from tuner.training_settings import Training
 
     split = split_stratified(unequal(train_part, seed=seed), validation_fraction=0.25, seed=seed)
     data = TrainingData(train=split.train, validation=split.validation)
-    scoring = make_scoring(find_objective("balanced_accuracy"), top_k=5)
+    scoring = Scorings(leading=make_scoring(find_objective("balanced_accuracy"), top_k=5))
     random = np.random.default_rng(1000 + seed)
     best = dict.fromkeys(OBJECTIVES, (-1.0, 0.0))
     for trial in range(TRIALS):

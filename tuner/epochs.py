@@ -3,6 +3,7 @@
 And how far a job is that trains a model for each of several folds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -30,6 +31,9 @@ class Epoch:
     score: float | None = None
     #: Training images that it showed; None: all of them.
     images: int | None = None
+    #: What the objectives beside the study's leading one are, where they are none of the values above, by their names;
+    #: None in a study without such.
+    others: Mapping[str, float | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

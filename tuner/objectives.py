@@ -1,11 +1,14 @@
-"""What a search optimises: one `Objective`, by which trials and configurations are compared, and costs beside it.
+"""What a search optimises: an `Objective`, by which trials and configurations are compared, and measures beside it.
 
-Everything else calls an objective's value the score. To add one: an entry in `OBJECTIVES`, with the field of `Epoch`
-that holds it; one that is measured of a model's answers has the field `score` and a function in `training/scoring.py`.
+Everything else calls the value of the one that leads the score. Beside it stand other objectives and costs.
+
+To add an objective: an entry in `OBJECTIVES`, with the field of `Epoch` that holds it; one that is measured of a
+model's answers has the field `score` and a function in `training/scoring.py`.
 A cost is what a model needs, whatever it has learned: an entry in `COSTS`, and a line in `training/costs.py`.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -32,7 +35,7 @@ _UNMEASURED: Mapping[Metric, None] = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
+class Measure(ABC):
     """One number of a trial, whether more of it is better, and how people read it."""
 
     #: As `search.objective` and `search.objectives` have it.
@@ -66,6 +69,14 @@ class Measure:
             return -math.inf
         return value if self.direction == "maximize" else -value
 
+    @abstractmethod
+    def format(self, value: float | None, /) -> str:
+        """Write a value for people, a dash for None."""
+
+    @abstractmethod
+    def named(self, value: float | None, /) -> str:
+        """Write a value where those of other measures stand beside it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective(Measure):
@@ -78,6 +89,8 @@ class Objective(Measure):
     written_as: Literal["percent", "number"]
     #: What to do when no epoch has a score: a sentence without its full stop.
     advice: str
+    #: Whether another one leads: `Epoch.others` then holds what would be `Epoch.score`.
+    is_beside: bool = False
 
     @property
     def is_accuracy(self) -> bool:
@@ -115,6 +128,8 @@ class Objective(Measure):
 
     def of(self, epoch: Epoch) -> float | None:
         """Return the epoch's score; None where it was not measured."""
+        if self.is_beside and self.field == "score":
+            return (epoch.others or {}).get(self.name)
         score: float | None = getattr(epoch, self.field)
         return score
 
@@ -262,3 +277,14 @@ def find_objective(name: str, *, direction: Direction | None = None, top_k: int 
         advice="Compile the model with this metric, or set search.objective to one that it has",
     )
     return replace(own, advice=_ADVICE) if own.is_function else own
+
+
+def scores_beside(others: Iterable[Measure], epoch: Epoch | None) -> dict[str, float]:
+    """Return by name what the objectives beside the one that leads are in an epoch; none that are no number."""
+    found = {other.name: other.of(epoch) for other in others if epoch and isinstance(other, Objective)}
+    return {name: value for name, value in found.items() if value is not None and not math.isnan(value)}
+
+
+def write_beside(others: Iterable[Measure], values: Mapping[str, float]) -> str:
+    """Write what of a trial stands beside its score, each after a comma; nothing where nothing is known."""
+    return "".join(f", {other.named(values[other.name])}" for other in others if other.name in values)

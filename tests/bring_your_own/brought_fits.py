@@ -31,21 +31,10 @@ class HandsOn(_Net):
         return model.fit(*args, batch_size=hp.Choice("batch", [16, 32]), **kwargs)
 
 
-class WeightsClasses(_Net):
-    def fit(self, hp: HP, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        return model.fit(*args, class_weight=dict.fromkeys(range(CLASSES), 1.0), **kwargs)
-
-
 class StopsEarly(_Net):
     def fit(self, hp: HP, model: keras.Model, *args: Any, callbacks: Any = (), **kwargs: Any) -> Any:
         stopping = keras.callbacks.EarlyStopping("val_accuracy", patience=5, restore_best_weights=True)
         return model.fit(*args, callbacks=[*callbacks, stopping], **kwargs)
-
-
-class LowersTheRate(_Net):
-    def fit(self, hp: HP, model: keras.Model, *args: Any, callbacks: Any = (), **kwargs: Any) -> Any:
-        plateau = keras.callbacks.ReduceLROnPlateau("val_accuracy", patience=1)
-        return model.fit(*args, callbacks=[*callbacks, plateau], **kwargs)
 
 
 class UnpacksValidation(_Net):
@@ -59,13 +48,6 @@ class EvaluatesValidation(_Net):
         history = model.fit(x, y, validation_data=validation_data, **kwargs)
         model.evaluate(*validation_data, verbose=0)
         return history
-
-
-class ValidationIfAny(_Net):
-    def fit(self, hp: HP, model: keras.Model, x: Any, y: Any, validation_data: Any = None, **kwargs: Any) -> Any:
-        if validation_data is not None:
-            kwargs["validation_data"] = validation_data
-        return model.fit(x, y, **kwargs)
 
 
 class TensorFlowData(_Net):
@@ -140,11 +122,6 @@ class FreezesThenThaws(_Net):
         return model.fit(x, y, epochs=epochs, initial_epoch=1, **kwargs)
 
 
-class ReturnsANumber(_Net):
-    def fit(self, hp: HP, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        return max(model.fit(*args, **kwargs).history["accuracy"])
-
-
 class WatchesSteps(_Net):
     """A callback on steps, which keeps Keras' own loop."""
 
@@ -163,14 +140,3 @@ class SavesTheBest(_Net):
                 f"{folder}/best.weights.h5", monitor="val_accuracy", save_best_only=True, save_weights_only=True
             )
             return model.fit(*args, callbacks=[*callbacks, saving], **kwargs)
-
-
-class ReadsMetrics(_Net):
-    """A callback that looks at the model's metrics."""
-
-    def fit(self, hp: HP, model: keras.Model, *args: Any, callbacks: Any = (), **kwargs: Any) -> Any:
-        class Looking(keras.callbacks.Callback):
-            def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-                assert "accuracy" in [metric.name for metric in self.model.metrics[1].metrics]
-
-        return model.fit(*args, callbacks=[*callbacks, Looking()], **kwargs)

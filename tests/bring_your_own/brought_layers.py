@@ -57,12 +57,6 @@ def subclass(hp: HP) -> keras.Model:
     return _compiled(Subclass(_units(hp)))
 
 
-def subclass_built_by_shape(hp: HP) -> keras.Model:
-    model = Subclass(_units(hp))
-    model.build((None, *SHAPE))
-    return _compiled(model)
-
-
 def subclass_built_by_call(hp: HP) -> keras.Model:
     model = Subclass(_units(hp))
     model(np.zeros((1, *SHAPE), "float32"))
@@ -98,14 +92,6 @@ def subclass_with_blocks(hp: HP) -> keras.Model:
 
 def sequential_without_input(hp: HP) -> keras.Model:
     return _compiled(keras.Sequential(list(_head(hp))))
-
-
-def sequential_with_input_shape(hp: HP) -> keras.Model:
-    model = keras.Sequential()
-    model.add(keras.layers.InputLayer(shape=SHAPE))
-    for layer in _head(hp):
-        model.add(layer)
-    return _compiled(model)
 
 
 def any_size(hp: HP) -> keras.Model:
@@ -181,10 +167,6 @@ def averaged_and_clipped(hp: HP) -> keras.Model:
     return _compiled(_stack(*_head(hp)), optimizer=optimizer)
 
 
-def optimizer_by_name(hp: HP) -> keras.Model:
-    return _compiled(_stack(*_head(hp)), optimizer=hp.Choice("optimizer", ["rmsprop", "nadam"]))
-
-
 def eager(hp: HP) -> keras.Model:
     return _compiled(_stack(*_head(hp)), run_eagerly=True)
 
@@ -215,18 +197,7 @@ def training_step_of_ones_own(hp: HP) -> keras.Model:
     return _compiled(CountsSteps(inputs, layers.Dense(CLASSES, "softmax")(hidden)))
 
 
-def prints(hp: HP) -> keras.Model:
-    model = _compiled(_stack(*_head(hp)))
-    print("a line of the builder's own")  # noqa: T201 - what is tried
-    model.summary()
-    return model
-
-
 # Scaling.
-
-
-def rescaled_twice(hp: HP) -> keras.Model:
-    return _compiled(_stack(layers.Rescaling(1 / 255), *_head(hp)))
 
 
 def rescaled_to_minus_one(hp: HP) -> keras.Model:

@@ -61,28 +61,6 @@ def own_loss_on_logits(hp: HP) -> keras.Model:
     return _compiled(_net(hp, activation=None), loss, metrics=["sparse_categorical_accuracy"])
 
 
-def wrapped_sparse_loss(hp: HP) -> keras.Model:
-    inner = keras.losses.SparseCategoricalCrossentropy()
-
-    def scaled(y_true: Any, y_pred: Any) -> Any:
-        return 2.0 * inner(y_true, y_pred)
-
-    return _compiled(_net(hp), scaled, metrics=["sparse_categorical_accuracy"])
-
-
-class FocalLoss(keras.losses.Loss):
-    """The focal loss of class indices."""
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        wanted = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), CLASSES)
-        right = ops.sum(wanted * ops.clip(y_pred, 1e-7, 1.0), axis=-1)
-        return -((1.0 - right) ** 2.0) * ops.log(right)
-
-
-def focal_on_indices(hp: HP) -> keras.Model:
-    return _compiled(_net(hp), FocalLoss())
-
-
 def focal_on_one_hot(hp: HP) -> keras.Model:
     return _compiled(_net(hp), keras.losses.CategoricalFocalCrossentropy())
 
@@ -109,14 +87,6 @@ def divergence(hp: HP) -> keras.Model:
 # Metrics.
 
 
-def metric_called_acc(hp: HP) -> keras.Model:
-    return _compiled(_net(hp), metrics=["acc"])
-
-
-def metric_object(hp: HP) -> keras.Model:
-    return _compiled(_net(hp), metrics=[keras.metrics.SparseCategoricalAccuracy()])
-
-
 def metric_of_own_name(hp: HP) -> keras.Model:
     return _compiled(_net(hp), metrics=[keras.metrics.SparseCategoricalAccuracy(name="share_right")])
 
@@ -132,13 +102,6 @@ def top_three_first(hp: HP) -> keras.Model:
 
 def weighted_metrics(hp: HP) -> keras.Model:
     return _compiled(_net(hp), metrics=None, weighted_metrics=["accuracy"])
-
-
-def metric_function(hp: HP) -> keras.Model:
-    def error_rate(y_true: Any, y_pred: Any) -> Any:
-        return 1.0 - keras.metrics.sparse_categorical_accuracy(y_true, y_pred)
-
-    return _compiled(_net(hp), metrics=["accuracy", error_rate])
 
 
 def no_metrics(hp: HP) -> keras.Model:

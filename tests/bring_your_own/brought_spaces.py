@@ -64,23 +64,7 @@ def by_plain_if(hp: HP) -> keras.Model:
     return _dense(hp.Int("units", 32, 64))
 
 
-def choices_that_depend(hp: HP) -> keras.Model:
-    is_small = hp.Boolean("small")
-    return _dense(hp.Choice("units", [16, 32] if is_small else [32, 64, 128]))
-
-
-def range_that_depends(hp: HP) -> keras.Model:
-    first = hp.Int("first", 16, 64, step=16)
-    return _dense(first, hp.Int("second", 8, first, step=8))
-
-
-def choice_here_and_number_there(hp: HP) -> keras.Model:
-    if hp.Boolean("small"):
-        return _dense(hp.Choice("units", [16, 32]))
-    return _dense(hp.Int("units", 48, 64, step=16))
-
-
-# The same three kinds with a learning rate, which changes no shape.
+# Spaces that change with their values.
 
 
 def rates_that_depend(hp: HP) -> keras.Model:

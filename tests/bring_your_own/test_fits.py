@@ -13,21 +13,16 @@ _AUGMENTS_NOTHING = "augment"
 
 _CASES: dict[str, Outcome] = {
     "HandsOn": Works(confirms=True),
-    "WeightsClasses": Works(),
     "StopsEarly": Works(),
-    "LowersTheRate": Works(),
     "UnpacksValidation": Works(),
     "EvaluatesValidation": Works(),
-    "ValidationIfAny": Works(),
     "TensorFlowData": Works(note=_AUGMENTS_NOTHING),
     "OneHotItself": Works(),
     "Standardizes": Works(),
     "OwnLoop": Works(note=_AUGMENTS_NOTHING),
     "FreezesThenThaws": Works(),
-    "ReturnsANumber": Works(),
     "WatchesSteps": Works(),
     "SavesTheBest": Works(),
-    "ReadsMetrics": Works(),
 }
 
 

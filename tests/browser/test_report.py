@@ -202,10 +202,9 @@ def test_dark_and_light_follow_the_system_while_the_page_is_open(context: Browse
     assert noises == []
 
 
-@pytest.mark.parametrize("which", ["report", "report_of_several"])
-def test_a_phone_never_scrolls_sideways(browser: Browser, which: str, request: pytest.FixtureRequest) -> None:
+def test_a_phone_never_scrolls_sideways(browser: Browser, report_of_several: Path) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page, noises = open_quietly(context, request.getfixturevalue(which))
+    page, noises = open_quietly(context, report_of_several)
 
     draw_all(page)
     page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")

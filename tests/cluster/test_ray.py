@@ -64,23 +64,27 @@ class Project:
         _, told = process.communicate(timeout=300)
         return process.returncode, told
 
-    def create(self, name: str) -> None:
-        """Create a study of the folder's builder."""
+    def create(self, name: str, *own: str) -> None:
+        """Create a study of the folder's builder, with these settings besides."""
         settings = [f"search.epochs={_N_EPOCHS}", "search.pruner=none", "finals.top=0", f"search.trials={_N_TRIALS}"]
-        flags = [word for setting in settings for word in ("--set", setting)]
+        flags = [word for setting in (*settings, *own) for word in ("--set", setting)]
         space = ("--space", "nets:build", "--dataset", "digits")
         status, told = self.run("study", "create", *space, "--name", name, "--no-check", *flags)
         assert status == 0, told
 
 
+def make_project(folder: Path, server: PostgresServer, cluster: RayCluster) -> Project:
+    """Write the builder into the folder."""
+    (folder / "nets.py").write_text(_BUILDER)
+    return Project(folder=folder, storage_url=server.url(server.create_database()), cluster=cluster)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("project")
-    (folder / "nets.py").write_text(_BUILDER)
     with running_cluster({"TUNER_HOME": str(folder / "home")}) as cluster:
-        yield Project(
-            folder=folder, storage_url=postgres_server.url(postgres_server.create_database()), cluster=cluster
-        )
+        cluster.start()
+        yield make_project(folder, postgres_server, cluster)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +97,10 @@ def test_a_killed_actor_and_a_lost_node_cost_nothing(project: Project, storage: 
     project.create("killed")
     driver = project.start("workers", "killed", "--ray", project.cluster.address, "-n", "3", "--until-done")
     _wait_until(lambda: _n_training(storage, "killed") == 3)
+    before = _ids(storage, "killed")
     project.cluster.actors()[0].kill()
-    _wait_until(lambda: len(project.cluster.actors()) == 3)
+    # Its successor trains, which finds Keras imported, and the others go on.
+    _wait_until(lambda: _n_training(storage, "killed") == 3 and len(_ids(storage, "killed") - before) == 1)
     project.cluster.kill_node(3)
     _, told = driver.communicate(timeout=600)
     assert driver.returncode == 0, told
@@ -135,10 +141,35 @@ def test_a_head_that_is_killed_and_started_again_is_told_and_the_study_goes_on(
     _assert_whole(storage, "headless")
 
 
+def test_a_cluster_grows_by_nodes_for_work_alone_and_shrinks_afterwards(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    with running_cluster({"TUNER_HOME": str(tmp_path / "home")}, port=6397) as cluster:
+        project = make_project(tmp_path, postgres_server, cluster)
+        cluster.start_growing(most_nodes=3, idle_s=5.0)
+        assert cluster.n_nodes() == 1
+        project.create("growing", "search.trials=2", "search.epochs=20")
+        command = ["workers", "growing", "--ray", cluster.address, "-n", "5", "--until-done"]
+        driver = project.start(*command, "--gpus-per-worker", "1")
+        most = 1
+        while driver.poll() is None:
+            most = max(most, cluster.n_nodes())
+            time.sleep(0.2)
+        _, told = driver.communicate()
+
+        assert driver.returncode == 0, told
+        # The head and a node for each trial.
+        assert most == 3
+        with open_storage(project.storage_url) as storage:
+            _assert_whole(storage, "growing", n_trials=2, n_epochs=20)
+        _wait_until(lambda: cluster.n_nodes() == 1)
+
+
 def test_what_a_cluster_cannot_do_is_one_line(project: Project) -> None:
     address = project.cluster.address
     for words, told_words in (
-        (("--ray", address, "--gpus-per-worker", "1"), "No node of the Ray cluster has a GPU: it has "),
+        (("--ray", address, "--gpus-per-worker", "1"), "No node of the Ray cluster has 1 GPUs and 1 CPUs for a "),
+        (("--ray", address, "--cpus-per-worker", "2"), "nodes have at most 0 GPUs and 1 CPUs each. Ask for less"),
         (("--ray", "127.0.0.1:1"), "No Ray cluster answers at 127.0.0.1:1: "),
         (("--ray", "somewhere"), "Received the address 'somewhere'. "),
         (("--ray", address, "--storage", f"sqlite:///{project.folder}/tuner.db"), "Workers on a Ray cluster need "),
@@ -153,15 +184,19 @@ def _training(storage: Storage, study: str) -> list[WorkerRecord]:
     return [worker for worker in read_workers(storage) if worker.state == "training" and worker.study == study]
 
 
+def _ids(storage: Storage, study: str) -> set[str]:
+    return {worker.id for worker in _training(storage, study)}
+
+
 def _n_training(storage: Storage, study: str) -> int:
     return sum(worker.epoch is not None and worker.epoch > 0 for worker in _training(storage, study))
 
 
-def _assert_whole(storage: Storage, name: str) -> None:
+def _assert_whole(storage: Storage, name: str, *, n_trials: int = _N_TRIALS, n_epochs: int = _N_EPOCHS) -> None:
     record = load_study(storage, name)
-    assert [trial.state for trial in record.trials] == ["complete"] * _N_TRIALS
+    assert [trial.state for trial in record.trials] == ["complete"] * n_trials
     for trial in record.trials:
-        assert [epoch.epoch for epoch in trial.curve] == list(range(1, _N_EPOCHS + 1))
+        assert [epoch.epoch for epoch in trial.curve] == list(range(1, n_epochs + 1))
 
 
 def _wait_until(is_true: Callable[[], bool], *, timeout_s: float = 300.0) -> None:

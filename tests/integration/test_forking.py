@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tuner.forking.client import UNKNOWN_STATUS, ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import UNKNOWN_STATUS, ForkedProcess
 
 TESTS = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "support.fork_probe"]
@@ -114,6 +116,7 @@ def test_a_forked_process_is_like_one_that_was_started_by_itself(server: ForkSer
         "n_threads": 1,
         "cores": [0],
         "device": "GPU-1",
+        "secret": None,
         "blas": None,
         "handlers": [True, True],
         "blocked": [],
@@ -219,6 +222,39 @@ def test_a_server_ends_with_who_asked() -> None:
         asking.kill()
 
         server.wait(20)
+
+
+def test_a_shared_server_outlives_who_has_started_it_and_forks_for_others() -> None:
+    own = environment(OF_THIS_TEST=uuid.uuid4().hex)
+    code = (
+        "import os, subprocess, sys, time\nfrom tuner.forking.client import ForkServer\n"
+        "environment, command = dict(os.environ), [sys.executable, '-m', 'support.fork_probe', 'wait']\n"
+        "with ForkServer(environment, imports=['numpy'], is_shared=True, changeable={'SECRET'}) as server:\n"
+        "    streams = {'stdout': subprocess.PIPE, 'stderr': sys.stderr.buffer}\n"
+        "    process = server.start(command, environment=environment, **streams)\n"
+        "    print(process.stdout.readline().decode(), flush=True)\n    time.sleep(60)\n"
+    )
+    first_environment = {**own, "CUDA_VISIBLE_DEVICES": "GPU-1", "SECRET": "first"}
+    with subprocess.Popen([sys.executable, "-c", code], env=first_environment, stdout=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        first = json.loads(asking.stdout.readline())
+        asking.kill()
+    server_process = psutil.Process(first["parent"])
+
+    with (
+        ForkServer({**own, "SECRET": "next"}, imports=["numpy"], is_shared=True, changeable={"SECRET"}) as server,
+        starting(server) as start,
+    ):
+        following = start("7")
+        found = following.said()
+        assert following.process.wait(20) == 7
+        # What the first one was given is not the next one's, and nothing of it is in the server.
+        assert (first["device"], first["secret"]) == ("GPU-1", "first")
+        assert (found["device"], found["secret"], found["parent"]) == (None, "next", server_process.pid)
+        assert "SECRET" not in server_process.environ()
+
+    # The last one needs no successor.
+    server_process.wait(20)
 
 
 def test_what_has_imported_tensorflow_runs_one_thread_and_each_fork_takes_its_own_number() -> None:

@@ -18,6 +18,7 @@ from tuner.bundles.looked_at import OtherImagesError
 from tuner.bundles.model import write_bundle
 from tuner.bundles.outputs import OutputNotWrittenError
 from tuner.bundles.picture_files import ImagesUnreadableError
+from tuner.bundles.picture_submission import OtherFormError
 from tuner.bundles.script import NoScriptError
 from tuner.cli.export import export
 from tuner.cli.inspect import inspect
@@ -381,3 +382,43 @@ def test_a_submission_that_cannot_be_written_says_where_to(bundle: Path, digits:
 
     with pytest.raises(OutputNotWrittenError, match=r"Could not write .*test\.csv/answers\.csv: .* --out"):
         run_command(submit, bundle, path, "--out", path / "answers.csv")
+
+
+@pytest.mark.parametrize("columns", ["id,digit", "id,9,8,7,6,5,4,3,2,1,0"])
+def test_test_pictures_of_a_folder_are_answered_as_the_sample_asks(
+    bundle: Path, examples: LabelledImages, tmp_path: Path, run_command: Run, columns: str
+) -> None:
+    folder = tmp_path / "test" / "images"
+    folder.mkdir(parents=True)
+    for number, image in enumerate(examples.images[:3]):
+        Image.fromarray(image[:, :, 0]).save(folder / f"{number}.png")
+    sample = tmp_path / "sample.csv"
+    blanks = ",0" * columns.count(",")
+    sample.write_text(f"{columns}\n2{blanks}\n0{blanks}\n1{blanks}\n")
+
+    run_command(submit, bundle, tmp_path / "test", "--like", sample, "--out", tmp_path / "answers.csv")
+    run_command(submit, bundle, tmp_path / "test", "--out", tmp_path / "plain.csv")
+
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    with (tmp_path / "plain.csv").open(newline="") as file:
+        plain = dict(csv.reader(file))
+    assert header == columns.split(",")
+    assert [row[0] for row in rows] == ["2", "0", "1"]
+    answers = [header[1 + int(np.argmax(list(map(float, row[1:]))))] if len(row) > 2 else row[1] for row in rows]
+    assert answers == [plain[f"images/{number}.png"] for number in (2, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("sample", "told"),
+    [("id,a,b\n0,0,0\n", "its columns are id, a, b. Expected an id and a class"), ("id,label\n7,0\n", "no picture")],
+)
+def test_a_sample_of_another_form_is_told(
+    bundle: Path, tmp_path: Path, run_command: Run, sample: str, told: str
+) -> None:
+    (tmp_path / "test").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "test" / "0.png")
+    (tmp_path / "sample.csv").write_text(sample)
+
+    with pytest.raises(OtherFormError, match=told):
+        run_command(submit, bundle, tmp_path / "test", "--like", tmp_path / "sample.csv")

@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from tuner.forking.client import ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 
 _IMPORTED = ("tuner.cli", "optuna_dashboard", "tuner.dashboard.server", "tuner.dashboard.site", "tuner.report.page")
 #: What a dashboard has otherwise than another one.
@@ -45,6 +46,9 @@ def running_dashboard(
             )
         try:
             first = stderr.readline()
+            # Until its birth is heard of it cannot be signalled, and its pipe has another end here.
+            while process.pid is None:
+                _server().listen(1.0)
             assert first.startswith("Dashboard ("), first + stderr.read()
             yield first.split()[-1].rstrip("/"), DashboardProcess(process, stderr)
         finally:

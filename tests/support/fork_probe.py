@@ -21,6 +21,7 @@ def describe() -> dict[str, object]:
         "n_threads": psutil.Process().num_threads(),
         "cores": sorted(os.sched_getaffinity(0)),
         "device": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "secret": os.environ.get("SECRET"),
         "blas": os.environ.get("OPENBLAS_NUM_THREADS"),
         "parent": os.getppid(),
         "handlers": [

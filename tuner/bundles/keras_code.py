@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 
 #: Of a layer's config, what the layer's own call does not need.
 _LEFT_OUT = frozenset({"name", "trainable"})
+NO_NAMES: Mapping[int, str] = {}
 #: Written although it may be the default: what a search is about.
 _ALWAYS = frozenset({"learning_rate"})
 
@@ -27,39 +28,64 @@ def model_code(model: keras.Model) -> Iterator[str]:
     """
     if not isinstance(model, keras.models.Model) or not getattr(model, "operations", None):
         raise NotPlainError("it is a subclass of keras.Model")
-    consumers = _count_consumers(model)
-    names: dict[int, str] = {}
-    layers = list(model.operations)
-    (output,) = model.outputs
+    yield from graph_code(model.operations, output=model.outputs[0])
+    yield f"model = keras.Model(inputs, outputs, name={_literal(model.name)})"
+
+
+def graph_code(
+    operations: Sequence[Any], *, output: Any, given: Mapping[int, str] = NO_NAMES, last: str = "outputs"
+) -> Iterator[str]:
+    """Yield the lines that compute a tensor by Keras' own layers: `inputs = …`, … , `outputs = …`.
+
+    Args:
+        operations: The layers and functions of Keras, each after those whose tensors it takes.
+        output: The tensor of the last one.
+        given: By the id of a tensor that is there already, what it is called.
+        last: What `output` is called.
+
+    Raises:
+        NotPlainError: One is no layer of Keras', or called several times.
+    """
+    consumers = _count_consumers(operations)
+    names, layers = dict(given), list(operations)
     for position, layer in enumerate(layers):
         tensor = layer.output
         if isinstance(layer, keras.layers.InputLayer):
             names[id(tensor)] = "inputs"
             yield f"inputs = keras.Input({_literal(tuple(tensor.shape[1:]))})"
             continue
-        given = _inputs_of(layer)
-        wanted = ", ".join(names[id(one)] for one in given)
-        argument = f"[{wanted}]" if len(given) > 1 else wanted
+        taken = _inputs_of(layer)
+        wanted = ", ".join(names[id(one)] for one in taken)
+        argument = f"[{wanted}]" if len(taken) > 1 else wanted
         if tensor is output:
-            name = "outputs"
+            name = last
         else:
             following = layers[position + 1] if position + 1 < len(layers) else None
             is_chain = consumers[id(tensor)] == 1 and following is not None and tensor in _inputs_of(following)
             name = "x" if is_chain else f"branch_{sum(one.startswith('branch') for one in names.values()) + 1}"
         names[id(tensor)] = name
-        yield f"{name} = {call_code(layer, 'keras.layers')}({argument})"
-    yield f"model = keras.Model(inputs, outputs, name={_literal(model.name)})"
+        if type(layer).__name__ == "Flip":
+            # Of the functions, the one that a space here uses.
+            yield f"{name} = keras.ops.flip({argument}, axis={layer.axis})"
+        else:
+            yield f"{name} = {call_code(layer, 'keras.layers')}({argument})"
 
 
-def compile_code(model: keras.Model) -> Iterator[str]:
-    """Yield the lines that compile the model with its optimizer, its loss and accuracy."""
+def compile_code(model: keras.Model, *, optimizer_call: str | None = None, not_decayed: str = "") -> Iterator[str]:
+    """Yield the lines that compile the model with its optimizer, its loss and accuracy.
+
+    Args:
+        model: The model.
+        optimizer_call: What makes its optimizer, where that is of no class of Keras.
+        not_decayed: The first argument, with a comma, of what weight decay leaves alone beside names.
+    """
     optimizer = model.optimizer
-    yield f"optimizer = {call_code(optimizer, 'keras.optimizers')}"
+    yield f"optimizer = {optimizer_call or call_code(optimizer, 'keras.optimizers')}"
     pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
     if pattern is not None and optimizer.weight_decay:
         # Keras keeps the names that it was given as one pattern.
         names = ", ".join(map(_literal, sorted(pattern.pattern.split("|"))))
-        yield f"optimizer.exclude_from_weight_decay(var_names=[{names}])"
+        yield f"optimizer.exclude_from_weight_decay({not_decayed}var_names=[{names}])"
     loss = _literal(model.loss) if isinstance(model.loss, str) else call_code(model.loss, "keras.losses")
     yield f'model.compile(optimizer=optimizer, loss={loss}, metrics=["accuracy"])'
 
@@ -86,10 +112,10 @@ def call_code(value: Any, module: str) -> str:
     return f"{module}.{kind.__name__}({', '.join([*arguments, *(f'{n}={_literal(v)}' for n, v in changed.items())])})"
 
 
-def _count_consumers(model: keras.Model) -> Counter[int]:
+def _count_consumers(operations: Sequence[Any]) -> Counter[int]:
     return Counter(
         id(tensor)
-        for layer in model.operations
+        for layer in operations
         if not isinstance(layer, keras.layers.InputLayer)
         for tensor in _inputs_of(layer)
     )
@@ -97,13 +123,19 @@ def _count_consumers(model: keras.Model) -> Counter[int]:
 
 def _inputs_of(layer: Any) -> list[Any]:
     """Return the tensors that a layer takes, which must have been called once."""
-    if not isinstance(layer, keras.layers.Layer) or isinstance(layer, keras.Model):
+    is_flip = isinstance(layer, keras.Operation) and type(layer).__name__ == "Flip"
+    if not (isinstance(layer, keras.layers.Layer) or is_flip) or isinstance(layer, keras.Model):
         raise NotPlainError(f"it has {type(layer).__name__}, which is no single layer")
     if isinstance(layer, keras.layers.InputLayer):
         return []
     if len(layer._inbound_nodes) != 1:  # noqa: SLF001 - Keras has no public way to the calls of a layer
         raise NotPlainError(f"it calls {layer.name} several times")
     return list(keras.tree.flatten(layer.input))
+
+
+def text_of(value: str) -> str:
+    """Return a text as a literal of Python."""
+    return _literal(value)
 
 
 def _literal(value: Any) -> str:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from tuner.bundles.bundle import Bundle, BundleDescription, HowTrained
 from tuner.bundles.ensemble import Ensemble
 from tuner.bundles.keras_code import NotPlainError, compile_code, model_code
+from tuner.bundles.pretrained_code import pretrained_code, pretrained_preamble
 from tuner.bundles.script_training import (
     augmentation_code,
     callback_calls,
@@ -28,6 +29,7 @@ from tuner.bundles.script_training import (
 )
 from tuner.errors import TunerError, shorten
 from tuner.image_ranges import describe_range, levels_to_floats, range_of
+from tuner.spaces.body import body_of
 from tuner.spaces.import_path import SpaceImportError, count_required
 from tuner.spaces.own_objects import find_own_object
 from tuner.training.rules import set_up_optimizer
@@ -58,7 +60,7 @@ def write_script(bundle: Bundle | Ensemble) -> str:
 
     Raises:
         NoScriptError: It is an ensemble, a bundle of an older format, which does not say how it was trained, one that
-            says what no training has, or its net has parts that are no single layers, as nets of keras.applications.
+            says what no training has, or its net has parts that are no single layers.
         TunerError: The model cannot be rebuilt.
     """
     if isinstance(bundle, Ensemble):
@@ -79,7 +81,7 @@ def write_script(bundle: Bundle | Ensemble) -> str:
         _apply_rules(model, described.training)
         rate = _find_rate(model)
         try:
-            imports, build = "", ["def build_model():", *_indented(_documented(model))]
+            imports, build = _written_out(model, described.training)
         except NotPlainError as error:
             raise NoScriptError(
                 f"A net of the space {described.space!r} cannot be written out layer by layer: {error}. Export the "
@@ -142,11 +144,20 @@ def _apply_rules(model: keras.Model, training: HowTrained) -> None:
             accept_soft_targets(model)
 
 
-def _documented(model: keras.Model) -> Iterator[str]:
+def _written_out(model: keras.Model, training: HowTrained) -> tuple[str, list[str]]:
+    """Return imports, and the function that builds a model of this package's own families."""
+    body = body_of(model)
+    if body is None:
+        return "", ["def build_model():", *_indented(_documented(model, [*model_code(model), *compile_code(model)]))]
+    lines = [*pretrained_preamble(model, body, starts_from=training.starts_from), "def build_model():"]
+    imports = "from pathlib import Path\n" if any("Path.home()" in line for line in lines) else ""
+    return imports, [*lines, *_indented(_documented(model, list(pretrained_code(model, body))))]
+
+
+def _documented(model: keras.Model, lines: Sequence[str]) -> Iterator[str]:
     interval = describe_range(range_of(model))
     yield f'"""Return the compiled model of {model.count_params():,} weights, for float32 images in {interval}."""'
-    yield from model_code(model)
-    yield from compile_code(model)
+    yield from lines
     yield "return model"
 
 
@@ -250,7 +261,7 @@ def _train(described: BundleDescription, *, one_hot: bool, rate: float | None) -
     yield f'{_INDENT}"""Train on uint8 images and indices of CLASSES; `validation` is such a pair, or None."""'
     if training.has_own_fit:
         yield f"{_INDENT}# Differs: your HyperModel's own fit trained this model; here Keras' does."
-    if training.starts_from:
+    if training.starts_from and described.space != "pretrained":
         yield f"{_INDENT}# Differs: it started from the weights of {_text(training.starts_from)}."
     weights = class_weight_code(training, n_classes)
     if weights:

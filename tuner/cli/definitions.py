@@ -44,8 +44,8 @@ def read_wanted(
     objectives: Annotated[
         str | None,
         typer.Option(
-            help="Several objectives at once: a score, and costs of the model "
-            f"({', '.join(COSTS)}), as in accuracy,parameters.",
+            help="Several objectives at once: scores, of which the first leads, and costs of the model "
+            f"({', '.join(COSTS)}), as in accuracy,macro_f1,parameters.",
             metavar="NAME,NAME",
             show_default="search.objective alone",
             autocompletion=complete_objectives,

@@ -45,7 +45,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "tuner export winner.bundle --to model.onnx --input uint8",
         "tuner export winner.bundle --script",
     ),
-    "submit": ("tuner submit winner.bundle test.csv --out submission.csv",),
+    "submit": (
+        "tuner submit winner.bundle test.csv --out submission.csv",
+        "tuner submit winner.bundle test --like sample_submission.csv",
+    ),
     "inspect": ("tuner inspect winner.bundle photo.png",),
     "lr-range": ("tuner lr-range --space cnn --dataset mnist --optimizers sgd,adam",),
     "status": ("tuner status --watch",),

@@ -89,14 +89,13 @@ def lr_range(
         load_backend()
         from tuner.datasets.reading import DecodedPictures
         from tuner.jobs.rate_range_test import run_range_tests
+        from tuner.training.rate_range import exponential_rates
 
         settings = settings_for(storage)
         curves = run_range_tests(
             definition,
+            exponential_rates(low, high, steps),
             optimizers=names,
-            low=low,
-            high=high,
-            steps=steps,
             batch_size=batch_size,
             needs_rate=write is not None,
             data_dir=settings.data_dir,

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.cli.output import format_duration, format_percent, format_score
-from tuner.objectives import Cost, Objective
+from tuner.objectives import Measure, Objective, write_beside
 from tuner.report.wording import plain, write_best
 from tuner.studies.database.storage import Storage
 from tuner.studies.definitions.definition import StudyDefinition
@@ -33,6 +33,7 @@ from tuner.studies.progress import (
 )
 from tuner.studies.records.parts import Part
 from tuner.studies.sections.sharing import describe_unequal
+from tuner.studies.slots.outcomes import values_beside
 
 #: Seconds between two queries, and the shortest pause as a multiple of the last query's duration: counting a study of
 #: thousands of trials is work for the database.
@@ -153,12 +154,12 @@ class Display:
         self, fresh: Sequence[tuple[Study, list[tuple[FinishedSlot, StudyProgress]]]], *, of_search: bool
     ) -> None:
         for study, ended in fresh:
-            objective, costs = study.definition.objective, study.definition.costs
+            objective, others = study.definition.objective, study.definition.others
             for slot, now in ended:
                 if (slot.part.stage == "search") != of_search:
                     continue
                 summary = _summarise(now, objective, of_search=of_search)
-                sys.stderr.write(f"{study.name}: {_describe(slot, objective, costs)} · {summary}\n")
+                sys.stderr.write(f"{study.name}: {_describe(slot, objective, others)} · {summary}\n")
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -258,15 +259,13 @@ def _describe_work(worker: WorkerRecord) -> str:
     return f"{worker.study} {_name(part)}{epoch}"
 
 
-def _describe(slot: FinishedSlot, objective: Objective, costs: Sequence[Cost] = ()) -> str:
+def _describe(slot: FinishedSlot, objective: Objective, others: Sequence[Measure] = ()) -> str:
     measured = ""
     if slot.test_accuracy is not None:
         measured = f", test accuracy {format_percent(slot.test_accuracy)}"
     elif slot.score is not None:
         measured = f", {objective.label} {format_score(slot.score, objective)}"
-        measured += "".join(
-            f", {plain(cost.named(slot.costs[cost.name]))}" for cost in costs if cost.name in slot.costs
-        )
+        measured += plain(write_beside(others, values_beside(slot)))
     failure = f": {slot.failure.kind.replace('_', ' ')}: {slot.failure.message}" if slot.failure else ""
     separator = "" if slot.part.stage == "search" else ":"
     beyond = f": {slot.beyond}" if slot.beyond else ""

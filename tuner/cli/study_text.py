@@ -21,6 +21,8 @@ from tuner.report.wording import (
     signed,
     test_score,
     tested_accuracy,
+    tested_beside,
+    write_others,
 )
 from tuner.space_ranges import SpaceRange
 from tuner.studies.priors import describe_prior
@@ -58,7 +60,7 @@ def _print_head(record: "StudyRecord", console: Console) -> None:
     if author := record.definition.get("author"):
         console.print(f"author: {escape(author)}", highlight=False, soft_wrap=True)
     objectives = escape(describe_objectives(record))
-    console.print(f"objective{'s' * bool(record.costs)}: {objectives}", highlight=False, soft_wrap=True)
+    console.print(f"objective{'s' * bool(record.others)}: {objectives}", highlight=False, soft_wrap=True)
     if constraints := record.definition["search"].get("constraints"):
         console.print(f"constraints: {escape(', '.join(constraints))}", highlight=False, soft_wrap=True)
     if record.pixels is not None:
@@ -125,7 +127,7 @@ def _print_front(record: "StudyRecord", console: Console) -> None:
         table.add_row(
             str(trial.number),
             format_score(trial.score, record.objective),
-            *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
+            *map(plain, write_others(trial, record)),
             "knee" if knee and trial.number == knee.number else "",
         )
     console.print(table)
@@ -226,7 +228,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             (f"{objective.label} (mean)", "test accuracy (mean ± sd)"),
             [f"test {objective.plain_label} (mean ± sd)"],
         )
-    table = Table("rank", "trial", *headings, *of_test, *(cost.label for cost in record.costs), "repeats", box=None)
+    table = Table("rank", "trial", *headings, *of_test, *tested_beside(record.finals[0], record), "repeats", box=None)
     for final in record.finals:
         n_failed = sum(run.state == "failed" for run in final.runs)
         failed = f", [red]{n_failed} failed[/]" if n_failed else ""
@@ -236,7 +238,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             format_score(final.mean_score, record.objective),
             plain(tested_accuracy(final)),
             *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
-            *(plain(cost.format(final.costs.get(cost.name))) for cost in record.costs),
+            *map(plain, tested_beside(final, record).values()),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )
     console.print(table)

@@ -17,7 +17,8 @@ from tuner.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from tuner.objectives import Objective
+    from rich.console import Console
+
     from tuner.studies.records.study import StudyRecord
     from tuner.studies.records.trial import TrialRecord
 
@@ -75,7 +76,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    from tuner.report.wording import plain, settings
+    from tuner.report.wording import plain, settings, write_others
 
     console = open_console()
     if not trials:
@@ -90,7 +91,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
     columns = [name for name in names if name not in shared]
     labels = [measure.label for measure in record.measures]
     # Costs take the room of the best epoch on a narrow terminal.
-    epoch = [] if record.costs else ["best epoch"]
+    epoch = [] if record.others else ["best epoch"]
     table = Table("trial", "state", *labels, *epoch, "duration", "hyperparameters", box=None)
     for trial in trials:
         own = {name: trial.hyperparameters[name] for name in columns if name in trial.hyperparameters}
@@ -98,7 +99,7 @@ def _print_trials(record: "StudyRecord", trials: "Sequence[TrialRecord]") -> Non
             str(trial.number),
             trial.state,
             format_score(trial.score, record.objective),
-            *(plain(cost.format(trial.costs.get(cost.name))) for cost in record.costs),
+            *map(plain, write_others(trial, record)),
             *["-" if trial.best_epoch is None else str(trial.best_epoch) for _ in epoch],
             format_duration(trial.duration_s),
             escape(settings(own)) if own else "",
@@ -124,7 +125,7 @@ def show(
     if as_json:
         print_json(trial_as_json(trial))
     else:
-        _print_trial(trial, record.objective)
+        _print_trial(trial, record)
 
 
 @app.command()
@@ -166,14 +167,14 @@ def replay(name: StudyArgument, number: NumberArgument, *, storage: StorageOptio
     console.print("The curve is the same.")
 
 
-def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
+def _print_trial(trial: "TrialRecord", record: "StudyRecord") -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from tuner.cli.study_text import draw_hyperparameters
     from tuner.report.wording import plain, score_spread, setting, write_costs
 
-    console = open_console()
+    console, objective = open_console(), record.objective
     over = f" over {len(trial.folds)} fold{'s' * (len(trial.folds) > 1)}" if trial.folds else ""
     score = plain(score_spread(trial.score, trial.score_sd, objective))
     console.print(
@@ -181,6 +182,10 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         f"{format_duration(trial.duration_s)}, attempts: {trial.attempts}",
         highlight=False,
     )
+    for other in record.others:
+        if other.name in trial.others:
+            value = plain(other.format(trial.others[other.name]))
+            console.print(f"In the same epoch, {escape(other.label)} {value}", highlight=False, soft_wrap=True)
     if trial.costs:
         console.print(plain(f"Its model: {write_costs(trial.costs)}"), highlight=False, soft_wrap=True)
     if trial.repeat is not None:
@@ -197,18 +202,36 @@ def _print_trial(trial: "TrialRecord", objective: "Objective") -> None:
         console.print(folds)
         if trial.curve:
             console.print("The mean over the folds by epoch:")
-    own = [objective.label] if objective.field == "score" else []
-    seen = ["images"] if any(epoch.images for epoch in trial.curve) else []
-    curve = Table("epoch", *seen, "loss", "accuracy", "validation loss", "validation accuracy", *own, box=None)
-    for epoch in trial.curve:
-        losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
-        accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
-        scores = [plain(objective.named(epoch.score))] if own else []
-        images = ["all" if epoch.images is None else f"{epoch.images:,}"] if seen else []
-        curve.add_row(str(epoch.epoch), *images, losses[0], accuracies[0], losses[1], accuracies[1], *scores)
-    console.print(curve)
+    _print_curve(trial, record, console)
     for note in trial.notes:
         console.print(f"Note: {escape(note)}", highlight=False, soft_wrap=True)
     if trial.failure:
         console.print(f"[red]{trial.failure.kind}[/]: {escape(trial.failure.message)}", highlight=False, soft_wrap=True)
         console.print(escape(trial.failure.traceback), highlight=False)
+
+
+def _print_curve(trial: "TrialRecord", record: "StudyRecord", console: "Console") -> None:
+    from rich.table import Table
+
+    from tuner.objectives import Objective
+    from tuner.report.wording import plain
+
+    own = [one for one in record.measures if isinstance(one, Objective) and one.field == "score"]
+    seen = ["images"] if any(epoch.images for epoch in trial.curve) else []
+    curve = Table(
+        "epoch",
+        *seen,
+        "loss",
+        "accuracy",
+        "validation loss",
+        "validation accuracy",
+        *(one.label for one in own),
+        box=None,
+    )
+    for epoch in trial.curve:
+        losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
+        accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
+        scores = [plain(one.format(one.of(epoch))) for one in own]
+        images = ["all" if epoch.images is None else f"{epoch.images:,}"] if seen else []
+        curve.add_row(str(epoch.epoch), *images, losses[0], accuracies[0], losses[1], accuracies[1], *scores)
+    console.print(curve)

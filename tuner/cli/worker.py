@@ -44,6 +44,7 @@ def worker(
     settings = settings_for(storage)
     from tuner.workers.process import prepare_process, restart_process, run_worker
     from tuner.workers.processes import PATIENCE_S
+    from tuner.workers.work import Work
 
     names = studies or []
     # A pool has checked the names and divided the machine, and prints how the studies have ended.
@@ -54,12 +55,10 @@ def worker(
     to_print = watched or names_to_watch(settings, names, patience_s=PATIENCE_S) if prints else []
     status = run_worker(
         settings,
-        names,
+        Work(studies=names, until_done=until_done, max_slots=max_slots or MAX_SLOTS),
         device=device,
-        until_done=until_done,
         worker_id=worker_id,
         placed_as=placed_as,
-        max_slots=max_slots or MAX_SLOTS,
     )
     if status is None and max_slots is None:
         # The fresh process prints the studies that this one began with, also those that have ended meanwhile.

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from tuner.artifacts import ArtifactStore
 from tuner.dashboard.compression import Compression
@@ -124,22 +125,7 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
             allow_writes=access.allow_writes,
             cookie=f"tuner_session_{access.port}",
         )
-        try:
-            server = listen(
-                guard,
-                host=access.host,
-                port=access.port,
-                threads=_THREADS,
-                ident=None,
-                max_request_body_size=_MAX_REQUEST_BYTES,
-                outbuf_overflow=_ANSWER_IN_MEMORY_BYTES,
-                clear_untrusted_proxy_headers=True,
-            )
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise AddressUnusableError(
-                f"Cannot listen on {access.host}:{access.port}: {reason}. Choose another --port or --host."
-            ) from error
+        server = _open_server(guard, access)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         received: list[int] = []
 
@@ -156,6 +142,26 @@ def serve(settings: Settings, access: Access, *, on_listening: Callable[[str], N
         finally:
             server.close()
         return 128 + received[0] if received else 0
+
+
+def _open_server(guard: Guard, access: Access) -> Any:
+    """Return Waitress' server, which listens already."""
+    try:
+        return listen(
+            guard,
+            host=access.host,
+            port=access.port,
+            threads=_THREADS,
+            ident=None,
+            max_request_body_size=_MAX_REQUEST_BYTES,
+            outbuf_overflow=_ANSWER_IN_MEMORY_BYTES,
+            clear_untrusted_proxy_headers=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise AddressUnusableError(
+            f"Cannot listen on {access.host}:{access.port}: {reason}. Choose another --port or --host."
+        ) from error
 
 
 def _port_of(server: object) -> int:

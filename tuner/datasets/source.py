@@ -12,6 +12,7 @@ from tuner.datasets.division.given import NoGroupsError, count_shared_groups, ma
 from tuner.datasets.formats.labels import index_by_name, index_by_number, name_classes
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.datasets.pixels.decision import PixelSettings, decide_pixels
+from tuner.datasets.pixels.grey_colours import show_grey, to_grey
 from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.pixels.part_comparison import ReadPart, check_range_and_polarity, compare_parts
 from tuner.datasets.pixels.polarity import shows_strokes
@@ -77,7 +78,7 @@ class Source:
             TunerError: It cannot be read, has fewer than two classes, or its pixels are not clear.
         """
         with listing():
-            raw = self.reader.read_train()
+            raw = self._as_shown(self.reader.read_train())
         if self.reading.group is not None and raw.groups is None:
             raise NoGroupsError(self.name, self.reading.group)
         conventions, levels, warnings = self._understand(raw)
@@ -126,8 +127,9 @@ class Source:
 
     def _label_own_test(self, raw: RawExamples, where: str) -> tuple[LabelledImages, list[str]]:
         """Return the test part of a person's own data, and warnings from comparing it with the training part."""
-        trained = self.reader.read_train()
+        trained = self._as_shown(self.reader.read_train())
         conventions, trained_levels, _ = self._understand(trained)
+        raw = _in_channels(raw, conventions.pixels.channels, where=where)
         levels = conventions.pixels.to_levels(raw.images, where=where)
         warnings = compare_parts(
             ReadPart(stored=raw.images, levels=levels),
@@ -144,6 +146,22 @@ class Source:
             place_of=raw.images.place_of,
         )
         return images, warnings
+
+    def _as_shown(self, raw: RawExamples) -> RawExamples:
+        """Return a training part in grey where its pictures show grey, or where its study has read them so."""
+        if isinstance(self.pixels, PixelMeaning):
+            return _in_channels(raw, self.pixels.channels, where=self.name)
+        # Studies of 0.1.0 took every picture that is stored in colour as one.
+        if self.image_format is not None or self.pixels.unclear_as_before or not show_grey(raw.images):
+            return raw
+        return replace(
+            raw,
+            images=to_grey(raw.images, where=self.name),
+            remarks=(
+                *raw.remarks,
+                "Its pictures are stored in colour with three equal channels: they are read as grey.",
+            ),
+        )
 
     def _understand(self, raw: RawExamples) -> tuple[Conventions, NDArray[np.uint8], Sequence[str]]:
         """Return the conventions of a training part, its images as bytes, and warnings."""
@@ -237,6 +255,13 @@ class Source:
         return ImageFormat(
             height=height, width=width, channels=image_format.channels, class_names=image_format.class_names
         )
+
+
+def _in_channels(raw: RawExamples, channels: int, *, where: str) -> RawExamples:
+    """Return picture files in grey where a study has read those of its training part so."""
+    if channels != 1 or raw.images.bits is None or raw.images.channels == channels:
+        return raw
+    return replace(raw, images=to_grey(raw.images, where=where))
 
 
 def _check_published_range(images: StoredImages, levels: NDArray[np.uint8], pixel_range: Range, *, where: str) -> None:

@@ -22,160 +22,19 @@ from types import TracebackType
 from typing import IO, Self
 
 from tuner.backends import late_variables
-from tuner.errors import RestartNeededError
-from tuner.forking.server import LONGEST_MESSAGE
+from tuner.forking.process import ForkedProcess
+from tuner.forking.server import GOODBYE, LONGEST_MESSAGE
+from tuner.forking.shared_server import connect, name_for
 from tuner.plain_values import JSONObject
 
 _log = logging.getLogger(__name__)
 
 #: Number of deaths of the server after which no other one is started.
 _MOST_DEATHS = 3
-#: Seconds between two looks at a process that was started afresh.
-_LOOK_S = 0.05
 #: OpenBLAS starts its threads at its import, for products of matrices that no training computes.
 _OF_SERVER = {"OPENBLAS_NUM_THREADS": "1"}
 #: An argument of the server that leaves room for the arguments of those that it forks, where `ps` looks for them.
 _ROOM = "-" * 1000
-#: The status of a process whose end was not seen, as the server had died before it.
-UNKNOWN_STATUS = RestartNeededError.exit_status
-
-
-class ForkedProcess:
-    """A process that a `ForkServer` was asked for, with those of `subprocess.Popen`'s methods that are needed here.
-
-    It may be born later: the server imports Keras first. What is sent to it until then reaches it at its birth.
-    """
-
-    def __init__(
-        self,
-        server: "ForkServer",
-        command: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        cores: Sequence[int],
-        stdout: int | IO[bytes],
-        stderr: IO[bytes],
-    ) -> None:
-        #: None until it is born.
-        self.pid: int | None = None
-        #: As `subprocess.Popen` has it: None while it lives, negative if a signal ended it.
-        self.returncode: int | None = None
-        self.command, self.environment, self.cores = command, environment, cores
-        self._server = server
-        self._descriptor: int | None = None
-        self._afresh: subprocess.Popen[bytes] | None = None
-        self._early_signals: list[int] = []
-        inner_in, outer_in = os.pipe()
-        self.stdin: IO[bytes] = os.fdopen(outer_in, "wb")
-        self.stdout: IO[bytes] | None = None
-        if stdout == subprocess.PIPE:
-            outer_out, inner_out = os.pipe()
-            self.stdout = os.fdopen(outer_out, "rb")
-        else:
-            assert not isinstance(stdout, int)  # noqa: S101 - for mypy
-            inner_out = os.dup(stdout.fileno())
-        #: Its standard streams; closed here once it has them.
-        self.streams: tuple[int, ...] = (inner_in, inner_out, os.dup(stderr.fileno()))
-
-    def poll(self) -> int | None:
-        """Return its status; None while it lives, or is not yet born."""
-        if self.returncode is None:
-            if self._afresh is not None:
-                self.returncode = self._afresh.poll()
-            else:
-                self._server.listen(0.0)
-                self._look_at_orphan()
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and return its status.
-
-        Raises:
-            subprocess.TimeoutExpired: It lives on.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while (status := self.poll()) is None:
-            if deadline is not None and time.monotonic() >= deadline:
-                raise subprocess.TimeoutExpired(list(self.command), timeout or 0.0)
-            self._server.listen(_LOOK_S)
-        return status
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal; nothing happens when it has ended."""
-        if self.returncode is not None:
-            return
-        if self._afresh is not None:
-            self._afresh.send_signal(number)
-        elif self._descriptor is not None:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._descriptor, number)
-        else:
-            self._early_signals.append(number)
-
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Send SIGKILL; one that was not forked yet is given up."""
-        # The server may have answered meanwhile.
-        self.poll()
-        if self._afresh is None and self._descriptor is None and self.returncode is None:
-            self.returncode = -signal.SIGKILL
-            self._server.forget(self)
-            self._close_streams()
-        else:
-            self.send_signal(signal.SIGKILL)
-
-    # What follows is the server's to call.
-
-    def note_birth(self, pid: int, descriptor: int) -> None:
-        """Take note of the pid; the descriptor is its own from here on."""
-        self.pid, self._descriptor = pid, descriptor
-        self._close_streams()
-        self._send_early_signals()
-
-    def note_end(self, status: int) -> None:
-        """Take note of the exit status."""
-        self.returncode = status
-        self._close_descriptor()
-
-    def start_afresh(self) -> None:
-        """Start it without the server."""
-        stdin, stdout, stderr = self.streams
-        self._afresh = subprocess.Popen(  # noqa: S603 - our own command
-            self.command,
-            env=self.environment,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
-        self.pid = self._afresh.pid
-        if self.cores:
-            os.sched_setaffinity(self.pid, self.cores)
-        self._close_streams()
-        self._send_early_signals()
-
-    def _look_at_orphan(self) -> None:
-        """Where the server has died, see whether this process has."""
-        if self._descriptor is None or self._server.has(self) or not _is_readable(self._descriptor):
-            return
-        self.note_end(UNKNOWN_STATUS)
-
-    def _send_early_signals(self) -> None:
-        while self._early_signals:
-            self.send_signal(self._early_signals.pop(0))
-
-    def _close_streams(self) -> None:
-        for stream in self.streams:
-            os.close(stream)
-        self.streams = ()
-
-    def _close_descriptor(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 class ForkServer:
@@ -186,13 +45,21 @@ class ForkServer:
             backend needs, see `backend.import_environment`.
         imports: Modules, and functions `MODULE:FUNCTION` that are called and return, in this order.
         changeable: Further variables that a process may have otherwise, because nothing of that reads them.
+        is_shared: Whether all processes of this user with equal arguments have one server together. It outlives for a
+            minute those that die, and is started without the changeable variables.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], *, imports: Sequence[str], changeable: Collection[str] = ()
+        self,
+        environment: Mapping[str, str],
+        *,
+        imports: Sequence[str],
+        changeable: Collection[str] = (),
+        is_shared: bool = False,
     ) -> None:
         self.environment, self._imports = dict(environment), imports
         self._changeable = late_variables().union(_OF_SERVER, changeable)
+        self._is_shared = is_shared
         self._folder = Path.cwd()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -204,7 +71,7 @@ class ForkServer:
     def __enter__(self) -> Self:
         obstacle = _find_obstacle_of_system()
         if obstacle is None:
-            self._begin()
+            self._begin_if_possible()
         else:
             _log.debug("Processes are started afresh: %s", obstacle)
         return self
@@ -217,7 +84,7 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
-        """The server's; None where there is none."""
+        """Of a server of one's own; None where there is none."""
         return None if self._process is None else self._process.pid
 
     def start(
@@ -250,7 +117,7 @@ class ForkServer:
         return process
 
     def listen(self, timeout_s: float) -> None:
-        """Wait for the server's next message about a process, at most for this time, and take note of it."""
+        """Wait until something is heard of a process, at most so long, and take note of it."""
         poll = select.poll()
         control = self._control
         if control is None:
@@ -289,24 +156,46 @@ class ForkServer:
         return f"it has another {early[0]}" if early else None
 
     def _changes(self, environment: Mapping[str, str]) -> dict[str, str | None]:
-        known = {**_OF_SERVER, **self.environment}
+        known: dict[str, str] = {**_OF_SERVER, **self.environment}
         names = known.keys() | environment.keys()
-        return {name: environment.get(name) for name in names if environment.get(name) != known.get(name)}
+        found = {name: environment.get(name) for name in names if environment.get(name) != known.get(name)}
+        # Who has started a shared server may have had others of these.
+        return found | {name: environment.get(name) for name in self._changeable} if self._is_shared else found
+
+    def _begin_if_possible(self) -> None:
+        try:
+            self._begin()
+        except OSError as error:
+            _log.debug("Processes are started afresh: %s", error)
+            self._start_all_afresh()
 
     def _begin(self) -> None:
-        self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with inner:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "tuner.forking.server", str(inner.fileno()), _ROOM, *self._imports],
-                env={**_OF_SERVER, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[inner.fileno()],
-                start_new_session=True,
-            )
+        if self._is_shared:
+            self._control = self._connect()
+        else:
+            self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with inner:
+                self._process = self._start_server(str(inner.fileno()), {**_OF_SERVER, **self.environment}, inner)
         for number, process in self._unborn.items():
             self._ask(number, process)
+
+    def _connect(self) -> socket.socket:
+        environment = {name: value for name, value in self.environment.items() if name not in self._changeable}
+        name = name_for(environment, self._imports)
+        return connect(name, lambda: self._start_server(name, {**_OF_SERVER, **environment}).wait())
+
+    def _start_server(
+        self, place: str, environment: Mapping[str, str], *handed_over: socket.socket
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "tuner.forking.server", place, _ROOM, *self._imports],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[each.fileno() for each in handed_over],
+            start_new_session=True,
+        )
 
     def _ask(self, number: int, process: ForkedProcess) -> None:
         _, _, module, *arguments = process.command
@@ -349,7 +238,7 @@ class ForkServer:
         self._n_deaths += 1
         if self._n_deaths < _MOST_DEATHS:
             _log.debug("The server that forks processes has died; another one is started")
-            self._begin()
+            self._begin_if_possible()
         else:
             _log.debug("Processes are started afresh: the server has died %d times", self._n_deaths)
             self._start_all_afresh()
@@ -361,6 +250,8 @@ class ForkServer:
 
     def _end(self) -> None:
         if self._control is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._control.sendall(GOODBYE)
             self._control.close()
             self._control = None
         if self._process is not None:
@@ -380,9 +271,3 @@ def _find_obstacle_of_system() -> str | None:
         # Linux before 5.3, or a container whose rules do not know the call.
         return f"pidfd_open: {error.strerror}"
     return None
-
-
-def _is_readable(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))

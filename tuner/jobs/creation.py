@@ -14,6 +14,7 @@ from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.errors import TunerError
 from tuner.jobs.preflight.checking import (
     CheckedDefinition,
+    CheckRequest,
     OnReport,
     check_definition,
     check_hyperparameters,
@@ -21,6 +22,7 @@ from tuner.jobs.preflight.checking import (
 )
 from tuner.jobs.preflight.process import PreflightProcess
 from tuner.jobs.preflight.report import StageReport
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.registry import refuse_unknown_space
 from tuner.studies.database.storage import Storage, open_storage
 from tuner.studies.definitions.definition import StudyDefinition
@@ -125,13 +127,14 @@ def create_study(
         raise StudyExistsError(definition.name)
     _refuse_unknown_names(definition)
     examine = _choose_check(check=check, process=process, image_cache=image_cache)
-    found = examine(
-        definition,
+    asked = CheckRequest(
+        definition=definition,
         data_dir=data_dir,
+        decoded=decoded,
         earlier_trials=best_of_earlier(storage, definition.search),
         on_report=on_report,
-        decoded=decoded,
     )
+    found = examine(asked)
     if definition.search.sampler == ONE_FACTOR:
         _tell_unused_budget(definition, n_trials=len(found.first_jobs), on_report=on_report)
         definition = definition.with_budget(len(found.first_jobs))
@@ -147,7 +150,7 @@ def create_study(
 
 def _choose_check(
     *, check: bool, process: PreflightProcess | None, image_cache: Path | None
-) -> Callable[..., CheckedDefinition]:
+) -> Callable[[CheckRequest], CheckedDefinition]:
     """Return what is tried before a study is stored: as much as is asked for, and possible on this machine."""
     if not has_backend():
         return check_without_model
@@ -177,18 +180,14 @@ def try_study(
         TunerError: As in `create_study`, except that the name may be taken.
     """
     _refuse_unknown_names(definition)
-    earlier: Sequence[Mapping[str, Any]] = ()
+    earlier: Sequence[Hyperparameters] = ()
     if definition.search.warm_start is not None:
         with open_storage(storage_url) as storage:
             earlier = best_of_earlier(storage, definition.search)
-    check_definition(
-        definition,
-        data_dir=data_dir,
-        earlier_trials=earlier,
-        on_report=on_report,
-        decoded=decoded,
-        process=process,
+    asked = CheckRequest(
+        definition=definition, data_dir=data_dir, decoded=decoded, earlier_trials=earlier, on_report=on_report
     )
+    check_definition(asked, process=process)
 
 
 def find_equal_study(storage: Storage, definition: StudyDefinition) -> Study | None:

@@ -11,8 +11,13 @@ class DrainedError(Exception):
     """SIGINT or SIGTERM asked the worker to end."""
 
 
+class LetGoError(Exception):
+    """The slot was leased together with others, and its work did not begin with theirs: it is done later."""
+
+
 _INTERRUPTIONS = (
     DrainedError,
+    LetGoError,
     LeaseLostError,
     StudyStoppedError,
     DataUnavailableError,

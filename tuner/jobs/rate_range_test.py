@@ -1,25 +1,26 @@
 """Run the learning-rate range test of a definition: its space, on its training images, once for each optimizer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.division.splits import split_stratified, take_stratified
 from tuner.datasets.images import LabelledImages
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.errors import TunerError, did_you_mean
 from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
+from tuner.jobs.study.data import open_definition_dataset
 from tuner.jobs.study.space import open_definition_space
 from tuner.plain_values import Hyperparameters
 from tuner.spaces.space import Space, read_batch_size
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.devices import translate_device_errors
 from tuner.training.rate_curve import RateCurve, read_curve
-from tuner.training.rate_range import exponential_rates, measure_losses
+from tuner.training.rate_range import measure_losses
 from tuner.training.session import release_memory, seed_everything
 
 #: The hyperparameter that `--write` narrows, as families and recipes name it.
@@ -57,11 +58,9 @@ class NoRateHyperparameterError(TunerError):
 
 def run_range_tests(
     definition: StudyDefinition,
+    rates: NDArray[np.float64],
     *,
     optimizers: Sequence[str] = (),
-    low: float,
-    high: float,
-    steps: int,
     batch_size: int | None = None,
     needs_rate: bool = False,
     data_dir: Path,
@@ -75,10 +74,8 @@ def run_range_tests(
 
     Args:
         definition: Space, dataset, seed, fixed values and batch size are used.
+        rates: To try in rising order, one batch each, see `exponential_rates`.
         optimizers: Keras' names in lower case; none: the one with which the space compiles its default model.
-        low: The first rate, above 0.
-        high: The last rate, above `low`.
-        steps: Rates to try, one batch each.
         batch_size: Replaces that of the space or the definition.
         needs_rate: Whether to refuse a space without a hyperparameter `learning_rate` before anything is trained.
         data_dir: Holds one folder for each dataset of the catalogue.
@@ -96,7 +93,6 @@ def run_range_tests(
             raise UnknownOptimizerError(name)
     images = _load_images(definition, data_dir, decoded)
     space = open_definition_space(definition)
-    rates = exponential_rates(low, high, steps)
     curves = []
     for asked in optimizers or (None,):
         model, values = _build(space, definition, images, optimizer=asked)
@@ -122,10 +118,8 @@ def run_range_tests(
 
 def _load_images(definition: StudyDefinition, data_dir: Path, decoded: DecodedPictures) -> LabelledImages:
     """Return the images that the search would train on."""
-    data = definition.data
-    reading = replace(data.reading, decoded=decoded)
-    dataset = open_dataset(definition.dataset, data_dir=data_dir, reading=reading, pixels=data.pixels)
-    split = split_stratified(dataset.load_train(), validation_fraction=data.validation_fraction, seed=definition.seed)
+    images = open_definition_dataset(definition, data_dir=data_dir, decoded=decoded).load_train()
+    split = split_stratified(images, validation_fraction=definition.data.validation_fraction, seed=definition.seed)
     n_images = definition.search.train_images
     if n_images is None or n_images >= len(split.train):
         return split.train

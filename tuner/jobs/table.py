@@ -66,6 +66,14 @@ def find_reason_to_work_alone(context: JobContext) -> str | None:
         return str(error)
 
 
+def asks_for_several(context: JobContext) -> bool:
+    """Say whether the study asks for several such slots at once in so many words, and does not leave it to chance."""
+    search = context.study.definition.search
+    if context.lease.stage == "search":
+        return search.cohort != 1
+    return context.lease.stage != "ensemble" and search.at_once not in {1, "auto"}
+
+
 def count_companions(context: JobContext) -> int | None:
     """Return with how many other slots the slot's work may be put together at most; None: any number."""
     search = context.study.definition.search

@@ -32,6 +32,7 @@ def trials_dataframe(record: StudyRecord) -> "pd.DataFrame":
     except ImportError as error:
         raise PandasMissingError from error
     names = list(dict.fromkeys(name for trial in record.trials for name in trial.hyperparameters))
+    others = [other.name for other in record.others if other.name not in COSTS]
     rows = [
         {
             "number": trial.number,
@@ -44,6 +45,7 @@ def trials_dataframe(record: StudyRecord) -> "pd.DataFrame":
             "attempts": trial.attempts,
             "seed": trial.seed,
             **{name: trial.costs.get(name) for name in COSTS},
+            **{f"score_{name}": trial.others.get(name) for name in others},
             **{f"params_{name}": trial.hyperparameters.get(name) for name in names},
             "failure": trial.failure.message if trial.failure else None,
         }

@@ -11,7 +11,7 @@ from tuner.studies.records.finals import EnsembleRecord, FinalRecord
 from tuner.studies.records.parts import Part
 from tuner.studies.records.study import StudyRecord
 from tuner.studies.records.trial import TrialRecord
-from tuner.studies.slots.outcomes import Costs, Failure
+from tuner.studies.slots.outcomes import Costs, Failure, values_beside
 from tuner.studies.states import StudyState
 
 #: State of a study → how people read it.
@@ -107,9 +107,33 @@ def write_best(score: float | None, objective: Objective, *, front: int | None) 
 
 
 def write_point(trial: TrialRecord, study: StudyRecord) -> str:
-    """Write a trial of the front: its number, its score and what it costs."""
-    costs = ", ".join(cost.named(trial.costs.get(cost.name)) for cost in study.costs)
-    return f"trial\u00a0{trial.number}: {study.objective.named(trial.score)} with {costs}"
+    """Write a trial of the front: its number, its score and what stands beside it."""
+    beside = values_beside(trial)
+    others = ", ".join(other.named(beside.get(other.name)) for other in study.others)
+    return f"trial\u00a0{trial.number}: {study.objective.named(trial.score)} with {others}"
+
+
+def write_others(source: TrialRecord | FinalRecord, study: StudyRecord) -> list[str]:
+    """Write what stands beside the score of a trial or final, one text for each of `StudyRecord.others`."""
+    beside = values_beside(source)
+    return [other.format(beside.get(other.name)) for other in study.others]
+
+
+def tested_others(study: StudyRecord) -> list[Objective]:
+    """Return the objectives beside the leading one of which finals have a value of their own on the test images."""
+    return [other for other in study.others if isinstance(other, Objective) and not other.is_accuracy]
+
+
+def tested_beside(final: FinalRecord, study: StudyRecord) -> dict[str, str]:
+    """Write what stands beside a final's accuracy, by headings: its costs, and other objectives on the test images."""
+    tested = {other.name: f"test {other.plain_label}" for other in tested_others(study)}
+    values = {**values_beside(final), **{name: final.test_others.get(name) for name in tested}}
+    return {tested.get(other.name, other.label): other.format(values.get(other.name)) for other in study.others}
+
+
+def write_tests(final: FinalRecord, study: StudyRecord) -> list[str]:
+    """Write the mean of each of `tested_others` on the test images."""
+    return [other.format(final.test_others.get(other.name)) for other in tested_others(study)]
 
 
 def describe_front(study: StudyRecord) -> str | None:

@@ -35,7 +35,8 @@ class Body:
     """A net of keras.applications inside a model."""
 
     application: Application
-    #: The layer that returns its last features.
+    #: The layer or function whose tensor it takes, and the layer that returns its last features.
+    prepared_by: str
     last_layer: str
     #: Whether training starts from weights that it learned elsewhere, instead of from those that it was built with.
     is_pretrained: bool

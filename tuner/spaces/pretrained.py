@@ -1,9 +1,9 @@
 """A net of keras.applications that has learned elsewhere, with a new head: frozen, or with its last blocks fine-tuned.
 
-The body's weights are read when training starts (see `jobs.starting_weights`), not when the model is built, so that a
-bundle is rebuilt without them. Images come as to every space, float32 in [0, 1]; what the net wants of them is done
-inside the model: grey ones are repeated for the three channels, those that are too small are enlarged, and the values
-are scaled as the net's own `preprocess_input` does it.
+The body's weights are read when training starts (see `tuner.jobs.study.starting_weights`), not when the model is built,
+so that a bundle is rebuilt without them. Images come as to every space, float32 in [0, 1]; what the net wants of them
+is done inside the model: grey ones are repeated for the three channels, those that are too small are enlarged, and the
+values are scaled as the net's own `preprocess_input` does it.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,8 @@ def build(hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
             body_rate = hp.Float("body_rate", 0.01, 1.0, sampling="log", default=0.1)
 
     inputs = keras.Input(images.shape)
-    net = application.apply(application.prepare(_to_rgb(inputs, application, image_size)))
+    prepared = application.prepare(_to_rgb(inputs, application, image_size))
+    net = application.apply(prepared)
     blocks = list_blocks(net)
     if weights == PRETRAINED:
         _freeze_all_but(blocks, fine_tuned, application)
@@ -74,9 +75,21 @@ def build(hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
     compile_settings.compile_classifier(
         model, hp, adapt=lambda optimizer: slow_down(optimizer, slower, rate=body_rate) if fine_tuned else optimizer
     )
-    last = net.output._keras_history.operation.name  # noqa: SLF001 - Keras has no public way from a tensor to its layer
-    mark_body(model, Body(application=application, last_layer=last, is_pretrained=weights == PRETRAINED))
+    mark_body(
+        model,
+        Body(
+            application=application,
+            prepared_by=_origin_of(prepared),
+            last_layer=_origin_of(net.output),
+            is_pretrained=weights == PRETRAINED,
+        ),
+    )
     return model
+
+
+def _origin_of(tensor: Any) -> str:
+    name: str = tensor._keras_history.operation.name  # noqa: SLF001 - Keras has no public way from a tensor to its layer
+    return name
 
 
 def _choose_application(hp: keras_tuner.HyperParameters) -> Application:

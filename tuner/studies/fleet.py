@@ -13,6 +13,7 @@ from tuner.studies.database.schema import database_time, slots, studies, workers
 from tuner.studies.database.storage import Storage
 from tuner.studies.progress import StudyProgress, read_all_progress
 from tuner.studies.records.parts import part_of
+from tuner.studies.slots.leases import release_leased
 from tuner.studies.slots.outcomes import Stage
 from tuner.studies.slots.stored_outcomes import read_job
 
@@ -138,6 +139,19 @@ def note_kill(storage: Storage, worker_id: str, *, signal: int) -> None:
         connection.execute(
             sa.update(workers).where(workers.c.id == worker_id).values(state=f"{_KILLED}{signal}", slot_id=None)
         )
+
+
+@retried
+def release_placed(storage: Storage, name: str) -> int:
+    """Make the slots wait again of workers that a scheduler has placed under this name; return how many there were.
+
+    The workers are recorded as ended: the scheduler has one worker of a name, and starts another one.
+    """
+    of_name = sa.and_(workers.c.host.startswith(f"{name}@", autoescape=True), workers.c.state != "ended")
+    with storage.engine.begin() as connection:
+        ids = connection.scalars(sa.select(workers.c.id).where(of_name)).all()
+        connection.execute(sa.update(workers).where(workers.c.id.in_(ids)).values(state="ended", slot_id=None))
+        return connection.execute(release_leased(slots.c.owner.in_(ids))).rowcount
 
 
 @retried

@@ -15,11 +15,13 @@ from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, StudyNotFoundError, find_present, list_names
 from tuner.studies.records.parts import Part, part_of
 from tuner.studies.slots.outcomes import (
+    ConfirmOutcome,
     Costs,
     EnsembleOutcome,
     Failure,
     Result,
     RetrainOutcome,
+    Scores,
     SearchOutcome,
     score_of,
 )
@@ -129,8 +131,10 @@ class FinishedSlot:
     score: float | None
     test_accuracy: float | None
     failure: Failure | None
-    #: Of a trial: what its model needs, and why it ended before its first epoch if its model was beyond a limit.
+    #: Of a trial: what its model needs, what the other objectives are, and why it ended before its first epoch if its
+    #: model was beyond a limit.
     costs: Costs = field(default_factory=dict)
+    others: Scores = field(default_factory=dict)
     beyond: str | None = None
 
 
@@ -174,6 +178,7 @@ def _finished_slot(row: Any) -> FinishedSlot:
         test_accuracy=test_accuracy,
         failure=outcome.failure,
         costs=outcome.costs if isinstance(outcome, SearchOutcome) else {},
+        others=outcome.others if isinstance(outcome, SearchOutcome | ConfirmOutcome) else {},
         beyond=" ".join(outcome.notes)
         if isinstance(outcome, SearchOutcome) and outcome.ended == "constraint"
         else None,
@@ -257,7 +262,7 @@ def _sooner(*lefts_s: float | None) -> float | None:
 
 def _count_front(connection: sa.Connection, study: Study) -> int | None:
     definition = study.definition
-    if not definition.costs:
+    if not definition.others:
         return None
     return len(read_front(connection, study.id, definition.measures, has_folds=bool(definition.data.folds)))
 

@@ -97,6 +97,6 @@ def begin_next_stage(storage: Storage, study: Study, plan: Plan) -> bool:
 def _read_slots(connection: sa.Connection, study_id: int, definition: StudyDefinition) -> list[Slot]:
     finals = definition.finals
     # The best trials of a comparison may be repeats of one configuration; a front is of all trials.
-    is_ordered = definition.search.sampler != ONE_FACTOR and not definition.costs
+    is_ordered = definition.search.sampler != ONE_FACTOR and not definition.others
     n_trials = max(finals.candidates, finals.top) if is_ordered else None
     return read_ranked_slots(connection, study_id, n_trials=n_trials, objective=definition.objective)

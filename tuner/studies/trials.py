@@ -21,7 +21,15 @@ from tuner.studies.lifecycle import Study
 from tuner.studies.pruners import DecidedTrial, make_pruner
 from tuner.studies.samplers import make_sampler
 from tuner.studies.slots.leases import Lease, LeaseLostError, bind_trial, check_lease, fence_of, hold_slot
-from tuner.studies.slots.outcomes import Costs, Failure, Outcome, SearchJob, SearchOutcome, failed_outcome
+from tuner.studies.slots.outcomes import (
+    Costs,
+    Failure,
+    Outcome,
+    SearchJob,
+    SearchOutcome,
+    failed_outcome,
+    values_beside,
+)
 from tuner.studies.slots.scores import read_peers
 from tuner.studies.slots.stored_outcomes import read_outcome
 
@@ -175,8 +183,9 @@ def close_ended_trials(storage: Storage) -> int:
         ended = list(connection.scalars(sa.select(slots.c.id).where(slots.c.state == "ended")))
     for slot_id in ended:
         with storage.engine.begin() as connection:
-            objectives = studies.c.definition[("search", "objectives")].as_json()
-            mine = sa.select(slots.c.trial_id, slots.c.stage, slots.c.outcome, objectives.label("objectives"))
+            objectives = studies.c.definition[("search", "objectives")].as_json().label("objectives")
+            leading = studies.c.definition[("search", "objective")].as_string().label("leading")
+            mine = sa.select(slots.c.trial_id, slots.c.stage, slots.c.outcome, objectives, leading)
             mine = mine.join(studies).where(slots.c.id == slot_id, slots.c.state == "ended")
             row = connection.execute(mine.with_for_update(key_share=True, of=slots)).one_or_none()
             if row is None:
@@ -185,8 +194,8 @@ def close_ended_trials(storage: Storage) -> int:
             # A slot whose workers all died before they opened its trial has none.
             if row.trial_id is not None:
                 outcome = read_outcome(row.stage, row.outcome)
-                costs = [name for name in row.objectives or () if name in COSTS]
-                _close(connection, row.trial_id, outcome, costs=costs)
+                others = [name for name in row.objectives or () if name != row.leading]
+                _close(connection, row.trial_id, outcome, others=others)
             connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(state="done"))
     return len(ended)
 
@@ -210,19 +219,19 @@ def end_orphans(storage: Storage) -> int:
     return len(orphans)
 
 
-def _close(connection: sa.Connection, trial_id: int, outcome: Outcome, *, costs: Sequence[str] = ()) -> None:
+def _close(connection: sa.Connection, trial_id: int, outcome: Outcome, *, others: Sequence[str] = ()) -> None:
     """Store the trial's final state and values; a trial that is closed already is not changed.
 
     Args:
         connection: In a transaction.
         trial_id: Optuna's.
         outcome: Of the trial's slot.
-        costs: What is minimized beside the score, by the names of `COSTS`.
+        others: The names of the objectives and costs beside the one that leads, in their order.
     """
     failure = outcome.failure
-    values = _values(outcome, costs) if isinstance(outcome, SearchOutcome) else []
+    values = _values(outcome, others) if isinstance(outcome, SearchOutcome) else []
     state = _STATES[outcome.state]
-    if costs and values and state == TrialState.PRUNED:
+    if others and values and state == TrialState.PRUNED:
         # Ended by its time. Of several objectives Optuna knows no pruned trial: its TPE raises at one (5.0).
         state = TrialState.COMPLETE
     close_in_optuna(
@@ -234,9 +243,10 @@ def _close(connection: sa.Connection, trial_id: int, outcome: Outcome, *, costs:
     )
 
 
-def _values(outcome: SearchOutcome, costs: Sequence[str]) -> list[float]:
+def _values(outcome: SearchOutcome, others: Sequence[str]) -> list[float]:
     """Return the trial's values in their order; none unless it has all of them."""
-    values = [outcome.score, *(outcome.costs.get(name) for name in costs)]
+    beside = values_beside(outcome)
+    values = [outcome.score, *(beside.get(name) for name in others)]
     known = [value for value in values if value is not None]
     return known if len(known) == len(values) else []
 

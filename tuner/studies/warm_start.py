@@ -39,10 +39,10 @@ def best_of_earlier(storage: Storage, search: SearchSection) -> list[Hyperparame
     earlier = find_study(storage, search.warm_start)
     before, now = earlier.definition.measures, search.objectives or (search.objective,)
     names = [measure.name for measure in before]
-    if (search.objectives or earlier.definition.costs) and set(names) != set(now):
+    if (search.objectives or earlier.definition.others) and set(names) != set(now):
         raise OtherObjectivesError(earlier.name, names, now)
     complete = storage.optuna.get_all_trials(earlier.optuna_study_id, deepcopy=False, states=(TrialState.COMPLETE,))
-    if earlier.definition.costs:
+    if earlier.definition.others:
         points = [point_of(before, trial.values) for trial in complete]
         known = [trial for trial, point in zip(complete, points, strict=True) if point is not None]
         order = order_by_fronts(before, [point for point in points if point is not None])

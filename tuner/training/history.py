@@ -34,6 +34,7 @@ def read_epoch(
     duration_s: float,
     accuracy_names: Sequence[str],
     score: float | None = None,
+    others: Mapping[str, float | None] | None = None,
     images: int | None = None,
 ) -> Epoch:
     """Return the epoch that Keras' logs tell of.
@@ -45,6 +46,7 @@ def read_epoch(
         duration_s: Of training and validation.
         accuracy_names: Names that the accuracy may have in the logs; the first that is there counts, see `accuracy`.
         score: What the objective is, where it is none of the logs' losses and accuracies.
+        others: The same of the objectives beside it.
         images: Training images that it showed; None: all of them.
     """
     return Epoch(
@@ -57,6 +59,7 @@ def read_epoch(
         duration_s=duration_s,
         score=score,
         images=images,
+        others=others,
     )
 
 

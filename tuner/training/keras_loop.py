@@ -145,9 +145,14 @@ def _measured(data: TrainingData, labels: Labels, *, batch_size: int, white: flo
     validation = data.validation
     if validation is None:
         return None, None
-    if validation.images.size * np.dtype(np.float32).itemsize <= free_memory_bytes() / 2:
+    if may_be_arrays(validation.images.size * np.dtype(np.float32).itemsize):
         return validation_arrays(data, labels, white=white), batch_size
     return PictureBatches(validation, labels, batch_size=batch_size, white=white), None
+
+
+def may_be_arrays(n_bytes: int) -> bool:
+    """Say whether validation images that take so many bytes as floats are given to Keras' loop as arrays."""
+    return n_bytes <= free_memory_bytes() / 2
 
 
 def to_targets(images: LabelledImages, labels: Labels) -> NDArray[Any]:

@@ -11,10 +11,10 @@ from tuner.training.callbacks import RunCallbacks
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.initial_weights import InitialWeights
 from tuner.training.plan import TrainingPlan
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 
 OnEpoch = Callable[[Epoch], None]
-#: Told in a sentence what was done in another way than people may expect.
+#: Called with a sentence about what was done in another way than people may expect.
 OnNote = Callable[[str], None]
 #: How good an epoch was: more is better.
 Utility = Callable[[Epoch], float]
@@ -39,6 +39,6 @@ class RunRequest:
     on_note: OnNote = ignore_note
     checkpoint: Checkpoint | None = None
     utility: Utility = accuracy_or_worst
-    scoring: Scoring | None = None
+    scoring: Scorings | None = None
     initial: InitialWeights | None = None
     callbacks: RunCallbacks | None = None

@@ -20,9 +20,11 @@ from tuner.training.fit_call import FitCall
 from tuner.training.history import read_epoch
 from tuner.training.image_parts import thin
 from tuner.training.plan import TrainingData
+from tuner.training.predictions import predict_raw
 from tuner.training.programs.cache import ProgramCache
 from tuner.training.request import RunRequest
 from tuner.training.rules import EarlyStopping, averaged_weights, weigh_classes
+from tuner.training.scoring import Scores
 from tuner.training.targets import accept_soft_targets, smooth_labels
 from tuner.training.variables import current_learning_rate
 from tuner.training_settings import Training
@@ -237,8 +239,8 @@ class TrainingRun:
 
     @property
     def wants_answers(self) -> bool:
-        """Whether the score is measured of what the model returns for the validation images."""
-        return self._scoring is not None and self._scoring.function is not None and self.data.validation is not None
+        """Whether a score is measured of what the model returns for the validation images."""
+        return self._scoring is not None and self._scoring.need_answers and self.data.validation is not None
 
     def begin_epoch(self, epoch: int) -> NDArray[np.float32] | None:
         """Tell the callbacks, and return the rate of each step as `learning_rates` does."""
@@ -281,14 +283,15 @@ class TrainingRun:
         """
         refuse_nan_loss(epoch, logs)
         rate = current_learning_rate(self.model) if learning_rate is None else learning_rate
-        n_images = self._count_images(epoch)
+        n_images, scores = self._count_images(epoch), self._measure(logs, answers)
         result = read_epoch(
             logs,
             epoch=epoch,
             learning_rate=rate,
             duration_s=duration_s,
             accuracy_names=self._accuracy_names.read(self.plan.settled_labels),
-            score=self._score(logs, answers),
+            score=scores.leading,
+            others=scores.others,
             images=None if n_images == len(self.data.train) else n_images,
         )
         count("epochs")
@@ -313,16 +316,18 @@ class TrainingRun:
             self.ended_by = error
             raise
 
-    def _score(self, logs: Mapping[str, float], answers: NDArray[np.float32] | None) -> float | None:
+    def _measure(self, logs: Mapping[str, float], answers: NDArray[np.float32] | None) -> Scores:
         scoring, validation = self._scoring, self.data.validation
         if scoring is None or validation is None:
-            return None
-        if scoring.function is None:
-            return scoring.of_logs(logs)
-        if answers is not None:
-            return scoring.of_outputs(self.model, answers, validation)
-        with averaged_weights(self.model, self.plan.training):
-            return scoring.of_images(self.model, validation)
+            return Scores()
+
+        def answer() -> NDArray[np.float32]:
+            if answers is not None:
+                return answers
+            with averaged_weights(self.model, self.plan.training):
+                return predict_raw(self.model, validation.images)
+
+        return scoring.measure(self.model, validation, logs, answer)
 
     def _take_snapshot(self, kept: tuple[NDArray[np.generic], ...]) -> Snapshot:
         epochs, logs = tuple(self.epochs), tuple(self.logs)

@@ -5,7 +5,7 @@ loop or of a person's own the model answers once more. Either way the same funct
 that a study has equal scores by all of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
@@ -19,7 +19,7 @@ from tuner.class_metrics import auc, balanced_accuracy, log_loss, macro_f1, top_
 from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
 from tuner.objectives import Objective
-from tuner.training.predictions import normalise, output_kind, predict_raw
+from tuner.training.predictions import normalise, output_kind
 
 #: Measures labels, int64, shape (n,), and probabilities, float32, shape (n, classes).
 ScoreFunction = Callable[[NDArray[np.int64], NDArray[np.float32]], float]
@@ -65,10 +65,6 @@ class Scoring:
             return np.nan
         return self.of_probabilities(images.labels, probabilities)
 
-    def of_images(self, model: keras.Model, images: LabelledImages) -> float:
-        """Let the model answer on the images, and measure that, as `of_outputs`."""
-        return self.of_outputs(model, predict_raw(model, images.images), images)
-
     def of_probabilities(self, labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
         """Measure labels, shape (n,), and probabilities, shape (n, classes).
 
@@ -84,6 +80,62 @@ class Scoring:
         if np.isnan(number) and self.name not in _MEASURES:
             raise ScoreError(self.name, "returned NaN")
         return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What was measured of an epoch beside Keras' losses and accuracies."""
+
+    leading: float | None = None
+    #: By the names of the objectives; None without any.
+    others: Mapping[str, float | None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorings:
+    """How the scores of an epoch are found: that of the objective that leads, and those beside it."""
+
+    #: None: every epoch has it.
+    leading: Scoring | None = None
+    #: The objectives beside it, each with how it is measured; None where every epoch has it.
+    others: Sequence[tuple[Objective, Scoring | None]] = ()
+
+    @property
+    def need_answers(self) -> bool:
+        """Whether any of them is measured of the model's answers."""
+        return any(scoring.function is not None for scoring in self._all)
+
+    @property
+    def _all(self) -> list[Scoring]:
+        return [scoring for scoring in (self.leading, *(scoring for _, scoring in self.others)) if scoring]
+
+    def measure(
+        self,
+        model: keras.Model,
+        images: LabelledImages,
+        logs: Mapping[str, float],
+        answers: Callable[[], NDArray[np.float32]],
+    ) -> Scores:
+        """Measure an epoch.
+
+        Args:
+            model: After the epoch.
+            images: Those of validation.
+            logs: Keras' of the epoch.
+            answers: Returns what the model returned for the images; called once if at all.
+
+        Raises:
+            ScoreError: A function returned no number.
+        """
+        outputs = answers() if self.need_answers else None
+
+        def of(scoring: Scoring) -> float | None:
+            if outputs is None or scoring.function is None:
+                return scoring.of_logs(logs)
+            return scoring.of_outputs(model, outputs, images)
+
+        others = {objective.name: of(scoring) for objective, scoring in self.others if scoring is not None}
+        return Scores(leading=None if self.leading is None else of(self.leading), others=others or None)
 
 
 def make_scoring(objective: Objective, *, top_k: int, own: ScoreFunction | None = None) -> Scoring | None:

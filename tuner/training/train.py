@@ -1,4 +1,4 @@
-"""Train a model: the one door to this package, which chooses who runs the epochs."""
+"""Train a model: the function by which other packages use this one, which chooses who runs the epochs."""
 
 import logging
 
@@ -18,7 +18,7 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs.cache import ProgramCache
 from tuner.training.request import OnEpoch, OnNote, RunRequest, Utility, accuracy_or_worst, ignore_note
 from tuner.training.run import TrainingRun
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 from tuner.training.session import PROGRAMS
 from tuner.training.variables import finalize_weights, separate_average
 from tuner.training.whole_epochs import train_whole_epochs
@@ -41,7 +41,7 @@ def train(
     own_fit: OwnFit | None = None,
     programs: ProgramCache = PROGRAMS,
     utility: Utility = accuracy_or_worst,
-    scoring: Scoring | None = None,
+    scoring: Scorings | None = None,
     initial: InitialWeights | None = None,
     callbacks: RunCallbacks | None = None,
 ) -> TrainingHistory:
@@ -54,9 +54,9 @@ def train(
         model: Compiled, for float32 images in [0, 1], ending in class probabilities. It is changed.
         data: What to train and to measure on.
         plan: How.
-        on_epoch: Told each epoch's result after its checkpoint is written, first those that the checkpoint held: a
-            worker that died after writing it may not have passed them on. What it raises ends the run unchanged.
-        on_note: Told in a sentence what is done in another way than people may expect.
+        on_epoch: Called with each epoch's result after its checkpoint is written, first with those that the checkpoint
+            held: a worker that died after writing it may not have passed them on. What it raises ends the run.
+        on_note: Called with a sentence about what is done in another way than people may expect.
         checkpoint: Where the state of the last epochs is kept; the caller deletes it when the result is safe.
         own_fit: A HyperModel's own `fit`, called once in place of the loops here; where it only passes its arguments on
             to `model.fit`, that call trains by whole-epoch programs, see `fit_call`.

@@ -16,9 +16,9 @@ from tuner.epochs import Epoch, FoldProgress
 from tuner.jobs.context import JobContext, checkpoints_folder
 from tuner.jobs.failures import describe_deaths
 from tuner.jobs.finals.planning import advance_study
-from tuner.jobs.interruptions import DrainedError, is_interruption
+from tuner.jobs.interruptions import DrainedError, LetGoError, is_interruption
 from tuner.jobs.study.data import DataPlaces, DataUnavailableError
-from tuner.jobs.table import count_companions, find_reason_to_work_alone, run_job, run_jobs
+from tuner.jobs.table import asks_for_several, count_companions, find_reason_to_work_alone, run_job, run_jobs
 from tuner.studies.companions import claim_companions
 from tuner.studies.database.storage import Storage
 from tuner.studies.fleet import count_kills, note_problem, register_worker, update_worker
@@ -40,7 +40,7 @@ from tuner.training.session import release_memory
 from tuner.workers.dashboard_publisher import DashboardPublisher
 from tuner.workers.lifetime import Lifetime
 from tuner.workers.reporter import Reporter
-from tuner.workers.slot_ends import begin_next_stages, end_if_in_vain, remove_folder, stop_if_failing
+from tuner.workers.slot_ends import begin_next_stages, end_if_out_of_patience, remove_folder, stop_if_failing
 from tuner.workers.unserved import Unserved
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Worker:
 
     def _work(self) -> bool:
         wait_s = _SHORTEST_WAIT_S
-        n_vain_looks = 0
+        n_looks_without_work = 0
         lifetime = Lifetime(max_slots=self._settings.max_slots)
         while not self._draining.is_set():
             if lifetime.is_over():
@@ -138,11 +138,11 @@ class Worker:
             lease = self._look_for_work()
             if lease is not None:
                 self._work_on(lease, lifetime)
-                wait_s, n_vain_looks = _SHORTEST_WAIT_S, 0
+                wait_s, n_looks_without_work = _SHORTEST_WAIT_S, 0
                 continue
             studies = self._find_studies()
-            is_time = wait_s < _LONGEST_WAIT_S or n_vain_looks % _LOOKS_PER_TIDYING == 0
-            n_vain_looks += 1
+            is_time = wait_s < _LONGEST_WAIT_S or n_looks_without_work % _LOOKS_PER_TIDYING == 0
+            n_looks_without_work += 1
             if is_time and self._tidy_up(studies):
                 continue
             if self._has_nothing_left(studies):
@@ -232,7 +232,11 @@ class Worker:
     def _hold_companions(self, study: Study, held: _Held, reporters: ExitStack) -> list[_Held]:
         """Lease slots whose work may be done together with that of one that is held, if there are any."""
         lease = held.context.lease
-        if (study.uid, lease.stage) in self._alone or find_reason_to_work_alone(held.context) is not None:
+        if (study.uid, lease.stage) in self._alone:
+            return []
+        if (reason := find_reason_to_work_alone(held.context)) is not None:
+            if asks_for_several(held.context):
+                self._note_alone(study, lease, reason)
             return []
         most = count_companions(held.context)
         leases = claim_companions(self._storage, lease, most=most, lease_s=self._settings.lease_s)
@@ -255,9 +259,9 @@ class Worker:
         try:
             ends = run_jobs([one.context for one in held])
         except (UnlikeMembersError, LeaseLostError) as reason:
-            _log.info("Letting go of %d slots, to be worked on one by one: %s", len(held), reason)
+            _log.info("Letting go of %d slots: %s", len(held), reason)
             if isinstance(reason, UnlikeMembersError):
-                self._alone.add((study.uid, held[0].context.lease.stage))
+                self._note_alone(study, held[0].context.lease, str(reason))
             # Claimed anew, a slot knows the trial that was opened for it.
             for one in held:
                 self._release(one)
@@ -277,6 +281,11 @@ class Worker:
         if errors:
             raise errors[0]
 
+    def _note_alone(self, study: Study, lease: Lease, reason: str) -> None:
+        """Work on the slots of this stage one by one from here on, and say why."""
+        self._alone.add((study.uid, lease.stage))
+        _log.warning("%s: slots of the stage %s are worked on one by one: %s", study.name, lease.stage, reason)
+
     def _end(self, study: Study, held: _Held, work: Callable[[], Outcome]) -> None:
         """Do the work of a slot, store its outcome, and begin what follows from it; or let go of the slot."""
         context, lease = held.context, held.context.lease
@@ -290,7 +299,7 @@ class Worker:
             _log.warning("%s This worker drops it.", error)
             held.reporter.let_go()
             self._remove_files_of_lost(context)
-        except (StudyStoppedError, DrainedError):
+        except (StudyStoppedError, DrainedError, LetGoError):
             self._release(held)
         except DataUnavailableError as error:
             self._release(held)
@@ -308,7 +317,7 @@ class Worker:
             remove_folder(context.artifacts, context.checkpoint_folder)
             self._note_served(study)
             stop_if_failing(self._storage, study, outcome)
-            end_if_in_vain(self._storage, study, lease)
+            end_if_out_of_patience(self._storage, study, lease)
             begin_next_stages(self._storage, self._settings.studies)
             self._publisher.publish(study)
 

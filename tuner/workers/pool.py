@@ -20,7 +20,7 @@ from tuner.studies.slots.reaping import reap_expired_leases
 from tuner.studies.trials import close_ended_trials, end_orphans
 from tuner.training.backend import refuse_without_backend
 from tuner.workers.autoscaling import GpuScaler
-from tuner.workers.forked import open_fork_server
+from tuner.workers.forked import open_fork_server, prepare_workers
 from tuner.workers.processes import WorkerProcesses
 from tuner.workers.shares import DeviceShare, MachinePlaces
 from tuner.workers.work import Metrics, Watch, Work
@@ -86,6 +86,7 @@ def run_shares(
     measures: bool = False,
     watch: Watch = _UNWATCHED,
     server: ForkServer | None = None,
+    started: WorkerProcesses | None = None,
 ) -> int:
     """Run a worker on each of these shares of the machine; return the exit status.
 
@@ -97,22 +98,15 @@ def run_shares(
         measures: Add workers to the GPUs while throughput rises.
         watch: Shows people what they are doing.
         server: From which the workers are forked; None starts each afresh.
+        started: Those workers, if the caller has started them early.
     """
-    # In the environment, because every user of the machine can see passwords in a command line.
-    environment = {**settings.as_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    processes = started or prepare_workers(
+        settings, work, shares, log_dir=log_dir, server=server, shares_counters=watch.metrics is not None
+    )
     with open_storage(settings.storage) as storage:
         scaler = GpuScaler(storage, shares) if measures else None
         keeper = _Keeper(storage, settings.lease_s or DEFAULT_LEASE_S)
-        processes = WorkerProcesses(
-            command=[sys.executable, "-m", "tuner", "worker", *work.arguments],
-            shares_counters=watch.metrics is not None,
-            shares=shares,
-            environment=environment if server is None else server.environment,
-            log_dir=log_dir,
-            on_death=keeper.free_slots_of,
-            server=server,
-            on_signal=expect_answers_soon,
-        )
+        processes.on_death, processes.on_signal = keeper.free_slots_of, expect_answers_soon
         with _served(watch.metrics, storage), watch.follow(storage, work.studies, n_workers=len(shares)) as show:
 
             def tick() -> None:

@@ -19,11 +19,13 @@ from tuner.settings import Settings
 from tuner.studies.database.errors import DatabaseAwayError, words_of
 from tuner.studies.database.outages import expect_answers_soon
 from tuner.studies.database.storage import open_storage
+from tuner.studies.fleet import release_placed
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.slots.leases import DEFAULT_LEASE_S
 from tuner.training.backend import load_backend
 from tuner.workers.processes import PATIENCE_S
 from tuner.workers.shares import divide_machine, take_share
+from tuner.workers.work import Work
 
 if TYPE_CHECKING:
     from tuner.workers.loop import Worker
@@ -56,24 +58,21 @@ def prepare_process(settings: Settings, studies: Sequence[str], *, device: str) 
 
 def run_worker(
     settings: Settings,
-    studies: Sequence[str],
+    work: Work,
     *,
     device: str,
-    until_done: bool,
     worker_id: str | None = None,
     placed_as: str | None = None,
-    max_slots: int | None = None,
 ) -> int | None:
     """Work until the studies are done or a signal asks this process to end.
 
     Args:
         settings: The locations of database, data and artifacts.
-        studies: Names of existing studies; empty means all studies.
+        work: What it does; without a number of slots it never needs a new process.
         device: The device to which this process was bound, for people.
-        until_done: End when the studies are done or stopped.
         worker_id: Given by a pool; the worker then ends when its pool ends.
-        placed_as: The name by which a scheduler placed this process on its machine.
-        max_slots: See `Lifetime`.
+        placed_as: The name by which a scheduler placed this process on its machine. It has one process of a name: the
+            slots of one that had it before are released.
 
     Returns:
         The exit status: 0, 75, 130 or 143; None if a new process should continue, see `Lifetime`.
@@ -90,18 +89,20 @@ def run_worker(
     PROGRAMS.images = settings.images or "auto"
     worker_settings = WorkerSettings(
         worker_id=worker_id or uuid.uuid4().hex,
-        studies=studies,
+        studies=work.studies,
         device=device,
         host=f"{placed_as}@{socket.gethostname()}" if placed_as else socket.gethostname(),
         places=DataPlaces(
             data_dir=settings.data_dir, cache_dir=settings.image_cache, pictures_dir=settings.picture_cache
         ),
         artifacts=ArtifactStore(settings.artifacts),
-        until_done=until_done,
+        until_done=work.until_done,
         lease_s=settings.lease_s or DEFAULT_LEASE_S,
-        max_slots=max_slots,
+        max_slots=work.max_slots,
     )
     with open_storage(settings.storage, patience_s=PATIENCE_S) as storage:
+        if placed_as:
+            release_placed(storage, placed_as)
         return _run(Worker(storage, worker_settings), ends_with_pool=worker_id is not None)
 
 

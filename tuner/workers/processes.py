@@ -15,7 +15,8 @@ from types import FrameType
 import psutil
 
 from tuner.errors import RestartNeededError
-from tuner.forking.client import ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 from tuner.workers.shares import DeviceShare
 from tuner.workers.worker_logs import WorkerLog, make_log_folder
 
@@ -64,8 +65,8 @@ class WorkerProcesses:
     #: Folder of the workers' logs: one file per share, with a few older files beside it.
     log_dir: Path
     #: Called with the id of each worker that died and its exit status (negative: the signal that killed it), so that
-    #: its slot is free before the lease expires; returns whether the worker had a slot.
-    on_death: Callable[[str, int], bool]
+    #: its slot is free before the lease expires; returns whether the worker had a slot. May be set after `start`.
+    on_death: Callable[[str, int], bool] = lambda _worker_id, _status: False
     #: Forks the workers; without it each is started afresh.
     server: ForkServer | None = None
     #: Called at each signal, at any point of the pool's work.
@@ -75,8 +76,14 @@ class WorkerProcesses:
     _workers: list[_WorkerProcess] = field(default_factory=list)
     _signal: signal.Signals | None = None
 
+    def start(self) -> None:
+        """Start the workers; `run` does it otherwise."""
+        make_log_folder(self.log_dir)
+        for share in self.shares:
+            self.add(share)
+
     def run(self, on_tick: Callable[[], None]) -> int:
-        """Start the workers and wait for them, calling `on_tick` about twice a second.
+        """Start the workers, unless they were started, and wait for them, calling `on_tick` about twice a second.
 
         SIGINT and SIGTERM are passed on to the workers: the first lets them finish their epochs, a second SIGINT ends
         them. Python gives signals to the main thread alone: in another one nothing is passed on.
@@ -84,12 +91,11 @@ class WorkerProcesses:
         Returns:
             The exit status: 0 if all workers succeeded, 130 or 143 after a signal, otherwise the highest status.
         """
-        make_log_folder(self.log_dir)
         passed_on = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
         previous = {number: signal.signal(number, self._forward) for number in passed_on}
         try:
-            for share in self.shares:
-                self.add(share)
+            if not self._workers:
+                self.start()
             while any(worker.status is None for worker in self._workers):
                 for worker in self._workers:
                     self._look_after(worker)
@@ -168,6 +174,11 @@ class WorkerProcesses:
             return
         status = worker.process.poll()
         if status is None:
+            if self._signal and worker.process.pid is None:
+                # It is not born before the server has imported Keras, and has nothing to finish.
+                worker.process.kill()
+                _close(worker.process)
+                worker.process, worker.status = None, 128 + self._signal
             return
         _close(worker.process)
         worker.process = None

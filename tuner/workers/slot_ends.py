@@ -32,13 +32,13 @@ def stop_if_failing(storage: Storage, study: Study, outcome: Outcome) -> None:
         stop_study(storage, study, reason=reason)
 
 
-def end_if_in_vain(storage: Storage, study: Study, lease: Lease) -> None:
+def end_if_out_of_patience(storage: Storage, study: Study, lease: Lease) -> None:
     """End the search of a study that has found nothing better for too many trials."""
     search = study.definition.search
     if lease.stage != "search" or search.patience is None:
         return
-    objective, costs = study.definition.objective, study.definition.costs
-    if end_search_without_progress(storage, study.id, patience=search.patience, objective=objective, costs=costs):
+    objective, others = study.definition.objective, study.definition.others
+    if end_search_without_progress(storage, study.id, patience=search.patience, objective=objective, others=others):
         _log.info("study %r: no better trial among the last %d, the search ends", study.name, search.patience)
 
 

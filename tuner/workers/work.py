@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tuner.studies.database.storage import Storage
 from tuner.workers.lifetime import MAX_SLOTS
+
+if TYPE_CHECKING:
+    from tuner.studies.database.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,7 @@ class Work:
     studies: Sequence[str] = ()
     #: End when the studies are done or stopped.
     until_done: bool = False
-    #: See `Lifetime`; None: as many as it has by default.
+    #: See `Lifetime`; None: in a pool `MAX_SLOTS`.
     max_slots: int | None = None
     #: Further options of `tuner worker`.
     options: Sequence[str] = ()
@@ -26,14 +28,15 @@ class Work:
     def arguments(self) -> list[str]:
         """The arguments of `tuner worker`."""
         until_done = ["--until-done"] if self.until_done else []
-        return [*self.studies, "--max-slots", str(self.max_slots or MAX_SLOTS), *until_done, *self.options]
+        # Options first: `ps` cuts long lists of studies off, and an option may be by what a worker is recognized.
+        return ["--max-slots", str(self.max_slots or MAX_SLOTS), *until_done, *self.options, *self.studies]
 
 
 class Follow(Protocol):
     """Opens a function that the pool calls about twice a second while workers run."""
 
     def __call__(
-        self, storage: Storage, studies: Sequence[str], *, n_workers: int
+        self, storage: "Storage", studies: Sequence[str], *, n_workers: int
     ) -> AbstractContextManager[Callable[[], None]]: ...
 
 
@@ -48,7 +51,7 @@ class Metrics:
 
     host: str
     port: int
-    #: Told the port once it is served, as port 0 takes any free one.
+    #: Called with the port once it is served, as port 0 takes any free one.
     on_serving: Callable[[int], None]
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from tuner.datasets.image_cache import ImageCache
 from tuner.forking.client import ForkServer
-from tuner.jobs.preflight.checking import check_definition
+from tuner.jobs.preflight.checking import CheckRequest, check_definition
 from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
 from tuner.jobs.study.data import DataPlaces, StudyData
@@ -77,8 +78,9 @@ def check(
 ) -> list[StageReport]:
     """Run a preflight and return its reports, also of the stage that failed."""
     reports: list[StageReport] = []
+    asked = CheckRequest(definition=definition, data_dir=Path(), on_report=reports.append)
     with PreflightProcess(server=server, stage_limit_s=stage_limit_s) as process:
-        check_definition(definition, data_dir=Path(), on_report=reports.append, process=process, **settings)
+        check_definition(asked, process=process, **settings)
     return reports
 
 
@@ -117,10 +119,13 @@ def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_
     ],
 )
 def test_what_ends_the_process_is_one_line(define: Define, server: ForkServer, builder: str, message: str) -> None:
+    started = time.monotonic()
+
     with pytest.raises(PreflightError, match=message) as caught:
         check(define(builder), server)
 
     assert "\n" not in str(caught.value)
+    assert time.monotonic() - started < LIMIT_S, "its end was not heard of"
 
 
 def test_a_builder_that_never_ends_is_ended_and_named_with_its_line(define: Define, server: ForkServer) -> None:
@@ -168,7 +173,7 @@ def test_warnings_about_the_test_part_are_kept_with_those_about_the_training_par
     kept = arrays["y_test"] != 7
     np.savez(folder / "own.npz", **arrays | {"x_test": arrays["x_test"][kept], "y_test": arrays["y_test"][kept]})
 
-    found = check_definition(definition, data_dir=Path(), process=process)
+    found = check_definition(CheckRequest(definition=definition, data_dir=Path()), process=process)
 
     assert found.pixels["warnings"] == []
     (warning,) = found.pixels["test_warnings"]

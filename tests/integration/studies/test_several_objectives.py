@@ -17,7 +17,7 @@ from tuner.studies.database.storage import Storage
 from tuner.studies.definitions.making import make_definition
 from tuner.studies.lifecycle import Study, find_study
 from tuner.studies.progress import read_progress
-from tuner.studies.ranking import best_trials, read_rank
+from tuner.studies.ranking import best_trials, confirmed_scores, read_rank
 from tuner.studies.records.reading import load_outline, read_slots
 from tuner.studies.slots.claims import claim_slot
 from tuner.studies.slots.leases import end_slot, release_slot
@@ -146,6 +146,42 @@ def test_what_one_worker_measured_the_next_one_finds(storage: Storage) -> None:
 FRONT = ((0.90, 100.0), (0.95, 1_000.0), (0.955, 1_100.0), (0.99, 10_000.0), (0.94, 20_000.0))
 
 
+def test_two_scores_and_a_cost_have_one_front_here_and_in_optuna(storage: Storage) -> None:
+    objectives = 'search.objectives=["accuracy", "loss", "parameters"]'
+    finals = ("finals.top=1", "finals.candidates=3", "finals.confirm_repeats=1", "finals.compare_augmentation=false")
+    points = ((0.9, 0.3, 100.0), (0.8, 0.2, 100.0), (0.8, 0.4, 50.0), (0.7, 0.4, 60.0))
+    study = create_study(storage, trials=4, overrides=(objectives, "search.sampler=random", *finals))
+    for accuracy, loss, parameters in points:
+        lease = claim_slot(storage, owner="w", study_names=["s"])
+        assert lease is not None
+        open_trial(storage, study, lease)
+        beside = {"costs": {"parameters": parameters}, "others": {"loss": loss}}
+        end_slot(storage, lease, SearchOutcome(state="complete", score=accuracy, best_epoch=1, **beside))
+        close_ended_trials(storage)
+
+    in_optuna = optuna.load_study(study_name="s", storage=storage.optuna)
+    assert [trial.values for trial in in_optuna.best_trials] == [list(point) for point in points[:3]]
+    assert [trial.number for trial in load_outline(storage, "s").front] == [0, 1, 2]
+    progress = read_progress(storage, study)
+    assert progress.front == 3
+    assert not end_search_without_progress(
+        storage, study.id, patience=2, objective=ACCURACY, others=study.definition.others
+    )
+
+    # Confirmations measure both scores again: the one with the lower loss is now no better in anything.
+    assert advance_study(storage, study)
+    measured = {0: (0.9, 0.3), 1: (0.8, 0.35), 2: (0.8, 0.4)}
+    while (lease := claim_slot(storage, owner="w", study_names=["s"])) is not None:
+        assert isinstance(lease.job, ConfirmJob)
+        accuracy, loss = measured[lease.job.trial]
+        end_slot(storage, lease, ConfirmOutcome(state="complete", score=accuracy, others={"loss": loss}))
+    assert advance_study(storage, study)
+    (final,) = load_outline(storage, "s").finals
+    assert (final.trial, final.mean_score, dict(final.others)) == (0, 0.9, {"loss": 0.3})
+    slots = read_slots(storage, study.id)
+    assert list(confirmed_scores(slots, ACCURACY, study.definition.others)) == [0, 2, 1]
+
+
 def test_candidates_and_finals_are_spread_over_the_front_and_ranked_by_dominance(storage: Storage) -> None:
     finals = ("finals.top=3", "finals.candidates=4", "finals.confirm_repeats=1", "finals.repeats=1")
     study = make_study(storage, *FRONT, overrides=(*finals, "finals.compare_augmentation=false"))
@@ -189,7 +225,7 @@ def test_a_search_without_a_new_point_on_the_front_ends(storage: Storage) -> Non
     study = create_study(storage, trials=9, overrides=(OBJECTIVES, "search.sampler=random"))
 
     def is_over() -> bool:
-        return end_search_without_progress(storage, study.id, patience=2, objective=ACCURACY, costs=(COST,))
+        return end_search_without_progress(storage, study.id, patience=2, objective=ACCURACY, others=(COST,))
 
     # The second is no better in score, but smaller; the third equals it, and the fourth is dominated.
     ends = []

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tuner.epochs import Epoch
 from tuner.studies.database.schema import database_time, slots, workers
 from tuner.studies.database.storage import Storage, open_storage
-from tuner.studies.fleet import register_worker
+from tuner.studies.fleet import read_workers, register_worker, release_placed
 from tuner.studies.lifecycle import Study, delete_study, stop_study
 from tuner.studies.progress import count_failures, read_progress
 from tuner.studies.records.reading import load_study
@@ -40,6 +40,21 @@ def test_slots_are_claimed_in_order_and_no_more_than_the_budget(storage: Storage
 
     assert positions == list(range(study.budget))
     assert claim_slot(storage, owner="a") is None
+
+
+def test_slots_of_a_placed_worker_wait_again_when_another_takes_its_place(storage: Storage, study: Study) -> None:
+    assert study.budget > 4
+    for owner, host in (("a", "tuner-1@node"), ("b", "tuner-10@node"), ("c", "node")):
+        register_worker(storage, worker_id=owner, host=host, device="cpu", pid=1)
+        claim(storage, owner)
+    lost = claim(storage, "a")
+
+    assert release_placed(storage, "tuner-1") == 2
+    assert [worker.id for worker in read_workers(storage)] == ["c", "b"]
+    assert [claim(storage, "d").position for _ in range(2)] == [0, 3]
+    with pytest.raises(LeaseLostError):
+        renew_lease(storage, lost, epoch=1)
+    assert release_placed(storage, "tuner-1") == 0
 
 
 def test_workers_that_claim_at_once_never_get_the_same_slot(storage_url: str, study: Study) -> None:

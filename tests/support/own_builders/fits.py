@@ -29,18 +29,3 @@ class ReturnsHistory(OwnLoop):
     def fit(self, hp: Any, model: Any, x: Any, y: Any, *, validation_data: Any, callbacks: Any, **kwargs: Any) -> Any:
         del hp, callbacks
         return model.fit(x, y, validation_data=validation_data, verbose=0, **kwargs)
-
-
-class _OwnStep(keras.Sequential):
-    def train_step(self, *arguments: Any) -> Any:
-        return super().train_step(*arguments)
-
-
-class OwnStep(keras_tuner.HyperModel):
-    """Has a model with a `train_step` of its own."""
-
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        del hp
-        model = _OwnStep([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        return model

@@ -7,8 +7,10 @@ import pytest
 from exported import DIGITS, OWN_BUILDER, digit_images, every_regime, how_trained, make_bundle
 
 from tuner.bundles.bundle import Bundle
+from tuner.bundles.keras_code import model_code
 from tuner.bundles.script import NoScriptError, write_script
 from tuner.bundles.script_training import augmentation_code, stopping_remark
+from tuner.spaces.applications import find_application
 from tuner.spaces.registry import SPACES
 from tuner.training_settings import Annealing, Augmentation, Training
 
@@ -57,11 +59,50 @@ def test_a_script_builds_the_same_model_without_tuner(space: str, folder_of_bund
     assert [weight.shape for weight in built.weights] == [weight.shape for weight in expected.weights]
 
 
-def test_a_net_with_parts_that_are_no_layers_has_no_script(folder_of_bundles: Path) -> None:
-    bundle = make_bundle(folder_of_bundles, "pretrained", {"weights": "random"}, is_trained=False)
+@pytest.mark.parametrize("fine_tuned", [0, 1])
+def test_a_script_of_a_pretrained_net_loads_its_weights_and_freezes_what_is_frozen(
+    fine_tuned: int, folder_of_bundles: Path, tmp_path: Path
+) -> None:
+    application = "MobileNet-0.25"
+    values = {"application": application, "fine_tuned_blocks": fine_tuned, "body_rate": 0.2, "optimizer": "adamw"}
+    weights = tmp_path / "net.weights.h5"
+    net = find_application(application).apply(keras.Input((32, 32, 3)))
+    net.save_weights(weights)
+    trained = how_trained(starts_from=str(weights))
+    bundle = make_bundle(folder_of_bundles, "pretrained", values, training=trained, is_trained=False)
 
-    with pytest.raises(NoScriptError, match=r"'pretrained' cannot be written out layer by layer: it has Add, .*keras"):
-        write_script(bundle)
+    script = write_script(bundle)
+    built, expected = run(script)["build_model"](), bundle.build_model()
+
+    assert "import tuner" not in script
+    assert "Differs: it started" not in script
+    assert [weight.shape for weight in built.trainable_weights] == [one.shape for one in expected.trainable_weights]
+    assert [layer.trainable for layer in built.layers if layer.weights] == [
+        layer.trainable for layer in expected.layers if layer.weights
+    ]
+    for one, other in zip(net.weights, built.weights, strict=False):
+        np.testing.assert_array_equal(one, other)
+    expected.set_weights(built.get_weights())
+    images = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    np.testing.assert_allclose(built(images), expected(images), rtol=1e-5, atol=1e-6)
+    if fine_tuned:
+        optimizer = built.optimizer
+        assert len(optimizer.slower) == len(expected.optimizer.slower_paths) > 0
+        built.run_eagerly = True
+        built.fit(images, np.eye(10)[[0, 1]], verbose=0)
+        decayed = [weight for weight in built.trainable_weights if optimizer._use_weight_decay(weight)]
+        assert [weight.shape for weight in decayed] == [built.layers[-1].kernel.shape]
+
+
+def test_channels_are_flipped_in_code_as_in_the_net() -> None:
+    inputs = keras.Input((4, 4, 3))
+    prepare = keras.Model(inputs, find_application("VGG16").prepare(inputs))
+
+    defined: dict[str, Any] = {}
+    exec("import keras\n" + "\n".join(model_code(prepare)), defined)  # noqa: S102 - the code is what is tested
+
+    images = np.random.default_rng(0).random((1, 4, 4, 3), np.float32)
+    np.testing.assert_array_equal(defined["model"](images), prepare(images))
 
 
 def test_a_script_trains_as_the_winner_was_trained(folder_of_bundles: Path) -> None:

@@ -9,10 +9,12 @@ import pytest
 from sklearn.metrics import f1_score
 
 from tuner.datasets.images import LabelledImages
-from tuner.jobs.finals.score import score_probabilities, score_test
+from tuner.jobs.finals.score import FinalScores, score_test, score_vote
+from tuner.jobs.study.scoring import open_scoring
+from tuner.objectives import find_objective
 from tuner.studies.definitions.making import make_definition
 from tuner.training.predictions import predict_probabilities
-from tuner.training.scoring import Scoring, make_scoring
+from tuner.training.scoring import Scoring, Scorings, make_scoring
 
 TEST = LabelledImages(
     images=np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), dtype=np.uint8),
@@ -34,9 +36,9 @@ def _score(model: keras.Model, objective: str, own: Any = None) -> tuple[float |
     definition = make_definition(space="mlp", overrides=[f"search.objective={objective}"])
     notes: list[str] = []
     probabilities = predict_probabilities(model, TEST.images)
-    scoring = make_scoring(definition.objective, top_k=5, own=own)
-    score = score_test(model, TEST, probabilities, definition=definition, scoring=scoring, on_note=notes.append)
-    return score, notes
+    scoring = Scorings(leading=make_scoring(definition.objective, top_k=5, own=own))
+    scores = score_test(model, TEST, probabilities, definition=definition, scoring=scoring, on_note=notes.append)
+    return scores.leading, notes
 
 
 def _expected(model: keras.Model) -> Mapping[str, float]:
@@ -51,6 +53,20 @@ def test_the_objective_is_measured_on_the_test_images(model: keras.Model, object
     score, notes = _score(model, objective)
 
     assert score == pytest.approx(_expected(model)[objective], abs=1e-5)
+    assert notes == []
+
+
+def test_so_are_the_objectives_beside_it_but_for_an_accuracy(model: keras.Model) -> None:
+    definition = make_definition(space="mlp", overrides=['search.objectives=["macro_f1", "accuracy", "loss", "f1"]'])
+    notes: list[str] = []
+    probabilities, expected = predict_probabilities(model, TEST.images), _expected(model)
+
+    scores = score_test(
+        model, TEST, probabilities, definition=definition, scoring=open_scoring(definition), on_note=notes.append
+    )
+
+    assert scores.leading == pytest.approx(expected["macro_f1"], abs=1e-5)
+    assert scores.others == pytest.approx({name: expected[name] for name in ("loss", "f1")}, abs=1e-5)
     assert notes == []
 
 
@@ -74,8 +90,9 @@ def test_a_vote_is_measured_by_its_probabilities_alone() -> None:
     notes: list[str] = []
     metric = Scoring(name="f1", metric="f1")
     f1 = Scoring(name="macro_f1", function=lambda _labels, _probabilities: 1.0)
+    scoring = Scorings(leading=metric, others=((find_objective("macro_f1"), f1), (find_objective("loss"), None)))
 
-    scores = [score_probabilities(TEST.labels, probabilities, scoring=s, on_note=notes.append) for s in (metric, f1)]
+    scores = score_vote(TEST.labels, probabilities, scoring=scoring, on_note=notes.append)
 
-    assert scores == [None, 1.0]
+    assert scores == FinalScores(leading=None, others={"macro_f1": 1.0})
     assert notes == []

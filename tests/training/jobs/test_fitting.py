@@ -201,8 +201,6 @@ BEGUN_ANEW = {
     "fit that takes none": (taking_no_initial_epoch, "takes no initial_epoch"),
     "call for each epoch": (epoch_by_epoch, "calls model.fit more than once"),
     "freeze and thaw": (freezing, "compiles the model anew"),
-    "two calls": (in_two_calls, "calls model.fit more than once"),
-    "compiled anew": (recompiling, "compiles the model anew"),
 }
 
 

@@ -81,10 +81,11 @@ def test_finals_give_a_fit_images_to_validate_on_and_say_what_they_left_out(
     assert trained.notes == outcome.notes
 
 
-def test_an_objective_of_ones_own_scores_folds_and_finals(search: Callable[..., Any]) -> None:
+def test_an_objective_of_ones_own_and_others_beside_it_score_folds_and_finals(search: Callable[..., Any]) -> None:
     _, record = search(
         "failing_later:fine",
-        *("search.objective=own_builders.objectives:brier", "search.direction=minimize", "data.folds=2"),
+        'search.objectives=["own_builders.objectives:brier", "macro_f1", "loss", "parameters"]',
+        *("search.direction=minimize", "data.folds=2"),
         *("search.epochs=2", "finals.top=1", "finals.candidates=1", "finals.confirm_repeats=1", "finals.repeats=1"),
         *("finals.epochs=1", "finals.compare_augmentation=false"),
     )
@@ -99,6 +100,15 @@ def test_an_objective_of_ones_own_scores_folds_and_finals(search: Callable[..., 
     assert 0 < final.test_score_mean < 2
     assert record.ensemble is not None
     assert record.ensemble.test_score == pytest.approx(final.test_score_mean, abs=1e-6)
+    best = [min(fold.curve, key=lambda epoch: epoch.score) for fold in trial.folds]
+    beside = {
+        "macro_f1": sum(one.others["macro_f1"] for one in best) / 2,
+        "loss": sum(one.val_loss for one in best) / 2,
+    }
+    assert trial.others == pytest.approx(beside)
+    assert final.others.keys() == final.test_others.keys() == beside.keys()
+    assert record.ensemble.test_others == pytest.approx({"macro_f1": final.test_others["macro_f1"]})
+    assert record.front == (trial,)
 
 
 def test_finals_store_pictures_once_and_a_curve_of_images_that_no_repeat_left_out(

@@ -160,22 +160,16 @@ def test_folds_at_once_are_those_one_by_one_also_after_a_worker_died_between_the
     assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize(
-    ("builder", "told"),
-    [
-        ("fits:OwnStep", "overrides train_step"),
-        ("fits:OwnLoop", "own `fit`"),
-    ],
-)
-def test_models_of_their_own_loop_stay_alone_and_say_so(
-    work: Callable[..., StudyRecord], sizes: list[int], builder: str, told: str
+# Why models that override `train_step` do is in `test_population.py`.
+def test_models_with_a_fit_of_their_own_stay_alone_and_say_so(
+    work: Callable[..., StudyRecord], sizes: list[int]
 ) -> None:
-    (trial,) = work("own", builder, "search.at_once=4", "search.epochs=1", n_folds=2).trials
+    (trial,) = work("own", "fits:OwnLoop", "search.at_once=4", "search.epochs=1", n_folds=2).trials
 
     assert sizes == [1, 1]
     assert len(trial.folds) == 2
     (note,) = [note for note in trial.notes if "one by one" in note]
-    assert told in note
+    assert "own `fit`" in note
 
 
 class RobbedWorker(Worker):
@@ -231,6 +225,7 @@ def test_a_cohort_shares_all_values_but_the_learning_rate_and_each_trial_is_what
     work: Callable[..., StudyRecord], storage: Storage, tmp_path: Path
 ) -> None:
     settings = ["search.trials=4", "search.cohort=3", "search.start_with_defaults=false", "finals.top=0"]
+    settings += ["search.training.weight_decay={low=0.001, high=0.1, log=true}"]
 
     record = work("cohort", "nets:build_rated", "search.sampler=random", *settings, n_folds=None)
 
@@ -238,7 +233,7 @@ def test_a_cohort_shares_all_values_but_the_learning_rate_and_each_trial_is_what
     assert [trial.state for trial in trials] == ["complete"] * 4
     values = [trial.hyperparameters for trial in trials]
     assert len({one["units"] for one in values[:3]}) == 1
-    assert len({one["learning_rate"] for one in values}) == 4
+    assert len({one["learning_rate"] for one in values}) == len({one["training.weight_decay"] for one in values}) == 4
     assert len({trial.seed for trial in trials}) == 4
     stored = storage.optuna.get_all_trials(1)
     assert [(trial.number, trial.value) for trial in stored] == [(trial.number, trial.score) for trial in trials]
@@ -246,3 +241,22 @@ def test_a_cohort_shares_all_values_but_the_learning_rate_and_each_trial_is_what
     for one in again:
         assert one.now.loss == pytest.approx(one.before.loss, rel=1e-5)
         assert one.now.val_accuracy == one.before.val_accuracy
+
+
+def test_a_leader_beyond_a_limit_ends_alone_and_the_next_cohort_is_trained_at_once(
+    work: Callable[..., StudyRecord], sizes: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ["search.trials=6", "search.cohort=3", "search.epochs=1", "search.sampler=random", "finals.top=0"]
+    settings += ["search.start_with_defaults=false"]
+
+    record = work("limited", "nets:build_rated", *settings, 'search.constraints=["parameters <= 700"]', n_folds=None)
+
+    trials = record.trials
+    within = [trial for trial in trials if trial.hyperparameters["units"] <= 8]
+    assert [trial.state for trial in within] == ["complete"] * len(within)
+    assert [(trial.state, trial.curve) for trial in trials if trial not in within] == [("pruned", ())] * (
+        len(trials) - len(within)
+    )
+    assert 0 < len(within) < 6
+    assert (sum(sizes), max(sizes)) == (len(within), 3)
+    assert "one by one" not in caplog.text

@@ -20,7 +20,6 @@ ON_BOTH = (
     "test_rules.py::test_smoothing_decay_average_and_class_weights_are_those_of_keras[False]",
     "test_whole_epochs.py::test_an_epoch_scanned_as_on_a_gpu_is_the_one_of_single_steps",
     "test_augmentation.py::test_both_backends_show_the_same_pictures",
-    "test_streaming.py::test_a_streamed_epoch_is_the_resident_one_bit_for_bit[mlp]",
     "test_streaming.py::test_a_streamed_epoch_is_the_resident_one_bit_for_bit[augmented cnn]",
     "test_scoring.py::test_a_whole_epoch_program_scores_what_the_model_answers[0.8]",
     "test_scoring.py::test_keras_loop_and_a_fit_of_ones_own_score_as_the_program_does[None-as_keras_loop]",

@@ -57,12 +57,6 @@ def own_fit(hyperparameters: Any, model: keras.Model, x: Any, y: Any, **kwargs: 
     return model.fit(x, y, batch_size=50, shuffle=False, verbose=0, **kwargs)
 
 
-def own_fit_without_resume(
-    hyperparameters: Any, model: keras.Model, x: Any, y: Any, *, validation_data: Any, epochs: int, callbacks: Any
-) -> Any:
-    return own_fit(hyperparameters, model, x, y, validation_data=validation_data, epochs=epochs, callbacks=callbacks)
-
-
 def brightening_fit(hyperparameters: Any, model: keras.Model, x: Any, y: Any, **kwargs: Any) -> Any:
     return own_fit(hyperparameters, model, x * 1.1, y, **kwargs)
 
@@ -148,8 +142,6 @@ def test_a_hypermodels_own_fit_is_called_once_and_its_epochs_are_reported(fit: A
 @pytest.mark.parametrize(
     ("fit", "resumed_from"),
     [
-        (own_fit, 2),
-        (own_fit_without_resume, 2),
         (brightening_fit, 2),
         (brightening_fit_without_resume, 0),
     ],

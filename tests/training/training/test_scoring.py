@@ -16,7 +16,7 @@ from tuner.training.history import TrainingHistory
 from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities
-from tuner.training.scoring import ScoreError, Scoring, make_scoring
+from tuner.training.scoring import ScoreError, Scoring, Scorings, make_scoring
 from tuner.training.train import train
 from tuner.training_settings import Training
 
@@ -54,7 +54,7 @@ def run(
     model = build_mlp()
     model = change(model) if change else model
     own = OwnFit(function=fit, hyperparameters=None) if fit else None
-    return model, train(model, data, plan, on_epoch=_ignore, scoring=scoring, own_fit=own)
+    return model, train(model, data, plan, on_epoch=_ignore, scoring=Scorings(leading=scoring), own_fit=own)
 
 
 def _ignore(result: Epoch) -> None:

@@ -19,7 +19,7 @@ from tuner.training.own_fit import ManyImagesError, OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.programs import feeding, xla
 from tuner.training.programs.cache import ImagesOnDevice, ProgramCache
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scoring, Scorings
 from tuner.training.session import seed_everything
 from tuner.training.train import train
 from tuner.training.variables import read_variable
@@ -61,6 +61,7 @@ def mean_log(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.log(probabilities[np.arange(len(labels)), labels] + 1e-6).mean())
 
 
+MEAN_LOG = Scorings(leading=Scoring(name="own", function=mean_log))
 #: Name → plan, builder, and steps of a chunk: 3 make chunks of 3, 3 and 2 steps, 7 leave the partial batch alone.
 CASES: dict[str, tuple[TrainingPlan, Callable[[], keras.Model], int]] = {
     "mlp": (PLAN, build_mlp, 3),
@@ -72,7 +73,7 @@ CASES: dict[str, tuple[TrainingPlan, Callable[[], keras.Model], int]] = {
 @cache
 def run_resident(case: str, digits: TrainingData) -> tuple[list[dict[str, Any]], list[Any]]:
     plan, build, _ = CASES[case]
-    return run(digits, plan, build, images="resident", scoring=Scoring(name="own", function=mean_log))
+    return run(digits, plan, build, images="resident", scoring=MEAN_LOG)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -83,7 +84,7 @@ def test_a_streamed_epoch_is_the_resident_one_bit_for_bit(
     monkeypatch.setattr(xla, "FEWEST_STEPS", 0 if case == "mlp by xla" else 2**31)
     monkeypatch.setattr(feeding, "CHUNK_BYTES", n_steps * 32 * 64)
 
-    streamed = run(digits, plan, build, images="streamed", scoring=Scoring(name="own", function=mean_log))
+    streamed = run(digits, plan, build, images="streamed", scoring=MEAN_LOG)
 
     assert_equal(streamed, run_resident(case, digits))
 
@@ -106,7 +107,7 @@ def test_a_run_that_was_streamed_goes_on_where_images_are_resident_and_the_other
     plan, build, _ = CASES["augmented cnn"]
     options = {
         "checkpoint": Checkpoint(ArtifactStore(str(tmp_path)), "run"),
-        "scoring": Scoring(name="own", function=mean_log),
+        "scoring": MEAN_LOG,
     }
 
     def die(result: Epoch) -> None:

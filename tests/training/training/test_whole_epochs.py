@@ -21,7 +21,6 @@ from tuner.training.variables import read_variable
 from tuner.training_settings import Annealing, Augmentation
 
 LOSSES_AND_OPTIMIZERS = {
-    "sparse": ("sparse_categorical_crossentropy", lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
     "smoothed": (
         keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
         lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1, clipnorm=0.5),
@@ -77,7 +76,7 @@ def build_normalized_mlp(**compile_arguments: Any) -> keras.Model:
 # Each optimizer, step by step, is in `test_same_mathematics.py`.
 @pytest.mark.parametrize(
     ("xla_epoch", "case"),
-    [(False, "smoothed"), (False, "divergence"), (True, "sparse"), (True, "divergence"), (True, "schedule")],
+    [(False, "smoothed"), (False, "divergence"), (True, "schedule")],
 )
 def test_a_whole_epoch_is_what_keras_fit_does_with_the_last_partial_batch_included(
     case: str, digits: TrainingData, monkeypatch: pytest.MonkeyPatch, *, xla_epoch: bool

@@ -58,7 +58,7 @@ def test_test_pictures_take_classes_and_channels_from_training(folder: Path) -> 
 
 
 def test_one_colour_picture_makes_all_of_them_rgb(folder: Path, load_train: Load) -> None:
-    write_picture(folder / "9" / "colour.png", np.stack([IMAGES[0]] * 3, axis=-1))
+    write_picture(folder / "9" / "colour.png", np.stack([IMAGES[0], IMAGES[0], 255 - IMAGES[0]], axis=-1))
 
     assert load_train(folder).image_format.channels == 3
 

@@ -144,7 +144,7 @@ def test_pictures_without_classes_in_test_are_no_test_set(tmp_path: Path) -> Non
     fill_all(tmp_path, "train/a", "train/b", "test")
 
     assert not opened(tmp_path).has_test_set
-    assert "8 in test/, which holds no class folders" in remarks(tmp_path)
+    assert "8 in test/, which has no labels" in remarks(tmp_path)
 
 
 def test_files_of_the_test_part_are_counted_by_their_names(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tuner.datasets.catalogue import open_dataset
 from tuner.datasets.pictures.file import picture_layout, read_picture
 from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import UnreadableDataError
+from tuner.datasets.test_set import load_test_set
 
 #: Smooth in three colours, as photographs are: formats that lose something keep it.
 COLOURS = np.stack(
@@ -188,7 +190,33 @@ def test_grey_and_colour_in_one_folder_are_told(tmp_path: Path) -> None:
     part = open_dataset(str(tmp_path / "own"), data_dir=tmp_path).read_training_part()
 
     assert part.images.image_format.channels == 3
-    assert "11 of 12 pictures are stored in grey and 1 in colour: all are read as RGB." in part.warnings
+    assert "11 of 12 pictures are stored in grey and 1 in colour: all are read alike." in part.warnings
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_pictures_whose_channels_are_equal_are_read_as_grey_but_for_studies_that_read_them_in_colour(
+    tmp_path: Path, suffix: str
+) -> None:
+    for index in range(12):
+        path = tmp_path / "own" / ("train", "test")[index % 4 == 3] / "ab"[index % 2] / f"{index}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(GREY + np.uint8(index)).save(path, **({"lossless": True} if suffix == "webp" else {}))
+    place = str(tmp_path / "own")
+
+    part = open_dataset(place, data_dir=tmp_path).read_training_part()
+    stored = PixelMeaning.from_json(part.pixels_to_json())
+    again = open_dataset(place, data_dir=tmp_path, pixels=stored).read_training_part()
+    before = open_dataset(place, data_dir=tmp_path, pixels=replace(stored, channels=3)).read_training_part()
+    tested = load_test_set(place, data_dir=tmp_path, pixels=stored)
+
+    assert part.images.images[:, :, :, 0].tolist() == [
+        (GREY + index).tolist() for index in (0, 10, 2, 4, 6, 8, 1, 5, 9)
+    ]
+    assert "with three equal channels: they are read as grey" in " ".join(part.warnings)
+    assert again.images.content_hash() == part.images.content_hash()
+    assert before.images.image_format.channels == 3
+    assert tested.image_format.channels == 1
+    assert tested.images[0, :, :, 0].tolist() == (GREY + 11).tolist()
 
 
 def test_a_tiff_that_claims_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:

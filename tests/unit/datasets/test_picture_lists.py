@@ -179,13 +179,87 @@ def test_bad_json_is_told_by_its_line(folder: Path, load_train: Load, line: str)
         load_train(folder)
 
 
-def test_a_table_of_all_parts_would_show_test_pictures(tmp_path: Path, load_train: Load) -> None:
-    names = [f"{part}/{name}" for part in ("train", "test") for name in NAMES[:10]]
-    write_pictures(tmp_path / "own", names)
-    write_table(tmp_path / "own", rows_of(names))
+#: Numbers of the pictures of each part.
+SPLITS = {"train": range(12), "validation": range(12, 16), "test": range(16, 20)}
 
-    with pytest.raises(UnreadableDataError, match="names pictures of several parts, in test/, train/"):
-        load_train(tmp_path / "own")
+
+@pytest.mark.parametrize("table", ["metadata.csv", "labels.csv"])
+def test_one_table_may_name_the_pictures_of_all_parts(tmp_path: Path, table: str) -> None:
+    folder = tmp_path / "own"
+    names = [
+        f"{'pictures' if table == 'metadata.csv' else split}/{n:02}.png" for split, of in SPLITS.items() for n in of
+    ]
+    write_pictures(folder, names)
+    rows = [list(row) for row in rows_of(names)]
+    if table == "metadata.csv":
+        splits = ["split", *(split for split, numbers in SPLITS.items() for _ in numbers)]
+        rows = [[*row, split] for row, split in zip(rows, splits, strict=True)]
+    write_table(folder, rows, name=table)
+
+    opened = open_dataset(str(folder), data_dir=folder)
+    images = opened.read_training_part().images
+    tested = load_test_set(str(folder), data_dir=folder)
+
+    assert opened.has_test_set
+    assert images.is_validation is not None
+    assert images.is_validation.tolist() == [False] * 12 + [True] * 4
+    assert np.array_equal(images.images[..., 0], IMAGES[:16])
+    assert np.array_equal(tested.images[..., 0], IMAGES[16:])
+    assert [tested.class_names[label] for label in tested.labels] == CLASSES[16:]
+
+
+@pytest.mark.parametrize(
+    ("splits", "told"),
+    [
+        (["train", "holdout"], "line 3, column split: received holdout"),
+        (["test", "val"], "names no picture of the training"),
+    ],
+)
+def test_a_split_that_is_none_is_told(folder: Path, load_train: Load, splits: list[str], told: str) -> None:
+    write_table(
+        folder, [("file_name", "label", "split"), *((*row, splits[n % 2]) for n, row in enumerate(rows_of()[1:]))]
+    )
+
+    with pytest.raises(UnreadableDataError, match=told):
+        load_train(folder)
+
+
+UNLABELLED = {
+    "beside a table of all": ("", "test", None),
+    "beside a table of train/": ("train", "test", None),
+    "in a folder below test/": ("train", "test/images", None),
+    "with a table without classes": ("train", "test", ("file_name",)),
+    "with blank classes": ("train", "test", ("file_name", "label")),
+}
+
+
+@pytest.mark.parametrize("case", UNLABELLED)
+def test_a_test_part_without_labels_is_left_out_and_a_fifth_held_out(tmp_path: Path, case: str) -> None:
+    folder = tmp_path / "own"
+    place, tested, columns = UNLABELLED[case]
+    write_pictures(folder / "train", NAMES[:15])
+    # Test pictures may have names of training pictures.
+    write_pictures(folder / tested, NAMES[:4])
+    write_table(folder / place, rows_of(NAMES[:15]), name="labels.csv")
+    if columns:
+        write_table(folder / "test", [columns, *((name, "")[: len(columns)] for name in NAMES[:4])])
+
+    opened = open_dataset(str(folder), data_dir=folder)
+    warnings = " ".join([opened.left_out.describe(), *opened.read_training_part().warnings])
+
+    assert not opened.has_test_set
+    assert len(load_test_set(str(folder), data_dir=folder)) == 3
+    assert "4 pictures below its folder are not named" in warnings or "which has no labels" in warnings
+
+
+def test_blank_classes_of_a_part_in_one_table_leave_it_out(folder: Path) -> None:
+    rows = [(*row, "train") for row in rows_of()[1:15]] + [(name, "", "test") for name in NAMES[14:]]
+    write_table(folder, [("file_name", "label", "split"), *rows])
+
+    opened = open_dataset(str(folder), data_dir=folder)
+
+    assert not opened.has_test_set
+    assert "6 pictures of the test part have no class" in " ".join(opened.read_training_part().warnings)
 
 
 def test_two_tables_are_one_too_many(folder: Path, load_train: Load) -> None:

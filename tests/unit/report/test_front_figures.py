@@ -7,7 +7,7 @@ import pytest
 from support.report_sample import finished_study, searching_study
 
 from tuner.artifacts import ArtifactStore
-from tuner.objectives import COSTS
+from tuner.objectives import COSTS, OBJECTIVES
 from tuner.report.finals_results import read_finals_results
 from tuner.report.note import write_note
 from tuner.report.plots import front, tested_costs
@@ -40,7 +40,7 @@ def with_costs(study: StudyRecord) -> StudyRecord:
         )
         for final in study.finals
     )
-    return dataclasses.replace(study, trials=trials, finals=finals, costs=MEASURED)
+    return dataclasses.replace(study, trials=trials, finals=finals, others=MEASURED)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,23 @@ def test_the_front_is_drawn_against_each_cost_with_its_knee_and_all_values_at_ea
     assert "Pareto front of" in write_note(searched)
 
 
+def test_another_objective_is_drawn_on_the_axis_of_its_kind(searched: StudyRecord) -> None:
+    balanced = dataclasses.replace(OBJECTIVES["balanced_accuracy"], is_beside=True)
+    trials = [
+        dataclasses.replace(trial, others={} if trial.score is None else {"balanced_accuracy": 1 - trial.score / 2})
+        for trial in searched.trials
+    ]
+
+    shown = front.report_figure(dataclasses.replace(searched, trials=tuple(trials), others=(balanced,)))
+
+    assert shown is not None
+    figure = shown.plots[0].figure
+    assert figure.layout.xaxis.title.text == "validation balanced accuracy"
+    assert all(label.endswith("%") for label in figure.layout.xaxis.ticktext)
+    assert figure.data[1].line.shape == "vh"
+    assert "% balanced accuracy ↑" in shown.finding
+
+
 def test_the_finals_show_their_test_accuracy_against_each_cost_with_both_intervals(tmp_path: Path) -> None:
     artifacts = ArtifactStore(str(tmp_path))
     study = with_costs(finished_study(artifacts, n_images=500, n_trials=12))
@@ -82,7 +99,7 @@ def test_the_finals_show_their_test_accuracy_against_each_cost_with_both_interva
     assert shown is not None
     assert all(one.wilson and one.wilson[0] < one.accuracy < one.wilson[1] for one in tested)
     assert all(one.seeds[0] < one.accuracy < one.seeds[1] for one in tested)
-    assert tested[0].measured["latency_ms"] == pytest.approx((0.1, 0.3))
+    assert tested[0].others["latency_ms"] == pytest.approx((0.2, 0.1, 0.3))
     wilson, seeds, means = shown.plots[1].figure.data
     assert all(length > 0 for length in (*wilson.error_y.array, *seeds.error_y.array, *seeds.error_x.array))
     assert list(means.x) == pytest.approx([0.2] * 3)

@@ -19,7 +19,7 @@ from tuner.studies.records.study import Failure, StudyRecord
 from tuner.studies.records.trial import FoldRecord, TrialRecord
 
 #: As older versions stored it.
-NO_COSTS = {"parameters": None, "size_bytes": None, "latency_ms": None}
+NOTHING_BESIDE = {"parameters": None, "size_bytes": None, "latency_ms": None, "others": {}}
 BEGUN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -138,8 +138,9 @@ SHOWN_FINAL = {
     "test_accuracy_sd": None,
     "test_score_mean": None,
     "test_score_sd": None,
+    "test_others": {},
     "repeats": 1,
-    **NO_COSTS,
+    **NOTHING_BESIDE,
     "bundle": "bundles/5",
     "bundle_location": "/store/bundles/5",
 }
@@ -188,7 +189,7 @@ def test_json_holds_every_trial_with_its_curve(tmp_path: Path) -> None:
         "notes": ["It ended by its time limit."],
         "varied": None,
         "repeat": None,
-        **NO_COSTS,
+        **NOTHING_BESIDE,
     }
     assert trials[1]["failure"] == {"kind": "nan_loss", "message": "The loss became NaN in epoch 1."}
 
@@ -289,7 +290,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             "score_sd": None,
             "folds": [],
             "epoch": 2,
-            **NO_COSTS,
+            **NOTHING_BESIDE,
             "hyperparameters": {"units": 64, "optimizer": "adam", "batch_normalization": True},
         },
         "winner": SHOWN_FINAL,
@@ -298,6 +299,7 @@ def test_a_study_as_json_has_the_keys_that_scripts_rely_on() -> None:
             "members": 1,
             "test_accuracy": 0.991,
             "test_score": None,
+            "test_others": {},
             "bundle": "bundles/e",
             "bundle_location": "/store/bundles/e",
         },
@@ -329,7 +331,7 @@ def test_a_front_is_told_with_its_costs_and_its_knee(tmp_path: Path) -> None:
         replace(COMPLETE, number=number, score=score, costs={"parameters": float(n), "latency_ms": 0.25})
         for number, (score, n) in enumerate(reached)
     )
-    study = replace(STUDY, trials=trials, costs=(COSTS["parameters"],))
+    study = replace(STUDY, trials=trials, others=(COSTS["parameters"],))
 
     values = study_as_json(study, ArtifactStore("/store"))
     export_trials(study, tmp_path / "trials.csv")

@@ -23,10 +23,10 @@ def test_the_score_is_the_objective_and_comes_first_before_the_costs_in_their_or
     assert definition.search.pruner == "none"
 
 
-def test_a_study_of_one_objective_has_no_costs_and_its_pruner() -> None:
+def test_a_study_of_one_objective_has_no_others_and_its_pruner() -> None:
     definition = define()
 
-    assert (definition.costs, definition.constraints, definition.search.pruner) == ((), (), "asha")
+    assert (definition.others, definition.constraints, definition.search.pruner) == ((), (), "asha")
 
 
 @pytest.mark.parametrize("overrides", [[SEVERAL], [SEVERAL, 'search.constraints=["parameters <= 1e5"]'], []])
@@ -35,6 +35,18 @@ def test_stored_and_written_it_is_read_as_the_same(overrides: list[str]) -> None
 
     assert StudyDefinition.from_json(definition.to_json()) == definition
     assert StudyDefinition.model_validate(definition.to_settings()).determines_the_same_as(definition)
+
+
+def test_of_several_scores_the_first_leads_or_the_one_that_is_named() -> None:
+    several = 'search.objectives=["parameters", "macro_f1", "loss", "mine:cost"]'
+
+    first = define(several, 'search.directions=["minimize", "maximize", "minimize", "minimize"]')
+    named = define(several, "search.objective=loss")
+
+    assert [measure.name for measure in first.measures] == ["macro_f1", "parameters", "loss", "mine:cost"]
+    assert [measure.direction for measure in first.measures] == ["maximize", "minimize", "minimize", "minimize"]
+    assert [measure.name for measure in named.measures] == ["loss", "parameters", "macro_f1", "mine:cost"]
+    assert StudyDefinition.from_json(named.to_json()) == named
 
 
 def test_an_objective_of_ones_own_keeps_its_direction_among_several() -> None:
@@ -52,10 +64,16 @@ def test_an_objective_of_ones_own_keeps_its_direction_among_several() -> None:
         (['search.objectives=["parameters"]'], "there is nothing to learn from"),
         (["search.objective=latency_ms"], 'search.objectives = ["accuracy", "latency_ms"]'),
         (['search.objectives=["accuracy", "latency"]'], "Did you mean 'latency_ms'?"),
-        (['search.objectives=["accuracy", "loss", "parameters"]'], "an epoch has one score alone"),
+        (['search.objectives=["accuracy", "val_loss"]'], "expected 'loss'"),
+        (
+            ['search.objectives=["accuracy", "loss"]', 'search.directions=["maximize"]'],
+            "(accuracy, loss), in their order",
+        ),
+        (['search.objectives=["accuracy", "loss"]', 'search.directions=["maximize", "maximize"]'], "only be minimized"),
+        (['search.directions=["maximize"]'], "one for each of search.objectives (none)"),
         (['search.objectives=["val_accuracy", "parameters"]'], "expected 'accuracy'"),
-        ([SEVERAL, "search.objective=accuracy"], "expected only one of these settings"),
-        ([SEVERAL, "search.direction=maximize"], "costs minimized; expected none"),
+        ([SEVERAL, "search.objective=accuracy"], "expected the one of them that leads, 'macro_f1'"),
+        ([SEVERAL, "search.direction=minimize"], "macro_f1 can only be maximized"),
         ([SEVERAL, "search.sampler=cmaes"], "'cmaes', which knows one objective only"),
         ([SEVERAL, "search.sampler=one-factor", "search.vary.units=[16, 32]"], "knows one objective only"),
         ([SEVERAL, "search.pruner=median"], "no trial is pruned"),

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from tuner.datasets.formats.folder_parts import Parts, count_left_out, find_parts, holds_pictures_of_classes
 from tuner.datasets.formats.labels import shown_name
-from tuner.datasets.formats.picture_lists import PictureList, join_lists, list_pictures
+from tuner.datasets.formats.picture_lists import PictureList, find_parts_of_table, join_lists, list_pictures
+from tuner.datasets.formats.picture_splits import PartName
 from tuner.datasets.left_out import TABLE_NAMES, LeftOut
 from tuner.datasets.pictures.cache import PictureLayout
 from tuner.datasets.pictures.decoding import find_layout, read_pictures
@@ -37,11 +39,11 @@ class ImageFolderReader:
         train = self._list_train(parts)
         listed = train
         if parts.validation:
-            validation = list_pictures(parts.validation, group=self.reading.group, needs_groups=False)
+            validation = self._list_other(parts, "validation")
             self._check_classes(parts.validation, validation, known=train)
             listed = join_lists(train, validation)
         if parts.test:
-            tested = list_pictures(parts.test, group=self.reading.group, needs_groups=False)
+            tested = self._list_other(parts, "test")
             self._check_classes(parts.test, tested, known=train)
         layout, images = read_pictures(self.folder, listed.paths, self.reading)
         return RawExamples(
@@ -55,12 +57,12 @@ class ImageFolderReader:
     def read_test(self) -> RawExamples:
         """Read the test pictures in the training pictures' format."""
         parts = self._parts
-        test = parts.test or self.folder / "test"
+        test = parts.test or self.folder
         train = self._list_train(parts)
         if parts.validation:
-            train = join_lists(train, list_pictures(parts.validation, group=None))
+            train = join_lists(train, self._list_other(parts, "validation"))
         trained = find_layout(self.folder, train.paths, self.reading)
-        listed = list_pictures(test, group=self.reading.group, needs_groups=False)
+        listed = self._list_other(parts, "test")
         tested, images = read_pictures(test, listed.paths, self.reading, channels=trained.channels)
         if tested.n_in_colour and trained.channels == 1:
             text = "%s: %s of its %s pictures are stored in colour and read as grey, as those of the training part are"
@@ -75,11 +77,19 @@ class ImageFolderReader:
 
     @property
     def _parts(self) -> Parts:
-        return find_parts(self.folder)
+        return find_parts_of_table(self.folder) or find_parts(self.folder)
 
     def _list_train(self, parts: Parts) -> PictureList:
-        others = [part for part in (parts.validation, parts.test) if part is not None]
-        return list_pictures(parts.train, group=self.reading.group, others=others)
+        others = [part for part in (parts.validation, parts.test) if part not in {None, parts.train}]
+        split: PartName | None = "train" if parts.have_one_table else None
+        return list_pictures(parts.train, group=self.reading.group, others=others, split=split)
+
+    def _list_other(self, parts: Parts, split: Literal["validation", "test"]) -> PictureList:
+        part = parts.validation if split == "validation" else parts.test
+        if part is None:
+            raise ValueError(f"Received a folder without a {split} part. Expected one.")
+        known_split: PartName | None = split if parts.have_one_table else None
+        return list_pictures(part, group=self.reading.group, needs_groups=False, split=known_split)
 
     def _check_classes(self, part: Path, listed: PictureList, *, known: PictureList) -> None:
         known_classes = set(known.labels.tolist())
@@ -99,7 +109,7 @@ def _describe_layout(layout: PictureLayout) -> Sequence[str]:
     if n_grey and layout.n_in_colour:
         told.append(
             f"{n_grey:,} of {layout.n_pictures:,} pictures are stored in grey and {layout.n_in_colour:,} in colour: "
-            "all are read as RGB."
+            "all are read alike."
         )
     if layout.n_other_profiles:
         told.append(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.datasets.formats.picture_table import find_table
+from tuner.datasets.formats.picture_table import find_table, read_classes
 from tuner.datasets.left_out import VALIDATION_NAMES, VALIDATION_PARTS, LeftOut, count_by_suffix, count_files, is_hidden
 from tuner.datasets.pictures.file import PICTURE_SUFFIXES
 from tuner.datasets.reading import UnreadableDataError, listing
@@ -29,6 +29,8 @@ class Parts:
     validation: Path | None
     #: None: a fifth of the training part is held out.
     test: Path | None
+    #: Whether all of them are the same folder, with one table that says the part of each picture.
+    have_one_table: bool = False
 
 
 @listing()
@@ -48,9 +50,10 @@ def find_parts(folder: Path) -> Parts:
             return Parts(train=folder, validation=None, test=None)
         # Of a table, the other parts are folders with a table of their own.
         validation = _find_validation(folder, is_part=_holds_table)
-        return Parts(train=folder, validation=validation, test=test if _holds_table(test) else None)
+        is_part = _holds_table(test) and not _has_no_labels(test, trained=folder)
+        return Parts(train=folder, validation=validation, test=test if is_part else None)
     validation = _find_validation(folder, is_part=lambda path: _holds_table(path) or holds_classes(path))
-    if not test.is_dir() or (_holds_pictures(test) and not holds_classes(test) and not _holds_table(test)):
+    if not test.is_dir() or _has_no_labels(test, trained=train):
         return Parts(train=train, validation=validation, test=None)
     if not holds_classes(test) and not _holds_table(test):
         raise UnreadableDataError(
@@ -59,6 +62,17 @@ def find_parts(folder: Path) -> Parts:
             remedy="Put the test pictures in it, or remove the folder: then a fifth of every class is held out.",
         )
     return Parts(train=train, validation=validation, test=test)
+
+
+def _has_no_labels(test: Path, *, trained: Path) -> bool:
+    """Say whether nothing tells the classes of the pictures of `test`, as for a competition's."""
+    classes = read_classes(trained)
+    if _holds_table(test):
+        # Where a column tells the classes of the training part, folders are no classes.
+        return not read_classes(test) and (bool(classes) or not holds_classes(test))
+    if classes and holds_classes(test):
+        return not any(class_of_folder(path) in classes for path in _class_folders(test))
+    return _holds_pictures(test) and not holds_classes(test)
 
 
 def _find_validation(folder: Path, *, is_part: Callable[[Path], bool]) -> Path | None:
@@ -111,7 +125,12 @@ def find_pictures(part: Path) -> list[Path]:
 
 def class_of(picture: Path) -> str:
     """Return the class of a picture: the name of its folder in one spelling, whichever system wrote it (NFC)."""
-    return unicodedata.normalize("NFC", picture.parent.name)
+    return class_of_folder(picture.parent)
+
+
+def class_of_folder(folder: Path) -> str:
+    """Return the class that a folder is named after, in one spelling."""
+    return unicodedata.normalize("NFC", folder.name)
 
 
 def is_picture(path: Path) -> bool:
@@ -143,7 +162,9 @@ def count_left_out(folder: Path, parts: Parts) -> LeftOut:
 def _tell_why(folder: Path, parts: Parts) -> str:
     """Return why a folder beside the training part is no other part, where a person may have meant it as one."""
     name = folder.name.lower()
-    if folder.name == "test" or name in VALIDATION_PARTS:
+    if folder.name == "test":
+        return ", which has no labels: `tuner predict` and `tuner submit` classify them"
+    if name in VALIDATION_PARTS:
         return ", which holds no class folders"
     if name in VALIDATION_NAMES and parts.validation is None and holds_classes(folder):
         return ", which would be the validation set if it were called validation"

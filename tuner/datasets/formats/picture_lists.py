@@ -8,15 +8,16 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.formats.csv_file import read_labels
-from tuner.datasets.formats.folder_parts import PART_NAMES, class_of, find_pictures, holds_classes, is_picture
+from tuner.datasets.formats.folder_parts import Parts, class_of, find_pictures, holds_classes, is_picture
 from tuner.datasets.formats.labels import normalise_text
+from tuner.datasets.formats.picture_splits import PartName, describe_unlabelled, divide_rows, may_divide
 from tuner.datasets.formats.picture_table import (
     FILE_COLUMNS,
     LABEL_COLUMNS,
@@ -58,7 +59,12 @@ def join_lists(train: PictureList, validation: PictureList) -> PictureList:
 
 @listing()
 def list_pictures(
-    part: Path, *, group: str | None, needs_groups: bool = True, others: Sequence[Path] = ()
+    part: Path,
+    *,
+    group: str | None,
+    needs_groups: bool = True,
+    others: Sequence[Path] = (),
+    split: PartName | None = None,
 ) -> PictureList:
     """Return the pictures of a part.
 
@@ -67,6 +73,7 @@ def list_pictures(
         group: The column of a table that says the group of each picture; None: there are no groups.
         needs_groups: Whether a table without that column is an error; otherwise the part has no groups.
         others: Folders of other parts, whose pictures are not of this one.
+        split: The part, where one table names the pictures of all; None: it names those of this one alone.
 
     Raises:
         UnreadableDataError: The table cannot be read, names files that are not there, or lacks a column or a label.
@@ -81,20 +88,55 @@ def list_pictures(
         paths = find_pictures(part)
         unread = (f"{table.path} has no column {FILE_COLUMNS[0]} and is not read.",) if table is not None else ()
         return PictureList(paths=paths, labels=np.array([class_of(path) for path in paths]), remarks=unread)
-    return _list_named(part, table, file_column, group=group, needs_groups=needs_groups, others=others)
-
-
-def _list_named(
-    part: Path,
-    table: PictureTable,
-    file_column: str,
-    *,
-    group: str | None,
-    needs_groups: bool,
-    others: Sequence[Path],
-) -> PictureList:
     found = sorted(_walk(part, others))
     paths = _resolve(table, file_column, _Index(found), part)
+    n_others, told = len(found) - len(paths), []
+    if n_others:
+        verb = "picture below its folder is" if n_others == 1 else "pictures below its folder are"
+        told.append(f"{n_others:,} {verb} not named in {table.path} and left out.")
+    if split is not None:
+        relative = [path.relative_to(part).as_posix() for path in paths]
+        divided = divide_rows(table, relative)
+        if split == "train" and (remark := describe_unlabelled(table, divided, relative)):
+            told.append(remark)
+        rows = divided[split]
+        table, paths = table.take(rows), [paths[row] for row in rows]
+    named = _read_named(part, table, paths, group=group, needs_groups=needs_groups)
+    origin = f"{table.path} names the pictures in the column {file_column}; {named.origin[0]}"
+    return replace(named, origin=(origin,), remarks=tuple(told if split in {None, "train"} else ()))
+
+
+def find_parts_of_table(folder: Path) -> Parts | None:
+    """Return the parts of a folder whose table names the pictures of several; None where it has no such table.
+
+    The column `split` says the part of each picture, or the folder that the picture is in.
+
+    Raises:
+        UnreadableDataError: The table cannot be read, names files that are not there, or names no training pictures.
+    """
+    path = find_table(folder)
+    table = None if path is None else read_picture_table(path)
+    file_column = None if table is None else table.find_column(FILE_COLUMNS)
+    if table is None or file_column is None or not may_divide(table, folder):
+        return None
+    paths = _resolve(table, file_column, _Index(sorted(_walk(folder, ()))), folder)
+    relative = [path.relative_to(folder).as_posix() for path in paths]
+    divided = divide_rows(table, relative)
+    if not divided["validation"] and not divided["test"]:
+        return None
+    is_tested = bool(divided["test"]) and describe_unlabelled(table, divided, relative) is None
+    return Parts(
+        train=folder,
+        validation=folder if divided["validation"] else None,
+        test=folder if is_tested else None,
+        have_one_table=True,
+    )
+
+
+def _read_named(
+    part: Path, table: PictureTable, paths: Sequence[Path], *, group: str | None, needs_groups: bool
+) -> PictureList:
+    """Return the pictures of a table's rows, of which each has its path."""
     label_column = table.find_label_column()
     if label_column is None and any(path.parent == part for path in paths):
         problem = f"has no column of classes; its columns are {', '.join(list(table.columns)[:8])}"
@@ -106,16 +148,11 @@ def _list_named(
         cells = np.array(table.columns[label_column], np.str_)
         labels = read_labels(cells, lines, table.path, column=label_column).astype(np.str_)
     classes = "the folders' names" if label_column is None else f"the column {label_column}"
-    remarks = []
-    if n_others := len(found) - len(paths):
-        verb = "picture below its folder is" if n_others == 1 else "pictures below its folder are"
-        remarks.append(f"{n_others:,} {verb} not named in {table.path} and left out.")
     return PictureList(
         paths=paths,
         labels=labels,
         groups=None if group is None else _read_groups(table, group, needs_groups=needs_groups),
-        origin=(f"{table.path} names the pictures in the column {file_column}; their classes are {classes}.",),
-        remarks=tuple(remarks),
+        origin=(f"their classes are {classes}.",),
     )
 
 
@@ -161,7 +198,9 @@ class _Index:
         has_ending = PurePosixPath(key).suffix.lower() in PICTURE_SUFFIXES
         for is_bare, keys in zip((False, True, False, True), self._by, strict=True):
             if not (is_bare and has_ending) and key in keys:
-                return keys[key]
+                # A competition's test pictures may have the names of training pictures.
+                trained = [path for path in keys[key] if path.partition("/")[0].lower() != "test"]
+                return trained or keys[key]
         return []
 
 
@@ -187,7 +226,6 @@ def _resolve(table: PictureTable, file_column: str, index: _Index, part: Path) -
         paths.append(part / found[0])
     if problems:
         raise UnreadableDataError(table.path, *problems, remedy="Correct the table, or add the files.")
-    _refuse_several_parts(table, list(line_of))
     return paths
 
 
@@ -202,12 +240,3 @@ def _tell_unfound(name: str, found: Sequence[str], part: Path) -> str:
     if (part / path).is_file():
         return f"names {shorten(name)}, which is no {PICTURE_KINDS} file"
     return f"names {shorten(name)}, which is not there"
-
-
-def _refuse_several_parts(table: PictureTable, found: Sequence[str]) -> None:
-    """Refuse a table of all parts at once: its test pictures would be trained on."""
-    tops = {path.partition("/")[0].lower() for path in found if "/" in path}
-    parts = sorted(tops & PART_NAMES)
-    if "train" in parts and len(parts) > 1:
-        problem = f"names pictures of several parts, in {', '.join(f'{name}/' for name in parts)}"
-        raise UnreadableDataError(table.path, problem, remedy="Put a table of its own into the folder of each part.")

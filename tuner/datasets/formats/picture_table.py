@@ -33,6 +33,11 @@ class PictureTable:
     #: The line of the file in which each row stands, from 1.
     line_numbers: Sequence[int]
 
+    def take(self, rows: Sequence[int]) -> "PictureTable":
+        """Return a table of some of the rows."""
+        columns = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
+        return PictureTable(path=self.path, columns=columns, line_numbers=[self.line_numbers[row] for row in rows])
+
     def find_column(self, names: Sequence[str]) -> str | None:
         """Return the first of these names that a column has, in whatever case; None where none has."""
         by_name = {name.lower(): name for name in self.columns}
@@ -63,6 +68,14 @@ def find_table(folder: Path) -> Path | None:
         problem = f"holds {' and '.join(path.name for path in found)}, expected one table of its pictures"
         raise UnreadableDataError(folder, problem, remedy="Leave out all but one.")
     return found[0] if found else None
+
+
+def read_classes(folder: Path) -> frozenset[str]:
+    """Return the classes that the table of a folder names; none where it has no table, or that no column of them."""
+    path = find_table(folder)
+    table = None if path is None else read_picture_table(path)
+    column = None if table is None else table.find_label_column()
+    return frozenset() if table is None or column is None else frozenset(table.columns[column]) - {""}
 
 
 def read_picture_table(path: Path) -> PictureTable:

@@ -15,7 +15,7 @@ from tuner.errors import TunerError, shorten
 from tuner.jobs.context import JobContext
 from tuner.jobs.finals.files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
 from tuner.jobs.finals.pictures import make_study_pictures
-from tuner.jobs.finals.score import score_probabilities, score_test
+from tuner.jobs.finals.score import score_test, score_vote
 from tuner.jobs.finals.test_part import open_test_set
 from tuner.jobs.fitting.callbacks import callbacks_of
 from tuner.jobs.fitting.costs import measure_costs
@@ -29,6 +29,7 @@ from tuner.jobs.study.scoring import open_scoring
 from tuner.jobs.study.space import open_study_space
 from tuner.jobs.study.starting_weights import open_weights
 from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256
+from tuner.objectives import scores_beside
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.studies.records.reading import read_retrainings
 from tuner.studies.slots.outcomes import (
@@ -38,10 +39,12 @@ from tuner.studies.slots.outcomes import (
     EnsembleOutcome,
     RetrainJob,
     RetrainOutcome,
+    mean_by_name,
     mean_over,
 )
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.predictions import predict_probabilities, time_prediction
+from tuner.training.scoring import Scorings
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
     prepared = prepare_confirmation(context)
     if not definition.data.folds:
         return conclude_confirmation(context, prepared, fit(prepared.setup, prepared.request))
-    curves = FoldCurves(objective=definition.objective, on_progress=context.on_fold)
+    curves = FoldCurves(objective=definition.objective, others=definition.others, on_progress=context.on_fold)
     FoldTraining(
         context=context,
         setup=prepared.setup,
@@ -73,6 +76,7 @@ def run_confirmation(context: JobContext) -> ConfirmOutcome:
         hyperparameters=context.job_as(ConfirmJob).hyperparameters,
         curve=curves.curve,
         folds=curves.results,
+        others=mean_by_name([fold.others for fold in curves.results]),
         notes=tuple(prepared.notes),
     )
 
@@ -117,6 +121,7 @@ def conclude_confirmation(context: JobContext, prepared: PreparedTraining, fitte
         best_epoch=best.epoch if best else None,
         hyperparameters=context.job_as(ConfirmJob).hyperparameters,
         curve=fitted.epochs,
+        others=scores_beside(context.study.definition.others, best),
         notes=tuple(prepared.notes),
     )
 
@@ -142,13 +147,20 @@ def conclude_retraining(context: JobContext, prepared: PreparedTraining, fitted:
         )
     test = _load_test(context)
     tested = _test(context, fitted.model, test)
+    scored = score_test(
+        fitted.model,
+        test,
+        tested.probabilities,
+        definition=definition,
+        scoring=scoring or Scorings(),
+        on_note=notes.append,
+    )
     pictures = _store_pictures(context, fitted.model, tested, augmented=fitted.augmented, on_note=notes.append)
     return RetrainOutcome(
         state="complete",
         test_accuracy=tested.accuracy,
-        test_score=score_test(
-            fitted.model, test, tested.probabilities, definition=definition, scoring=scoring, on_note=notes.append
-        ),
+        test_score=scored.leading,
+        test_others=scored.others,
         val_accuracy=fitted.kept.val_accuracy,
         curve=fitted.epochs,
         bundle=store_bundle(context, prepared.setup.space, fitted, tested, notes=notes),
@@ -230,13 +242,14 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
         context.artifacts, path, labels=test.labels, probabilities=soft_vote(votes), images=test.images
     )
     scoring, told = open_scoring(context.study.definition, context.study.provenance), list(notes)
-    score = score_probabilities(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
+    scored = score_vote(test.labels, predictions.probabilities, scoring=scoring, on_note=told.append)
     bundle, note = store_ensemble_bundle(context, outcomes, predictions)
     return EnsembleOutcome(
         state="complete",
         members=len(votes),
         test_accuracy=predictions.accuracy,
-        test_score=score,
+        test_score=scored.leading,
+        test_others=scored.others,
         predictions=path,
         bundle=bundle,
         notes=(*told, *filter(None, [note])),

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tuner.errors import TunerError
 from tuner.jobs.finals.members import choose_members
-from tuner.objectives import Cost, Objective
+from tuner.objectives import Measure, Objective
 from tuner.plain_values import Hyperparameters
 from tuner.studies.database.storage import Storage
 from tuner.studies.definitions.definition import StudyDefinition
@@ -18,11 +18,11 @@ from tuner.studies.ranking import best_trials, confirmed_scores, mean_scores
 from tuner.studies.seeds import final_seed
 from tuner.studies.slots.outcomes import (
     ConfirmJob,
-    Costs,
     EnsembleJob,
     Job,
     RetrainJob,
     RetrainOutcome,
+    SearchOutcome,
     Stage,
 )
 from tuner.studies.slots.slot import ConfirmSlot, EnsembleSlot, RetrainSlot, SearchSlot, Slot
@@ -112,9 +112,10 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
             hyperparameters=slot.outcome.hyperparameters,
             repeat=repeat,
             seed=final_seed(definition.seed, "confirm", trial, repeat),
-            costs=slot.outcome.costs if definition.costs else {},
+            costs=slot.outcome.costs if definition.others else {},
+            others=slot.outcome.others,
         )
-        for slot in best_trials(of_study, definition.objective, definition.costs)[: finals.candidates]
+        for slot in best_trials(of_study, definition.objective, definition.others)[: finals.candidates]
         if slot.outcome and (trial := slot.trial_number) is not None
         for repeat in range(finals.confirm_repeats)
     ]
@@ -122,7 +123,7 @@ def _confirmations(definition: StudyDefinition, of_study: Sequence[Slot]) -> lis
 
 def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[RetrainJob]:
     finals = definition.finals
-    measures = definition.objective, definition.costs
+    measures = definition.objective, definition.others
     ranked = confirmed_scores(of_study, *measures) or _search_scores(of_study, *measures)
     best = list(ranked)[: finals.top]
     wanted = [(trial, True, False, repeat) for trial in best for repeat in range(finals.repeats)]
@@ -131,7 +132,7 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
     if finals.draws_validation_curves:
         # With the seed of the first repeat, from which it then differs in its images alone.
         wanted += [(trial, True, True, 0) for trial in best if _lacks_validation(definition, of_study, trial)]
-    hyperparameters, costs = _hyperparameters(of_study), _costs(of_study) if definition.costs else {}
+    hyperparameters, sources = _hyperparameters(of_study), _sources_beside(of_study) if definition.others else {}
     return [
         RetrainJob(
             trial=trial,
@@ -142,17 +143,18 @@ def _retrainings(definition: StudyDefinition, of_study: Sequence[Slot]) -> list[
             augmented=augmented,
             val_accuracy_mean=ranked[trial],
             for_curve=for_curve,
-            costs=costs.get(trial, {}),
+            costs=sources[trial].costs if trial in sources else {},
+            others=sources[trial].others if trial in sources else {},
         )
         for trial, augmented, for_curve, repeat in wanted
     ]
 
 
-def _search_scores(of_study: Sequence[Slot], objective: Objective, costs: Sequence[Cost]) -> dict[int, float]:
+def _search_scores(of_study: Sequence[Slot], objective: Objective, others: Sequence[Measure]) -> dict[int, float]:
     """Return the scores of the search by trial number, in the order in which finals are chosen."""
     return {
         slot.trial_number: slot.outcome.score
-        for slot in best_trials(of_study, objective, costs)
+        for slot in best_trials(of_study, objective, others)
         if slot.trial_number is not None and slot.outcome and slot.outcome.score is not None
     }
 
@@ -168,14 +170,14 @@ def _hyperparameters(of_study: Sequence[Slot]) -> dict[int, Hyperparameters]:
     return searched | {slot.job.trial: slot.job.hyperparameters for slot in of_study if isinstance(slot, ConfirmSlot)}
 
 
-def _costs(of_study: Sequence[Slot]) -> dict[int, Costs]:
-    """Return what the models of the same configurations need."""
-    searched = {
-        slot.trial_number: slot.outcome.costs
+def _sources_beside(of_study: Sequence[Slot]) -> dict[int, SearchOutcome | ConfirmJob]:
+    """Return what holds the values beside the score of the same configurations."""
+    sources: dict[int, SearchOutcome | ConfirmJob] = {
+        slot.trial_number: slot.outcome
         for slot in of_study
         if isinstance(slot, SearchSlot) and slot.outcome and slot.trial_number is not None
     }
-    return searched | {slot.job.trial: slot.job.costs for slot in of_study if isinstance(slot, ConfirmSlot)}
+    return sources | {slot.job.trial: slot.job for slot in of_study if isinstance(slot, ConfirmSlot)}
 
 
 def _is_augmented(definition: StudyDefinition, of_study: Sequence[Slot], trial: int) -> bool:

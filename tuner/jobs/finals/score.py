@@ -1,7 +1,8 @@
-"""What a study's objective is on the test images, which finals report beside the test accuracy."""
+"""What a study's objectives are on the test images, which finals report beside the test accuracy."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -12,14 +13,25 @@ from tuner.errors import shorten
 from tuner.image_ranges import white_of
 from tuner.jobs.interruptions import is_interruption
 from tuner.logs import stdout_as_stderr
+from tuner.objectives import Objective
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.keras_loop import PictureBatches
 from tuner.training.predictions import BATCH_SIZE
 from tuner.training.request import OnNote
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scoring, Scorings
 from tuner.training.targets import choose_labels
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalScores:
+    """What the objectives are on the test images."""
+
+    #: Of the objective that leads; None where it is the accuracy, or could not be measured.
+    leading: float | None
+    #: Of those beside it that could be measured and are no accuracy, by their names.
+    others: Mapping[str, float]
 
 
 def score_test(
@@ -28,31 +40,61 @@ def score_test(
     probabilities: NDArray[np.float32],
     *,
     definition: StudyDefinition,
-    scoring: Scoring | None,
+    scoring: Scorings,
     on_note: OnNote,
-) -> float | None:
-    """Return the objective's value on the test images; None where it is the accuracy, or cannot be measured.
+) -> FinalScores:
+    """Measure the objectives on the test images.
 
     Args:
         model: The retrained one.
         test: The test images.
         probabilities: What it answered on them, float32, shape (n, classes).
         definition: The study's.
-        scoring: How its score is measured.
-        on_note: Told why it cannot be measured: the tested model is worth more than this number.
+        scoring: How its scores are measured.
+        on_note: Called with the reason why one cannot be measured: the tested model is worth more than this number.
     """
-    if definition.objective.is_accuracy:
-        return None
-    if scoring is not None and scoring.function is not None:
-        return score_probabilities(test.labels, probabilities, scoring=scoring, on_note=on_note)
-    name = "loss" if scoring is None else scoring.metric
-    return _guarded(lambda: _evaluate(model, test, definition)[str(name)], f"The test {name}", on_note)
+    evaluated: dict[str, float] = {}
+
+    def evaluate(name: str) -> float:
+        # Once for all that only the model can measure.
+        evaluated.update(evaluated or _evaluate(model, test, definition))
+        return evaluated[name]
+
+    def measure(objective: Objective, how: Scoring | None) -> float | None:
+        if objective.is_accuracy:
+            return None
+        if how is not None and how.function is not None:
+            return _score_probabilities(test.labels, probabilities, scoring=how, on_note=on_note)
+        name = "loss" if how is None else str(how.metric)
+        return _guarded(lambda: evaluate(name), f"The test {name}", on_note)
+
+    return FinalScores(
+        leading=measure(definition.objective, scoring.leading),
+        others=_known((objective.name, measure(objective, how)) for objective, how in scoring.others),
+    )
 
 
-def score_probabilities(
+def score_vote(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], *, scoring: Scorings, on_note: OnNote
+) -> FinalScores:
+    """Measure the objectives of the probabilities of an ensemble; without those that a model measures."""
+
+    def measure(how: Scoring | None) -> float | None:
+        return _score_probabilities(labels, probabilities, scoring=how, on_note=on_note)
+
+    return FinalScores(
+        leading=measure(scoring.leading),
+        others=_known((objective.name, measure(how)) for objective, how in scoring.others),
+    )
+
+
+def _known(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    return {name: value for name, value in values if value is not None}
+
+
+def _score_probabilities(
     labels: NDArray[np.int64], probabilities: NDArray[np.float32], *, scoring: Scoring | None, on_note: OnNote
 ) -> float | None:
-    """Return what the objective is for these probabilities, as those of an ensemble; None where a model measures it."""
     if scoring is None or scoring.function is None:
         return None
     return _guarded(lambda: scoring.of_probabilities(labels, probabilities), f"The test {scoring.name}", on_note)

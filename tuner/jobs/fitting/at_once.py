@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 import keras
 
 from tuner.datasets.images import LabelledImages
+from tuner.jobs.fitting.costs import ConstraintViolatedError, CostUnknownError
 from tuner.jobs.fitting.fit import FitRequest, Fitted, build_model, refuse_no_score, tell_once, to_fitted
 from tuner.jobs.fitting.setup import TrainingSetup
+from tuner.jobs.interruptions import LetGoError
 from tuner.jobs.study.starting_weights import weights_for
 from tuner.spaces.space import Space
 from tuner.studies.definitions.definition import StudyDefinition
@@ -16,6 +18,7 @@ from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.populations.train import (
     Member,
     UnlikeMembersError,
+    are_alike,
     count_that_fit,
     find_reason_not_to_try,
     find_reason_to_train_alone,
@@ -43,24 +46,38 @@ def fit_at_once(
         is_one_job: As in `train_population`.
 
     Returns:
-        For each request its result, or what ended it.
+        For each request its result, or what ended it, such as a model beyond a limit of the study; `LetGoError` for one
+        that must be trained alone, because of the values that it has drawn.
 
     Raises:
         UnlikeMembersError: Each must be trained alone; no epoch was trained.
         BuilderError: As in `fit`; so are the others.
     """
-    members: list[Member] = []
-    for request in requests:
-        members.append(_build(setup, request))
-        if len(members) == 1:
-            refuse_alone(members[0].model, request.data, members[0].plan)
-    first = requests[0].data
-    ends = train_population(
-        members, first if images is None else images, width=_choose_width(members, at_once), is_one_job=is_one_job
-    )
-    return [
-        _conclude(setup, member, request, end) for member, request, end in zip(members, requests, ends, strict=True)
-    ]
+    members: dict[int, Member] = {}
+    found: dict[int, Fitted | Exception] = {}
+    first: FitRequest | None = None
+    for index, request in enumerate(requests):
+        try:
+            member = _build(setup, request)
+        except (ConstraintViolatedError, CostUnknownError) as error:
+            if is_one_job:
+                raise
+            found[index] = error
+            continue
+        if first is None:
+            first, leader = request, member
+            refuse_alone(member.model, request.data, member.plan)
+        elif request.hyperparameters.values != first.hyperparameters.values and not are_alike(member, leader):
+            found[index] = LetGoError()
+            continue
+        members[index] = member
+    trained = list(members.values())
+    if first is not None:
+        width, data = _choose_width(trained, at_once), first.data if images is None else images
+        ends = train_population(trained, data, width=width, is_one_job=is_one_job)
+        for (index, member), end in zip(members.items(), ends, strict=True):
+            found[index] = _conclude(setup, member, requests[index], end)
+    return [found[index] for index in range(len(requests))]
 
 
 def _build(setup: TrainingSetup, request: FitRequest) -> Member:
@@ -100,7 +117,7 @@ def _conclude(
     if isinstance(end, Exception):
         return end
     try:
-        refuse_no_score(request.data, end, setup.objective)
+        refuse_no_score(request.data, end, setup)
     except Exception as error:  # noqa: BLE001 - returned, beside the results of the others
         return error
     return to_fitted(member.model, end, member.plan, request.data, asked_data=request.data)

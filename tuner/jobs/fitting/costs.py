@@ -56,7 +56,9 @@ class TrialCosts:
             LeaseLostError: Another worker has the trial.
         """
         definition = self._context.study.definition
-        needed = {cost.name for cost in definition.costs} | {each.cost.name for each in definition.constraints}
+        needed = {other.name for other in definition.others if other.name in COSTS} | {
+            each.cost.name for each in definition.constraints
+        }
         if not self.measured:
             self.measured = measure_costs(model, self._shape, needed=needed, on_note=self._on_note)
             trial_id = self._trial._trial_id  # noqa: SLF001 - Optuna has no public way from a trial to its id
@@ -82,7 +84,7 @@ def measure_costs(
         model: Built and compiled.
         shape: Of an image: height, width, channels.
         needed: Names of costs without which the job cannot go on.
-        on_note: Told why another one is missing.
+        on_note: Called with the reason why another one is missing.
 
     Raises:
         CostUnknownError: One of those needed cannot be measured.

@@ -138,7 +138,7 @@ def fit(setup: TrainingSetup, request: FitRequest) -> Fitted:
                 raise (failed.__cause__ or failed) from None
             failed = error
         else:
-            refuse_no_score(data, history, setup.objective)
+            refuse_no_score(data, history, setup)
             return to_fitted(model, history, settled, data, asked_data=request.data)
 
 
@@ -180,7 +180,10 @@ def build_model(setup: TrainingSetup, request: FitRequest) -> keras.Model:
     return model
 
 
-def refuse_no_score(data: TrainingData, history: TrainingHistory, objective: Objective) -> None:
-    """Raise `NoScoreError` where there are validation images and no epoch has a score."""
-    if data.validation is not None and objective.best_epoch(history.epochs) is None:
-        raise NoScoreError(objective, history.measured)
+def refuse_no_score(data: TrainingData, history: TrainingHistory, setup: TrainingSetup) -> None:
+    """Raise `NoScoreError` where there are validation images and no epoch has a score, of each of the objectives."""
+    if data.validation is None:
+        return
+    for one in (setup.objective, *(other for other, _ in (setup.scoring.others if setup.scoring else ()))):
+        if one.best_epoch(history.epochs) is None:
+            raise NoScoreError(one, history.measured)

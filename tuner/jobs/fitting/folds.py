@@ -21,7 +21,7 @@ from tuner.jobs.fitting.callbacks import callbacks_of
 from tuner.jobs.fitting.finished_folds import FinishedFolds, FinishedFoldsStore
 from tuner.jobs.fitting.fit import FitRequest, Fitted, fit
 from tuner.jobs.fitting.setup import TrainingSetup
-from tuner.objectives import Objective
+from tuner.objectives import Measure, Objective, scores_beside
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.sections.search import AtOnce
 from tuner.studies.seeds import fold_seed
@@ -38,7 +38,9 @@ class FoldCurves:
     """The folds of one job so far: the finished ones, and the epochs of the one that is trained."""
 
     objective: Objective
-    #: Told of each epoch, and of each fold that is over; may raise to end the job.
+    #: The objectives and costs beside it.
+    others: Sequence[Measure] = ()
+    #: Called after each epoch, and for each fold that is over; may raise to end the job.
     on_progress: Callable[[FoldProgress], None]
     finished: list[Curve] = field(default_factory=list)
     #: Of each fold that is trained, how many epochs are over.
@@ -76,7 +78,9 @@ class FoldCurves:
         score = self.objective.of(best) if best else None
         if best is None or score is None:
             raise ValueError("Received a fold without a score. Expected one, which `fit` demands.")
-        return FoldResult(score=score, best_epoch=best.epoch, n_epochs=len(curve))
+        return FoldResult(
+            score=score, best_epoch=best.epoch, n_epochs=len(curve), others=scores_beside(self.others, best)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from tuner.objectives import Objective
 from tuner.spaces.space import Space, read_batch_size
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.training.plan import TrainingPlan
-from tuner.training.scoring import Scoring
+from tuner.training.scoring import Scorings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,9 +25,10 @@ class TrainingSetup:
 
     #: Its `build` and `fit` are called.
     space: Space
+    #: The study's, of several the one that leads.
     objective: Objective
-    #: How the score is measured, see `tuner.jobs.study.scoring`; None: every epoch has it.
-    scoring: Scoring | None = None
+    #: How scores are measured, see `tuner.jobs.study.scoring`; None: every epoch has the one that leads, and alone.
+    scoring: Scorings | None = None
     #: What replaces augmentation, annealing and rules of training in a plan; None: nothing does.
     regime: Regime | None = None
     #: What the study lets its models start from, see `open_weights`.

@@ -8,11 +8,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from tuner.datasets.catalogue import Dataset, open_dataset
+from tuner.datasets.catalogue import Dataset
 from tuner.datasets.division.folds import divide_into_folds
 from tuner.datasets.division.group_shares import describe_side
 from tuner.datasets.division.splits import Split, class_counts, split_stratified, take_stratified, warn_of_few
@@ -25,8 +24,9 @@ from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_fol
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
-from tuner.jobs.study.data import keep_search_data
+from tuner.jobs.study.data import keep_search_data, open_definition_dataset
 from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
+from tuner.plain_values import Hyperparameters, JSONObject, StoredPixels
 from tuner.spaces.registry import PRETRAINED_FAMILY
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.expected_time import MEASURED_TIME
@@ -49,6 +49,25 @@ OnReport = Callable[[StageReport], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckRequest:
+    """A definition to be checked, where its images are, and who is told of each stage."""
+
+    definition: StudyDefinition
+    #: Holds one folder for each dataset of the catalogue.
+    data_dir: Path
+    #: Where decoded pictures are kept.
+    decoded: DecodedPictures = NOT_KEPT
+    #: See `tuner.studies.warm_start`.
+    earlier_trials: Sequence[Hyperparameters] = ()
+    #: Called with the report of each stage, also of a stage that fails.
+    on_report: OnReport = lambda _: None
+
+    def open_dataset(self) -> Dataset:
+        """Open the definition's dataset; no image is read yet."""
+        return open_definition_dataset(self.definition, data_dir=self.data_dir, decoded=self.decoded)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckedDefinition:
     """The findings of a check that are stored with the study."""
 
@@ -57,7 +76,7 @@ class CheckedDefinition:
     #: measured of the time.
     hashes: Mapping[str, str]
     #: The meaning of the pixels of all parts, as a study stores it, and the warnings of both parts.
-    pixels: Mapping[str, Any]
+    pixels: StoredPixels
     #: The first trials, with values that they take instead of drawing them, under Optuna's names.
     first_jobs: Sequence[SearchJob]
 
@@ -77,7 +96,7 @@ class _Images:
     def train(self) -> LabelledImages:
         return self.part.images
 
-    def pixels_to_json(self) -> dict[str, Any]:
+    def pixels_to_json(self) -> JSONObject:
         """Return what a study stores of its images: their pixels' meaning, their warnings, and how they are shared."""
         stored = self.part.pixels_to_json()
         return stored | {
@@ -88,12 +107,8 @@ class _Images:
 
 
 def check_definition(
-    definition: StudyDefinition,
+    asked: CheckRequest,
     *,
-    data_dir: Path,
-    earlier_trials: Sequence[Mapping[str, Any]] = (),
-    on_report: OnReport = lambda _: None,
-    decoded: DecodedPictures = NOT_KEPT,
     stage_limit_s: float = LIMIT_S,
     process: PreflightProcess | None = None,
     image_cache: Path | None = None,
@@ -101,11 +116,7 @@ def check_definition(
     """Try everything that search and finals will need.
 
     Args:
-        definition: The definition of the new study.
-        data_dir: Holds one folder for each dataset of the catalogue.
-        earlier_trials: See `studies.warm_start`.
-        on_report: Called with the report of each stage, also of a stage that fails.
-        decoded: Where decoded pictures are kept.
+        asked: What to check.
         stage_limit_s: Seconds that each stage in the other process may take.
         process: The other process, if the caller has started it early and will close it; None starts one here.
         image_cache: Where the images are written for workers of this machine, while the other process works; None:
@@ -116,22 +127,23 @@ def check_definition(
         TunerError: The images cannot be read or divided.
     """
     # Before a process is started, so that a mistyped name is reported at once.
-    _open(definition, data_dir, decoded)
+    asked.open_dataset()
+    definition = asked.definition
     with ExitStack() as stack:
         process = process or stack.enter_context(PreflightProcess(stage_limit_s=stage_limit_s))
-        images = _read_images(definition, data_dir, on_report, decoded)
+        images = _read_images(asked)
         weights = _hash_weights(definition, images.train)
         with writable_folder():
             sample = write_sample(process.folder, take_sample(images.split))
-        request = {"definition": definition.to_json(), "sample": sample, "earlier_trials": earlier_trials}
+        request = {"definition": definition.to_json(), "sample": sample, "earlier_trials": asked.earlier_trials}
         process.send({**request, "sizes": _count_images(images, definition)})
         # While the process works.
-        test_warnings = _check_test_set(definition, images, data_dir, on_report, decoded)
+        test_warnings = _check_test_set(asked, images)
         hashes = {"data_sha256": images.train.content_hash(), **weights}
         if image_cache is not None:
             keep_search_data(definition, images.train, image_cache)
         for report in process.reports():
-            _pass_on(report, on_report)
+            _pass_on(report, asked.on_report)
         hashes |= process.findings["objective"]
         return CheckedDefinition(
             class_names=images.train.class_names,
@@ -153,20 +165,14 @@ def _measured_time(process: PreflightProcess) -> dict[str, str]:
     return {} if measured is None else {MEASURED_TIME: measured}
 
 
-def check_hyperparameters(
-    definition: StudyDefinition,
-    *,
-    data_dir: Path,
-    earlier_trials: Sequence[Mapping[str, Any]] = (),
-    on_report: OnReport = lambda _: None,
-    decoded: DecodedPictures = NOT_KEPT,
-) -> CheckedDefinition:
+def check_hyperparameters(asked: CheckRequest) -> CheckedDefinition:
     """Build the model only with its defaults, in this process: the least that a study needs to be stored.
 
     Raises:
         TunerError: The images cannot be read or divided, the space does not build, or the definition does not fit it.
     """
-    images = _read_images(definition, data_dir, on_report, decoded)
+    definition = asked.definition
+    images = _read_images(asked)
     hashes = {"data_sha256": images.train.content_hash(), **_hash_weights(definition, images.train)}
     # Last, because importing Keras takes seconds: typing errors are reported first.
     load_backend()
@@ -175,8 +181,8 @@ def check_hyperparameters(
     from tuner.jobs.study.scoring import objective_hash
 
     with tempfile.TemporaryDirectory() as folder:
-        rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier_trials=earlier_trials)
-        with _reported("search, hyperparameters", on_report):
+        rehearsal = Rehearsal(definition, take_sample(images.split), Path(folder), earlier_trials=asked.earlier_trials)
+        with _reported("search, hyperparameters", asked.on_report):
             open_builder(rehearsal)
             open_objective(rehearsal)
             find_hyperparameters(rehearsal)
@@ -188,27 +194,20 @@ def check_hyperparameters(
     )
 
 
-def check_without_model(
-    definition: StudyDefinition,
-    *,
-    data_dir: Path,
-    earlier_trials: Sequence[Mapping[str, Any]] = (),
-    on_report: OnReport = lambda _: None,
-    decoded: DecodedPictures = NOT_KEPT,
-) -> CheckedDefinition:
+def check_without_model(asked: CheckRequest) -> CheckedDefinition:
     """Read all images, on a machine where no model can be built: the worker that begins the study builds the first.
 
     Raises:
         NoBackendError: The definition's first trials need the space's hyperparameters.
         TunerError: The images cannot be read or divided.
     """
-    search = definition.search
-    if earlier_trials or search.warm_start is not None or search.sampler == ONE_FACTOR:
+    definition, search = asked.definition, asked.definition.search
+    if asked.earlier_trials or search.warm_start is not None or search.sampler == ONE_FACTOR:
         raise NoBackendError(needed_for="A comparison of factors" if search.sampler == ONE_FACTOR else "A warm start")
-    images = _read_images(definition, data_dir, on_report, decoded)
+    images = _read_images(asked)
     hashes = {"data_sha256": images.train.content_hash(), **_hash_weights(definition, images.train)}
-    test_warnings = _check_test_set(definition, images, data_dir, on_report, decoded)
-    on_report(StageReport(stage="search and finals", duration_s=0.0, warnings=(NOT_TRIED,)))
+    test_warnings = _check_test_set(asked, images)
+    asked.on_report(StageReport(stage="search and finals", duration_s=0.0, warnings=(NOT_TRIED,)))
     n_beginnings = (search.start_with_defaults and search.sampler != "grid") + len(search.baselines)
     return CheckedDefinition(
         class_names=images.train.class_names,
@@ -218,19 +217,20 @@ def check_without_model(
     )
 
 
-def _check_test_set(
-    definition: StudyDefinition, images: _Images, data_dir: Path, on_report: OnReport, decoded: DecodedPictures
-) -> tuple[str, ...]:
+def _check_test_set(asked: CheckRequest, images: _Images) -> tuple[str, ...]:
     """Read the test images if there will be finals; return the warnings about them."""
+    definition = asked.definition
     if not definition.finals.top:
         return ()
     class_names, pixels = images.train.class_names, images.part.pixels
     report = try_stage(
         "finals, test images",
-        lambda: check_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels, decoded=decoded),
+        lambda: check_test_set(
+            definition, class_names=class_names, data_dir=asked.data_dir, pixels=pixels, decoded=asked.decoded
+        ),
         explain=_message_of,
     )
-    _pass_on(report, on_report)
+    _pass_on(report, asked.on_report)
     return report.warnings
 
 
@@ -250,9 +250,10 @@ def _hash_weights(definition: StudyDefinition, images: LabelledImages) -> dict[s
     return hashes
 
 
-def _read_images(definition: StudyDefinition, data_dir: Path, on_report: OnReport, decoded: DecodedPictures) -> _Images:
-    with _reported("training images", on_report):
-        part = _open(definition, data_dir, decoded).read_training_part()
+def _read_images(asked: CheckRequest) -> _Images:
+    definition = asked.definition
+    with _reported("training images", asked.on_report):
+        part = asked.open_dataset().read_training_part()
         for warning in part.warnings:
             _log.warning("%s", warning)
         split = _split(part.images, definition)
@@ -283,12 +284,6 @@ def _split(images: LabelledImages, definition: StudyDefinition) -> Split:
     if data.folds:
         return divide_into_folds(images, n_folds=data.folds, seed=definition.seed).split(1)
     return split_stratified(images, validation_fraction=data.validation_fraction, seed=definition.seed)
-
-
-def _open(definition: StudyDefinition, data_dir: Path, decoded: DecodedPictures) -> Dataset:
-    data = definition.data
-    reading = replace(data.reading, decoded=decoded)
-    return open_dataset(definition.dataset, data_dir=data_dir, reading=reading, pixels=data.pixels)
 
 
 @contextmanager

@@ -13,15 +13,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import PartSizes
 from tuner.jobs.preflight.trying import try_stage
+from tuner.plain_values import JSONObject
 from tuner.training.backend import load_backend
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _try_stages(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _try_stages(request: JSONObject) -> Iterator[JSONObject]:
     import optuna
 
     from tuner.jobs.preflight.rehearsal import Rehearsal

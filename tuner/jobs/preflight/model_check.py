@@ -1,5 +1,6 @@
 """Examine a newly built model before it is trained: does it measure accuracy, and what kind of outputs has it?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -37,23 +38,24 @@ class NoAccuracyMetricError(TunerError):
 
 
 class NoSuchMetricError(TunerError):
-    """The model is compiled without the metric that is the objective."""
+    """The model is compiled without a metric that is an objective."""
 
     def __init__(self, space: str, name: str, measured: tuple[str, ...]) -> None:
         known = (*OBJECTIVES, *(metric for metric in measured if metric not in OBJECTIVES))
         super().__init__(
-            f"search.objective is {name!r}, and space {space!r} compiles its model without such a metric: it measures "
+            f"The objective is {name!r}, and space {space!r} compiles its model without such a metric: it measures "
             f"{', '.join(measured) or 'nothing'}.{did_you_mean(name, known)} Expected one of these, one of "
             f"{', '.join(OBJECTIVES)}, or package.module:function."
         )
 
 
 class MetricDirectionError(TunerError):
-    """Less of the metric that is the objective is better, and the study says otherwise."""
+    """Less of the metric that is an objective is better, and the study says otherwise."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, objective: Objective) -> None:
+        expected = "it in search.directions as" if objective.is_beside else "search.direction ="
         super().__init__(
-            f'search.objective is {name!r}, of which less is better. Expected search.direction = "minimize".'
+            f'The objective is {objective.name!r}, of which less is better. Expected {expected} "minimize".'
         )
 
 
@@ -78,7 +80,7 @@ def check_model(
     *,
     examples: NDArray[np.uint8] | None = None,
     labels: LabelsChoice = "auto",
-    objective: Objective = OBJECTIVES[DEFAULT_OBJECTIVE],
+    objectives: Sequence[Objective] = (OBJECTIVES[DEFAULT_OBJECTIVE],),
 ) -> ModelFacts:
     """Examine a model that the space built; its weights do not change.
 
@@ -90,21 +92,23 @@ def check_model(
         images: The format of its images.
         examples: Some of the dataset's training images, uint8, shape (n, height, width, channels); None: noise.
         labels: The kind of labels that the study sets.
-        objective: The study's.
+        objectives: The study's.
 
     Raises:
         MetricLabelsError: A metric does not take the labels that the loss takes.
         ColumnLabelsError: The loss takes class indices only as a column.
-        NoAccuracyMetricError: No metric measures accuracy, the study's objective, and the space has no own `fit` that
-            could.
-        NoSuchMetricError: The same of a metric that is the objective.
+        NoAccuracyMetricError: No metric measures accuracy, an objective of the study, and the space has no own `fit`
+            that could.
+        NoSuchMetricError: The same of a metric that is an objective.
         MetricDirectionError: Less of that metric is better, and the study maximizes it.
     """
     taken, guess = choose_labels(model, images.n_classes, labels)
-    if space.fit is None and objective.is_accuracy and lacks_accuracy(model, images.n_classes, taken):
+    needs_accuracy = any(objective.is_accuracy for objective in objectives)
+    if space.fit is None and needs_accuracy and lacks_accuracy(model, images.n_classes, taken):
         raise NoAccuracyMetricError(space.name, metric_names(model, images.n_classes, taken))
-    if objective.is_metric:
-        _check_metric(space, model, objective, metric_names(model, images.n_classes, taken))
+    for objective in objectives:
+        if objective.is_metric:
+            _check_metric(space, model, objective, metric_names(model, images.n_classes, taken))
     looked_at = noise_images(images.shape) if examples is None else examples[:_N_LOOKED_AT]
     kind = output_kind(model, _answers(model, looked_at))
     doubts = (guess, doubt_about_loss(model, kind))
@@ -125,7 +129,7 @@ def _check_metric(space: Space, model: keras.Model, objective: Objective, measur
     compiled = [each for metric in model.metrics for each in getattr(metric, "metrics", [metric])]
     directions = {getattr(metric, "_direction", None) for metric in compiled if metric.name == objective.name}
     if "down" in directions and objective.direction == "maximize":
-        raise MetricDirectionError(objective.name)
+        raise MetricDirectionError(objective)
 
 
 def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> NDArray[np.float32]:

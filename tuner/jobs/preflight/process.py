@@ -12,15 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tuner.backends import BACKENDS
-from tuner.forking.client import ForkedProcess, ForkServer
+from tuner.forking.client import ForkServer
+from tuner.forking.process import ForkedProcess
 from tuner.jobs.preflight.report import PreflightError, StageReport
+from tuner.plain_values import JSONObject
 from tuner.spaces.own_code import is_own_file
 from tuner.training.backend import preferred_backend
 from tuner.training.gpus import list_gpus
@@ -29,6 +31,8 @@ from tuner.training.gpus import list_gpus
 LIMIT_S = 120.0
 #: Seconds that a process has to write its stack, or to end by itself.
 _GRACE_S = 1.0
+#: Seconds between two looks at a process that writes nothing.
+_LOOK_S = 0.5
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 
 
@@ -69,7 +73,7 @@ class PreflightProcess:
         self.folder = Path()
         #: After all stages have passed: `first_jobs`, see `Rehearsal`, `space_sha256`, see `Space`, and
         #: `measured_time`, see `MeasuredTime`.
-        self.findings: Mapping[str, Any] = {}
+        self.findings: JSONObject = {}
         self._stage_limit_s = stage_limit_s
         self._server, self._measures_later = server, measures_later
         #: Whether `measure_time` has something to wait for.
@@ -124,7 +128,7 @@ class PreflightProcess:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def send(self, request: Mapping[str, Any]) -> None:
+    def send(self, request: JSONObject) -> None:
         """Send the request and start the time limit."""
         self._begin("starting", limit_s=LIMIT_S)
         assert self._process.stdin is not None  # noqa: S101 - for mypy
@@ -175,8 +179,13 @@ class PreflightProcess:
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             while b"\n" not in self._unfinished:
-                if not selector.select(max(self._began + self._limit_s - time.monotonic(), 0)):
-                    return None
+                left_s = self._began + self._limit_s - time.monotonic()
+                if not selector.select(max(min(left_s, _LOOK_S), 0)):
+                    if left_s <= 0:
+                        return None
+                    # Until the birth of a forked one is heard of, its output does not end with it.
+                    self._process.poll()
+                    continue
                 received = os.read(stream, 65536)
                 if not received:
                     return None

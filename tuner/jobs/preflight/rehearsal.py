@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
 from tuner.jobs.study.scoring import open_scoring
 from tuner.jobs.study.starting_weights import open_weights
+from tuner.plain_values import Hyperparameters
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
 from tuner.studies.definitions.definition import StudyDefinition
@@ -70,14 +71,14 @@ class Rehearsal:
         sample: Sample,
         folder: Path,
         *,
-        earlier_trials: Sequence[Mapping[str, Any]] = (),
+        earlier_trials: Sequence[Hyperparameters] = (),
     ) -> None:
         self.definition, self.earlier_trials = definition, earlier_trials
         self.image_format = sample.train.image_format
         #: The first trials of the search.
         self.first_jobs: list[SearchJob] = []
         #: The space's defaults, under Optuna's names; they need not be among the first trials.
-        self.defaults: Mapping[str, Any] = {}
+        self.defaults: Hyperparameters = {}
         #: Hyperparameters of the last model that was built or failed to build.
         self.values: dict[str, Any] = {}
         self._sample = sample
@@ -94,7 +95,7 @@ class Rehearsal:
         self._final: keras.Model | None = None
 
     @property
-    def beginnings(self) -> list[Mapping[str, Any]]:
+    def beginnings(self) -> list[Hyperparameters]:
         """The values of the first trials under Optuna's names, each once; the defaults always come first."""
         once = [job.values for job in self.first_jobs if not job.repeat and job.values != self.defaults]
         return [self.defaults, *once]
@@ -108,6 +109,12 @@ class Rehearsal:
     def validation_images(self) -> LabelledImages:
         """The validation images that the stages use."""
         return self._validation
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many images a trial trains on, and how many score it."""
+        n_train = min(self.definition.search.train_images or self._sample.n_train, self._sample.n_train)
+        return {"n_train": n_train, "n_validation": self._sample.n_validation}
 
     def take_more_images(self) -> bool:
         """Use all images of the sample from now on; return whether there are more than before."""

@@ -1,15 +1,15 @@
 """The few images that a preflight uses, and the file in which its process receives them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.division.splits import Split
 from tuner.datasets.images import LabelledImages
+from tuner.plain_values import JSONObject
 
 #: Number of images of each class that a stage is tried with, and of all classes at most.
 _PER_CLASS, _MOST = 2, 64
@@ -27,6 +27,9 @@ class Sample:
     validation: LabelledImages
     #: How many of each are used at first; the others are for a second try.
     n_few: int
+    #: How many of each the study has.
+    n_train: int
+    n_validation: int
 
     def few(self) -> tuple[LabelledImages, LabelledImages]:
         """Return the first few training and validation images."""
@@ -59,10 +62,12 @@ def take_sample(split: Split) -> Sample:
         train=_in_turn(split.train, n_images=min(n_again, _MOST_AGAIN)),
         validation=_in_turn(split.validation, n_images=min(n_again, _MOST_AGAIN)),
         n_few=min(_PER_CLASS * len(split.train.class_names), _MOST, n_most),
+        n_train=len(split.train),
+        n_validation=len(split.validation),
     )
 
 
-def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
+def write_sample(folder: Path, sample: Sample) -> JSONObject:
     """Write the images to the folder and return the other facts that `read_sample` needs, for JSON."""
     np.savez(
         folder / "sample.npz",
@@ -71,10 +76,11 @@ def write_sample(folder: Path, sample: Sample) -> dict[str, Any]:
         validation_images=sample.validation.images,
         validation_labels=sample.validation.labels,
     )
-    return {"class_names": sample.train.class_names, "n_few": sample.n_few}
+    numbers = {name: getattr(sample, name) for name in ("n_few", "n_train", "n_validation")}
+    return {"class_names": sample.train.class_names, **numbers}
 
 
-def read_sample(folder: Path, described: Mapping[str, Any]) -> Sample:
+def read_sample(folder: Path, described: JSONObject) -> Sample:
     """Read the sample that `write_sample` wrote."""
     with np.load(folder / "sample.npz", allow_pickle=False) as arrays:
         train, validation = (
@@ -85,7 +91,8 @@ def read_sample(folder: Path, described: Mapping[str, Any]) -> Sample:
             )
             for part in ("train", "validation")
         )
-    return Sample(train=train, validation=validation, n_few=described["n_few"])
+    numbers = {name: described[name] for name in ("n_few", "n_train", "n_validation")}
+    return Sample(train=train, validation=validation, **numbers)
 
 
 def _in_turn(data: LabelledImages, *, n_images: int) -> LabelledImages:

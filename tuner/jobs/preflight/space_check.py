@@ -1,13 +1,15 @@
 """Check a definition's space with its defaults before a study is stored; nothing is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 
 from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
 from tuner.jobs.hyperparameters.hp import DeclaredParameter, OptunaHyperParameters
+from tuner.jobs.preflight.memory_check import describe_short_memory
 from tuner.jobs.preflight.model_check import check_model
+from tuner.jobs.study.scoring import list_objectives
 from tuner.spaces.space import Space
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.sections.constraints import describe_violation
@@ -30,7 +32,12 @@ class PartsOfImagesError(TunerError):
 
 
 def check_space(
-    space: Space, images: LabelledImages, declared: Sequence[DeclaredParameter], definition: StudyDefinition
+    space: Space,
+    images: LabelledImages,
+    declared: Sequence[DeclaredParameter],
+    definition: StudyDefinition,
+    *,
+    sizes: Mapping[str, int],
 ) -> tuple[str, ...]:
     """Build the model with the space's defaults and the study's fixed values, and return warnings for people.
 
@@ -39,6 +46,7 @@ def check_space(
         images: Images of the training part.
         declared: The hyperparameters that the space asks for.
         definition: The study's definition.
+        sizes: How many images the study has, see `describe_short_memory`.
 
     Raises:
         TunerError: The model cannot be built, does not take the images, or does not measure accuracy.
@@ -52,11 +60,12 @@ def check_space(
             images.image_format,
             examples=images.images[:_N_EXAMPLES],
             labels=definition.data.labels,
-            objective=definition.objective,
+            objectives=list_objectives(definition),
         )
     if definition.search.pruning.resource == "images":
         _refuse_parts(space, model)
-    warnings = list(facts.warnings)
+    short_memory = describe_short_memory(space, model, shape=images.image_format.shape, **sizes)
+    warnings = [*facts.warnings, *([short_memory] if short_memory else [])]
     known = count_weights(model)
     limits = [limit for limit in definition.constraints if limit.cost.name in known]
     if violated := describe_violation(limits, known):

@@ -25,11 +25,12 @@ from tuner.jobs.preflight.pretrained_check import check_pretrained
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.space_check import check_space
 from tuner.jobs.preflight.trying import collected_warnings
-from tuner.jobs.study.scoring import open_scoring
+from tuner.jobs.study.scoring import list_objectives, open_scoring
 from tuner.jobs.study.space import open_definition_space
 from tuner.objectives import OBJECTIVES
 from tuner.spaces.builder_errors import BuilderError
 from tuner.studies.priors import describe_unused
+from tuner.studies.sections.objectives import direction_of
 from tuner.studies.sections.search import ONE_FACTOR
 from tuner.studies.slots.outcomes import SearchJob
 from tuner.training.devices import DeviceMemoryError
@@ -99,16 +100,19 @@ def open_builder(rehearsal: Rehearsal) -> None:
 
 
 def open_objective(rehearsal: Rehearsal) -> None:
-    """Find what measures the score; say which end is taken for the better one where nobody said it."""
+    """Find what measures the scores; say which end is taken for the better one where nobody said it."""
     definition = rehearsal.definition
-    objective, n_classes = definition.objective, rehearsal.image_format.n_classes
+    objectives, n_classes = list_objectives(definition), rehearsal.image_format.n_classes
     open_scoring(definition)
-    if objective.name not in OBJECTIVES and definition.search.direction is None:
-        _log.warning(
-            'the %s is maximized, as search.direction is not set; set search.direction = "minimize" if less is better',
-            objective.label,
-        )
-    if objective.name == "top_k_accuracy" and definition.search.top_k >= n_classes:
+    for objective in objectives:
+        if objective.name not in OBJECTIVES and direction_of(definition.search, objective.name) is None:
+            setting = "search.directions" if definition.others else "search.direction"
+            _log.warning(
+                'the %s is maximized, as %s is not set; set it to "minimize" if less is better',
+                objective.label,
+                setting,
+            )
+    if any(one.name == "top_k_accuracy" for one in objectives) and definition.search.top_k >= n_classes:
         raise StageError(
             f"search.top_k is {definition.search.top_k}, and there are {n_classes} classes: every answer would be "
             f"right. Expected search.top_k below {n_classes}."
@@ -133,7 +137,7 @@ def find_hyperparameters(rehearsal: Rehearsal) -> None:
             definition.search, declared, fixed=definition.fixed, earlier_trials=rehearsal.earlier_trials
         )
         rehearsal.first_jobs = [SearchJob(values=values) for values in beginnings]
-    for warning in check_space(space, rehearsal.train_images, declared, definition):
+    for warning in check_space(space, rehearsal.train_images, declared, definition, sizes=rehearsal.sizes):
         _log.warning("%s", warning)
 
 

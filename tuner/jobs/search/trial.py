@@ -1,7 +1,7 @@
 """One trial of the search: draw the hyperparameters, train, report each epoch, prune or complete."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -26,14 +26,14 @@ from tuner.jobs.study.scoring import open_scoring
 from tuner.jobs.study.space import open_study_space
 from tuner.jobs.study.starting_weights import OpenedWeights, open_weights
 from tuner.jobs.study.weights_file import WEIGHTS_SHA256
-from tuner.objectives import Objective
+from tuner.objectives import Measure, Objective, scores_beside
 from tuner.plain_values import Hyperparameters
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.repeats import training_seed
 from tuner.studies.sections.durations import describe_duration
 from tuner.studies.slots.leases import TimeOverError, end_slot
 from tuner.studies.slots.limits import end_overdue
-from tuner.studies.slots.outcomes import Result, SearchJob, SearchOutcome, mean_over
+from tuner.studies.slots.outcomes import Result, SearchJob, SearchOutcome, mean_by_name, mean_over
 from tuner.studies.trials import PrunedError, TrialScores, open_trial
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.request import OnEpoch
@@ -168,11 +168,14 @@ def begin_trial(
     notes: list[str] = []
     progress = _Progress(
         objective=definition.objective,
+        others=definition.others,
         trial=trial,
         hyperparameters=OptunaHyperParameters(
             trial, fixed=definition.fixed, grid=definition.search.grid, ranges=definition.ranges
         ),
-        folds=FoldCurves(objective=definition.objective, on_progress=on_fold) if n_folds else None,
+        folds=FoldCurves(objective=definition.objective, others=definition.others, on_progress=on_fold)
+        if n_folds
+        else None,
         refused=refused,
         costs=TrialCosts(context, trial, data.train.image_format.shape, on_note=notes.append),
         notes=notes,
@@ -239,6 +242,7 @@ class _Progress:
     """The state of a trial so far, and the outcomes that follow from it."""
 
     objective: Objective
+    others: Sequence[Measure]
     trial: optuna.Trial
     hyperparameters: OptunaHyperParameters
     #: None in a study without folds, whose epochs are `epochs`.
@@ -264,6 +268,7 @@ class _Progress:
                 folds=self.folds.results,
                 notes=tuple(self.notes),
                 costs=self.costs.measured,
+                others=mean_by_name([fold.others for fold in self.folds.results]),
             )
         best = self.objective.best_epoch(self.epochs)
         return SearchOutcome(
@@ -274,6 +279,7 @@ class _Progress:
             curve=tuple(self.epochs),
             notes=tuple(self.notes),
             costs=self.costs.measured,
+            others=scores_beside(self.others, best),
         )
 
     @property

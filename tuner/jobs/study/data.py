@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-from tuner.datasets.catalogue import open_dataset
+from tuner.datasets.catalogue import Dataset, open_dataset
 from tuner.datasets.division.folds import FoldedImages, divide_into_folds
 from tuner.datasets.division.splits import draw_stratified, split_stratified, take_stratified
 from tuner.datasets.image_cache import ImageCache, Parts
@@ -67,6 +67,22 @@ class DataPlaces:
     def decoded(self) -> DecodedPictures:
         """Where decoded pictures are kept, with lines in the log as they are decoded."""
         return DecodedPictures(folder=self.pictures_dir, on_progress=tell_decoding())
+
+
+def open_definition_dataset(definition: StudyDefinition, *, data_dir: Path, decoded: DecodedPictures) -> Dataset:
+    """Open the dataset of a new definition; no image is read yet, and what its pixels mean is not decided.
+
+    Args:
+        definition: The definition.
+        data_dir: See `DataPlaces`.
+        decoded: Where decoded pictures are kept.
+
+    Raises:
+        TunerError: There is no such dataset.
+    """
+    data = definition.data
+    reading = replace(data.reading, decoded=decoded)
+    return open_dataset(definition.dataset, data_dir=data_dir, reading=reading, pixels=data.pixels)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

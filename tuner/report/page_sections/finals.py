@@ -18,7 +18,18 @@ from tuner.report.page_sections.model import render_model
 from tuner.report.page_sections.models import render_models
 from tuner.report.plots import agreement, calibration, confusion, discrimination, tested_costs, training
 from tuner.report.templating import fill
-from tuner.report.wording import describe_failure, interval, percent, points, score_spread, settings, tested_accuracy
+from tuner.report.wording import (
+    describe_failure,
+    interval,
+    percent,
+    points,
+    score_spread,
+    settings,
+    tested_accuracy,
+    tested_others,
+    write_others,
+    write_tests,
+)
 from tuner.studies.records.finals import FinalRecord
 from tuner.studies.records.study import StudyRecord
 
@@ -72,7 +83,7 @@ def _none_yet(study: StudyRecord) -> Html:
 def _finals_table(view: StudyView) -> Html:
     objective = view.study.objective
     ranked = f"Ranked by {objective.label} over confirmation repeats"
-    if view.study.costs:
+    if view.study.others:
         ranked = f"Spread over the Pareto front, and {ranked[0].lower()}{ranked[1:]}: those first that none surpasses"
     lead = f"{ranked}, then retrained; each retrained model was tested once, after its last epoch."
     finals = sorted(view.study.finals, key=lambda one: one.rank)
@@ -84,7 +95,8 @@ def _finals_table(view: StudyView) -> Html:
         "Validation, mean of confirmation" if objective.is_accuracy else f"{objective.title}, mean of confirmation",
         "Test, mean ± sd" if objective.is_accuracy else "Test accuracy, mean ± sd",
         *_score_header(objective),
-        *(cost.title for cost in view.study.costs),
+        *(other.title for other in view.study.others),
+        *(f"Test {other.plain_label}, mean" for other in tested_others(view.study)),
         "Repeats tested",
         "Hyperparameters that differ" if equal else "Hyperparameters",
     )
@@ -118,7 +130,8 @@ def _final_row(view: StudyView, final: FinalRecord, *, shown: Sequence[str]) -> 
         objective.format(final.mean_score),
         tested_accuracy(final),
         *[score_spread(final.test_score_mean, final.test_score_sd, objective) for _ in _score_header(objective)],
-        *(cost.format(final.costs.get(cost.name)) for cost in view.study.costs),
+        *write_others(final, view.study),
+        *write_tests(final, view.study),
         f"{n_tested} of {len(final.runs)}",
         element("span", settings(values), class_="message"),
     )

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from tuner.objectives import Cost
 from tuner.report.document import PRINTED_ROWS
 from tuner.report.figures import StudyView
 from tuner.report.forest_importance import varied_hyperparameters
@@ -12,6 +11,7 @@ from tuner.report.templating import fill
 from tuner.report.wording import count, duration, moment, score_spread, score_title, setting, settings
 from tuner.studies.records.study import StudyRecord
 from tuner.studies.records.trial import TrialRecord
+from tuner.studies.slots.outcomes import values_beside
 
 _MESSAGE_LIMIT = 400
 
@@ -59,7 +59,7 @@ def _table(view: StudyView, names: Sequence[str]) -> Table:
         "Trial",
         "State",
         score_title(view.study.objective),
-        *(cost.title for cost in view.study.costs),
+        *(other.title for other in view.study.others),
         "Best epoch",
         "Epochs",
         *names,
@@ -130,7 +130,7 @@ def _row(
         Cell(content=linked.get(trial.number, str(trial.number)), key=trial.number),
         Cell(content=element("span", trial.state, class_=f"state {trial.state}"), key=trial.state),
         Cell(content=score_spread(trial.score, trial.score_sd, study.objective), key=trial.score),
-        *(_cost_cell(trial, cost) for cost in study.costs),
+        *_other_cells(trial, study),
         Cell(content=_number(trial.best_epoch), key=trial.best_epoch),
         Cell(content=str(trial.n_epochs), key=trial.n_epochs),
         *(_setting_cell(trial, name) for name in names),
@@ -141,9 +141,10 @@ def _row(
     return [*cells, *(makers[name](trial) for name in extra)]
 
 
-def _cost_cell(trial: TrialRecord, cost: Cost) -> Cell:
-    value = trial.costs.get(cost.name)
-    return Cell(content=cost.format(value), key=value)
+def _other_cells(trial: TrialRecord, study: StudyRecord) -> list[Cell]:
+    beside = values_beside(trial)
+    values = [(other, beside.get(other.name)) for other in study.others]
+    return [Cell(content=other.format(value), key=value) for other, value in values]
 
 
 def _setting_cell(trial: TrialRecord, name: str) -> Cell:

@@ -1,27 +1,29 @@
-"""The Pareto front of a search with several objectives: every trial's score against what its model costs."""
+"""The Pareto front of a search with several objectives: every trial's score against each of the others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-from tuner.objectives import Cost
+from tuner.objectives import Cost, Measure, Objective
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.forest_importance import varied_hyperparameters
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
-from tuner.report.theme import BLUE, GREY, INK, ORANGE, Axis, figure, log_axis, plain, score_axis
+from tuner.report.theme import BLUE, GAP_ACROSS, GREY, INK, ORANGE, Axis, figure, log_axis, plain, score_axis
 from tuner.report.thinning import drawn
-from tuner.report.wording import count, describe_front, score_title, setting, settings
+from tuner.report.wording import count, describe_front, score_title, setting, settings, write_others
 from tuner.studies.records.study import StudyRecord
 from tuner.studies.records.trial import TrialRecord
+from tuner.studies.slots.outcomes import values_beside
 
 #: Hyperparameters in the text at a mark.
 _MOST_HOVERED = 12
 
 
 def report_figure(study: StudyRecord) -> ReportFigure | None:
-    """Show the front among all trials, one plot for each cost; None in a study of one objective, and before a score."""
+    """Show the front among all trials, a plot for each of the others; None with one objective, and before a score."""
     front = study.front
     if not front:
         return None
@@ -29,31 +31,34 @@ def report_figure(study: StudyRecord) -> ReportFigure | None:
     finding = " ".join(filter(None, [describe_front(study), _tell_others(study, front)]))
     plots = [
         Plot(
-            figure=front_figure(study, cost, front=front, knee=knee),
-            label=f"{study.objective.title} against {cost.label}. {finding}",
+            figure=front_figure(study, other, front=front, knee=knee),
+            label=f"{study.objective.title} against {other.label}. {finding}",
             height_px=420,
         )
-        for cost in study.costs
+        for other in study.others
     ]
     table = _table(study, front, knee)
     return ReportFigure(key="front", title="Pareto front", finding=finding, plots=tuple(plots), table=table, wide=True)
 
 
 def front_figure(
-    study: StudyRecord, cost: Cost, *, front: Sequence[TrialRecord], knee: TrialRecord | None
+    study: StudyRecord, other: Measure, *, front: Sequence[TrialRecord], knee: TrialRecord | None
 ) -> go.Figure:
-    """Plot the score of each trial against one cost: the front, its knee as a star, and the other trials."""
+    """Plot the score of each trial against one of the others: the front, its knee as a star, and the other trials."""
     objective = study.objective
     on_front = {trial.number for trial in front}
     names = varied_hyperparameters([trial for trial in study.trials if trial.hyperparameters])
-    measured = [trial for trial in scored(drawn(study.trials, objective)) if cost.name in trial.costs]
-    others = [trial for trial in measured if trial.number not in on_front]
-    scores = [trial.score or 0.0 for trial in [*front, *others]]
+    drawn_trials = scored(drawn(study.trials, objective))
+    beside = {trial.number: values_beside(trial).get(other.name) for trial in [*front, *drawn_trials]}
+    measured = [trial for trial in drawn_trials if beside[trial.number] is not None]
+    surpassed = [trial for trial in measured if trial.number not in on_front]
+    scores = [trial.score or 0.0 for trial in [*front, *surpassed]]
     axis = score_axis(objective, scores)
+    across = axis_of(other, [value for value in beside.values() if value is not None])
 
     def marks(trials: Sequence[TrialRecord], name: str, **look: Any) -> go.Scatter:
         return go.Scatter(
-            x=[place_cost(cost, trial.costs[cost.name]) for trial in trials],
+            x=[across.place(beside[trial.number]) for trial in trials],
             y=[axis.place(trial.score) for trial in trials],
             customdata=[_hover(study, trial, names) for trial in trials],
             name=name,
@@ -61,15 +66,16 @@ def front_figure(
             **look,
         )
 
-    # With one cost what lies below the line is dominated; with several it depends on the others.
-    line = {"mode": "lines+markers", "line": {"shape": "hv", "color": BLUE, "width": 1.5}}
+    # With two objectives what lies below the line is dominated; with more it depends on the others.
+    steps = "hv" if other.direction == "minimize" else "vh"
+    line = {"mode": "lines+markers", "line": {"shape": steps, "color": BLUE, "width": 1.5}}
     traces = [
-        marks(others, "other trials", mode="markers", marker={"color": GREY, "size": 6, "opacity": 0.7}),
+        marks(surpassed, "other trials", mode="markers", marker={"color": GREY, "size": 6, "opacity": 0.7}),
         marks(
-            sorted(front, key=lambda trial: trial.costs[cost.name]),
+            sorted(front, key=lambda trial: beside[trial.number] or 0.0),
             "Pareto front",
             marker={"color": BLUE, "size": 9},
-            **(line if len(study.costs) == 1 else {"mode": "markers"}),
+            **(line if len(study.others) == 1 else {"mode": "markers"}),
         ),
     ]
     if knee is not None:
@@ -77,28 +83,44 @@ def front_figure(
         traces.append(marks([knee], "knee", mode="markers", marker=star))
     return figure(
         *traces,
-        xaxis=cost_axis(cost, [trial.costs[cost.name] for trial in [*front, *others]]),
+        xaxis=across.settings,
         yaxis=axis.axis(plain(objective.label), scores),
     )
 
 
-def place_cost(cost: Cost, value: float) -> float:
-    """Return a cost in its unit."""
-    return value * cost.scale
+@dataclass(frozen=True, kw_only=True)
+class Across:
+    """The horizontal axis of a measure."""
+
+    #: Returns the position of a value.
+    place: Callable[[float | None], float | None]
+    #: Plotly's.
+    settings: Axis
 
 
-def cost_axis(cost: Cost, values: Sequence[float]) -> Axis:
-    """Return Plotly's settings for a logarithmic axis of a cost in its unit."""
-    title = f"{cost.label} ({cost.unit})" if cost.unit else cost.label
-    return log_axis(title, [place_cost(cost, value) for value in values])
+def axis_of(measure: Measure, values: Sequence[float]) -> Across:
+    """Return an axis for these values: logarithmic, in its unit, of a cost; as that of a score of an objective."""
+    if isinstance(measure, Cost):
+        scale = measure.scale
+
+        def place(value: float | None) -> float | None:
+            return None if value is None else value * scale
+
+        title = f"{measure.label} ({measure.unit})" if measure.unit else measure.label
+        return Across(place=place, settings=log_axis(title, [value * scale for value in values]))
+    if not isinstance(measure, Objective):
+        raise TypeError(f"Received {measure!r}. Expected a cost or an objective.")
+    axis = score_axis(measure, values)
+    return Across(place=axis.place, settings=axis.axis(plain(measure.label), values, least_gap=GAP_ACROSS))
 
 
 def _hover(study: StudyRecord, trial: TrialRecord, names: Sequence[str]) -> str:
-    costs = (f"{cost.label} {cost.format(trial.costs.get(cost.name))}" for cost in study.costs)
+    values = zip(study.others, write_others(trial, study), strict=True)
+    others = (plain(f"{other.label} {value}") for other, value in values)
     drawn_values = [name for name in names if name in trial.hyperparameters]
     lines = [
         f"trial {trial.number}: {study.objective.format(trial.score)}",
-        *costs,
+        *others,
         *(plain(f"{name} {setting(trial.hyperparameters[name])}") for name in drawn_values[:_MOST_HOVERED]),
     ]
     if len(drawn_values) > _MOST_HOVERED:
@@ -120,10 +142,10 @@ def _table(study: StudyRecord, front: Sequence[TrialRecord], knee: TrialRecord |
         (
             f"{trial.number}{' (knee)' if knee and knee.number == trial.number else ''}",
             study.objective.format(trial.score),
-            *(cost.format(trial.costs.get(cost.name)) for cost in study.costs),
+            *write_others(trial, study),
             settings({name: trial.hyperparameters[name] for name in names if name in trial.hyperparameters}),
         )
         for trial in front
     ]
-    headers = ("Trial", score_title(study.objective), *(cost.title for cost in study.costs), "Hyperparameters")
+    headers = ("Trial", score_title(study.objective), *(other.title for other in study.others), "Hyperparameters")
     return Table(headers=headers, rows=rows)

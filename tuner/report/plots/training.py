@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -10,7 +9,7 @@ from tuner.epochs import Epoch
 from tuner.objectives import NO_VALUE
 from tuner.report.figures import Plot, ReportFigure
 from tuner.report.markup import Table
-from tuner.report.theme import BLUE, GREEN, ORANGE, figure, log_axis, nines, whole_axis
+from tuner.report.theme import BLUE, GREEN, ORANGE, Axis, figure, log_axis, nines, whole_axis
 from tuner.report.wording import count, percent, setting
 from tuner.studies.records.finals import FinalRecord, RetrainRecord
 from tuner.studies.records.study import StudyRecord
@@ -54,7 +53,7 @@ def learning_rate_figure(runs: Sequence[RetrainRecord]) -> go.Figure:
     return figure(*traces, xaxis=_epochs(runs), yaxis=log_axis("learning rate", shown))
 
 
-def _epochs(runs: Sequence[RetrainRecord]) -> dict[str, Any]:
+def _epochs(runs: Sequence[RetrainRecord]) -> Axis:
     return whole_axis("epoch", max(run.curve[-1].epoch for run in runs))
 
 

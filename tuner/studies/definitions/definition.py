@@ -1,13 +1,14 @@
 """The definition of a study: everything that determines its results, written by a person and stored with the study."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from tuner.datasets.formats.file_formats import list_file_formats
 from tuner.errors import did_you_mean, shorten
-from tuner.objectives import COSTS, Cost, Measure, Objective, find_objective
+from tuner.objectives import COSTS, Measure, Objective, find_objective
 from tuner.plain_values import JSONObject
 from tuner.setting_tables import Section, contradiction, shown
 from tuner.space_ranges import Scalar, SpaceRange
@@ -22,6 +23,7 @@ from tuner.studies.sections.constraints import Constraint, read_constraints
 from tuner.studies.sections.data import DataSection
 from tuner.studies.sections.finals import FinalsSection
 from tuner.studies.sections.finals_defaults import with_finals_in_proportion
+from tuner.studies.sections.objectives import direction_of
 from tuner.studies.sections.published import PublishedFigure
 from tuner.studies.sections.regime import REGIME, inherit_regime
 from tuner.studies.sections.search import ONE_FACTOR, SearchSection
@@ -192,18 +194,24 @@ class StudyDefinition(Section):
     @property
     def objective(self) -> Objective:
         """What the search optimises: everything that reads, compares or writes a score of this study takes it here."""
-        search = self.search
-        return find_objective(search.objective, direction=search.direction, top_k=search.top_k)
+        return self._find(self.search.objective)
+
+    def _find(self, name: str) -> Objective:
+        return find_objective(name, direction=direction_of(self.search, name), top_k=self.search.top_k)
 
     @property
-    def costs(self) -> tuple[Cost, ...]:
-        """The costs that are minimized beside the objective; none in a study of one objective."""
-        return tuple(COSTS[name] for name in self.search.objectives if name in COSTS)
+    def others(self) -> tuple[Measure, ...]:
+        """The objectives and costs beside the objective that leads; none in a study of one objective."""
+        return tuple(
+            COSTS[name] if name in COSTS else replace(self._find(name), is_beside=True)
+            for name in self.search.objectives
+            if name != self.search.objective
+        )
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The objective, and the costs after it: the values of a trial in Optuna, in their order."""
-        return (self.objective, *self.costs)
+        """The objective, and the others after it: the values of a trial in Optuna, in their order."""
+        return (self.objective, *self.others)
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:

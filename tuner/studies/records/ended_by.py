@@ -15,7 +15,7 @@ def describe_search_end(record: StudyRecord) -> str | None:
         return f"The search ended {after}: its time was over ({_limit('search', search)})."
     if record.search_ended == "patience":
         n = search.get("patience")
-        brought = "no new point of the front" if record.costs else "no better one"
+        brought = "no new point of the front" if record.others else "no better one"
         return f"The search ended {after}: the last {n} trials brought {brought} (search.patience = {n})."
     if record.state not in {"finals", "done"} or len(record.trials) >= record.budget:
         return None

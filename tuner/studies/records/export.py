@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tuner.artifacts import ArtifactStore
+from tuner.epochs import Epoch
 from tuner.errors import TunerError
 from tuner.objectives import COSTS, Measure
 from tuner.plain_values import JSONObject
@@ -93,7 +94,7 @@ def study_as_json(record: StudyRecord, artifacts: ArtifactStore) -> JSONObject:
         "finals_ended": record.finals_ended,
         # What every score here is, and which end of it is better.
         "objective": _measure_values(record.objective),
-        # With the costs that are minimized beside it; only the objective in a study of one.
+        # With the others beside it; only the objective in a study of one.
         "objectives": [_measure_values(measure) for measure in record.measures],
         # The trials that no other one dominates, the best score first; empty in a study of one objective.
         "front": _front_values(record),
@@ -127,6 +128,7 @@ def _best_values(best: TrialRecord) -> JSONObject:
         "folds": [fold.score for fold in best.folds],
         "epoch": best.best_epoch,
         **_cost_values(best),
+        "others": best.others,
         "hyperparameters": best.hyperparameters,
     }
 
@@ -136,6 +138,7 @@ def _ensemble_values(ensemble: EnsembleRecord, artifacts: ArtifactStore) -> JSON
         "members": ensemble.members,
         "test_accuracy": ensemble.test_accuracy,
         "test_score": ensemble.test_score,
+        "test_others": ensemble.test_others,
         "bundle": ensemble.bundle,
         "bundle_location": ensemble.bundle and artifacts.location(ensemble.bundle),
     }
@@ -148,6 +151,8 @@ def _front_values(record: StudyRecord) -> list[JSONObject]:
             "number": trial.number,
             "score": trial.score,
             **_cost_values(trial),
+            # What the other objectives are, by their names; empty where only costs stand beside the score.
+            "others": trial.others,
             "is_knee": knee is not None and trial.number == knee.number,
             "hyperparameters": trial.hyperparameters,
         }
@@ -172,13 +177,13 @@ def _trial_values(trial: TrialRecord) -> JSONObject:
     failure = trial.failure
     return _pick(trial, _TRIAL_KEYS) | {
         "hyperparameters": dict(trial.hyperparameters),
-        "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in trial.curve],
+        "curve": list(map(_epoch_values, trial.curve)),
         "folds": [
             {
                 "fold": fold.number,
                 "score": fold.score,
                 "best_epoch": fold.best_epoch,
-                "curve": [_pick(epoch, _EPOCH_KEYS) for epoch in fold.curve],
+                "curve": list(map(_epoch_values, fold.curve)),
             }
             for fold in trial.folds
         ],
@@ -188,7 +193,13 @@ def _trial_values(trial: TrialRecord) -> JSONObject:
         "repeat": trial.repeat,
         # Of its model; null where none was built.
         **_cost_values(trial),
+        "others": trial.others,
     }
+
+
+def _epoch_values(epoch: Epoch) -> JSONObject:
+    values = _pick(epoch, _EPOCH_KEYS)
+    return values if epoch.others is None else {**values, "others": epoch.others}
 
 
 def _pick(source: object, names: Sequence[str]) -> JSONObject:
@@ -212,6 +223,9 @@ def _final_values(final: FinalRecord, artifacts: ArtifactStore) -> JSONObject:
         "repeats": sum(run.state == "complete" for run in final.runs),
         # Of its models, of the latency the mean.
         **_cost_values(final),
+        # Means over confirmations, and over tests.
+        "others": final.others,
+        "test_others": final.test_others,
         "bundle": final.bundle,
         # The same file's location for programs that do not use the artifact store.
         "bundle_location": final.bundle and artifacts.location(final.bundle),
@@ -270,9 +284,9 @@ def _trial_line(trial: TrialRecord) -> str:
 def _write_csv(trials: Sequence[TrialRecord]) -> str:
     """Write one row per trial.
 
-    The plain columns, those of the model's costs, then `fold_<number>` with the score of each fold that any trial has,
-    then `hp_<name>` for each hyperparameter. Of a study of one factor at a time, `repeat` from 0 and the value that is
-    `varied` follow the costs.
+    The plain columns, those of the model's costs, `score_<name>` for each objective beside the leading one, then
+    `fold_<number>` with the score of each fold that any trial has, then `hp_<name>` for each hyperparameter. Of a study
+    of one factor at a time, `repeat` from 0 and the value that is `varied` follow the costs.
     """
     names = sorted({name for trial in trials for name in trial.hyperparameters})
     folds = range(1, max((len(trial.folds) for trial in trials), default=0) + 1)
@@ -280,13 +294,14 @@ def _write_csv(trials: Sequence[TrialRecord]) -> str:
     for trial in trials:
         row = _as_json(_pick(trial, _TRIAL_KEYS)) | {"workers": " ".join(trial.workers)}
         row |= {f"fold_{fold.number}": fold.score for fold in trial.folds}
-        row |= _cost_values(trial)
+        row |= _cost_values(trial) | {f"score_{name}": _as_json(value) for name, value in trial.others.items()}
         row |= {} if trial.repeat is None else {"repeat": trial.repeat, "varied": _list_varied(trial)}
         rows.append(row | {f"hp_{name}": _as_json(value) for name, value in trial.hyperparameters.items()})
     text = io.StringIO(newline="")
     columns = [
         *_TRIAL_KEYS,
         *COSTS,
+        *dict.fromkeys(f"score_{name}" for trial in trials for name in trial.others),
         *(("repeat", "varied") if any(trial.repeat is not None for trial in trials) else ()),
     ]
     columns += [*(f"fold_{n}" for n in folds), *(f"hp_{name}" for name in names)]

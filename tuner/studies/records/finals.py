@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tuner.epochs import Epoch
 from tuner.plain_values import Hyperparameters
-from tuner.studies.slots.outcomes import Costs, Failure
+from tuner.studies.slots.outcomes import Costs, Failure, Scores
 from tuner.studies.states import JobState
 from tuner.summaries import summary_html
 
@@ -59,6 +59,8 @@ class RetrainRecord:
     prediction_s: float | None = None
     #: Of the retrained model, as those of a trial.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are on the test images.
+    test_others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -89,6 +91,9 @@ class FinalRecord:
     #: What its models need, the mean over repeats; in a study of several objectives, before one is trained, what the
     #: trial's model needed.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are: means over confirmation repeats, and on the test images over repeats.
+    others: Scores = field(default_factory=dict)
+    test_others: Scores = field(default_factory=dict)
 
     @property
     def all_runs(self) -> tuple[RetrainRecord, ...]:
@@ -132,6 +137,7 @@ class EnsembleRecord:
     members: int
     test_accuracy: float
     test_score: float | None = None
+    test_others: Scores = field(default_factory=dict)
     #: As `RetrainRecord.predictions`, of the ensemble.
     predictions: str
     #: Path of its file in the artifact store; None where there is none, see `EnsembleOutcome`.

@@ -33,7 +33,7 @@ from tuner.studies.states import TrialState
 #: Slots whose outcomes are in memory at a time.
 _ROWS_AT_A_TIME = 250
 #: Fields of an epoch that measure it.
-_MEASURED = tuple(one.name for one in fields(Epoch) if one.name not in {"epoch", "images"})
+_MEASURED = tuple(one.name for one in fields(Epoch) if one.name not in {"epoch", "images", "others"})
 #: That Postgres keeps.
 _LARGEST_NUMBER = 2**31 - 1
 _NOT_READ = SearchJob()
@@ -161,7 +161,7 @@ def _record(study: Study, of_finals: Sequence[Slot], trials: Sequence[TrialRecor
         confirmations=tuple(confirmation_record(slot) for slot in of_finals if isinstance(slot, ConfirmSlot)),
         ensemble_failure=ensembles[-1].failure if ensembles else None,
         ensemble_notes=ensembles[-1].notes if ensembles else (),
-        costs=study.definition.costs,
+        others=study.definition.others,
     )
 
 
@@ -288,6 +288,7 @@ def _trial(number: int, row: Any, curve: Curve, reported: _Reported | None, stud
         repeat=job.repeat,
         ended=outcome.ended if outcome else None,
         costs=outcome.costs if outcome else {},
+        others=outcome.others if outcome else {},
         position=row.position,
     )
 

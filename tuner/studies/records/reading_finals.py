@@ -5,32 +5,35 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import overload
 
+from tuner.objectives import COSTS
 from tuner.studies.lifecycle import Study
-from tuner.studies.ranking import mean_scores, rank_finals
+from tuner.studies.ranking import confirmed_beside, mean_scores, rank_finals
 from tuner.studies.records.finals import ConfirmationRecord, EnsembleRecord, FinalRecord, RetrainRecord
-from tuner.studies.slots.outcomes import Costs, EnsembleOutcome
+from tuner.studies.slots.outcomes import EnsembleOutcome, Scores, mean_by_name
 from tuner.studies.slots.slot import ConfirmSlot, RetrainSlot, Slot
 from tuner.studies.states import JobState
 
 
 def final_records(of_finals: Sequence[Slot], study: Study, *, augmented: bool) -> list[FinalRecord]:
     """Return the retrained configurations, the best first."""
-    measures = study.definition.objective, study.definition.costs
+    measures = study.definition.objective, study.definition.others
     changes_images = augmented and not study.definition.finals.augmentation.is_off
     groups: dict[int, list[RetrainSlot]] = {}
     for slot in of_finals:
         if isinstance(slot, RetrainSlot) and slot.job.augmented is augmented:
             groups.setdefault(slot.job.trial, []).append(slot)
-    ranks = rank_finals(of_finals, *measures)
+    ranks, beside = rank_finals(of_finals, *measures), confirmed_beside(of_finals)
     return [
         # What is retrained for comparison alone is the best.
-        _final(groups[trial], rank=ranks.get(trial, 1), mean_score=mean, augmented=changes_images)
+        _final(groups[trial], rank=ranks.get(trial, 1), mean_score=mean, beside=beside[trial], augmented=changes_images)
         for trial, mean in mean_scores(of_finals, *measures).items()
         if trial in groups
     ]
 
 
-def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, augmented: bool) -> FinalRecord:
+def _final(
+    of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, beside: Scores, augmented: bool
+) -> FinalRecord:
     # One that failed and was asked for again has a later slot.
     in_order = sorted(of_trial, key=lambda slot: slot.job.repeat)
     runs = tuple(_retrain(slot) for slot in in_order if not slot.job.for_curve)
@@ -51,14 +54,11 @@ def _final(of_trial: Iterable[RetrainSlot], *, rank: int, mean_score: float, aug
         test_score_sd=statistics.stdev(scored) if len(scored) > 1 else None,
         bundle=next((run.bundle for run in runs if run.bundle), None),
         curve_run=curve_runs[-1] if curve_runs else None,
-        costs=_mean_costs([run.costs for run in runs if run.costs]) or job.costs,
+        # Of models that have one net, and differ in their latency.
+        costs=mean_by_name([run.costs for run in runs]) or job.costs,
+        others={name: value for name, value in beside.items() if name not in COSTS},
+        test_others=mean_by_name([run.test_others for run in runs]),
     )
-
-
-def _mean_costs(measured: Sequence[Costs]) -> Costs:
-    """Return the mean of each cost over retrained models: they have one net, and differ in their latency."""
-    names = dict.fromkeys(name for costs in measured for name in costs)
-    return {name: statistics.fmean(costs[name] for costs in measured if name in costs) for name in names}
 
 
 def confirmation_record(slot: ConfirmSlot) -> ConfirmationRecord:
@@ -100,6 +100,7 @@ def _retrain(slot: RetrainSlot) -> RetrainRecord:
         pictures=outcome.pictures if outcome else None,
         prediction_s=outcome.prediction_s if outcome else None,
         costs=outcome.costs if outcome else {},
+        test_others=outcome.test_others if outcome else {},
         started_at=utc_time(slot.started_at),
         finished_at=utc_time(slot.finished_at),
         took_augmentation=not slot.job.augmented or outcome is None or outcome.augmented is not False,
@@ -115,6 +116,7 @@ def ensemble_record(outcomes: Sequence[EnsembleOutcome]) -> EnsembleRecord | Non
         members=newest.members,
         test_accuracy=newest.test_accuracy,
         test_score=newest.test_score,
+        test_others=newest.test_others,
         predictions=newest.predictions,
         bundle=newest.bundle,
     )

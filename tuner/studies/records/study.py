@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tuner.objectives import Cost, Measure, Objective
+from tuner.objectives import Measure, Objective
 from tuner.plain_values import JSONObject, StoredPixels
 from tuner.studies.fronts import Point, find_front, find_knee, point_of
 from tuner.studies.records.finals import ConfirmationRecord, EnsembleRecord, FinalRecord, RetrainRecord, find_winner
 from tuner.studies.records.parts import Part
 from tuner.studies.records.trial import SearchedRange, TrialRecord
-from tuner.studies.slots.outcomes import Failure
+from tuner.studies.slots.outcomes import Failure, values_beside
 from tuner.studies.states import StudyState, TrialState
 
 
@@ -58,8 +58,8 @@ class StudyRecord:
     ranges: tuple[SearchedRange, ...] = ()
     #: `host:pid` of the workers that the database still knows, by their ids.
     worker_names: Mapping[str, str] = field(default_factory=dict)
-    #: What is minimized beside the objective; empty in a study of one objective.
-    costs: tuple[Cost, ...] = ()
+    #: The objectives and costs beside the objective, which leads; empty in a study of one.
+    others: tuple[Measure, ...] = ()
 
     def __repr__(self) -> str:
         """Return name, state and number of trials."""
@@ -71,7 +71,7 @@ class StudyRecord:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The complete or pruned trial of best score; of equals the one of lower costs, then the earlier one.
+        """The complete or pruned trial of best score; of equals the one that is better in the others, then the earlier.
 
         Means over different numbers of folds do not compare, as some folds are easier: more folds come first.
         """
@@ -84,12 +84,13 @@ class StudyRecord:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The objective, and the costs that are minimized beside it."""
-        return (self.objective, *self.costs)
+        """The objective, and the others beside it."""
+        return (self.objective, *self.others)
 
     def values_of(self, trial: TrialRecord) -> tuple[float | None, ...]:
         """Return a trial's value of each of the measures; None where there is none."""
-        return (trial.score, *(trial.costs.get(cost.name) for cost in self.costs))
+        beside = values_beside(trial)
+        return (trial.score, *(beside.get(other.name) for other in self.others))
 
     def _utilities(self, trial: TrialRecord) -> Point:
         return tuple(
@@ -107,7 +108,7 @@ class StudyRecord:
         points = {
             trial.number: (trial, point)
             for trial in ended
-            if self.costs
+            if self.others
             and len(trial.folds) == most
             and (point := point_of(self.measures, self.values_of(trial))) is not None
         }

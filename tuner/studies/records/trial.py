@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tuner.epochs import Epoch
 from tuner.plain_values import Hyperparameters
-from tuner.studies.slots.outcomes import Costs, Failure
+from tuner.studies.slots.outcomes import Costs, Failure, Scores
 from tuner.studies.states import TrialState
 from tuner.summaries import summary_html
 
@@ -76,6 +76,8 @@ class TrialRecord:
     ended: Literal["timeout", "constraint"] | None = None
     #: What its model needs, by the names of `tuner.objectives.COSTS`; empty where none was built, and in old studies.
     costs: Costs = field(default_factory=dict)
+    #: What the study's other objectives are in the best epoch, or their means over folds, once the trial has ended.
+    others: Scores = field(default_factory=dict)
     #: Place among the trials that were asked for, from 0: the first ones take values that were chosen before the
     #: search, such as the space's defaults. Numbers follow the order in which workers began.
     position: int | None = None

@@ -24,17 +24,25 @@ class SearchedObjectives(Protocol):
     @property
     def direction(self) -> Direction | None: ...
     @property
+    def directions(self) -> tuple[Direction, ...]: ...
+    @property
     def sampler(self) -> str: ...
     @property
     def pruner(self) -> str: ...
 
 
-def score_of_several(written: Any) -> str | None:
-    """Return the objective among several that training changes; None where there is not exactly one."""
-    if not isinstance(written, Sequence) or isinstance(written, str):
+def leading_of_several(written: Any) -> str | None:
+    """Return the first of several objectives that training changes, which leads; None where there is none."""
+    if not isinstance(written, Sequence) or isinstance(written, str) or len(written) < 2:  # noqa: PLR2004 - several
         return None
-    scores = [name for name in written if isinstance(name, str) and name not in COSTS]
-    return scores[0] if len(scores) == 1 and len(written) > 1 else None
+    return next((name for name in written if isinstance(name, str) and name not in COSTS), None)
+
+
+def direction_of(search: SearchedObjectives, name: str) -> Direction | None:
+    """Return which end of one of the objectives the study says is better; None where it says nothing."""
+    if search.directions:
+        return search.directions[search.objectives.index(name)]
+    return search.direction if name == search.objective else None
 
 
 def refuse_wrong_objectives(search: SearchedObjectives) -> None:
@@ -47,26 +55,14 @@ def refuse_wrong_objectives(search: SearchedObjectives) -> None:
             f"received {search.objective!r}, which no training changes: there is nothing to learn from; expected "
             f'{_SCORES}, or search.objectives = ["accuracy", "{search.objective}"]',
         )
-    if search.objective.startswith("val_"):
-        raise contradiction(
-            "objectives" if search.objectives else "objective",
-            f"received {search.objective!r}, expected {search.objective.removeprefix('val_')!r}: an objective is "
-            "always measured on the validation images",
-        )
-    known = OBJECTIVES.get(search.objective)
-    if (
-        known is not None
-        and search.direction is not None
-        and (search.objectives or search.direction != known.direction)
-    ):
-        told = f"{known.name} can only be {known.direction}d"
-        raise contradiction(
-            "direction",
-            f"received {search.direction!r} with several objectives, whose directions are known: {told}, and costs "
-            "minimized; expected none"
-            if search.objectives
-            else f"received {search.direction!r}, but {told}",
-        )
+    for name in search.objectives or (search.objective,):
+        if name.startswith("val_"):
+            raise contradiction(
+                "objectives" if search.objectives else "objective",
+                f"received {name!r}, expected {name.removeprefix('val_')!r}: an objective is always measured on the "
+                "validation images",
+            )
+    _refuse_wrong_directions(search)
     _refuse_equal_constraints(search.constraints)
 
 
@@ -74,7 +70,7 @@ def _refuse_wrong_list(search: SearchedObjectives) -> None:
     names = search.objectives
     repeated = next((name for name in names if names.count(name) > 1), None)
     scores = [name for name in names if name not in COSTS]
-    listed = ", ".join(names)
+    listed, listed_costs = ", ".join(names), ", ".join(COSTS)
     if repeated is not None:
         raise contradiction("objectives", f"has {repeated!r} twice; expected each objective once")
     if not scores:
@@ -87,19 +83,17 @@ def _refuse_wrong_list(search: SearchedObjectives) -> None:
         raise contradiction(
             "objectives", f'received only {listed!r}; expected search.objective = "{listed}", or several'
         )
-    if len(scores) > 1:
-        # A person may have meant the cost that one of them is close to.
-        guess = next(filter(None, (did_you_mean(name, COSTS) for name in scores if name not in OBJECTIVES)), "")
-        raise contradiction(
-            "objectives",
-            f"received {' and '.join(map(repr, scores))}, of which an epoch has one score alone; expected one of them, "
-            f"and costs: {', '.join(COSTS)}.{guess}",
-        )
-    if search.objective != scores[0]:
+    for name in scores:
+        # A person meant the cost that it is close to.
+        if name not in OBJECTIVES and (guess := did_you_mean(name, COSTS)):
+            raise contradiction(
+                "objectives", f"received {name!r}; expected {_SCORES}, or a cost: {listed_costs}.{guess}"
+            )
+    if search.objective not in scores:
         raise contradiction(
             "objective",
-            f"received {search.objective!r} beside search.objectives with {scores[0]!r}; expected only one of these "
-            "settings",
+            f"received {search.objective!r} beside search.objectives without it; expected the one of them that leads, "
+            f"{' or '.join(map(repr, scores))}, or none of this setting",
         )
     if search.sampler in _OF_ONE_OBJECTIVE:
         raise contradiction(
@@ -110,9 +104,27 @@ def _refuse_wrong_list(search: SearchedObjectives) -> None:
     if search.pruner != "none":
         raise contradiction(
             "pruner",
-            f"received {search.pruner!r}, but with search.objectives no trial is pruned: a low score alone does not "
-            'make a small model worse; expected "none", or no pruner',
+            f"received {search.pruner!r}, but with search.objectives no trial is pruned: one of a low score may "
+            'yet be on the front; expected "none", or no pruner',
         )
+
+
+def _refuse_wrong_directions(search: SearchedObjectives) -> None:
+    if search.directions and (len(search.directions) != len(search.objectives) or search.direction is not None):
+        raise contradiction(
+            "directions",
+            f"received {', '.join(search.directions)}"
+            + (", and search.direction" if search.direction is not None else "")
+            + f"; expected one for each of search.objectives ({', '.join(search.objectives) or 'none'}), in their order"
+            + (", or search.direction for the one that leads" if search.objectives else ""),
+        )
+    for name in search.objectives or (search.objective,):
+        known, said = {**OBJECTIVES, **COSTS}.get(name), direction_of(search, name)
+        if known is not None and said is not None and said != known.direction:
+            raise contradiction(
+                "directions" if search.directions else "direction",
+                f"received {said!r}, but {known.name} can only be {known.direction}d",
+            )
 
 
 def _refuse_equal_constraints(constraints: Sequence[str]) -> None:

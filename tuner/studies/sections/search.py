@@ -10,7 +10,7 @@ from tuner.setting_tables import Section, contradiction, shown
 from tuner.space_ranges import Scalar
 from tuner.studies.sections.constraints import Constraint
 from tuner.studies.sections.durations import Duration
-from tuner.studies.sections.objectives import refuse_wrong_objectives, score_of_several
+from tuner.studies.sections.objectives import leading_of_several, refuse_wrong_objectives
 from tuner.studies.sections.pruning import WITH_RUNGS, PruningSettings
 from tuner.studies.sections.regime import (
     has_table,
@@ -68,11 +68,11 @@ class SearchSection(Section):
     objectives: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(),
         strict=False,
-        description="several objectives at once: one that search.objective may be, and what a model costs; the search "
-        "looks for the Pareto front",
+        description="several objectives at once: what search.objective may be, of which the first leads, and what a "
+        "model costs; the search looks for the Pareto front",
         json_schema_extra=shown(
             default="none: search.objective alone",
-            allowed=f'list such as ["accuracy", "parameters"]; costs are {", ".join(COSTS)}',
+            allowed=f'list such as ["accuracy", "macro_f1", "parameters"]; costs are {", ".join(COSTS)}',
         ),
     )
     constraints: tuple[Annotated[str, AfterValidator(_check_constraint)], ...] = Field(
@@ -87,6 +87,15 @@ class SearchSection(Section):
         default=None,
         description="which end of the objective is better, for a metric of the model and a function of your own",
         json_schema_extra=shown(default="maximize for these"),
+    )
+    directions: tuple[Direction, ...] = Field(
+        default=(),
+        strict=False,
+        description="the same of each of search.objectives, in their order",
+        json_schema_extra=shown(
+            default="none: costs are minimized, metrics of the model and functions of your own maximized",
+            allowed='list such as ["maximize", "minimize"]',
+        ),
     )
     top_k: int = Field(
         default=DEFAULT_TOP_K,
@@ -234,10 +243,10 @@ class SearchSection(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_the_score_of_several(cls, settings: Any) -> Any:
-        """Take as `objective`, which everything but the front compares trials by, that of `objectives`."""
-        score = score_of_several(settings.get("objectives")) if isinstance(settings, Mapping) else None
-        return settings if score is None else {"objective": score, **settings}
+    def _take_the_leading_of_several(cls, settings: Any) -> Any:
+        """Take as `objective`, which everything but the front compares trials by, the first score of `objectives`."""
+        leading = leading_of_several(settings.get("objectives")) if isinstance(settings, Mapping) else None
+        return settings if leading is None else {"objective": leading, **settings}
 
     @model_validator(mode="after")
     def _name_objectives(self) -> Self:

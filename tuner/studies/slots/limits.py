@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from tuner.objectives import Cost, Objective
+from tuner.objectives import Measure, Objective
 from tuner.studies.database.outages import retried
 from tuner.studies.database.schema import database_time, slots, studies
 from tuner.studies.database.storage import Storage
@@ -74,11 +74,11 @@ def end_overdue(storage: Storage, study_id: int) -> None:
 
 @retried
 def end_search_without_progress(
-    storage: Storage, study_id: int, *, patience: int, objective: Objective, costs: Sequence[Cost] = ()
+    storage: Storage, study_id: int, *, patience: int, objective: Objective, others: Sequence[Measure] = ()
 ) -> bool:
     """End the search when its last `patience` finished trials are no better than one before; return whether it did.
 
-    With costs beside the objective a trial is better if it is on the Pareto front, and equals none that came before.
+    With others beside the objective a trial is better if it is on the Pareto front, and equals none that came before.
 
     Trials in training go on to their own end. With folds the best is one of the complete trials, as the others have a
     mean of fewer folds.
@@ -89,24 +89,24 @@ def end_search_without_progress(
             .where(studies.c.id == study_id, studies.c.state == "searching", studies.c.search_ended.is_(None))
             .with_for_update()
         ).one_or_none()
-        if row is None or _count_in_vain(connection, study_id, row, objective, costs) < patience:
+        if row is None or _count_without_progress(connection, study_id, row, objective, others) < patience:
             return False
         _end_search(connection, study_id, "patience")
     return True
 
 
-def _count_in_vain(
+def _count_without_progress(
     connection: sa.Connection,
     study_id: int,
     study: sa.Row[tuple[float, int]],
     objective: Objective,
-    costs: Sequence[Cost],
+    others: Sequence[Measure],
 ) -> int:
     """Count the trials that finished after the best one, and since the search began or was extended."""
     finished = [slots.c.study_id == study_id, slots.c.stage == "search", slots.c.finished_at.is_not(None)]
     can_be_best = slots.c.result == "complete" if study.folds else slots.c.result != "failed"
-    if costs:
-        front = read_front(connection, study_id, (objective, *costs), has_folds=bool(study.folds))
+    if others:
+        front = read_front(connection, study_id, (objective, *others), has_folds=bool(study.folds))
         best_at = max(front.values(), default=None)
     else:
         best_first = slots.c.score.desc() if objective.direction == "maximize" else slots.c.score.asc()

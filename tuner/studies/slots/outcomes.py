@@ -1,9 +1,9 @@
 """What a slot is asked for, its job, and what it stores when it ends, its outcome: one of each for every stage."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from tuner.epochs import Epoch
 from tuner.plain_values import Hyperparameters
@@ -14,7 +14,16 @@ SlotState = Literal["waiting", "leased", "ended", "done"]
 Result = Literal["complete", "pruned", "failed"]
 #: What a model needs, by the names of `tuner.objectives.COSTS`.
 Costs = Mapping[str, float]
+#: What the objectives beside the leading one are, by their names.
+Scores = Mapping[str, float]
 Curve = tuple[Epoch, ...]
+
+
+class _WithValues(Protocol):
+    @property
+    def costs(self) -> Costs: ...
+    @property
+    def others(self) -> Scores: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +56,7 @@ class ConfirmJob:
     seed: int
     #: Of the trial, in a study of several objectives; so in a retraining.
     costs: Costs = field(default_factory=dict)
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +76,7 @@ class RetrainJob:
     #: Trained without the validation images, whatever `finals.train_on` says, for its curve alone: not tested.
     for_curve: bool = False
     costs: Costs = field(default_factory=dict)
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +112,8 @@ class FoldResult:
     best_epoch: int
     #: How many of the outcome's epochs are the fold's.
     n_epochs: int
+    #: In the same epoch.
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +137,8 @@ class SearchOutcome:
     ended: Literal["timeout", "constraint"] | None = None
     #: Of its model; empty where none was built, and in what older versions stored.
     costs: Costs = field(default_factory=dict)
+    #: In the epoch of best score; with folds, the mean over them. So in a confirmation.
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +153,7 @@ class ConfirmOutcome:
     folds: tuple[FoldResult, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
+    others: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +164,8 @@ class RetrainOutcome:
     test_accuracy: float | None = None
     #: What the objective is on the test images; None where it is the accuracy. The same of a vote.
     test_score: float | None = None
+    #: The same of the objectives beside it.
+    test_others: Scores = field(default_factory=dict)
     #: Of the epoch whose weights were kept, the last one but for early stopping; None when the validation images were
     #: trained on too.
     val_accuracy: float | None = None
@@ -177,6 +195,7 @@ class EnsembleOutcome:
     members: int | None = None
     test_accuracy: float | None = None
     test_score: float | None = None
+    test_others: Scores = field(default_factory=dict)
     predictions: str | None = None
     #: The file of its members, for predictions; None where it is too large, and where an earlier version stored it.
     bundle: str | None = None
@@ -196,6 +215,17 @@ OUTCOMES: Mapping[Stage, type[Outcome]] = {
 def mean_over(folds: Iterable[FoldResult]) -> float:
     """Return the score that these folds give together; at least one is needed."""
     return statistics.fmean(fold.score for fold in folds)
+
+
+def values_beside(source: _WithValues) -> dict[str, float]:
+    """Return what stands beside the score, by name: costs, and what other objectives are."""
+    return {**source.costs, **source.others}
+
+
+def mean_by_name(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each value over those that have it: folds, repeats, or models."""
+    names = dict.fromkeys(name for values in measured for name in values)
+    return {name: statistics.fmean(values[name] for values in measured if name in values) for name in names}
 
 
 def divide_curve(folds: Iterable[FoldResult], curve: Curve) -> list[Curve]:

@@ -40,6 +40,8 @@ _JOBS: Mapping[Stage, type[Job]] = {
 
 #: Fields of jobs, outcomes and folds that may be NaN or infinite.
 _NUMBERS = {"score", "val_accuracy", "test_accuracy", "test_score", "val_accuracy_mean"}
+#: Fields of outcomes whose values may be.
+_MAPPINGS = {"others", "test_others"}
 
 
 @overload
@@ -79,8 +81,9 @@ def read_outcome(stage: Stage, stored: JSONObject, curve: Curve = ()) -> Outcome
     values["failure"] = Failure(**_known(Failure, failure)) if failure else None
     values["notes"] = tuple(stored.get("notes") or ())
     if "folds" in values:
-        values["folds"] = tuple(FoldResult(**_known(FoldResult, fold)) for fold in values["folds"])
+        values["folds"] = tuple(map(_read_fold, values["folds"]))
     values.setdefault("state", "failed" if failure else "complete")
+    values |= {name: _read_numbers(values[name]) for name in _MAPPINGS & values.keys()}
     if curve:
         values["curve"] = curve
     return kind(**values)
@@ -93,8 +96,18 @@ def read_curve(stored: Sequence[JSONObject] | None) -> Curve:
 
 def _read_epoch(stored: JSONObject) -> Epoch:
     if str in map(type, stored.values()):
-        stored = {name: read_number(value) for name, value in stored.items()}
+        stored = {name: read_number(value) if isinstance(value, str) else value for name, value in stored.items()}
+    if stored.get("others"):
+        stored = {**stored, "others": _read_numbers(stored["others"])}
     return Epoch(**stored)
+
+
+def _read_fold(stored: JSONObject) -> FoldResult:
+    return FoldResult(**{**_known(FoldResult, stored), "others": _read_numbers(stored.get("others") or {})})
+
+
+def _read_numbers(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: read_number(value) for name, value in stored.items()}
 
 
 def read_scores(stored: Sequence[JSONObject] | None, objective: Objective) -> Curve:

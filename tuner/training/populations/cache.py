@@ -3,10 +3,11 @@
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tuner.datasets.images import LabelledImages
+from tuner.training.free_numbers import augmentation_alike, numbers_alike
 from tuner.training.populations.widths import WidthChoice
 from tuner.training.programs import open_population, to_pool, to_program_images
 from tuner.training.programs.cache import ProgramConstants, read_constants, shapes_of
@@ -55,7 +56,10 @@ class PopulationCache:
         """
         first = runs[0]
         images: list[LabelledImages | None] = [pool] if pool is not None else [first.data.train, first.data.validation]
-        constants = read_constants(first.model, first.data, first.plan, with_answers=first.wants_answers)
+        with numbers_alike(first.model):
+            constants = read_constants(first.model, first.data, first.plan, with_answers=first.wants_answers)
+        augmentation = first.plan.augmentation
+        constants = replace(constants, augmentation=augmentation and augmentation_alike(augmentation))
         shapes = [*map(shapes_of, images), shapes_of(first.data.train), shapes_of(first.data.validation)]
         found = self._last
         if found is None or (found.constants, found.shapes) != (constants, shapes):

@@ -1,7 +1,7 @@
 """Train several models of equal structure as one program, on JAX; each member's result is what it would be alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 
@@ -9,6 +9,7 @@ from tuner.datasets.images import LabelledImages
 from tuner.errors import TunerError
 from tuner.training.checkpoint import stored_however_it_ends
 from tuner.training.devices import translate_device_errors
+from tuner.training.free_numbers import numbers_alike, plan_alike
 from tuner.training.history import TrainingHistory
 from tuner.training.opening import open_run
 from tuner.training.plan import Part, TrainingData, TrainingPlan
@@ -52,8 +53,8 @@ def train_population(
 ) -> list[TrainingHistory | Exception]:
     """Train compiled models as one program, each from the epoch after its checkpoint's last one.
 
-    Their plans may differ in seeds alone, and their optimizers in the learning rate. A member whose `on_epoch` raises,
-    or whose loss is not finite, leaves; the others go on.
+    They may differ in seeds, in the learning rate and in free numbers, see `free_numbers`. A member whose `on_epoch`
+    raises, or whose loss is not finite, leaves; the others go on.
 
     Args:
         members: What is trained.
@@ -98,6 +99,19 @@ def find_reason_to_train_alone(model: keras.Model, data: TrainingData, plan: Tra
     return own_parts if describe_model(model) is None else None
 
 
+def describe_member(model: keras.Model) -> str | None:
+    """Return all that a population's program has of a member as constants, see `cache.describe_model`."""
+    with numbers_alike(model):
+        return describe_model(model)
+
+
+def are_alike(member: Member, other: Member) -> bool:
+    """Say whether two members differ in no more than members of one population may."""
+    return plan_alike(member.plan) == plan_alike(other.plan) and describe_member(member.model) == describe_member(
+        other.model
+    )
+
+
 def find_reason_not_to_try() -> str | None:
     """Return why a population is known not to pay here, whatever the models; None where it may.
 
@@ -135,10 +149,10 @@ def _refuse_unlike(runs: Sequence[TrainingRun]) -> None:
     reason = find_reason_to_train_alone(first.model, first.data, first.plan)
     if reason is not None:
         raise UnlikeMembersError(f"Received models that are trained alone: {reason}.")
-    described = describe_model(first.model)
-    if any(describe_model(run.model) != described for run in runs[1:]):
+    described = describe_member(first.model)
+    if any(describe_member(run.model) != described for run in runs[1:]):
         raise UnlikeMembersError("Received models that differ in more than their variables. Expected equal ones.")
-    if any(replace(run.plan, seed=first.plan.seed) != first.plan for run in runs):
+    if any(plan_alike(run.plan) != plan_alike(first.plan) for run in runs):
         raise UnlikeMembersError("Received plans that differ in more than their seeds. Expected equal ones.")
     if any(_sizes(run.data) != _sizes(first.data) for run in runs):
         raise UnlikeMembersError("Received different numbers of images. Expected equal ones.")

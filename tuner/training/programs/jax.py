@@ -17,6 +17,7 @@ from tuner import free_memory
 from tuner.image_ranges import white_of
 from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
+from tuner.training.free_numbers import find_free_numbers, numbers_put
 from tuner.training.programs.feeding import Feed, ToDevice, open_feed
 from tuner.training.programs.interface import EpochInputs, Measured, ProgramImages, caught_outputs
 
@@ -118,8 +119,9 @@ class EpochLoops:
     Args:
         model: Whose steps are taken; its own variables stay as they are.
         inputs: What a program is made of.
-        of_population: The state is that of several models, stacked along a first axis, and so are the draws along
-            their second, the learning rates' first dimension being steps; each step is mapped over them.
+        of_population: The state is that of several models, stacked along a first axis, and ends with their free
+            numbers; so are the draws along their second, the learning rates' first dimension being steps; each step is
+            mapped over them.
     """
 
     def __init__(self, model: keras.Model, inputs: EpochInputs, *, of_population: bool = False) -> None:
@@ -132,10 +134,12 @@ class EpochLoops:
         self._step_of_rows = self._take_step_of_rows
         self._train_loop, self._validation_loop = self._run_epoch, self._run_validation
         if of_population:
-            self._train_step = jax.vmap(self._train_step, in_axes=(0, None, _MEMBERS_OF_DRAWS))
+            self._free_numbers = find_free_numbers(model)
+            self._train_step = jax.vmap(self._take_step_of_member, in_axes=(0, None, _MEMBERS_OF_DRAWS))
             # Answers have members along their second axis: batches follow each other along the first.
-            self._validation_step = jax.vmap(self._validation_step, in_axes=(0, None), out_axes=(0, 1))
-            self._step_of_rows = jax.vmap(self._step_of_rows, in_axes=(0, 1, None), out_axes=(0, 1))
+            with_numbers = partial(partial, self._validate_member)
+            self._validation_step = jax.vmap(with_numbers(self._validation_step), in_axes=(0, None), out_axes=(0, 1))
+            self._step_of_rows = jax.vmap(with_numbers(self._step_of_rows), in_axes=(0, 1, None), out_axes=(0, 1))
         #: Validation images that are taken batch by batch stay on the host.
         self._to_validation_device: ToDevice = jax.device_put
         if platform() == "cpu" and not inputs.xla_epoch:
@@ -210,6 +214,17 @@ class EpochLoops:
         others_here = [other[batch.order] for other in others]
         _, state = self._model.train_step(state, self._augmenter(images[batch.order], others_here, batch.images))
         return state
+
+    def _take_step_of_member(self, state: Any, data: tuple[Any, ...], batch: EpochDraws) -> Any:
+        *variables, numbers = state
+        with numbers_put(self._free_numbers, numbers):
+            return *self._take_train_step(tuple(variables), data, batch), numbers
+
+    def _validate_member(self, step: Callable[..., tuple[Any, Any]], state: Any, *batch: Any) -> tuple[Any, Any]:
+        *variables, numbers = state
+        with numbers_put(self._free_numbers, numbers):
+            after, answers = step(tuple(variables), *batch)
+        return (*after, numbers), answers
 
     def _with_learning_rate(self, state: Any, rate: Any) -> Any:
         trainable, non_trainable, optimizer, metrics = state

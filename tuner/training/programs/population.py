@@ -2,8 +2,8 @@
 
 A small net leaves nearly all of a GPU idle, and much of a CPU when it is a dense one; k of them as one program take k
 times the arithmetic and the same number of operations. Each member has its own weights, optimizer, dropout seeds,
-order, augmentation and learning rate, and may have its own images, so that it computes what it computes alone, up to
-rounding.
+order, augmentation, learning rate and free numbers (`free_numbers`), and may have its own images, so that it computes
+what it computes alone, up to rounding.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.training.epoch_draws import EpochDraws
+from tuner.training.free_numbers import find_free_numbers, read_numbers
 from tuner.training.programs.interface import EpochInputs, Measured, ProgramImages
 from tuner.training.programs.jax import EpochLoops, training_variables
 
@@ -27,7 +28,8 @@ class Population:
     """Models and their images on the device; the state of those that it holds is here between epochs, not in them.
 
     Args:
-        models: Built, compiled, and equal in all but the values of their variables, see `cache.describe_model`.
+        models: Built, compiled, and equal in all but the values of their variables and their free numbers, see
+            `population.describe_member`.
         inputs: What a program is made of; the members share its images and batch size.
     """
 
@@ -47,6 +49,7 @@ class Population:
         self._state = _nothing()
         #: As it was before the last epoch.
         self._before = self._state
+        self._numbers: Any = ()
         #: Member → its row. Rows of members that have left are computed and not looked at.
         self._rows: dict[int, int] = {}
         self._n_rows = 0
@@ -67,6 +70,8 @@ class Population:
             [_stack(variables) for variables in zip(*parts, strict=True)] for parts in zip(*states, strict=True)
         )
         self._before = self._state
+        numbers = [read_numbers(find_free_numbers(self._models[member])) for member in members]
+        self._numbers = jax.device_put(np.stack(numbers))
         self._rows = {member: row for row, member in enumerate(members)}
         self._n_rows = len(members)
 
@@ -82,7 +87,7 @@ class Population:
         self._pack()
         self._before = self._state
         stacked = jax.tree.map(lambda *arrays: np.stack(arrays, axis=1), *self._by_row(draws))
-        *state, metrics = self._loops.train((*self._state, self._metrics()), stacked)
+        *state, metrics, _ = self._loops.train((*self._state, self._metrics(), self._numbers), stacked)
         self._state = tuple(state)
         return self._logs(metrics)
 
@@ -96,8 +101,8 @@ class Population:
             return {member: Measured({}) for member in self._rows}
         trainable, non_trainable, optimizer = self._state
         of_members = None if rows is None else np.stack(self._by_row(rows), axis=1)
-        state, answers = self._loops.validate((trainable, non_trainable, self._metrics()), of_members)
-        trainable, non_trainable, metrics = state
+        before = (trainable, non_trainable, self._metrics(), self._numbers)
+        (trainable, non_trainable, metrics, _), answers = self._loops.validate(before, of_members)
         self._state = (trainable, non_trainable, optimizer)
         found = None if answers is None else np.asarray(answers)
         return {
@@ -129,7 +134,7 @@ class Population:
         if n_rows <= self._n_rows // 2:
             taken = list(self._rows.values())
             rows = np.array(taken + taken[:1] * (n_rows - len(taken)))
-            self._state = jax.tree.map(lambda stacked: stacked[rows], self._state)
+            self._state, self._numbers = jax.tree.map(lambda stacked: stacked[rows], (self._state, self._numbers))
             self._rows, self._n_rows = {member: row for row, member in enumerate(self._rows)}, n_rows
 
     def _by_row(self, of_members: Mapping[int, Any]) -> list[Any]:
