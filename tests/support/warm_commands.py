@@ -191,9 +191,9 @@ def _start_process(
     command: Sequence[str], *, env: Mapping[str, str], pass_fds: Sequence[int] = (), **others: Any
 ) -> Any:
     """Fork what a `ForkServer` would start afresh, as this process has imported what that would import."""
-    from tuner.forking import server as fork_server
+    from tuner.forking import server
 
-    if command[2] != fork_server.__name__:
+    if command[2] != server.__name__:
         return subprocess.Popen(command, env=env, **others)
     pid = os.fork()
     if pid == 0:
@@ -202,7 +202,7 @@ def _start_process(
 
 
 def _become_fork_server(arguments: Sequence[str], environment: Mapping[str, str], kept: Sequence[int]) -> NoReturn:
-    from tuner.forking import server as fork_server
+    from tuner.forking import server
 
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -216,14 +216,14 @@ def _become_fork_server(arguments: Sequence[str], environment: Mapping[str, str]
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = list(arguments)
-    _run_to_the_end(fork_server.main)
+    _run_to_the_end(server.main)
 
 
 def _become_command(order: dict[str, Any]) -> NoReturn:
     from tuner.cli import main as run
-    from tuner.forking import client as forking
+    from tuner.forking import client
 
-    forking.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": _start_process})  # type: ignore[attr-defined]
+    client.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": _start_process})  # type: ignore[attr-defined]
     # What the server does at its exit is not the command's.
     atexit._clear()
     signal.signal(signal.SIGINT, signal.default_int_handler)

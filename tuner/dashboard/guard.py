@@ -60,7 +60,7 @@ class Guard:
         def start_guarded(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None
         ) -> Callable[[bytes], object]:
-            return start_response(status, guard_headers(path, headers), exc_info)
+            return start_response(status, guard_headers(path, headers, status=status), exc_info)
 
         is_scrape = path == METRICS_PATH and environ["REQUEST_METHOD"] in _READING
         refuse = self._refuse_scraper if is_scrape else self._refuse

@@ -123,7 +123,10 @@ def _state(progress: StudyProgress) -> str:
     if progress.state == "finals":
         done = f"{progress.finals_done} of {progress.finals_planned} trainings" if progress.finals_planned else "begins"
         return f"{STATE_WORDS[progress.state]}: {done}"
-    return progress.state if progress.stop_reason is None else f"{progress.state}: {progress.stop_reason}"
+    if progress.stop_reason is None:
+        return progress.state
+    # Of failures only their number: the report has the last one.
+    return f"{progress.state}: {progress.stop_reason.partition(', the last: ')[0]}"
 
 
 def _choice(name: str) -> Html:

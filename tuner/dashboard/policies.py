@@ -1,6 +1,6 @@
 """Security headers: what a browser may do with a response of each kind."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 #: Paths of Optuna Dashboard; its code needs `unsafe-eval` for a plot that uses WebGL.
 _OPTUNA_PREFIXES = ("/dashboard", "/static/", "/api/", "/csv/", "/favicon.ico", "/incompatible-rdb-schema")
@@ -39,13 +39,14 @@ def page_policy(*, scripts: str, styles: str) -> str:
     )
 
 
-def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def guard_headers(path: str, headers: Iterable[tuple[str, str]], *, status: str = "") -> list[tuple[str, str]]:
     """Return the headers of a response with the security headers added.
 
     Args:
         path: The requested path.
         headers: The application's headers. tuner's pages bring a `Content-Security-Policy`; a response without one
             that is not Optuna Dashboard's is treated as a file of unknown origin.
+        status: Of the response. The page that says that a path leads nowhere is shown, in a sandbox.
     """
     given = {name.lower(): value for name, value in headers}
     kept = [(name, value) for name, value in headers if name.lower() not in _REPLACED]
@@ -54,7 +55,9 @@ def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[s
         protection = {"Content-Security-Policy": _OPTUNA_POLICY}
     elif path.startswith("/artifacts/") or "content-security-policy" not in given:
         kept = [(name, value) for name, value in kept if name.lower() not in {"content-type", "content-disposition"}]
-        protection = {"Content-Security-Policy": _FILE_POLICY, **_file_headers(given.get("content-type", ""))}
+        is_nowhere = status.startswith("404") and not path.startswith("/artifacts/")
+        shown = _SHOWN_TYPES | {"text/html"} if is_nowhere else _SHOWN_TYPES
+        protection = {"Content-Security-Policy": _FILE_POLICY, **_file_headers(given.get("content-type", ""), shown)}
     else:
         protection = {"Content-Security-Policy": given["content-security-policy"]}
     if "cache-control" not in given:
@@ -64,8 +67,8 @@ def guard_headers(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[s
     return [*kept, *_ALWAYS.items(), *protection.items()]
 
 
-def _file_headers(content_type: str) -> Mapping[str, str]:
+def _file_headers(content_type: str, shown: Collection[str]) -> Mapping[str, str]:
     kind = content_type.partition(";")[0].strip().lower()
-    if kind in _SHOWN_TYPES:
+    if kind in shown:
         return {"Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind}
     return {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}

@@ -9,10 +9,12 @@ from tuner.errors import TunerError
 from tuner.python.builders import is_redefined, tell_cells
 from tuner.python.notebook import follow_in_notebook, is_in_notebook
 from tuner.settings import Settings
+from tuner.spaces.handed_over import is_handed_over
 from tuner.studies.database.storage import open_storage
 from tuner.studies.lifecycle import Study, StudyStateError
 from tuner.studies.records.reading import load_outline
 from tuner.studies.records.shortfall import INCOMPLETE_LABEL, find_shortfall
+from tuner.studies.records.study import StudyRecord
 from tuner.workers.pool import run_pool
 from tuner.workers.shares import MachinePlaces
 from tuner.workers.work import Follow, Watch, Work
@@ -23,6 +25,14 @@ _INTERRUPTED, _TERMINATED = 130, 143
 
 class RunFailedError(TunerError):
     """Workers failed, or the study's result is incomplete."""
+
+
+class RunInterruptedError(KeyboardInterrupt):
+    """Ctrl-C, or a notebook's stop button, has ended a run."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the line above it says how to continue."""
+        return ["KeyboardInterrupt"]
 
 
 def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"], device: str) -> None:
@@ -61,8 +71,22 @@ def run_study(study: Study, settings: Settings, *, workers: int | Literal["auto"
             if not line.startswith("Next: "):
                 sys.stderr.write(f"{line}\n")
         sys.stderr.write("Next: study.best_model(), study.report(), study.trials_dataframe().\n")
+    if record.state == "stopped" and record.stop_reason:
+        raise RunFailedError(_describe_stop(record, space))
     if shortfall := find_shortfall(record):
         raise RunFailedError(f"{INCOMPLETE_LABEL} of study {study.name}: {tell_cells(shortfall, space)}")
+
+
+def _describe_stop(record: StudyRecord, space: str) -> str:
+    reason = tell_cells(record.stop_reason or "", space).rstrip(".")
+    if is_handed_over(space.rpartition(":")[0]):
+        advice = (
+            "It keeps the builder that it was created with. To search with a corrected one, create another study: "
+            f"tuner.create_study(…, name={f'{record.name}-2'!r})."
+        )
+    else:
+        advice = "Fix the cause, then continue with study.resume() and study.run()."
+    return f"Study {record.name!r} has stopped by itself: {reason}. {advice}"
 
 
 def _choose_follow() -> Follow:
@@ -84,7 +108,7 @@ def _parse(workers: int | Literal["auto"]) -> int | None:
 def _raise_for(status: int, settings: Settings) -> None:
     if status == _INTERRUPTED:
         # The next cell, or the rest of the script, counts on the study's end.
-        raise KeyboardInterrupt
+        raise RunInterruptedError
     if status == _TERMINATED:
         raise SystemExit(_TERMINATED)
     if status:

@@ -1,6 +1,7 @@
 """HTML that is safe by default: text is escaped unless it is an `Html` built here."""
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from tuner.objectives import NO_VALUE
 _VOID = frozenset({"img", "input", "meta", "br"})
 #: Longer values take the width of two.
 _LONG = 30
+_TAG = re.compile(r"<[^>]*>")
 
 
 class Html(str):
@@ -120,6 +122,11 @@ def _cell(cell: Child | Cell, index: int) -> Html:
     return Html(f'<th scope="row"{key}>{written}</th>' if index == 0 else f"<td{key}>{written}</td>")
 
 
+def _length(value: Child) -> int:
+    """Return the characters of the longest part of a value, without its markup."""
+    return max(map(len, _TAG.split(value or ""))) if isinstance(value, Html) else len(value or "")
+
+
 def definition_list(items: Iterable[tuple[str, Child]], *, class_: str = "facts") -> Html:
     """Write a list of names and values."""
     pairs = (
@@ -127,7 +134,7 @@ def definition_list(items: Iterable[tuple[str, Child]], *, class_: str = "facts"
             "div",
             element("dt", _breakable(name)),
             element("dd", _breakable(value)),
-            class_="long" if len(value or "") > _LONG else None,
+            class_="long" if _length(value) > _LONG else None,
         )
         for name, value in items
     )

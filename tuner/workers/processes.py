@@ -174,6 +174,11 @@ class WorkerProcesses:
             return
         status = worker.process.poll()
         if status is None:
+            if self._signal and worker.process.pid is None:
+                # It is not born before the server has imported Keras, and has nothing to finish.
+                worker.process.kill()
+                _close(worker.process)
+                worker.process, worker.status = None, 128 + self._signal
             return
         _close(worker.process)
         worker.process = None

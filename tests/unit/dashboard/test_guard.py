@@ -7,6 +7,7 @@ import pytest
 from support.wsgi_client import Answer, ask
 
 from tuner.dashboard.guard import LOOPBACK_NAMES, Guard, host_of, is_loopback, local_path
+from tuner.dashboard.policies import guard_headers
 from tuner.dashboard.visitors import Visitors
 
 TOKEN = "an unguessable token".replace(" ", "-")
@@ -279,6 +280,18 @@ def test_a_strangers_html_is_saved_never_shown(open_guard: Guard, path: str) -> 
     assert headers["content-type"] == "application/octet-stream"
     assert headers["content-disposition"] == "attachment"
     assert headers["content-security-policy"].startswith("sandbox;")
+
+
+def test_the_error_of_a_mistyped_address_is_shown_and_not_downloaded() -> None:
+    given = [("Content-Type", "text/html; charset=UTF-8")]
+
+    mistyped, artifact = (
+        dict(guard_headers(path, given, status="404 Not Found")) for path in ("/nowhere", "/artifacts/1/2/x.html")
+    )
+
+    assert mistyped["Content-Type"] == "text/html; charset=utf-8"
+    assert mistyped["Content-Security-Policy"].startswith("sandbox;")
+    assert artifact["Content-Type"] == "application/octet-stream"
 
 
 def test_a_strangers_picture_is_shown_in_a_sandbox(open_guard: Guard) -> None:

@@ -104,7 +104,7 @@
     const failures = Object.entries(study.failures).map(([kind, number]) => `${kind.replaceAll("_", " ")}: ${number}`);
     const optuna = make("a", { href: study.optuna_path, "aria-label": `${study.name} in Optuna Dashboard` }, "Optuna Dashboard");
     const cells = [
-      study.stop_reason ? `${study.state}: ${study.stop_reason}` : study.state === "finals" ? "retraining the best" : study.state,
+      study.stop_reason ? `${study.state}: ${study.stop_reason.split(", the last: ")[0]}` : study.state === "finals" ? "retraining the best" : study.state,
       make("span", {}, make("progress", { max: Math.max(1, study.budget), value: finished, "aria-label": `Trials of ${study.name}` }), ` ${finished} of ${study.budget}`),
       namedScoreOf(study.best_score, study.objective) + (study.front ? ` (front of ${study.front.toLocaleString("en")})` : ""), study.complete, study.pruned, study.failed, study.running,
       study.trials_per_hour === null ? none : rateOf(study.trials_per_hour),

@@ -31,6 +31,8 @@ from tuner.training.gpus import list_gpus
 LIMIT_S = 120.0
 #: Seconds that a process has to write its stack, or to end by itself.
 _GRACE_S = 1.0
+#: Seconds between two looks at a process that writes nothing.
+_LOOK_S = 0.5
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 
 
@@ -177,8 +179,13 @@ class PreflightProcess:
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             while b"\n" not in self._unfinished:
-                if not selector.select(max(self._began + self._limit_s - time.monotonic(), 0)):
-                    return None
+                left_s = self._began + self._limit_s - time.monotonic()
+                if not selector.select(max(min(left_s, _LOOK_S), 0)):
+                    if left_s <= 0:
+                        return None
+                    # Until the birth of a forked one is heard of, its output does not end with it.
+                    self._process.poll()
+                    continue
                 received = os.read(stream, 65536)
                 if not received:
                     return None

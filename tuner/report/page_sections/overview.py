@@ -134,9 +134,12 @@ def _certainty(headline: Headline) -> list[_Detail]:
         lines.append(_Detail(text="One repeat: the spread over seeds is unknown."))
     if headline.test_interval and headline.n_test:
         whose = "this" if headline.n_repeats == 1 else "the mean"
+        is_known = headline.test_sd is not None
+        seeds = "; the spread over seeds is the \u00b1 above" if is_known else ", and not the spread over seeds"
+        shared = "" if headline.n_repeats == 1 else " Repeats share the images and do not narrow it."
         text = (
             f"Wilson 95\u00a0% interval of {whose} accuracy on {headline.n_test:,} test images: covers the choice of "
-            "test images; the spread over seeds is the \u00b1 above. Repeats share the images and do not narrow it."
+            f"test images{seeds}.{shared}"
         )
         lines.append(_Detail(first=interval(*headline.test_interval), text=text))
     else:
@@ -145,7 +148,8 @@ def _certainty(headline: Headline) -> list[_Detail]:
 
 
 def _ensemble(headline: Headline) -> list[_Number]:
-    if headline.ensemble_accuracy is None:
+    # One model answers as it does alone: the others were left out, or there are none.
+    if headline.ensemble_accuracy is None or headline.ensemble_members == 1:
         return []
     difference = (
         f"{points(headline.ensemble_accuracy - headline.test_mean)} points against the single model's mean."

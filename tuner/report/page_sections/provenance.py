@@ -7,6 +7,7 @@ from tuner.report.figures import StudyView
 from tuner.report.markup import Child, Html, definition_list
 from tuner.report.templating import fill
 from tuner.report.wording import moment
+from tuner.studies.expected_time import MEASURED_TIME
 
 
 def render_provenance(view: StudyView) -> Html:
@@ -19,7 +20,7 @@ def render_provenance(view: StudyView) -> Html:
         ("Study seed", str(study.seed)),
         ("Classes", f"{len(study.class_names)}"),
     ]
-    facts += [(name.replace("_", " "), value) for name, value in study.provenance.items()]
+    facts += [(name.replace("_", " "), value) for name, value in study.provenance.items() if name != MEASURED_TIME]
     if study.pixels is not None:
         facts += [("Pixels", PixelMeaning.from_json(study.pixels).describe())]
         facts += [("Warning about the data", warning) for warning in study.data_warnings]

@@ -68,7 +68,7 @@ def report_figure(predictions: Predictions, class_names: Sequence[str], *, sourc
     most = f" Most often: {often}." if often else ""
     finding = (
         f"Test set, {source}: {count(n_wrong, 'mistake')} on {count(n_images, 'image')} "
-        f"({percent(n_wrong / n_images)}).{most} Darker means more mistakes; the diagonal counts correct predictions."
+        f"({percent(n_wrong / n_images)}).{most} A stronger colour means more mistakes; the diagonal is right answers."
     )
     listed = pairs[:_PAIRS_LISTED]
     rows = [(class_names[true], class_names[taken], f"{images:,}") for true, taken, images in listed]

@@ -16,8 +16,8 @@ from tuner.report.forest_importance import MIN_TRIALS, Importance
 from tuner.report.markup import Table
 from tuner.report.plots.history import scored
 from tuner.report.plots.parallel import score_bands
-from tuner.report.plots.slices import Slice, place_on_axis, slices, value_axis
-from tuner.report.theme import BLUE, GREY, SURFACE, Axis, figure, score_axis
+from tuner.report.plots.slices import Slice, in_lines, place_on_axis, slices, value_axis
+from tuner.report.theme import BLUE, GREY, SURFACE, Axis, figure, plain, score_axis
 from tuner.report.thinning import evenly
 from tuner.report.wording import listing, setting
 from tuner.studies.records.study import StudyRecord
@@ -29,6 +29,8 @@ _TAKEN, _MOST, _GRID = 6, 3, 30
 _DRAWN = 400
 #: Trials that have both of a pair, for it to be drawn, and places that they need on each axis for a surface.
 _FEWEST, _FEWEST_PLACES = 5, 3
+#: Characters in a line of a label beside an axis.
+_UP_WIDTH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ def rank_figure(pair: Pair, study: StudyRecord) -> go.Figure:
         ],
         legend={"traceorder": "reversed"},
         xaxis=_axis(pair.across),
-        yaxis=_axis(pair.up),
+        yaxis=_axis_up(pair.up),
     )
 
 
@@ -177,7 +179,7 @@ def contour_figure(pair: Pair, surface: NDArray[np.float32], study: StudyRecord)
         marker={"color": SURFACE, "size": 5, "line": {"color": GREY, "width": 1}},
         hovertemplate="%{customdata}<extra></extra>",
     )
-    return figure(contour, dots, xaxis=_axis(pair.across), yaxis=_axis(pair.up))
+    return figure(contour, dots, xaxis=_axis(pair.across), yaxis=_axis_up(pair.up))
 
 
 def _rank_report_figure(pairs: Sequence[Pair], study: StudyRecord, which: str) -> ReportFigure:
@@ -239,6 +241,14 @@ def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def _axis(one: Slice) -> Axis:
     return value_axis(one, one.choices) | {"title": {"text": one.name}}
+
+
+def _axis_up(one: Slice) -> Axis:
+    axis = _axis(one)
+    if one.choices is None:
+        return axis
+    labels = ["<br>".join(plain(line) for line in in_lines(setting(choice), _UP_WIDTH)) for choice in one.choices]
+    return axis | {"ticktext": labels}
 
 
 def _hover(trial: TrialRecord, pair: Pair, study: StudyRecord) -> str:

@@ -62,10 +62,11 @@ def curve_figure(curve: RateCurve) -> go.Figure:
         hovertemplate="rate %{x:.2e}: loss %{y:.4f}, smoothed<extra></extra>",
     )
     marks = [
-        _mark(rate, name, colour, dash)
-        for rate, name, colour, dash in (
-            (curve.steepest, "falls fastest", GREEN, "dash"),
-            (curve.diverged, "diverges", ORANGE, "dot"),
+        _mark(rate, name, colour, dash, anchor)
+        for rate, name, colour, dash, anchor in (
+            # Its text stands left of its line, as the other one may be close at the right.
+            (curve.steepest, "falls fastest", GREEN, "dash", "right"),
+            (curve.diverged, "diverges", ORANGE, "dot", "center"),
         )
         if rate is not None
     ]
@@ -76,7 +77,7 @@ def curve_figure(curve: RateCurve) -> go.Figure:
     return drawn
 
 
-def _mark(rate: float, name: str, colour: str, dash: str) -> tuple[dict[str, object], dict[str, object]]:
+def _mark(rate: float, name: str, colour: str, dash: str, anchor: str) -> tuple[dict[str, object], dict[str, object]]:
     line = {"type": "line", "x0": rate, "x1": rate, "yref": "paper", "y0": 0, "y1": 1}
     text = {
         # On a logarithmic axis annotations take the exponent, lines the number.
@@ -84,6 +85,7 @@ def _mark(rate: float, name: str, colour: str, dash: str) -> tuple[dict[str, obj
         "y": 1,
         "yref": "paper",
         "yanchor": "bottom",
+        "xanchor": anchor,
         "text": name,
         "showarrow": False,
         "font": {"color": colour},

@@ -24,6 +24,8 @@ from tuner.studies.records.trial import TrialRecord
 _SHOWN = 24
 #: Characters that fit below one plot in a line, and the lines that there may be.
 _LABELS_WIDTH, _LINES = 26, 3
+#: Room beside the first and the last choice, in parts of the distance between two; characters in the plot's margin.
+_EDGE, _MARGIN = 0.6, 1
 #: Characters of a plot's title in a line.
 _TITLE_WIDTH = 30
 #: Numbers that span this factor get a logarithmic axis when their median lies this near the low end.
@@ -159,7 +161,9 @@ def value_axis(one: Slice, choices: list[Any] | None) -> Axis:
             "tickvals": list(range(len(choices))),
             "ticktext": _labels(choices),
             "tickangle": 0,
-            "range": [-0.6, len(choices) - 0.4],
+            # Plotly leaves out a name that reaches beyond the plot.
+            "ticklabeloverflow": "allow",
+            "range": [-_EDGE, len(choices) - 1 + _EDGE],
         }
     if one.is_logarithmic:
         return log_axis("", one.values, most=_MOST_LABELS)
@@ -176,7 +180,9 @@ def _labels(choices: Sequence[Any]) -> list[str]:
     # Where a word is wider than its place, every second label stands below its neighbours and takes their place too.
     longest = max(len(word) for name in names for word in _words(name))
     n_rows = 1 if longest <= _label_width(names, n_rows=1) else 2
-    lines = [in_lines(name, _label_width(names, n_rows=n_rows)) for name in names]
+    width = _label_width(names, n_rows=n_rows)
+    lines = [in_lines(name, width) for name in names[:-1]]
+    lines.append(in_lines(names[-1], min(width, _width_at_the_edge(names))))
     above = max(map(len, lines[::2])) if n_rows > 1 else 0
     return ["<br>" * (above * (position % n_rows)) + "<br>".join(map(plain, one)) for position, one in enumerate(lines)]
 
@@ -184,6 +190,11 @@ def _labels(choices: Sequence[Any]) -> list[str]:
 def _label_width(names: Sequence[str], *, n_rows: int) -> int:
     """Return how many characters of a label fit into a line where this many rows of labels are below each other."""
     return max(5, n_rows * _LABELS_WIDTH // len(names) - 1)
+
+
+def _width_at_the_edge(names: Sequence[str]) -> int:
+    """Return how many characters of the last label fit into a line: what is beyond the plot's margin is cut off."""
+    return max(5, round(2 * (_EDGE * _LABELS_WIDTH / (len(names) - 1 + 2 * _EDGE) + _MARGIN)))
 
 
 def in_lines(name: str, width: int) -> list[str]:
