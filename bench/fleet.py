@@ -1,9 +1,11 @@
 """What many workers and bad days cost: throughput, outages, deaths and starts, with real processes on a real Postgres.
 
     PYTHONPATH=tests python bench/fleet.py [--only throughput outage death starts connections costs] [--quick]
-    PYTHONPATH=tests python bench/fleet.py --simulate    larger fleets, by what `costs` has measured
+    PYTHONPATH=tests python bench/fleet.py --simulate [--recorded]
 
-Prints a line for each and writes `bench/results/fleet.json`; the simulation writes `fleet-simulation.json` beside it.
+Prints a line for each and writes `bench/results/fleet.json`. With `--simulate` it measures, in less than five minutes,
+what one worker costs and how some fleets do, simulates these fleets and larger ones by those costs, and writes
+`fleet-simulation.json`; with `--recorded` by the points that are in that file.
 Training is the chaos harness' synthetic one: an epoch sleeps; run, checkpoints, reports, leases and storage are the
 product's. `--quick` takes small numbers.
 """
@@ -22,8 +24,9 @@ from typing import Any
 from chaos.fleet import Fleet, Surroundings, Worker
 from chaos.studies import insert_chaos_study
 from fleet_costs import measure_costs
-from fleet_simulation import simulate
+from fleet_simulation import EPOCH_S, LOOK_S, simulate
 from machine import RESULTS, describe_machine
+from storage import EPOCHS, measure_clients
 from support.postgres import PostgresServer, running_server
 
 from tuner.studies.database.storage import open_storage
@@ -31,16 +34,15 @@ from tuner.studies.slots.leases import DEFAULT_LEASE_S
 
 
 def main() -> None:
-    """Measure what was asked for and print as it goes."""
+    """Measure what was asked for and print as it goes; or simulate."""
     parser = argparse.ArgumentParser(description="What many workers and bad days cost.")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
-    parser.add_argument("--simulate", action="store_true", help="simulate larger fleets instead")
+    parser.add_argument("--simulate", action="store_true", help="measure some points and simulate larger fleets")
+    parser.add_argument("--recorded", action="store_true", help="simulate by the points that were measured last")
     arguments = parser.parse_args()
     if arguments.simulate:
-        simulated = simulate(quick=arguments.quick)
-        if not arguments.quick:
-            (RESULTS / "fleet-simulation.json").write_text(json.dumps(simulated, indent=2) + "\n")
+        run_simulation(recorded=arguments.recorded, quick=arguments.quick)
         return
     path = RESULTS / "fleet.json"
     result = json.loads(path.read_text()) if path.exists() else {}
@@ -56,6 +58,28 @@ def main() -> None:
         return
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def run_simulation(*, recorded: bool, quick: bool) -> None:
+    """Measure the points, or take those of the last time, simulate, and write both."""
+    path = RESULTS / "fleet-simulation.json"
+    points = json.loads(path.read_text())["points"] if recorded else measure_points(quick=quick)
+    simulated = {"points": points, **simulate(points, quick=quick)}
+    if not quick:
+        path.write_text(json.dumps(simulated, indent=2) + "\n")
+
+
+def measure_points(*, quick: bool) -> dict[str, Any]:
+    """Measure what the simulation is given, and what it must repeat, with real processes."""
+    points: dict[str, Any] = {"epochs": EPOCHS}
+    with running_server() as server, Fleet() as fleet, tempfile.TemporaryDirectory() as folder:
+        for name in ("costs", "throughput", "connections"):
+            points[name] = MEASUREMENTS[name](fleet, server, Path(folder, name), quick)
+            print(f"{name}: {json.dumps(points[name])}", flush=True)
+    sizes, trials = ((1, 2), 8) if quick else ((1, 8, 32, 64), 128)
+    with running_server(max_connections=400) as server:
+        points["clients"] = [measure_clients(server.url(server.create_database()), "tuner", n, trials) for n in sizes]
+    return points | {"trials_of_clients": trials, "machine": describe_machine()}
 
 
 def measure_throughput(fleet: Fleet, server: PostgresServer, folder: Path, quick: bool) -> dict[str, Any]:  # noqa: FBT001 - measurements are called alike
@@ -140,14 +164,15 @@ def measure_connections(fleet: Fleet, server: PostgresServer, folder: Path, quic
     """Count the connections that many workers hold while they train."""
     n_workers = 10 if quick else 100
     url = new_study(server, trials=n_workers, epochs=10_000)
-    workers = start(fleet, url, folder, n_workers, lease_s=DEFAULT_LEASE_S, epoch_s=1.0)
+    workers = start(fleet, url, folder, n_workers, lease_s=DEFAULT_LEASE_S, epoch_s=EPOCH_S)
     while not all(len(times_of(worker, "trained")) > 1 for worker in workers):
         fleet.listen(0.5)
-    counts = []
+    watched_from, counts = time.monotonic(), []
     for _ in range(20 if quick else 150):
         ((n_connections,),) = server.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tuner'")
         counts.append(n_connections)
-        time.sleep(0.2)
+        time.sleep(LOOK_S)
+    begun = [times_of(worker, "trained")[0] - EPOCH_S for worker in workers]
     ((allowed,),) = server.execute("SHOW max_connections")
     alive = sum(worker.status is None for worker in workers)
     fleet.end_all()
@@ -156,7 +181,11 @@ def measure_connections(fleet: Fleet, server: PostgresServer, folder: Path, quic
         "alive": alive,
         "connections_mean": statistics.fmean(counts),
         "connections_most": max(counts),
+        "looks": len(counts),
         "allowed": int(allowed),
+        # Workers that begin together stay together, as their epochs are of equal length.
+        "begun_s": sorted(at - min(begun) for at in begun),
+        "watched_from_s": watched_from - min(begun),
     }
 
 

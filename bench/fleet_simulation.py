@@ -7,21 +7,21 @@ renewed follows. The simulation first repeats what was measured with real proces
 """
 
 import heapq
-import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import numpy as np
-from machine import RESULTS
 
 #: What a process of the simulation waits for: a time, a core of its own machine or of the server, or a connection.
 Step = tuple[str, float]
 
 #: Seconds between two heartbeats are a third of a lease.
 _HEARTBEATS_A_LEASE = 3
+#: Seconds of an epoch of the workers whose connections are counted, and between two counts.
+EPOCH_S, LOOK_S = 1.0, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,11 @@ class Plan:
     #: All trials; None for no end.
     trials: int | None = None
     duration_s: float = float("inf")
-    #: Seconds within which the workers begin.
+    #: Seconds within which the workers begin, or when each of them does.
     begin_within_s: float = 1.0
+    begin_at_s: Sequence[float] = ()
+    #: When connections are counted for the first time; each `LOOK_S` from then on.
+    watched_from_s: float = 0.0
     #: When the server goes away, and for how long.
     outage: tuple[float, float] | None = None
     #: Calls of an epoch where training takes no time and workers keep their connections, as `bench/storage.py` has it.
@@ -97,10 +100,9 @@ class Seen:
 
     trials: int = 0
     epochs: int = 0
-    #: Connections that are open, the most at a time, and the sum of their seconds.
+    #: Connections that are open, and what each look has counted.
     open: int = 0
-    most_open: int = 0
-    open_s: float = 0.0
+    counts: list[int] = field(default_factory=list)
     #: Seconds of a sample of epochs' calls, and of all times between two renewals of a lease the longest.
     calls_s: list[float] = field(default_factory=list)
     longest_renewal_s: float = 0.0
@@ -129,7 +131,9 @@ class Simulation:
         """Simulate until the trials or the time are over."""
         for worker in range(self.plan.workers):
             begin = self._hurry() if self.plan.hurried_calls else self._work(worker)
-            self._push(self._random.random() * self.plan.begin_within_s, begin)
+            at = self.plan.begin_at_s[worker] if self.plan.begin_at_s else self._random.random()
+            self._push(at if self.plan.begin_at_s else at * self.plan.begin_within_s, begin)
+        self._push(self.plan.watched_from_s, self._look())
         while self._heap and self._heap[0][0] <= self.plan.duration_s:
             self.now, _, process = heapq.heappop(self._heap)
             self._advance(process)
@@ -156,14 +160,19 @@ class Simulation:
                 self._push(self.now, heapq.heappop(self._waiting)[1])
             self._push(self.now, process)
 
+    def _look(self) -> Iterator[Step]:
+        """Count connections for as long as a worker works."""
+        while self._left > 0 or self.seen.open:
+            self.seen.counts.append(self.seen.open)
+            yield "time", LOOK_S
+
     def _work(self, worker: int) -> Iterator[Step]:
         """Be a worker: trial after trial."""
         plan, seen, costs = self.plan, self.seen, self.costs
         renewed = [self.now]
         is_training = [True]
-        self._push(
-            self.now + self._random.random() * plan.lease_s / _HEARTBEATS_A_LEASE, self._beat(renewed, is_training)
-        )
+        # Its thread begins with it.
+        self._push(self.now, self._beat(renewed, is_training))
         read = seen.trials
         while self._left > 0:
             self._left -= 1
@@ -215,19 +224,15 @@ class Simulation:
         """Make a call, so many times, on a connection of its own."""
         own_s, server_s = times * cost.worker_ms / 1e3, times * cost.server_ms / 1e3
         connection = self.costs["connection"]
-        began = self.now
         yield "take", 1
         self.seen.open += 1
-        self.seen.most_open = max(self.seen.most_open, self.seen.open)
         if self.plan.pooled is None:
             own_s, server_s = own_s + connection.worker_ms / 1e3, server_s + connection.server_ms / 1e3
-            began = self.now
         yield "own", own_s + 4 * self.plan.wire_s
         yield "server", server_s
         if self.plan.pooled is None:
             yield "time", self.costs["held_s"]
         self.seen.open -= 1
-        self.seen.open_s += self.now - began
         yield "give", 1
 
     def _summary(self) -> dict[str, float]:
@@ -245,33 +250,31 @@ class Simulation:
             "call_p50_s": float(np.percentile(calls, 50)),
             "call_p99_s": float(np.percentile(calls, 99)),
             "call_most_s": float(calls.max()),
-            "connections_mean": self.seen.open_s / seconds,
-            "connections_most": self.seen.most_open,
+            "connections_mean": float(np.mean(self.seen.counts or [0])),
+            "connections_most": max(self.seen.counts, default=0),
             "longest_renewal_s": self.seen.longest_renewal_s,
             "renewed_after_s": self.seen.renewed_after_s,
             "of_ideal": float(np.mean(shares)) if shares else 0.0,
         }
 
 
-def read_costs() -> dict[str, Any]:
-    """Return what `bench/fleet.py --only costs` has measured, calibrated by `bench/storage.py` on a quiet machine.
+def read_costs(points: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the costs that were measured, as the clients say that they are on the clock.
 
-    CPU seconds that are measured beside much other work are longer by one factor, which the trials a second of one
-    client tell. What other workers' trials add to a trial follows from those of 64 clients, and for how long a
-    connection is open beside its calls from the mean number of connections of 100 workers.
+    A call takes longer than its CPU seconds by one factor, which the trials a second of one client tell. What other
+    workers' trials add to a trial follows from those of the most clients, and for how long a connection is open beside
+    its calls from the mean number of connections of many workers.
     """
     costs: dict[str, Any] = {
-        name: Cost(**value) if isinstance(value, dict) else value
-        for name, value in json.loads((RESULTS / "fleet.json").read_text())["costs"].items()
-        if name != "machine"
+        name: Cost(**value) if isinstance(value, dict) else value for name, value in points["costs"].items()
     }
-    quiet = {row["clients"]: row for row in _clients()}
-    calls = _epochs() * quiet[1]["statements_per_epoch"] / costs["statements_of_epoch"]
-    alone_s = 1 / quiet[1]["trials_per_s"]
+    one, *_, most = points["clients"]
+    calls = points["epochs"] * one["statements_per_epoch"] / costs["statements_of_epoch"]
+    alone_s = 1 / one["trials_per_s"]
     scale = alone_s * 1e3 / (costs["trial"].both_ms + calls * costs["epoch"].both_ms)
-    others_s = (1 / quiet[64]["trials_per_s"] - alone_s) / 63
+    others_s = (1 / most["trials_per_s"] - alone_s) / (most["clients"] - 1)
     scaled = {name: value * scale if isinstance(value, Cost) else value for name, value in costs.items()}
-    fleet = json.loads((RESULTS / "fleet.json").read_text())["connections"]
+    fleet = points["connections"]
     # An epoch of a second, and a heartbeat every ten, on connections of their own.
     open_s = fleet["connections_mean"] / (fleet["workers"] * 1.1)
     return scaled | {
@@ -280,55 +283,57 @@ def read_costs() -> dict[str, Any]:
     }
 
 
-def _clients() -> list[dict[str, Any]]:
-    rows = json.loads((RESULTS / "storage.json").read_text())["clients"]
-    return [row for row in rows if row["side"] == "tuner"]
-
-
-def _epochs() -> int:
-    return int(json.loads((RESULTS / "storage.json").read_text())["epochs"])
-
-
 #: By how much a repeated figure may differ: rates and connections by a share, the share of the ideal by a difference.
 _RATES, _CONNECTIONS, _OF_IDEAL = 0.2, 0.5, 0.03
 
 
-def simulate(*, quick: bool = False) -> dict[str, Any]:
+def simulate(points: Mapping[str, Any], *, quick: bool = False) -> dict[str, Any]:
     """Repeat what was measured, then simulate larger fleets; print a line for each.
+
+    Args:
+        points: What `bench/fleet.py` has measured.
+        quick: Simulate short times, and let repeated figures differ.
 
     Raises:
         SystemExit: A repeated figure differs from the measured one by more than the margin.
     """
-    costs = read_costs()
+    costs = read_costs(points)
+    repeated = repeat_measured(costs, points)
+    if not quick:
+        refuse_differences(repeated)
     return {
-        "repeated": repeat_measured(costs),
-        "fleets": simulate_fleets(costs, seconds=60.0 if quick else 300.0),
+        "repeated": repeated,
+        "fleets": simulate_fleets(costs, seconds=20.0 if quick else 240.0),
         "outages": simulate_outages(costs),
-        "million": simulate_million(costs, n_trials=2_000 if quick else 1_000_000),
+        "million": simulate_million(costs, n_simulated=2_000 if quick else 40_000),
     }
 
 
-def repeat_measured(costs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def repeat_measured(costs: Mapping[str, Any], points: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Simulate the fleets that were measured with real processes, and compare.
 
     Clients that train nothing are taken to share one core: eight had 0.94 of the trials a second of one, because they
     wait for each other's rows.
     """
-    fleet = json.loads((RESULTS / "fleet.json").read_text())
     here: dict[str, Any] = {"cores": 2, "is_one_machine": True, "wire_s": 0.0}
-    measured = fleet["throughput"]
+    measured = points["throughput"]
     found = run(costs, workers=measured["workers"], trials=measured["trials"], epochs=6, epoch_s=1.0, **here)
     rows = [("share of ideal, 32 workers", measured["of_ideal_trials_per_hour"], found["of_ideal"], _OF_IDEAL, False)]
-    measured = fleet["connections"]
-    plan = {"workers": measured["workers"], "epochs": 10_000, "epoch_s": 1.0, "begin_within_s": 30.0}
-    found = run(costs, duration_s=90.0, **plan, **here)
+    measured = points["connections"]
+    plan = {"workers": measured["workers"], "epochs": 10_000, "epoch_s": EPOCH_S}
+    times = {"begin_at_s": measured["begun_s"], "watched_from_s": measured["watched_from_s"]}
+    duration_s = measured["watched_from_s"] + LOOK_S * measured["looks"]
+    found = run(costs, duration_s=duration_s, **times, **plan, **here)
     rows += [
         (f"connections of {measured['workers']} workers, {name}", measured[key], found[key], _CONNECTIONS, True)
         for name, key in (("mean", "connections_mean"), ("most", "connections_most"))
     ]
-    for row in _clients():
+    for row in points["clients"]:
         calls = row["statements_per_epoch"] / costs["statements_of_epoch"]
-        plan = {"workers": row["clients"], "trials": 256, "epochs": _epochs(), "epoch_s": 0.0, "hurried_calls": calls}
+        plan = {
+            "workers": row["clients"], "trials": points["trials_of_clients"], "epochs": points["epochs"],
+            "epoch_s": 0.0, "hurried_calls": calls,
+        }  # fmt: skip
         rate = run(costs, **plan, **(here | {"cores": 1}))["trials_per_s"]
         name = f"trials a second, {row['clients']} clients that train nothing"
         rows.append((name, row["trials_per_s"], rate, _RATES, True))
@@ -338,9 +343,17 @@ def repeat_measured(costs: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _compared(what: str, measured: float, simulated: float, margin: float, is_share: bool) -> dict[str, Any]:  # noqa: FBT001 - a column of a table
     difference = simulated / measured - 1 if is_share else simulated - measured
     print(f"{what}: measured {measured:.3g}, simulated {simulated:.3g}, difference {difference:+.1%}", flush=True)
-    if abs(difference) > margin:
-        raise SystemExit(f"{what}: the simulation differs by {difference:+.1%}, more than {margin:.0%}.")
-    return {"what": what, "measured": measured, "simulated": simulated, "margin": margin}
+    return {
+        "what": what, "measured": measured, "simulated": simulated, "difference": difference, "margin": margin,
+    }  # fmt: skip
+
+
+def refuse_differences(repeated: Sequence[Mapping[str, Any]]) -> None:
+    """End where a repeated figure differs from the measured one by more than its margin."""
+    wrong = [row for row in repeated if abs(row["difference"]) > row["margin"]]
+    if wrong:
+        told = [f"{row['what']}: by {row['difference']:+.1%}, more than {row['margin']:.0%}" for row in wrong]
+        raise SystemExit(f"The simulation differs from what was measured. {'; '.join(told)}.")
 
 
 def simulate_fleets(costs: Mapping[str, Any], *, seconds: float) -> list[dict[str, Any]]:
@@ -371,11 +384,13 @@ def simulate_outages(costs: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def simulate_million(costs: Mapping[str, Any], *, n_trials: int) -> list[dict[str, Any]]:
-    """Simulate a million trials of 1,000 workers, and the load of a sampler that learns."""
+def simulate_million(costs: Mapping[str, Any], *, n_simulated: int) -> list[dict[str, Any]]:
+    """Simulate trials of 1,000 workers, from which a million follow, and the load of a sampler that learns."""
+    n_trials = 1_000_000
     plan = {"workers": 1_000, "epochs": 4, "epoch_s": 10.0, "cores": 4, "pooled": 20, "begin_within_s": 60.0}
-    whole = run(large(costs, 1_000), trials=n_trials, **plan)
-    whole["bytes"] = n_trials * costs["bytes_of_trial"]
+    whole = run(large(costs, 1_000), trials=n_simulated, **plan)
+    whole["seconds_of_million"] = whole["seconds"] * n_trials / n_simulated
+    whole["bytes_of_million"] = n_trials * costs["bytes_of_trial"]
     one_study = run(large(costs, 1_000), duration_s=300.0, reads_others=True, **plan)
     return [{"what": "no sampler that learns"} | whole, {"what": "one study, a sampler that learns"} | one_study]
 
@@ -398,7 +413,7 @@ def _between(none: Cost, thousand: Cost, share: float) -> Cost:
 def run(costs: Mapping[str, Any], **plan: Any) -> dict[str, float]:
     """Simulate a plan and print what came of it."""
     found = Simulation(Plan(**plan), costs).run()
-    asked = ", ".join(f"{name}={value}" for name, value in plan.items())
+    asked = ", ".join(f"{name}={value}" for name, value in plan.items() if name != "begin_at_s")
     numbers = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
     print(f"{asked}: {numbers}", flush=True)
     return found

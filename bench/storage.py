@@ -205,7 +205,9 @@ def measure_clients(url: str, side: str, n_clients: int, n_trials: int) -> dict[
             make_study(storage, trials=n_trials)
         else:
             optuna.create_study(study_name="bench", storage=url, direction="maximize")
-    context = multiprocessing.get_context("spawn")
+    # Forked from a process that has imported this module: starting 64 afresh takes a minute.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["storage"])
     barrier, answers = context.Barrier(n_clients + 1), context.Queue()
     work = {"tuner": run_ours, "optuna": run_optunas}[side]
     share = [n_trials // n_clients] * n_clients

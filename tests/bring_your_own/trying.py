@@ -15,6 +15,7 @@ from tuner.bundles.bundle import read_bundle
 from tuner.datasets.test_set import load_test_set
 from tuner.jobs.context import JobContext
 from tuner.jobs.creation import create_study
+from tuner.jobs.fitting import costs
 from tuner.jobs.study.data import DataPlaces
 from tuner.jobs.table import JOBS
 from tuner.studies.database.storage import Storage, open_storage
@@ -22,7 +23,6 @@ from tuner.studies.definitions.making import make_definition
 from tuner.studies.records.reading import load_study
 from tuner.studies.records.study import StudyRecord
 from tuner.studies.slots.outcomes import ConfirmJob, ConfirmOutcome
-from tuner.training import costs
 from tuner.training.predictions import predict_probabilities
 from tuner.training.session import release_memory
 from tuner.workers.dashboard_publisher import DashboardPublisher
@@ -153,7 +153,7 @@ def run_study(
     with pytest.MonkeyPatch.context() as patch:
         # What Optuna Dashboard shows is not looked at here, nor how long an answer takes.
         patch.setattr(DashboardPublisher, "publish", lambda *_: None)
-        patch.setattr(costs, "_N_TIMED", 1)
+        patch.setattr(costs, "measure_latency", lambda *_: {"latency_ms": 1.0})
         if not confirms:
             patch.setitem(JOBS, "confirm", _confirm_untrained)
         worker.run()

@@ -2,13 +2,15 @@
 
     PYTHONPATH=tests python -m chaos --seed 1 --workers 4 --trials 60 --epochs 6 --kills 40 --restarts 5
 
-runs on a Postgres of its own; `--sqlite` on a file, with two workers and no restarts. Ends with status 1 when an
-invariant does not hold, naming it and the command that runs the same faults again.
+runs on a Postgres of its own; `--sqlite` on a file, with two workers and no restarts; `--at-once 4` with workers that
+hold four leases, and lose single ones of them. Ends with status 1 when an invariant does not hold, naming it and the
+command that runs the same faults again.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -44,6 +46,8 @@ def main() -> None:
                 sqlite=arguments.sqlite,
                 studies=arguments.studies,
                 objectives=arguments.objectives,
+                at_once=arguments.at_once,
+                limit_s=arguments.limit_s,
             )
             folder = Path(tempfile.mkdtemp(prefix=f"tuner-chaos-{seed}-"))
             verdict = _run(settings, fleet, folder, url=arguments.storage)
@@ -64,10 +68,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=40, help="kill -9, half of them at named points")
     parser.add_argument("--restarts", type=int, default=5, help="of Postgres, by turns kill -9 and immediate")
     parser.add_argument("--lease-s", type=float, default=3.0)
+    parser.add_argument("--limit-s", type=float, default=300.0, help="in which the study must be done")
     parser.add_argument("--epoch-s", type=float, default=1 / 6, help="of a synthetic epoch")
     parser.add_argument("--real-keras", action="store_true", help="train a small net instead of sleeping")
     parser.add_argument("--sqlite", action="store_true", help="on an SQLite file, without restarts")
     parser.add_argument("--objectives", action="store_true", help="with the latency as a second objective")
+    parser.add_argument("--at-once", type=int, default=1, help="trials that a worker leases and trains together")
     parser.add_argument("--studies", type=int, default=1, help="that share the trials and the workers")
     parser.add_argument("--storage", help="a database of yours, without a study named chaos; it is not restarted")
     parser.add_argument("--keep", action="store_true", help="keep journals and logs also when all holds")
@@ -77,12 +83,16 @@ def _parse() -> argparse.Namespace:
         arguments.trials, arguments.kills, arguments.restarts = 20, 12, 2
     if arguments.studies > 1 and arguments.real_keras:
         parser.error("--studies and --real-keras: undisturbed curves are computed of synthetic training alone")
+    if arguments.at_once > 1 and arguments.real_keras and os.environ.get("KERAS_BACKEND") != "jax":
+        parser.error("--at-once and --real-keras: several nets are programs of JAX; set KERAS_BACKEND=jax")
     arguments.workers = arguments.workers or (2 if arguments.sqlite else 4)
     return arguments
 
 
 def _run(settings: RoundSettings, fleet: Fleet, folder: Path, *, url: str | None) -> Verdict:
-    expected = _calm_curves(settings, fleet, folder / "calm") if settings.real_keras else None
+    # Of those that are trained together, each is trained again, alone.
+    is_known_before = settings.real_keras and settings.at_once == 1
+    expected = _calm_curves(settings, fleet, folder / "calm") if is_known_before else None
     if settings.sqlite or url:
         return run_round(settings, fleet, url=url or f"sqlite:///{folder}/tuner.db", folder=folder, expected=expected)
     with _postgres() as (server, direct), FaultyProxy(server.port) as proxy:

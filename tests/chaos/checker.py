@@ -39,6 +39,14 @@ class Evidence:
     files: Sequence[Path]
     #: Trial number → validation accuracy of each epoch, had nothing happened.
     expected: Mapping[int, Sequence[float]]
+    #: By which an accuracy may differ from it.
+    tolerance: float
+    #: Epochs of a confirmation and of a retraining.
+    final_epochs: Mapping[str, int]
+
+    @property
+    def of_search(self) -> Sequence[Any]:
+        return [row for row in self.slots if row.stage == "search"]
 
     def of(self, *events: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.event in events]
@@ -52,6 +60,7 @@ def gather_evidence(
     artifacts: Path,
     lease_s: float,
     expected: Mapping[int, Sequence[float]],
+    tolerance: float = 0.0,
 ) -> Evidence:
     """Read what the round left in the database and the store."""
     study = find_study(storage, name)
@@ -68,6 +77,11 @@ def gather_evidence(
         lease_s=lease_s,
         files=[path for path in artifacts.rglob("*") if path.is_file()],
         expected=expected,
+        tolerance=tolerance,
+        final_epochs={
+            "confirm": study.definition.finals.confirm_epochs or study.definition.search.epochs,
+            "retrain": study.definition.finals.epochs,
+        },
     )
 
 
@@ -83,15 +97,16 @@ def _acknowledged_ends_are_stored(evidence: Evidence) -> Iterator[str]:
         if row.state != "done" or row.token != entry["token"]:
             yield f"slot {row.id} ended under token {entry['token']}, stored: {row.state} under {row.token}"
             continue
-        if (row.outcome.state, row.outcome.score) != (entry["state"], entry["value"]):
-            yield f"slot {row.id} ended with {entry['value']}, stored: {row.outcome.score}"
+        score = getattr(row.outcome, "score", None)
+        if (row.outcome.state, score) != (entry["state"], entry["value"]):
+            yield f"slot {row.id} ended with {entry['value']}, stored: {score}"
         trial = evidence.trials[row.trial_number] if row.trial_number is not None else None
         if trial is not None and entry["state"] == "complete" and (trial.values or [None])[0] != entry["value"]:
             yield f"slot {row.id} ended with {entry['value']}, Optuna has {trial.values}"
 
 
 def _costs_are_measured_once(evidence: Evidence) -> Iterator[str]:
-    for row in evidence.slots:
+    for row in evidence.of_search:
         trial = evidence.trials[row.trial_number] if row.trial_number is not None else None
         stored = row.outcome.costs if trial is not None and row.outcome else {}
         if trial is not None and any(trial.user_attrs.get(name) != value for name, value in stored.items()):
@@ -147,7 +162,7 @@ def _the_budget_is_met(evidence: Evidence) -> Iterator[str]:
         yield f"{evidence.n_trials} trials in Optuna for a budget of {evidence.budget}"
     if sorted(evidence.trials) != list(range(evidence.n_trials)):
         yield f"trial numbers {sorted(evidence.trials)}"
-    numbers = Counter(row.trial_number for row in evidence.slots)
+    numbers = Counter(row.trial_number for row in evidence.of_search)
     yield from (f"{n} slots have trial {number}" for number, n in numbers.items() if n > 1)
     finished = sum(trial.state.is_finished() for trial in evidence.trials.values())
     if finished != evidence.budget:
@@ -155,21 +170,39 @@ def _the_budget_is_met(evidence: Evidence) -> Iterator[str]:
 
 
 def _curves_are_undisturbed(evidence: Evidence) -> Iterator[str]:
-    for row in evidence.slots:
+    for row in evidence.of_search:
         outcome, number = row.outcome, row.trial_number
         if outcome is None or outcome.state != "complete":
             yield f"trial {number} has the outcome {outcome}"
             continue
         curve = [epoch.val_accuracy for epoch in outcome.curve]
-        if curve != list(evidence.expected[number]):
+        if not _are_equal(curve, evidence.expected[number], evidence.tolerance):
             yield f"trial {number} has the curve {curve}, undisturbed {evidence.expected[number]}"
         reported = evidence.trials[number].intermediate_values
         if [reported.get(epoch) for epoch in range(1, evidence.epochs + 1)] != curve:
             yield f"trial {number} reported {reported}, its curve is {curve}"
         if evidence.trials[number].state != TrialState.COMPLETE:
             yield f"trial {number} is {evidence.trials[number].state.name} in Optuna"
+    yield from _finals_that_are_not_whole(evidence)
     yield from _resumptions_from_too_early(evidence)
     yield from _epochs_trained_too_often(evidence)
+
+
+def _are_equal(curve: Sequence[float | None], expected: Sequence[float], tolerance: float) -> bool:
+    return len(curve) == len(expected) and all(
+        one is not None and abs(one - other) <= tolerance for one, other in zip(curve, expected, strict=True)
+    )
+
+
+def _finals_that_are_not_whole(evidence: Evidence) -> Iterator[str]:
+    for row in evidence.slots:
+        if row.stage not in evidence.final_epochs:
+            continue
+        epochs = [epoch.epoch for epoch in row.outcome.curve] if row.outcome else []
+        if epochs != list(range(1, evidence.final_epochs[row.stage] + 1)) or row.outcome.state != "complete":
+            yield f"slot {row.id} ({row.stage}) has the epochs {epochs} and the outcome {row.outcome}"
+    jobs = Counter(repr(row.job) for row in evidence.slots if row.stage != "search")
+    yield from (f"{n} slots have the job {job}" for job, n in jobs.items() if n > 1)
 
 
 def _resumptions_from_too_early(evidence: Evidence) -> Iterator[str]:
@@ -211,7 +244,15 @@ def _of_the_newest_tokens(evidence: Evidence, *events: str) -> Iterator[Entry]:
 
 
 def _no_file_is_left(evidence: Evidence) -> Iterator[str]:
-    yield from (str(path) for path in evidence.files)
+    kept = {path for row in evidence.slots for path in _kept_by(row)}
+    yield from (str(path) for path in evidence.files if not any(str(path).endswith(name) for name in kept))
+
+
+def _kept_by(row: Any) -> Iterator[str]:
+    """Yield the paths of the files that a slot of the finals has stored."""
+    for name in ("bundle", "predictions", "validation_predictions", "pictures"):
+        if (path := getattr(row.outcome, name, None)) is not None:
+            yield str(path)
 
 
 def _workers_end_as_documented(evidence: Evidence) -> Iterator[str]:
@@ -230,7 +271,7 @@ def _workers_end_as_documented(evidence: Evidence) -> Iterator[str]:
 
 def _no_study_has_more_workers_than_it_may(evidence: Evidence) -> Iterator[str]:
     for entry in evidence.of("crowded"):
-        yield f"study {entry['study']} had {entry['leased']} leased slots, at most {entry['most']} are allowed"
+        yield f"study {entry['study']} had {entry['leased']} workers, at most {entry['most']} are allowed"
 
 
 #: Name → check, which yields what does not hold.

@@ -4,14 +4,20 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from chaos.fleet import Worker
 from chaos.journal import Journal
 from chaos.proxy import FaultyProxy
+from tuner.studies.database.schema import slots
+from tuner.studies.database.storage import Storage
+from tuner.studies.slots.leases import release_leased
 
 #: Point → when a worker that is to die there dies.
 POINTS = {
@@ -25,6 +31,8 @@ POINTS = {
     "before-tidying": "Optuna knows, the checkpoint is still there",
     "while-reaping": "expired leases are updated, the transaction is open",
 }
+#: Points of workers that hold several leases.
+POINTS_OF_SEVERAL = {"after-claiming-several": "further slots are claimed, nothing else has happened"}
 
 
 class Server(Protocol):
@@ -52,16 +60,21 @@ class Fault:
     duration_s: float = 0.0
 
 
-def plan_faults(random: np.random.Generator, *, kills: int, restarts: int, lease_s: float) -> list[Fault]:
+def plan_faults(
+    random: np.random.Generator, *, kills: int, restarts: int, lease_s: float, holds_several: bool = False
+) -> list[Fault]:
     """Draw the faults of a round in their order.
 
     Of the kill -9 half hit at a named point, half at any time; a few more than asked for, as a study may end before its
-    last ones. Each restart comes with a cut, a stall and two swallowed COMMITs.
+    last ones. Each restart comes with a cut, a stall and two swallowed COMMITs. Workers that hold several leases lose
+    single ones too.
     """
-    points = [list(POINTS)[index % len(POINTS)] for index in range(kills // 2 + 2)]
+    known = [*POINTS, *(POINTS_OF_SEVERAL if holds_several else ())]
+    points = [known[index % len(known)] for index in range(kills // 2 + 2)]
     kinds: list[tuple[str, str, float]] = [("point", point, 0.0) for point in points]
     kinds += [("kill", "", 0.0)] * (kills - kills // 2 + 2)
     kinds += [("terminate", "", 0.0)] * (kills // 8)
+    kinds += [("rob", "", 0.0)] * (kills // 4 if holds_several else 0)
     kinds += [("stop", "", float(random.uniform(0.2, 3.0)) * lease_s) for _ in range(kills // 8)]
     for index in range(restarts):
         kinds.append(("restart" if index % 2 else "crash", "", float(random.uniform(0.1, 2.0))))
@@ -79,10 +92,16 @@ class FaultBringer:
     """Brings faults about, one after the other, and notes each in the harness' journal."""
 
     def __init__(
-        self, journal: Journal, random: np.random.Generator, *, server: Server | None, proxy: FaultyProxy | None
+        self,
+        journal: Journal,
+        random: np.random.Generator,
+        *,
+        storage: Storage,
+        server: Server | None,
+        proxy: FaultyProxy | None,
     ) -> None:
         self._journal, self._random = journal, random
-        self._server, self._proxy = server, proxy
+        self._storage, self._server, self._proxy = storage, server, proxy
         #: What to undo, and when.
         self._later: list[tuple[float, Callable[[], None]]] = []
 
@@ -92,7 +111,7 @@ class FaultBringer:
             return self._hit_worker(fault, [worker for worker in workers if _may_be_hit(worker)])
         if self._later and fault.kind in {"restart", "crash", "stall"}:
             return False
-        return self._hit_database(fault)
+        return self._rob(workers) if fault.kind == "rob" else self._hit_database(fault)
 
     def undo_due(self) -> None:
         """End stops, stalls and downtimes whose time has come."""
@@ -130,6 +149,19 @@ class FaultBringer:
         worker.is_stopped = False
         worker.send(signal.SIGCONT)
 
+    def _rob(self, workers: Sequence[Worker]) -> bool:
+        """Take one of its leases away from a worker that has several, as if it had not been renewed in time."""
+        for worker in workers:
+            held = held_by(self._storage, worker.id)
+            if len(held) > 1:
+                slot = held[int(self._random.integers(len(held)))]
+                lost = release_leased(sa.and_(slots.c.id == slot, slots.c.owner == worker.id))
+                with suppress(OperationalError), self._storage.engine.begin() as connection:
+                    connection.execute(lost)
+                    self._journal.note("rob", worker=worker.id, slot=slot, held=len(held))
+                    return True
+        return False
+
     def _hit_database(self, fault: Fault) -> bool:
         self._journal.note(fault.kind, duration_s=fault.duration_s)
         if fault.kind in {"restart", "crash"}:
@@ -164,6 +196,16 @@ class FaultBringer:
         if self._proxy is not None:
             self._proxy.release()
             self._journal.note("flowing")
+
+
+def held_by(storage: Storage, worker: str) -> list[int]:
+    """Return the slots that are leased to a worker; none while the database is away."""
+    query = sa.select(slots.c.id).where(slots.c.owner == worker, slots.c.state == "leased").order_by(slots.c.id)
+    try:
+        with storage.reader.connect() as connection:
+            return list(connection.scalars(query))
+    except OperationalError:
+        return []
 
 
 def _may_be_hit(worker: Worker) -> bool:

@@ -10,8 +10,10 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -19,8 +21,11 @@ from typing import Any, NoReturn
 # What publishes to it imports it late, in each worker.
 import optuna_dashboard  # noqa: F401
 
+import tuner.jobs.fitting.at_once
 import tuner.jobs.search.trial
+import tuner.jobs.table
 import tuner.training.checkpoint
+import tuner.training.populations.train
 import tuner.workers.process
 from chaos import synthetic
 from chaos.journal import Journal
@@ -29,8 +34,10 @@ from tuner.errors import RestartNeededError, TunerError
 from tuner.logs import configure_logging
 from tuner.settings import Settings
 from tuner.spaces.space import Space
-from tuner.training.backend import load_backend
+from tuner.training.backend import import_backend, import_environment, load_backend
+from tuner.training.populations.cache import PopulationCache
 from tuner.training.programs.cache import ProgramCache
+from tuner.training.run import TrainingRun
 from tuner.workers.process import run_worker
 from tuner.workers.work import Work
 
@@ -39,8 +46,17 @@ _TICK_S = 0.02
 
 def main() -> None:
     """Serve until stdin ends."""
+    with tempfile.TemporaryDirectory() as programs:
+        os.environ.update(import_environment(os.environ, program_cache=Path(programs)))
+        _serve()
+
+
+def _serve() -> None:
     # It freezes what it imports; else each worker's first collection copies every page of it: 1.9 s a trial, measured.
-    load_backend()
+    import_backend()
+    if os.environ["KERAS_BACKEND"] != "jax":
+        # JAX starts threads when it looks for devices.
+        load_backend()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     names: dict[int, str] = {}
     _say(ready=True)
@@ -136,9 +152,23 @@ def _enter_surroundings(order: dict[str, Any]) -> None:
 
 def _train_synthetically(epoch_s: float) -> None:
     space = Space(name="synthetic", description="", build=synthetic.build, help={})
+
     # Each in the module that calls it: the rest of the run is the product's.
+    @contextmanager
+    def open_population(
+        _cache: PopulationCache, runs: Sequence[TrainingRun], *_: object
+    ) -> Iterator[synthetic.Population]:
+        seeds = [run.plan.seed for run in runs]
+        yield synthetic.Population([run.model for run in runs], seeds=seeds, epoch_s=epoch_s)
+
     replacements: list[tuple[ModuleType | type, str, Callable[..., Any]]] = [
         (tuner.jobs.search.trial, "open_study_space", lambda _name, _provenance: space),
+        (tuner.jobs.search.trial, "open_study_space", lambda _name, _provenance: space),
+        (tuner.jobs.table, "find_reason_against", lambda _definition, _space, n: "one at a time" if n == 1 else None),
+        (tuner.jobs.fitting.at_once, "find_reason_to_train_alone", lambda *_: None),
+        (tuner.training.populations.train, "find_reason_to_train_alone", lambda *_: None),
+        (tuner.training.populations.train, "describe_model", lambda _model: "synthetic"),
+        (PopulationCache, "open", open_population),
         (ProgramCache, "find_refusal", lambda _cache, _model: None),
         (
             ProgramCache,

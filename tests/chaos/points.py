@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import signal
 import stat
 import threading
@@ -25,6 +26,9 @@ from tuner.studies.slots.leases import Lease, LeaseLostError
 from tuner.workers.loop import MAX_ATTEMPTS
 from tuner.workers.reporter import Reporter
 
+_SLOT = re.compile(r"/checkpoints/slot-(?P<slot>\d+)")
+_CHECKPOINT = re.compile(rf"{_SLOT.pattern}/(?P<token>\d+)-(odd|even)\.npz$")
+
 
 class Doom:
     """Kills this process at the point that the harness names in a file, once it gets there."""
@@ -32,21 +36,25 @@ class Doom:
     def __init__(self, file: Path, journal: Journal, *, seed: int) -> None:
         self._file, self._journal = file, journal
         self._random = np.random.default_rng(seed)
-        self.lease: Lease | None = None
-        self._has_progressed = False
+        #: The slots that a death would hit, each with its number of attempts since its last new epoch.
+        self._attempts: dict[int, int] = {}
 
     def take(self, lease: Lease) -> None:
         """Remember which slot a death would hit."""
-        self.lease, self._has_progressed = lease, False
+        self._attempts = {lease.slot_id: lease.attempts}
 
-    def spare(self) -> None:
+    def take_too(self, lease: Lease) -> None:
+        """Remember a further one."""
+        self._attempts[lease.slot_id] = lease.attempts
+
+    def spare(self, lease: Lease) -> None:
         """The slot has a new epoch: its attempts count anew."""
-        self._has_progressed = True
+        self._attempts[lease.slot_id] = 0
 
     @property
     def is_fatal(self) -> bool:
-        """Whether one more death would fail the trial, as is meant to be for one that kills its workers."""
-        return self.lease is not None and self.lease.attempts >= MAX_ATTEMPTS and not self._has_progressed
+        """Whether one more death would fail a trial, as is meant to be for one that kills its workers."""
+        return max(self._attempts.values(), default=0) >= MAX_ATTEMPTS
 
     def may_strike(self, point: str) -> bool:
         """Say whether the harness wants this process to die here."""
@@ -88,13 +96,26 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
             doom.strike("after-claim")
         return lease
 
+    def claim_more(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        leases = original(*args, **kwargs)
+        for lease in leases:
+            doom.take_too(lease)
+            journal.note("claimed", slot=lease.slot_id, token=lease.token, is_last_attempt=doom.is_fatal)
+        if leases:
+            doom.strike("after-claiming-several")
+        return leases
+
+    def run_several(original: Callable[..., Any], contexts: Any) -> Any:
+        journal.note("together", slots=[context.lease.slot_id for context in contexts])
+        return original(contexts)
+
     def register(original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         original(*args, **kwargs)
         journal.note("registered")
 
-    def open_trial(original: Callable[..., Any], *args: Any) -> Any:
-        trial, scores = original(*args)
-        journal.note("opened", **_place(doom), trial=trial.number)
+    def open_trial(original: Callable[..., Any], storage: Any, study: Any, lease: Lease) -> Any:
+        trial, scores = original(storage, study, lease)
+        journal.note("opened", slot=lease.slot_id, token=lease.token, trial=trial.number)
         return trial, scores
 
     def set_param(original: Callable[..., Any], *args: Any) -> Any:
@@ -103,6 +124,9 @@ def _wrap_claims(journal: Journal, doom: Doom) -> None:
 
     _wrap(tuner.workers.loop, "register_worker", register)
     _wrap(tuner.workers.loop, "claim_slot", claim)
+    _wrap(tuner.jobs.search.trial, "open_trial", open_trial)
+    _wrap(tuner.workers.loop, "claim_companions", claim_more)
+    _wrap(tuner.workers.loop, "run_jobs", run_several)
     _wrap(tuner.jobs.search.trial, "open_trial", open_trial)
     _wrap(RetryingStorage, "set_trial_param", set_param)
 
@@ -132,19 +156,19 @@ def _wrap_reaping(journal: Journal, doom: Doom) -> None:
 def _wrap_training(journal: Journal, doom: Doom) -> None:
     def resume(original: Callable[..., Any], run: Any) -> None:
         original(run)
-        journal.note("resumed", **_place(doom), epoch=run.resumed_from)
+        journal.note("resumed", **_place_of(run), epoch=run.resumed_from)
 
     def finish_epoch(
         original: Callable[..., Any], run: Any, epoch: int, logs: Any, duration_s: float, **kwargs: Any
     ) -> None:
-        journal.note("trained", **_place(doom), epoch=epoch, value=logs.get("val_accuracy"))
+        journal.note("trained", **_place_of(run), epoch=epoch, value=logs.get("val_accuracy"))
         original(run, epoch, logs, duration_s, **kwargs)
 
     def write(original: Callable[..., Any], store: ArtifactStore, path: str, content: bytes) -> None:
-        place = _place(doom)
         original(store, path, content)
-        if "/checkpoints/" in path and path.endswith(".npz"):
+        if written := _CHECKPOINT.search(path):
             snapshot = tuner.training.checkpoint._decode(content)
+            place = {name: int(number) for name, number in written.groupdict().items()}
             journal.note("stored", **place, epoch=len(snapshot.epochs))
 
     def sync(original: Callable[..., Any], file: int) -> None:
@@ -167,8 +191,8 @@ def _wrap_reports(journal: Journal, doom: Doom) -> None:
         _noting_refusal(journal, "renewal", lease, lambda: original(storage, lease, **kwargs))
         for epoch, value in (kwargs.get("scores") or {}).items():
             doom.strike("mid-report")
-            doom.spare()
-            journal.note("reported", **_place(doom), epoch=epoch, value=value)
+            doom.spare(lease)
+            journal.note("reported", slot=lease.slot_id, token=lease.token, epoch=epoch, value=value)
         journal.note("renewed", slot=lease.slot_id, token=lease.token, epoch=kwargs["epoch"])
 
     _wrap(Reporter, "finish_epoch", hand_over)
@@ -180,8 +204,8 @@ def _wrap_endings(journal: Journal, doom: Doom) -> None:
         doom.strike("before-end")
         _noting_refusal(journal, "end", lease, lambda: original(storage, lease, outcome))
         journal.note(
-            "ended", slot=lease.slot_id, token=lease.token, state=outcome.state, value=outcome.score,
-            curve=[epoch.val_accuracy for epoch in outcome.curve],
+            "ended", slot=lease.slot_id, token=lease.token, state=outcome.state,
+            value=getattr(outcome, "score", None),
         )  # fmt: skip
 
     def tell(original: Callable[..., Any], *args: Any) -> Any:
@@ -208,9 +232,13 @@ def _noting_refusal(journal: Journal, what: str, lease: Lease, call: Callable[[]
         raise
 
 
-def _place(doom: Doom) -> dict[str, int]:
-    assert doom.lease is not None
-    return {"slot": doom.lease.slot_id, "token": doom.lease.token}
+def _place_of(run: tuner.training.run.TrainingRun) -> dict[str, int]:
+    """Return the slot of a training run and its lease's token, which name its checkpoint."""
+    checkpoint = run._checkpoint
+    assert checkpoint is not None
+    slot = _SLOT.search(checkpoint._folder)
+    assert slot is not None
+    return {"slot": int(slot["slot"]), "token": checkpoint._writer}
 
 
 def _wrap(owner: Any, name: str, replacement: Callable[..., Any]) -> None:

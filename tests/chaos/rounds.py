@@ -10,22 +10,28 @@ from pathlib import Path
 import numpy as np
 
 from chaos.checker import Evidence, find_violations, gather_evidence
-from chaos.faults import Fault, FaultBringer, Server, plan_faults
+from chaos.faults import Fault, FaultBringer, Server, held_by, plan_faults
 from chaos.fleet import Fleet, Surroundings, Worker
 from chaos.journal import HARNESS, Entry, Journal, count_events, read_journals
 from chaos.proxy import FaultyProxy
-from chaos.studies import insert_chaos_study, small_net, undisturbed_curves
+from chaos.studies import (
+    drawn_curves,
+    insert_chaos_study,
+    replayed_curves,
+    small_net,
+    trained_at_once,
+    undisturbed_curves,
+)
 from chaos.watch import Watch
 from tuner.studies.database.errors import DatabaseAwayError
 from tuner.studies.database.storage import Storage, open_storage
+from tuner.studies.lifecycle import Study
 from tuner.studies.slots.leases import release_owned
 
 _TICK_S = 0.03
 #: Share of killed workers that are known to be dead at once, as to a pool on their machine; other leases expire.
 _KNOWN_DEAD = 0.5
 _SEVERAL = ('search.objectives=["accuracy", "latency_ms"]', 'search.constraints=["latency_ms <= 60000"]')
-#: The study must be done in this time, whatever happens to it.
-_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +53,10 @@ class RoundSettings:
     studies: int = 1
     #: Whether the latency is an objective too, which no other worker may measure again.
     objectives: bool = False
+    #: Trials that a worker leases and trains together, and with real Keras repeats of the finals too.
+    at_once: int = 1
+    #: Seconds in which the study must be done, whatever happens to it.
+    limit_s: float = 300.0
 
     def sizes(self) -> Mapping[str, int]:
         """Return the number of trials of each study by its name; they sum to `trials`."""
@@ -59,7 +69,7 @@ class RoundSettings:
         """Return what runs this round again."""
         flags = [
             f"--{name.replace('_', '-')} {getattr(self, name)}"
-            for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s", "studies")
+            for name in ("seed", "trials", "epochs", "kills", "restarts", "lease_s", "epoch_s", "studies", "at_once")
         ]
         switches = [
             f"--{name.replace('_', '-')}" for name in ("real_keras", "sqlite", "objectives") if getattr(self, name)
@@ -78,6 +88,10 @@ class Verdict:
     #: Epochs that were trained more than once, of all.
     epochs_again: int
     epochs_trained: int
+    #: How many leases a worker held when it was killed → how often.
+    killed_holding: Mapping[int, int]
+    #: How many slots one program trained → how often.
+    together: Mapping[int, int]
 
 
 def run_round(
@@ -109,6 +123,7 @@ def run_round(
                 overrides=[
                     *(small_net() if settings.real_keras else ()),
                     *(_SEVERAL if settings.objectives else ()),
+                    *trained_at_once(settings.at_once, real_keras=settings.real_keras),
                     *_share(number, settings),
                 ],
             )
@@ -126,11 +141,19 @@ def run_round(
         evidence = [
             gather_evidence(
                 storage, study.name, entries, artifacts=surroundings.artifacts, lease_s=settings.lease_s,
-                expected=undisturbed_curves(study.definition) if expected is None else expected,
+                expected=_undisturbed(storage, study, settings, folder) if expected is None else expected,
+                # Several real nets at once are what each is alone but for rounding, and so nearly all answers.
+                tolerance=0.01 if settings.at_once > 1 and settings.real_keras else 0.0,
             )
             for study in studies
         ]  # fmt: skip
     return _verdict(entries, evidence, time.monotonic() - started)
+
+
+def _undisturbed(storage: Storage, study: Study, settings: RoundSettings, folder: Path) -> dict[int, list[float]]:
+    if settings.at_once == 1:
+        return undisturbed_curves(study.definition)
+    return replayed_curves(storage, study.name, folder) if settings.real_keras else drawn_curves(storage, study)
 
 
 def _share(number: int, settings: RoundSettings) -> list[str]:
@@ -164,12 +187,15 @@ class _Round:
         settings = self.settings
         self._journal = Journal(self.surroundings.journal, HARNESS)
         self._random = np.random.default_rng(settings.seed)
-        faults = plan_faults(self._random, kills=settings.kills, restarts=settings.restarts, lease_s=settings.lease_s)
-        bringer = FaultBringer(self._journal, self._random, server=self.server, proxy=self.proxy)
+        faults = plan_faults(
+            self._random, kills=settings.kills, restarts=settings.restarts, lease_s=settings.lease_s,
+            holds_several=settings.at_once > 1,
+        )  # fmt: skip
+        bringer = FaultBringer(self._journal, self._random, storage=self.storage, server=self.server, proxy=self.proxy)
         # By the engine that reads: on SQLite a stopped worker may hold the lock that writers wait for.
         watch = Watch(self.storage.reader, self._journal, lease_s=settings.lease_s)
         seats = [_Seat() for _ in range(settings.n_workers)]
-        deadline = time.monotonic() + _LIMIT_S
+        deadline = time.monotonic() + settings.limit_s
         while not all(seat.is_done for seat in seats):
             self.fleet.listen(_TICK_S)
             for seat in seats:
@@ -178,7 +204,7 @@ class _Round:
             watch.look(calm_s=time.monotonic() - max(self._last_disturbance, self._oldest_start(seats)))
             self._bring_due(faults, bringer, seats, watch.n_ended / settings.trials)
             if time.monotonic() > deadline:
-                self._journal.note("stuck", problem=f"the study was not done after {_LIMIT_S:.0f} s")
+                self._journal.note("stuck", problem=f"the study was not done after {settings.limit_s:.0f} s")
                 break
         bringer.undo_all()
 
@@ -208,6 +234,8 @@ class _Round:
         if point and not count_events(worker.entries, "doomed"):
             # It died of something else, or is done: another one takes its place.
             faults.insert(0, Fault(kind="point", point=point, due=0.0))
+        if worker.status == -signal.SIGKILL and not is_locked:
+            self._journal.note("killed", worker=worker.id, held=len(held_by(self.storage, worker.id)))
         if worker.status == -signal.SIGKILL and self._random.random() < _KNOWN_DEAD and not is_locked:
             try:
                 release_owned(self.storage, worker.id)
@@ -231,7 +259,7 @@ def _is_stopped(seat: _Seat) -> bool:
 def _verdict(entries: Sequence[Entry], evidence: Sequence[Evidence], duration_s: float) -> Verdict:
     trained = [(entry["slot"], entry["epoch"]) for entry in entries if entry.event == "trained"]
     names = {"terminate": "SIGTERM", "stop": "SIGSTOP", "kill": "kill -9", "doomed": "kill -9"}
-    kinds = {"kill", "doomed", "terminate", "stop", "restart", "crash", "cut", "stall", "swallow"}
+    kinds = {"kill", "doomed", "terminate", "stop", "restart", "crash", "cut", "stall", "swallow", "rob"}
     happened = [entry for entry in entries if entry.event in kinds]
     faults = Counter(names.get(entry.event, entry.event) for entry in happened)
     faults.update(f"at {entry['point']}" for entry in happened if entry.event == "doomed")
@@ -242,4 +270,6 @@ def _verdict(entries: Sequence[Entry], evidence: Sequence[Evidence], duration_s:
         faults=dict(faults),
         epochs_again=len(trained) - len(set(trained)),
         epochs_trained=len(trained),
+        killed_holding=dict(Counter(entry["held"] for entry in entries if entry.event == "killed")),
+        together=dict(Counter(len(entry["slots"]) for entry in entries if entry.event == "together")),
     )

@@ -6,7 +6,7 @@ result depends on the weights before it, on the seed and on the hyperparameters,
 
 import ctypes
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tuner.training.programs.interface import Measured
 
-#: Three, so that a worker can die between two of them.
-HYPERPARAMETERS = ("first", "second", "third")
+#: Several, so that a worker can die between two of them; of a cohort each trial draws the last one for itself.
+HYPERPARAMETERS = ("first", "second", "third", "learning_rate")
 _N_WEIGHTS = 64
 
 
@@ -68,6 +68,10 @@ class Program:
         """Train; the draws are those of a real epoch and have its order, but not its number."""
         del draws
         _wait_in_one_call(self._epoch_s)
+        return self.draw()
+
+    def draw(self) -> dict[str, float]:
+        """Draw an epoch's result."""
         (weights,) = self._model.variables
         weights.assign(next_weights(weights.value, self._model.hyperparameters, seed=self._seed))
         self._accuracy = accuracy_of(weights.value)
@@ -76,6 +80,44 @@ class Program:
     def validate(self) -> Measured:
         """Return what the last epoch reached."""
         return Measured({"loss": 1.0 - self._accuracy, "accuracy": self._accuracy})
+
+
+class Population:
+    """Programs that wait together."""
+
+    def __init__(self, models: Sequence[Model], *, seeds: Sequence[int], epoch_s: float) -> None:
+        self._programs = [Program(model, seed=seed, epoch_s=epoch_s) for model, seed in zip(models, seeds, strict=True)]
+        self._epoch_s = epoch_s
+        self.members: list[int] = []
+
+    def hold(self, members: Sequence[int]) -> None:
+        """Train these from now on."""
+        self.members = list(members)
+
+    def release(self) -> None:
+        """Train none."""
+        self.members = []
+
+    def leave(self, member: int) -> None:
+        """Train this one no more."""
+        self.members.remove(member)
+
+    def train_epoch(self, draws: Mapping[int, Any]) -> dict[int, dict[str, float]]:
+        """Train an epoch of each."""
+        _wait_in_one_call(self._epoch_s)
+        return {member: self._programs[member].draw() for member in draws}
+
+    def validate(self, rows: Any) -> dict[int, Measured]:
+        """Return what each reached in its last epoch."""
+        del rows
+        return {member: self._programs[member].validate() for member in self.members}
+
+    def update_models(self, members: Iterable[int]) -> None:
+        """Do nothing: the models are up to date."""
+
+    def undo(self) -> None:
+        """Never be called: there is always enough memory."""
+        raise NotImplementedError
 
 
 class _TimeSpec(ctypes.Structure):

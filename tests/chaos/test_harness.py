@@ -36,12 +36,15 @@ def test_nothing_is_lost_of_five_studies_that_share_their_workers(
     assert verdict.faults["kill -9"] > 0
 
 
-def test_nothing_is_lost_on_sqlite_whatever_dies(fleet: Fleet, sqlite_url: str, tmp_path: Path) -> None:
+def test_nothing_is_lost_on_sqlite_whatever_dies_with_several_leases_too(
+    fleet: Fleet, sqlite_url: str, tmp_path: Path
+) -> None:
     settings = RoundSettings(
-        seed=7, sqlite=True, n_workers=2, trials=6, kills=4, restarts=0, epoch_s=0.1, objectives=True
+        seed=7, sqlite=True, n_workers=2, trials=6, kills=4, restarts=0, epoch_s=0.1, objectives=True, at_once=3
     )
 
     verdict = run_round(settings, fleet, url=sqlite_url, folder=tmp_path)
 
     assert verdict.violations == [], settings.command()
     assert verdict.faults["kill -9"] > 0
+    assert max(verdict.together) == 3

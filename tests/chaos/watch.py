@@ -32,7 +32,8 @@ class Watch:
             database_start() < database_time() - allowed_s,
         )
         ended = sa.select(sa.func.count()).where(slots.c.state.in_(["ended", "done"]))
-        leased = sa.func.count().label("leased")
+        # A worker may hold several.
+        leased = sa.func.count(slots.c.owner.distinct()).label("leased")
         crowded = (
             sa.select(studies.c.name, studies.c.max_workers, leased)
             .join(slots)

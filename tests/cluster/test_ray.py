@@ -73,15 +73,18 @@ class Project:
         assert status == 0, told
 
 
+def make_project(folder: Path, server: PostgresServer, cluster: RayCluster) -> Project:
+    """Write the builder into the folder."""
+    (folder / "nets.py").write_text(_BUILDER)
+    return Project(folder=folder, storage_url=server.url(server.create_database()), cluster=cluster)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("project")
-    (folder / "nets.py").write_text(_BUILDER)
     with running_cluster({"TUNER_HOME": str(folder / "home")}) as cluster:
         cluster.start()
-        yield Project(
-            folder=folder, storage_url=postgres_server.url(postgres_server.create_database()), cluster=cluster
-        )
+        yield make_project(folder, postgres_server, cluster)
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +142,10 @@ def test_a_head_that_is_killed_and_started_again_is_told_and_the_study_goes_on(
 
 
 def test_a_cluster_grows_by_nodes_for_work_alone_and_shrinks_afterwards(
-    project: Project, storage: Storage, tmp_path: Path
+    postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    with running_cluster({"TUNER_HOME": str(tmp_path)}, port=6397) as cluster:
+    with running_cluster({"TUNER_HOME": str(tmp_path / "home")}, port=6397) as cluster:
+        project = make_project(tmp_path, postgres_server, cluster)
         cluster.start_growing(most_nodes=3, idle_s=5.0)
         assert cluster.n_nodes() == 1
         project.create("growing", "search.trials=2", "search.epochs=20")
@@ -154,15 +158,18 @@ def test_a_cluster_grows_by_nodes_for_work_alone_and_shrinks_afterwards(
         _, told = driver.communicate()
 
         assert driver.returncode == 0, told
+        # The head and a node for each trial.
         assert most == 3
-        _assert_whole(storage, "growing", n_trials=2, n_epochs=20)
+        with open_storage(project.storage_url) as storage:
+            _assert_whole(storage, "growing", n_trials=2, n_epochs=20)
         _wait_until(lambda: cluster.n_nodes() == 1)
 
 
 def test_what_a_cluster_cannot_do_is_one_line(project: Project) -> None:
     address = project.cluster.address
     for words, told_words in (
-        (("--ray", address, "--gpus-per-worker", "1"), "No node of the Ray cluster has a GPU: it has "),
+        (("--ray", address, "--gpus-per-worker", "1"), "No node of the Ray cluster has 1 GPUs and 1 CPUs for a "),
+        (("--ray", address, "--cpus-per-worker", "2"), "nodes have at most 0 GPUs and 1 CPUs each. Ask for less"),
         (("--ray", "127.0.0.1:1"), "No Ray cluster answers at 127.0.0.1:1: "),
         (("--ray", "somewhere"), "Received the address 'somewhere'. "),
         (("--ray", address, "--storage", f"sqlite:///{project.folder}/tuner.db"), "Workers on a Ray cluster need "),

@@ -21,9 +21,8 @@ from tuner.report.wording import (
     signed,
     test_score,
     tested_accuracy,
-    tested_others,
+    tested_beside,
     write_others,
-    write_tests,
 )
 from tuner.space_ranges import SpaceRange
 from tuner.studies.priors import describe_prior
@@ -229,9 +228,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             (f"{objective.label} (mean)", "test accuracy (mean ± sd)"),
             [f"test {objective.plain_label} (mean ± sd)"],
         )
-    others = [other.label for other in record.others]
-    tests = [f"test {other.plain_label}" for other in tested_others(record)]
-    table = Table("rank", "trial", *headings, *of_test, *others, *tests, "repeats", box=None)
+    table = Table("rank", "trial", *headings, *of_test, *tested_beside(record.finals[0], record), "repeats", box=None)
     for final in record.finals:
         n_failed = sum(run.state == "failed" for run in final.runs)
         failed = f", [red]{n_failed} failed[/]" if n_failed else ""
@@ -241,8 +238,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             format_score(final.mean_score, record.objective),
             plain(tested_accuracy(final)),
             *([plain(score_spread(final.test_score_mean, final.test_score_sd, objective))] if of_test else []),
-            *map(plain, write_others(final, record)),
-            *map(plain, write_tests(final, record)),
+            *map(plain, tested_beside(final, record).values()),
             f"{sum(run.state == 'complete' for run in final.runs)}/{len(final.runs)}{failed}",
         )
     console.print(table)

@@ -231,7 +231,7 @@ def _print_curve(trial: "TrialRecord", record: "StudyRecord", console: "Console"
     for epoch in trial.curve:
         losses = ["-" if value is None else f"{value:.4f}" for value in (epoch.loss, epoch.val_loss)]
         accuracies = [format_percent(value) for value in (epoch.accuracy, epoch.val_accuracy)]
-        scores = [plain(one.named(one.of(epoch))) for one in own]
+        scores = [plain(one.format(one.of(epoch))) for one in own]
         images = ["all" if epoch.images is None else f"{epoch.images:,}"] if seen else []
         curve.add_row(str(epoch.epoch), *images, losses[0], accuracies[0], losses[1], accuracies[1], *scores)
     console.print(curve)

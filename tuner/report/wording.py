@@ -124,6 +124,13 @@ def tested_others(study: StudyRecord) -> list[Objective]:
     return [other for other in study.others if isinstance(other, Objective) and not other.is_accuracy]
 
 
+def tested_beside(final: FinalRecord, study: StudyRecord) -> dict[str, str]:
+    """Write what stands beside a final's accuracy, by headings: its costs, and other objectives on the test images."""
+    tested = {other.name: f"test {other.plain_label}" for other in tested_others(study)}
+    values = {**values_beside(final), **{name: final.test_others.get(name) for name in tested}}
+    return {tested.get(other.name, other.label): other.format(values.get(other.name)) for other in study.others}
+
+
 def write_tests(final: FinalRecord, study: StudyRecord) -> list[str]:
     """Write the mean of each of `tested_others` on the test images."""
     return [other.format(final.test_others.get(other.name)) for other in tested_others(study)]

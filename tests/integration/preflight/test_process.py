@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,13 @@ def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_
     ],
 )
 def test_what_ends_the_process_is_one_line(define: Define, server: ForkServer, builder: str, message: str) -> None:
+    started = time.monotonic()
+
     with pytest.raises(PreflightError, match=message) as caught:
         check(define(builder), server)
 
     assert "\n" not in str(caught.value)
+    assert time.monotonic() - started < LIMIT_S, "its end was not heard of"
 
 
 def test_a_builder_that_never_ends_is_ended_and_named_with_its_line(define: Define, server: ForkServer) -> None:

@@ -15,7 +15,7 @@ from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.programs import cache
+from tuner.training.programs import cache, tensorflow
 from tuner.training.programs.interface import find_backend
 from tuner.training.session import PROGRAMS, release_memory, seed_everything
 from tuner.training.train import train
@@ -88,6 +88,33 @@ def test_other_images_of_equal_shapes_share_the_program_and_train_as_with_a_new_
     assert n_compiled == 1
     assert curve == expected != first
     assert again == first
+
+
+def test_another_plan_on_other_images_uses_the_steps_again_and_trains_as_with_new_ones(
+    digits: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[str] = []
+    compile_step = tensorflow._compile_step
+    monkeypatch.setattr(
+        tensorflow, "_compile_step", lambda *arguments: [traced.append("step"), compile_step(*arguments)][1]
+    )
+    other = replace(digits, train=digits.train.take(np.arange(200)))
+    plan = replace(
+        PLAN, batch_size=32, seed=7, augmentation=Augmentation.only(rotation=10), annealing=Annealing(rule="cosine")
+    )
+    PROGRAMS.clear()
+    run(digits)
+    model, curve = run(other, plan, rate=0.003, seed=5)
+    n_traced = len(traced)
+
+    PROGRAMS.clear()
+    alone, expected = run(other, plan, rate=0.003, seed=5)
+
+    # Of training and of validation.
+    assert (n_traced, len(traced)) == (2, 4)
+    assert curve == expected
+    for variable, own in zip(model.variables, alone.variables, strict=True):
+        np.testing.assert_array_equal(read_variable(variable), read_variable(own))
 
 
 def test_no_source_is_read_to_make_a_program(digits: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +277,32 @@ def test_a_cached_program_makes_room_for_images_that_would_not_fit_beside_it(
         run(digits, dropout=0.2)
 
     assert "streamed" not in caplog.text
+    assert len(compiled) == 2
+
+
+def test_what_callbacks_change_of_the_model_before_its_first_step_is_part_of_the_program(
+    digits: TrainingData, compiled: list[keras.Model]
+) -> None:
+    class SetsDropout(keras.callbacks.Callback):
+        def __init__(self, rate: float) -> None:
+            super().__init__()
+            self.rate = rate
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            del logs
+            self.model.get_layer("dropout").rate = self.rate
+
+    def losses(rate: float) -> list[float]:
+        def fit(_hp: Any, model: Any, *args: Any, callbacks: Any, **kwargs: Any) -> Any:
+            return model.fit(*args, callbacks=[*callbacks, SetsDropout(rate)], batch_size=64, **kwargs)
+
+        _, curve = run(digits, own_fit=OwnFit(function=fit, hyperparameters=None))
+        return [epoch["loss"] for epoch in curve]
+
+    without, with_dropout, again = losses(0.0), losses(0.9), losses(0.9)
+
+    assert with_dropout[-1] > without[-1]
+    assert again == with_dropout
     assert len(compiled) == 2
 
 

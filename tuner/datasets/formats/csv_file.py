@@ -31,6 +31,8 @@ class CsvReader:
     n_pixels: int | None = None
     #: The column that says to which group each image belongs; None: there are no groups.
     group: str | None = None
+    #: Where the rows of a large file are kept while they are read; None: nowhere.
+    keep_in: Path | None = None
     #: What to do when the training file is missing.
     if_missing: str = "Check the path."
 
@@ -82,7 +84,13 @@ class CsvReader:
         return self.group if path == self.train or self.group in read_column_names(path) else None
 
     def _read(self, path: Path) -> RawExamples:
-        table = read_table(path, label_column=LABEL_COLUMN, n_pixels=self.n_pixels, group_column=self._group_of(path))
+        table = read_table(
+            path,
+            label_column=LABEL_COLUMN,
+            n_pixels=self.n_pixels,
+            group_column=self._group_of(path),
+            keep_in=self.keep_in,
+        )
         images = store_array(to_square_images(table.pixels), where=path)
         return RawExamples(
             images=replace(images, places=_Lines(table.line_numbers)),
@@ -112,10 +120,12 @@ class _Lines(Sequence[str]):
 
 def _recognise(path: Path, reading: ReadingSettings) -> Reader | None:
     if path.suffix.lower() in CSV.suffixes and path.name.lower() not in TABLE_NAMES and path.is_file():
-        return CsvReader(train=path, test=None, group=reading.group)
+        return CsvReader(train=path, test=None, group=reading.group, keep_in=reading.decoded.folder)
     if not (path / "train.csv").is_file():
         return None
-    return CsvReader(train=path / "train.csv", test=path / "test.csv", group=reading.group)
+    return CsvReader(
+        train=path / "train.csv", test=path / "test.csv", group=reading.group, keep_in=reading.decoded.folder
+    )
 
 
 CSV = FileFormat(

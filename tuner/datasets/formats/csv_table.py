@@ -25,6 +25,7 @@ from tuner.datasets.formats.csv_columns import (
     parse_column_names,
     take_group_column,
 )
+from tuner.datasets.formats.csv_pieces import KeptPieces, open_pieces
 from tuner.datasets.large_arrays import GrowingArray
 from tuner.datasets.progress import Progress, show_bytes
 from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
@@ -65,7 +66,12 @@ def read_column_names(path: Path) -> tuple[str, ...]:
 
 
 def read_table(
-    path: Path, *, label_column: str | None, n_pixels: int | None = None, group_column: str | None = None
+    path: Path,
+    *,
+    label_column: str | None,
+    n_pixels: int | None = None,
+    group_column: str | None = None,
+    keep_in: Path | None = None,
 ) -> Table:
     """Read a table in which every column but the label's and the group's is a pixel.
 
@@ -74,6 +80,7 @@ def read_table(
         label_column: None for a table of pixels only.
         n_pixels: How many there must be; None for any square number.
         group_column: None where images have no groups.
+        keep_in: Where the rows of a large file are kept while they are read, see `csv_pieces`; None: nowhere.
 
     Raises:
         UnreadableDataError: A column is missing, or a cell is no number.
@@ -82,7 +89,8 @@ def read_table(
         names = parse_column_names(file.readline(_LONGEST_HEADER), path)
         group, others = take_group_column(names, path, group_column)
         columns = find_columns(others, path, label_column=label_column, n_pixels=n_pixels)
-        table = _read_rows(file, columns, path, group=group, n_columns=len(names))
+        with open_pieces(path, keep_in, (label_column, n_pixels, group_column)) as pieces:
+            table = _read_rows(file, columns, path, pieces, group=group)
     if columns.index is not None:
         _check_row_numbers(table, path)
         name = columns.names[columns.index] or "without a name"
@@ -90,17 +98,30 @@ def read_table(
     return table
 
 
-def _read_rows(file: TextIO, columns: Columns, path: Path, *, group: int | None, n_columns: int) -> Table:
-    """Read the lines after the first."""
+def _read_rows(file: TextIO, columns: Columns, path: Path, pieces: KeptPieces, *, group: int | None) -> Table:
+    """Read the lines after the first, and after those that are kept."""
     chunks: list[Table] = []
     progress = Progress(f"Reading {path}", path.stat().st_size, show=show_bytes)
     with GrowingArray(where=path) as pixels:
-        for lines in _numbered_lines(file, path, n_columns=n_columns):
-            chunk = _parse(lines, columns, path, group)
+
+        def take(chunk: Table) -> None:
             pixels.append(chunk.pixels)
             # The labels alone stay in memory.
             chunks.append(replace(chunk, pixels=chunk.pixels[:0].copy()))
+
+        for kept in pieces.load():
+            arrays: dict[str, Any] = {"groups": None, **kept}
+            take(Table(**arrays))
+        if pieces.position is not None:
+            file.seek(pieces.position)
+        next_line = pieces.next_line
+        n_columns = len(columns.names) + (group is not None)
+        for lines, next_line in _numbered_lines(file, path, n_columns=n_columns, first=next_line):  # noqa: B020 - goes on
+            chunk = _parse(lines, columns, path, group)
+            take(chunk)
+            pieces.add(_arrays_of(chunk), position=file.tell(), next_line=next_line)
             progress.advance(sum(len(line) for _, line in lines))
+        pieces.add({}, position=file.tell(), next_line=next_line, is_last=True)
         if not chunks:
             raise UnreadableDataError(path, "holds column names and no rows", remedy="Add one image a row.")
         return Table(
@@ -127,16 +148,22 @@ def _opened(path: Path) -> Iterator[TextIO]:
         raise UnreadableDataError(path, error.strerror or str(error), remedy="Check the path.") from error
 
 
-def _numbered_lines(file: TextIO, path: Path, *, n_columns: int) -> Iterator[list[tuple[int, str]]]:
-    """Yield the lines that hold something, with their numbers, some thousand at a time."""
+def _arrays_of(table: Table) -> dict[str, NDArray[Any]]:
+    return {name: array for name, array in vars(table).items() if array is not None}
+
+
+def _numbered_lines(
+    file: TextIO, path: Path, *, n_columns: int, first: int
+) -> Iterator[tuple[list[tuple[int, str]], int]]:
+    """Yield the lines that hold something, with their numbers, some thousand at a time, and the next line's number."""
     longest = (LONGEST_CELL + 3) * n_columns + 1
-    lines = enumerate(iter(lambda: file.readline(longest + 1), ""), start=2)
+    lines = enumerate(iter(lambda: file.readline(longest + 1), ""), start=first)
     while chunk := list(islice(lines, _LINES_AT_ONCE)):
         for number, line in chunk:
             if len(line) > longest:
                 raise UnreadableDataError(path, f"line {number} is too long for {n_columns} cells", remedy=_REMEDY)
         if filled := [(number, line) for number, line in chunk if not line.isspace()]:
-            yield filled
+            yield filled, chunk[-1][0] + 1
 
 
 def _parse(lines: Sequence[tuple[int, str]], columns: Columns, path: Path, group: int | None) -> Table:

@@ -1,6 +1,6 @@
 """One factor at a time: the differences of all values from the default, and the scores and curves of one factor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -71,33 +71,12 @@ def differences_report_figure(factors: Sequence[Factor], objective: Objective) -
 
 def differences_figure(rows: Sequence[tuple[Factor, ComparedValue]], objective: Objective) -> go.Figure:
     """Plot the mean difference and its interval, a row for each value; what lies beyond the axis stands at its edge."""
-    scale = 100.0 if objective.written_as == "percent" else 1.0
-    limit = scale * _limit([value for _, value in rows])
-    traces: list[go.Scatter] = []
-    for place, (factor, value) in enumerate(rows):
-        difference = scale * (value.difference or 0.0)
-        low, high = (scale * end for end in value.interval or (value.difference or 0.0,) * 2)
-        colour = _VERDICT_COLOURS.get(value.verdict, GREY)
-        is_beyond = abs(difference) > limit
-        symbol = ("triangle-left" if difference < 0 else "triangle-right") if is_beyond else "circle"
-        bar = go.Scatter(
-            x=[max(low, -limit), min(high, limit)],
-            y=[place, place],
-            mode="lines",
-            line={"color": colour, "width": 3},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        dot = go.Scatter(
-            x=[min(max(difference, -limit), limit)],
-            y=[place],
-            customdata=[_hover(factor, value, objective)],
-            mode="markers",
-            marker={"color": colour, "size": 9, "symbol": symbol},
-            showlegend=False,
-            hovertemplate="%{customdata}<extra></extra>",
-        )
-        traces += [bar, dot] if not is_beyond and value.interval else [dot]
+    limit = _scale(objective) * _limit([value for _, value in rows])
+    traces = [
+        trace
+        for place, (factor, value) in enumerate(rows)
+        for trace in _row(factor, value, objective, place=place, limit=limit)
+    ]
     zero = go.Scatter(
         x=[0, 0],
         y=[-0.7, len(rows) - 0.3],
@@ -121,6 +100,39 @@ def differences_figure(rows: Sequence[tuple[Factor, ComparedValue]], objective: 
             "range": [len(rows) - 0.3, -0.7],
             "gridcolor": LINE,
         },
+    )
+
+
+def _scale(objective: Objective) -> float:
+    return 100.0 if objective.written_as == "percent" else 1.0
+
+
+def _row(
+    factor: Factor, value: ComparedValue, objective: Objective, *, place: int, limit: float
+) -> Iterator[go.Scatter]:
+    """Yield the interval of a value's difference, where it has one within the axis, and its mean."""
+    scale, colour = _scale(objective), _VERDICT_COLOURS.get(value.verdict, GREY)
+    difference = scale * (value.difference or 0.0)
+    is_beyond = abs(difference) > limit
+    if value.interval and not is_beyond:
+        low, high = (scale * end for end in value.interval)
+        yield go.Scatter(
+            x=[max(low, -limit), min(high, limit)],
+            y=[place, place],
+            mode="lines",
+            line={"color": colour, "width": 3},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    symbol = ("triangle-left" if difference < 0 else "triangle-right") if is_beyond else "circle"
+    yield go.Scatter(
+        x=[min(max(difference, -limit), limit)],
+        y=[place],
+        customdata=[_hover(factor, value, objective)],
+        mode="markers",
+        marker={"color": colour, "size": 9, "symbol": symbol},
+        showlegend=False,
+        hovertemplate="%{customdata}<extra></extra>",
     )
 
 

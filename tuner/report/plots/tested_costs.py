@@ -109,6 +109,10 @@ def report_figure(study: StudyRecord, results: FinalsResults) -> ReportFigure | 
     )
 
 
+#: Plotly's settings of error bars.
+ErrorBars = dict[str, object]
+
+
 def _label(measure: Measure) -> str:
     return f"test {measure.plain_label}" if isinstance(measure, Objective) else measure.label
 
@@ -117,30 +121,18 @@ def tested_figure(other: Measure, tested: Sequence[TestedFinal]) -> go.Figure:
     """Plot test accuracy against another measure, with both intervals of each configuration."""
     ends = [end for one in tested for end in (*(one.wilson or ()), *one.seeds, one.accuracy)]
     axis = nines(ends)
-
-    def bars(spans: Sequence[tuple[float, float]], *, thick: bool) -> dict[str, object]:
-        places = [axis.place(one.accuracy) or 0.0 for one in tested]
-        return {
-            "symmetric": False,
-            "array": [(axis.place(high) or 0.0) - place for place, (_, high) in zip(places, spans, strict=True)],
-            "arrayminus": [place - (axis.place(low) or 0.0) for place, (low, _) in zip(places, spans, strict=True)],
-            "color": ORANGE if thick else BLUE,
-            "thickness": 5 if thick else 1.5,
-            "width": 0 if thick else 6,
-        }
-
     spans = [one.others[other.name] for one in tested]
     along = axis_of(replace(other, label=_label(other)), [end for span in spans for end in span])
-    means, lows, highs = ([along.place(value) or 0.0 for value in column] for column in zip(*spans, strict=True))
-    across = {
-        "symmetric": False,
-        "array": [high - mean for mean, high in zip(means, highs, strict=True)],
-        "arrayminus": [mean - low for mean, low in zip(means, lows, strict=True)],
-        "color": ORANGE,
-        "thickness": 5,
-        "width": 0,
-    }
-    shared = {"x": means, "y": [axis.place(one.accuracy) for one in tested], "hoverinfo": "skip", "mode": "markers"}
+    means = [along.place(mean) or 0.0 for mean, _, _ in spans]
+    heights = [axis.place(one.accuracy) or 0.0 for one in tested]
+    across = _bars(means, [(along.place(low) or 0.0, along.place(high) or 0.0) for _, low, high in spans], thick=True)
+
+    def upwards(intervals: Sequence[tuple[float, float]], *, thick: bool) -> ErrorBars:
+        return _bars(
+            heights, [(axis.place(low) or 0.0, axis.place(high) or 0.0) for low, high in intervals], thick=thick
+        )
+
+    shared = {"x": means, "y": heights, "hoverinfo": "skip", "mode": "markers"}
     wilson = [one.wilson or (one.accuracy, one.accuracy) for one in tested]
     marks = go.Scatter(
         x=means,
@@ -154,13 +146,13 @@ def tested_figure(other: Measure, tested: Sequence[TestedFinal]) -> go.Figure:
     invisible = {"color": BLUE, "size": 1}
     return figure(
         go.Scatter(
-            **shared, name="95 % interval", marker=invisible, error_y=bars(wilson, thick=False), showlegend=False
+            **shared, name="95 % interval", marker=invisible, error_y=upwards(wilson, thick=False), showlegend=False
         ),
         go.Scatter(
             **shared,
             name="models",
             marker=invisible,
-            error_y=bars([one.seeds for one in tested], thick=True),
+            error_y=upwards([one.seeds for one in tested], thick=True),
             error_x=across,
             showlegend=False,
         ),
@@ -168,6 +160,18 @@ def tested_figure(other: Measure, tested: Sequence[TestedFinal]) -> go.Figure:
         xaxis=along.settings,
         yaxis=axis.axis("test accuracy", ends),
     )
+
+
+def _bars(places: Sequence[float], ends: Sequence[tuple[float, float]], *, thick: bool) -> ErrorBars:
+    """Return Plotly's error bars from each place on an axis to both of its ends there."""
+    return {
+        "symmetric": False,
+        "array": [high - place for place, (_, high) in zip(places, ends, strict=True)],
+        "arrayminus": [place - low for place, (low, _) in zip(places, ends, strict=True)],
+        "color": ORANGE if thick else BLUE,
+        "thickness": 5 if thick else 1.5,
+        "width": 0 if thick else 6,
+    }
 
 
 def _hover(other: Measure, one: TestedFinal) -> str:

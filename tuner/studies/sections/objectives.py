@@ -104,8 +104,8 @@ def _refuse_wrong_list(search: SearchedObjectives) -> None:
     if search.pruner != "none":
         raise contradiction(
             "pruner",
-            f"received {search.pruner!r}, but with search.objectives no trial is pruned: a low score alone does not "
-            'make a small model worse; expected "none", or no pruner',
+            f"received {search.pruner!r}, but with search.objectives no trial is pruned: one of a low score may "
+            'yet be on the front; expected "none", or no pruner',
         )
 
 

@@ -22,7 +22,7 @@ A backend is one module that has the functions of `interface.Backend`, and one e
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -99,6 +99,7 @@ def open_program(
     xla_epoch: bool = False,
     with_answers: bool = False,
     streamed: bool = False,
+    steps: Any = None,
 ) -> EpochProgram:
     """Put the data on the device and prepare a program for a model that `find_refusal` lets pass.
 
@@ -110,6 +111,7 @@ def open_program(
         xla_epoch: See `EpochInputs`.
         with_answers: See `EpochInputs`.
         streamed: See `EpochInputs`.
+        steps: See `Backend`.
     """
     backend = find_backend()
     if backend is None:
@@ -119,7 +121,7 @@ def open_program(
         with_answers=with_answers and data.validation is not None,
         streamed=streamed,
     )
-    return backend.open_program(model, inputs)
+    return backend.open_program(model, inputs, steps=steps)
 
 
 def open_population(

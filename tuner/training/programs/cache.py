@@ -1,15 +1,16 @@
 """The program of the last model, for the next one of equal shape: tracing takes longer than a small net's epoch.
 
 A search of the learning rate alone, the repeats of a final, or the folds of a trial train one architecture again and
-again; of folds, on images of equal shapes. Keeping the
-programs of the last eight gained nothing measurable and took 100 MB a process, see `docs/experiments.md`.
+again; of folds, on images of equal shapes. Where an equal model trains by another plan or on more images, its program
+is a new loop around the same steps. Keeping the programs of the last eight gained nothing measurable and took 100 MB a
+process, see `docs/experiments.md`.
 """
 
 import gc
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal, TypeVar
@@ -22,7 +23,7 @@ from tuner.training.epoch_draws import EpochDraws
 from tuner.training.initial_weights import has_frozen_weights
 from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs import build_metrics, find_excess, find_refusal, open_program, to_program_images
-from tuner.training.programs.interface import EpochProgram, Measured, ProgramImages
+from tuner.training.programs.interface import EpochProgram, Measured, ProgramImages, find_backend
 from tuner.training.programs.xla import is_faster_with_xla
 from tuner.training.variables import layers_with_constants, read_variable, state_variables
 from tuner.training_settings import Augmentation
@@ -75,6 +76,17 @@ class _CachedProgram:
             data.validation
         )
         return self.constants == constants and has_shapes and self.model.optimizer is self.optimizer
+
+    def lends_steps(self, constants: ProgramConstants, data: TrainingData) -> bool:
+        """Say whether its model's steps are those of a model of these constants, in whatever loop."""
+        own = self.constants
+        return (
+            self.program.steps is not None
+            and own.model == constants.model
+            and (own.labels, own.white) == (constants.labels, constants.white)
+            and self.train.image_format == data.train.image_format
+            and self.model.optimizer is self.optimizer
+        )
 
     def holds(self, data: TrainingData) -> bool:
         """Say whether these images are the very ones that the program holds."""
@@ -147,7 +159,7 @@ class ProgramCache:
         class_weight: Mapping[int, float] | None = None,
         with_answers: bool = False,
     ) -> EpochProgram:
-        """Return the last model's program where it is this one's too, else a new one.
+        """Return the last model's program where it is this one's too, else a new one, with its steps where they are.
 
         Arguments are those of `programs.open_program`. Models of Keras' own parts alone are compared, and compiled by
         XLA; what holds anything that a person wrote is compiled anew, step by step.
@@ -158,31 +170,42 @@ class ProgramCache:
             if not last.holds(data):
                 last.program.take_images(to_program_images(data, constants.labels, class_weight=class_weight))
                 self._last = last = replace(last, train=data.train, validation=data.validation)
-            if last.model is model:
-                return last.program
-            build_metrics(model, data.train, constants.labels)
-            return _SharedProgram(last, model)
+            return self._shared_with(model, data, constants)
+        compiled, steps = model, None
+        if last is not None and last.lends_steps(constants, data):
+            compiled, steps = last.model, last.program.steps
         # Before the next one takes memory.
         self._last = last = None
         program = open_program(
-            model,
+            compiled,
             data,
             plan,
             class_weight=class_weight,
             xla_epoch=constants.xla_epoch,
             with_answers=with_answers,
             streamed=self._streams(data),
+            steps=steps,
         )
-        if constants.model is not None:
-            self._last = _CachedProgram(
-                model=model,
-                optimizer=model.optimizer,
-                program=program,
-                constants=constants,
-                train=data.train,
-                validation=data.validation,
-            )
-        return program
+        if constants.model is None:
+            return program
+        self._last = _CachedProgram(
+            model=compiled,
+            optimizer=compiled.optimizer,
+            program=program,
+            constants=constants,
+            train=data.train,
+            validation=data.validation,
+        )
+        return self._shared_with(model, data, constants)
+
+    def _shared_with(self, model: keras.Model, data: TrainingData, constants: ProgramConstants) -> EpochProgram:
+        """Return the last program for a model of the same constants."""
+        last = self._last
+        assert last is not None  # noqa: S101 - for mypy
+        if last.model is model:
+            return last.program
+        build_metrics(model, data.train, constants.labels)
+        return _SharedProgram(last, model)
 
     def _streams(self, data: TrainingData) -> bool:
         if self.images != "auto":
@@ -205,6 +228,7 @@ class _SharedProgram:
 
     def __init__(self, cached: _CachedProgram, model: keras.Model) -> None:
         self._cached, self._model = cached, model
+        self.steps = cached.program.steps
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
         return self._with_state(lambda program: program.train_epoch(draws))
@@ -216,25 +240,17 @@ class _SharedProgram:
         self._cached.program.take_images(images)
 
     def _with_state(self, run: Callable[[EpochProgram], _Found]) -> _Found:
-        compiled = self._cached.model
-        before = _take_state(compiled)
-        _put_state(compiled, _take_state(self._model))
+        backend = find_backend()
+        assert backend is not None  # noqa: S101 - there is a program
+        compiled, own = _all_variables(self._cached.model), _all_variables(self._model)
+        before = backend.read_values(compiled)
+        backend.write_values(compiled, backend.read_values(own))
         try:
             found = run(self._cached.program)
-            _put_state(self._model, _take_state(compiled))
+            backend.write_values(own, backend.read_values(compiled))
         finally:
-            _put_state(compiled, before)
+            backend.write_values(compiled, before)
         return found
-
-
-def _take_state(model: keras.Model) -> list[Any]:
-    # Copies: in TensorFlow `convert_to_tensor` returns the variable itself.
-    return [keras.ops.copy(variable) for variable in _all_variables(model)]
-
-
-def _put_state(model: keras.Model, state: Sequence[Any]) -> None:
-    for variable, value in zip(_all_variables(model), state, strict=True):
-        variable.assign(value)
 
 
 def _all_variables(model: keras.Model) -> list[Any]:

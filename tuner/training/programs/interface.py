@@ -1,7 +1,7 @@
 """What a whole-epoch program is made of and does, and what a backend's module provides."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
@@ -53,6 +53,9 @@ class Measured(NamedTuple):
 class EpochProgram(Protocol):
     """A model and its data on the device."""
 
+    #: The model's traced steps, for another program of it; None where it would have no use for them.
+    steps: Any
+
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
         """Train one epoch; return Keras' logs, such as `loss` and `accuracy`."""
 
@@ -69,8 +72,20 @@ class Backend(Protocol):
     #: Whether single steps are compiled by XLA anyway, so that a compiled epoch costs no further compilation.
     COMPILES_STEPS_WITH_XLA: bool
 
-    def open_program(self, model: keras.Model, inputs: EpochInputs) -> EpochProgram:
-        """Put the data on the device and prepare the program; it is compiled on its first call."""
+    def open_program(self, model: keras.Model, inputs: EpochInputs, *, steps: Any = None) -> EpochProgram:
+        """Put the data on the device and prepare the program; it is compiled on its first call.
+
+        Args:
+            model: Built and compiled.
+            inputs: What else it is made of.
+            steps: Of another program of the same model, with labels of the same kind; None: there is none.
+        """
+
+    def read_values(self, variables: Sequence[Any]) -> list[Any]:
+        """Return the values of Keras' variables, which stay what they are when the variables change."""
+
+    def write_values(self, variables: Sequence[Any], values: Sequence[Any]) -> None:
+        """Assign to each variable a value of its shape and type."""
 
     def count_gpus(self) -> int:
         """Return the number of GPUs that the backend sees."""

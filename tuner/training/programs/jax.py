@@ -27,9 +27,21 @@ COMPILES_STEPS_WITH_XLA = True
 _MEMBERS_OF_DRAWS: Any = EpochDraws(order=1, images=cast("Any", 1), learning_rates=0)
 
 
-def open_program(model: keras.Model, inputs: EpochInputs) -> "JaxProgram":
+def open_program(model: keras.Model, inputs: EpochInputs, *, steps: None = None) -> "JaxProgram":
     """See `Backend`."""
+    del steps
     return JaxProgram(model, inputs)
+
+
+def read_values(variables: Sequence[Any]) -> list[Any]:
+    """See `Backend`; copies, as programs may be given the arrays to overwrite."""
+    return [jnp.copy(variable.value) for variable in variables]
+
+
+def write_values(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """See `Backend`."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def count_gpus() -> int:
@@ -68,6 +80,9 @@ def silence() -> None:
 
 class JaxProgram:
     """An `EpochProgram` over the variables of one model."""
+
+    #: JAX traces a step anew in each loop.
+    steps = None
 
     def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
         self._model, self._loops = model, EpochLoops(model, inputs)

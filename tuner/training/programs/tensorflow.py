@@ -1,7 +1,7 @@
 """TensorFlow: whole epochs as `tf.function` loops, and what it knows of its devices."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -31,6 +31,8 @@ _MAX_REASON = 160
 
 #: Takes a batch: images, targets and, if there are any, weights. TensorFlow ships no types of compiled ones.
 _StepOn = Any
+#: By what a step does, and the batches that it takes.
+_Steps = dict[tuple[str, tuple[tf.TensorSpec, ...]], _StepOn]
 
 _log = logging.getLogger(__name__)
 
@@ -46,9 +48,22 @@ class LastBatchError(TunerError):
         )
 
 
-def open_program(model: keras.Model, inputs: EpochInputs) -> "TensorFlowProgram":
+def open_program(model: keras.Model, inputs: EpochInputs, *, steps: "_Steps | None" = None) -> "TensorFlowProgram":
     """See `Backend`."""
-    return TensorFlowProgram(model, inputs)
+    return TensorFlowProgram(model, inputs, steps=steps)
+
+
+def read_values(variables: Sequence[Any]) -> list[Any]:
+    """See `Backend`; by the operation itself, as Keras' own ways take four times as long."""
+    return [
+        tf.raw_ops.ReadVariableOp(resource=variable.value.handle, dtype=variable.value.dtype) for variable in variables
+    ]
+
+
+def write_values(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """See `Backend`, and `read_values`."""
+    for variable, value in zip(variables, values, strict=True):
+        tf.raw_ops.AssignVariableOp(resource=variable.value.handle, value=value)
 
 
 def count_gpus() -> int:
@@ -96,19 +111,24 @@ class TensorFlowProgram:
     With `xla_epoch` XLA compiles the loop over its full batches as one, and a partial batch follows by itself.
     """
 
-    def __init__(self, model: keras.Model, inputs: EpochInputs) -> None:
+    def __init__(self, model: keras.Model, inputs: EpochInputs, *, steps: "_Steps | None" = None) -> None:
         self._model, self._batch_size = model, inputs.batch_size
         self._xla_epoch = inputs.xla_epoch and _is_on_cpu()
+        #: Those that were traced for batches of any size: most of what a program costs, and the same in every loop.
+        self.steps: _Steps = {} if steps is None else steps
         self._train = _Loop(
             partial(_run_epoch, model=model, augmenter=inputs.augmenter),
             model,
-            model.train_step,
+            ("train_step", model.train_step),
             inputs.images.train,
             batch_size=inputs.batch_size,
             streamed=inputs.streamed,
+            steps=self.steps,
         )
         loop, step = (
-            (_run_answers, partial(_answer, model)) if inputs.with_answers else (_run_validation, model.test_step)
+            (_run_answers, ("answer", partial(_answer, model)))
+            if inputs.with_answers
+            else (_run_validation, ("test_step", model.test_step))
         )
         self._validate: _Loop | None = None
         if inputs.images.validation is not None:
@@ -119,6 +139,7 @@ class TensorFlowProgram:
                 inputs.images.validation,
                 batch_size=inputs.validation_batch_size,
                 streamed=inputs.streamed,
+                steps=self.steps,
             )
 
     def train_epoch(self, draws: EpochDraws) -> dict[str, float]:
@@ -169,16 +190,17 @@ class _Loop:
         self,
         loop: Callable[..., Any],
         model: keras.Model,
-        step: _StepOn,
+        step: tuple[str, _StepOn],
         part: PartImages,
         *,
         batch_size: int,
         streamed: bool,
+        steps: "_Steps",
     ) -> None:
         self._loop = partial(loop, batch_size=batch_size)
         self._open_feed = partial(open_feed, to_device=_to_device, batch_size=batch_size, streamed=streamed)
         self.feed = self._open_feed(part)
-        self._model, self._step, self._batch_size = model, step, batch_size
+        self._model, (self._name, self._step), self._batch_size, self._steps = model, step, batch_size, steps
         self._n = len(part)
         one = part.read(np.arange(1))
         self._shapes = [array.shape[1:] for array in one]
@@ -211,16 +233,21 @@ class _Loop:
     @cached_property
     def _compiled_step(self) -> tuple[_StepOn, bool]:
         """The step, and whether it was traced once for batches of any size."""
-        step_on = _compile_step(self._model, self._step, self._batch(None))
+        batch = self._batch(None)
+        known = self._steps.get((self._name, batch))
+        if known is not None:
+            return known, True
+        step_on = _compile_step(self._model, self._step, batch)
         try:
             step_on.get_concrete_function()
         except Exception as error:  # noqa: BLE001 - a person's loss may raise anything for a size of None
             _log.info(
                 "Calling the model's %s batch by batch: it cannot be traced for batches of unknown size (%s).",
-                getattr(self._step, "__name__", "test_step"),
+                self._name,
                 _shorten(error),
             )
         else:
+            self._steps[self._name, batch] = step_on
             return step_on, True
         return self._trace_for_each_size(), False
 

@@ -5,6 +5,8 @@ Ray pickles both by reference, so that every node needs tuner installed, of the 
 
 import contextlib
 import dataclasses
+import json
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -127,14 +129,31 @@ def look_at_node(settings: Settings, marker: Path | None) -> NodeView:
     )
 
 
-def read_growth() -> Mapping[str, float]:
-    """Return the most that an autoscaling cluster may come to have of each resource; empty for one that does not grow.
+def read_growth() -> Sequence[Mapping[str, float]] | None:
+    """Return the resources of each kind of node by which the cluster may grow.
 
-    It is what Ray's own libraries ask (`ray.train`, `ray.data`), on a node: a driver outside of the cluster cannot.
+    None are returned for a cluster that does not grow, and None for one whose autoscaler does not tell: Ray's own
+    (2.60) stores what it does and not what it could do. It is asked on a node: a driver outside of the cluster cannot.
     """
     from ray._private.state import state
 
-    return state.get_max_resources_from_cluster_config() or {}
+    config = state.get_cluster_config()
+    kinds = [] if config is None else [kind for kind in config.node_group_configs if kind.max_count]
+    if not kinds and _has_autoscaler():
+        return None
+    # -1 stands for any number.
+    return [{name: math.inf if n < 0 else n for name, n in kind.resources.items()} for kind in kinds]
+
+
+def _has_autoscaler() -> bool:
+    from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+    from ray.autoscaler._private.util import format_readonly_node_type
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    status = json.loads(_internal_kv_get(DEBUG_AUTOSCALING_STATUS) or "{}")
+    kinds = (status.get("autoscaler_report") or {}).get("active_nodes", {})
+    # Without one, Ray's monitor calls each node a kind of its own.
+    return any(not kind.startswith(format_readonly_node_type("")) for kind in kinds)
 
 
 def drain_on_this_node(names: Sequence[str]) -> int:

@@ -1,8 +1,9 @@
 """The nodes of a Ray cluster: what they have, whether they see what workers need, and calls on each of them."""
 
 import contextlib
+import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,22 +37,35 @@ def count_fitting(ray: Any, wanted: RayPlaces) -> int:
 
 
 def check_resources(ray: Any, wanted: RayPlaces) -> None:
-    """Refuse GPUs that no node has, unless the cluster grows by such nodes: the actor would wait forever."""
+    """Refuse what no node has and the cluster cannot grow by: the actor would wait forever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not wanted.gpus_per_worker or any(node.get("GPU", 0) >= min(wanted.gpus_per_worker, 1) for node in nodes):
+    if any(_fits(wanted, node) for node in nodes):
         return
     try:
-        most = ray.get(ray.remote(num_cpus=0)(read_growth).remote(), timeout=LOOK_S)
+        kinds = ray.get(ray.remote(num_cpus=0)(read_growth).remote(), timeout=LOOK_S)
     except ray.exceptions.RayError as error:
         raise RayError(f"The Ray cluster does not say whether it grows: {first_words(error)}") from error
-    if most.get("GPU", 0) >= min(wanted.gpus_per_worker, 1):
+    if kinds is None:
+        sys.stderr.write("No node of the Ray cluster is large enough yet: its autoscaler is asked for one.\n")
         return
-    cpus = sum(node.get("CPU", 0) for node in nodes)
-    grows = " and grows by nodes without one" if most else ""
+    if any(_fits(wanted, kind) for kind in kinds):
+        return
+    grows = f", and it grows by nodes with {_largest(kinds)}" if kinds else ""
     raise RayError(
-        f"No node of the Ray cluster has a GPU: it has {len(nodes)} nodes with {cpus:.0f} CPUs{grows}. Leave out "
-        "--gpus-per-worker, or add such a node first."
+        f"No node of the Ray cluster has {wanted.gpus_per_worker:g} GPUs and {wanted.cpus_per_worker:g} CPUs for a "
+        f"worker: its {len(nodes)} nodes have {_largest(nodes)}{grows}. Ask for less with --gpus-per-worker and "
+        "--cpus-per-worker, or add such a node first."
     )
+
+
+def _fits(wanted: RayPlaces, node: Mapping[str, float]) -> bool:
+    return node.get("GPU", 0) >= wanted.gpus_per_worker and node.get("CPU", 0) >= wanted.cpus_per_worker
+
+
+def _largest(nodes: Sequence[Mapping[str, float]]) -> str:
+    """Return in words the most GPUs and CPUs that one of the nodes has."""
+    gpus, cpus = (max((node.get(name, 0) for node in nodes), default=0) for name in ("GPU", "CPU"))
+    return f"at most {gpus:g} GPUs and {cpus:g} CPUs each"
 
 
 def check_nodes(ray: Any, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from tuner.studies.database.url import parse_url
 from tuner.studies.lifecycle import find_studies
 from tuner.studies.progress import StudyProgress, read_all_progress
 from tuner.workers.cluster.actor import RayWorker, WorkerOrder, drain_on_this_node
-from tuner.workers.cluster.connection import RayError, connected
+from tuner.workers.cluster.connection import RayError, connected, first_words
 from tuner.workers.cluster.head import Head, HeadLostError
 from tuner.workers.cluster.nodes import RayPlaces, check_nodes, check_resources, count_fitting, on_each_node
 from tuner.workers.pool import are_over
@@ -147,10 +147,17 @@ class _Actors:
                 # An actor ends with its head: that is told first.
                 is_there = self._head.is_there()
                 if not running:
-                    return max(self._ray.get(result) or 0 for result in ended)
+                    return max(self._status_of(result) for result in ended)
                 if is_there:
                     self.grow(storage)
         return None
+
+    def _status_of(self, result: Any) -> int:
+        try:
+            return self._ray.get(result) or 0
+        except self._ray.exceptions.RayError as error:
+            # Such as on a node that has come later, and has no tuner.
+            raise RayError(f"A worker on the Ray cluster could not be kept running: {first_words(error)}") from error
 
     def _start(self, name: str) -> Any:
         actor = self._ray.remote(RayWorker).options(
