@@ -47,6 +47,7 @@ def main() -> None:
                 studies=arguments.studies,
                 objectives=arguments.objectives,
                 at_once=arguments.at_once,
+                limit_s=arguments.limit_s,
             )
             folder = Path(tempfile.mkdtemp(prefix=f"tuner-chaos-{seed}-"))
             verdict = _run(settings, fleet, folder, url=arguments.storage)
@@ -67,6 +68,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=40, help="kill -9, half of them at named points")
     parser.add_argument("--restarts", type=int, default=5, help="of Postgres, by turns kill -9 and immediate")
     parser.add_argument("--lease-s", type=float, default=3.0)
+    parser.add_argument("--limit-s", type=float, default=300.0, help="in which the study must be done")
     parser.add_argument("--epoch-s", type=float, default=1 / 6, help="of a synthetic epoch")
     parser.add_argument("--real-keras", action="store_true", help="train a small net instead of sleeping")
     parser.add_argument("--sqlite", action="store_true", help="on an SQLite file, without restarts")

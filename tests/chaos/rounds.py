@@ -32,8 +32,6 @@ _TICK_S = 0.03
 #: Share of killed workers that are known to be dead at once, as to a pool on their machine; other leases expire.
 _KNOWN_DEAD = 0.5
 _SEVERAL = ('search.objectives=["accuracy", "latency_ms"]', 'search.constraints=["latency_ms <= 60000"]')
-#: The study must be done in this time, whatever happens to it.
-_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +55,8 @@ class RoundSettings:
     objectives: bool = False
     #: Trials that a worker leases and trains together, and with real Keras repeats of the finals too.
     at_once: int = 1
+    #: Seconds in which the study must be done, whatever happens to it.
+    limit_s: float = 300.0
 
     def sizes(self) -> Mapping[str, int]:
         """Return the number of trials of each study by its name; they sum to `trials`."""
@@ -195,7 +195,7 @@ class _Round:
         # By the engine that reads: on SQLite a stopped worker may hold the lock that writers wait for.
         watch = Watch(self.storage.reader, self._journal, lease_s=settings.lease_s)
         seats = [_Seat() for _ in range(settings.n_workers)]
-        deadline = time.monotonic() + _LIMIT_S
+        deadline = time.monotonic() + settings.limit_s
         while not all(seat.is_done for seat in seats):
             self.fleet.listen(_TICK_S)
             for seat in seats:
@@ -204,7 +204,7 @@ class _Round:
             watch.look(calm_s=time.monotonic() - max(self._last_disturbance, self._oldest_start(seats)))
             self._bring_due(faults, bringer, seats, watch.n_ended / settings.trials)
             if time.monotonic() > deadline:
-                self._journal.note("stuck", problem=f"the study was not done after {_LIMIT_S:.0f} s")
+                self._journal.note("stuck", problem=f"the study was not done after {settings.limit_s:.0f} s")
                 break
         bringer.undo_all()
 

@@ -17,6 +17,11 @@ from tuner.studies.records.reading import load_study
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
 
+#: What decides a program is the same for all cohorts, so that few are compiled.
+_ONE_PROGRAM = (
+    "fixed.hidden_layers=1", "fixed.units=32", "fixed.batch_normalization=false", "fixed.activation=relu",
+    "fixed.optimizer=sgd", "fixed.loss=categorical_crossentropy",
+)  # fmt: skip
 #: Confirmations and retrainings that one program trains.
 _REPEATED = ("finals.top=1", "finals.candidates=2", "finals.confirm_repeats=4", "finals.repeats=3", "finals.epochs=4")
 #: One small net; the search is over its dropout and learning rate.
@@ -69,8 +74,8 @@ def trained_at_once(n: int, *, real_keras: bool) -> list[str]:
     """Return what lets one program train so many trials, and of real nets so many repeats of the finals."""
     if n == 1:
         return []
-    finals = [f"search.at_once={n}", "finals.compare_augmentation=false", *_REPEATED] if real_keras else []
-    return [f"search.cohort={n}", *finals]
+    real = [f"search.at_once={n}", "finals.compare_augmentation=false", *_ONE_PROGRAM, *_REPEATED]
+    return [f"search.cohort={n}", *(real if real_keras else [])]
 
 
 def drawn_curves(storage: Storage, study: Study) -> dict[int, list[float]]:
