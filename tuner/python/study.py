@@ -265,10 +265,8 @@ class Study:
         final = record.winner if rank is None else next((one for one in record.finals if one.rank == rank), None)
         runs = final.runs if final else ()
         place = runs[repeat - 1].bundle if 1 <= repeat <= len(runs) else None
-        if place is None and record.winner is not None:
-            raise NoSuchModelError(record, rank=rank, repeat=repeat)
         if place is None:
-            raise NoModelYetError(record)
+            raise NoSuchModelError(record, rank=rank, repeat=repeat) if record.winner else NoModelYetError(record)
         return read_bundle(place, artifacts=self._settings.artifacts)
 
     def best_model(self) -> "keras.Model":
