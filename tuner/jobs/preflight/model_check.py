@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.image_ranges import white_of
+from tuner.jobs.preflight.layer_doubts import doubt_about_double_softmax, doubt_about_embedding
 from tuner.logs import stdout_as_stderr
 from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.spaces.double_scaling import find_double_scaling
@@ -140,7 +141,12 @@ def check_model(
             _check_metric(space, model, objective, metric_names(model, images.n_classes, taken))
     looked_at = noise_images(images.shape) if examples is None else examples[:_N_LOOKED_AT]
     kind = output_kind(model, _answers(model, looked_at))
-    doubts = (guess, doubt_about_loss(model, kind))
+    doubts = (
+        guess,
+        doubt_about_loss(model, kind),
+        doubt_about_double_softmax(model),
+        doubt_about_embedding(model, looked_at),
+    )
     return ModelFacts(
         n_weights=model.count_params(),
         output_kind=kind,
