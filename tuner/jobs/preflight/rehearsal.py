@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -40,14 +41,14 @@ from tuner.studies.slots.outcomes import SearchJob
 from tuner.training.batches import scale
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.predictions import predict_probabilities
+from tuner.training.predictions import predict_probabilities, predict_raw
 from tuner.training.request import OnEpoch
 from tuner.training.session import release_memory
 
 _log = logging.getLogger(__name__)
 
-#: Epochs of a trial: two, so that it can be interrupted between them.
-_EPOCHS = 2
+#: Epochs of a trial: it is interrupted after the first, and the third is one that builds and traces nothing.
+_EPOCHS = 3
 #: How far answers may differ by rounding, relative and absolute.
 _ALIKE = 0.01
 _BUNDLE = "finals/rehearsed.bundle"
@@ -95,9 +96,9 @@ class Rehearsal:
         self._trials: list[optuna.Trial] = []
         self._interrupted: Epoch | None = None
         self._default_values: dict[str, Any] = {}
-        #: Seconds for an image of the resumed epoch, which traces nothing where Keras' own parts are all that it has.
-        self.image_s = 0.0
-        self._final: Any = None
+        #: Seconds of CPU time of an epoch of the few training images, the last one of the resumed trial.
+        self.few_epoch_s = 0.0
+        self._final: keras.Model | None = None
         #: Hashes of the weights with which models of the defaults began.
         self._beginnings: list[str] = []
 
@@ -131,7 +132,7 @@ class Rehearsal:
         return len(self._train) + len(self._validation) > n_images
 
     def interrupt_trial(self) -> Epoch:
-        """Train one of two epochs with the defaults and return it; later calls return the same epoch."""
+        """Train the first of three epochs with the defaults and return it; later calls return the same epoch."""
         if self._interrupted is None:
             self._checkpoint(writer=0).delete()
             epochs: list[Epoch] = []
@@ -148,16 +149,18 @@ class Rehearsal:
     def resume_trial(self) -> list[Epoch]:
         """Resume the interrupted trial with a new model; return the epochs that it has at its end."""
         epochs: list[Epoch] = []
+        ends = [time.process_time()]
 
         def keep(result: Epoch) -> None:
             # A run that cannot resume restarts at epoch 1.
             epochs[result.epoch - 1 :] = [result]
+            ends.append(time.process_time())
 
         hyperparameters = self._run_trial(0, on_epoch=keep, checkpoint=self._checkpoint(writer=2))
         # The user's own `fit` may have asked for more hyperparameters than `build`.
         hyperparameters.refuse_unknown_names()
         self._default_values = dict(self.values)
-        self.image_s = (epochs[-1].duration_s or 0.0) / len(self._train)
+        self.few_epoch_s = ends[-1] - ends[-2]
         return epochs
 
     def try_trial(self, number: int) -> None:
@@ -258,11 +261,24 @@ class Rehearsal:
         return not is_random and not np.allclose(alike[0], together[0], rtol=_ALIKE, atol=_ALIKE)
 
     def _answer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        model = self._final
+        model: Any = self._final
         with stdout_as_stderr():
             # Called directly: a few images take less time than to trace a prediction.
             answers = model(scale(images, white_of(model)))
         return np.asarray(keras.ops.convert_to_numpy(answers), np.float32)
+
+    def time_answer(self, n_images: int) -> float | None:
+        """Return the seconds of CPU time for one of so many images that the retrained model is shown; None without one.
+
+        They are shown twice.
+        """
+        if self._final is None:
+            return None
+        images = np.resize(self._train.images, (n_images, *self.image_format.shape))
+        predict_raw(self._final, images)
+        began = time.process_time()
+        predict_raw(self._final, images)
+        return (time.process_time() - began) / n_images
 
     def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
         """Return a model's probabilities for the few training images; None means the retrained model."""
