@@ -29,6 +29,16 @@ _LONGEST_WRITING_S = 3600.0
 _PATIENCE_S = 300.0
 
 
+class UnknownArtifactStoreError(TunerError):
+    """A URL is of a kind that fsspec does not know, or that needs a package which is not installed."""
+
+    def __init__(self, url: str, error: Exception) -> None:
+        reason = " ".join(str(error).split()).rstrip(".")
+        super().__init__(
+            f"Cannot open the artifact store {url}: {reason}. Expected a folder, or a URL such as s3://bucket/folder."
+        )
+
+
 class ArtifactNotFoundError(TunerError):
     """No artifact has that path."""
 
@@ -62,6 +72,7 @@ class ArtifactStore:
 
     Raises:
         ExtraMissingError: The URL is of S3, and s3fs is not installed.
+        UnknownArtifactStoreError: The URL is of another kind that cannot be opened here.
         ArtifactStoreAwayError: By every method: the store did not answer in that time.
     """
 
@@ -73,8 +84,10 @@ class ArtifactStore:
             self._fs, self._root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
         except ImportError as error:
             if not url.startswith("s3://"):
-                raise
+                raise UnknownArtifactStoreError(url, error) from error
             raise ExtraMissingError("s3fs", needed_for=f"The artifact store {url}") from error
+        except (OSError, ValueError) as error:
+            raise UnknownArtifactStoreError(url, error) from error
         self._local = isinstance(self._fs, fsspec.implementations.local.LocalFileSystem)
 
     def write(self, path: str, content: bytes) -> None:

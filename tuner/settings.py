@@ -27,6 +27,15 @@ class SettingError(TunerError):
     """An environment variable has a value that is not possible."""
 
 
+#: Kinds of URLs that fsspec opens, and that are lost with their process or cannot be written.
+_NO_STORES = frozenset({
+    "memory", "http", "https", "zip", "tar", "libarchive", "data", "git", "github", "reference", "filecache",
+    "simplecache", "blockcache", "cached",
+})  # fmt: skip
+#: Kinds of stores that people mean, even with a slash too few.
+_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hdfs", "sftp", "ssh", "smb", "file"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Where studies, data and artifacts live."""
@@ -76,17 +85,38 @@ def read_settings(environment: Mapping[str, str] = os.environ, *, storage: str |
     Raises:
         SettingError: A variable has a value that is not possible.
     """
-    given = {field: environment.get(variable) for field, variable in _VARIABLES.items()}
+    # A blank or a line break around a value is from where it was copied.
+    given = {field: (environment.get(variable) or "").strip() or None for field, variable in _VARIABLES.items()}
     home = Path(given["home"] or ".tuner").expanduser().absolute()
     return Settings(
         storage=storage or given["storage"] or f"sqlite:///{home / 'tuner.db'}",
         data_dir=Path(given["data_dir"] or Path.home() / ".cache/tuner/data").expanduser(),
-        artifacts=given["artifacts"] or str(home / "artifacts"),
+        artifacts=_check_artifacts(given["artifacts"] or str(home / "artifacts")),
         home=home,
         lease_s=_parse_seconds(given["lease_s"], variable=_VARIABLES["lease_s"]),
         dashboard_token=given["dashboard_token"] or None,
         images=_parse_images(given["images"]),
     )
+
+
+def _check_artifacts(place: str) -> str:
+    """Return a folder or URL that can keep what several processes write.
+
+    Raises:
+        SettingError: It is of a kind that is lost with a process or cannot be written, or a slash is missing.
+    """
+    scheme, separator, rest = place.partition(":")
+    expected = "Expected a folder, or a URL such as s3://bucket/folder."
+    if separator and scheme.lower() in _NO_STORES:
+        raise SettingError(
+            f"Received {_VARIABLES['artifacts']}={place!r}. No other process could read there what one has written. "
+            f"{expected}"
+        )
+    if separator and scheme.lower() in _STORES and not rest.startswith("//"):
+        raise SettingError(
+            f"Received {_VARIABLES['artifacts']}={place!r}, which would be a folder of that name. {expected}"
+        )
+    return place
 
 
 def _parse_images(text: str | None) -> Literal["resident", "streamed"] | None:

@@ -386,7 +386,7 @@ def test_a_submission_that_cannot_be_written_says_where_to(bundle: Path, digits:
 
 @pytest.mark.parametrize("columns", ["id,digit", "id,9,8,7,6,5,4,3,2,1,0"])
 def test_test_pictures_of_a_folder_are_answered_as_the_sample_asks(
-    bundle: Path, examples: LabelledImages, tmp_path: Path, run_command: Run, columns: str
+    bundle: Path, examples: LabelledImages, tmp_path: Path, columns: str
 ) -> None:
     folder = tmp_path / "test" / "images"
     folder.mkdir(parents=True)
@@ -413,9 +413,7 @@ def test_test_pictures_of_a_folder_are_answered_as_the_sample_asks(
     ("sample", "told"),
     [("id,a,b\n0,0,0\n", "its columns are id, a, b. Expected an id and a class"), ("id,label\n7,0\n", "no picture")],
 )
-def test_a_sample_of_another_form_is_told(
-    bundle: Path, tmp_path: Path, run_command: Run, sample: str, told: str
-) -> None:
+def test_a_sample_of_another_form_is_told(bundle: Path, tmp_path: Path, sample: str, told: str) -> None:
     (tmp_path / "test").mkdir()
     Image.new("L", (8, 8)).save(tmp_path / "test" / "0.png")
     (tmp_path / "sample.csv").write_text(sample)

@@ -1,7 +1,7 @@
 """How pytest-xdist divides the tests among few processes: file by file, but together what shares a costly start.
 
 Commands of `tests/e2e` are forked by one process that has imported TensorFlow, workers of the fault tests by another:
-six seconds of a core each, once for each of pytest's processes that runs such a file.
+six seconds of a core each, once for each of pytest's processes that runs such a file. Dashboards' server takes three.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ _TOGETHER: Mapping[str, str] = {
     "tests/chaos/": "forked workers",
     "tests/integration/workers/": "forked workers",
     "tests/e2e/": "forked commands",
+    "tests/integration/dashboard/": "forked dashboards",
 }
 
 

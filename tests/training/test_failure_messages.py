@@ -39,6 +39,7 @@ def line_of(code: str) -> int:
         ("in_build", '"no such layer"', "in in_build: ValueError: no such layer"),
         ("empty_key", 'widths[""]', "in empty_key: KeyError: ''"),
         ("without_text", "raise RuntimeError", "in without_text: RuntimeError"),
+        ("unspeakable", "raise _UnspeakableError", "in unspeakable: _UnspeakableError"),
         ("many_lines", "The widths", "in many_lines: ValueError: The widths do not fit: 64, 32"),
         ("in_json", "json.loads", "in in_json: JSONDecodeError: Expecting property name enclosed in double quotes"),
         ("wrong_reshape", "model = keras.Sequential", "in net: ValueError: The total size of the tensor must be un"),

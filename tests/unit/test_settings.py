@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,14 @@ def test_where_images_are_is_one_of_three_words() -> None:
     ]
     with pytest.raises(SettingError, match=r"TUNER_IMAGES='gpu'\. Expected resident .*, streamed .*, or auto"):
         read_settings({"TUNER_IMAGES": "gpu"})
+
+
+@pytest.mark.parametrize("place", ["memory://x", "https://host/x", "zip://x", "s3:/bucket/x", "gs:bucket"])
+def test_a_place_that_would_lose_artifacts_is_refused(place: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(f"Received TUNER_ARTIFACTS={place!r}")):
+        read_settings({"TUNER_ARTIFACTS": place})
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/x", "a folder", "/tmp/a:b", "file:///tmp/x"])  # noqa: S108 - not made
+def test_blanks_around_a_place_are_not_part_of_it(place: str) -> None:
+    assert read_settings({"TUNER_ARTIFACTS": f" {place}\n"}).artifacts == place

@@ -134,6 +134,19 @@ class RawExamples:
     remarks: tuple[str, ...] = ()
 
 
+def name_groups(groups: NDArray[Any], *, where: Path | str) -> NDArray[np.str_]:
+    """Return the group of each image as text.
+
+    Raises:
+        UnreadableDataError: One is missing: NaN, or blank. All images without a group would be one.
+    """
+    is_missing = np.isnan(groups) if groups.dtype.kind == "f" else np.char.strip(groups.astype(np.str_)) == ""
+    if is_missing.any():
+        problem = f"the group of image {int(is_missing.argmax())} (counted from 0) is missing"
+        raise UnreadableDataError(where, problem, remedy="Name a group, also for an image that is one alone.")
+    return groups.astype(np.str_)
+
+
 def join_groups(
     train: NDArray[np.str_] | None, validation: NDArray[np.str_] | None, *, n_validation: int
 ) -> NDArray[np.str_] | None:

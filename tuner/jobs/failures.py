@@ -7,6 +7,7 @@ from tuner.jobs.explaining import explain_exception
 from tuner.jobs.fitting.fit import NoScoreError
 from tuner.jobs.fitting.time_limit import TrialTimeoutError
 from tuner.spaces.builder_errors import BuilderError
+from tuner.spaces.own_code import text_of
 from tuner.studies.slots.leases import TimeOverError
 from tuner.studies.slots.outcomes import Failure
 from tuner.training.devices import DeviceMemoryError
@@ -23,7 +24,7 @@ def describe_failure(error: Exception) -> Failure:
     """Return the failure as a slot stores it: its kind, one line, and the traceback of the user's own code."""
     cause = error.__cause__ if isinstance(error, BuilderError) and error.__cause__ else error
     is_ours = isinstance(cause, TunerError)
-    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    lines = text_of(cause).strip().splitlines() or [type(cause).__name__]
     return Failure(
         kind=_kind(error),
         message=lines[0] if is_ours else explain_exception(cause),

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tuner.datasets.formats.arrays import store_array
 from tuner.datasets.formats.labels import clean_labels
 from tuner.datasets.handed_arrays import FOLDER
+from tuner.datasets.reading import name_groups
 from tuner.errors import TunerError, shorten
 from tuner.free_memory import free_memory_bytes
 
@@ -31,6 +32,8 @@ from tuner.free_memory import free_memory_bytes
 GROUPS = "group"
 _NAME_LENGTH = 16
 _PAIR = 2
+#: Types that an error names.
+_MOST_KINDS = 4
 _EXPECTED = (
     "Expected a name such as 'digits', a path, a pair of arrays (x, y), two pairs ((x_train, y_train), (x_test, "
     "y_test)), a tf.data.Dataset or a keras.utils.PyDataset."
@@ -93,7 +96,7 @@ def _read_groups(groups: Any, dataset: Any, *, n_images: int) -> NDArray[np.str_
             f"groups have the shape {array.shape}, the training part {n_images:,} images",
             "Give one group for each image.",
         )
-    return array.astype(np.str_)
+    return name_groups(array, where="groups")
 
 
 def _read_parts(dataset: Any) -> dict[str, _Part]:
@@ -216,6 +219,8 @@ def _collect(batches: Iterable[_Part], name: str) -> _Part:
 def _as_array(value: Any, where: str) -> NDArray[Any]:
     if isinstance(value, Mapping):
         raise DatasetGivenError(f"{where} is {_describe(value)}: several inputs or outputs", _ONE_PAIR)
+    if np.ma.is_masked(value):
+        raise DatasetGivenError(f"{where} has masked values", "Fill them in, as by `numpy.ma.filled(array, 0)`.")
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
@@ -223,8 +228,18 @@ def _as_array(value: Any, where: str) -> NDArray[Any]:
     if array.dtype == object and all(isinstance(one, str) for one in array.ravel()):
         # As pandas keeps text.
         array = array.astype(np.str_)
+    if array.dtype == object and all(type(one) is int or isinstance(one, np.integer) for one in array.ravel()):
+        # As pandas keeps whole numbers of which some may be missing.
+        array = array.astype(np.int64)
+    if array.dtype == object and array.ndim == 1 and len({getattr(one, "shape", None) for one in array} - {None}) == 1:
+        # Images of one size that were collected one by one.
+        array = np.array([*array]) if all(isinstance(one, np.ndarray) for one in array) else array
     if array.dtype == object:
-        raise DatasetGivenError(f"{where} holds Python objects, as {_describe(value)} of unequal parts does", _ONE_SIZE)
+        kinds = sorted({type(one).__name__ for one in array.ravel()})
+        is_nested = any(hasattr(one, "__len__") and not isinstance(one, str | bytes) for one in array.ravel())
+        raise DatasetGivenError(
+            f"{where} holds Python objects ({', '.join(kinds[:_MOST_KINDS])})", _ONE_SIZE if is_nested else _ONE_KIND
+        )
     return array
 
 
@@ -279,4 +294,5 @@ def _describe(value: Any) -> str:
 
 
 _ONE_PAIR = "Expected pairs of one array of images and one of labels, without weights and other inputs."
+_ONE_KIND = "Give numbers alone or text alone, and none that is missing."
 _ONE_SIZE = "Give all images one size, as by `keras.ops.image.resize` or a folder of pictures with `data.resize`."

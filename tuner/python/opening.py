@@ -24,6 +24,7 @@ from tuner.spaces.builder_errors import BuilderError
 from tuner.studies.database.storage import open_storage
 from tuner.studies.database.url import printable_url
 from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.definitions.files import DefinitionError
 from tuner.studies.definitions.naming import default_study_name
 from tuner.studies.finals_plan import describe_plan
 from tuner.studies.lifecycle import find_studies, find_study
@@ -136,7 +137,11 @@ def create_study(
         "space": builder.space or None, "dataset": placed, "name": name, "seed": seed, "trials": trials,
         "epochs": epochs, "sampler": sampler, "pruner": pruner, "warm_start": warm_start,
     }  # fmt: skip
-    wanted = define(definition, arguments, settings, vary=vary)
+    try:
+        wanted = define(definition, arguments, settings, vary=vary)
+    except DefinitionError as error:
+        # What pydantic said is in its line.
+        raise error from None
     return _find_or_store(wanted, builder, places, check=check)
 
 

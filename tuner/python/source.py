@@ -8,9 +8,10 @@ definition is taken, the names that it uses are found in that text, and for each
 | a function or a class that was defined there | its source, with what it needs in turn |
 | a module, or what was imported by name | the import statement |
 | numbers, text, None, and lists, tuples, sets and dictionaries of these | the value as it is now |
+| a number or a short array of NumPy's | the value as it is now |
 | anything else | the statement `name = …` that made it, with what that needs |
 
-A name that nothing brings is an error: nothing is guessed.
+A name that nothing brings is an error, and so is what was changed since: nothing is guessed.
 """
 
 import __future__
@@ -26,7 +27,10 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from tuner.errors import TunerError, shorten
+from tuner.python.changes import changes, find_stale
 from tuner.spaces.handed_over import first_line
 
 #: What IPython adds to Python's own names.
@@ -62,6 +66,7 @@ class _Binding:
 
     statement: ast.stmt
     source: str
+    text: Text
 
 
 def write_module(name: str, namespace: Mapping[str, Any], texts: Sequence[Text], *, heading: str = "") -> str:
@@ -130,8 +135,13 @@ class _Collected:
             self._import(f"import {value.__name__} as {name}")
         elif _is_literal(value) and len(repr(value)) <= _LONGEST_VALUE:
             self.pieces.append(f"{name} = {value!r}")
+        elif (array := _source_of_array(value)) is not None:
+            self._import("import numpy")
+            self.pieces.append(f"{name} = {array}")
         elif bindings:
-            self._write(name, _find_assignment(name, value, bindings, needed_by))
+            piece = _find_assignment(name, value, bindings, needed_by)
+            self._refuse_changed(name, value, bindings[0], needed_by)
+            self._write(name, piece)
         else:
             self._import(_import_of(name, value, needed_by))
 
@@ -147,6 +157,20 @@ class _Collected:
             self.need(needed, needed_by=name)
         self.pieces.append(piece)
 
+    def _refuse_changed(self, name: str, value: Any, made_by: _Binding, needed_by: str) -> None:
+        """Refuse an object that a later statement has changed."""
+        first = next(index for index, text in enumerate(self.texts) if text is made_by.text)
+        for text in self.texts[first:]:
+            for statement in _top_level(text.content):
+                is_later = text is not made_by.text or statement.lineno > made_by.statement.lineno
+                if is_later and changes(statement, name):
+                    changed = shorten(source_of(text.content, statement))
+                    raise SourceUnavailableError(
+                        f"{_used(name, needed_by)}, {_describe(value)} that was changed after `{name} = …` made it: "
+                        f"`{changed}` ({text.origin})",
+                        "Make it whole in one statement or in a function, or make it inside the builder.",
+                    )
+
     def _find_definition(self, name: str, value: Any) -> str:
         """Return the source of a function or class."""
         functions = [value] if isinstance(value, FunctionType) else _methods_of(value)
@@ -156,6 +180,7 @@ class _Collected:
             content = "".join(linecache.getlines(code.co_filename))
             for found in _definitions(content):
                 if found.name == value.__name__ and first_line(found) <= code.co_firstlineno <= (found.end_lineno or 0):
+                    self._refuse_stale(name, found, value)
                     return source_of(content, found)
         # A class without a method of its own.
         bindings = [one for one in self._find_bindings(name) if isinstance(one.statement, ast.ClassDef)]
@@ -166,13 +191,21 @@ class _Collected:
             "Define it in a file, a notebook or a script, at the top level; not with exec, nor at Python's prompt.",
         )
 
+    def _refuse_stale(self, name: str, definition: Any, value: Any) -> None:
+        """Refuse a function or class that was made with another value of a constant than the present one."""
+        stale = find_stale(definition, inspect.unwrap(value), self.namespace)
+        if stale is not None:
+            raise SourceUnavailableError(
+                f"{name} was defined when {stale} had another value than now", f"Run the definition of {name} again."
+            )
+
     def _find_bindings(self, name: str) -> list[_Binding]:
         """Return what gave the name its value: the different statements of the last text that has any.
 
         Of `import a.b` and `import a.c`, each brings a part of `a`: those of all texts are returned.
         """
         found = [
-            [_Binding(statement=one, source=source_of(text.content, one)) for one in _binding(text, name)]
+            [_Binding(statement=one, source=source_of(text.content, one), text=text) for one in _binding(text, name)]
             for text in self.texts
         ]
         having = [one for one in found if one]
@@ -304,6 +337,21 @@ def _is_literal(value: Any) -> bool:
     if type(value) is dict:
         return all(map(_is_literal, (*value.keys(), *value.values())))
     return type(value) in _SIMPLE and not (isinstance(value, float | complex) and not _is_finite(value))
+
+
+def _source_of_array(value: Any) -> str | None:
+    """Return an expression that makes an equal number or array of NumPy's; None for what is long or something else."""
+    is_array = type(value) is np.ndarray and value.size > 0
+    if (
+        not (is_array or isinstance(value, np.generic))
+        or value.dtype.kind not in "biuf"
+        or not np.isfinite(value).all()
+    ):
+        return None
+    text = repr(value.tolist())
+    if len(text) > _LONGEST_VALUE:
+        return None
+    return f"numpy.array({text}, {value.dtype.name!r})" if is_array else f"numpy.{value.dtype.name}({text})"
 
 
 def _is_finite(value: complex) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from tuner.artifacts import ArtifactStore
 from tuner.errors import TunerError
 from tuner.python.describing import study_html, study_line
-from tuner.python.study_errors import NoModelYetError, UnknownFigureError, check_count
+from tuner.python.study_errors import NoModelYetError, NoSuchModelError, UnknownFigureError, check_count
 from tuner.settings import Settings
 from tuner.studies import lifecycle
 from tuner.studies.database.storage import Storage, open_storage, open_storage_to_read
@@ -253,7 +253,8 @@ class Study:
             repeat: Which of its models, from 1.
 
         Raises:
-            NoModelYetError: There is no such model.
+            NoModelYetError: No model was tested yet.
+            NoSuchModelError: There is no such model.
 
         >>> study.bundle().description.images.shape
         (8, 8, 1)
@@ -265,7 +266,7 @@ class Study:
         runs = final.runs if final else ()
         place = runs[repeat - 1].bundle if 1 <= repeat <= len(runs) else None
         if place is None:
-            raise NoModelYetError(record)
+            raise NoSuchModelError(record, rank=rank, repeat=repeat) if record.winner else NoModelYetError(record)
         return read_bundle(place, artifacts=self._settings.artifacts)
 
     def best_model(self) -> "keras.Model":

@@ -25,6 +25,20 @@ class NoModelYetError(TunerError):
         super().__init__(f"Study {name!r} is {STATE_WORDS[record.state]} and has no tested final yet. {advice}")
 
 
+class NoSuchModelError(TunerError):
+    """The study has tested models, and not this one."""
+
+    def __init__(self, record: StudyRecord, *, rank: int | None, repeat: int) -> None:
+        found = ", ".join(
+            f"rank {final.rank} with {len(final.runs)} repeat{'s' * (len(final.runs) != 1)}" for final in record.finals
+        )
+        wanted = f"rank {rank}, repeat {repeat}" if rank is not None else f"repeat {repeat}"
+        super().__init__(
+            f"Study {record.name!r} has no model of {wanted}. It has: {found}. More configurations are retrained with "
+            f"`tuner finals {record.name} --top {rank or 2} --until-done`, or created with finals={{'top': 3}}."
+        )
+
+
 class UnknownFigureError(TunerError):
     """The study's report has no figure of that name."""
 

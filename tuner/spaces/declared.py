@@ -24,7 +24,7 @@ def declare_hyperparameters(
     """Return the space's `keras_tuner.engine.hyperparameters` objects, in the order in which they are found.
 
     They have the study's ranges in place of those that the builder declares; branches that these rule out are left out.
-    A default that a range excludes is logged as a warning.
+    A default that a range excludes, and a name that is asked for with two ranges, are logged as warnings.
 
     Builds a model with all defaults, and one more for each conditional scope that no earlier model has entered. What a
     builder asks only within a plain `if` that the defaults do not enter, or in a HyperModel's own `fit`, is not found.
@@ -39,7 +39,7 @@ def declare_hyperparameters(
         hp.values = dict(answers)
         space.build(hp, images)
         found.merge(hp, overwrite=False)
-        told |= hp.moved_defaults
+        told |= hp.remarks
         entered += hp.active_scopes
         waiting = [scope for scope in (*waiting, *hp.inactive_scopes) if scope not in entered]
         if not waiting:

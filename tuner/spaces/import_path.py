@@ -4,13 +4,14 @@
 |---|---|
 | subclass of `keras_tuner.HyperModel` | an instance; its constructor may take `input_shape` and `classes` |
 | instance of such a class | this instance |
-| function `build(hp)` or `build(hp, images)` | this function |
+| function `build(hp)` or `build(hp, images)` | this function; `images` may have a default |
 
 `tuner space show` prints what a mapping `PARAMETERS` in the module says of each hyperparameter.
 """
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,6 +59,8 @@ def import_space(path: str) -> Space:
         refuse=SpaceImportError,
     )
     _check_builder(path, found)
+    if _has_own_fit(found):
+        _check_own_fit(path, found)
     builder = _Builder(path, found)
     documentation = found.__doc__ if inspect.isclass(found) or inspect.isfunction(found) else None
     parameters = getattr(module, "PARAMETERS", None)
@@ -91,17 +94,25 @@ class _Builder:
         self._path = path
         self._found = found
         self._hypermodel: Any = None
+        #: What was built last, as long as it is in use.
+        self._last: weakref.ref[keras.Model] | None = None
         self._for_images = functools.cache(self._make)
 
     def build(self, hp: keras_tuner.HyperParameters, images: ImageFormat) -> keras.Model:
         self._hypermodel = self._for_images(images)
-        if isinstance(self._hypermodel, keras_tuner.HyperModel):
-            # An instance wraps its `build` in a function of any signature; the class shows it, with `self`.
-            build, n_own = self._hypermodel.build, count_required(type(self._hypermodel).build) - 1
+        is_hypermodel = isinstance(self._hypermodel, keras_tuner.HyperModel)
+        build = self._hypermodel.build if is_hypermodel else self._hypermodel
+        # An instance wraps its `build` in a function of any signature; the class shows it, with `self`.
+        shown = type(self._hypermodel).build if is_hypermodel else build
+        if "images" in inspect.signature(shown).parameters:
+            model = build(hp, images=images)
         else:
-            build, n_own = self._hypermodel, count_required(self._hypermodel)
-        model = build(hp, images) if n_own > 1 else build(hp)
+            model = build(hp, images) if count_required(shown) - is_hypermodel > 1 else build(hp)
         _check_model(self._path, model, images)
+        if self._last is not None and self._last() is model:
+            reason = "build returned the very model that it returned before, with the weights that it has learnt."
+            raise SpaceModelError(self._path, f"{reason} Make a new one in each call.")
+        self._last = weakref.ref(model)
         return model
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
@@ -141,9 +152,26 @@ def _check_builder(path: str, found: Any) -> None:
             )
 
 
+def _check_own_fit(path: str, found: Any) -> None:
+    """Refuse a `fit` that cannot be called with what it would be given."""
+    given: dict[str, Any] = dict.fromkeys(("validation_data", "callbacks", "epochs"))
+    try:
+        inspect.signature(_class_of(found).fit).bind("self", "hp", "model", "x", "y", **given)
+    except TypeError as error:
+        raise SpaceImportError(
+            path,
+            f"its fit cannot be called as fit(hp, model, x, y, validation_data=…, callbacks=…, epochs=…): {error}. "
+            "Take these arguments, or *args and **kwargs, and pass them on to model.fit.",
+        ) from error
+
+
+def _class_of(found: Any) -> Any:
+    return found if inspect.isclass(found) else type(found)
+
+
 def _has_own_fit(found: Any) -> bool:
-    cls: Any = found if inspect.isclass(found) else type(found)
-    return issubclass(cls, keras_tuner.HyperModel) and cls.fit is not keras_tuner.HyperModel.fit
+    cls = _class_of(found)
+    return bool(issubclass(cls, keras_tuner.HyperModel) and cls.fit is not keras_tuner.HyperModel.fit)
 
 
 def count_required(function: Callable[..., Any]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.logs import stdout_as_stderr
+from tuner.spaces.own_code import text_of
 
 #: Most characters of what an import raised.
 _MAX_WORDS = 500
@@ -99,8 +100,7 @@ def _import_module(path: str, name: str, refuse: Refuse) -> ModuleType:
             ) from error
         raise refuse(path, f"{name} itself imports {error.name!r}, which is not installed.") from error
     except (Exception, SystemExit) as error:
+        said = shorten(text_of(error), width=_MAX_WORDS)
         raise refuse(
-            path,
-            f"importing {name} raised {type(error).__name__}: {shorten(str(error), width=_MAX_WORDS)}. Try `python -c "
-            f"'import {name}'`.",
+            path, f"importing {name} raised {type(error).__name__}: {said}. Try `python -c 'import {name}'`."
         ) from error

@@ -20,7 +20,7 @@ from keras_tuner.engine import hyperparameters as kinds
 from tuner.errors import TunerError, did_you_mean
 from tuner.space_ranges import SpaceRange
 from tuner.spaces.fixed_values import convert_exactly
-from tuner.spaces.parameter_words import conditional_name, describe_branch
+from tuner.spaces.parameter_words import conditional_name, describe_branch, describe_range
 
 Ranges = Mapping[str, SpaceRange]
 
@@ -50,8 +50,9 @@ class RangedHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
     def __init__(self, ranges: Ranges) -> None:
         super().__init__()
         self._ranges = ranges
-        #: In sentences: the declared defaults that a range without one of its own excludes.
-        self.moved_defaults: dict[str, None] = {}
+        #: In sentences: the declared defaults that a range without one of its own excludes, and the names that are
+        #: asked for again with other values.
+        self.remarks: dict[str, None] = {}
 
     def _retrieve(self, hp: Any) -> Any:
         # All of KerasTuner's methods call this one.
@@ -61,7 +62,14 @@ class RangedHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc] 
             sentence = (
                 f"The range of {hp.name} excludes its default {hp.default!r}; {ranged.default!r} takes its place."
             )
-            self.moved_defaults[sentence] = None
+            self.remarks[sentence] = None
+        first = next((one for one in self._hps.get(hp.name, ()) if one.conditions == hp.conditions), ranged)
+        if (type(first), describe_range(first)) != (type(ranged), describe_range(ranged)):
+            sentence = (
+                f"The builder asks for {hp.name!r} twice, as {describe_range(first)} and as {describe_range(ranged)}: "
+                "both have the first one's value. Give them different names."
+            )
+            self.remarks[sentence] = None
         return super()._retrieve(ranged)
 
 

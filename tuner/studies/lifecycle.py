@@ -30,6 +30,9 @@ from tuner.studies.slots.outcomes import SearchJob
 from tuner.studies.slots.slot import create_slots
 from tuner.studies.states import StudyState
 
+#: A study's largest budget, as `search.trials` has it.
+_MOST_TRIALS = 1_000_000
+
 
 class StudyNotFoundError(TunerError):
     """No study of that name is in this database."""
@@ -246,6 +249,7 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
     Raises:
         StudyNotFoundError: There is none of that name.
         WholeRepeatsError: The trials are no whole repeats of such a study.
+        StudyStateError: It would have more trials than a study may have.
     """
     # Marks these slots, so that they are not added again when only the answer to the COMMIT was lost.
     mark = uuid.uuid4().hex
@@ -254,6 +258,9 @@ def extend_study(storage: Storage, name: str, *, n_trials: int) -> Study:
         added = sa.select(slots.c.id).where(slots.c.study_id == row.id, slots.c.job["extension"].as_string() == mark)
         if connection.scalar(added.limit(1)) is not None:
             return
+        if row.budget + n_trials > _MOST_TRIALS:
+            problem = f"has a budget of {row.budget:,} trials, received {n_trials:,} more"
+            raise StudyStateError(f"Study {name!r} {problem}. Expected at most {_MOST_TRIALS:,} together.")
         jobs = [SearchJob()] * n_trials
         definition = StudyDefinition.from_stored(row.definition)
         if definition.search.sampler == ONE_FACTOR:

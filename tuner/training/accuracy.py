@@ -81,6 +81,23 @@ def metric_names(model: keras.Model, n_classes: int, labels: Labels) -> tuple[st
     return tuple(_measure(model, n_classes, labels))
 
 
+def why_nothing_is_measured(model: keras.Model, n_classes: int, labels: Labels) -> str | None:
+    """Return what Keras says of metrics that it cannot compute, as of a name that it does not know; None of others."""
+    try:
+        _compute_metrics(model, n_classes, labels)
+    except Exception as error:  # noqa: BLE001 - a metric may raise anything
+        return f"{type(error).__name__}: {error}"
+    finally:
+        model.reset_metrics()
+    return None
+
+
+def _compute_metrics(model: keras.Model, n_classes: int, labels: Labels, *, n_right: int = _N_RIGHT[0]) -> Any:
+    classes, answers = _known_answers(n_right, n_classes)
+    targets = encode_targets(classes, n_classes, labels)
+    return model.compute_metrics(None, *map(keras.ops.convert_to_tensor, (targets, answers)))
+
+
 def _measure(model: keras.Model, n_classes: int, labels: Labels) -> dict[str, bool]:
     """Return each compiled metric's name, and whether it is the share of right answers.
 
@@ -108,11 +125,9 @@ def _measure_with(model: keras.Model, n_classes: int, labels: Labels) -> dict[st
 
 
 def _measure_known(model: keras.Model, n_right: int, n_classes: int, labels: Labels) -> dict[str, float]:
-    classes, answers = _known_answers(n_right, n_classes)
-    targets = encode_targets(classes, n_classes, labels)
     model.reset_metrics()
     try:
-        logs = model.compute_metrics(None, *map(keras.ops.convert_to_tensor, (targets, answers)))
+        logs = _compute_metrics(model, n_classes, labels, n_right=n_right)
     except Exception:  # noqa: BLE001 - a metric may raise anything for labels that it does not take
         logs = {}
     model.reset_metrics()

@@ -86,7 +86,7 @@ def import_backend() -> None:
 
     So this process may fork others, each of which calls `load_backend`.
     """
-    with _quiet_native_code(), _no_garbage_collection():
+    with _quiet_native_code(), _no_garbage_collection(), _no_jax_beside_tensorflow():
         from tuner.training.programs.interface import find_backend
 
         loaded = find_backend()
@@ -110,6 +110,24 @@ def load_backend(environment: MutableMapping[str, str] = os.environ, *, program_
     while _imported:
         with _quiet_native_code():
             _imported.pop().silence()
+
+
+@contextmanager
+def _no_jax_beside_tensorflow() -> Iterator[None]:
+    """Let TensorFlow import no JAX in the block, with which it could convert JAX' functions: that takes half a second.
+
+    Afterwards anybody may import it.
+    """
+    name = "jax"
+    is_hidden = os.environ.get("KERAS_BACKEND") == "tensorflow" and name not in sys.modules
+    if is_hidden:
+        # So Python marks a module that is not there.
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if is_hidden:
+            del sys.modules[name]
 
 
 @contextmanager

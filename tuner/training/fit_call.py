@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.datasets.images import LabelledImages
+
 #: Keras' own default.
 DEFAULT_BATCH_SIZE = 32
 
@@ -154,6 +156,15 @@ def same_pair(passed: Any, given: tuple[Any, Any] | None) -> bool:
     if passed is None or given is None:
         return passed is given
     return isinstance(passed, tuple | list) and len(passed) == len(given) and all(map(_is_same, passed, given))
+
+
+def validates_on_its_own(passed: Mapping[str, Any], validation: LabelledImages | None) -> bool:
+    """Say whether a call of `model.fit` measures on other images than the study's, as far as their number shows it."""
+    measured = passed["validation_data"]
+    if measured is None:
+        return bool(passed["validation_split"])
+    is_pair = isinstance(measured, tuple | list) and len(measured) > 1 and hasattr(measured[1], "__len__")
+    return is_pair and validation is not None and len(measured[1]) != len(validation)
 
 
 def _is_same(passed: Any, expected: Any) -> bool:

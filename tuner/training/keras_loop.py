@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import LabelledImages
+from tuner.datasets.stored_rows import windows
 from tuner.free_memory import free_memory_bytes
 from tuner.image_ranges import white_of
 from tuner.training.augmentation import Augmenter, take_part
@@ -22,6 +23,9 @@ from tuner.training.plan import Labels, TrainingData, TrainingPlan
 from tuner.training.programs.feeding import weigh_labels
 from tuner.training.rules import AverageMeasurer
 from tuner.training.targets import encode_targets
+
+#: Bytes of images that are compared with what a `fit` was given, a part at a time.
+_COMPARED_BYTES = 2**22
 
 #: Called before an epoch (from 1); returns its learning rates, see `EpochDraws.learning_rates`.
 BeginEpoch = Callable[[int], NDArray[np.float32] | None]
@@ -164,6 +168,14 @@ def to_pictures(images: LabelledImages, *, white: float) -> NDArray[np.float32]:
     """Return the images as a model is given them: float32 in [0, white]."""
     # One pass of NumPy gives the values of `scale`, whose two passes on the device and the way back take up to 0.4 s.
     return np.divide(images.images, np.float32(255 / white), dtype=np.float32)
+
+
+def are_pictures_of(array: NDArray[np.float32], images: LabelledImages, *, white: float) -> bool:
+    """Say whether an array that `to_pictures` returned for these images holds the same numbers still."""
+    return all(
+        np.array_equal(array[window], to_pictures(images.take(np.arange(window.start, window.stop)), white=white))
+        for window in windows(images.images, window_bytes=_COMPARED_BYTES)
+    )
 
 
 def validation_arrays(

@@ -31,12 +31,22 @@ from tuner.training.fit_call import (
     read_fit_call,
     replaced_fit,
     same_pair,
+    validates_on_its_own,
 )
 from tuner.training.history import returned_logs
-from tuner.training.keras_loop import EpochBatches, EpochReporter, to_pictures, to_targets, validation_arrays
+from tuner.training.keras_loop import (
+    EpochBatches,
+    EpochReporter,
+    are_pictures_of,
+    to_pictures,
+    to_targets,
+    validation_arrays,
+)
+from tuner.training.plan import Labels
 from tuner.training.run import BeginAnewError, TrainingRun
 from tuner.training.targets import WORDING, other_labels
 from tuner.training.variables import separate_average
+from tuner.training.weight_files import WeightFiles
 from tuner.training.whole_epochs import train_whole_epochs
 
 #: What custom code raises for labels of the wrong kind.
@@ -135,6 +145,7 @@ class _OwnFitCall:
         self._n_reported = 0
         self._n_calls = 0
         self._batches: EpochBatches | None = None
+        self._weight_files = WeightFiles()
         self._saw_plain_images = False
         self._asked_for_rates = self._by_programs = False
         self._given = self._fit_arguments()
@@ -151,6 +162,8 @@ class _OwnFitCall:
                 f"{WORDING[other_labels(labels)]}, which the loss takes."
             )
         _refuse_too_many(run)
+        #: The kind of `y`, and of the validation labels.
+        self._labels: Labels = labels
         return FitArguments(
             x=to_pictures(run.data.train, white=white_of(run.model)),
             y=to_targets(run.data.train, labels),
@@ -227,10 +240,14 @@ class _OwnFitCall:
         if run.plan.hands_over_other_labels and arguments["y"] is given.y:
             raise ValueError("the loss does not take the labels that the fit hands on")
         self._respect_own_rates(arguments)
+        if (shared := self._weight_files.describe_shared(arguments["callbacks"])) is not None:
+            run.note(shared)
         if self._n_calls > 1 or self._n_reported:
             refusal: str | None = "it calls model.fit again"
         else:
             refusal = find_call_refusal(arguments, given) or run.programs.find_refusal(self._model)
+            if refusal is None and not self._holds_what_was_given():
+                refusal = "it has changed the arrays that it was given"
         if refusal is not None:
             _log.info("Training with the HyperModel's own fit and Keras' own loop: %s.", refusal)
             return self._train_by_keras(arguments)
@@ -244,6 +261,17 @@ class _OwnFitCall:
         history = train_whole_epochs(run, call)
         self._n_reported += len(run.epochs) - run.resumed_from
         return history
+
+    def _holds_what_was_given(self) -> bool:
+        """Say whether the `fit` has left the arrays that it was given as they were."""
+        run, given, white = self._run, self._given, white_of(self._model)
+        parts = [(given.x, given.y, run.data.train)]
+        if run.data.validation is not None and given.validation_data is not None:
+            parts.append((*given.validation_data, run.data.validation))
+        return all(
+            np.array_equal(y, to_targets(part, self._labels)) and are_pictures_of(x, part, white=white)
+            for x, y, part in parts
+        )
 
     def _respect_own_rates(self, arguments: CallArguments) -> None:
         """Leave the learning rate to the fit where it passes a callback that sets it."""
@@ -261,6 +289,8 @@ class _OwnFitCall:
             if arguments["initial_epoch"] != run.resumed_from:
                 self._begin_anew("the space's fit did not hand initial_epoch on to model.fit")
         passed = {name: value for name, value in arguments.items() if name != "self"}
+        if validates_on_its_own(passed, run.data.validation):
+            run.note("The space's fit validates on images of its own: its scores are not those of the study's images.")
         augmented = self._augment(passed)
         self._saw_plain_images = self._saw_plain_images or augmented is None
         try:
@@ -297,6 +327,7 @@ class _OwnFitCall:
             and passed["sample_weight"] is None
             and passed["steps_per_epoch"] is None
             and self._given.reporter in flatten_callbacks(passed["callbacks"])
+            and self._holds_what_was_given()
         )
 
     def _begin_epoch(self, number: int) -> NDArray[np.float32] | None:

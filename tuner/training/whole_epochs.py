@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tuner.training.epoch_draws import draw_epoch
 from tuner.training.fit_call import FitCall
+from tuner.training.programs import build_metrics
 from tuner.training.programs.interface import EpochProgram, Measured
 from tuner.training.rules import averaged_weights
 from tuner.training.run import TrainingRun, refuse_nan_loss
@@ -23,7 +24,8 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
     """
     run.accept_soft_targets()
     model, plan = run.model, run.plan
-    program = run.programs.open(model, run.data, plan, class_weight=call.class_weight, with_answers=run.wants_answers)
+    build_metrics(model, run.data.train, plan.settled_labels)
+    program: EpochProgram | None = None
     callbacks = _list_callbacks(run, call)
     model.stop_training = False
     callbacks.on_train_begin()
@@ -33,8 +35,13 @@ def train_whole_epochs(run: TrainingRun, call: FitCall) -> keras.callbacks.Histo
         if model.stop_training:
             break
         callbacks.on_epoch_begin(epoch - 1)
+        rates = run.begin_epoch(epoch)
+        # Not before: a program has as constants what callbacks have changed of the model until its first step.
+        program = program or run.programs.open(
+            model, run.data, plan, class_weight=call.class_weight, with_answers=run.wants_answers
+        )
         started = time.perf_counter()
-        logs, answers = _train_and_validate(run, program, callbacks, epoch=epoch)
+        logs, answers = _train_and_validate(run, program, callbacks, epoch=epoch, rates=rates)
         duration_s, rate = time.perf_counter() - started, current_learning_rate(model)
         callbacks.on_epoch_end(epoch - 1, logs)
         kept = _kept_weights(call.callbacks)
@@ -57,7 +64,12 @@ def _list_callbacks(run: TrainingRun, call: FitCall) -> keras.callbacks.Callback
 
 
 def _train_and_validate(
-    run: TrainingRun, program: EpochProgram, callbacks: keras.callbacks.CallbackList, *, epoch: int
+    run: TrainingRun,
+    program: EpochProgram,
+    callbacks: keras.callbacks.CallbackList,
+    *,
+    epoch: int,
+    rates: NDArray[np.float32] | None,
 ) -> Measured:
     """Run one epoch (from 1) and return its logs, `val_` included, with the answers on the validation set."""
     images = run.data.train
@@ -66,7 +78,7 @@ def _train_and_validate(
         epoch=epoch,
         n_images=len(images),
         image_shape=images.image_format.shape,
-        learning_rates=run.begin_epoch(epoch),
+        learning_rates=rates,
         part=run.part_of(epoch),
     )
     logs = program.train_epoch(draws)

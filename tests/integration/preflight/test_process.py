@@ -89,11 +89,10 @@ def test_a_study_that_works_is_tried_to_its_bundle_and_shows_no_test_image_to_a_
 ) -> None:
     definition = define("WritesWhatItSees", "finals.train_on=train")
     reports: list[StageReport] = []
+    asked = CheckRequest(definition=definition, data_dir=Path(), on_report=reports.append)
 
     with PreflightProcess(server=server, measures_later=True) as process:
-        check_definition(
-            definition, data_dir=Path(), on_report=reports.append, process=process, image_cache=folder / "cache"
-        )
+        check_definition(asked, process=process, image_cache=folder / "cache")
         was_measuring, measured = process.is_measuring, process.measure_time()
 
     assert (was_measuring, process.is_measuring) == (True, False)

@@ -2,6 +2,7 @@
 
 import difflib
 import doctest
+import re
 import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 from support.notebooks import EXAMPLES, run_notebook
 from typer.testing import CliRunner
 
@@ -106,6 +108,12 @@ def test_it_shows_itself_in_notebooks() -> None:
 
 
 @pytest.mark.usefixtures("ran")
+def test_a_rank_that_no_final_has_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(tuner.TunerError, match=r"no model of rank 2, repeat 1\. It has: rank 1 with 1 repeat\."):
+        tuner.load_study("arrays-build").bundle(rank=2)
+
+
+@pytest.mark.usefixtures("ran")
 def test_a_stopped_study_says_how_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     study = tuner.create_study("mlp", "digits", name="stopped", trials=2, check=False).stop()
 
@@ -129,6 +137,37 @@ def test_a_notebook_is_stored_with_what_it_shows(name: str) -> None:
     assert len(outputs) >= 5
     assert not [output for output in outputs if output.output_type == "error"]
     assert not [output for output in outputs if "absl::" in str(output)]
+
+
+#: A builder that works where it is tried, and fails in the search's workers.
+_FAILING = """
+def refuse(units):
+    import sys
+    if "worker" in sys.argv:
+        raise ValueError(f"no {units} units")
+"""
+_BUILDER = """
+def build(hp):
+    units = hp.Choice("units", [16, 32])
+    refuse(units)
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
+    model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+
+
+@pytest.mark.notebooks
+def test_a_failure_in_a_worker_is_told_with_its_cell_and_line(tmp_path: Path) -> None:
+    start = "import keras, tuner\nfrom sklearn.datasets import load_digits\nx, y = load_digits(return_X_y=True)"
+    create = "study = tuner.create_study(build, (x.reshape(-1, 8, 8), y), trials=8, epochs=1, check=False)"
+    cells = [start, _FAILING, _BUILDER, create, "study.run(workers=1)"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+
+    NotebookClient(notebook, timeout=280, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+    (error,) = [output for output in notebook.cells[-1].outputs if output.output_type == "error"]
+    assert re.search(r"5 failures in a row, the last: In \[2\], line 4, `raise .*create another study", error.evalue)
+    assert not [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(tmp_path)]
 
 
 @pytest.mark.notebooks

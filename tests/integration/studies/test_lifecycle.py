@@ -58,6 +58,11 @@ def test_an_unknown_name_lists_the_known_ones(storage: Storage) -> None:
         find_study(storage, "nope")
 
 
+def test_no_study_is_extended_beyond_what_one_may_have(storage: Storage, study: Study) -> None:
+    with pytest.raises(StudyStateError, match=r"received 1,000,000 more\. Expected at most 1,000,000 together"):
+        extend_study(storage, study.name, n_trials=1_000_000)
+
+
 def test_extending_adds_slots_to_the_budget(storage: Storage, study: Study) -> None:
     extended = extend_study(storage, study.name, n_trials=4)
 

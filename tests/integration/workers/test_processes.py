@@ -154,6 +154,18 @@ def test_successors_are_forked_and_write_to_the_same_log(server: ForkServer, tmp
     assert all("--id" in one["arguments"] for one in said)
 
 
+def test_an_interrupted_pool_does_not_wait_for_workers_that_are_not_born(tmp_path: Path) -> None:
+    died: list[int] = []
+
+    # Its import never ends.
+    with ForkServer(dict(os.environ), imports=["signal:pause"]) as server:
+        pool = forked(server, tmp_path, "wait", died=died)
+        status = pool.run(lambda: os.kill(os.getpid(), signal.SIGINT))
+
+    assert status == 130
+    assert not died
+
+
 def test_a_worker_goes_on_when_what_has_forked_it_is_killed(server: ForkServer, tmp_path: Path) -> None:
     died: list[int] = []
     pool = forked(server, tmp_path, "wait", died=died)

@@ -108,6 +108,17 @@ def scales_by_chance(hp: HP) -> keras.Model:
     return _net(layers.Rescaling(float(next(_count))))
 
 
+def seeds_itself(hp: HP) -> keras.Model:
+    hp.Int("units", 1, 9)
+    keras.utils.set_random_seed(1)
+    return _net()
+
+
+def answers_by_its_batch(hp: HP) -> keras.Model:
+    hp.Int("units", 1, 9)
+    return _net(layers.Lambda(lambda images: images - keras.ops.mean(images, axis=0, keepdims=True)))
+
+
 class NeedsManyImages(keras_tuner.HyperModel):
     def build(self, hp: HP) -> keras.Model:
         return fine(hp)

@@ -30,6 +30,24 @@ def build_for_images(hp: HP, images: ImageFormat) -> keras.Model:
     return _classifier(hp, images.shape, images.n_classes)
 
 
+def build_for_images_or_none(hp: HP, images: ImageFormat | None = None) -> keras.Model:
+    assert images is not None
+    return _classifier(hp, images.shape, images.n_classes)
+
+
+def build_for_named_images(hp: HP, *, images: ImageFormat) -> keras.Model:
+    return _classifier(hp, images.shape, images.n_classes)
+
+
+def build_once(hp: HP) -> keras.Model:
+    """Return the same model each time."""
+    _built.extend([] if _built else [_classifier(hp, (8, 8, 1), 10)])
+    return _built[0]
+
+
+_built: list[keras.Model] = []
+
+
 def build_wrong_classes(hp: HP) -> keras.Model:
     return _classifier(hp, (8, 8, 1), 7)
 
@@ -64,6 +82,12 @@ class NeedsMore(keras_tuner.HyperModel):
     def __init__(self, input_shape: Shape, depth: int) -> None:
         super().__init__()
         self.shape = (*input_shape, depth)
+
+
+class TakesNoValidation(TakesImages):
+    def fit(self, hp: HP, model: keras.Model, x: Any, y: Any) -> Any:
+        del hp
+        return model.fit(x, y)
 
 
 class NoHyperModel:

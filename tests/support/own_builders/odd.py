@@ -52,6 +52,7 @@ def measuring(metrics: Any, **changes: Any) -> keras.Model:
 
 
 no_metrics = _no_hyperparameter(lambda: measuring([]))
+misspelt = _no_hyperparameter(lambda: measuring(["accurracy"]))
 auc_alone = _no_hyperparameter(lambda: measuring([keras.metrics.AUC(name="area")], loss="categorical_crossentropy"))
 
 # What comes out.
@@ -110,6 +111,19 @@ scaled_twice_within = _no_hyperparameter(
 )
 scaled_back = _no_hyperparameter(lambda: _net(layers.Rescaling(1 / 255), layers.Rescaling(255)))
 scaled_once = _no_hyperparameter(lambda: _net(layers.Rescaling(2, offset=-1)))
+
+
+def frozen(_hp: Any) -> keras.Model:
+    model = _net()
+    model.trainable = False
+    return model
+
+
+def whole_numbers(_hp: Any) -> keras.Model:
+    image = keras.Input(SHAPE, dtype="int32")
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
+    return _compiled(keras.Model(image, layers.Dense(N, "softmax")(x)))
+
 
 # Subclasses.
 

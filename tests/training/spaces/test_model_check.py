@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tuner.cli.space import app
 from tuner.datasets.images import ImageFormat
 from tuner.image_ranges import mark_range
-from tuner.jobs.preflight.model_check import NoAccuracyMetricError, check_model
+from tuner.jobs.preflight.model_check import NoAccuracyMetricError, WholeNumberInputError, check_model
 from tuner.spaces.builder_errors import BuilderError
 from tuner.spaces.import_path import SpaceModelError
 from tuner.spaces.registry import fixed_hyperparameters, open_space
@@ -57,6 +57,27 @@ def test_a_net_that_cannot_take_the_pictures_is_refused_in_one_line(
         build(name, digits)
 
     assert "\n" not in str(error.value)
+
+
+def test_an_input_of_whole_numbers_is_refused_unless_images_go_to_255(digits: ImageFormat) -> None:
+    space, model = open_space("own_builders.odd:whole_numbers"), build("whole_numbers", digits)
+
+    with pytest.raises(WholeNumberInputError, match=r"input has the type int32: images arrive as float32 in \[0, 1\]"):
+        check_model(space, model, digits)
+
+    mark_range(model, "uint8-range")
+    assert check_model(space, model, digits).accuracy_name == "accuracy"
+
+
+def test_a_model_without_a_weight_to_train_is_told(digits: ImageFormat) -> None:
+    (told,) = check_model(open_space("own_builders.odd:frozen"), build("frozen", digits), digits).warnings
+
+    assert "no weight that is trained" in told
+
+
+def test_a_metric_that_keras_does_not_know_is_said(digits: ImageFormat) -> None:
+    with pytest.raises(NoAccuracyMetricError, match=r"cannot compute its metrics .*: accurracy\)"):
+        check_model(open_space("own_builders.odd:misspelt"), build("misspelt", digits), digits)
 
 
 def test_grey_pictures_may_come_without_their_channel(digits: ImageFormat) -> None:

@@ -11,7 +11,13 @@ from tuner.spaces.registry import UnknownSpaceError, fixed_hyperparameters, open
 pytestmark = pytest.mark.usefixtures("beside_own_builders")
 
 
-@pytest.mark.parametrize("builder", ["build", "build_for_images", "ForImages", "TakesImages", "instance", "EveryKind"])
+@pytest.mark.parametrize(
+    "builder",
+    [
+        "build", "build_for_images", "build_for_images_or_none", "build_for_named_images", "ForImages", "TakesImages",
+        "instance", "EveryKind",
+    ],
+)  # fmt: skip
 def test_builders_of_every_shape_build_for_the_images(builder: str, digits: ImageFormat) -> None:
     space = open_space(f"own_builders.nets:{builder}")
 
@@ -60,6 +66,10 @@ def test_an_unknown_family_is_answered_with_the_known_ones() -> None:
         ("own_builders.nets:number", "it is int; expected a keras_tuner.HyperModel"),
         ("own_builders.nets:NoHyperModel", "no subclass of keras_tuner.HyperModel"),
         ("own_builders.nets:NeedsMore", "its constructor needs depth"),
+        (
+            "own_builders.nets:TakesNoValidation",
+            "fit cannot be called as fit.* unexpected keyword argument 'validation",
+        ),
     ],
 )
 def test_a_path_to_no_builder_is_one_line_that_says_why(path: str, reason: str) -> None:
@@ -105,7 +115,7 @@ def test_a_fit_that_leaves_the_process_is_an_error_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = ["import sys, keras_tuner", "class Leaves(keras_tuner.HyperModel):", "    def build(self, hp): return 1"]
-    (tmp_path / "leaving_nets.py").write_text("\n".join([*lines, "    def fit(self, *_): sys.exit('done')"]))
+    (tmp_path / "leaving_nets.py").write_text("\n".join([*lines, "    def fit(self, *_, **__): sys.exit('done')"]))
     monkeypatch.chdir(tmp_path)
     space = open_space("leaving_nets:Leaves")
     with pytest.raises(SpaceModelError):
@@ -132,6 +142,14 @@ def test_a_model_that_cannot_be_trained_on_the_images_is_refused(
     space = open_space(f"own_builders.nets:{builder}")
 
     with pytest.raises(SpaceModelError, match=reason):
+        space.build(fixed_hyperparameters({}), digits)
+
+
+def test_a_model_that_was_returned_before_is_refused(digits: ImageFormat) -> None:
+    space = open_space("own_builders.nets:build_once")
+    space.build(fixed_hyperparameters({}), digits)
+
+    with pytest.raises(SpaceModelError, match="returned the very model that it returned before"):
         space.build(fixed_hyperparameters({}), digits)
 
 

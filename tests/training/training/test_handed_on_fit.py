@@ -13,13 +13,14 @@ from small_models import build_mlp
 from tuner.artifacts import ArtifactStore
 from tuner.epochs import Epoch
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.fit_call import FitArguments, find_call_refusal, replaced_fit
+from tuner.training.fit_call import FitArguments, find_call_refusal, replaced_fit, validates_on_its_own
 from tuner.training.history import TrainingHistory
 from tuner.training.keras_loop import to_pictures, to_targets, validation_arrays
 from tuner.training.own_fit import OwnFit
 from tuner.training.plan import TrainingData, TrainingPlan
 from tuner.training.train import train
 from tuner.training.variables import read_variable
+from tuner.training.weight_files import WeightFiles
 
 pytestmark = pytest.mark.usefixtures("kernels_stay")
 
@@ -324,6 +325,60 @@ def test_what_is_refused_is_left_to_keras_and_the_reason_logged(
     assert f"Training with the HyperModel's own fit and Keras' own loop: {reason}." in caplog.messages
     assert OURS not in caplog.messages
     assert len(history.epochs) == 6
+
+
+def darkening(_hp: Any, model: keras.Model, x: Any, y: Any, **kwargs: Any) -> Any:
+    x[...] = 0
+    return model.fit(x, y, **{**kwargs, "epochs": 1})
+
+
+def darkening_validation(_hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, **kwargs: Any) -> Any:
+    validation_data[0][...] = 0
+    return model.fit(x, y, validation_data=validation_data, **{**kwargs, "epochs": 1})
+
+
+@pytest.mark.parametrize("fit", [darkening, darkening_validation])
+def test_a_fit_that_changes_its_arrays_in_place_trains_and_measures_on_what_it_has_made_of_them(
+    fit: Fit, digits: TrainingData, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="tuner.training"):
+        history, _ = run(fit, digits)
+
+    assert "Keras' own loop: it has changed the arrays that it was given." in caplog.text
+    (epoch,) = history.epochs
+    # All pictures are the same.
+    assert min(epoch.accuracy or 0, epoch.val_accuracy or 0) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("passed", "is_own"),
+    [
+        ({"validation_data": None, "validation_split": 0.2}, True),
+        ({"validation_data": None, "validation_split": 0.0}, False),
+        ({"validation_data": (np.zeros(30), np.zeros(30)), "validation_split": 0.0}, True),
+        ({"validation_data": (np.zeros(100), np.zeros(100)), "validation_split": 0.0}, False),
+        ({"validation_data": object(), "validation_split": 0.0}, False),
+    ],
+)
+def test_validation_on_other_images_than_the_studys_is_seen(
+    passed: dict[str, Any], is_own: object, digits: TrainingData
+) -> None:
+    assert validates_on_its_own(passed, digits.validation) is is_own
+
+
+def test_weights_that_every_run_writes_to_one_file_are_told(tmp_path: Path) -> None:
+    def callbacks(folder: Path) -> list[keras.callbacks.Callback]:
+        checkpoint = keras.callbacks.ModelCheckpoint(folder / "best.weights.h5", save_weights_only=True)
+        return [checkpoint, keras.callbacks.BackupAndRestore(folder / "backup")]
+
+    first, second, apart = WeightFiles(), WeightFiles(), WeightFiles()
+
+    assert first.describe_shared(callbacks(tmp_path)) is None
+    assert first.describe_shared(callbacks(tmp_path)) is None, "of the same run"
+    assert apart.describe_shared(callbacks(tmp_path / "apart")) is None
+    assert f"{tmp_path / 'backup'}, {tmp_path / 'best.weights.h5'} in every training" in str(
+        second.describe_shared(callbacks(tmp_path))
+    )
 
 
 def test_a_fit_with_a_loop_of_its_own_is_let_be(digits: TrainingData, caplog: pytest.LogCaptureFixture) -> None:

@@ -280,6 +280,32 @@ def test_a_cached_program_makes_room_for_images_that_would_not_fit_beside_it(
     assert len(compiled) == 2
 
 
+def test_what_callbacks_change_of_the_model_before_its_first_step_is_part_of_the_program(
+    digits: TrainingData, compiled: list[keras.Model]
+) -> None:
+    class SetsDropout(keras.callbacks.Callback):
+        def __init__(self, rate: float) -> None:
+            super().__init__()
+            self.rate = rate
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            del logs
+            self.model.get_layer("dropout").rate = self.rate
+
+    def losses(rate: float) -> list[float]:
+        def fit(_hp: Any, model: Any, *args: Any, callbacks: Any, **kwargs: Any) -> Any:
+            return model.fit(*args, callbacks=[*callbacks, SetsDropout(rate)], batch_size=64, **kwargs)
+
+        _, curve = run(digits, own_fit=OwnFit(function=fit, hyperparameters=None))
+        return [epoch["loss"] for epoch in curve]
+
+    without, with_dropout, again = losses(0.0), losses(0.9), losses(0.9)
+
+    assert with_dropout[-1] > without[-1]
+    assert again == with_dropout
+    assert len(compiled) == 2
+
+
 class SeesMetrics(keras.callbacks.Callback):
     """Notes what a callback can see of the model's metrics after each epoch."""
 

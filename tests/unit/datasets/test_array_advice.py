@@ -152,6 +152,13 @@ def test_names_that_look_alike_are_remarked_on() -> None:
     assert "cannot be seen" in unseen
 
 
+def test_folders_of_pictures_and_masks_are_remarked_on() -> None:
+    (doubt,) = doubts_about(("images", "masks"))
+
+    assert "as folders of pictures and of their masks" in doubt
+    assert doubts_about(("images", "cat")) == []
+
+
 @pytest.mark.parametrize("name", ["\u0646\u200c\u0646", "👩\u200d🔬", "don't", "n°1"])
 def test_names_of_every_script_are_not_remarked_on(name: str) -> None:
     assert doubts_about((name, "dog")) == []

@@ -242,6 +242,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         pytest.param(b"label,pixel0\n" + b"9" * 500, "line 2 is too long for 2 cells", id="endless line"),
         pytest.param(b"label,pixel0\n" + b"a" * 80 + b",5", "a label of 80 characters", id="endless label"),
         pytest.param(b"label,pixel0\n\xff\xfe,2\n", "is no UTF-8 text", id="binary"),
+        pytest.param(b"PK\x03\x04\x00\x00,\n1\n", "holds a NUL character, as files of Excel", id="Excel"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_clear_line(path: Path, load_train: Load, content: bytes, message: str) -> None:

@@ -85,6 +85,8 @@ def test_classes_called_train_and_test_within_the_parts_are_classes(tmp_path: Pa
             ["train/a", "train/b", "test/a", "test/c"], "test: the class c is none of .* Expected a, b", id="new class"
         ),
         pytest.param(["train/a", "train/b", "test/a/x", "test/b"], "the pictures of a lie", id="deep test pictures"),
+        pytest.param(["Training", "Testing"], "Testing, Training hold pictures and no class folders", id="capitals"),
+        pytest.param(["training_set", "test-set", "val"], "test-set, training_set, val hold pictures", id="sets"),
     ],
 )
 def test_an_odd_mixture_is_one_clear_line(tmp_path: Path, load_train: Load, places: list[str], message: str) -> None:

@@ -80,6 +80,16 @@ def test_pictures_in_sub_folders_are_found_by_path_or_name(tmp_path: Path, load_
     assert len(load_train(tmp_path / "own")) == 16
 
 
+def test_a_column_of_parts_under_another_name_is_refused(folder: Path, load_train: Load) -> None:
+    parts = ["train", "Test"] * 10
+    write_table(folder, [("file_name", "label", "subset"), *zip(NAMES, CLASSES, parts, strict=True)])
+
+    with pytest.raises(
+        UnreadableDataError, match=r"subset divides the pictures into Test, train\. Call the column split"
+    ):
+        load_train(folder)
+
+
 def test_whole_numbers_are_classes_in_their_order(folder: Path, load_train: Load) -> None:
     labels = [index % 11 if index % 11 != 1 else 10 for index in range(20)]
     labels[11:] = labels[:9]

@@ -452,10 +452,30 @@ def test_a_given_range_that_makes_pictures_black_is_said(
     assert f"data.range = [0, {pixel_range[1]}] is far wider than their values" in said
 
 
-def test_rows_of_pixels_are_remarked_on(npz: Callable[..., Path]) -> None:
-    said = read(npz(EXPECTED.reshape(20, 1, 56))).warnings[0]
+def test_a_bright_pixel_that_makes_all_others_dark_is_remarked_on(npz: Callable[..., Path]) -> None:
+    images = EXPECTED // 4
+    images[3, 0, 0] = 255
 
-    assert said == "The images are 1 pixels high and 56 wide: reshape them if these are rows of pixels."
+    (said,) = read(npz(images)).warnings
+
+    assert said.startswith(
+        "1 of 20 pictures goes up to 255 of 255 for models, all others to 63 at most; the brightest is"
+    )
+    assert "image 3 (counted from 0)" in said
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (EXPECTED.reshape(20, 1, 56), "The images are 1 pixels high and 56 wide: reshape them if these are rows of"),
+        (
+            np.repeat(EXPECTED.reshape(20, 56, 1), 3, axis=2),
+            "The images are 56 pixels high and 3 wide: reshape them if these are colours.",
+        ),
+    ],
+)
+def test_rows_of_pixels_are_remarked_on(npz: Callable[..., Path], images: NDArray[np.uint8], said: str) -> None:
+    assert read(npz(images)).warnings[0].startswith(said)
 
 
 @pytest.mark.parametrize(("divisor", "n_said"), [(1, 0), (1.5, 0), (2.55, 1), (4, 1)])

@@ -58,6 +58,7 @@ def _pages(path: Path) -> None:
         pytest.param(_classes("data/train/a", "data/train/b"), "the path {path}/data,", id="folder around"),
         pytest.param(_classes("images/a", "images/b"), "the path {path}/images,", id="folder around classes"),
         pytest.param(_classes("a/x", "a/y", "b/x"), "the path {path}/a or {path}/b,", id="classes of classes"),
+        pytest.param(_classes("a/images", "b/images"), "The pictures of a, b lie in a folder images", id="one deeper"),
         pytest.param(_classes("seg/seg/a", "seg/seg/b"), "the path {path}/seg/seg,", id="folder twice"),
         pytest.param(_classes("Train/a", "Train/b", "Test/a"), "Train would be the training part if", id="capitals"),
         pytest.param(_classes("Training/a", "Testing/a"), "Training would be the training part if", id="training"),
@@ -88,6 +89,8 @@ def test_a_folder_that_cannot_be_read_says_where_to_look(
         ("train-images-idx3-ubyte.gz", "Give the path of the folder that holds it and the others."),
         ("1.png", "Give the path of the folder that holds it and the others."),
         ("images.npy", "x_train=…, y_train=…)`."),
+        ("faces.mat", "write the arrays by `numpy.savez(path, x_train=…, y_train=…)`."),
+        ("train.tsv", "as a .csv file."),
         ("notes.pdf", "pictures for each class."),
     ],
 )

@@ -1,6 +1,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras_tuner
@@ -205,6 +206,43 @@ def test_a_step_that_leads_nowhere_is_refused_by_name(step: int, study: optuna.S
 def test_a_range_without_end_is_refused_by_name(study: optuna.Study) -> None:
     with pytest.raises(UnsearchableError, match="'rate' cannot be searched"):
         OptunaHyperParameters(study.ask()).Float("rate", 0.0, float("inf"))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda hp: hp.Int("x", 0, 2**31 - 1), lambda hp: hp.Float("x", 0.0, 1.0, step=1e-12)],
+    ids=["seeds", "fractions"],
+)
+def test_values_without_number_are_searched_and_never_listed(
+    every_kind: Space, study: optuna.Study, ask: Callable[[keras_tuner.HyperParameters], float]
+) -> None:
+    space = replace(every_kind, build=lambda hp, _images: ask(hp), fit=None)
+
+    (declared,) = declared_parameters(space, DIGITS)
+
+    assert declared.optuna_values is None
+    assert ask(OptunaHyperParameters(study.ask())) > 0
+    with pytest.raises(GridValuesError, match="needs values for the continuous hyperparameters x"):
+        check_grid(SearchSection(sampler="grid"), [declared])
+
+
+def test_integers_that_optuna_could_not_keep_are_refused_by_name(study: optuna.Study) -> None:
+    with pytest.raises(UnsearchableError, match="'seed' cannot be searched: its range is 0 to 18446744073709551616"):
+        OptunaHyperParameters(study.ask()).Int("seed", 0, 2**64)
+
+
+def test_a_name_that_is_asked_for_with_two_ranges_is_told(every_kind: Space, caplog: pytest.LogCaptureFixture) -> None:
+    def ask(hp: keras_tuner.HyperParameters, _images: ImageFormat) -> None:
+        hp.Int("units", 32, 64)
+        hp.Int("units", 32, 64, default=48)
+        hp.Choice("units", [8, 16])
+
+    declared_parameters(replace(every_kind, build=ask, fit=None), DIGITS)
+
+    (told,) = caplog.messages
+    assert told.startswith(
+        "The builder asks for 'units' twice, as 32 to 64 and as 8, 16: both have the first one's value"
+    )
 
 
 def test_a_trial_taken_over_answers_as_before(every_kind: Space, study: optuna.Study) -> None:

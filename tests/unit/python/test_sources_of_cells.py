@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tuner.python.builders import is_redefined, place_builder, read_texts, tell_cells
@@ -148,6 +149,46 @@ def test_an_instance_is_made_by_the_statement_that_made_it(write: Cells) -> None
     )
 
     assert run(module)["builder"].n == 3
+
+
+def test_a_number_or_array_of_numpy_has_the_value_of_now(write: Cells) -> None:
+    module = write(
+        "import numpy as np\nweights = np.ones(3, 'float32')\nweights[1] = 0.1\nmean = weights.mean()\n",
+        "def build(hp): return weights, mean\n",
+    )
+
+    weights, mean = run(module)["build"](None)
+    assert (weights.dtype, weights.tolist()) == ("float32", [1.0, float(np.float32(0.1)), 1.0])
+    assert (type(mean), mean) == (np.float32, weights.mean())
+
+
+@pytest.mark.parametrize(
+    "change", ["net.units = 5", "net.units[0] = 5", "del net.units", "net.fit(1)", "history = net.units.update({})"]
+)
+def test_what_was_changed_after_it_was_made_is_told(write: Cells, change: str) -> None:
+    cells = ["class Net:\n    fit = print\n    def __init__(self): self.units = {}\n", "net = Net()\n"]
+
+    with pytest.raises(SourceUnavailableError, match=re.escape(f"after `net = …` made it: `{change}` (In [3])")):
+        write(*cells, change, name="net")
+
+    assert "Net()" in write(*cells, "net.summary = 1\n", "net = Net()\nrows = [net.units]\n", name="net")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "def build(hp, n=N): return n\n",
+        "def build(hp, *, n=N): return n\n",
+        "class build:\n    n = N\n    def f(self): return self.n\n",
+        "class build:\n    n: int = N\n    def f(self): return self.n\n",
+        "class build:\n    def f(self, n=N): return n\n",
+    ],
+)
+def test_a_default_that_was_made_of_another_value_is_told(write: Cells, cell: str) -> None:
+    with pytest.raises(SourceUnavailableError, match="build was defined when N had another value than now"):
+        write("N = 1\n", cell, "N = 2\n")
+
+    assert "N = 1" in write("N = 1\n", cell)
 
 
 def test_functions_that_call_each_other_are_written_once(write: Cells) -> None:

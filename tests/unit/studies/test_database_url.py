@@ -54,6 +54,7 @@ def test_a_printed_url_hides_all_that_may_be_secret(url: str, shown: str) -> Non
         ("postgresql://h/d?connection_factory=s3cret", "libpq does not know"),
         ("postgresql://h/d?sslkey=s3&sslkey=cret", "more than once"),
         ("postgresql:///d?host=h:x&host=i", "another kind"),
+        ("sqlite:///~/tuner.db", "begins with ~"),
         ("sqlite://", "in memory"),
         ("sqlite:///", "in memory"),
         ("sqlite:///:memory:", "in memory"),

@@ -42,6 +42,13 @@ def test_three_words_and_defaults_make_a_study(path: Path) -> None:
     assert definition.finals.train_on == "train+validation"
 
 
+def test_the_mark_that_windows_puts_first_is_no_setting(path: Path) -> None:
+    expected = read_definition(path)
+    path.write_text(MINIMAL, encoding="utf-8-sig")
+
+    assert read_definition(path) == expected
+
+
 def test_a_definition_survives_its_json_whole(path: Path) -> None:
     overrides = [
         "search.sampler=grid",

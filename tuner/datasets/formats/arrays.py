@@ -11,6 +11,8 @@ from tuner.datasets.reading import StoredImages, UnreadableDataError
 _WITHOUT_CHANNELS = 3
 _WITH_CHANNELS = 4
 _OPAQUE_CHANNELS = (1, 3)
+#: How many fields an error names.
+_MOST_NAMED = 5
 
 
 def store_array(array: NDArray[Any], *, where: Path | str) -> StoredImages:
@@ -23,6 +25,11 @@ def store_array(array: NDArray[Any], *, where: Path | str) -> StoredImages:
     Raises:
         UnreadableDataError: It has another shape or type.
     """
+    if array.dtype.kind not in "biuf":
+        fields = array.dtype.names or ()
+        received = f"records with the fields {', '.join(fields[:_MOST_NAMED])}" if fields else str(array.dtype)
+        remedy = f"Store a field by itself, as `array[{fields[0]!r}]`." if fields else "Store uint8."
+        raise UnreadableDataError(where, f"images are {received}, expected uint8 or floats", remedy=remedy)
     if array.ndim == _WITHOUT_CHANNELS:
         array = array[..., np.newaxis]
     if array.ndim != _WITH_CHANNELS or array.shape[3] not in _OPAQUE_CHANNELS or 0 in array.shape:
@@ -31,8 +38,6 @@ def store_array(array: NDArray[Any], *, where: Path | str) -> StoredImages:
             f"images have the shape {array.shape}, expected (n, height, width) or (n, height, width, 1 or 3)",
             remedy=_how_to_reshape(array.shape),
         )
-    if array.dtype.kind not in "biuf":
-        raise UnreadableDataError(where, f"images are {array.dtype}, expected uint8 or floats", remedy="Store uint8.")
     return StoredImages(values=array, stored_size=(array.shape[1], array.shape[2]))
 
 

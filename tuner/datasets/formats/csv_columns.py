@@ -56,6 +56,9 @@ def parse_column_names(line: str, path: Path) -> tuple[str, ...]:
     Raises:
         UnreadableDataError: It holds no names, or a name twice, or separates them by something other than commas.
     """
+    if "\0" in line:
+        problem = "line 1 holds a NUL character, as files of Excel and others that are no text do"
+        raise UnreadableDataError(path, problem, remedy="Save it as CSV in UTF-8.")
     try:
         names = tuple(name.strip() for name in next(csv.reader([line]), []))
     except csv.Error as error:

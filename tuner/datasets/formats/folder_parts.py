@@ -1,6 +1,7 @@
 """Which sub-folders are classes, which are the training and the test part, and which of their files are not read."""
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ from tuner.datasets.reading import UnreadableDataError, listing
 
 #: Names that are more often those of a part than of a class.
 PART_NAMES = VALIDATION_NAMES | {"train", "test"}
+#: Folders of these names are parts of a dataset where no other folder is beside them.
+_PARTS_ALONE = PART_NAMES | {"training", "testing"}
 #: Files beside the folders of many datasets that are no images.
 _TEXTS = frozenset({"", ".md", ".txt", ".rst", ".pdf", ".html", ".json", ".toml", ".yaml", ".yml"})
 _SORT_INTO = "Expected one sub-folder of pictures for each class, or these in train/ and test/."
@@ -47,6 +50,7 @@ def find_parts(folder: Path) -> Parts:
     has_table = find_table(folder) is not None and not holds_classes(train)
     if not train.is_dir() or not (_holds_table(train) or (not has_table and _is_part(train))):
         if not has_table:
+            _refuse_parts_alone(folder)
             return Parts(train=folder, validation=None, test=None)
         # Of a table, the other parts are folders with a table of their own.
         validation = _find_validation(folder, is_part=_holds_table)
@@ -62,6 +66,19 @@ def find_parts(folder: Path) -> Parts:
             remedy="Put the test pictures in it, or remove the folder: then a fifth of every class is held out.",
         )
     return Parts(train=train, validation=validation, test=test)
+
+
+def _refuse_parts_alone(folder: Path) -> None:
+    """Refuse pictures of which only the part is known: the parts would be taken for classes."""
+    names = [path.name for path in _class_folders(folder) if _holds_pictures(path)]
+    if names and all(map(is_part_name, names)):
+        problem = f"{_list(names)} hold{'s' * (len(names) == 1)} pictures and no class folders"
+        raise UnreadableDataError(folder, problem, remedy=f"{_SORT_INTO} If these are classes, rename them.")
+
+
+def is_part_name(name: str) -> bool:
+    """Say whether a name, such as `Training-Set`, is more often that of a part than of a class."""
+    return re.sub("[ _-]?set$", "", name.lower()) in _PARTS_ALONE
 
 
 def _has_no_labels(test: Path, *, trained: Path) -> bool:

@@ -20,6 +20,11 @@ _LARGEST_EXACT = 2**53
 _LONGEST_NUMBER = 1000
 #: What libraries write for a missing value.
 _MISSING = frozenset({"nan", "na", "n/a", "#n/a", "none", "null", "<na>", "nat"})
+#: Folders of datasets whose labels are pictures or texts, one for each picture.
+_OF_SEGMENTATION = frozenset({
+    "image", "images", "img", "imgs", "mask", "masks", "label", "labels", "annotation", "annotations", "segmentation",
+    "segmentations", "groundtruth", "gt",
+})  # fmt: skip
 #: They join letters of many scripts, and parts of emoji.
 _JOINERS = "\u200c\u200d"
 
@@ -113,6 +118,11 @@ def doubts_about(class_names: tuple[str, ...]) -> list[str]:
         for name in class_names
         if name.strip().lower() in _MISSING or (name == "-1" and len(class_names) > _MIN_CLASSES)
     ]
+    if {_essence(name) for name in class_names} <= _OF_SEGMENTATION:
+        doubts.append(
+            f"The classes are called {' and '.join(map(repr, class_names))}, as folders of pictures and of their masks "
+            "or labels are: expected one folder, or one label, for each class."
+        )
     doubts += [
         f"The name of the class {name!a} has characters that cannot be seen: rename it if they are no part of it."
         for name in class_names

@@ -25,6 +25,7 @@ from tuner.datasets.reading import (
     ReadingSettings,
     UnreadableDataError,
     join_groups,
+    name_groups,
 )
 
 #: A 522 kB archive can expand to 512 MiB. Large arrays that were compressed by more than this are no pictures; MNIST is
@@ -163,7 +164,7 @@ class NpzReader:
         if groups.shape != (n_images,):
             problem = f"{name} has the shape {groups.shape}, expected ({n_images},): one group for each image"
             raise UnreadableDataError(self.path, problem, remedy="Correct the array, or leave data.group out.")
-        return groups.astype(np.str_)
+        return name_groups(groups, where=f"{self.path} {name}")
 
 
 def _recognise(path: Path, reading: ReadingSettings) -> Reader | None:

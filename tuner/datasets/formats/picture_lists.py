@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.formats.csv_file import read_labels
-from tuner.datasets.formats.folder_parts import Parts, class_of, find_pictures, holds_classes, is_picture
+from tuner.datasets.formats.folder_parts import Parts, class_of, find_pictures, holds_classes, is_part_name, is_picture
 from tuner.datasets.formats.labels import normalise_text
-from tuner.datasets.formats.picture_splits import PartName, describe_unlabelled, divide_rows, may_divide
+from tuner.datasets.formats.picture_splits import SPLIT_COLUMN, PartName, describe_unlabelled, divide_rows, may_divide
 from tuner.datasets.formats.picture_table import (
     FILE_COLUMNS,
     LABEL_COLUMNS,
@@ -88,6 +88,7 @@ def list_pictures(
         paths = find_pictures(part)
         unread = (f"{table.path} has no column {FILE_COLUMNS[0]} and is not read.",) if table is not None else ()
         return PictureList(paths=paths, labels=np.array([class_of(path) for path in paths]), remarks=unread)
+    _refuse_column_of_parts(table)
     found = sorted(_walk(part, others))
     paths = _resolve(table, file_column, _Index(found), part)
     n_others, told = len(found) - len(paths), []
@@ -154,6 +155,18 @@ def _read_named(
         groups=None if group is None else _read_groups(table, group, needs_groups=needs_groups),
         origin=(f"their classes are {classes}.",),
     )
+
+
+def _refuse_column_of_parts(table: PictureTable) -> None:
+    """Refuse a column that says which pictures are for testing, and has a name under which it is not read."""
+    for name, cells in table.columns.items():
+        if name.lower() == SPLIT_COLUMN:
+            continue
+        parts = sorted({cell for cell in cells if cell})
+        if len(parts) > 1 and all(map(is_part_name, parts)):
+            problem = f"the column {shorten(name)} divides the pictures into {', '.join(map(shorten, parts))}"
+            remedy = f"Call the column {SPLIT_COLUMN}, or leave it out."
+            raise UnreadableDataError(table.path, problem, remedy=remedy)
 
 
 def _read_groups(table: PictureTable, group: str, *, needs_groups: bool) -> NDArray[np.str_] | None:

@@ -8,6 +8,11 @@ from tuner.datasets.left_out import count_by_suffix, is_hidden
 from tuner.errors import TunerError
 
 _PACKED = frozenset({".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar"})
+#: Of other libraries' files with arrays or tables.
+_OF_LIBRARIES = frozenset({
+    ".pkl", ".pickle", ".joblib", ".mat", ".h5", ".hdf5", ".parquet", ".arrow", ".feather", ".tfrecord", ".tfrecords",
+    ".pt", ".pth", ".rec", ".lmdb", ".zarr", ".nii", ".dcm", ".xlsx", ".xls",
+})  # fmt: skip
 _MOST_NAMED = 3
 
 
@@ -30,10 +35,27 @@ def _describe(path: Path, below: Sequence[Path]) -> str:
         return "It has a test part; the training part beside it must be called train."
     if any("-idx3-ubyte" in child.name for child in inside):
         return "Its IDX files must be called train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz]."
-    if below:
-        paths = " or ".join(str(child) for child in below[:_MOST_NAMED])
-        return f"Give the path {paths}, which can be read by itself."
-    return _describe_contents(inside)
+    return _describe_readable(below) if below else _describe_contents(inside)
+
+
+def _describe_readable(below: Sequence[Path]) -> str:
+    if (deeper := _name_of_folder_within(below)) is not None:
+        classes = ", ".join(child.name for child in below[:_MOST_NAMED])
+        return (
+            f"The pictures of {classes} lie in a folder {deeper} of each: move them up into the folders of the classes."
+        )
+    paths = " or ".join(str(child) for child in below[:_MOST_NAMED])
+    return f"Give the path {paths}, which can be read by itself."
+
+
+def _name_of_folder_within(classes: Sequence[Path]) -> str | None:
+    """Return the name of the only folder within each of several folders of classes; None where it is not so."""
+    within = {
+        tuple(child.name for child in sorted(folder.iterdir()) if child.is_dir() and not is_hidden(child))
+        for folder in classes
+        if folder.is_dir()
+    }
+    return within.pop()[0] if len(classes) > 1 and len(within) == 1 and len(next(iter(within))) == 1 else None
 
 
 def _describe_contents(inside: Sequence[Path]) -> str:
@@ -55,6 +77,10 @@ def _is_training_part(folder: Path, below: Sequence[Path]) -> bool:
 def _describe_file(path: Path) -> str:
     if path.suffix.lower() == ".npy":
         return "One array has no labels: write both into one archive by `numpy.savez(path, x_train=…, y_train=…)`."
+    if path.suffix.lower() in _OF_LIBRARIES:
+        return "Read it by its own library, and write the arrays by `numpy.savez(path, x_train=…, y_train=…)`."
+    if path.suffix.lower() in {".tsv", ".tab"}:
+        return "If it is a table of pixels, save it with commas between the columns, as a .csv file."
     if path.suffix.lower() in _PACKED and "ubyte" not in path.name:
         return "Unpack it first."
     if is_picture(path) or "ubyte" in path.name:

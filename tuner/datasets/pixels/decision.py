@@ -12,7 +12,7 @@ from tuner.datasets.pixels.polarity import are_dark_on_light
 from tuner.datasets.pixels.range_decision import decide_range
 from tuner.datasets.pixels.stored_range import Range
 from tuner.datasets.pixels.transparency import Background, choose_background, put_on_background
-from tuner.datasets.pixels.warnings import DIM_LEVEL, compare_channels, look_at_shape
+from tuner.datasets.pixels.warnings import DIM_LEVEL, compare_channels, describe_outliers, look_at_shape
 from tuner.datasets.reading import ResizeHow, StoredImages, UnreadableDataError
 
 
@@ -130,13 +130,14 @@ def _look_for_blank_images(
             "brighter pixels decide what is white"
         )
         raise UnreadableDataError(where, problem, remedy="Set what is black and white, as in `data.range = [0, 255]`.")
+    warnings = [] if settings.unclear_as_before else describe_outliers(highest, images)
     is_blank = highest - lowest <= 1
     if not is_blank.any():
-        return []
+        return warnings
     n_blank = int(is_blank.sum())
     verb = "is" if n_blank == 1 else "are"
     first = images.place_of(int(is_blank.argmax()))
-    return [f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is {first}."]
+    return [*warnings, f"{n_blank:,} of {len(levels):,} pictures {verb} of a single colour; the first is {first}."]
 
 
 def _decide_polarity(

@@ -223,8 +223,20 @@ def _with_opacity(levels: NDArray[np.uint8], images: StoredImages) -> NDArray[np
     return both
 
 
-def extremes(values: NDArray[Any], limits: NDArray[np.float64] | None = None, *, where: Path | str) -> Range:
+def extremes(
+    values: NDArray[Any],
+    limits: NDArray[np.float64] | None = None,
+    *,
+    where: Path | str,
+    images: StoredImages | None = None,
+) -> Range:
     """Return the lowest and the highest value of images, or of what they were before they were scaled.
+
+    Args:
+        values: Of the images.
+        limits: The lowest and the highest of each image before it was scaled, shape (n, 2); None: those of the values.
+        where: What an error names.
+        images: Know where the faulty one is; None: nobody does.
 
     Raises:
         UnreadableDataError: One is NaN or infinite.
@@ -233,7 +245,12 @@ def extremes(values: NDArray[Any], limits: NDArray[np.float64] | None = None, *,
     lowest, highest = float(measured.min()), float(measured.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         received = "NaN" if math.isnan(lowest) else "infinite"
-        raise UnreadableDataError(where, f"a pixel is {received}, expected numbers", remedy="Correct the images.")
+        place = ""
+        if images is not None:
+            are_faulty = ~np.isfinite(images.image_limits.astype(np.float64)).all(axis=1)
+            place = f" in {images.place_of(int(are_faulty.argmax()))}"
+        problem = f"a pixel is {received}{place}, expected numbers"
+        raise UnreadableDataError(where, problem, remedy="Correct the images.")
     return lowest, highest
 
 

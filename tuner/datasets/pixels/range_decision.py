@@ -102,7 +102,7 @@ def _find_values(images: StoredImages, where: Path | str) -> FoundValues:
     elif values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # noqa: PLR2004 - bytes
         bits = 8 * values.dtype.itemsize
     kinds = {"b": "bool", "f": "float"}
-    lowest, highest = extremes(values, limits, where=where)
+    lowest, highest = extremes(values, limits, where=where, images=images)
     found = FoundValues(lowest=lowest, highest=highest, kind=kinds.get(values.dtype.kind, "integer"), bits=bits)
     if images.places is None:
         return found

@@ -13,7 +13,11 @@ DIM_LEVEL = 32
 _BRIGHT_LEVEL = 128
 #: Share of nearly black pictures up to which they are exceptions.
 _FEW_DIM = 0.05
+#: Share of bright pictures up to which they may be mistakes.
+_FEW_OUTLIERS = 0.05
 _MOST_NAMED = 5
+#: A side so many times as long as the other is more often that of flattened images than of pictures.
+_LONG = 16
 _COLOURS = ("red goes", "green goes", "blue goes")
 
 
@@ -51,6 +55,26 @@ def _count_dim(highest: NDArray[np.uint8]) -> list[str]:
     return [text]
 
 
+def describe_outliers(highest: NDArray[np.uint8], images: StoredImages) -> list[str]:
+    """Return a warning where few images are as bright as the range, which may be the others' only by mistake.
+
+    Args:
+        highest: The brightest level of each image, as it is understood.
+        images: The images.
+    """
+    n_bright = int((highest >= _BRIGHT_LEVEL).sum())
+    if not 0 < n_bright <= _FEW_OUTLIERS * len(highest):
+        return []
+    others = int(highest[highest < _BRIGHT_LEVEL].max())
+    verb, faulty = ("goes", "it is faulty, correct it") if n_bright == 1 else ("go", "they are faulty, correct them")
+    brightest = images.place_of(int(highest.argmax()))
+    text = (
+        f"{n_bright:,} of {len(highest):,} pictures {verb} up to {highest.max()} of 255 for models, all others to "
+        f"{others} at most; the brightest is {brightest}. If {faulty}, as bright pixels of a few make all others dark."
+    )
+    return [text]
+
+
 def compare_channels(levels: NDArray[np.uint8]) -> list[str]:
     """Return a warning where one colour is nearly black in all pictures, but not wholly, and others are not."""
     brightest = levels.max(axis=(0, 1, 2))
@@ -65,8 +89,9 @@ def compare_channels(levels: NDArray[np.uint8]) -> list[str]:
 
 
 def look_at_shape(images: StoredImages) -> list[str]:
-    """Return a warning where images are a single line of pixels."""
+    """Return a warning where images are a single line of pixels, or a few."""
     height, width = images.values.shape[1:3]
-    if min(height, width) > 1 or height == width:
+    if height == width or (min(height, width) > 1 and max(height, width) < _LONG * min(height, width)):
         return []
-    return [f"The images are {height} pixels high and {width} wide: reshape them if these are rows of pixels."]
+    what = "colours" if 3 in {height, width} else "rows of pixels"  # noqa: PLR2004 - red, green and blue
+    return [f"The images are {height} pixels high and {width} wide: reshape them if these are {what}."]

@@ -20,6 +20,10 @@ from tuner.studies.samplers.grid import GridValuesError
 
 #: Length of the longest name that Optuna's tables can hold on Postgres.
 _MAX_NAME = 512
+#: Values of a hyperparameter that are listed at most; of more, such as all seeds, a grid is told which to try.
+_MOST_LISTED = 10_000
+#: Optuna stores integers as floats, which skip whole numbers beyond it.
+_LARGEST_INTEGER = 2**53
 
 
 class UnsearchableError(TunerError):
@@ -50,14 +54,17 @@ class OptunaParameter:
 
     @property
     def finite_answers(self) -> tuple[Any, ...] | None:
-        """All answers that Optuna can give, in order; None for a continuum and for integers on a log scale."""
+        """All answers that Optuna can give, in order; None of a continuum, integers on a log scale, and very many."""
         asked = self.distribution
         if isinstance(asked, CategoricalDistribution):
             return asked.choices
         if asked.log or asked.step is None:
             return None
+        n_values = _count_steps(asked.low, asked.high, asked.step)
+        if n_values > _MOST_LISTED:
+            return None
         number = int if isinstance(asked, IntDistribution) else float
-        return tuple(number(value) for value in _steps(asked.low, asked.high, asked.step))
+        return tuple(number(_step(index, asked.low, asked.step)) for index in range(n_values))
 
     def find_answer(self, value: Any) -> Any:
         """Convert one of KerasTuner's values to Optuna's answer; None if the parameter does not have the value."""
@@ -108,6 +115,9 @@ def to_optuna(declared: Any, grid: Mapping[str, Sequence[Any]] | None = None) ->
     ends = (getattr(declared, "min_value", 0), getattr(declared, "max_value", 0))
     if not all(map(math.isfinite, ends)):
         raise UnsearchableError(declared.name, f"its range is {ends[0]} to {ends[1]}, expected finite numbers")
+    if isinstance(declared, kinds.Int) and max(map(abs, ends)) > _LARGEST_INTEGER:
+        reason = f"its range is {ends[0]} to {ends[1]}, expected at most 2**53, beyond which floats skip whole numbers"
+        raise UnsearchableError(declared.name, reason)
     try:
         parameter = _translate(declared, conditional_name(declared))
     except (ValueError, ArithmeticError) as error:
@@ -215,7 +225,7 @@ def _range(declared: Any, *, step: float | None, log: bool) -> IntDistribution |
     low, high = declared.min_value, declared.max_value
     if step is not None:
         # Otherwise Optuna warns that the range does not end on a step.
-        high = _steps(low, high, step)[-1]
+        high = _step(_count_steps(low, high, step) - 1, low, step)
     if isinstance(declared, kinds.Int):
         return IntDistribution(low, int(high), step=int(step or 1), log=log)
     return FloatDistribution(low, float(high), step=step, log=log)
@@ -225,7 +235,11 @@ def _unchanged(answer: Any) -> Any:
     return answer
 
 
-def _steps(low: float, high: float, step: float) -> list[Decimal]:
-    """Return low, low + step, … up to high, exactly: in binary, three steps of 0.1 are more than 0.3."""
-    first, last, by = Decimal(str(low)), Decimal(str(high)), Decimal(str(step))
-    return [first + by * index for index in range(int((last - first) / by) + 1)]
+def _count_steps(low: float, high: float, step: float) -> int:
+    """Return the number of values low, low + step, … up to high; exactly: in binary, three steps of 0.1 exceed 0.3."""
+    return int((Decimal(str(high)) - Decimal(str(low))) / Decimal(str(step))) + 1
+
+
+def _step(index: int, low: float, step: float) -> Decimal:
+    """Return low + index * step, exactly."""
+    return Decimal(str(low)) + Decimal(str(step)) * index

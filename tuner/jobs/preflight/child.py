@@ -47,6 +47,8 @@ def main() -> None:
     gc.disable()
     # This takes a second; the parent reads the images meanwhile.
     import_module("tuner.jobs.preflight.stages")
+    # Between two models all is looked at, but for what is there now.
+    gc.freeze()
     line = requests.readline()
     if line:
         request = json.loads(line)

@@ -8,13 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.datasets.images import ImageFormat
-from tuner.errors import TunerError, did_you_mean
+from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.image_ranges import white_of
 from tuner.logs import stdout_as_stderr
 from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.spaces.double_scaling import find_double_scaling
+from tuner.spaces.model_shapes import input_specs
 from tuner.spaces.space import Space
-from tuner.training.accuracy import accuracy_names, decides_what_is_measured, lacks_accuracy, metric_names
+from tuner.training.accuracy import (
+    accuracy_names,
+    decides_what_is_measured,
+    lacks_accuracy,
+    metric_names,
+    why_nothing_is_measured,
+)
 from tuner.training.batches import scale
 from tuner.training.layer_outputs import values_before_weights
 from tuner.training.losses import doubt_about_loss
@@ -24,15 +31,20 @@ from tuner.training.targets import choose_labels
 
 #: The largest number of images that are shown to the model.
 _N_LOOKED_AT = 32
+#: Most characters of what Keras says.
+_MAX_REASON = 200
 
 
 class NoAccuracyMetricError(TunerError):
     """The model is compiled without a metric that could score a trial."""
 
-    def __init__(self, space: str, measured: tuple[str, ...]) -> None:
+    def __init__(self, space: str, measured: tuple[str, ...], *, failure: str | None = None) -> None:
+        found = ", ".join(measured) or "nothing"
+        if failure is not None and not measured:
+            found += f", as Keras cannot compute its metrics ({shorten(failure, width=_MAX_REASON)})"
         super().__init__(
             f"Space {space!r} compiles its model without a metric that measures accuracy, the share of correct "
-            f"answers, which is a trial's score: it measures {', '.join(measured) or 'nothing'}. Compile it with "
+            f"answers, which is a trial's score: it measures {found}. Compile it with "
             "model.compile(…, metrics=['accuracy']), beside any others."
         )
 
@@ -46,6 +58,17 @@ class NoSuchMetricError(TunerError):
             f"The objective is {name!r}, and space {space!r} compiles its model without such a metric: it measures "
             f"{', '.join(measured) or 'nothing'}.{did_you_mean(name, known)} Expected one of these, one of "
             f"{', '.join(OBJECTIVES)}, or package.module:function."
+        )
+
+
+class WholeNumberInputError(TunerError):
+    """The model's input is of whole numbers, to which images from 0 to 1 would be cut."""
+
+    def __init__(self, space: str, dtype: str) -> None:
+        super().__init__(
+            f"Space {space!r} builds a model whose input has the type {dtype}: images arrive as float32 in [0, 1] and "
+            "would be cut to 0 and 1. Expected keras.Input(images.shape), whose type is float32, or "
+            'data.images = "uint8-range" for images from 0 to 255.'
         )
 
 
@@ -95,6 +118,7 @@ def check_model(
         objectives: The study's.
 
     Raises:
+        WholeNumberInputError: The model's input is of whole numbers, and its images go from 0 to 1.
         MetricLabelsError: A metric does not take the labels that the loss takes.
         ColumnLabelsError: The loss takes class indices only as a column.
         NoAccuracyMetricError: No metric measures accuracy, an objective of the study, and the space has no own `fit`
@@ -102,10 +126,15 @@ def check_model(
         NoSuchMetricError: The same of a metric that is an objective.
         MetricDirectionError: Less of that metric is better, and the study maximizes it.
     """
+    _refuse_whole_numbers(space, model)
     taken, guess = choose_labels(model, images.n_classes, labels)
     needs_accuracy = any(objective.is_accuracy for objective in objectives)
     if space.fit is None and needs_accuracy and lacks_accuracy(model, images.n_classes, taken):
-        raise NoAccuracyMetricError(space.name, metric_names(model, images.n_classes, taken))
+        raise NoAccuracyMetricError(
+            space.name,
+            metric_names(model, images.n_classes, taken),
+            failure=why_nothing_is_measured(model, images.n_classes, taken),
+        )
     for objective in objectives:
         if objective.is_metric:
             _check_metric(space, model, objective, metric_names(model, images.n_classes, taken))
@@ -118,6 +147,13 @@ def check_model(
         accuracy_name=accuracy_names(model, images.n_classes, taken)[0],
         warnings=tuple(doubt for doubt in doubts if doubt) + model_warnings(model, looked_at),
     )
+
+
+def _refuse_whole_numbers(space: Space, model: keras.Model) -> None:
+    for declared in input_specs(model):
+        dtype = keras.backend.standardize_dtype(declared.dtype)
+        if white_of(model) <= 1 and not keras.backend.is_float_dtype(dtype):
+            raise WholeNumberInputError(space.name, dtype)
 
 
 def _check_metric(space: Space, model: keras.Model, objective: Objective, measured: tuple[str, ...]) -> None:
@@ -150,6 +186,8 @@ def model_warnings(model: keras.Model, examples: NDArray[np.uint8]) -> tuple[str
         model: A model with weights.
         examples: uint8, shape (n, height, width, channels).
     """
+    if not model.trainable_variables:
+        return ("The model has no weight that is trained, as after `model.trainable = False`: it learns nothing.",)
     white = white_of(model)
     pictures = keras.ops.convert_to_numpy(scale(examples, white))
     found = find_double_scaling(model, pictures, of_subclass=lambda: values_before_weights(model, examples))

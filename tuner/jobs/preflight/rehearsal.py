@@ -1,6 +1,8 @@
 """One trial and one final of a study on a few of its images: the work of the stages and the state that they share."""
 
+import hashlib
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +20,7 @@ from tuner.bundles.bundle import Bundle, BundleDescription, Provenance, read_bun
 from tuner.bundles.model import write_bundle
 from tuner.datasets.images import ImageFormat, LabelledImages
 from tuner.epochs import Epoch
+from tuner.image_ranges import white_of
 from tuner.jobs.finals.jobs import RETRAINED_ON_TRAIN
 from tuner.jobs.fitting.callbacks import tried_callbacks
 from tuner.jobs.fitting.fit import FitRequest, fit
@@ -27,6 +30,7 @@ from tuner.jobs.hyperparameters.hp import OptunaHyperParameters
 from tuner.jobs.preflight.sample import Sample
 from tuner.jobs.study.scoring import open_scoring
 from tuner.jobs.study.starting_weights import open_weights
+from tuner.logs import stdout_as_stderr
 from tuner.plain_values import Hyperparameters
 from tuner.spaces.registry import fixed_hyperparameters
 from tuner.spaces.space import Space
@@ -34,16 +38,19 @@ from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.samplers import make_sampler
 from tuner.studies.seeds import trial_seed
 from tuner.studies.slots.outcomes import SearchJob
+from tuner.training.batches import scale
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.plan import TrainingData, TrainingPlan
-from tuner.training.predictions import predict_probabilities
+from tuner.training.predictions import predict_probabilities, predict_raw
 from tuner.training.request import OnEpoch
 from tuner.training.session import release_memory
 
 _log = logging.getLogger(__name__)
 
-#: Epochs of a trial: two, so that it can be interrupted between them.
-_EPOCHS = 2
+#: Epochs of a trial: it is interrupted after the first, and the third is one that builds and traces nothing.
+_EPOCHS = 3
+#: How far answers may differ by rounding, relative and absolute.
+_ALIKE = 0.01
 _BUNDLE = "finals/rehearsed.bundle"
 
 
@@ -89,9 +96,11 @@ class Rehearsal:
         self._trials: list[optuna.Trial] = []
         self._interrupted: Epoch | None = None
         self._default_values: dict[str, Any] = {}
-        #: Seconds for an image of the resumed epoch, which traces nothing where Keras' own parts are all that it has.
-        self.image_s = 0.0
+        #: Seconds of CPU time of an epoch of the few training images, the last one of the resumed trial.
+        self.few_epoch_s = 0.0
         self._final: keras.Model | None = None
+        #: Hashes of the weights with which models of the defaults began.
+        self._beginnings: list[str] = []
 
     @property
     def beginnings(self) -> list[Hyperparameters]:
@@ -123,7 +132,7 @@ class Rehearsal:
         return len(self._train) + len(self._validation) > n_images
 
     def interrupt_trial(self) -> Epoch:
-        """Train one of two epochs with the defaults and return it; later calls return the same epoch."""
+        """Train the first of three epochs with the defaults and return it; later calls return the same epoch."""
         if self._interrupted is None:
             self._checkpoint(writer=0).delete()
             epochs: list[Epoch] = []
@@ -140,16 +149,18 @@ class Rehearsal:
     def resume_trial(self) -> list[Epoch]:
         """Resume the interrupted trial with a new model; return the epochs that it has at its end."""
         epochs: list[Epoch] = []
+        ends = [time.process_time()]
 
         def keep(result: Epoch) -> None:
             # A run that cannot resume restarts at epoch 1.
             epochs[result.epoch - 1 :] = [result]
+            ends.append(time.process_time())
 
         hyperparameters = self._run_trial(0, on_epoch=keep, checkpoint=self._checkpoint(writer=2))
         # The user's own `fit` may have asked for more hyperparameters than `build`.
         hyperparameters.refuse_unknown_names()
         self._default_values = dict(self.values)
-        self.image_s = (epochs[-1].duration_s or 0.0) / len(self._train)
+        self.few_epoch_s = ends[-1] - ends[-2]
         return epochs
 
     def try_trial(self, number: int) -> None:
@@ -200,6 +211,7 @@ class Rehearsal:
             on_epoch=lambda _: None,
             open_callbacks=tried_callbacks(self.definition),
             data_for_own_fit=open_data_for_own_fit,
+            on_model=self._note_beginning,
         )
         self._final = fit(setup, request).model
 
@@ -231,6 +243,42 @@ class Rehearsal:
             setup,
             FitRequest(hyperparameters=hyperparameters, data=data, plan=plan, on_epoch=on_epoch, checkpoint=checkpoint),
         )
+
+    @property
+    def begins_alike(self) -> bool:
+        """Whether models of the defaults began with the same weights in trial and retraining, whose seeds differ."""
+        return len(self._beginnings) > 1 and len(set(self._beginnings)) == 1
+
+    @property
+    def answers_depend_on_others(self) -> bool:
+        """Whether the retrained model answers otherwise for an image where the others of its batch are others."""
+        images = self._train.images[: self._sample.n_few]
+        together, again = self._answer(images), self._answer(images)
+        # As many images: what is drawn at random may depend on their number.
+        alike = self._answer(np.repeat(images[:1], len(images), axis=0))
+        # A model with random answers cannot be compared.
+        is_random = not np.array_equal(together, again)
+        return not is_random and not np.allclose(alike[0], together[0], rtol=_ALIKE, atol=_ALIKE)
+
+    def _answer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        model: Any = self._final
+        with stdout_as_stderr():
+            # Called directly: a few images take less time than to trace a prediction.
+            answers = model(scale(images, white_of(model)))
+        return np.asarray(keras.ops.convert_to_numpy(answers), np.float32)
+
+    def time_answer(self, n_images: int) -> float | None:
+        """Return the seconds of CPU time for one of so many images that the retrained model is shown; None without one.
+
+        They are shown twice.
+        """
+        if self._final is None:
+            return None
+        images = np.resize(self._train.images, (n_images, *self.image_format.shape))
+        predict_raw(self._final, images)
+        began = time.process_time()
+        predict_raw(self._final, images)
+        return (time.process_time() - began) / n_images
 
     def predict(self, model: keras.Model | None = None) -> NDArray[np.float32]:
         """Return a model's probabilities for the few training images; None means the retrained model."""
@@ -278,9 +326,16 @@ class Rehearsal:
             on_epoch=on_epoch,
             checkpoint=checkpoint,
             open_callbacks=tried_callbacks(definition),
+            on_model=(lambda _: None) if number else self._note_beginning,
         )
         fit(setup, request)
         return hyperparameters
+
+    def _note_beginning(self, model: keras.Model) -> None:
+        digest = hashlib.sha256()
+        for weight in model.get_weights():
+            digest.update(np.ascontiguousarray(weight).tobytes())
+        self._beginnings.append(digest.hexdigest())
 
     def _plan(self, *, seed: int, epochs: int) -> TrainingPlan:
         definition = self.definition

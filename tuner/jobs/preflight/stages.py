@@ -193,6 +193,11 @@ def _numbers_to_try(rehearsal: Rehearsal) -> Iterator[int]:
 def retrain(rehearsal: Rehearsal) -> None:
     """Retrain as in the finals, with augmentation, annealing and their images."""
     rehearsal.retrain()
+    if rehearsal.begins_alike:
+        _log.warning(
+            "models begin with the same weights whatever the seed, as the builder sets a seed itself or all initial "
+            "weights are fixed: confirmations and repeats differ less than models of other seeds would"
+        )
 
 
 def predict(rehearsal: Rehearsal) -> None:
@@ -203,6 +208,12 @@ def predict(rehearsal: Rehearsal) -> None:
         raise StageError(f"The model predicts {probabilities.shape[1:]} numbers per image, expected ({n_classes},).")
     if not np.isfinite(probabilities).all():
         raise StageError("The retrained model predicts NaN or infinity. Expected probabilities.")
+    if rehearsal.answers_depend_on_others:
+        _log.warning(
+            "the model's answer for an image depends on the other images of its batch, as with Softmax(axis=0) or "
+            "BatchNormalization called with training=True: its accuracy holds for the batches of validation and test, "
+            "and not for pictures that come alone"
+        )
 
 
 def keep_bundle(rehearsal: Rehearsal) -> None:

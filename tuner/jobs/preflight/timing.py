@@ -14,15 +14,17 @@ from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.sample import PartSizes
 from tuner.studies.expected_time import MeasuredTime
 from tuner.training.plan import TrainingData, TrainingPlan
+from tuner.training.session import PROGRAMS
 
-#: Epochs that are measured, after one that also traces the program.
-_EPOCHS = 2
-#: Number of images of the first try, and the seconds that an epoch of the second one should take.
-_FIRST_TRY, _ENOUGH_S = 512, 0.4
-#: Seconds that an epoch of the first try may take, where the few images of the stages do not take longer, and the
-#: seconds of an epoch of those from which nothing is measured.
-_LONGEST_S, _TOO_LONG_S = 1.0, 10.0
-#: Seconds after which a training ends with the epoch that it has.
+#: Most epochs that are measured, after one that also traces the program; and the seconds after which they are enough.
+_MOST_EPOCHS, _MEASURED_S = 8, 0.3
+#: Seconds that a measured epoch should take, and number of images that it has at least, unless they take too long.
+_ENOUGH_S, _FEWEST, _LONGEST_S = 0.4, 256, 1.0
+#: A step takes about so many times as long for an image as the model's answer; how many are shown to it, for how long.
+_OF_ANSWER, _N_ANSWERS, _ANSWERS_S = 4, 256, 2.0
+#: Seconds of an epoch of the stages' few images from which nothing is measured.
+_TOO_LONG_S = 10.0
+#: Seconds of CPU time after which a training ends with the epochs that it has.
 _LONGEST_RUN_S = 20.0
 #: Limit on the bytes of the images.
 _MOST_BYTES = 2**27
@@ -53,9 +55,11 @@ def measure_time(rehearsal: Rehearsal, sizes: PartSizes, *, start_s: float) -> M
         None where even the few images of the stages take long.
     """
     definition = rehearsal.definition
-    if rehearsal.image_s * len(rehearsal.train_images) > _TOO_LONG_S:
+    if rehearsal.few_epoch_s > _TOO_LONG_S:
         return None
     _enable_graph_optimizer()
+    # A worker traces the steps of its first model; those of the stages were traced in another way.
+    PROGRAMS.clear()
     trial = retraining = _measure(
         rehearsal, rehearsal.time_trial, sizes.search, sizes.validation, epochs=definition.epochs_of_trial
     )
@@ -68,6 +72,8 @@ def measure_time(rehearsal: Rehearsal, sizes: PartSizes, *, start_s: float) -> M
             sizes.validation if is_validated else 0,
             epochs=definition.finals.epochs,
         )
+        # It may have used the steps of the trial, which a retraining traces where it comes first.
+        retraining = replace(retraining, before_s=max(trial.before_s, retraining.before_s))
     return MeasuredTime(
         start=start_s,
         trial=trial.before_s,
@@ -90,16 +96,27 @@ Train = Callable[[TrainingData, TrainingPlan, Callable[[Epoch], None]], None]
 
 
 def _measure(rehearsal: Rehearsal, train: Train, n_train: int, n_validation: int, *, epochs: int) -> Measured:
-    """Measure an epoch of so many images: on a few of them, and where these take no time, on more."""
-    n_most = _MOST_BYTES // int(np.prod(rehearsal.image_format.shape))
-    n_quick = max(len(rehearsal.train_images), int(_LONGEST_S / max(rehearsal.image_s, 1e-6)))
-    n_images = min(n_train, n_most, _FIRST_TRY, n_quick)
-    few = _measure_on(rehearsal, train, n_images, n_train, n_validation, epochs=epochs)
-    n_more = min(n_train, n_most, round(n_images * _ENOUGH_S / max(few.epoch_s, 1e-3)))
-    if few.epoch_s >= _ENOUGH_S / 2 or n_more <= n_images:
-        return extrapolate({n_images: few.epoch_s}, n_train, before_s=few.before_s)
-    more = _measure_on(rehearsal, train, n_more, n_train, n_validation, epochs=epochs)
-    return extrapolate({n_images: few.epoch_s, n_more: more.epoch_s}, n_train, before_s=more.before_s)
+    """Measure an epoch of so many images, on as many of them as take a fraction of a second.
+
+    An epoch of the stages' few images tells what an epoch takes whatever its images.
+    """
+    n_most = min(n_train, _MOST_BYTES // int(np.prod(rehearsal.image_format.shape)))
+    n_few, few_s = len(rehearsal.train_images), rehearsal.few_epoch_s
+    n_images = min(n_most, max(n_few, _count_measured(rehearsal)))
+    one = _measure_on(rehearsal, train, n_images, n_train, n_validation, epochs=epochs)
+    few = {n_few: few_s} if n_few < n_images else {}
+    return extrapolate({**few, n_images: one.epoch_s}, n_train, before_s=one.before_s)
+
+
+def _count_measured(rehearsal: Rehearsal) -> int:
+    """Return of how many images an epoch takes about `_ENOUGH_S`."""
+    # An epoch of a few images is mostly something else: this is the most that one of them takes.
+    image_s = max(rehearsal.few_epoch_s / len(rehearsal.train_images), 1e-6)
+    n_least = min(_FEWEST, round(_LONGEST_S / image_s))
+    if image_s * _N_ANSWERS < _ANSWERS_S:
+        answer_s = rehearsal.time_answer(_N_ANSWERS)
+        image_s = min(image_s, max(_OF_ANSWER * answer_s, 1e-6)) if answer_s is not None else image_s
+    return max(n_least, round(_ENOUGH_S / image_s))
 
 
 def extrapolate(epochs_s: Mapping[int, float], n_images: int, *, before_s: float) -> Measured:
@@ -126,15 +143,16 @@ def _measure_on(
         else None,
     )
     # Whether XLA compiles an epoch depends on the steps of the whole run.
-    plan = rehearsal.plan_of(epochs=1 + _EPOCHS)
+    plan = rehearsal.plan_of(epochs=max(2, min(epochs, 1 + _MOST_EPOCHS)))
     plan = replace(plan, n_models=max(1, round(epochs / plan.epochs / share)))
     ends: list[float] = []
-    began, began_here = time.process_time(), time.monotonic()
+    began = time.process_time()
 
     def note_end(_: Epoch) -> None:
         ends.append(time.process_time())
+        is_enough = len(ends) > 1 and ends[-1] - ends[0] > _MEASURED_S
         # A person's own `fit` may train more epochs than it is asked for.
-        if len(ends) > _EPOCHS or time.monotonic() - began_here > _LONGEST_RUN_S:
+        if is_enough or len(ends) > _MOST_EPOCHS or ends[-1] - began > _LONGEST_RUN_S:
             raise _MeasuredEnoughError
 
     with suppress(_MeasuredEnoughError):

@@ -128,6 +128,8 @@ def _parse_sqlite(url: str) -> sa.URL | str:
         return "expected three slashes and a file, as in sqlite:///FILE."
     if parsed.username or parsed.password or parsed.host or parsed.port:
         return "expected three slashes and a file, as in sqlite:///FILE."
+    if (parsed.database or "").startswith("~"):
+        return "a path that begins with ~ is of a folder of that name here. Write the home folder, as in sqlite:////home/…."
     return parsed
 
 

@@ -43,7 +43,8 @@ def read_source(path: Path) -> str:
     try:
         if is_pipe_or_device(path):
             raise DefinitionError(f"{path} is a pipe or a device; expected a study definition in TOML.")
-        return path.read_bytes().decode("utf-8")
+        # With or without the mark that Windows puts first.
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DefinitionError(_describe_missing(path)) from error
     except OSError as error:

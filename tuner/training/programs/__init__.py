@@ -14,6 +14,7 @@ The way of one epoch:
     feeding.py            puts the images on the device: all of them once, or, where they are too many, a chunk of steps
                           at a time, while the next one is read
     tensorflow.py, jax.py run the epoch there, which is one call, or one for each chunk with the state carried over
+    tensorflow_arrays.py  lets TensorFlow use the memory of the images without a copy
     ../augmentation/      changes the images of each batch inside the program
 
 Knows Keras, its backends, images and how a plan draws them. Must not know checkpoints, annealing rules or callbacks.

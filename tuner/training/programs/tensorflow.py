@@ -18,14 +18,13 @@ from tuner.training.batches import scale
 from tuner.training.epoch_draws import EpochDraws
 from tuner.training.programs.feeding import PartImages, open_feed
 from tuner.training.programs.interface import EpochInputs, Measured, ProgramImages, caught_outputs
+from tuner.training.programs.tensorflow_arrays import is_on_cpu, to_device
 
 #: On a CPU XLA compiles nothing unless it is asked to.
 COMPILES_STEPS_WITH_XLA = False
 
 #: What is taken for free on a GPU: TensorFlow tells what it has taken, and not what there is.
 _ASSUMED_GPU_BYTES = 4 * 2**30
-#: Bytes: what TensorFlow's kernels expect of an address, and what `.npy` files are padded to.
-_ALIGNMENT = 64
 #: Characters of an exception that are shown.
 _MAX_REASON = 160
 
@@ -73,7 +72,7 @@ def count_gpus() -> int:
 
 def free_memory_bytes() -> int:
     """See `Backend`."""
-    return free_memory.free_memory_bytes() if _is_on_cpu() else _ASSUMED_GPU_BYTES
+    return free_memory.free_memory_bytes() if is_on_cpu() else _ASSUMED_GPU_BYTES
 
 
 def gradient(function: Callable[[Any], Any], point: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,7 +112,7 @@ class TensorFlowProgram:
 
     def __init__(self, model: keras.Model, inputs: EpochInputs, *, steps: "_Steps | None" = None) -> None:
         self._model, self._batch_size = model, inputs.batch_size
-        self._xla_epoch = inputs.xla_epoch and _is_on_cpu()
+        self._xla_epoch = inputs.xla_epoch and is_on_cpu()
         #: Those that were traced for batches of any size: most of what a program costs, and the same in every loop.
         self.steps: _Steps = {} if steps is None else steps
         self._train = _Loop(
@@ -198,7 +197,7 @@ class _Loop:
         steps: "_Steps",
     ) -> None:
         self._loop = partial(loop, batch_size=batch_size)
-        self._open_feed = partial(open_feed, to_device=_to_device, batch_size=batch_size, streamed=streamed)
+        self._open_feed = partial(open_feed, to_device=to_device, batch_size=batch_size, streamed=streamed)
         self.feed = self._open_feed(part)
         self._model, (self._name, self._step), self._batch_size, self._steps = model, step, batch_size, steps
         self._n = len(part)
@@ -378,24 +377,3 @@ def _shorten(error: Exception) -> str:
     """Return an exception in one line."""
     said = " ".join(f"{type(error).__name__}: {error}".split())
     return said if len(said) <= _MAX_REASON else f"{said[:_MAX_REASON]}…"
-
-
-def _to_device(arrays: tuple[NDArray[Any], ...]) -> tuple[tf.Tensor, ...]:
-    on_cpu = _is_on_cpu()
-    return tuple(_share(array) if on_cpu and _is_sharable(array) else tf.convert_to_tensor(array) for array in arrays)
-
-
-def _is_on_cpu() -> bool:
-    return not tf.config.get_visible_devices("GPU")
-
-
-def _is_sharable(array: NDArray[Any]) -> bool:
-    return array.ctypes.data % _ALIGNMENT == 0 and array.flags.c_contiguous and array.flags.writeable
-
-
-def _share(array: NDArray[Any]) -> tf.Tensor:
-    """Take the array's own memory, which for images is a file's that all processes of the machine have mapped.
-
-    `tf.convert_to_tensor` copies it, and holds a second copy for a while.
-    """
-    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

@@ -118,6 +118,23 @@ def test_a_model_that_cannot_go_on_from_its_checkpoint_is_a_warning(try_all: Try
     assert any("a killed trial restarts at epoch 1" in warning for warning in reports["search, resuming"].warnings)
 
 
+@pytest.mark.parametrize(
+    ("builder", "stage", "warning"),
+    [
+        ("seeds_itself", "finals, retraining", "models begin with the same weights whatever the seed"),
+        ("answers_by_its_batch", "finals, predictions", "answer for an image depends on the other images"),
+    ],
+)
+def test_a_model_whose_numbers_would_mislead_is_a_warning(
+    try_all: TryAll, builder: str, stage: str, warning: str
+) -> None:
+    reports = {report.stage: report for report in try_all(builder, "finals.train_on=train")}
+
+    (told,) = reports[stage].warnings
+    assert warning in told
+    assert [report.problem for report in reports.values() if report.problem] == []
+
+
 def test_values_that_fail_in_some_of_the_next_trials_are_a_warning_that_names_them(try_all: TryAll) -> None:
     reports = {
         report.stage: report

@@ -55,6 +55,6 @@ def test_what_is_timed_measures_the_objective(rehearsal: Rehearsal) -> None:
 def test_nothing_is_measured_where_a_few_images_take_long(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rehearsal, "image_s", 1.0)
+    monkeypatch.setattr(rehearsal, "few_epoch_s", 20.0)
 
     assert measure_time(rehearsal, PartSizes(search=600, train=600, validation=60), start_s=4.0) is None
