@@ -24,7 +24,7 @@ from tuner.jobs.fitting.folds import FoldCurves, FoldTraining
 from tuner.jobs.fitting.regime import finals_regime
 from tuner.jobs.fitting.setup import TrainingSetup, open_search_setup
 from tuner.jobs.interruptions import is_interruption
-from tuner.jobs.study.data import ChangedTestPartError, DataUnavailableError, study_pixels
+from tuner.jobs.study.data import TEST_SHA256, ChangedTestPartError, DataUnavailableError, study_pixels
 from tuner.jobs.study.scoring import open_scoring
 from tuner.jobs.study.space import open_study_space
 from tuner.jobs.study.starting_weights import open_weights
@@ -235,7 +235,7 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
     tested = [read_predictions(context.artifacts, outcome.predictions) for outcome in outcomes if outcome.predictions]
     test = _load_test(context)
     if any(not np.array_equal(one.labels, test.labels) for one in tested):
-        raise ChangedTestPartError(context.study.definition.dataset)
+        raise ChangedTestPartError(context.study.definition.dataset, since="tested its models")
     votes = [one.probabilities for one in tested]
     path = f"{ensemble_path(context, n_members=len(votes))}.npz"
     predictions = write_predictions(
@@ -330,7 +330,10 @@ def _load_test(context: JobContext) -> LabelledImages:
             class_names=context.study.class_names,
             data_dir=context.places.data_dir,
             pixels=study_pixels(context.study.pixels),
+            sha256=context.study.provenance.get(TEST_SHA256),
             decoded=context.places.decoded,
         )
+    except DataUnavailableError:
+        raise
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error

@@ -10,6 +10,7 @@ from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError, shorten
+from tuner.jobs.study.data import ChangedTestPartError
 from tuner.studies.definitions.definition import StudyDefinition
 
 #: Longest list of class names in an error, in characters.
@@ -30,17 +31,29 @@ def open_test_set(
     class_names: Sequence[str],
     data_dir: Path,
     pixels: PixelMeaning | PixelSettings,
+    sha256: str | None,
     decoded: DecodedPictures = NOT_KEPT,
 ) -> LabelledImages:
     """Return the test images of a study, read in the same way as its training images.
 
+    Args:
+        definition: The study's.
+        class_names: Of its training images.
+        data_dir: See `DataPlaces`.
+        pixels: The meaning of its training images' pixels.
+        sha256: The content hash of the test images when the study was created; None where it was not recorded.
+        decoded: Where decoded pictures are kept.
+
     Raises:
+        ChangedTestPartError: Their hash is another.
         TunerError: They cannot be read, or have another format or other classes than the training images.
     """
     reading = replace(definition.data.reading, decoded=decoded)
     test = load_test_set(definition.dataset, data_dir=data_dir, reading=reading, pixels=pixels)
     if test.class_names != tuple(class_names):
         raise OtherClassesError(definition.dataset, received=test.class_names, expected=class_names)
+    if sha256 is not None and test.content_hash() != sha256:
+        raise ChangedTestPartError(definition.dataset, since="was created")
     return test
 
 
@@ -51,10 +64,13 @@ def check_test_set(
     data_dir: Path,
     pixels: PixelMeaning | PixelSettings,
     decoded: DecodedPictures = NOT_KEPT,
-) -> None:
-    """Read the test images once, to find out whether finals will be able to, and keep nothing of them.
+) -> str:
+    """Read the test images once, to find out whether finals will be able to, and return their content hash alone.
 
     Raises:
         TunerError: As in `open_test_set`.
     """
-    open_test_set(definition, class_names=class_names, data_dir=data_dir, pixels=pixels, decoded=decoded)
+    test = open_test_set(
+        definition, class_names=class_names, data_dir=data_dir, pixels=pixels, sha256=None, decoded=decoded
+    )
+    return test.content_hash()

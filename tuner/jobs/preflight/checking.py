@@ -24,7 +24,7 @@ from tuner.jobs.preflight.process import LIMIT_S, PreflightProcess, writable_fol
 from tuner.jobs.preflight.report import StageReport
 from tuner.jobs.preflight.sample import PartSizes, take_sample, write_sample
 from tuner.jobs.preflight.trying import collected_warnings, try_stage
-from tuner.jobs.study.data import keep_search_data, open_definition_dataset
+from tuner.jobs.study.data import TEST_SHA256, keep_search_data, open_definition_dataset
 from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256, WeightsFile, read_weights
 from tuner.plain_values import Hyperparameters, JSONObject, StoredPixels
 from tuner.spaces.registry import PRETRAINED_FAMILY
@@ -72,8 +72,8 @@ class CheckedDefinition:
     """The findings of a check that are stored with the study."""
 
     class_names: tuple[str, ...]
-    #: `data_sha256`; for a user's own builder, `space_sha256`; for an own objective, `objective_sha256`; and what was
-    #: measured of the time.
+    #: `data_sha256`; where the test part was read, `test_sha256`; for a user's own builder, `space_sha256`; for an own
+    #: objective, `objective_sha256`; and what was measured of the time.
     hashes: Mapping[str, str]
     #: The meaning of the pixels of all parts, as a study stores it, and the warnings of both parts.
     pixels: StoredPixels
@@ -138,8 +138,8 @@ def check_definition(
         request = {"definition": definition.to_json(), "sample": sample, "earlier_trials": asked.earlier_trials}
         process.send({**request, "sizes": _count_images(images, definition)})
         # While the process works.
-        test_warnings = _check_test_set(asked, images)
-        hashes = {"data_sha256": images.train.content_hash(), **weights}
+        test_hash, test_warnings = _check_test_set(asked, images)
+        hashes = {"data_sha256": images.train.content_hash(), **test_hash, **weights}
         if image_cache is not None:
             keep_search_data(definition, images.train, image_cache)
         for report in process.reports():
@@ -205,8 +205,8 @@ def check_without_model(asked: CheckRequest) -> CheckedDefinition:
     if asked.earlier_trials or search.warm_start is not None or search.sampler == ONE_FACTOR:
         raise NoBackendError(needed_for="A comparison of factors" if search.sampler == ONE_FACTOR else "A warm start")
     images = _read_images(asked)
-    hashes = {"data_sha256": images.train.content_hash(), **_hash_weights(definition, images.train)}
-    test_warnings = _check_test_set(asked, images)
+    test_hash, test_warnings = _check_test_set(asked, images)
+    hashes = {"data_sha256": images.train.content_hash(), **test_hash, **_hash_weights(definition, images.train)}
     asked.on_report(StageReport(stage="search and finals", duration_s=0.0, warnings=(NOT_TRIED,)))
     n_beginnings = (search.start_with_defaults and search.sampler != "grid") + len(search.baselines)
     return CheckedDefinition(
@@ -217,21 +217,21 @@ def check_without_model(asked: CheckRequest) -> CheckedDefinition:
     )
 
 
-def _check_test_set(asked: CheckRequest, images: _Images) -> tuple[str, ...]:
-    """Read the test images if there will be finals; return the warnings about them."""
-    definition = asked.definition
+def _check_test_set(asked: CheckRequest, images: _Images) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Read the test images if there will be finals; return their hash, and the warnings about them."""
+    definition, found = asked.definition, dict[str, str]()
     if not definition.finals.top:
-        return ()
+        return found, ()
     class_names, pixels = images.train.class_names, images.part.pixels
-    report = try_stage(
-        "finals, test images",
-        lambda: check_test_set(
+
+    def check() -> None:
+        found[TEST_SHA256] = check_test_set(
             definition, class_names=class_names, data_dir=asked.data_dir, pixels=pixels, decoded=asked.decoded
-        ),
-        explain=_message_of,
-    )
+        )
+
+    report = try_stage("finals, test images", check, explain=_message_of)
     _pass_on(report, asked.on_report)
-    return report.warnings
+    return found, report.warnings
 
 
 def _hashes(found: Mapping[str, str], space_sha256: str | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from tuner.datasets.catalogue import Dataset, open_dataset
 from tuner.datasets.division.folds import FoldedImages, divide_into_folds
@@ -20,6 +20,10 @@ from tuner.plain_values import StoredPixels
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.training.plan import Part, TrainingData
+
+#: Key of a study's provenance: content hash of its test part. Studies have none that were created without finals,
+#: without a check, or by an earlier version.
+TEST_SHA256 = "test_sha256"
 
 
 class DataUnavailableError(TunerError):
@@ -43,12 +47,12 @@ class DataChangedError(DataUnavailableError):
 
 
 class ChangedTestPartError(DataUnavailableError):
-    """The test images are others than those on which the study's models were tested."""
+    """The test images are others than at the study's creation, or than those on which its models were tested."""
 
-    def __init__(self, dataset: str) -> None:
+    def __init__(self, dataset: str, *, since: Literal["was created", "tested its models"]) -> None:
         super().__init__(
-            f"The test part of dataset {dataset!r} has changed since the study's models were tested. Put the old files "
-            "back, or create a new study."
+            f"The test part of dataset {dataset!r} has changed since the study {since}: its images, their order or "
+            "their labels are others. Put the old files back, or create a new study."
         )
 
 
