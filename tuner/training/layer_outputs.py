@@ -81,6 +81,26 @@ def values_before_weights(model: keras.Model, images: NDArray[np.uint8]) -> list
     return [(name, values) for name, values in found if values is not None and len(values) == len(images)]
 
 
+def inputs_of_layers(
+    model: keras.Model, images: NDArray[np.uint8], kind: type[keras.Layer]
+) -> list[tuple[str, NDArray[np.float32]]]:
+    """Return what the layers of a kind are given, in the order of their calls.
+
+    Args:
+        model: As in `layer_outputs`; it is not called where it has no such layer.
+        images: As in `layer_outputs`.
+        kind: The class of the layers.
+
+    Returns:
+        Names and float32 of any shape.
+    """
+    if not any(isinstance(layer, kind) for layer in _innermost_layers(model)):
+        return []
+    called = _watched_pass(model, scale(images, white_of(model)))
+    found = [(layer.name, _to_array(given)) for layer, given, _ in called if isinstance(layer, kind)]
+    return [(name, values) for name, values in found if values is not None]
+
+
 def saliency(model: keras.Model, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> NDArray[np.float32] | None:
     """Return how much each pixel matters for the score of a class: Simonyan et al., arXiv:1312.6034, section 3.
 

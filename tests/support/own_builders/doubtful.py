@@ -86,3 +86,34 @@ def subclass_without_scaling(_hp: Any) -> Any:
 
 def logits_of_a_subclass(_hp: Any) -> Any:
     return _compiled(_Subclass(end=None))
+
+
+def softmax_twice(_hp: Any) -> Any:
+    head = [layers.Flatten(), layers.Dense(10, "softmax"), layers.Dropout(0.1), layers.Softmax()]
+    return _compiled(keras.Sequential([layers.Input((8, 8, 1)), *head]))
+
+
+def softmax_of_a_nets_sigmoids(_hp: Any) -> Any:
+    net = keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(10, "sigmoid")])
+    pictures = layers.Input((8, 8, 1))
+    return _compiled(keras.Model(pictures, keras.ops.softmax(net(pictures))))
+
+
+def softmax_after_a_hidden_one(_hp: Any) -> Any:
+    return _net(layers.Flatten(), layers.Dense(8, "softmax"))
+
+
+def _embedded(*first: Any) -> Any:
+    return _net(*first, layers.Reshape((64,)), layers.Embedding(256, 2))
+
+
+def embedded_fractions(_hp: Any) -> Any:
+    return _embedded()
+
+
+def embedded_after_a_cast(_hp: Any) -> Any:
+    return _embedded(layers.Lambda(lambda pictures: keras.ops.cast(pictures, "int32")))
+
+
+def embedded_bytes(_hp: Any) -> Any:
+    return _embedded(layers.Rescaling(255))

@@ -258,7 +258,13 @@ MISTAKES = [
     ("divided_in_call", "What the model computes before its layer '.*' turns images"),
     ("divided_by_16", r"from 0 to 0.0625: they are scaled twice"),
     ("divided_with_a_lambda", "scaled twice"),
+    ("softmax_twice", r"applies softmax to outputs to which 'dense\w*' has applied softmax .* above 0.23"),
+    ("softmax_of_a_nets_sigmoids", r"applies softmax to outputs to which 'dense\w*' has applied sigmoid"),
+    ("embedded_fractions", r"layer 'embedding\w*' reads pixels as whole numbers"),
+    ("embedded_after_a_cast", "reads pixels as whole numbers"),
     ("logits_declared", None),
+    ("softmax_after_a_hidden_one", None),
+    ("embedded_bytes", None),
     ("pooled_first", None),
     ("subclass_without_scaling", None),
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tuner.datasets.images import ImageFormat
 from tuner.errors import TunerError, did_you_mean, shorten
 from tuner.image_ranges import white_of
+from tuner.jobs.preflight.layer_doubts import doubt_about_double_softmax, doubt_about_embedding
 from tuner.logs import stdout_as_stderr
 from tuner.objectives import DEFAULT_OBJECTIVE, OBJECTIVES, Objective
 from tuner.spaces.double_scaling import find_double_scaling
@@ -144,7 +145,12 @@ def check_model(
     kind = output_kind(model, np.asarray(keras.ops.convert_to_numpy(answers), np.float32))
     # Keras notes on TensorFlow what a softmax or a sigmoid was computed from.
     sigmoids_of_logits = kind == "sigmoids" and hasattr(answers, "_keras_logits")
-    doubts = (guess, doubt_about_loss(model, kind, sigmoids_of_logits=sigmoids_of_logits))
+    doubts = (
+        guess,
+        doubt_about_loss(model, kind, sigmoids_of_logits=sigmoids_of_logits),
+        doubt_about_double_softmax(model),
+        doubt_about_embedding(model, looked_at),
+    )
     return ModelFacts(
         n_weights=model.count_params(),
         output_kind=kind,
