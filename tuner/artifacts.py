@@ -185,6 +185,14 @@ class ArtifactStore:
         """Return the file's location for people: an absolute local path, or a URL."""
         return f"{self._root}/{path}" if self._local else str(self._fs.unstrip_protocol(f"{self._root}/{path}"))
 
+    def told_location(self, path: str) -> str:
+        """Return the file's location, followed by "(missing)" where the file is gone.
+
+        Of a remote store this is not asked: whoever only looks at a study does not wait for one that is away.
+        """
+        is_gone = self._local and not Path(self.location(path)).exists()
+        return f"{self.location(path)} (missing)" if is_gone else self.location(path)
+
     def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         if self._local:
             return call(*arguments, **options)

@@ -75,7 +75,7 @@ def describe_ending(record: "StudyRecord", artifacts: "ArtifactStore") -> Iterat
         yield f"Winner: {describe_winner(record.winner, record.objective)}."
         yield f"Its hyperparameters: {settings(record.winner.hyperparameters)}."
         if record.winner.bundle:
-            yield f"Its bundle: {artifacts.location(record.winner.bundle)}"
+            yield f"Its bundle: {artifacts.told_location(record.winner.bundle)}"
     if record.state == "stopped" and not record.stop_reason:
         yield f"Next: go on with `tuner study resume {record.name}`."
     else:

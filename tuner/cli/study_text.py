@@ -111,7 +111,7 @@ def _print_results(record: "StudyRecord", artifacts: "ArtifactStore", console: C
         console.print(f"[yellow]Warning:[/] {escape(plain(beaten))}", highlight=False, soft_wrap=True)
     _print_hyperparameters(record, console)
     if record.winner and record.winner.bundle:
-        where = escape(artifacts.location(record.winner.bundle))
+        where = escape(artifacts.told_location(record.winner.bundle))
         console.print(f"Bundle of the winner: {where}", highlight=False, soft_wrap=True)
     if shortfall := find_shortfall(record):
         console.print(f"[red]{INCOMPLETE_LABEL}[/]: {escape(shortfall)}", highlight=False, soft_wrap=True)
@@ -245,7 +245,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
     # Not in the table: a path that is cut or wrapped cannot be copied.
     for final in record.finals:
         if final.bundle:
-            where = artifacts.location(final.bundle)
+            where = artifacts.told_location(final.bundle)
             console.print(f"Bundle of rank {final.rank}: {escape(where)}", highlight=False, soft_wrap=True)
     if record.ensemble:
         score = test_score(record.ensemble, objective)
@@ -255,7 +255,7 @@ def _print_finals(record: "StudyRecord", artifacts: "ArtifactStore", console: Co
             highlight=False,
         )
         if record.ensemble.bundle:
-            where = artifacts.location(record.ensemble.bundle)
+            where = artifacts.told_location(record.ensemble.bundle)
             console.print(f"Bundle of the ensemble: {escape(where)}", highlight=False, soft_wrap=True)
         elif record.ensemble.members > 1:
             console.print(f"`tuner ensemble {record.name}` makes its bundle.", highlight=False, soft_wrap=True)

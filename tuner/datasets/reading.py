@@ -18,6 +18,8 @@ from tuner.errors import TunerError, shorten
 _MAX_LISTED = 5
 #: Characters of one problem, which may quote a damaged file.
 _MAX_PROBLEM_LENGTH = 300
+#: Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+_LFS_POINTER = b"version https://git-lfs"
 
 #: Height and width in pixels.
 Size = tuple[int, int]
@@ -210,6 +212,19 @@ def listing() -> Iterator[None]:
     except OSError as error:
         problem = error.strerror or str(error)
         raise UnreadableDataError(str(error.filename), problem, remedy="Check the path and who may read it.") from error
+
+
+def refuse_lfs_pointer(path: Path) -> None:
+    """Refuse a file that only names another, which Git LFS has not fetched.
+
+    Raises:
+        UnreadableDataError: It is such a file.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            problem = "is a pointer of Git LFS, `git lfs pull` fetches the file itself"
+            raise UnreadableDataError(path, problem, remedy="Type it in the repository.")
 
 
 def is_pipe_or_device(path: Path) -> bool:

@@ -80,6 +80,13 @@ def test_pictures_in_sub_folders_are_found_by_path_or_name(tmp_path: Path, load_
     assert len(load_train(tmp_path / "own")) == 16
 
 
+def test_ids_that_name_one_picture_each_are_its_files(folder: Path, load_train: Load) -> None:
+    write_table(folder, rows_of([name.removesuffix(".png") for name in NAMES], columns=("id", "label")))
+
+    assert len(load_train(folder)) == 16
+    assert any("names the pictures in the column id" in told for told in warnings_of(folder))
+
+
 def test_a_column_of_parts_under_another_name_is_refused(folder: Path, load_train: Load) -> None:
     parts = ["train", "Test"] * 10
     write_table(folder, [("file_name", "label", "subset"), *zip(NAMES, CLASSES, parts, strict=True)])
@@ -152,6 +159,9 @@ BAD: Mapping[str, tuple[Sequence[Sequence[Any]], str]] = {
     "short": ([*rows_of()[:-1], (NAMES[-1],)], "line 21 has 1 cells, expected 2"),
     "column twice": ([("file_name", "label", "label"), *((*row, "x") for row in rows_of()[1:])], "more than once"),
     "no column of files": ([("a", "label"), *rows_of()[1:]], "has no column of file names; its columns are a, label"),
+    "no names": (rows_of()[1:], r"line 1 names the picture 00\.png, .* add a first line: file_name,label"),
+    "no names or endings": (rows_of(["1", *NAMES[1:]])[1:], r"has no column .* add a first line: file_name,label"),
+    "ids of something else": ([("id", "label"), *(("x", "cat"), *rows_of()[2:])], "has no column of file names"),
     "empty": ([("file_name", "label")], "has no rows"),
 }
 BAD = {

@@ -82,3 +82,26 @@ def test_what_may_not_be_read_is_one_clear_line(
         open_dataset(str(own / shown), data_dir=own).read_training_part()
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("write", "pointer", "shown"),
+    [
+        pytest.param(_write_folder, "1/3.png", "", id="picture"),
+        pytest.param(_write_folder, "labels.csv", "", id="table of pictures"),
+        pytest.param(_write_npz, "own.npz", "own.npz", id="archive"),
+        pytest.param(_write_csv, "train.csv", "train.csv", id="table"),
+        pytest.param(_write_idx, "train-labels-idx1-ubyte.gz", "", id="IDX file"),
+    ],
+)
+def test_a_file_that_git_lfs_has_not_fetched_is_told_as_such(
+    tmp_path: Path, write: Callable[[Path], None], pointer: str, shown: str
+) -> None:
+    own = tmp_path / "own"
+    write(own)
+    (own / pointer).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+
+    with pytest.raises(UnreadableDataError, match=r"is a pointer of Git LFS, `git lfs pull` fetches") as caught:
+        open_dataset(str(own / shown), data_dir=own).read_training_part()
+
+    assert pointer.rpartition("/")[2] in str(caught.value)

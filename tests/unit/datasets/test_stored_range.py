@@ -98,6 +98,23 @@ def test_negative_values_are_an_error_that_says_how_to_mean_them(
     assert f"`data.range = {suggestion}`" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("lowest", "highest", "remedy"),
+    [
+        (-128, 127, "if values above 127 became negative in a cast to int8, store `images.view(numpy.uint8)`"),
+        (-32768, 32767, "if values above 32,767 became negative in a cast to int16, store `images.view(numpy.uint16)`"),
+        (-1024, 3071, "undo the standardisation"),
+    ],
+)
+def test_bytes_that_wrapped_around_in_a_signed_type_are_the_other_possibility(
+    lowest: int, highest: int, remedy: str
+) -> None:
+    with pytest.raises(UnreadableDataError) as caught:
+        find_range(found(highest, lowest=lowest, kind="integer", bits=None), where="data")
+
+    assert remedy in str(caught.value)
+
+
 def test_one_value_everywhere_is_no_picture() -> None:
     with pytest.raises(UnreadableDataError, match="every pixel of every image is 7, expected pictures"):
         find_range(found(7, lowest=7), where="data")

@@ -407,6 +407,18 @@ def test_a_final_that_diverged_is_drawn_up_to_where_its_loss_was_a_number(
     assert "nan %" not in page.partition("The numbers of Training")[0]
 
 
+def test_a_bundle_whose_file_is_gone_is_told_as_missing(
+    artifacts: ArtifactStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = study_with_one_tested_final(artifacts)
+
+    page = words(render_report([study], artifacts))
+    print_record(study, artifacts)
+
+    assert "The bundle of final 1 is missing or damaged: its layers and its size are not shown." in page
+    assert f"Bundle of rank 1: {artifacts.location('finals/1-0.bundle')} (missing)" in capsys.readouterr().out
+
+
 def test_a_terminal_is_told_what_creation_warned_of(
     artifacts: ArtifactStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

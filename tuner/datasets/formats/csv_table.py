@@ -28,7 +28,7 @@ from tuner.datasets.formats.csv_columns import (
 from tuner.datasets.formats.csv_pieces import KeptPieces, open_pieces
 from tuner.datasets.large_arrays import GrowingArray
 from tuner.datasets.progress import Progress, show_bytes
-from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device
+from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device, refuse_lfs_pointer
 from tuner.errors import shorten
 
 _log = logging.getLogger(__name__)
@@ -140,6 +140,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
     try:
         if is_pipe_or_device(path):
             raise UnreadableDataError(path, "is a pipe or a device, expected a file", remedy="Save the table first.")
+        refuse_lfs_pointer(path)
         with path.open(encoding="utf-8-sig") as file:
             yield file
     except UnicodeDecodeError as error:

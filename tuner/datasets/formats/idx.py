@@ -25,6 +25,7 @@ from tuner.datasets.reading import (
     Reader,
     ReadingSettings,
     UnreadableDataError,
+    refuse_lfs_pointer,
 )
 
 _UNSIGNED_BYTES = 0x08
@@ -131,6 +132,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         UnreadableDataError: The file is missing, truncated, longer than its header says, too big, or no such file.
     """
     try:
+        refuse_lfs_pointer(path)
         with path.open("rb") as file:
             # The name does not show it: browsers and tools unpack files and keep their names, or the reverse.
             is_packed = file.read(2) == _GZIP_MAGIC

@@ -26,6 +26,7 @@ from tuner.datasets.reading import (
     UnreadableDataError,
     join_groups,
     name_groups,
+    refuse_lfs_pointer,
 )
 
 #: A 522 kB archive can expand to 512 MiB. Large arrays that were compressed by more than this are no pictures; MNIST is
@@ -251,6 +252,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 def _open_archive(path: Path) -> zipfile.ZipFile:
     try:
+        refuse_lfs_pointer(path)
         return zipfile.ZipFile(path)
     except PermissionError as error:
         problem = error.strerror or str(error)

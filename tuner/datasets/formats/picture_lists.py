@@ -19,7 +19,9 @@ from tuner.datasets.formats.folder_parts import Parts, class_of, find_pictures, 
 from tuner.datasets.formats.labels import normalise_text
 from tuner.datasets.formats.picture_splits import SPLIT_COLUMN, PartName, describe_unlabelled, divide_rows, may_divide
 from tuner.datasets.formats.picture_table import (
+    ADD_NAMES,
     FILE_COLUMNS,
+    ID_COLUMNS,
     LABEL_COLUMNS,
     PictureTable,
     find_table,
@@ -80,17 +82,18 @@ def list_pictures(
     """
     path = find_table(part)
     table = None if path is None else read_picture_table(path)
-    file_column = None if table is None else table.find_column(FILE_COLUMNS)
+    found = [] if table is None else sorted(_walk(part, others))
+    index = _Index(found)
+    file_column = None if table is None else _find_file_column(table, index)
     if table is None or file_column is None:
         if table is not None and not holds_classes(part):
             problem = f"has no column of file names; its columns are {', '.join(list(table.columns)[:8])}"
-            raise UnreadableDataError(table.path, problem, remedy=f"Call it {FILE_COLUMNS[0]}.")
+            raise UnreadableDataError(table.path, problem, remedy=f"Call it {FILE_COLUMNS[0]}. {ADD_NAMES}")
         paths = find_pictures(part)
         unread = (f"{table.path} has no column {FILE_COLUMNS[0]} and is not read.",) if table is not None else ()
         return PictureList(paths=paths, labels=np.array([class_of(path) for path in paths]), remarks=unread)
     _refuse_column_of_parts(table)
-    found = sorted(_walk(part, others))
-    paths = _resolve(table, file_column, _Index(found), part)
+    paths = _resolve(table, file_column, index, part)
     n_others, told = len(found) - len(paths), []
     if n_others:
         verb = "picture below its folder is" if n_others == 1 else "pictures below its folder are"
@@ -117,10 +120,13 @@ def find_parts_of_table(folder: Path) -> Parts | None:
     """
     path = find_table(folder)
     table = None if path is None else read_picture_table(path)
-    file_column = None if table is None else table.find_column(FILE_COLUMNS)
-    if table is None or file_column is None or not may_divide(table, folder):
+    if table is None or not may_divide(table, folder):
         return None
-    paths = _resolve(table, file_column, _Index(sorted(_walk(folder, ()))), folder)
+    index = _Index(sorted(_walk(folder, ())))
+    file_column = _find_file_column(table, index)
+    if file_column is None:
+        return None
+    paths = _resolve(table, file_column, index, folder)
     relative = [path.relative_to(folder).as_posix() for path in paths]
     divided = divide_rows(table, relative)
     if not divided["validation"] and not divided["test"]:
@@ -215,6 +221,15 @@ class _Index:
                 trained = [path for path in keys[key] if path.partition("/")[0].lower() != "test"]
                 return trained or keys[key]
         return []
+
+
+def _find_file_column(table: PictureTable, index: _Index) -> str | None:
+    """Return the column with the files: one of a usual name, or one of ids that name one picture each."""
+    ids = table.find_column(ID_COLUMNS)
+    if (usual := table.find_column(FILE_COLUMNS)) or ids is None:
+        return usual
+    cells = [cell for cell in table.columns[ids] if cell]
+    return ids if cells and all(len(index.find(cell)) == 1 for cell in cells) else None
 
 
 def _resolve(table: PictureTable, file_column: str, index: _Index, part: Path) -> list[Path]:

@@ -10,12 +10,16 @@ from typing import Any, TextIO
 
 from tuner.datasets.formats.csv_columns import parse_column_names
 from tuner.datasets.left_out import TABLE_NAMES
-from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device, listing
+from tuner.datasets.pictures.file import PICTURE_SUFFIXES
+from tuner.datasets.reading import UnreadableDataError, is_pipe_or_device, listing, refuse_lfs_pointer
 from tuner.errors import shorten
 
 #: Names of the column with the files, the one that counts first; and of the column with the classes.
 FILE_COLUMNS = ("file_name", "file", "filename", "path", "image")
 LABEL_COLUMNS = ("label", "class", "target", "category")
+#: A column of this name is that of the files where each cell names one picture, as in tables of Kaggle.
+ID_COLUMNS = ("id", "image_id", "img_id")
+ADD_NAMES = f"If the columns have no names, add a first line: {FILE_COLUMNS[0]},{LABEL_COLUMNS[0]}."
 #: Bytes of a table: a million lines are 50 MB.
 _LARGEST_BYTES = 2**29
 #: Characters of a cell.
@@ -101,6 +105,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
     try:
         if is_pipe_or_device(path):
             raise UnreadableDataError(path, "is a pipe or a device, expected a file", remedy="Save the table first.")
+        refuse_lfs_pointer(path)
         n_bytes = path.stat().st_size
         if n_bytes > _LARGEST_BYTES:
             problem = f"is {n_bytes / 2**20:,.0f} MiB large, expected at most {_LARGEST_BYTES / 2**20:,.0f} MiB"
@@ -114,7 +119,9 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 
 def _read_csv(file: TextIO, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    names = parse_column_names(file.readline(_LONGEST_CELL), path)
+    first = file.readline(_LONGEST_CELL)
+    _refuse_missing_names(first, path)
+    names = parse_column_names(first, path)
     lines = csv.reader(file, strict=True)
     try:
         for cells in lines:
@@ -128,6 +135,16 @@ def _read_csv(file: TextIO, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     except csv.Error as error:
         problem = f"line {lines.line_num + 1} is no line of a CSV file ({error})"
         raise UnreadableDataError(path, problem, remedy=_REMEDY) from error
+
+
+def _refuse_missing_names(line: str, path: Path) -> None:
+    """Refuse a first line that names a picture instead of the columns."""
+    named = [
+        cell for cell in map(str.strip, line.split(",")) if Path(cell.strip('"')).suffix.lower() in PICTURE_SUFFIXES
+    ]
+    if named:
+        problem = f"line 1 names the picture {shorten(named[0])}, expected the names of the columns"
+        raise UnreadableDataError(path, problem, remedy=ADD_NAMES)
 
 
 def _read_json_lines(file: TextIO, path: Path) -> Iterator[tuple[int, dict[str, str]]]:

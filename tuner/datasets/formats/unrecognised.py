@@ -62,12 +62,17 @@ def _describe_contents(inside: Sequence[Path]) -> str:
     if n_pictures := sum(map(is_picture, inside)):
         return (
             f"It holds {n_pictures:,} pictures and no folders of classes: sort them into one for each class, or name "
-            "them with their classes in labels.csv."
+            f"them with their classes in labels.csv.{_describe_tables(inside)}"
         )
     deeper = [child for folder in inside if folder.is_dir() for child in folder.iterdir() if child.is_file()]
     files = deeper or [child for child in inside if child.is_file()]
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in count_by_suffix(files).most_common(_MOST_NAMED))
     return f"It holds {kinds}{' in sub-folders' if deeper else ''}." if files else ""
+
+
+def _describe_tables(inside: Sequence[Path]) -> str:
+    tables = [child.name for child in inside if child.suffix.lower() == ".csv"]
+    return f" If {tables[0]} is this table, call it labels.csv." if len(tables) == 1 else ""
 
 
 def _is_training_part(folder: Path, below: Sequence[Path]) -> bool:

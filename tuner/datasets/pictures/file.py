@@ -16,7 +16,14 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from tuner.datasets.pictures.orientation import lies_on_its_side, put_upright
 from tuner.datasets.pixels.scaling import scale_picture, to_array
 from tuner.datasets.pixels.stored_range import FLOAT_BITS
-from tuner.datasets.reading import ResizeHow, Size, StoredImages, UnreadableDataError, is_pipe_or_device
+from tuner.datasets.reading import (
+    ResizeHow,
+    Size,
+    StoredImages,
+    UnreadableDataError,
+    is_pipe_or_device,
+    refuse_lfs_pointer,
+)
 
 #: File name endings of pictures.
 PICTURE_SUFFIXES = frozenset(
@@ -232,6 +239,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         problem = f"claims more than {MAX_PICTURE_PIXELS:,} pixels"
         raise UnreadableDataError(path, problem, remedy=_REMEDY) from error
     except UnidentifiedImageError as error:
+        refuse_lfs_pointer(path)
         raise UnreadableDataError(path, f"is no {PICTURE_KINDS} picture", remedy=_REMEDY) from error
     except OSError as error:
         problem = error.strerror or f"does not decode ({error})"

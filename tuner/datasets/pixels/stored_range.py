@@ -179,10 +179,24 @@ def _how_to_range_below_zero(found: FoundValues) -> str:
     overshot = [pixel_range for pixel_range in (UNIT, BYTES) if _is_overshot(found, pixel_range)]
     low, high = (f"{value:.9g}" for value in (overshot[0] if overshot else _around(found)))
     otherwise = "which clips what an interpolation has put beyond it" if overshot else "or undo the standardisation"
+    if not overshot and (bits := _bits_of_wrapped(found)):
+        otherwise = (
+            f"if 0 is grey; if values above {2 ** (bits - 1) - 1:,} became negative in a cast to int{bits}, store "
+            f"`images.view(numpy.uint{bits})` of that array instead"
+        )
     return (
         f"Set what is black and white: `data.range = [{low}, {high}]`, as in `--set data.range=[{low},{high}]`, "
         f"{otherwise}."
     )
+
+
+def _bits_of_wrapped(found: FoundValues) -> int | None:
+    """Return of how many bits a signed type is in which these values may have wrapped around; None where none is."""
+    for bits in (8, 16):
+        half = 2 ** (bits - 1)
+        if found.kind == "integer" and -half <= found.lowest < -1 and half / 2 < found.highest < half:
+            return bits
+    return None
 
 
 def _is_overshot(found: FoundValues, pixel_range: Range) -> bool:

@@ -16,7 +16,7 @@ from tuner.jobs.context import JobContext
 from tuner.jobs.finals.files import ensemble_path, final_path, store_bundle, store_ensemble_bundle
 from tuner.jobs.finals.pictures import make_study_pictures
 from tuner.jobs.finals.score import score_test, score_vote
-from tuner.jobs.finals.test_part import open_test_set
+from tuner.jobs.finals.test_part import hold_to_recorded, open_test_set
 from tuner.jobs.fitting.callbacks import callbacks_of
 from tuner.jobs.fitting.costs import measure_costs
 from tuner.jobs.fitting.fit import FitRequest, Fitted, fit
@@ -235,7 +235,7 @@ def run_ensemble(context: JobContext) -> EnsembleOutcome:
     tested = [read_predictions(context.artifacts, outcome.predictions) for outcome in outcomes if outcome.predictions]
     test = _load_test(context)
     if any(not np.array_equal(one.labels, test.labels) for one in tested):
-        raise ChangedTestPartError(context.study.definition.dataset, since="tested its models")
+        raise ChangedTestPartError(context.study.definition.dataset)
     votes = [one.probabilities for one in tested]
     path = f"{ensemble_path(context, n_members=len(votes))}.npz"
     predictions = write_predictions(
@@ -324,16 +324,21 @@ def _compare_on_validation(context: JobContext, outcomes: Sequence[RetrainOutcom
 
 
 def _load_test(context: JobContext) -> LabelledImages:
+    recorded = context.study.provenance.get(TEST_SHA256)
     try:
-        return open_test_set(
+        test = open_test_set(
             context.study.definition,
             class_names=context.study.class_names,
             data_dir=context.places.data_dir,
             pixels=study_pixels(context.study.pixels),
-            sha256=context.study.provenance.get(TEST_SHA256),
+            sha256=recorded,
             decoded=context.places.decoded,
         )
     except DataUnavailableError:
         raise
     except TunerError as error:
         raise DataUnavailableError(str(error)) from error
+    if recorded is None:
+        # The check did not read them: this is the first model that is tested, or the study was read before it was.
+        hold_to_recorded(context.storage, context.study, test)
+    return test

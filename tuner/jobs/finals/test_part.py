@@ -1,6 +1,7 @@
 """Open a study's test images and compare their classes with those of training. Imports no Keras."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.datasets.reading import NOT_KEPT, DecodedPictures
 from tuner.datasets.test_set import load_test_set
 from tuner.errors import TunerError, shorten
-from tuner.jobs.study.data import ChangedTestPartError
+from tuner.jobs.study.data import TEST_SHA256, ChangedTestPartError
+from tuner.studies.database.storage import Storage
 from tuner.studies.definitions.definition import StudyDefinition
+from tuner.studies.lifecycle import Study, StudyNotFoundError
+from tuner.studies.provenance import record_once
 
 #: Longest list of class names in an error, in characters.
 _LONGEST_LIST = 300
@@ -41,7 +45,7 @@ def open_test_set(
         class_names: Of its training images.
         data_dir: See `DataPlaces`.
         pixels: The meaning of its training images' pixels.
-        sha256: The content hash of the test images when the study was created; None where it was not recorded.
+        sha256: The content hash of the test images that the study has recorded; None where it has none.
         decoded: Where decoded pictures are kept.
 
     Raises:
@@ -53,8 +57,21 @@ def open_test_set(
     if test.class_names != tuple(class_names):
         raise OtherClassesError(definition.dataset, received=test.class_names, expected=class_names)
     if sha256 is not None and test.content_hash() != sha256:
-        raise ChangedTestPartError(definition.dataset, since="was created")
+        raise ChangedTestPartError(definition.dataset)
     return test
+
+
+def hold_to_recorded(storage: Storage, study: Study, test: LabelledImages) -> None:
+    """Refuse test images that are not those which the study has recorded; where it has none, record these.
+
+    Raises:
+        ChangedTestPartError: They are others.
+    """
+    found = test.content_hash()
+    # The slots of a study that was deleted meanwhile are gone with it: their outcomes are not stored.
+    with suppress(StudyNotFoundError):
+        if record_once(storage, study, key=TEST_SHA256, value=found) != found:
+            raise ChangedTestPartError(study.definition.dataset)
 
 
 def check_test_set(

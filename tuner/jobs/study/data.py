@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from tuner.datasets.catalogue import Dataset, open_dataset
 from tuner.datasets.division.folds import FoldedImages, divide_into_folds
@@ -21,8 +21,8 @@ from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.lifecycle import Study
 from tuner.training.plan import Part, TrainingData
 
-#: Key of a study's provenance: content hash of its test part. Studies have none that were created without finals,
-#: without a check, or by an earlier version.
+#: Key of a study's provenance: content hash of its test part. Studies that were created without finals, without a
+#: check, or by an earlier version get one when their first model is tested.
 TEST_SHA256 = "test_sha256"
 
 
@@ -49,10 +49,10 @@ class DataChangedError(DataUnavailableError):
 class ChangedTestPartError(DataUnavailableError):
     """The test images are others than at the study's creation, or than those on which its models were tested."""
 
-    def __init__(self, dataset: str, *, since: Literal["was created", "tested its models"]) -> None:
+    def __init__(self, dataset: str) -> None:
         super().__init__(
-            f"The test part of dataset {dataset!r} has changed since the study {since}: its images, their order or "
-            "their labels are others. Put the old files back, or create a new study."
+            f"The test part of dataset {dataset!r} has changed since the study was created or its first model tested: "
+            "its images, their order or their labels are others. Put the old files back, or create a new study."
         )
 
 

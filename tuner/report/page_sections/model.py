@@ -12,11 +12,14 @@ from tuner.studies.records.finals import FinalRecord
 
 
 def render_model(view: StudyView, headline: Headline, results: FinalsResults) -> Html | None:
-    """Write what the headline's model is; None where its bundle cannot be read."""
+    """Write what the headline's model is, or that its bundle cannot be read; None where it has none."""
     final = headline.final
-    model = results.models.get(final.trial) if final else None
-    if final is None or model is None:
+    if final is None or final.bundle is None:
         return None
+    model = results.models.get(final.trial)
+    if model is None:
+        told = f"The bundle of final {final.rank} is missing or damaged: its layers and its size are not shown."
+        return element("p", told, class_="warning")
     rows = layer_rows(model)
     facts: list[tuple[str, Child]] = [
         ("Parameters", f"{model.n_parameters:,}"),
