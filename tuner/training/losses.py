@@ -1,4 +1,4 @@
-"""Whether a model's loss takes its outputs for what they are: probabilities or logits."""
+"""Whether a model's loss takes its outputs for what they are: probabilities, logits, or a probability of each class."""
 
 import keras
 
@@ -12,10 +12,18 @@ _CROSSENTROPIES = {
     "categorical_focal_crossentropy",
     "binary_focal_crossentropy",
 }
+#: Those of a distribution over the classes.
+_OF_DISTRIBUTIONS = {"categorical_crossentropy", "sparse_categorical_crossentropy"}
 
 
-def doubt_about_loss(model: keras.Model, kind: OutputKind) -> str | None:
-    """Return a warning where one of Keras' crossentropies takes logits for probabilities, or the reverse; else None."""
+def doubt_about_loss(model: keras.Model, kind: OutputKind, *, sigmoids_of_logits: bool = False) -> str | None:
+    """Return a warning where one of Keras' crossentropies takes outputs for what they are not; else None.
+
+    Args:
+        model: A compiled model.
+        kind: The kind of its outputs.
+        sigmoids_of_logits: Whether they are sigmoids for which Keras looks up what they were computed from.
+    """
     try:
         loss = keras.losses.get(model.loss)
     except (TypeError, ValueError):
@@ -35,5 +43,13 @@ def doubt_about_loss(model: keras.Model, kind: OutputKind) -> str | None:
         return (
             f"The model's outputs are probabilities (a softmax at its end), and its loss {name}(from_logits=True) "
             "takes them for logits: it learns more slowly or not at all. Leave out one of the two."
+        )
+    if sigmoids_of_logits and not from_logits and name in _OF_DISTRIBUTIONS:
+        # `_get_logits` in keras/src/backend/tensorflow/nn.py.
+        return (
+            f"The model ends in sigmoids, and its loss {name} is for a softmax: on TensorFlow, Keras trains a softmax "
+            "of what the sigmoids are computed from. Once several sigmoids of an image round to 1, the first of these "
+            "classes is the answer: accuracy falls although the loss falls too. End the model in "
+            "activation='softmax', or compile it with loss='binary_crossentropy'."
         )
     return None

@@ -31,6 +31,14 @@ def softmax_as_logits(_hp: Any) -> Any:
     return _net(loss=_with_logits())
 
 
+def sigmoids_for_one_class(_hp: Any) -> Any:
+    return _net(end="sigmoid")
+
+
+def sigmoids_for_each_class(_hp: Any) -> Any:
+    return _net(end="sigmoid", loss="binary_crossentropy")
+
+
 def resized_and_rescaled(_hp: Any) -> Any:
     return _net(layers.Resizing(16, 16), layers.Rescaling(1 / 255))
 

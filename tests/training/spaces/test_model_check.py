@@ -250,6 +250,8 @@ MISTAKES = [
     ("logits_as_probabilities", "outputs are logits .* End the model in activation='softmax'"),
     ("logits_of_a_subclass", "outputs are logits"),
     ("softmax_as_logits", r"outputs are probabilities .* sparse_categorical_crossentropy\(from_logits=True\)"),
+    ("sigmoids_for_one_class", r"ends in sigmoids, .* sparse_categorical_crossentropy is for a softmax"),
+    ("sigmoids_for_each_class", None),
     ("resized_and_rescaled", r"arrive in \[0, 1\], into values from 0 to 0.0039.*: they are scaled twice"),
     ("moved_by_a_mean", "into values from -128 to -126"),
     ("coloured_and_moved", "scaled twice"),

@@ -157,3 +157,14 @@ def test_the_net_of_0997_has_kernels_of_7_5_and_3_pixels_and_normalizes_after_po
 def test_an_optimizer_that_there_is_not_is_refused_with_those_that_there_are(digits: ImageFormat) -> None:
     with pytest.raises(BuilderError, match="Received optimizer = 'adma', expected one of adam, adamw"):
         build("digit-recognizer-cnn", digits, optimizer="adma")
+
+
+def test_ten_sigmoids_are_trained_divided_by_their_sum_as_in_the_reports_keras() -> None:
+    model = build("digit-recognizer-cnn")
+    images, classes = np.random.default_rng(0).random((4, 28, 28, 1), np.float32), np.array([0, 3, 5, 9])
+
+    sigmoids = model(images)
+
+    shares = np.asarray(sigmoids) / np.asarray(sigmoids).sum(axis=1, keepdims=True)
+    expected = -np.log(shares[np.arange(4), classes]).mean()
+    assert float(model.compute_loss(images, classes, sigmoids)) == pytest.approx(expected, rel=1e-5)

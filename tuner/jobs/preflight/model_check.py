@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -140,10 +141,13 @@ def check_model(
         if objective.is_metric:
             _check_metric(space, model, objective, metric_names(model, images.n_classes, taken))
     looked_at = noise_images(images.shape) if examples is None else examples[:_N_LOOKED_AT]
-    kind = output_kind(model, _answers(model, looked_at))
+    answers = _answers(model, looked_at)
+    kind = output_kind(model, np.asarray(keras.ops.convert_to_numpy(answers), np.float32))
+    # Keras notes on TensorFlow what a softmax or a sigmoid was computed from.
+    sigmoids_of_logits = kind == "sigmoids" and hasattr(answers, "_keras_logits")
     doubts = (
         guess,
-        doubt_about_loss(model, kind),
+        doubt_about_loss(model, kind, sigmoids_of_logits=sigmoids_of_logits),
         doubt_about_double_softmax(model),
         doubt_about_embedding(model, looked_at),
     )
@@ -174,10 +178,11 @@ def _check_metric(space: Space, model: keras.Model, objective: Objective, measur
         raise MetricDirectionError(objective)
 
 
-def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _answers(model: keras.Model, examples: NDArray[np.uint8]) -> Any:
+    """Return the backend's tensor of the outputs."""
     # Called directly: tracing a prediction takes longer than computing a few images.
     with stdout_as_stderr():
-        return np.asarray(keras.ops.convert_to_numpy(model(scale(examples, white_of(model)))), np.float32)
+        return model(scale(examples, white_of(model)))
 
 
 def _described(station: str) -> str:

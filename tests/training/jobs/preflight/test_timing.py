@@ -9,7 +9,7 @@ from tuner.datasets.images import LabelledImages
 from tuner.epochs import Epoch
 from tuner.jobs.preflight.rehearsal import Rehearsal
 from tuner.jobs.preflight.sample import PartSizes, take_sample
-from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, resume_in_the_middle
+from tuner.jobs.preflight.stages import find_hyperparameters, open_builder, resume_in_the_middle, retrain
 from tuner.jobs.preflight.timing import measure_time
 from tuner.studies.definitions.making import make_definition
 from tuner.training.plan import TrainingData
@@ -27,7 +27,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
         space="mlp", dataset="digits", trials=4, epochs=3, overrides=["search.objective=macro_f1"]
     )
     rehearsal = Rehearsal(definition, take_sample(split), tmp_path_factory.mktemp("rehearsal"))
-    for stage in (open_builder, find_hyperparameters, resume_in_the_middle):
+    for stage in (open_builder, find_hyperparameters, resume_in_the_middle, retrain):
         stage(rehearsal)
     return rehearsal
 
