@@ -279,11 +279,11 @@ def test_kaggles_labels_are_digits(
         pytest.param(
             "filename,label",
             "a.png,cat",
-            "one column filename beside the labels.*as labels.csv or metadata.csv",
+            "one column filename beside the labels.*call it labels.csv or metadata.csv",
             id="files",
         ),
         pytest.param(
-            "label,path", "cat,a.png", "one column path beside the labels.*as labels.csv or metadata.csv", id="paths"
+            "label,path", "cat,a.png", "one column path beside the labels.*call it labels.csv or metadata.csv", id="paths"
         ),
     ],
 )

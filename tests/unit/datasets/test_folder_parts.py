@@ -96,15 +96,26 @@ def test_an_odd_mixture_is_one_clear_line(tmp_path: Path, load_train: Load, plac
         load_train(tmp_path)
 
 
-def test_a_competitions_table_beside_its_pictures_is_read_under_another_name(tmp_path: Path, load_train: Load) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("train.csv", r"lies beside them; call it labels\.csv", id="name of a table of pixels"),
+        pytest.param(
+            "train_labels.csv", r"If train_labels\.csv names the pictures .* call it labels\.csv", id="other name"
+        ),
+    ],
+)
+def test_a_competitions_table_beside_its_pictures_is_read_under_another_name(
+    tmp_path: Path, load_train: Load, name: str, told: str
+) -> None:
     fill_all(tmp_path, "train", "test")
     rows = [f"{path.stem},{'ab'[number % 2]}" for number, path in enumerate(sorted((tmp_path / "train").iterdir()))]
-    (tmp_path / "train.csv").write_text("\n".join(["id,label", *rows]))
+    (tmp_path / name).write_text("\n".join(["id,label", *rows]))
 
-    with pytest.raises(UnreadableDataError, match=r"If train\.csv names the pictures .* call it labels\.csv"):
+    with pytest.raises(UnreadableDataError, match=told):
         load_train(tmp_path)
 
-    (tmp_path / "train.csv").rename(tmp_path / "labels.csv")
+    (tmp_path / name).rename(tmp_path / "labels.csv")
     assert load_train(tmp_path).class_names == ("a", "b")
 
 

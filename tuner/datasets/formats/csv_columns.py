@@ -18,7 +18,7 @@ from tuner.errors import shorten
 #: Characters of the longest label or number that is read.
 LONGEST_CELL = 64
 _REMEDY = "Correct the file."
-_CLASS_FOLDERS = "A table that lists pictures by file name lies beside them, as labels.csv or metadata.csv."
+_CLASS_FOLDERS = "A table that lists pictures by file name lies beside them; call it labels.csv or metadata.csv."
 #: How many columns an error names.
 _MOST_NAMED = 5
 #: `pixel12`, `p012`, `12`: what comes before the number is the same for all.
