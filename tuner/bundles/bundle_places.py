@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tuner.artifacts import ArtifactNotFoundError, ArtifactStore, UnknownArtifactStoreError
-from tuner.datasets.reading import is_pipe_or_device
+from tuner.datasets.reading import LFS_POINTER, is_lfs_pointer, is_pipe_or_device
 from tuner.errors import TunerError
 
 #: No bundle is larger; larger files are not read into memory.
@@ -42,14 +42,17 @@ def read_bundle_file(place: str | Path, *, artifacts: str | None) -> bytes:
             raise NotABundleError(text, "it is a pipe or a device")
         if Path(place).stat().st_size > MAX_BUNDLE_BYTES:
             raise NotABundleError(text, f"it has more than {MAX_BUNDLE_BYTES:,} bytes")
-        return Path(place).read_bytes()
+        content = Path(place).read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         if not isinstance(error, FileNotFoundError) or Path(place).is_absolute():
             raise NotABundleError(text, reason) from error
         if artifacts is None:
             raise NotABundleError(text, "No such file here; for a path in a store, name it with `artifacts`") from error
-    return _read(artifacts, text, place=text, otherwise=f"No such file here, nor in {artifacts}")
+        return _read(artifacts, text, place=text, otherwise=f"No such file here, nor in {artifacts}")
+    if is_lfs_pointer(content):
+        raise NotABundleError(text, f"it is {LFS_POINTER}")
+    return content
 
 
 def _read(url: str, path: str, *, place: str, otherwise: str = "No such file") -> bytes:

@@ -20,6 +20,8 @@ _MAX_LISTED = 5
 _MAX_PROBLEM_LENGTH = 300
 #: Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 _LFS_POINTER = b"version https://git-lfs"
+#: What errors say of such a file.
+LFS_POINTER = "a pointer of Git LFS, `git lfs pull` fetches the file itself"
 
 #: Height and width in pixels.
 Size = tuple[int, int]
@@ -222,9 +224,14 @@ def refuse_lfs_pointer(path: Path) -> None:
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            problem = "is a pointer of Git LFS, `git lfs pull` fetches the file itself"
+        if is_lfs_pointer(file.read(len(_LFS_POINTER))):
+            problem = f"is {LFS_POINTER}"
             raise UnreadableDataError(path, problem, remedy="Type it in the repository.")
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Say whether a file with this content, or beginning, only names another, which Git LFS has not fetched."""
+    return content.startswith(_LFS_POINTER)
 
 
 def is_pipe_or_device(path: Path) -> bool:

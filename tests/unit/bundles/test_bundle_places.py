@@ -57,3 +57,10 @@ def test_without_a_store_only_files_and_urls_are_read(tmp_path: Path) -> None:
     assert read_bundle_file(tmp_path / "x.bundle", artifacts=None) == b"here"
     with pytest.raises(NotABundleError, match=r"^s/x\.bundle is not a bundle: No such file here; .*`artifacts`\."):
         read_bundle_file("s/x.bundle", artifacts=None)
+
+
+def test_a_pointer_of_git_lfs_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "x.bundle").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+
+    with pytest.raises(NotABundleError, match=r"x\.bundle is not a bundle: it is a pointer of Git LFS, `git lfs pull`"):
+        read_bundle_file(tmp_path / "x.bundle", artifacts=None)

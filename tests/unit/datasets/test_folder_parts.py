@@ -96,6 +96,18 @@ def test_an_odd_mixture_is_one_clear_line(tmp_path: Path, load_train: Load, plac
         load_train(tmp_path)
 
 
+def test_a_competitions_table_beside_its_pictures_is_read_under_another_name(tmp_path: Path, load_train: Load) -> None:
+    fill_all(tmp_path, "train", "test")
+    rows = [f"{path.stem},{'ab'[number % 2]}" for number, path in enumerate(sorted((tmp_path / "train").iterdir()))]
+    (tmp_path / "train.csv").write_text("\n".join(["id,label", *rows]))
+
+    with pytest.raises(UnreadableDataError, match=r"If train\.csv names the pictures .* call it labels\.csv"):
+        load_train(tmp_path)
+
+    (tmp_path / "train.csv").rename(tmp_path / "labels.csv")
+    assert load_train(tmp_path).class_names == ("a", "b")
+
+
 def test_an_empty_test_folder_is_refused_before_a_search(tmp_path: Path, load_train: Load) -> None:
     fill_all(tmp_path, "train/a", "train/b")
     (tmp_path / "test").mkdir()

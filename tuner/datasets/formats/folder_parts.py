@@ -73,7 +73,15 @@ def _refuse_parts_alone(folder: Path) -> None:
     names = [path.name for path in _class_folders(folder) if _holds_pictures(path)]
     if names and all(map(is_part_name, names)):
         problem = f"{_list(names)} hold{'s' * (len(names) == 1)} pictures and no class folders"
-        raise UnreadableDataError(folder, problem, remedy=f"{_SORT_INTO} If these are classes, rename them.")
+        raise UnreadableDataError(
+            folder, problem, remedy=f"{_SORT_INTO} If these are classes, rename them.{suggest_table(folder)}"
+        )
+
+
+def suggest_table(folder: Path) -> str:
+    """Return how a table in a folder, such as Kaggle's `train.csv`, would be read, after a blank; else empty text."""
+    tables = [path.name for path in folder.glob("*.csv") if re.search("train|label", path.name.lower())]
+    return f" If {tables[0]} names the pictures with their classes, call it labels.csv." if len(tables) == 1 else ""
 
 
 def is_part_name(name: str) -> bool:
@@ -201,7 +209,7 @@ def _is_part(train: Path) -> bool:
             remedy=f"Give the path {train} for the first; for the second, move its pictures up into train/.",
         )
     if pictures and not classes and not others:
-        remedy = _SORT_INTO
+        remedy = _SORT_INTO + suggest_table(train.parent)
         if beside:
             names = _list([path.name for path in (*beside, train)])
             remedy += f" If {names} are classes, move them into another train/, as in {train / train.name}."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.datasets.formats.folder_parts import is_picture
+from tuner.datasets.formats.folder_parts import is_picture, suggest_table
 from tuner.datasets.left_out import count_by_suffix, is_hidden
 from tuner.errors import TunerError
 
@@ -35,7 +35,7 @@ def _describe(path: Path, below: Sequence[Path]) -> str:
         return "It has a test part; the training part beside it must be called train."
     if any("-idx3-ubyte" in child.name for child in inside):
         return "Its IDX files must be called train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz]."
-    return _describe_readable(below) if below else _describe_contents(inside)
+    return _describe_readable(below) if below else _describe_contents(path, inside)
 
 
 def _describe_readable(below: Sequence[Path]) -> str:
@@ -58,21 +58,16 @@ def _name_of_folder_within(classes: Sequence[Path]) -> str | None:
     return within.pop()[0] if len(classes) > 1 and len(within) == 1 and len(next(iter(within))) == 1 else None
 
 
-def _describe_contents(inside: Sequence[Path]) -> str:
+def _describe_contents(path: Path, inside: Sequence[Path]) -> str:
     if n_pictures := sum(map(is_picture, inside)):
         return (
             f"It holds {n_pictures:,} pictures and no folders of classes: sort them into one for each class, or name "
-            f"them with their classes in labels.csv.{_describe_tables(inside)}"
+            f"them with their classes in labels.csv.{suggest_table(path)}"
         )
     deeper = [child for folder in inside if folder.is_dir() for child in folder.iterdir() if child.is_file()]
     files = deeper or [child for child in inside if child.is_file()]
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in count_by_suffix(files).most_common(_MOST_NAMED))
     return f"It holds {kinds}{' in sub-folders' if deeper else ''}." if files else ""
-
-
-def _describe_tables(inside: Sequence[Path]) -> str:
-    tables = [child.name for child in inside if child.suffix.lower() == ".csv"]
-    return f" If {tables[0]} is this table, call it labels.csv." if len(tables) == 1 else ""
 
 
 def _is_training_part(folder: Path, below: Sequence[Path]) -> bool:

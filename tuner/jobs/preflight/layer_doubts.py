@@ -26,7 +26,12 @@ def doubt_about_double_softmax(model: keras.Model) -> str | None:
     # Before an output that has one input there is one operation, as operations are listed by their distance to it.
     last, before = (*_last_operations(model), None, None)[:2]
     # What a layer with weights makes of probabilities is no longer one.
-    if last is None or before is None or isinstance(last.input, list | tuple) or getattr(last, "weights", None):
+    if (
+        last is None
+        or before is None
+        or isinstance(getattr(last, "input", None), list | tuple)
+        or getattr(last, "weights", None)
+    ):
         return None
     squashing, squashed = _squashing(last), _squashing(before)
     if squashing is None or squashed is None:
