@@ -33,9 +33,10 @@ class UnknownArtifactStoreError(TunerError):
     """A URL is of a kind that fsspec does not know, or that needs a package which is not installed."""
 
     def __init__(self, url: str, error: Exception) -> None:
-        reason = " ".join(str(error).split()).rstrip(".")
+        #: What fsspec says.
+        self.reason = " ".join(str(error).split()).rstrip(".")
         super().__init__(
-            f"Cannot open the artifact store {url}: {reason}. Expected a folder, or a URL such as s3://bucket/folder."
+            f"Cannot open the artifact store {url}: {self.reason}. Expected a folder, or a URL such as s3://bucket/folder."
         )
 
 

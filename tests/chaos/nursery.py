@@ -26,6 +26,7 @@ import tuner.jobs.search.trial
 import tuner.jobs.table
 import tuner.training.checkpoint
 import tuner.training.populations.train
+import tuner.training.whole_epochs
 import tuner.workers.process
 from chaos import synthetic
 from chaos.journal import Journal
@@ -163,11 +164,11 @@ def _train_synthetically(epoch_s: float) -> None:
 
     replacements: list[tuple[ModuleType | type, str, Callable[..., Any]]] = [
         (tuner.jobs.search.trial, "open_study_space", lambda _name, _provenance: space),
-        (tuner.jobs.search.trial, "open_study_space", lambda _name, _provenance: space),
         (tuner.jobs.table, "find_reason_against", lambda _definition, _space, n: "one at a time" if n == 1 else None),
         (tuner.jobs.fitting.at_once, "find_reason_to_train_alone", lambda *_: None),
         (tuner.training.populations.train, "find_reason_to_train_alone", lambda *_: None),
         (tuner.training.populations.train, "describe_model", lambda _model: "synthetic"),
+        (tuner.training.whole_epochs, "build_metrics", lambda *_: None),
         (PopulationCache, "open", open_population),
         (ProgramCache, "find_refusal", lambda _cache, _model: None),
         (

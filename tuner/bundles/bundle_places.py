@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tuner.artifacts import ArtifactNotFoundError, ArtifactStore
+from tuner.artifacts import ArtifactNotFoundError, ArtifactStore, UnknownArtifactStoreError
 from tuner.datasets.reading import LFS_POINTER, is_lfs_pointer, is_pipe_or_device
 from tuner.errors import TunerError
 
@@ -60,6 +60,8 @@ def _read(url: str, path: str, *, place: str, otherwise: str = "No such file") -
         return ArtifactStore(url, patience_s=_PATIENCE_S).read(path)
     except ArtifactNotFoundError as error:
         raise NotABundleError(place, otherwise) from error
+    except UnknownArtifactStoreError as error:
+        raise NotABundleError(place, error.reason) from error
     except (OSError, ValueError, ImportError) as error:
-        # Refused by the store, or a URL whose scheme fsspec does not know or lacks a package for.
+        # Refused by the store.
         raise NotABundleError(place, str(error).rstrip(".") or type(error).__name__) from error

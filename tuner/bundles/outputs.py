@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore
+from tuner.artifacts import ArtifactNotWrittenError, ArtifactStore, UnknownArtifactStoreError
 from tuner.datasets.reading import is_pipe_or_device
 from tuner.errors import TunerError
 
@@ -98,8 +98,8 @@ def _upload(written: Path, url: str, option: str) -> None:
         for path in files:
             below = "" if path == written else f"/{path.relative_to(written).as_posix()}"
             store.write(f"{name}{below}", path.read_bytes())
-    except ArtifactNotWrittenError as error:
+    except (ArtifactNotWrittenError, UnknownArtifactStoreError) as error:
         raise OutputNotWrittenError(url, error.reason, option=option) from error
     except (OSError, ValueError, ImportError) as error:
-        # A URL whose scheme fsspec does not know or lacks a package for, or a refusal of the store.
+        # Refused by the store.
         raise OutputNotWrittenError(url, str(error) or type(error).__name__, option=option) from error

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tuner.artifacts import ArtifactNotFoundError, ArtifactStore, ArtifactStoreAwayError
+from tuner.artifacts import ArtifactNotFoundError, ArtifactStore, ArtifactStoreAwayError, UnknownArtifactStoreError
 from tuner.bundles.outputs import is_url
 from tuner.datasets.formats.folder_parts import class_of, is_picture
 from tuner.datasets.left_out import LeftOut, count_by_suffix, is_hidden
@@ -139,6 +139,8 @@ def _look_at_url(url: str) -> tuple[list[Picture], Counter[str]]:
         paths = [Path(path) for path in store.list("")]
     except ArtifactStoreAwayError as error:
         raise NoPicturesError(url, str(error)) from error
+    except UnknownArtifactStoreError as error:
+        raise NoPicturesError(url, error.reason) from error
     except (OSError, ValueError, ImportError) as error:
         raise NoPicturesError(url, str(error) or type(error).__name__) from error
     seen = [path for path in paths if not any(is_hidden(Path(part)) for part in path.parts)]

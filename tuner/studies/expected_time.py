@@ -12,9 +12,7 @@ from tuner.studies.database.storage import Storage
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.finals_plan import FinalsPlan, plan_finals
 from tuner.studies.lifecycle import Study, change_study, update_row
-
-#: Key of a study's provenance that holds `MeasuredTime` as text.
-MEASURED_TIME = "seconds_of_one_core"
+from tuner.studies.records.study import MEASURED_TIME
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ from tuner.jobs.study.data import DataPlaces, StudyData
 from tuner.settings import read_settings
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.definitions.making import make_definition
-from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
+from tuner.studies.expected_time import MeasuredTime
+from tuner.studies.records.study import MEASURED_TIME
 from tuner.workers.forked import open_fork_server
 from tuner.workers.shares import DeviceShare
 

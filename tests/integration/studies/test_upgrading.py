@@ -83,8 +83,8 @@ def test_outcomes_of_0_1_0_have_their_curves_and_are_counted_as_they_were(old_ur
     after = {slot.id: slot.outcome for slot in slots if slot.outcome}
     assert set(after) == set(before) == {1, 2, 3, 4, 5, 9, 10, 11}
     for slot_id, outcome in after.items():
-        # The score of other objectives and the images of an epoch have places of their own since.
-        curve = [{**epoch, "score": None, "images": None} for epoch in before[slot_id].get("curve", [])]
+        # The scores of other objectives and the images of an epoch have places of their own since.
+        curve = [{**epoch, "score": None, "images": None, "others": None} for epoch in before[slot_id].get("curve", [])]
         assert (curve_to_json(outcome) or []) == curve
         assert outcome.state == before[slot_id]["state"]
     # State, complete trials, best score, finals.

@@ -4,7 +4,8 @@ from typing import Any
 
 from tuner.cli.plan import describe_expectation
 from tuner.studies.definitions.making import make_definition
-from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime
+from tuner.studies.expected_time import MeasuredTime
+from tuner.studies.records.study import MEASURED_TIME
 
 MEASURED = MeasuredTime(start=4.0, trial=2.0, epoch=0.5, retraining=3.0, retraining_epoch=1.0)
 

@@ -2,7 +2,8 @@ import pytest
 
 from tuner.studies.definitions.definition import StudyDefinition
 from tuner.studies.definitions.making import make_definition
-from tuner.studies.expected_time import MEASURED_TIME, MeasuredTime, expect_time, expected_epochs
+from tuner.studies.expected_time import MeasuredTime, expect_time, expected_epochs
+from tuner.studies.records.study import MEASURED_TIME
 
 MEASURED = MeasuredTime(start=4.0, trial=2.0, epoch=0.5, retraining=3.0, retraining_epoch=1.0)
 

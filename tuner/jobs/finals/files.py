@@ -11,8 +11,8 @@ from tuner.datasets.pixels.meaning import PixelMeaning
 from tuner.jobs.context import JobContext
 from tuner.jobs.fitting.fit import Fitted
 from tuner.spaces.space import Space
-from tuner.studies.expected_time import MEASURED_TIME
 from tuner.studies.ranking import read_rank
+from tuner.studies.records.study import MEASURED_TIME
 from tuner.studies.slots.outcomes import RetrainJob, RetrainOutcome
 
 #: Members of an ensemble's file together: it is made in memory, twice.

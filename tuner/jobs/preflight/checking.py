@@ -29,7 +29,7 @@ from tuner.jobs.study.weights_file import FINALS_WEIGHTS_SHA256, WEIGHTS_SHA256,
 from tuner.plain_values import Hyperparameters, JSONObject, StoredPixels
 from tuner.spaces.registry import PRETRAINED_FAMILY
 from tuner.studies.definitions.definition import StudyDefinition
-from tuner.studies.expected_time import MEASURED_TIME
+from tuner.studies.records.study import MEASURED_TIME
 from tuner.studies.sections.search import ONE_FACTOR
 from tuner.studies.slots.outcomes import SearchJob
 from tuner.studies.slots.stored_outcomes import read_job

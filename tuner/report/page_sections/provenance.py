@@ -7,7 +7,7 @@ from tuner.report.figures import StudyView
 from tuner.report.markup import Child, Html, definition_list
 from tuner.report.templating import fill
 from tuner.report.wording import moment
-from tuner.studies.expected_time import MEASURED_TIME
+from tuner.studies.records.study import MEASURED_TIME
 
 
 def render_provenance(view: StudyView) -> Html:

@@ -16,6 +16,9 @@ from tuner.studies.records.trial import SearchedRange, TrialRecord
 from tuner.studies.slots.outcomes import Failure, values_beside
 from tuner.studies.states import StudyState, TrialState
 
+#: Key of a study's provenance: the seconds that its check has measured, see `studies.expected_time`.
+MEASURED_TIME = "seconds_of_one_core"
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class StudyRecord:
