@@ -283,7 +283,10 @@ def test_kaggles_labels_are_digits(
             id="files",
         ),
         pytest.param(
-            "label,path", "cat,a.png", "one column path beside the labels.*call it labels.csv or metadata.csv", id="paths"
+            "label,path",
+            "cat,a.png",
+            "one column path beside the labels.*call it labels.csv or metadata.csv",
+            id="paths",
         ),
     ],
 )
