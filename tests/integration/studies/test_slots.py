@@ -1,6 +1,8 @@
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from tuner.epochs import Epoch
+from tuner.studies.database.outages import DatabaseConnection
 from tuner.studies.database.schema import database_time, slots, workers
 from tuner.studies.database.storage import Storage, open_storage
-from tuner.studies.fleet import read_workers, register_worker, release_placed
+from tuner.studies.fleet import read_workers, register_worker, release_placed, update_worker
 from tuner.studies.lifecycle import Study, delete_study, stop_study
 from tuner.studies.progress import count_failures, read_progress
 from tuner.studies.records.reading import load_study
@@ -260,3 +263,41 @@ def test_an_outcome_whose_validation_loss_became_infinite_is_stored(storage: Sto
         end_slot(storage, lease, replace(OUTCOME, curve=(diverged,)))
 
     assert load_study(storage, "s").trials[0].curve == (diverged,)
+
+
+@contextmanager
+def held_up(storage: Storage, statement: str, *, for_s: float) -> Iterator[None]:
+    """Let statements that begin so reach the database later."""
+
+    def wait(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+        if sql.startswith(statement):
+            time.sleep(for_s)
+
+    sa.event.listen(storage.engine, "before_cursor_execute", wait)
+    yield
+    sa.event.remove(storage.engine, "before_cursor_execute", wait)
+
+
+@pytest.mark.usefixtures("study")
+def test_what_is_held_up_on_its_way_reaps_no_lease_that_ended_meanwhile(storage: Storage) -> None:
+    claim(storage, lease_s=0.5)
+
+    with held_up(storage, "UPDATE tuner_slots", for_s=1.1):
+        reaped_late = reap_expired_leases(storage, lease_s=0.01)
+    time.sleep(0.05)
+
+    assert (reaped_late, reap_expired_leases(storage, lease_s=0.01)) == (0, 1)
+
+
+def test_a_heartbeat_that_is_held_up_on_its_way_says_that_it_was_in_touch_since_it_arrived(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DatabaseConnection, "uninterrupted_s", 100.0)
+    register_worker(storage, worker_id="a", host="here", device="cpu", pid=1)
+
+    with held_up(storage, "UPDATE tuner_workers", for_s=1.1):
+        update_worker(storage, "a", state="waiting")
+
+    with storage.engine.connect() as connection:
+        row = connection.execute(sa.select(workers)).one()
+    assert row.in_touch_since == pytest.approx(row.last_seen_at, abs=0.05)

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
 #: An answer that takes longer, in seconds, counts as the end of an outage: other workers may not have renewed their
 #: leases meanwhile.
-_SLOW_S = 1.0
+SLOW_S = 1.0
 #: Seconds after which a server that keeps the connection open and says nothing counts as gone. Longer than the
 #: statement timeout, with which a living server would have answered.
 SILENCE_S = 25.0
@@ -117,7 +117,7 @@ class DatabaseConnection:
     def _note_answer(self, *, after_s: float) -> None:
         with self._lock:
             was_lost = self._since is None
-            if was_lost or after_s > _SLOW_S:
+            if was_lost or after_s > SLOW_S:
                 self._since = time.monotonic()
         if was_lost:
             _log.info("The database is back.")
