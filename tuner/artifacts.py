@@ -189,7 +189,7 @@ class ArtifactStore:
     def told_location(self, path: str) -> str:
         """Return the file's location, followed by "(missing)" where the file is gone.
 
-        Of a remote store this is not asked: whoever only looks at a study does not wait for one that is away.
+        A remote store is not asked: looking at a study does not wait for a store that is away.
         """
         is_gone = self._local and not Path(self.location(path)).exists()
         return f"{self.location(path)} (missing)" if is_gone else self.location(path)

@@ -1,4 +1,4 @@
-"""What was read of a large table, kept piece by piece: whoever reads it next goes on where a killed process stopped.
+"""What was read of a large table, kept piece by piece: the next process goes on where a killed one stopped.
 
 A folder for each file, named after its path, size and time of change and how it is read: `NNNNNN.npz` with the arrays
 of some thousand rows, and `state.json`, which is replaced after each of them. It is below the folder of decoded

@@ -16,7 +16,7 @@ _FEW_DIM = 0.05
 #: Share of bright pictures up to which they may be mistakes.
 _FEW_OUTLIERS = 0.05
 _MOST_NAMED = 5
-#: A side so many times as long as the other is more often that of flattened images than of pictures.
+#: If one side is this many times as long as the other, these are more often flattened images than pictures.
 _LONG = 16
 _COLOURS = ("red goes", "green goes", "blue goes")
 

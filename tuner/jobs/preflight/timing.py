@@ -20,7 +20,8 @@ from tuner.training.session import PROGRAMS
 _MOST_EPOCHS, _MEASURED_S = 8, 0.3
 #: Seconds that a measured epoch should take, and number of images that it has at least, unless they take too long.
 _ENOUGH_S, _FEWEST, _LONGEST_S = 0.4, 256, 1.0
-#: A step takes about so many times as long for an image as the model's answer; how many are shown to it, for how long.
+#: A training step takes about this many times as long for an image as a prediction; number of predictions that are
+#: timed, and the seconds of training on as many images from which none are.
 _OF_ANSWER, _N_ANSWERS, _ANSWERS_S = 4, 256, 2.0
 #: Seconds of an epoch of the stages' few images from which nothing is measured.
 _TOO_LONG_S = 10.0

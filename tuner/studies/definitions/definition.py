@@ -292,14 +292,18 @@ def _drop_defaults(table: Table, is_same: Callable[[], bool]) -> None:
     for key, value in list(table.items()):
         before = dict(table)
         del table[key]
-        try:
-            if is_same():
-                continue
-        except ValidationError:
-            # It has no default, or another setting does not go with it.
-            pass
+        if _is_valid_and(is_same):
+            continue
         table.clear()
         # In the old order.
         table.update(before)
         if isinstance(value, dict):
             _drop_defaults(value, is_same)
+
+
+def _is_valid_and(is_same: Callable[[], bool]) -> bool:
+    try:
+        return is_same()
+    except ValidationError:
+        # What was removed has no default, or another setting does not go with its default: it must stay.
+        return False
