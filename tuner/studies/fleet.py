@@ -1,6 +1,5 @@
 """Workers as the database records them, and the fleet of all workers and studies that `tuner status` shows."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from tuner.studies.database.contact import ask_contact
 from tuner.studies.database.optuna_tables import CURVES
-from tuner.studies.database.outages import SLOW_S, retried
+from tuner.studies.database.outages import retried
 from tuner.studies.database.schema import database_time, slots, studies, workers
 from tuner.studies.database.storage import Storage
 from tuner.studies.progress import StudyProgress, read_all_progress
@@ -85,6 +85,7 @@ def read_fleet(storage: Storage) -> Fleet:
 @retried
 def register_worker(storage: Storage, *, worker_id: str, host: str, device: str, pid: int) -> None:
     """Add the worker, and remove those that were last seen a day ago."""
+    contact = ask_contact(storage)
     with storage.engine.begin() as connection:
         forgotten = sa.or_(workers.c.last_seen_at < database_time() - 86_400, workers.c.id == worker_id)
         connection.execute(sa.delete(workers).where(forgotten))
@@ -97,7 +98,7 @@ def register_worker(storage: Storage, *, worker_id: str, host: str, device: str,
                 state="waiting",
                 started_at=database_time(),
                 last_seen_at=database_time(),
-                in_touch_since=database_time() - storage.database.uninterrupted_s,
+                in_touch_since=contact.began_at,
             )
         )
 
@@ -107,12 +108,6 @@ def update_worker(
     storage: Storage, worker_id: str, *, state: str, slot_id: int | None = None, fold: int | None = None
 ) -> None:
     """Store what the worker does, and its heartbeat; a slot that was deleted with its study is left out."""
-    started = time.monotonic()
-    with storage.reader.connect() as connection:
-        asked_at: float = connection.execute(sa.select(database_time())).scalar_one()
-    in_touch_s = 0.0 if time.monotonic() - started > SLOW_S else storage.database.uninterrupted_s
-    # A heartbeat that was held up on its way arrives at the end of an outage.
-    is_late = database_time() > asked_at + SLOW_S
     sign = (
         sa.update(workers)
         .where(workers.c.id == worker_id)
@@ -121,7 +116,7 @@ def update_worker(
             slot_id=slot_id,
             fold=fold,
             last_seen_at=database_time(),
-            in_touch_since=sa.case((is_late, database_time()), else_=asked_at - in_touch_s),
+            in_touch_since=ask_contact(storage).began_at,
         )
     )
     try:

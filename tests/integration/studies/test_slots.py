@@ -293,11 +293,19 @@ def test_a_heartbeat_that_is_held_up_on_its_way_says_that_it_was_in_touch_since_
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DatabaseConnection, "uninterrupted_s", 100.0)
-    register_worker(storage, worker_id="a", host="here", device="cpu", pid=1)
 
+    def in_touch_s() -> float:
+        with storage.engine.connect() as connection:
+            row = connection.execute(sa.select(workers)).one()
+        return float(row.last_seen_at - row.in_touch_since)
+
+    with held_up(storage, "INSERT INTO tuner_workers", for_s=1.1):
+        register_worker(storage, worker_id="a", host="here", device="cpu", pid=1)
+    registered_s = in_touch_s()
     with held_up(storage, "UPDATE tuner_workers", for_s=1.1):
         update_worker(storage, "a", state="waiting")
+    late_s = in_touch_s()
+    update_worker(storage, "a", state="waiting")
 
-    with storage.engine.connect() as connection:
-        row = connection.execute(sa.select(workers)).one()
-    assert row.in_touch_since == pytest.approx(row.last_seen_at, abs=0.05)
+    assert (registered_s, late_s) == pytest.approx((0, 0), abs=0.05)
+    assert in_touch_s() == pytest.approx(100, abs=1)

@@ -1,10 +1,9 @@
 """Leases of vanished workers: when it is certain that nobody renews them, their slots wait again."""
 
-import time
-
 import sqlalchemy as sa
 
-from tuner.studies.database.outages import SLOW_S, retried
+from tuner.studies.database.contact import ask_contact
+from tuner.studies.database.outages import retried
 from tuner.studies.database.schema import database_start, database_time, slots, workers
 from tuner.studies.database.storage import Storage
 from tuner.studies.slots.leases import DEFAULT_LEASE_S, release_leased
@@ -21,20 +20,15 @@ def reap_expired_leases(storage: Storage, *, lease_s: float = DEFAULT_LEASE_S) -
     No lease ends later than `lease_s` seconds from now, also where the clock was set back. All workers of a database
     use the same `lease_s`.
     """
-    started = time.monotonic()
+    contact = ask_contact(storage)
     _shorten_leases(storage, lease_s)
-    with storage.reader.connect() as connection:
-        asked_at: float = connection.execute(sa.select(database_time())).scalar_one()
-    if time.monotonic() - started > SLOW_S:
-        return 0
-    own_s = storage.database.uninterrupted_s
+    own_s = contact.lasted_s
     if own_s < lease_s and (own_s < lease_s / 6 or _in_touch_for(storage, own_s, gap_s=lease_s / 2) < lease_s):
         return 0
     # A start time in the future is from before the server's clock was set back.
     is_settled = sa.or_(database_start() + lease_s < database_time(), database_start() > database_time())
-    # A statement that was held up on its way may find leases that could not be renewed meanwhile.
-    is_in_time = database_time() < asked_at + SLOW_S
-    expired = sa.and_(slots.c.expires_at < database_time(), is_settled, is_in_time)
+    # Leases that ended during an outage could not be renewed.
+    expired = sa.and_(slots.c.expires_at < database_time(), is_settled, sa.not_(contact.is_broken))
     with storage.engine.begin() as connection:
         return connection.execute(release_leased(expired)).rowcount
 
