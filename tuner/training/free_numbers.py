@@ -110,13 +110,15 @@ class _StandIn:
         return True
 
     def __eq__(self, other: object) -> bool:
-        return self._is_outside(other)
+        self._refuse_other_than_bounds(other)
+        return False
 
     def __ne__(self, other: object) -> bool:
-        return not self._is_outside(other)
+        return not self == other
 
     def __gt__(self, other: object) -> bool:
-        return not self._is_outside(other) or other == 0
+        self._refuse_other_than_bounds(other)
+        return other == 0
 
     def __hash__(self) -> int:
         return id(self)
@@ -130,11 +132,9 @@ class _StandIn:
         return self._number / other
 
     @staticmethod
-    def _is_outside(other: object) -> bool:
-        """Say that the number is not equal to a bound of its range, the only numbers that it is compared with."""
+    def _refuse_other_than_bounds(other: object) -> None:
         if other not in {0, 1}:
             raise TypeError(f"Received a comparison of a free number with {other!r}. Expected 0 or 1.")
-        return False
 
 
 @contextmanager
