@@ -87,7 +87,8 @@ class ArtifactStore:
             if not url.startswith("s3://"):
                 raise UnknownArtifactStoreError(url, error) from error
             raise ExtraMissingError("s3fs", needed_for=f"The artifact store {url}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:
+            # A TypeError is of a URL without what its kind needs, such as a host.
             raise UnknownArtifactStoreError(url, error) from error
         self._local = isinstance(self._fs, fsspec.implementations.local.LocalFileSystem)
 

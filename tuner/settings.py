@@ -34,6 +34,8 @@ _NO_STORES = frozenset({
 })  # fmt: skip
 #: Kinds of stores that people mean, even with a slash too few.
 _STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hdfs", "sftp", "ssh", "smb", "file"})
+#: Those of them whose URLs begin with a bucket.
+_STORES_OF_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ def _check_artifacts(place: str) -> str:
     """Return a folder or URL that can keep what several processes write.
 
     Raises:
-        SettingError: It is of a kind that is lost with a process or cannot be written, or a slash is missing.
+        SettingError: It is of a kind that is lost with a process or cannot be written, or lacks a slash or a bucket.
     """
     scheme, separator, rest = place.partition(":")
     expected = "Expected a folder, or a URL such as s3://bucket/folder."
@@ -116,6 +118,8 @@ def _check_artifacts(place: str) -> str:
         raise SettingError(
             f"Received {_VARIABLES['artifacts']}={place!r}, which would be a folder of that name. {expected}"
         )
+    if separator and scheme.lower() in _STORES_OF_BUCKETS and not rest.removeprefix("//").partition("/")[0]:
+        raise SettingError(f"Received {_VARIABLES['artifacts']}={place!r}, which names no bucket. {expected}")
     return place
 
 

@@ -50,7 +50,9 @@ def test_where_images_are_is_one_of_three_words() -> None:
         read_settings({"TUNER_IMAGES": "gpu"})
 
 
-@pytest.mark.parametrize("place", ["memory://x", "https://host/x", "zip://x", "s3:/bucket/x", "gs:bucket"])
+@pytest.mark.parametrize(
+    "place", ["memory://x", "https://host/x", "zip://x", "s3:/bucket/x", "gs:bucket", "s3://", "s3:///x"]
+)
 def test_a_place_that_would_lose_artifacts_is_refused(place: str) -> None:
     with pytest.raises(SettingError, match=re.escape(f"Received TUNER_ARTIFACTS={place!r}")):
         read_settings({"TUNER_ARTIFACTS": place})
